@@ -1,0 +1,1 @@
+"""The command `refit`: speaks boto3 and HTTP, to either ground alike."""

@@ -1,0 +1,1 @@
+"""The only home of boto3: one module per service, AWS errors turned into domain errors."""

@@ -1,0 +1,1 @@
+"""What Refit decides, in plain functions of plain values: no I/O, no AWS, no environment."""

@@ -1,0 +1,108 @@
+"""Errors with names that a state machine, an API client and a person can act on.
+
+RefitError
+├── CallerError               what was sent is wrong; never retried
+│   ├── ModelNameInvalid          a model's name breaks the rule
+│   ├── ModelNotFound             no model of that name has data or a champion
+│   ├── SettingsInvalid           model.toml does not parse, or a key or value is not allowed
+│   ├── DatasetEmpty              no usable row in what was dropped
+│   ├── DatasetInvalid            the drop cannot be read as a table, or its shape does not fit
+│   ├── DatasetUnreadable         a file is not what its name says, or is damaged or unsafe
+│   ├── DatasetNotFound           a file of the drop is gone before it could be read
+│   ├── TooManyBadRows            more rows were refused than `[data] max_bad_fraction` allows
+│   ├── SchemaChanged             the columns differ from those of the live model
+│   ├── PayloadInvalid            a prediction request has the wrong form, width or values
+│   └── PayloadTooLarge           a request or one row of it is larger than the services carry
+├── TransientError            may pass by itself; retried by the state machine or the queue
+│   ├── ServiceThrottled          AWS asked to slow down, or answered 5xx
+│   ├── DeploymentInProgress      another deployment of the model holds the lock
+│   └── EndpointNotReady          the endpoint is not in service (yet)
+└── OutcomeError              the work was done and its result is refused
+    ├── EvaluationIncomplete      the predictions do not match the held-out rows one to one
+    └── DeploymentRejected        the live endpoint is not, or does not answer like, the new model
+
+A class's name is public: the state machines match on it. Defects (TypeError, KeyError, …) are not
+caught anywhere; they fail the run with their own name.
+"""
+
+from __future__ import annotations
+
+
+class RefitError(Exception):
+    """Base of every error Refit raises on purpose. Its text is written for a person."""
+
+
+class CallerError(RefitError):
+    """What was sent is wrong. Retrying the same input cannot help."""
+
+
+class TransientError(RefitError):
+    """May pass by itself; the same input can succeed later."""
+
+
+class OutcomeError(RefitError):
+    """The work was done, and its result must not be used."""
+
+
+class ModelNameInvalid(CallerError):
+    """When a model's name is not `[a-z][a-z0-9-]{0,23}`."""
+
+
+class ModelNotFound(CallerError):
+    """When a model has no data, or no champion that could answer."""
+
+
+class SettingsInvalid(CallerError):
+    """When `model.toml` does not parse, has an unknown key, or a value that is not allowed."""
+
+
+class DatasetEmpty(CallerError):
+    """When a drop holds no usable row."""
+
+
+class DatasetInvalid(CallerError):
+    """When a drop reads as a table that cannot be trained on (one column, no label, no class)."""
+
+
+class DatasetUnreadable(CallerError):
+    """When a file is damaged, unsafe, or not what its name says."""
+
+
+class DatasetNotFound(CallerError):
+    """When a file of the drop was deleted before it was read."""
+
+
+class TooManyBadRows(CallerError):
+    """When more rows are refused than `[data] max_bad_fraction` allows."""
+
+
+class SchemaChanged(CallerError):
+    """When the columns of a drop differ from those of the live model."""
+
+
+class PayloadInvalid(CallerError):
+    """When a prediction request has the wrong form, width, type or values."""
+
+
+class PayloadTooLarge(CallerError):
+    """When a request is larger than API Gateway, Lambda or SageMaker carry."""
+
+
+class ServiceThrottled(TransientError):
+    """When an AWS service throttles or answers 5xx."""
+
+
+class DeploymentInProgress(TransientError):
+    """When another deployment of the same model is under way."""
+
+
+class EndpointNotReady(TransientError):
+    """When the endpoint exists and is not in service yet."""
+
+
+class EvaluationIncomplete(OutcomeError):
+    """When batch predictions and held-out rows do not match one to one."""
+
+
+class DeploymentRejected(OutcomeError):
+    """When the live endpoint is not the requested one, or answers differently."""

@@ -1,0 +1,1 @@
+"""One module per Lambda, thin: parse, decide, act, return."""
