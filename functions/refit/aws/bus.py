@@ -1,0 +1,55 @@
+"""What Refit tells the world: events on the bus, notices to people, pokes to its own queue."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Any
+
+from refit.aws.clients import client, passing_troubles_named
+from refit.domain.errors import ServiceThrottled
+from refit.settings import settings
+
+
+class EventName(StrEnum):
+    """The detail-types of source `refit` (design 4.7)."""
+
+    RUN_STARTED = "Run Started"
+    RUN_FINISHED = "Run Finished"
+    MODEL_PROMOTED = "Model Promoted"
+    DEPLOYMENT_ROLLED_BACK = "Deployment Rolled Back"
+
+
+def publish(name: EventName, detail: dict[str, Any]) -> None:
+    """Put one event on the bus.
+
+    Raises:
+        ServiceThrottled: when the bus did not take it.
+    """
+    entry = {
+        "Source": "refit",
+        "DetailType": name.value,
+        "Detail": json.dumps(detail, default=str),
+        "EventBusName": settings().event_bus,
+    }
+    with passing_troubles_named():
+        answer = client("events").put_events(Entries=[entry])
+    if answer["FailedEntryCount"]:
+        raise ServiceThrottled(f"the event bus refused {name.value}: {answer['Entries'][0]}")
+
+
+def notify(subject: str, message: str) -> None:
+    """Send a notice to the people who subscribed to the topic."""
+    plain = subject.encode("ascii", "replace").decode()[:100]  # all that SNS takes as a subject
+    with passing_troubles_named():
+        client("sns").publish(
+            TopicArn=settings().notices_topic_arn, Subject=plain, Message=message
+        )
+
+
+def poke_ingest(model: str) -> None:
+    """Make ingest look at a model's drop folder again."""
+    with passing_troubles_named():
+        client("sqs").send_message(
+            QueueUrl=settings().ingest_queue_url, MessageBody=json.dumps({"model": model})
+        )

@@ -1,0 +1,211 @@
+"""The bucket: objects in and out, whole or as a stream."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, cast
+
+from botocore.exceptions import ClientError
+
+from refit.aws.clients import client, error_code, passing_troubles_named
+from refit.domain.errors import DatasetNotFound
+from refit.settings import settings
+
+PART_BYTES = 8 * 1024 * 1024  # S3 takes parts of 5 MB and more
+
+
+@dataclass(frozen=True)
+class S3Object:
+    """One object's current version, as a listing gives it."""
+
+    key: str
+    size: int
+    version: str
+    etag: str
+    last_modified: datetime
+
+
+@contextmanager
+def _missing_named(key: str, version: str | None = None) -> Iterator[None]:
+    try:
+        with passing_troubles_named():
+            yield
+    except ClientError as error:
+        if error_code(error) in {"NoSuchKey", "NoSuchVersion", "404", "405", "MethodNotAllowed"}:
+            what = f"{key} (version {version})" if version else key
+            raise DatasetNotFound(
+                f"s3://{settings().bucket}/{what} is not there (any more): drop the file again"
+            ) from error
+        raise
+
+
+def _request(key: str, version: str | None) -> dict[str, str]:
+    request = {"Bucket": settings().bucket, "Key": key}
+    return request | {"VersionId": version} if version and version != "null" else request
+
+
+def open_stream(key: str, version: str | None = None) -> IO[bytes]:
+    """Open an object for reading without loading it.
+
+    Raises:
+        DatasetNotFound: when the object or this version of it does not exist.
+    """
+    with _missing_named(key, version):
+        return cast("IO[bytes]", client("s3").get_object(**_request(key, version))["Body"])
+
+
+def get_bytes(key: str, version: str | None = None) -> bytes:
+    """Return a whole object. Raises DatasetNotFound when it does not exist."""
+    with _missing_named(key, version):
+        return cast("bytes", client("s3").get_object(**_request(key, version))["Body"].read())
+
+
+def get_json(key: str) -> Any:
+    """Return a JSON object, parsed. Raises DatasetNotFound when it does not exist."""
+    return json.loads(get_bytes(key))
+
+
+def exists(key: str) -> bool:
+    """Say whether an object exists now."""
+    try:
+        with _missing_named(key):
+            client("s3").head_object(**_request(key, None))
+    except DatasetNotFound:
+        return False
+    return True
+
+
+def put_bytes(key: str, data: bytes, content_type: str = "application/octet-stream") -> None:
+    """Write a whole object."""
+    with passing_troubles_named():
+        client("s3").put_object(
+            Bucket=settings().bucket, Key=key, Body=data, ContentType=content_type
+        )
+
+
+def put_json(key: str, value: Any) -> None:
+    """Write a value as JSON that a person can read."""
+    put_bytes(key, json.dumps(value, indent=1, default=str).encode(), "application/json")
+
+
+def download(key: str, path: Path, version: str | None = None) -> None:
+    """Copy an object to a file, in constant memory."""
+    stream = open_stream(key, version)
+    with path.open("wb") as file, _missing_named(key, version):
+        while block := stream.read(1024 * 1024):
+            file.write(block)
+
+
+def upload(path: Path, key: str, content_type: str = "application/octet-stream") -> None:
+    """Copy a file to an object, in constant memory."""
+    with passing_troubles_named():
+        client("s3").upload_file(
+            str(path), settings().bucket, key, ExtraArgs={"ContentType": content_type}
+        )
+
+
+def copy(source: str, target: str) -> None:
+    """Copy an object within the bucket. Raises DatasetNotFound when the source is missing."""
+    bucket = settings().bucket
+    with _missing_named(source):
+        client("s3").copy({"Bucket": bucket, "Key": source}, bucket, target)
+
+
+def list_keys(prefix: str) -> list[S3Object]:
+    """Return the current objects below a prefix, in the order of their keys."""
+    found: list[S3Object] = []
+    with passing_troubles_named():
+        pages = client("s3").get_paginator("list_object_versions")
+        for page in pages.paginate(Bucket=settings().bucket, Prefix=prefix):
+            found += [
+                S3Object(
+                    key=entry["Key"],
+                    size=entry["Size"],
+                    version=entry["VersionId"],
+                    etag=entry["ETag"].strip('"'),
+                    last_modified=entry["LastModified"],
+                )
+                for entry in page.get("Versions", [])
+                if entry["IsLatest"]
+            ]
+    return sorted(found, key=lambda entry: entry.key)
+
+
+def delete_prefix(prefix: str) -> None:
+    """Delete the current version of each object below a prefix."""
+    keys = [{"Key": entry.key} for entry in list_keys(prefix)]
+    for start in range(0, len(keys), 1000):
+        with passing_troubles_named():
+            client("s3").delete_objects(
+                Bucket=settings().bucket, Delete={"Objects": keys[start : start + 1000]}
+            )
+
+
+class MultipartWriter:
+    """Write an object in parts as its bytes are made; an error leaves nothing behind.
+
+    A context manager. An object that stays below one part is written in a single put.
+    """
+
+    def __init__(self, key: str, content_type: str = "text/csv") -> None:
+        self._key = key
+        self._content_type = content_type
+        self._buffer = bytearray()
+        self._upload_id: str | None = None
+        self._parts: list[dict[str, Any]] = []
+        self.size_bytes = 0
+
+    def __enter__(self) -> MultipartWriter:
+        return self
+
+    def write(self, data: bytes) -> None:
+        """Append bytes; full parts go out at once."""
+        self._buffer += data
+        self.size_bytes += len(data)
+        while len(self._buffer) >= PART_BYTES:
+            self._send(bytes(self._buffer[:PART_BYTES]))
+            del self._buffer[:PART_BYTES]
+
+    def _target(self) -> dict[str, str]:
+        return {"Bucket": settings().bucket, "Key": self._key}
+
+    def _send(self, part: bytes) -> None:
+        with passing_troubles_named():
+            if self._upload_id is None:
+                answer = client("s3").create_multipart_upload(
+                    **self._target(), ContentType=self._content_type
+                )
+                self._upload_id = answer["UploadId"]
+            number = len(self._parts) + 1
+            answer = client("s3").upload_part(
+                **self._target(), UploadId=self._upload_id, PartNumber=number, Body=part
+            )
+        self._parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            if self._upload_id is not None:
+                client("s3").abort_multipart_upload(**self._target(), UploadId=self._upload_id)
+            return
+        if self._upload_id is None:
+            put_bytes(self._key, bytes(self._buffer), self._content_type)
+            return
+        if self._buffer:
+            self._send(bytes(self._buffer))
+        with passing_troubles_named():
+            client("s3").complete_multipart_upload(
+                **self._target(),
+                UploadId=self._upload_id,
+                MultipartUpload={"Parts": self._parts},
+            )
