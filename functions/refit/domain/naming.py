@@ -1,6 +1,6 @@
 """Every name Refit gives: S3 keys of a model and its runs, SageMaker resources, run ids.
 
-SageMaker names hold 63 characters of `[a-zA-Z0-9](-*[a-zA-Z0-9])*`; with a prefix of at most 16
+SageMaker names hold 63 characters of `[a-zA-Z0-9](-*[a-zA-Z0-9])*`; with a prefix of at most 12
 characters and a model's name of at most 24 every name made here fits.
 """
 
@@ -117,9 +117,24 @@ class RunKeys:
         """Where the batch predictions of `challenger` or `champion` go."""
         return f"{self.root}evaluation/{side}/"
 
+    def evaluation_labels(self, rows: str) -> str:
+        """The true labels of the held-out rows `new` or `base`, one per line."""
+        return f"{self.root}evaluation/{rows}.labels"
+
     @property
     def evaluation(self) -> str:
+        """Every metric of challenger and champion, with intervals, and their comparison."""
         return f"{self.root}evaluation.json"
+
+    @property
+    def evaluation_statistics(self) -> str:
+        """The challenger's quality in the form that SageMaker Studio reads."""
+        return f"{self.root}evaluation_statistics.json"
+
+    @property
+    def gate(self) -> str:
+        """What the gate decided, and every check behind it."""
+        return f"{self.root}gate.json"
 
     @property
     def training_output(self) -> str:
