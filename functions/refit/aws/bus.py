@@ -42,9 +42,7 @@ def notify(subject: str, message: str) -> None:
     """Send a notice to the people who subscribed to the topic."""
     plain = subject.encode("ascii", "replace").decode()[:100]  # all that SNS takes as a subject
     with passing_troubles_named():
-        client("sns").publish(
-            TopicArn=settings().notices_topic_arn, Subject=plain, Message=message
-        )
+        client("sns").publish(TopicArn=settings().notices_topic_arn, Subject=plain, Message=message)
 
 
 def poke_ingest(model: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -51,8 +52,9 @@ def invoke(
 def _named(endpoint: str, error: ClientError) -> Exception:
     code = error_code(error)
     if code == "ModelError":
-        status = int(error.response.get("OriginalStatusCode", 500))
-        said = str(error.response.get("OriginalMessage", error))
+        details: dict[str, Any] = dict(error.response)
+        status = int(details.get("OriginalStatusCode", 500))
+        said = str(details.get("OriginalMessage", error))
         if status < 500:
             return PayloadInvalid(f"the model refused the rows ({status}): {said}")
         return ServiceThrottled(f"the model's server failed ({status}): {said}")

@@ -9,14 +9,16 @@ from botocore.exceptions import ClientError
 
 from refit.aws.clients import client, error_code, passing_troubles_named
 
+RUN_PROPERTY = "refit:run"
+
 
 @dataclass(frozen=True)
 class PackageVersion:
-    """A model package of a group."""
+    """A model package of a group; `run` is None for one that Refit did not make."""
 
     version: int
     arn: str
-    approval: str
+    run: str | None
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,11 @@ def create_package(request: dict[str, Any]) -> PackageVersion:
 
 
 def describe_package(arn: str) -> PackageVersion:
-    """Return a package's version number and approval."""
+    """Return a package's version number and the run that made it."""
     with passing_troubles_named():
         answer = client("sagemaker").describe_model_package(ModelPackageName=arn)
-    return PackageVersion(answer["ModelPackageVersion"], arn, answer["ModelApprovalStatus"])
+    properties = answer.get("CustomerMetadataProperties", {})
+    return PackageVersion(answer["ModelPackageVersion"], arn, properties.get(RUN_PROPERTY))
 
 
 def newest_approved(group: str) -> PackageVersion | None:
@@ -61,15 +64,14 @@ def newest_approved(group: str) -> PackageVersion | None:
     with passing_troubles_named():
         pages = client("sagemaker").get_paginator("list_model_packages")
         found = [
-            PackageVersion(
-                entry["ModelPackageVersion"], entry["ModelPackageArn"], entry["ModelApprovalStatus"]
-            )
-            for page in pages.paginate(
-                ModelPackageGroupName=group, ModelApprovalStatus="Approved"
-            )
+            entry
+            for page in pages.paginate(ModelPackageGroupName=group, ModelApprovalStatus="Approved")
             for entry in page["ModelPackageSummaryList"]
         ]
-    return max(found, key=lambda package: package.version, default=None)
+    if not found:
+        return None
+    newest = max(found, key=lambda entry: int(entry["ModelPackageVersion"]))
+    return describe_package(newest["ModelPackageArn"])
 
 
 def reject_package(arn: str, reason: str) -> None:
@@ -122,4 +124,3 @@ def _delete(operation: str, **request: str) -> None:
     except ClientError as error:
         if error_code(error) != "ValidationException":
             raise
-

@@ -89,10 +89,16 @@ def _pk(model: str) -> str:
 
 def _dynamo(values: dict[str, Any]) -> dict[str, Any]:
     serializer = TypeSerializer()
-    return {
-        key: serializer.serialize(Decimal(str(value)) if isinstance(value, float) else value)
-        for key, value in values.items()
-    }
+    return {key: serializer.serialize(_decimal(value)) for key, value in values.items()}
+
+
+def _decimal(value: Any) -> Any:
+    """DynamoDB's numbers are decimals: a float is written as it prints."""
+    if isinstance(value, float):
+        return Decimal(str(value))
+    if isinstance(value, dict):
+        return {key: _decimal(part) for key, part in value.items()}
+    return value
 
 
 def _plain(item: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,73 @@
+"""Which version should be live, and whether the one that is answers as it should."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+# Batch and live predictions come from the same library on the same bytes; a different instance
+# family may round differently in the last digits of a float32.
+TOLERANCE = 1e-4
+
+
+class Action(StrEnum):
+    """What a deployment has to do."""
+
+    NONE = "none"
+    CREATE = "create"
+    UPDATE = "update"
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """The first row that the live endpoint answered differently."""
+
+    row: int
+    expected: list[float]
+    answered: list[float]
+
+
+def action_for(wanted: int | None, live: int | None, endpoint_exists: bool) -> Action:
+    """Decide from levels, not from events: an event delivered twice or late changes nothing.
+
+    Args:
+        wanted: the newest approved version, if any.
+        live: the champion's version, if any.
+        endpoint_exists: whether the model's endpoint is there.
+    """
+    if wanted is None or (wanted == live and endpoint_exists):
+        return Action.NONE
+    return Action.UPDATE if endpoint_exists else Action.CREATE
+
+
+def scores(text: str) -> list[list[float]]:
+    """Parse a model's answer, one row a line.
+
+    Reads both forms of the container: `0.1,0.9` from a live endpoint and `[0.1, 0.9]` from a batch
+    transform.
+
+    Raises:
+        ValueError: when a cell is not a number.
+    """
+    return [
+        [float(cell) for cell in line.strip().strip("[]").split(",")]
+        for line in text.splitlines()
+        if line.strip()
+    ]
+
+
+def first_mismatch(expected: list[list[float]], answered: list[list[float]]) -> Mismatch | None:
+    """Return the first row on which two lists of scores differ by more than the tolerance.
+
+    The tolerance is relative to the larger value, and absolute below 1. Rows missing on either side
+    are a mismatch.
+    """
+    for row in range(max(len(expected), len(answered))):
+        left = expected[row] if row < len(expected) else []
+        right = answered[row] if row < len(answered) else []
+        if len(left) != len(right) or any(
+            abs(a - b) > TOLERANCE * max(1.0, abs(a), abs(b))
+            for a, b in zip(left, right, strict=True)
+        ):
+            return Mismatch(row, left, right)
+    return None

@@ -1,0 +1,39 @@
+"""What a state machine caught, in words a person understands."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error's public name and its message."""
+
+    name: str
+    message: str
+
+
+def explained(caught: dict[str, Any]) -> Failure:
+    """Read the error output of a state: `{"Error", "Cause"}`.
+
+    The Cause of a Lambda is JSON with errorMessage; that of a SageMaker job is the job's
+    description as JSON with FailureReason; anything else is text.
+    """
+    name = str(caught.get("Error") or "Unknown")
+    cause = str(caught.get("Cause") or "no cause was given")
+    try:
+        details = json.loads(cause)
+    except ValueError:
+        return Failure(name, cause)
+    if not isinstance(details, dict):
+        return Failure(name, cause)
+    if "errorMessage" in details:
+        return Failure(str(details.get("errorType") or name), str(details["errorMessage"]))
+    for kind in ("TrainingJob", "TransformJob"):
+        if f"{kind}Name" in details:
+            status = str(details.get(f"{kind}Status", "Failed"))
+            reason = str(details.get("FailureReason") or f"the job is {status}")
+            return Failure(f"{kind}{status}", f"{details[f'{kind}Name']}: {reason}")
+    return Failure(name, cause)

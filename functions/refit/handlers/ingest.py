@@ -1,0 +1,121 @@
+"""Start one run for the files that were dropped together.
+
+Invoked by  IngestQueue, which delays each S3 event by the quiet period (batches of up to 10)
+Input       SQS records around "Object Created" events, or {"model"} from a run that ended
+            events/ingest.json
+Output      the failed message ids only
+Raises      nothing of its own: a message that keeps failing goes to the dead-letter queue
+
+An S3 event starts a run only when its file is the newest of the drop folder, or the folder has been
+quiet since: of several files dropped together the last one's event does. The run's id comes from
+the files' versions, so the same drop starts the same run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import (
+    BatchProcessor,
+    EventType,
+    process_partial_response,
+)
+
+from refit.aws import bus, s3, store, workflow
+from refit.domain.drop import Dropped, files_of_drop, is_quiet
+from refit.domain.errors import DatasetNotFound, ModelNameInvalid, SettingsInvalid
+from refit.domain.naming import ModelKeys, checked_model_name, run_id
+from refit.domain.spec import DataSettings, parse_settings
+from refit.settings import settings
+from refit.telemetry import logger
+
+processor = BatchProcessor(event_type=EventType.SQS)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: Any) -> Any:
+    """Handle a batch of messages, each by itself."""
+    return process_partial_response(
+        event=event, record_handler=_ingest, processor=processor, context=context
+    )
+
+
+def _ingest(record: Any) -> None:
+    message = json.loads(record["body"])
+    poked = "model" in message
+    key = message["model"] + "/raw/" if poked else message["detail"]["object"]["key"]
+    model, _, rest = key.partition("/")
+    if not rest.startswith("raw/"):
+        logger.info("not in a drop folder", extra={"key": key})
+        return
+    try:
+        checked_model_name(model)
+    except ModelNameInvalid as error:
+        _refuse(key, str(error))
+        return
+    version = None if poked else message["detail"]["object"].get("version-id")
+    _start_when_quiet(model, None if poked else (key, version))
+
+
+def _start_when_quiet(model: str, cause: tuple[str, str | None] | None) -> None:
+    dropped = [
+        Dropped(entry.key, entry.version, entry.size, entry.etag, entry.last_modified)
+        for entry in s3.list_keys(ModelKeys(model).raw)
+        if not entry.key.endswith("/")
+    ]
+    state = store.load_state(model)
+    files = files_of_drop(dropped, state.consumed_until, _data_settings(model).scope)
+    if not files:
+        logger.info("nothing new was dropped", extra={"model": model})
+        return
+    quiet = timedelta(seconds=settings().quiet_seconds)
+    if not is_quiet(files, cause, datetime.now(UTC), quiet):
+        logger.info("more is being dropped; its own event starts the run", extra={"model": model})
+        return
+    _start(model, files, state)
+
+
+def _start(model: str, files: list[Dropped], state: store.ModelState) -> None:
+    run = run_id(model, [(file.key, file.version) for file in files])
+    consumed_until = max(file.last_modified for file in files).isoformat()
+    begun = store.begin_run(model, run, "drop", consumed_until)
+    logger.info("run asked for", extra={"model": model, "run": run, "begun": begun})
+    if begun is store.Begun.BUSY:
+        return
+    if begun is store.Begun.KNOWN and store.load_state(model).active_run != run:
+        return  # it has ended already
+    s3.put_json(
+        ModelKeys(model).run(run).drop,
+        {
+            "model": model,
+            "run": run,
+            "cause": "drop",
+            "files": [asdict(file) for file in files],
+            "champion_run": state.champion.run if state.champion else None,
+        },
+    )
+    execution = workflow.start_training(model, run)
+    store.update_run(model, run, train_execution_arn=execution)
+    bus.publish(
+        bus.EventName.RUN_STARTED, {"model": model, "run": run, "files": [f.key for f in files]}
+    )
+
+
+def _data_settings(model: str) -> DataSettings:
+    """Return the model's settings for data; a bad file is reported by the run that reads it."""
+    try:
+        return parse_settings(s3.get_bytes(ModelKeys(model).settings).decode()).data
+    except (DatasetNotFound, SettingsInvalid, UnicodeDecodeError):
+        return DataSettings()
+
+
+def _refuse(key: str, reason: str) -> None:
+    """Tell of a drop that belongs to no model; `_refused` can be no model's name."""
+    name = hashlib.sha256(key.encode()).hexdigest()[:16]
+    s3.put_json(f"_refused/{name}.json", {"key": key, "reason": reason})
+    bus.notify("Refit refused a drop", f"s3://{settings().bucket}/{key}\n{reason}")
+    logger.warning("drop refused", extra={"key": key, "reason": reason})
