@@ -74,6 +74,7 @@ class ModelState(BaseModel):
     active_run: str | None = None
     active_since: str | None = None
     deployment: str | None = None
+    deployment_run: str | None = None
     owed: bool = False
     consumed_until: str | None = None
 
@@ -283,12 +284,24 @@ def begin_deployment(model: str, deployment: str) -> bool:
     )
 
 
+def name_deployment(model: str, deployment: str, run: str, execution_arn: str) -> None:
+    """Note which run the deployment that holds the lock makes live, here and with the run."""
+    _set(
+        model,
+        "STATE",
+        {"deployment_run": run},
+        condition="deployment = :held",
+        extra={"held": deployment},
+    )
+    update_run(model, run, status=RunStatus.DEPLOYING, deploy_execution_arn=execution_arn)
+
+
 def end_deployment(model: str, deployment: str) -> None:
     """Give the deployment lock back, when this deployment holds it."""
     _set(
         model,
         "STATE",
-        {"deployment": None, "deployment_since": None},
+        {"deployment": None, "deployment_since": None, "deployment_run": None},
         condition="deployment = :held",
         extra={"held": deployment},
     )

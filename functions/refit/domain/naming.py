@@ -179,3 +179,8 @@ def model_of_group(prefix: str, group: str) -> str | None:
     """Return the model whose package group this is, or None when it is not of this stack."""
     head = f"{prefix}-"
     return group[len(head) :] if group.startswith(head) else None
+
+
+def deployment_id(execution_arn: str) -> str:
+    """Return the short id of one deployment: the same execution gives the same id."""
+    return hashlib.sha256(execution_arn.encode()).hexdigest()[:8]

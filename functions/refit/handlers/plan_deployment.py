@@ -12,7 +12,6 @@ approved one, and an event that comes twice or late finds nothing to do.
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -20,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from refit.aws import registry, s3, store
 from refit.domain.deployment import Action, action_for
 from refit.domain.errors import DeploymentInProgress
-from refit.domain.naming import ResourceNames, RunKeys, model_of_group
+from refit.domain.naming import ResourceNames, RunKeys, deployment_id, model_of_group
 from refit.domain.spec import DeploymentSettings, ModelSettings
 from refit.settings import settings
 from refit.telemetry import logger
@@ -43,19 +42,14 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if model is None:
         return {"action": Action.NONE}
     names = ResourceNames(settings().name_prefix, model)
-    deployment = hashlib.sha256(request.execution.encode()).hexdigest()[:8]
+    deployment = deployment_id(request.execution)
     if not store.begin_deployment(model, deployment):
         raise DeploymentInProgress(f"another deployment of {model} is under way")
     plan = _plan(model, names, deployment)
     if plan["action"] is Action.NONE:
         store.end_deployment(model, deployment)
     else:
-        store.update_run(
-            model,
-            plan["run"],
-            status=store.RunStatus.DEPLOYING,
-            deploy_execution_arn=request.execution,
-        )
+        store.name_deployment(model, deployment, plan["run"], request.execution)
     return plan
 
 
