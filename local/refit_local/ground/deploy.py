@@ -1,0 +1,154 @@
+"""Build `template.yaml` and deploy it on a ground, with the real SAM CLI.
+
+The CLI is pointed at the ground by AWS_ENDPOINT_URL and sees neither the person's AWS settings
+nor SAM's own folder; pip, which it calls, sees the person's pip settings as ever.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from refit_local.ground.errors import DeployFailed
+from refit_local.ground.record import PROJECT, GroundInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# The runtime on AWS is newer; here a function runs with the Python that Refit itself runs with.
+RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
+# A person in front of a laptop waits for each of these.
+PARAMETERS = {"PythonRuntime": RUNTIME, "QuietSeconds": "3", "PollSeconds": "2"}
+STEP_DEADLINE_S = 900
+_API_URL = re.compile(r"https://([a-z0-9]+)\.execute-api\.[^/]+/([^/]+)/?")
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What a deployed stack says of itself. The API's URL and key are empty when it has none."""
+
+    outputs: dict[str, str]
+    api_url: str
+    api_key: str
+
+
+def deploy(
+    ground: GroundInfo, folder: Path, log: Callable[[str], None], project: Path = PROJECT
+) -> Deployment:
+    """Build and deploy the project's template, and return the stack's outputs.
+
+    Args:
+        ground: where to deploy; its API URL and key need not be known yet.
+        folder: where the build and its cache lie; a ground of another port needs another.
+        log: told how long each step took.
+        project: the folder of `template.yaml`.
+
+    Raises:
+        DeployFailed: when the SAM CLI fails; the text holds all it said.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = _environment(ground, folder)
+    values = [f"{name}={value}" for name, value in PARAMETERS.items()]
+    parameters = ["--parameter-overrides", *values]
+    build = ["build", "--template-file", str(project / "template.yaml"), "--cached", "--parallel"]
+    build += ["--build-dir", str(folder / "build"), "--cache-dir", str(folder / "cache")]
+    _sam([*build, *parameters], environment, project, log)
+    rollout = ["deploy", "--template-file", str(folder / "build" / "template.yaml")]
+    rollout += ["--stack-name", ground.stack_name, "--region", ground.region, "--resolve-s3"]
+    rollout += ["--capabilities", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]
+    rollout += ["CAPABILITY_AUTO_EXPAND", "--no-confirm-changeset", "--no-progressbar"]
+    rollout += ["--no-fail-on-empty-changeset"]
+    _sam([*rollout, *parameters], environment, project, log)
+    return _deployment(ground)
+
+
+def _environment(ground: GroundInfo, folder: Path) -> dict[str, str]:
+    own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    scratch = ground.state_dir / "tmp"
+    scratch.mkdir(parents=True, exist_ok=True)
+    return {
+        **own,
+        # SAM looks for a python of the runtime's version by name.
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{own.get('PATH', '')}",
+        "TMPDIR": str(scratch),
+        "AWS_ENDPOINT_URL": ground.endpoint_url,
+        "AWS_ACCESS_KEY_ID": ground.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": ground.secret_access_key,
+        "AWS_DEFAULT_REGION": ground.region,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "SAM_CLI_TELEMETRY": "0",
+        "SAM_CLI_POLL_DELAY": "0.5",
+        "__SAM_CLI_APP_DIR": str(folder / "settings"),
+    }
+
+
+def _sam(
+    arguments: list[str], environment: dict[str, str], project: Path, log: Callable[[str], None]
+) -> None:
+    started = time.monotonic()
+    step = f"sam {arguments[0]}"
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "samcli", *arguments, "--config-env", "local"],
+            env=environment,
+            cwd=project,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=STEP_DEADLINE_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as late:
+        said = late.stdout.decode(errors="replace") if late.stdout else ""
+        raise DeployFailed(f"{said}\n`{step}` did not end within {STEP_DEADLINE_S} s") from late
+    if ended.returncode != 0:
+        raise DeployFailed(
+            f"{ended.stdout}\n`{step}` failed (exit code {ended.returncode}); what it said stands "
+            "above. If it could not fetch a package, check the network and pip's settings; if a "
+            "resource failed, the ground's log next to ground.json says why."
+        )
+    log(f"{step}: {time.monotonic() - started:.1f} s")
+
+
+def _deployment(ground: GroundInfo) -> Deployment:
+    cloudformation = client(ground, "cloudformation")
+    stack = cloudformation.describe_stacks(StackName=ground.stack_name)["Stacks"][0]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+    key = ""
+    if "ApiKeyId" in outputs:
+        found = client(ground, "apigateway").get_api_key(
+            apiKey=outputs["ApiKeyId"], includeValue=True
+        )
+        key = found["value"]
+    return Deployment(outputs, local_api_url(ground, outputs.get("ApiUrl", "")), key)
+
+
+def local_api_url(ground: GroundInfo, url: str) -> str:
+    """Return where an API answers on the ground, given the URL it would have on AWS."""
+    match = _API_URL.match(url)
+    if match is None:
+        return url
+    return f"{ground.endpoint_url}/_aws/execute-api/{match[1]}/{match[2]}"
+
+
+def client(ground: GroundInfo, service: str) -> Any:
+    """Return a boto3 client of the ground."""
+    return boto3.client(
+        service,
+        endpoint_url=ground.endpoint_url,
+        region_name=ground.region,
+        aws_access_key_id=ground.access_key_id,
+        aws_secret_access_key=ground.secret_access_key,
+    )
