@@ -51,7 +51,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, str | None]:
     """End the run of this execution unless it has ended."""
     execution = Execution.model_validate(event["detail"])
     model, run, deployment = _whose(execution)
-    known = store.load_run(model, run) if model and run else None
+    if not model or not run:
+        return {"ended": None}
+    known = store.load_run(model, run)
     if not known or known["status"] not in _UNFINISHED:
         return {"ended": None}
     failure = _failure(execution)

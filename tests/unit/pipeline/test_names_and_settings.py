@@ -1,0 +1,109 @@
+"""Names that fit AWS's rules, and settings that say what is wrong with them."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from refit.domain.errors import ModelNameInvalid, SettingsInvalid
+from refit.domain.failure import explained
+from refit.domain.images import ACCOUNTS, xgboost_image_uri
+from refit.domain.naming import ResourceNames, checked_model_name, model_of_group, run_id
+from refit.domain.spec import ModelSettings, parse_settings
+
+SAGEMAKER_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*\Z")
+MODEL_NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,22}[a-z0-9]", fullmatch=True)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "../etc", "My Model", "a" * 200, "a" * 25, "1st", "a_b", "a-", "a/b", "ä", "a\n"]
+)
+def test_a_bad_model_name_is_refused_with_the_rule(name: str) -> None:
+    with pytest.raises(ModelNameInvalid, match="1 to 24 of a-z, 0-9 and hyphen") as caught:
+        checked_model_name(name)
+    assert len(str(caught.value)) < 300
+
+
+@given(MODEL_NAMES, st.integers(1, 99_999))
+def test_every_resource_name_fits_sagemaker(model: str, version: int) -> None:
+    names = ResourceNames("abcdefghijkl", checked_model_name(model))
+    run = run_id(model, [("k", "v")])
+    made = [
+        names.endpoint,
+        names.model_package_group,
+        f"{names.job(run)}-0",
+        f"{names.job(run)}-challenger-9",
+        names.deployed(version, "0123abcd"),
+        names.variant(version),
+    ]
+    for name in made:
+        assert len(name) <= 63
+        assert SAGEMAKER_NAME.match(name)
+    assert model_of_group("abcdefghijkl", names.model_package_group) == model
+
+
+def test_a_run_id_depends_on_the_files_versions_and_not_on_their_order() -> None:
+    files = [("m/raw/a.csv", "1"), ("m/raw/b.csv", "1")]
+    assert run_id("m", files) == run_id("m", files[::-1])
+    assert run_id("m", files) != run_id("m", [("m/raw/a.csv", "2"), ("m/raw/b.csv", "1")])
+    assert run_id("m", files) != run_id("n", files)
+
+
+def test_no_settings_at_all_give_every_default() -> None:
+    assert parse_settings("") == ModelSettings()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[data]\nlabels = 'y'", r"\[data\] labels is not a known key; allowed: task, label"),
+        ("[gate]\nmargin = -0.1", r"\[gate\] margin = -0.1: .*greater than or equal to 0"),
+        ("[deploy]\nx = 1", r"\[deploy\] is not a known key; allowed: data, training"),
+        ("[data\n", "not valid TOML"),
+        ("[training]\ninstance_type = 'big'", r"\[training\] instance_type = 'big'"),
+        ("[training]\nmax_runtime_s = 600\nmax_wait_s = 60", "max_wait_s must be at least"),
+    ],
+)
+def test_a_bad_setting_is_named_with_its_value_and_what_is_allowed(text: str, said: str) -> None:
+    with pytest.raises(SettingsInvalid, match=said):
+        parse_settings(text)
+
+
+def test_the_image_is_that_of_the_region() -> None:
+    assert xgboost_image_uri("eu-central-1", "3.0-5") == (
+        "492215442770.dkr.ecr.eu-central-1.amazonaws.com/sagemaker-xgboost:3.0-5"
+    )
+    assert ".amazonaws.com.cn/" in xgboost_image_uri("cn-north-1", "3.2-0")
+    assert len(ACCOUNTS) == 37
+
+
+def test_a_region_without_the_image_is_refused_with_those_that_have_it() -> None:
+    with pytest.raises(SettingsInvalid, match=r"moon-1.*eu-west-1"):
+        xgboost_image_uri("moon-1", "3.0-5")
+
+
+@pytest.mark.parametrize(
+    ("cause", "name", "message"),
+    [
+        (
+            json.dumps({"errorType": "DatasetEmpty", "errorMessage": "no row"}),
+            "DatasetEmpty",
+            "no row",
+        ),
+        (
+            json.dumps(
+                {"TrainingJobName": "j", "TrainingJobStatus": "Failed", "FailureReason": "why"}
+            ),
+            "TrainingJobFailed",
+            "j: why",
+        ),
+        ("plain text", "States.TaskFailed", "plain text"),
+        ("[1]", "States.TaskFailed", "[1]"),
+    ],
+)
+def test_a_caught_error_is_told_in_its_own_words(cause: str, name: str, message: str) -> None:
+    failure = explained({"Error": "States.TaskFailed", "Cause": cause})
+    assert (failure.name, failure.message) == (name, message)

@@ -1,0 +1,71 @@
+"""What Refit asks SageMaker for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from refit.domain.errors import SettingsInvalid
+from refit.domain.spec import TrainingSettings
+from refit.domain.training_plan import DataShape, plan_training
+
+DIGITS = DataShape("classification", 50_000, 784, 10, 91_000_000, 18_000_000, True)
+
+
+def test_classes_are_always_trained_with_probabilities() -> None:
+    many = plan_training(DIGITS, TrainingSettings()).hyperparameters
+    two = plan_training(replace(DIGITS, classes=2), TrainingSettings()).hyperparameters
+    assert (many["objective"], many["num_class"]) == ("multi:softprob", "10")
+    assert two["objective"] == "binary:logistic"
+    assert "num_class" not in two
+
+
+def test_early_stopping_is_asked_for_only_where_it_works() -> None:
+    with_validation = plan_training(DIGITS, TrainingSettings()).hyperparameters
+    without = plan_training(replace(DIGITS, has_validation=False), TrainingSettings())
+    assert with_validation["early_stopping_rounds"]
+    assert with_validation["eval_metric"].split(",")[-1] == "mlogloss"
+    assert "early_stopping_rounds" not in without.hyperparameters
+
+
+def test_what_the_settings_say_wins_and_every_value_is_text() -> None:
+    chosen = TrainingSettings(hyperparameters={"eta": 0.05, "num_round": 7, "lambda": 2})
+    planned = plan_training(DIGITS, chosen).hyperparameters
+    assert (planned["eta"], planned["num_round"], planned["lambda"]) == ("0.05", "7", "2")
+    assert all(isinstance(value, str) for value in planned.values())
+
+
+@pytest.mark.parametrize(
+    ("shape", "hyperparameters", "named"),
+    [
+        (DIGITS, {"objective": "multi:softmax"}, "multi:softmax"),
+        (replace(DIGITS, task="regression"), {"objective": "binary:logistic"}, "binary:logistic"),
+        (replace(DIGITS, classes=2), {"eval_metric": "logloss,f1"}, "f1"),
+        (DIGITS, {"_kfold": 5}, "_kfold"),
+    ],
+)
+def test_a_hyperparameter_that_would_mislead_is_refused_by_name(
+    shape: DataShape, hyperparameters: dict[str, str | int | float | bool], named: str
+) -> None:
+    with pytest.raises(SettingsInvalid, match=named):
+        plan_training(shape, TrainingSettings(hyperparameters=hyperparameters))
+
+
+@pytest.mark.parametrize(
+    ("rows", "instance"),
+    [(1_000, "ml.m5.large"), (1_000_000, "ml.m5.2xlarge"), (5_000_000, "ml.m5.12xlarge")],
+)
+def test_the_instance_grows_with_the_data(rows: int, instance: str) -> None:
+    shape = replace(DIGITS, train_rows=rows, train_bytes=rows * 1820, validation_bytes=0)
+    assert plan_training(shape, TrainingSettings()).instance_type == instance
+
+
+def test_data_too_large_for_any_instance_is_refused_with_what_to_set() -> None:
+    shape = replace(DIGITS, train_rows=50_000_000, train_bytes=10**11)
+    with pytest.raises(SettingsInvalid, match="instance_type"):
+        plan_training(shape, TrainingSettings())
+
+
+def test_the_volume_holds_the_data_twice() -> None:
+    shape = replace(DIGITS, train_bytes=10**10, validation_bytes=0)
+    assert plan_training(shape, TrainingSettings()).volume_gb == 25
