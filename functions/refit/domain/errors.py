@@ -19,7 +19,8 @@ RefitError
 │   └── EndpointNotReady          the endpoint is not in service (yet)
 └── OutcomeError              the work was done and its result is refused
     ├── EvaluationIncomplete      the predictions do not match the held-out rows one to one
-    └── DeploymentRejected        the live endpoint is not, or does not answer like, the new model
+    ├── DeploymentRejected        the live endpoint is not, or does not answer like, the new model
+    └── AnswerMalformed           an endpoint's answer does not fit the rows it was asked
 
 A class's name is public: the state machines match on it. Defects (TypeError, KeyError, …) are not
 caught anywhere; they fail the run with their own name.
@@ -106,3 +107,7 @@ class EvaluationIncomplete(OutcomeError):
 
 class DeploymentRejected(OutcomeError):
     """When the live endpoint is not the requested one, or answers differently."""
+
+
+class AnswerMalformed(OutcomeError):
+    """When an endpoint's answer does not fit the rows it was asked, or the model's classes."""

@@ -174,6 +174,11 @@ class ResourceNames:
         """The production variant says which version answered, and captured files are under it."""
         return f"v{version}"
 
+    @staticmethod
+    def version_of(variant: str) -> int:
+        """Return the version that a variant of ours serves; ValueError for another's name."""
+        return int(variant.removeprefix("v"))
+
 
 def model_of_group(prefix: str, group: str) -> str | None:
     """Return the model whose package group this is, or None when it is not of this stack."""

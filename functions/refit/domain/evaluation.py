@@ -1,0 +1,140 @@
+"""What an evaluation says: the form of `evaluation.json`.
+
+evaluation.json
+├── model, run, task, classes, confidence, champion {run, version} or null, comparable
+├── new    the held-out rows of this run's drop
+└── base   the champion's own held-out rows; null without a comparable champion
+    each:
+    ├── rows          how many
+    ├── baseline      what always giving one answer reaches on them: the commonest class, the mean
+    ├── challenger    metrics, per class, confusion matrix; every estimate with its interval
+    ├── champion      the same for the live model, or null
+    └── comparisons   per metric: the challenger's advantage, its interval and p value, or null
+
+Metrics of a classification: accuracy, log_loss, macro_ and weighted_ precision, recall and f1.
+Metrics of a regression: rmse, mae, r2 (absent when all labels are the same), bias.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Task = Literal["classification", "regression"]
+
+HIGHER_IS_BETTER = frozenset({"accuracy"})
+"""Of the metrics that are compared; the others are losses."""
+
+
+class Result(BaseModel):
+    """A part of evaluation.json."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Estimate(Result):
+    """A metric's value on the held-out rows with its two-sided confidence interval.
+
+    The bounds are None where the rows are too few to say anything (one row, by bootstrap).
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    method: Literal["wilson", "bootstrap"]
+
+
+class ClassQuality(Result):
+    """How one class is recognised.
+
+    Attributes:
+        support: held-out rows of this class.
+        predicted: held-out rows that were said to be of it.
+        precision: None when it was never predicted.
+        recall: None when no held-out row is of it.
+        f1: None when neither.
+    """
+
+    support: int
+    predicted: int
+    precision: Estimate | None
+    recall: Estimate | None
+    f1: Estimate | None
+
+
+class Quality(Result):
+    """One model on one set of rows.
+
+    Attributes:
+        metrics: by the metric's name.
+        per_class: by the class's text; classification only.
+        confusion_matrix: rows actual, columns predicted, in the order of `classes`.
+    """
+
+    metrics: dict[str, Estimate]
+    per_class: dict[str, ClassQuality] | None = None
+    confusion_matrix: list[list[int]] | None = None
+
+
+class Baseline(Result):
+    """What always giving the same answer reaches: the least that a model must beat.
+
+    Attributes:
+        answer: the commonest class's text, or the mean label.
+        metrics: accuracy of the commonest class and log loss of the class shares; or RMSE and MAE
+            of the mean.
+    """
+
+    answer: str | float
+    metrics: dict[str, float]
+
+
+class Comparison(Result):
+    """Challenger against champion on the same rows, in the metric's own unit.
+
+    Attributes:
+        advantage: how much better the challenger is; negative when it is worse.
+        low: lower bound of the advantage; None with fewer than two rows.
+        high: upper bound.
+        p_value: of "they are equally good", two-sided.
+    """
+
+    challenger: float
+    champion: float
+    advantage: float
+    low: float | None
+    high: float | None
+    p_value: float
+    method: Literal["mcnemar mid-p", "paired bootstrap"]
+
+
+class EvaluatedRows(Result):
+    """Both models on one set of held-out rows."""
+
+    rows: int
+    baseline: Baseline
+    challenger: Quality
+    champion: Quality | None = None
+    comparisons: dict[str, Comparison] | None = None
+
+
+class ChampionRun(Result):
+    """The live version at the time of the evaluation."""
+
+    run: str
+    version: int
+
+
+class Evaluation(Result):
+    """All of evaluation.json."""
+
+    model: str
+    run: str
+    task: Task
+    classes: tuple[str, ...] | None
+    confidence: float
+    champion: ChampionRun | None
+    comparable: bool
+    new: EvaluatedRows
+    base: EvaluatedRows | None

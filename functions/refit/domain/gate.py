@@ -1,0 +1,214 @@
+"""Decide whether a challenger may become a version that is deployed.
+
+The rule, for one metric (`[gate] metric`; accuracy for classes and RMSE for numbers by default):
+
+1. **Floor.** On the new held-out rows the challenger is at least as good as `[gate] floor`. Without
+   one it must be better than always giving the commonest class (or the mean) of those rows.
+2. **Base.** On the champion's own held-out rows it is not worse than the champion by more than
+   `[gate] margin`: the point estimate decides, since a person can check it by hand, and since a
+   drop too small to prove a loss must not replace a model that works. The interval of the paired
+   difference is told with it.
+3. **New.** On the new held-out rows it is not significantly worse than the champion: refused when
+   it is worse and the paired test's p value is below 1 − `[gate] confidence`.
+
+A drop with wrong labels looks good by 1 and 3, because its held-out rows are wrong in the same way;
+2 stops it. Without a champion, or with one whose columns differ, only 1 applies, and it says so.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from refit.domain.errors import SettingsInvalid
+from refit.domain.evaluation import HIGHER_IS_BETTER, Comparison, EvaluatedRows, Evaluation
+
+if TYPE_CHECKING:
+    from refit.domain.spec import GateSettings
+
+_METRICS = {"classification": ("accuracy", "log_loss"), "regression": ("rmse", "mae")}
+_SHOWN = {"accuracy": "accuracy", "log_loss": "log loss", "rmse": "RMSE", "mae": "MAE"}
+_TINY = 1e-12  # rounding: a loss of exactly the margin is not more than the margin
+
+
+class Check(BaseModel):
+    """One rule, held against the evaluation."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: Literal["floor", "base", "new"]
+    passed: bool
+    reason: str
+
+
+class Decision(BaseModel):
+    """The form of `gate.json`.
+
+    Attributes:
+        passed: every check that applies has passed.
+        reasons: refused: the sentences of the checks that failed; passed: all of them.
+        metric: what decided.
+        challenger: its value on the new held-out rows.
+        champion: its value on the same rows, or None without a comparable champion.
+        checks: every check that applied.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    passed: bool
+    reasons: list[str]
+    metric: str
+    challenger: float
+    champion: float | None
+    checks: list[Check]
+
+
+def decide(evaluation: Evaluation, settings: GateSettings) -> Decision:
+    """Hold an evaluation against the gate's rule (above).
+
+    Raises:
+        SettingsInvalid: when `[gate] metric` does not exist for the evaluation's task.
+    """
+    metric, notes = _metric(evaluation, settings), []
+    checks = [_floor(evaluation, metric, settings)]
+    if evaluation.comparable and evaluation.champion and evaluation.base:
+        checks += [
+            _base(_comparison(evaluation.base, metric), evaluation, metric, settings),
+            _new(_comparison(evaluation.new, metric), evaluation, metric, settings),
+        ]
+    elif evaluation.champion:
+        notes.append(
+            "The columns differ from those of the live version "
+            f"{evaluation.champion.version}, which the settings accept, so it was not compared."
+        )
+    else:
+        notes.append("There is no live version to compare with yet.")
+    passed = all(check.passed for check in checks)
+    told = [check.reason for check in checks if check.passed == passed]
+    champion = evaluation.new.champion
+    return Decision(
+        passed=passed,
+        reasons=told + notes,
+        metric=metric,
+        challenger=evaluation.new.challenger.metrics[metric].value,
+        champion=champion.metrics[metric].value if champion else None,
+        checks=checks,
+    )
+
+
+def _metric(evaluation: Evaluation, settings: GateSettings) -> str:
+    possible = _METRICS[evaluation.task]
+    if settings.metric == "auto":
+        return possible[0]
+    if settings.metric not in possible:
+        raise SettingsInvalid(
+            f"[gate] metric = {settings.metric!r} does not exist for a {evaluation.task}; "
+            f"allowed: auto, {', '.join(possible)}"
+        )
+    return settings.metric
+
+
+def _comparison(rows: EvaluatedRows, metric: str) -> Comparison:
+    if rows.comparisons is None:
+        raise KeyError(f"evaluation.json compares nothing by {metric}, and says it is comparable")
+    return rows.comparisons[metric]
+
+
+def _floor(evaluation: Evaluation, metric: str, settings: GateSettings) -> Check:
+    rows = evaluation.new
+    estimate = rows.challenger.metrics[metric]
+    sign = 1 if metric in HIGHER_IS_BETTER else -1
+    is_value = f"On {_rows(rows.rows, 'new')} the challenger's {_SHOWN[metric]} is "
+    is_value += _number(metric, estimate.value)
+    if estimate.low is not None and estimate.high is not None:
+        low, high = _number(metric, estimate.low), _number(metric, estimate.high)
+        is_value += f" ({_percent(evaluation.confidence)} interval {low} to {high})"
+    if settings.floor is not None:
+        passed = sign * (estimate.value - settings.floor) >= -_TINY
+        limit = f"[gate] floor asks for at {'least' if sign > 0 else 'most'} "
+        limit += _number(metric, settings.floor)
+    else:
+        baseline = rows.baseline.metrics[metric]
+        passed = sign * (estimate.value - baseline) > _TINY
+        limit = f"always giving {_constant(evaluation, metric)} reaches {_number(metric, baseline)}"
+        limit += ", and it must be better than that"
+        if baseline == (1 if sign > 0 else 0):
+            limit += " (all these rows have the same label, so nothing can be: drop data with "
+            limit += "other labels too, or set [gate] floor)"
+    return Check(name="floor", passed=passed, reason=f"{is_value}; {limit}.")
+
+
+def _constant(evaluation: Evaluation, metric: str) -> str:
+    answer = evaluation.new.baseline.answer
+    if metric == "log_loss":
+        return "the classes' shares"
+    if isinstance(answer, str):
+        return f"the commonest class {answer!r}"
+    return f"the mean {answer:.6g}"
+
+
+def _base(
+    compared: Comparison, evaluation: Evaluation, metric: str, settings: GateSettings
+) -> Check:
+    rows = evaluation.base.rows if evaluation.base else 0
+    relative = evaluation.task == "regression"
+    allowed = settings.margin * (compared.champion if relative else 1)
+    limit = f"[gate] margin allows {_difference(metric, allowed)} worse"
+    if relative:
+        limit += f" ({_percent(settings.margin)} of the champion's)"
+    return Check(
+        name="base",
+        passed=compared.advantage >= -allowed - _TINY,
+        reason=f"On {_rows(rows, 'base')} of the champion {_told(compared, evaluation, metric)}; "
+        f"{limit}.",
+    )
+
+
+def _new(
+    compared: Comparison, evaluation: Evaluation, metric: str, settings: GateSettings
+) -> Check:
+    least = 1 - settings.confidence
+    worse = compared.advantage < 0 and compared.p_value < least
+    return Check(
+        name="new",
+        passed=not worse,
+        reason=f"On {_rows(evaluation.new.rows, 'new')} {_told(compared, evaluation, metric)}, "
+        f"p = {compared.p_value:.3g}; worse with p below {least:.3g} is refused.",
+    )
+
+
+def _told(compared: Comparison, evaluation: Evaluation, metric: str) -> str:
+    """Say both values and their difference."""
+    challenger = _number(metric, compared.challenger)
+    champion = _number(metric, compared.champion)
+    version = f"version {evaluation.champion.version}" if evaluation.champion else "the champion"
+    text = f"the challenger's {_SHOWN[metric]} is {challenger} and that of {version} {champion}"
+    if compared.advantage == 0:
+        return f"{text}, no difference"
+    side = "better" if compared.advantage > 0 else "worse"
+    text += f", {_difference(metric, abs(compared.advantage))} {side}"
+    if compared.low is not None and compared.high is not None:
+        low, high = _signed(metric, compared.low), _signed(metric, compared.high)
+        text += f" ({_percent(evaluation.confidence)} interval {low} to {high}, + is better)"
+    return text
+
+
+def _rows(count: int, kind: str) -> str:
+    return f"{count:,} {kind} held-out row{'' if count == 1 else 's'}"
+
+
+def _number(metric: str, value: float) -> str:
+    return f"{value:.2%}" if metric == "accuracy" else f"{value:.6g}"
+
+
+def _difference(metric: str, value: float) -> str:
+    return f"{100 * value:.2f} points" if metric == "accuracy" else f"{value:.4g}"
+
+
+def _signed(metric: str, value: float) -> str:
+    return f"{100 * value:+.2f} points" if metric == "accuracy" else f"{value:+.4g}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.4g} %"
