@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,7 +29,7 @@ from aws_lambda_powertools.utilities.batch import (
 from refit.aws import bus, s3, store, workflow
 from refit.domain.drop import Dropped, files_of_drop, is_quiet
 from refit.domain.errors import DatasetNotFound, ModelNameInvalid, SettingsInvalid
-from refit.domain.naming import ModelKeys, checked_model_name, run_id
+from refit.domain.naming import MODEL_NAME_PATTERN, ModelKeys, checked_model_name, run_id
 from refit.domain.spec import DataSettings, parse_settings
 from refit.settings import settings
 from refit.telemetry import logger
@@ -47,9 +48,9 @@ def handler(event: dict[str, Any], context: Any) -> Any:
 def _ingest(record: Any) -> None:
     message = json.loads(record["body"])
     poked = "model" in message
-    key = message["model"] + "/raw/" if poked else message["detail"]["object"]["key"]
-    model, _, rest = key.partition("/")
-    if not rest.startswith("raw/"):
+    key = f"{message['model']}/raw/" if poked else message["detail"]["object"]["key"]
+    model = key.partition("/raw/")[0]
+    if _is_folder_of_a_model(model):
         logger.info("not in a drop folder", extra={"key": key})
         return
     try:
@@ -61,6 +62,12 @@ def _ingest(record: Any) -> None:
     _start_when_quiet(model, None if poked else (key, version))
 
 
+def _is_folder_of_a_model(path: str) -> bool:
+    """Say whether this lies deeper in a model's own part of the bucket, such as its runs."""
+    model, _, rest = path.partition("/")
+    return bool(rest) and bool(re.fullmatch(MODEL_NAME_PATTERN, model))
+
+
 def _start_when_quiet(model: str, cause: tuple[str, str | None] | None) -> None:
     dropped = [
         Dropped(entry.key, entry.version, entry.size, entry.etag, entry.last_modified)
@@ -68,6 +75,8 @@ def _start_when_quiet(model: str, cause: tuple[str, str | None] | None) -> None:
         if not entry.key.endswith("/")
     ]
     state = store.load_state(model)
+    if state.active_run:
+        _launch(model, state.active_run)
     files = files_of_drop(dropped, state.consumed_until, _data_settings(model).scope)
     if not files:
         logger.info("nothing new was dropped", extra={"model": model})
@@ -81,13 +90,6 @@ def _start_when_quiet(model: str, cause: tuple[str, str | None] | None) -> None:
 
 def _start(model: str, files: list[Dropped], state: store.ModelState) -> None:
     run = run_id(model, [(file.key, file.version) for file in files])
-    consumed_until = max(file.last_modified for file in files).isoformat()
-    begun = store.begin_run(model, run, "drop", consumed_until)
-    logger.info("run asked for", extra={"model": model, "run": run, "begun": begun})
-    if begun is store.Begun.BUSY:
-        return
-    if begun is store.Begun.KNOWN and store.load_state(model).active_run != run:
-        return  # it has ended already
     s3.put_json(
         ModelKeys(model).run(run).drop,
         {
@@ -98,11 +100,21 @@ def _start(model: str, files: list[Dropped], state: store.ModelState) -> None:
             "champion_run": state.champion.run if state.champion else None,
         },
     )
+    consumed_until = max(file.last_modified for file in files).isoformat()
+    begun = store.begin_run(model, run, "drop", consumed_until)
+    logger.info("run asked for", extra={"model": model, "run": run, "begun": begun})
+    if begun is store.Begun.STARTED:
+        _launch(model, run)
+
+
+def _launch(model: str, run: str) -> None:
+    """Start a run's execution unless it is known; a start that broke off is taken up here."""
+    known = store.load_run(model, run)
+    if known is None or "train_execution_arn" in known:
+        return
     execution = workflow.start_training(model, run)
+    bus.publish(bus.EventName.RUN_STARTED, {"model": model, "run": run, "cause": known["cause"]})
     store.update_run(model, run, train_execution_arn=execution)
-    bus.publish(
-        bus.EventName.RUN_STARTED, {"model": model, "run": run, "files": [f.key for f in files]}
-    )
 
 
 def _data_settings(model: str) -> DataSettings:

@@ -1,0 +1,135 @@
+"""One stack's resources in moto, and a model's files in it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from refit.aws import clients
+from refit.settings import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EVENTS = Path(__file__).parents[3] / "events"
+REGION = "us-east-1"
+CONTEXT: Any = SimpleNamespace(
+    function_name="f",
+    function_version="1",
+    memory_limit_in_mb=512,
+    invoked_function_arn=f"arn:aws:lambda:{REGION}:123456789012:function:f",
+    aws_request_id="6d5a7f2e-6c2b-4f5d-9c0a-1f2e3d4c5b6a",
+    get_remaining_time_in_millis=lambda: 60_000,
+)
+
+
+def sample(name: str) -> dict[str, Any]:
+    event: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
+    return event
+
+
+@dataclass
+class Stack:
+    """What the template would have made."""
+
+    bucket: str
+    table: str
+    ingest_queue: str
+    notices_queue: str
+    bus_queue: str
+    train: str
+
+    def put(self, key: str, body: bytes | str | dict[str, Any] = b"1,2\n") -> str:
+        data = json.dumps(body) if isinstance(body, dict) else body
+        answer = boto3.client("s3", REGION).put_object(Bucket=self.bucket, Key=key, Body=data)
+        return str(answer["VersionId"])
+
+    def get(self, key: str) -> Any:
+        body = boto3.client("s3", REGION).get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        return json.loads(body)
+
+    def keys(self, prefix: str) -> list[str]:
+        answer = boto3.client("s3", REGION).list_objects_v2(Bucket=self.bucket, Prefix=prefix)
+        return [entry["Key"] for entry in answer.get("Contents", [])]
+
+    def messages(self, queue: str) -> list[dict[str, Any]]:
+        answer = boto3.client("sqs", REGION).receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
+        return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+
+    def executions(self) -> list[str]:
+        answer = boto3.client("stepfunctions", REGION).list_executions(stateMachineArn=self.train)
+        return [execution["name"] for execution in answer["executions"]]
+
+
+@pytest.fixture
+def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        made = _make()
+        for name, value in {
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "BUCKET": made.bucket,
+            "MODEL_TABLE": made.table,
+            "INGEST_QUEUE_URL": made.ingest_queue,
+            "NOTICES_TOPIC_ARN": f"arn:aws:sns:{REGION}:123456789012:notices",
+            "TRAIN_STATE_MACHINE_ARN": made.train,
+            "SAGEMAKER_ROLE_ARN": "arn:aws:iam::123456789012:role/jobs",
+            "QUIET_SECONDS": "60",
+        }.items():
+            monkeypatch.setenv(name, value)
+        settings.cache_clear()
+        clients.client.cache_clear()
+        yield made
+        settings.cache_clear()
+        clients.client.cache_clear()
+
+
+def _make() -> Stack:
+    s3 = boto3.client("s3", REGION)
+    s3.create_bucket(Bucket="refit-bucket-1x2y3z")
+    s3.put_bucket_versioning(
+        Bucket="refit-bucket-1x2y3z", VersioningConfiguration={"Status": "Enabled"}
+    )
+    boto3.client("dynamodb", REGION).create_table(
+        TableName="models",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")
+        ],
+        KeySchema=[
+            {"AttributeName": "pk", "KeyType": "HASH"},
+            {"AttributeName": "sk", "KeyType": "RANGE"},
+        ],
+    )
+    sqs = boto3.client("sqs", REGION)
+    queues = {
+        name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("ingest", "notices", "bus")
+    }
+    arn = f"arn:aws:sqs:{REGION}:123456789012"
+    topic = boto3.client("sns", REGION).create_topic(Name="notices")["TopicArn"]
+    boto3.client("sns", REGION).subscribe(TopicArn=topic, Protocol="sqs", Endpoint=f"{arn}:notices")
+    events = boto3.client("events", REGION)
+    events.put_rule(Name="all", EventPattern='{"source": ["refit"]}')
+    events.put_targets(Rule="all", Targets=[{"Id": "bus", "Arn": f"{arn}:bus"}])
+    machine = boto3.client("stepfunctions", REGION).create_state_machine(
+        name="refit-train",
+        definition='{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}',
+        roleArn="arn:aws:iam::123456789012:role/train",
+    )["stateMachineArn"]
+    return Stack(
+        "refit-bucket-1x2y3z",
+        "models",
+        queues["ingest"],
+        queues["notices"],
+        queues["bus"],
+        machine,
+    )

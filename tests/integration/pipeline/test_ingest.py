@@ -1,0 +1,141 @@
+"""From dropped files to one run."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
+from refit.aws import store
+from refit.domain.errors import ServiceThrottled
+from refit.handlers import ingest
+
+from tests.integration.pipeline.conftest import CONTEXT, Stack, sample
+
+
+def dropped(stack: Stack, *keys: str) -> dict[str, Any]:
+    """Put files and return the queue's batch for them, in the order they came."""
+    records = []
+    for number, key in enumerate(keys):
+        record = sample("ingest")["Records"][0]
+        event = json.loads(record["body"])
+        event["detail"]["object"] |= {"key": key, "version-id": stack.put(key)}
+        records.append(record | {"messageId": str(number), "body": json.dumps(event)})
+    return {"Records": records}
+
+
+def owed(model: str) -> dict[str, Any]:
+    event = sample("ingest_owed")
+    event["Records"][0]["body"] = json.dumps({"model": model})
+    return event
+
+
+def until_the_next_second() -> None:
+    """S3's time stamps are whole seconds, and a drop rests for at least two."""
+    now = int(time.time())
+    while int(time.time()) == now:
+        time.sleep(0.01)
+
+
+def test_files_dropped_together_start_one_run_with_all_of_them(stack: Stack) -> None:
+    event = dropped(stack, "digits/raw/a.csv", "digits/raw/b.csv", "digits/raw/test/c.csv")
+    assert ingest.handler(event, CONTEXT) == {"batchItemFailures": []}
+    assert len(stack.executions()) == 1
+    run = stack.executions()[0].removeprefix("digits-")
+    drop = stack.get(f"digits/runs/{run}/drop.json")
+    assert [file["key"] for file in drop["files"]] == [
+        "digits/raw/a.csv",
+        "digits/raw/b.csv",
+        "digits/raw/test/c.csv",
+    ]
+    assert store.load_state("digits").active_run == run
+    assert [event["detail-type"] for event in stack.messages(stack.bus_queue)] == ["Run Started"]
+
+
+def test_an_event_delivered_again_starts_nothing(stack: Stack) -> None:
+    event = dropped(stack, "digits/raw/a.csv")
+    for _ in range(3):
+        ingest.handler(event, CONTEXT)
+    run = store.load_state("digits").active_run or ""
+    store.release_run("digits", run)
+    ingest.handler(event, CONTEXT)
+    assert len(stack.executions()) == 1
+    assert store.load_state("digits").active_run is None
+
+
+def test_a_drop_during_a_run_is_owed_and_starts_when_the_run_ends(
+    stack: Stack, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(ingest, "is_quiet", lambda *_: True)
+    ingest.handler(dropped(stack, "digits/raw/a.csv"), CONTEXT)
+    first = store.load_state("digits").active_run or ""
+    until_the_next_second()
+    ingest.handler(dropped(stack, "digits/raw/a.csv"), CONTEXT)
+    assert len(stack.executions()) == 1
+    assert store.release_run("digits", first)
+    ingest.handler(owed("digits"), CONTEXT)
+    assert len(stack.executions()) == 2
+    assert not store.load_state("digits").owed
+
+
+def test_each_model_has_its_own_runs(stack: Stack) -> None:
+    ingest.handler(dropped(stack, "digits/raw/a.csv", "letters/raw/a.csv"), CONTEXT)
+    assert {name.split("-")[0] for name in stack.executions()} == {"digits", "letters"}
+
+
+def test_a_model_name_that_is_not_allowed_is_told_and_harms_nothing(stack: Stack) -> None:
+    names = ("../etc", "My Digits", "x" * 200)
+    event = dropped(stack, *(f"{name}/raw/a.csv" for name in names), "digits/raw/a.csv")
+    assert ingest.handler(event, CONTEXT) == {"batchItemFailures": []}
+    refused = [stack.get(key) for key in stack.keys("_refused/")]
+    assert len(refused) == 3
+    assert all("1 to 24 of a-z" in entry["reason"] for entry in refused)
+    assert len(stack.messages(stack.notices_queue)) == 3
+    assert len(stack.executions()) == 1
+
+
+def test_a_file_elsewhere_in_the_bucket_starts_nothing(stack: Stack) -> None:
+    event = dropped(stack, "digits/runs/r/raw/x.csv", "digits/raw/")
+    assert ingest.handler(event, CONTEXT) == {"batchItemFailures": []}
+    assert stack.executions() == []
+
+
+def test_a_bad_settings_file_is_left_to_the_run_to_report(stack: Stack) -> None:
+    stack.put("digits/model.toml", "[data]\nscope = 3")
+    ingest.handler(dropped(stack, "digits/raw/a.csv"), CONTEXT)
+    assert len(stack.executions()) == 1
+
+
+def test_the_whole_folder_is_the_drop_when_the_settings_say_so(
+    stack: Stack, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(ingest, "is_quiet", lambda *_: True)
+    stack.put("digits/model.toml", '[data]\nscope = "all"')
+    ingest.handler(dropped(stack, "digits/raw/a.csv"), CONTEXT)
+    first = store.load_state("digits").active_run or ""
+    store.release_run("digits", first)
+    until_the_next_second()
+    ingest.handler(dropped(stack, "digits/raw/b.csv"), CONTEXT)
+    second = store.load_state("digits").active_run
+    files = stack.get(f"digits/runs/{second}/drop.json")["files"]
+    assert [file["key"] for file in files] == ["digits/raw/a.csv", "digits/raw/b.csv"]
+
+
+def test_a_start_that_failed_half_way_is_finished_by_the_next_delivery(
+    stack: Stack, monkeypatch: Any
+) -> None:
+    event = dropped(stack, "digits/raw/a.csv")
+    with monkeypatch.context() as broken:
+        broken.setattr(ingest.workflow, "start_training", _throttled)
+        with pytest.raises(BatchProcessingError):  # the whole batch failed: it is delivered again
+            ingest.handler(event, CONTEXT)
+    assert stack.executions() == []
+    ingest.handler(event, CONTEXT)
+    assert len(stack.executions()) == 1
+    assert [event["detail-type"] for event in stack.messages(stack.bus_queue)] == ["Run Started"]
+
+
+def _throttled(*_: str) -> str:
+    raise ServiceThrottled("slow down")
