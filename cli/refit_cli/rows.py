@@ -1,0 +1,225 @@
+"""Reads the rows of a file or of stdin that are to be predicted."""
+# ruff: noqa: PLC0415 (duckdb is only needed for Parquet)
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import sys
+import zlib
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import TYPE_CHECKING, BinaryIO, Literal
+
+from refit_cli.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+Header = Literal["auto", "yes", "no"]
+
+DELIMITERS = (",", ";", "\t", "|")
+LONGEST_LINE_BYTES = 4_000_000
+_SAMPLE_LINES = 50
+_GZIP_MAGIC = b"\x1f\x8b"
+_PARQUET_MAGIC = b"PAR1"
+_PICKLE_MAGIC = b"\x80"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: its number from 1, its cells as text, and its label when a column was named so."""
+
+    number: int
+    cells: list[str]
+    label: str | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """The columns' names, or None where nothing names them, and the rows, read as they are used."""
+
+    names: list[str] | None
+    rows: Iterator[Row]
+
+
+def numbered(lines: Iterable[list[str]]) -> Iterator[Row]:
+    """Give rows that are in memory their numbers."""
+    return (Row(number, cells) for number, cells in enumerate(lines, 1))
+
+
+def read_table(path: Path, header: Header, columns: list[str] | None, label: str | None) -> Table:
+    """Open a CSV, CSV.gz or Parquet file; `-` is stdin.
+
+    Args:
+        path: the file.
+        header: whether the first line names the columns; `auto` looks.
+        columns: names for the columns, in place of a header's.
+        label: name or position from 0 of a column that is not a feature.
+
+    Raises:
+        BadInput: here or while rows are read, naming the line.
+    """
+    stream = _open(path)
+    magic = stream.peek(4)[:4]
+    if magic == _PARQUET_MAGIC:
+        stream.close()
+        names, lines = _parquet(path)
+        return _table(path, columns or names, lines, label)
+    if magic[:1] == _PICKLE_MAGIC:
+        raise BadInput(
+            f"{path} looks like a pickle, which may run code when it is read",
+            "give its rows as CSV or Parquet",
+        )
+    if magic[:2] == _GZIP_MAGIC:
+        stream = io.BufferedReader(gzip.GzipFile(fileobj=stream))  # type: ignore[arg-type]
+    lines, names = _csv(path, stream, header)
+    return _table(path, columns or names, lines, label)
+
+
+def _open(path: Path) -> io.BufferedReader:
+    if str(path) == "-":
+        return io.BufferedReader(sys.stdin.buffer)  # type: ignore[arg-type]
+    try:
+        return path.open("rb")
+    except FileNotFoundError as error:
+        raise BadInput(f"there is no file {path}") from error
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _csv(
+    path: Path, stream: BinaryIO, header: Header
+) -> tuple[Iterator[tuple[int, list[str]]], list[str] | None]:
+    lines = _lines(path, stream)
+    sample = list(islice(lines, _SAMPLE_LINES))
+    if not sample:
+        raise BadInput(f"{path} is empty: there is no row to predict")
+    rows = _parsed(path, chain(sample, lines), delimiter_of(sample))
+    first = list(islice(rows, _SAMPLE_LINES))
+    has_header = header == "yes" or (
+        header == "auto" and looks_like_header([cells for _, cells in first])
+    )
+    names = first.pop(0)[1] if has_header and first else None
+    return chain(first, rows), names
+
+
+def _lines(path: Path, stream: BinaryIO) -> Iterator[str]:
+    number = 0
+    try:
+        while line := stream.readline(LONGEST_LINE_BYTES):
+            number += 1
+            if len(line) == LONGEST_LINE_BYTES and not line.endswith(b"\n"):
+                raise BadInput(
+                    f"{path}: line {number} is longer than {LONGEST_LINE_BYTES:,} bytes, "
+                    "more than one request carries"
+                )
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path}: line {number} is not UTF-8 text; is it a CSV file?") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise BadInput(f"{path} is damaged after line {number}: {error}") from error
+
+
+def _parsed(path: Path, lines: Iterator[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(lines, delimiter=delimiter)
+    try:
+        for cells in reader:
+            if cells:
+                yield reader.line_num, cells
+    except csv.Error as error:
+        raise BadInput(f"{path}: line {reader.line_num} is not CSV: {error}") from error
+
+
+def delimiter_of(sample: list[str]) -> str:
+    """Return the delimiter that splits the sample's lines most evenly; a comma without any."""
+
+    def evenness(delimiter: str) -> tuple[int, int]:
+        counts = [line.count(delimiter) for line in sample if line.strip()]
+        return (min(counts, default=0), max(counts, default=0))
+
+    best = max(DELIMITERS, key=evenness)
+    return best if evenness(best)[1] else ","
+
+
+def looks_like_header(rows: list[list[str]]) -> bool:
+    """Say whether the first row has text where the rows after it have numbers."""
+    if len(rows) < 2:
+        return False
+    for position, name in enumerate(rows[0]):
+        below = [row[position].strip() for row in rows[1:] if position < len(row)]
+        filled = [cell for cell in below if cell]
+        if name.strip() and not is_number(name) and filled and all(map(is_number, filled)):
+            return True
+    return False
+
+
+def is_number(cell: str) -> bool:
+    """Say whether a cell reads as a number."""
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _parquet(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    if str(path) == "-":
+        raise BadInput("Parquet cannot be read from stdin", "give the file's name")
+    import duckdb
+
+    try:
+        found = duckdb.connect(":memory:").execute("SELECT * FROM read_parquet(?)", [str(path)])
+    except duckdb.Error as error:
+        raise BadInput(f"{path} cannot be read as Parquet: {error}") from error
+
+    def rows() -> Iterator[tuple[int, list[str]]]:
+        number = 0
+        while block := found.fetchmany(1000):
+            for values in block:
+                number += 1
+                yield number, ["" if value is None else str(value) for value in values]
+
+    return [column[0] for column in found.description or []], rows()
+
+
+def _table(
+    path: Path,
+    names: list[str] | None,
+    lines: Iterator[tuple[int, list[str]]],
+    label: str | None,
+) -> Table:
+    place = None if label is None else _position_of(label, names)
+    features = None
+    if names is not None:
+        features = [name for position, name in enumerate(names) if position != place]
+
+    def rows() -> Iterator[Row]:
+        for number, (line, cells) in enumerate(lines, 1):
+            if names is not None and len(cells) != len(names):
+                raise BadInput(
+                    f"{path}: line {line} has {len(cells)} cells, and there are {len(names)} "
+                    "column names"
+                )
+            if place is None:
+                yield Row(number, cells)
+                continue
+            if place >= len(cells):
+                raise BadInput(f"{path}: line {line} has no column {place} for the label")
+            yield Row(number, cells[:place] + cells[place + 1 :], cells[place])
+
+    return Table(features, rows())
+
+
+def _position_of(label: str, names: list[str] | None) -> int:
+    if names is not None and label in names:
+        return names.index(label)
+    if label.isdigit() and (names is None or int(label) < len(names)):
+        return int(label)
+    known = f"the columns are {', '.join(names)}" if names else "no header names the columns"
+    raise BadInput(
+        f"there is no column {label!r}: {known}",
+        "name a column of the header, or give a position from 0",
+    )
