@@ -47,10 +47,14 @@ def main() -> None:
     state = options.state.resolve()
     # MiniStack reads its settings when it is imported.
     os.environ.update(environment(options.port, state, options.region, keep=options.keep))
+    make_folders(state)
+    asyncio.run(serve(options.port, state, options.region, owned=options.owned))
+
+
+def make_folders(state: Path) -> None:
+    """Make the folders that `environment` names."""
     for folder in ("tmp", "ministack", "s3", "sagemaker"):
         (state / folder).mkdir(parents=True, exist_ok=True)
-    _raise_file_limit()
-    asyncio.run(serve(options.port, state, options.region, owned=options.owned))
 
 
 def environment(port: int, state: Path, region: str, *, keep: bool) -> dict[str, str]:
@@ -110,6 +114,7 @@ async def serve(
 
     from refit_local.ground import ministack_hooks  # noqa: PLC0415
 
+    _raise_file_limit()
     install_runtime(state)
     shut_down = (install or _install_sagemaker)(state, port, region)
     config = Config()

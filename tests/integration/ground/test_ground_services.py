@@ -1,0 +1,222 @@
+"""What Refit's template needs of MiniStack itself: each of these was seen to hold."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from ground_under_test import Ground, until
+
+
+def queue(ground: Ground, name: str, service: str = "events", **attributes: str) -> tuple[str, str]:
+    """Make a queue a service may send to; return its URL and ARN."""
+    sqs = ground.client("sqs")
+    url = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    arn = found["Attributes"]["QueueArn"]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": f"{service}.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    return url, arn
+
+
+def received(ground: Ground, url: str) -> list[Any]:
+    sqs = ground.client("sqs")
+    found = until(lambda: sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages"))
+    return [json.loads(message["Body"]) for message in found]
+
+
+def rule(ground: Ground, name: str, pattern: dict[str, Any], target: dict[str, Any]) -> None:
+    events = ground.client("events")
+    events.put_rule(Name=name, EventPattern=json.dumps(pattern))
+    answer = events.put_targets(Rule=name, Targets=[{"Id": "t", **target}])
+    assert answer["FailedEntryCount"] == 0
+
+
+def test_a_dropped_object_is_told_with_version_and_etag(ground: Ground) -> None:
+    s3 = ground.client("s3")
+    s3.create_bucket(Bucket="drops")
+    s3.put_bucket_versioning(Bucket="drops", VersioningConfiguration={"Status": "Enabled"})
+    s3.put_bucket_notification_configuration(
+        Bucket="drops", NotificationConfiguration={"EventBridgeConfiguration": {}}
+    )
+    url, arn = queue(ground, "drops")
+    pattern = {
+        "source": ["aws.s3"],
+        "detail-type": ["Object Created"],
+        "detail": {"bucket": {"name": ["drops"]}, "object": {"key": [{"wildcard": "*/raw/*"}]}},
+    }
+    rule(ground, "drops", pattern, {"Arn": arn})
+    s3.put_object(Bucket="drops", Key="digits/model.toml", Body=b"")
+    put = s3.put_object(Bucket="drops", Key="digits/raw/a.csv", Body=b"1,2")
+    [event] = received(ground, url)
+    told = event["detail"]["object"]
+    assert told["key"] == "digits/raw/a.csv"
+    assert told["version-id"] == put["VersionId"]
+    assert told["etag"] == put["ETag"].strip('"')
+    assert told["size"] == 3
+
+
+def test_a_large_object_goes_up_in_parts_and_comes_down_in_ranges(ground: Ground) -> None:
+    s3 = ground.client("s3")
+    s3.create_bucket(Bucket="parts")
+    s3.put_bucket_versioning(Bucket="parts", VersioningConfiguration={"Status": "Enabled"})
+    begun = s3.create_multipart_upload(Bucket="parts", Key="k")["UploadId"]
+    where = {"Bucket": "parts", "Key": "k", "UploadId": begun}
+    sizes = (5 * 2**20, 7)
+    parts = []
+    for number, size in enumerate(sizes, 1):
+        body = bytes([64 + number]) * size
+        tag = s3.upload_part(**where, PartNumber=number, Body=body)["ETag"]
+        parts.append({"PartNumber": number, "ETag": tag})
+    done = s3.complete_multipart_upload(**where, MultipartUpload={"Parts": parts})
+    edge = s3.get_object(Bucket="parts", Key="k", Range=f"bytes={sizes[0] - 2}-{sizes[0] + 2}")
+    assert edge["Body"].read() == b"AABBB"
+    assert edge["ContentRange"] == f"bytes {sizes[0] - 2}-{sizes[0] + 2}/{sum(sizes)}"
+    source = {"Bucket": "parts", "Key": "k", "VersionId": done["VersionId"]}
+    s3.copy_object(Bucket="parts", Key="copy", CopySource=source)
+    assert s3.head_object(Bucket="parts", Key="copy")["ContentLength"] == sum(sizes)
+
+
+def test_an_older_version_of_an_object_can_be_read(ground: Ground) -> None:
+    s3 = ground.client("s3")
+    s3.create_bucket(Bucket="versions")
+    s3.put_bucket_versioning(Bucket="versions", VersioningConfiguration={"Status": "Enabled"})
+    first = s3.put_object(Bucket="versions", Key="k", Body=b"first")["VersionId"]
+    s3.put_object(Bucket="versions", Key="k", Body=b"second")
+    old = s3.get_object(Bucket="versions", Key="k", VersionId=first, Range="bytes=1-2")
+    assert old["Body"].read() == b"ir"
+    assert s3.get_object(Bucket="versions", Key="k")["Body"].read() == b"second"
+
+
+def test_messages_that_failed_come_again_and_then_lie_in_the_dead_letter_queue(
+    ground: Ground,
+) -> None:
+    code = """
+def handler(event, context):
+    return {"batchItemFailures": [
+        {"itemIdentifier": r["messageId"]} for r in event["Records"] if r["body"] == '"bad"'
+    ]}
+"""
+    allowed = {
+        "Effect": "Allow",
+        "Action": ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
+        "Resource": "*",
+    }
+    role = ground.role("consumer-role", "lambda", allowed)
+    ground.function("consumer", code, role=role, Timeout=1)
+    dead_url, dead_arn = queue(ground, "dead")
+    redrive = json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": 2})
+    url, arn = queue(ground, "work", RedrivePolicy=redrive, VisibilityTimeout="1", DelaySeconds="1")
+    ground.client("lambda").create_event_source_mapping(
+        EventSourceArn=arn,
+        FunctionName="consumer",
+        BatchSize=10,
+        FunctionResponseTypes=["ReportBatchItemFailures"],
+    )
+    sent = time.monotonic()
+    for body in ('"good"', '"bad"'):
+        ground.client("sqs").send_message(QueueUrl=url, MessageBody=body)
+    assert received(ground, dead_url) == ["bad"]
+    assert time.monotonic() - sent > 2, "a delayed message, tried twice a second apart"
+    attributes = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    left = ground.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=attributes)
+    assert set(left["Attributes"].values()) == {"0"}
+
+
+def test_an_event_starts_a_state_machine(ground: Ground) -> None:
+    machine = ground.machine(
+        "on-event", {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}
+    )
+    start = {"Effect": "Allow", "Action": "states:StartExecution", "Resource": machine}
+    role = ground.role("rule-role", "events", start)
+    pattern = {"source": ["refit"], "detail": {"group": [{"prefix": "refit-"}]}}
+    rule(ground, "to-machine", pattern, {"Arn": machine, "RoleArn": role})
+    states = ground.client("stepfunctions")
+    for group in ("other-x", "refit-x"):
+        entry = {"Source": "refit", "DetailType": "T", "Detail": json.dumps({"group": group})}
+        ground.client("events").put_events(Entries=[entry])
+    found = until(lambda: states.list_executions(stateMachineArn=machine)["executions"])
+    given = json.loads(states.describe_execution(executionArn=found[0]["executionArn"])["input"])
+    assert [execution["status"] for execution in found] == ["SUCCEEDED"] or len(found) == 1
+    assert given["detail"] == {"group": "refit-x"}
+
+
+def test_the_end_of_an_execution_is_an_event(ground: Ground) -> None:
+    machine = ground.machine(
+        "ends-badly", {"StartAt": "F", "States": {"F": {"Type": "Fail", "Error": "Why"}}}
+    )
+    url, arn = queue(ground, "endings")
+    pattern = {
+        "source": ["aws.states"],
+        "detail": {"stateMachineArn": [machine], "status": ["FAILED", "TIMED_OUT", "ABORTED"]},
+    }
+    rule(ground, "endings", pattern, {"Arn": arn})
+    execution = ground.start(machine)
+    [event] = received(ground, url)
+    assert event["detail"]["executionArn"] == execution
+    assert (event["detail"]["status"], event["detail"]["error"]) == ("FAILED", "Why")
+
+
+def test_an_execution_name_is_used_once(ground: Ground) -> None:
+    machine = ground.machine(
+        "once", {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}
+    )
+    states = ground.client("stepfunctions")
+    states.start_execution(stateMachineArn=machine, name="digits-1", input='{"a": 1}')
+    with pytest.raises(ClientError) as refused:
+        states.start_execution(stateMachineArn=machine, name="digits-1", input='{"a": 2}')
+    assert refused.value.response["Error"]["Code"] == "ExecutionAlreadyExists"
+
+
+def test_a_transaction_with_a_condition_that_does_not_hold_changes_nothing(ground: Ground) -> None:
+    tables = ground.client("dynamodb")
+    tables.create_table(
+        TableName="models",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+    )
+    tables.put_item(TableName="models", Item={"pk": {"S": "lock"}})
+    put = {"TableName": "models", "Item": {"pk": {"S": "new"}}}
+    guarded = {
+        "TableName": "models",
+        "Item": {"pk": {"S": "lock"}},
+        "ConditionExpression": "attribute_not_exists(pk)",
+    }
+    with pytest.raises(tables.exceptions.TransactionCanceledException) as cancelled:
+        tables.transact_write_items(TransactItems=[{"Put": put}, {"Put": guarded}])
+    codes = [r["Code"] for r in cancelled.value.response["CancellationReasons"]]
+    assert codes == ["None", "ConditionalCheckFailed"]
+    assert "Item" not in tables.get_item(TableName="models", Key={"pk": {"S": "new"}})
+
+
+def test_waiting_messages_trip_an_alarm(ground: Ground) -> None:
+    topic = ground.client("sns").create_topic(Name="dead-letters")["TopicArn"]
+    told_url, told_arn = queue(ground, "told", "sns")
+    ground.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=told_arn)
+    url, _ = queue(ground, "watched")
+    cloudwatch = ground.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName="dead-letters",
+        Namespace="AWS/SQS",
+        MetricName="ApproximateNumberOfMessagesVisible",
+        Dimensions=[{"Name": "QueueName", "Value": "watched"}],
+        Statistic="Maximum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=0,
+        ComparisonOperator="GreaterThanThreshold",
+        AlarmActions=[topic],
+    )
+    ground.client("sqs").send_message(QueueUrl=url, MessageBody="{}")
+    [message] = received(ground, told_url)
+    assert json.loads(message["Message"])["NewStateValue"] == "ALARM"
