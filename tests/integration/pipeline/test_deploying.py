@@ -1,0 +1,163 @@
+"""What a deployment plans, proves and undoes; SageMaker itself is tested on the local ground."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from refit.aws import endpoint, registry, store
+from refit.aws.registry import EndpointState, PackageVersion
+from refit.domain.errors import DeploymentInProgress, DeploymentRejected, EndpointNotReady
+from refit.domain.spec import ModelSettings
+from refit.handlers import plan_deployment, promote, roll_back, verify_deployment
+
+from tests.integration.pipeline.conftest import CONTEXT, Stack, sample
+from tests.integration.pipeline.test_planning_and_registering import (
+    RUN,
+    assert_sagemaker_takes,
+    live_champion,
+)
+
+ROWS = "1,2\n3,4\n5,6\n"
+BATCH = "[0.25, 0.75]\n[0.5, 0.5]\n[0.1, 0.9]\n"
+LIVE = "0.25,0.75\n0.5,0.5\n0.1,0.9\n"
+
+
+class FakeRegistry:
+    """The registry's answers, settable, and what was asked of it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.endpoint: EndpointState | None = None
+        self.approved: PackageVersion | None = None
+        self.calls: list[tuple[str, ...]] = []
+        monkeypatch.setattr(registry, "describe_endpoint", lambda _: self.endpoint)
+        monkeypatch.setattr(registry, "newest_approved", lambda _: self.approved)
+        for name in ("update_endpoint", "delete_endpoint", "delete_deployment", "reject_package"):
+            monkeypatch.setattr(
+                registry, name, lambda *given, name=name: self.calls.append((name, *given))
+            )
+
+
+@pytest.fixture
+def sagemaker(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> FakeRegistry:
+    store.begin_run("digits", RUN, "drop", "2026-11-20T10:00:00+00:00")
+    root = f"digits/runs/{RUN}"
+    stack.put(f"{root}/manifest.json", {"settings": ModelSettings().model_dump(mode="json")})
+    stack.put(f"{root}/evaluation/in/new.csv", ROWS)
+    stack.put(f"{root}/evaluation/challenger/new.csv.out", BATCH)
+    return FakeRegistry(monkeypatch)
+
+
+def answers(monkeypatch: pytest.MonkeyPatch, body: str, variant: str = "v2") -> None:
+    answer = endpoint.Answer(body.encode(), "text/csv", variant)
+    monkeypatch.setattr(endpoint, "invoke", lambda *_: answer)
+
+
+def test_the_first_approved_version_creates_the_endpoint(sagemaker: FakeRegistry) -> None:
+    sagemaker.approved = PackageVersion(1, "arn:package/1", RUN)
+    plan = plan_deployment.handler(sample("plan_deployment"), CONTEXT)
+    assert plan["action"] == "create"
+    assert_sagemaker_takes("CreateEndpoint", plan["requests"]["endpoint"])
+    assert (store.load_run("digits", RUN) or {})["status"] == "DEPLOYING"
+
+
+def test_a_newer_version_updates_it_under_names_of_its_own(sagemaker: FakeRegistry) -> None:
+    live_champion()
+    sagemaker.approved = PackageVersion(2, "arn:package/2", RUN)
+    sagemaker.endpoint = EndpointState("InService", "refit-digits-v1-01234567", None)
+    plan = plan_deployment.handler(sample("plan_deployment"), CONTEXT)
+    assert (plan["action"], plan["variant"]) == ("update", "v2")
+    assert_sagemaker_takes("CreateModel", plan["requests"]["model"])
+    assert_sagemaker_takes("CreateEndpointConfig", plan["requests"]["config"])
+    assert_sagemaker_takes("UpdateEndpoint", plan["requests"]["endpoint"])
+    assert plan["name"].startswith("refit-digits-v2-")
+
+
+def test_an_event_for_the_live_version_does_nothing_and_holds_no_lock(
+    sagemaker: FakeRegistry,
+) -> None:
+    live_champion()
+    sagemaker.approved = PackageVersion(1, "arn:package/1", "aaaaaaaaaaaa")
+    sagemaker.endpoint = EndpointState("InService", "refit-digits-v1-01234567", None)
+    assert plan_deployment.handler(sample("plan_deployment"), CONTEXT) == {"action": "none"}
+    assert store.load_state("digits").deployment is None
+
+
+def test_two_deployments_of_a_model_take_turns(sagemaker: FakeRegistry) -> None:
+    sagemaker.approved = PackageVersion(1, "arn:package/1", RUN)
+    plan_deployment.handler(sample("plan_deployment"), CONTEXT)
+    with pytest.raises(DeploymentInProgress):
+        plan_deployment.handler(sample("plan_deployment") | {"execution": "another"}, CONTEXT)
+
+
+def test_a_live_endpoint_that_answers_as_evaluated_is_verified(
+    sagemaker: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sagemaker.endpoint = EndpointState("InService", "refit-digits-v2-9c1185a5", None)
+    answers(monkeypatch, LIVE)
+    assert verify_deployment.handler(sample("verify_deployment"), CONTEXT) == {"rows": 3}
+
+
+@pytest.mark.parametrize(
+    ("config", "body", "variant", "said"),
+    [
+        ("refit-digits-v1-01234567", LIVE, "v2", "rolled endpoint refit-digits back"),
+        ("refit-digits-v2-9c1185a5", LIVE.replace("0.1,0.9", "0.9,0.1"), "v2", "row 2"),
+        ("refit-digits-v2-9c1185a5", "0.25,0.75\n", "v2", "row 1"),
+        ("refit-digits-v2-9c1185a5", LIVE, "v1", "variant v1"),
+    ],
+)
+def test_a_live_endpoint_that_is_not_the_new_model_is_rejected(
+    sagemaker: FakeRegistry,
+    monkeypatch: pytest.MonkeyPatch,
+    config: str,
+    body: str,
+    variant: str,
+    said: str,
+) -> None:
+    sagemaker.endpoint = EndpointState("InService", config, "alarm went off")
+    answers(monkeypatch, body, variant)
+    with pytest.raises(DeploymentRejected, match=said):
+        verify_deployment.handler(sample("verify_deployment"), CONTEXT)
+
+
+def test_a_promoted_version_is_the_champion_and_the_bus_hears_of_it(
+    sagemaker: FakeRegistry, stack: Stack
+) -> None:
+    live_champion()
+    assert promote.handler(sample("promote"), CONTEXT) == {"version": 2, "replaced": 1}
+    champion = store.load_champion("digits")
+    assert champion is not None
+    assert (champion.version, champion.variant, champion.run) == (2, "v2", RUN)
+    assert stack.messages(stack.bus_queue)[0]["detail-type"] == "Model Promoted"
+
+
+def undo() -> Any:
+    return roll_back.handler(sample("roll_back"), CONTEXT)
+
+
+def test_a_bad_new_version_is_taken_back_to_the_champion_step_by_step(
+    sagemaker: FakeRegistry,
+) -> None:
+    live_champion()
+    sagemaker.endpoint = EndpointState("Updating", "refit-digits-v1-01234567", None)
+    with pytest.raises(EndpointNotReady, match="is Updating"):
+        undo()
+    sagemaker.endpoint = EndpointState("InService", "refit-digits-v2-9c1185a5", None)
+    with pytest.raises(EndpointNotReady, match="is going back"):
+        undo()
+    assert sagemaker.calls == [("update_endpoint", "refit-digits", "refit-digits-v1-01234567")]
+    sagemaker.endpoint = EndpointState("InService", "refit-digits-v1-01234567", None)
+    assert undo() == {"live": "refit-digits-v1-01234567"}
+    assert sagemaker.calls[1] == ("delete_deployment", "refit-digits-v2-9c1185a5")
+    assert sagemaker.calls[2][0] == "reject_package"
+    assert "answers held-out row 3" in sagemaker.calls[2][2]
+
+
+def test_a_first_version_that_failed_leaves_no_endpoint(sagemaker: FakeRegistry) -> None:
+    sagemaker.endpoint = EndpointState("Failed", "refit-digits-v2-9c1185a5", "ping failed")
+    with pytest.raises(EndpointNotReady, match="being deleted"):
+        undo()
+    assert sagemaker.calls == [("delete_endpoint", "refit-digits")]
+    sagemaker.endpoint = None
+    assert undo() == {"live": None}

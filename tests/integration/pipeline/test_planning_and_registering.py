@@ -1,0 +1,147 @@
+"""The requests that go to SageMaker are ones it takes, and a run becomes one version."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+import botocore.session
+import pytest
+from botocore.validate import ParamValidator
+from refit.aws import store
+from refit.domain.spec import parse_settings
+from refit.handlers import plan_evaluation, plan_training, register
+
+from tests.integration.pipeline.conftest import CONTEXT, REGION, Stack, sample
+
+RUN = "0f1e2d3c4b5a"
+SAGEMAKER = botocore.session.get_session().get_service_model("sagemaker")
+
+
+def assert_sagemaker_takes(operation: str, request: dict[str, Any]) -> None:
+    shape = SAGEMAKER.operation_model(operation).input_shape
+    assert shape is not None
+    report = ParamValidator().validate(request, shape)
+    assert not report.has_errors(), report.generate_report()
+
+
+def manifest(stack: Stack, settings: str = "") -> None:
+    stack.put(
+        f"digits/runs/{RUN}/manifest.json",
+        {"settings": parse_settings(settings).model_dump(mode="json")},
+    )
+
+
+@pytest.fixture
+def active(stack: Stack) -> Stack:
+    store.begin_run("digits", RUN, "drop", "2026-11-20T10:00:00+00:00")
+    manifest(stack)
+    return stack
+
+
+def live_champion() -> None:
+    store.promote(
+        "digits",
+        store.Champion(
+            version=1,
+            run="aaaaaaaaaaaa",
+            package_arn="arn",
+            endpoint="refit-digits",
+            endpoint_config="refit-digits-v1-01234567",
+            variant="v1",
+            promoted_at=store.now(),
+        ),
+    )
+
+
+def test_the_planned_training_job_is_one_that_sagemaker_takes(active: Stack) -> None:
+    plan = plan_training.handler(sample("plan_training"), CONTEXT)
+    request = plan["request"] | {"TrainingJobName": f"{plan['stem']}-0"}
+    assert_sagemaker_takes("CreateTrainingJob", request)
+    channels = [channel["ChannelName"] for channel in request["InputDataConfig"]]
+    assert channels == ["train", "validation"]
+    assert (store.load_run("digits", RUN) or {})["status"] == "TRAINING"
+
+
+def test_without_validation_rows_there_is_no_validation_channel(active: Stack) -> None:
+    event = sample("plan_training") | {"has_validation": False}
+    channels = plan_training.handler(event, CONTEXT)["request"]["InputDataConfig"]
+    assert [channel["ChannelName"] for channel in channels] == ["train"]
+
+
+def test_spot_waits_at_most_as_long_as_the_settings_allow(active: Stack) -> None:
+    manifest(active, "[training]\nspot = true\nmax_runtime_s = 600")
+    request = plan_training.handler(sample("plan_training"), CONTEXT)["request"]
+    assert request["EnableManagedSpotTraining"]
+    assert request["StoppingCondition"] == {
+        "MaxRuntimeInSeconds": 600,
+        "MaxWaitTimeInSeconds": 1200,
+    }
+
+
+def test_challenger_and_champion_predict_the_same_rows(active: Stack) -> None:
+    live_champion()
+    plan = plan_evaluation.handler(sample("plan_evaluation"), CONTEXT)
+    assert_sagemaker_takes("CreateModel", plan["model_request"])
+    for side in ("challenger", "champion"):
+        name = f"{plan[side]['stem']}-0"
+        assert_sagemaker_takes(
+            "CreateTransformJob", plan[side]["request"] | {"TransformJobName": name}
+        )
+    inputs = [plan[side]["request"]["TransformInput"] for side in ("challenger", "champion")]
+    assert inputs[0] == inputs[1]
+    assert plan["champion"]["request"]["ModelName"] == "refit-digits-v1-01234567"
+
+
+@pytest.mark.parametrize("comparable", [True, False])
+def test_the_champion_is_left_out_where_there_is_none_to_compare(
+    active: Stack, comparable: bool
+) -> None:
+    if not comparable:
+        live_champion()
+    event = sample("plan_evaluation") | {"comparable": comparable}
+    assert plan_evaluation.handler(event, CONTEXT)["champion"] is None
+
+
+@pytest.mark.parametrize(
+    ("passed", "settings", "approval", "status"),
+    [
+        (True, "", "Approved", "DEPLOYING"),
+        (True, '[gate]\napproval = "manual"', "PendingManualApproval", "AWAITING_APPROVAL"),
+        (False, "", "Rejected", "REFUSED"),
+        (False, '[gate]\napproval = "manual"', "Rejected", "REFUSED"),
+    ],
+)
+def test_the_gate_and_the_settings_decide_the_approval(
+    active: Stack, passed: bool, settings: str, approval: str, status: str
+) -> None:
+    manifest(active, settings)
+    event = sample("register")
+    event["gate"]["passed"] = passed
+    registered = register.handler(event, CONTEXT)
+    assert registered["status"] == status
+    package = boto3.client("sagemaker", REGION).describe_model_package(
+        ModelPackageName=registered["package_arn"]
+    )
+    assert package["ModelApprovalStatus"] == approval
+    assert package["CustomerMetadataProperties"]["refit:run"] == RUN
+    assert store.run_of_version("digits", registered["version"]) == RUN
+    assert (store.load_run("digits", RUN) or {})["package_arn"] == registered["package_arn"]
+
+
+def test_a_package_request_is_one_that_sagemaker_takes_and_carries_the_runs_id(
+    active: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[dict[str, Any]] = []
+    create = register.registry.create_package
+
+    def seen_and_created(request: dict[str, Any]) -> register.registry.PackageVersion:
+        seen.append(request)
+        return create(request)
+
+    monkeypatch.setattr(register.registry, "create_package", seen_and_created)
+    register.handler(sample("register"), CONTEXT)
+    assert_sagemaker_takes("CreateModelPackage", seen[0])
+    assert seen[0]["ClientToken"] == RUN
+    statistics = seen[0]["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"]
+    assert statistics.endswith(f"digits/runs/{RUN}/evaluation_statistics.json")
