@@ -55,7 +55,7 @@ def _parsed(lines: list[bytes], first_line: int, name: str) -> Iterator[Floats]:
     if not given:
         return
     try:
-        values = _array(b",".join(given))
+        values = _array(given)
     except ValueError:
         raise _refused(lines, first_line, name) from None
     if not np.isfinite(values).all():
@@ -63,10 +63,13 @@ def _parsed(lines: list[bytes], first_line: int, name: str) -> Iterator[Floats]:
     yield values
 
 
-def _array(lines: bytes) -> Floats:
-    values = np.array(json.loads(b"[" + lines + b"]"))
-    if values.dtype.kind not in "if" or values.ndim > 2 or not values.size:
-        raise ValueError("not numbers")
+def _array(lines: list[bytes]) -> Floats:
+    values = np.array(json.loads(b"[" + b",".join(lines) + b"]"))
+    # The count, since a line with a comma outside of brackets would read as two.
+    if values.dtype.kind not in "if" or not 1 <= values.ndim <= 2 or len(values) != len(lines):
+        raise ValueError("not one number, or one list of numbers, a line")
+    if not values.size:
+        raise ValueError("an empty list")
     return values.astype(np.float64).reshape(len(values), -1)
 
 
@@ -78,7 +81,7 @@ def _refused(lines: list[bytes], first_line: int, name: str) -> EvaluationIncomp
             continue
         shown = line[:80].decode(errors="replace")
         try:
-            values = _array(line)
+            values = _array([line])
         except ValueError:
             return EvaluationIncomplete(f"{name}, line {number}: {shown!r} is not a prediction")
         if not np.isfinite(values).all():

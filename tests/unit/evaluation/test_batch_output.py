@@ -1,0 +1,129 @@
+"""What a batch transform wrote, read back."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from refit.domain import batch_output
+from refit.domain.batch_output import (
+    class_indices,
+    parse_labels,
+    prediction_blocks,
+    read_numbers,
+    read_outcome,
+)
+from refit.domain.errors import EvaluationIncomplete
+
+shares = st.floats(0, 1, width=32)
+
+
+def read(data: bytes) -> list[list[float]]:
+    return [row for block in prediction_blocks(io.BytesIO(data), "out") for row in block.tolist()]
+
+
+@settings(deadline=None)
+@given(
+    st.integers(1, 4).flatmap(
+        lambda width: st.lists(st.lists(shares, min_size=width, max_size=width), max_size=40)
+    ),
+    st.integers(1, 60),
+    st.booleans(),
+)
+def test_lists_are_read_as_the_container_writes_them(
+    rows: list[list[float]], block_bytes: int, ends_in_newline: bool
+) -> None:
+    data = "\n".join(map(str, rows)).encode() + (b"\n" if ends_in_newline else b"")
+    whole, batch_output._BLOCK_BYTES = batch_output._BLOCK_BYTES, block_bytes
+    try:
+        assert read(data) == rows
+    finally:
+        batch_output._BLOCK_BYTES = whole
+
+
+def test_plain_numbers_and_blank_lines_between_parts_are_read() -> None:
+    assert read(b"0.25\n1e-05\n\n\n0.75") == [[0.25], [1e-05], [0.75]]
+
+
+@pytest.mark.parametrize(
+    ("data", "where"),
+    [
+        (b"0.5\nlabel\n", "line 2: 'label' is not a prediction"),
+        (b"[0.5, 0.5]\n[0.5, 0.5\n", r"line 2: '\[0.5, 0.5' is not a prediction"),
+        (b"[0.5, 0.5]\n\n[1.0]\n", "line 3: 1 values where the lines before have 2"),
+        (b"[0.5, 0.5]\n0.5\n", "line 2: 1 values where the lines before have 2"),
+        (b"0.5\nNaN\n", "line 2: 'NaN' is not finite"),
+        (b"0.5\nnan\n", "line 2: 'nan' is not a prediction"),
+        (b"0.5\n-Infinity\n", "line 2: '-Infinity' is not finite"),
+        (b'0.5\n"0.5"\n', "line 2: '\"0.5\"' is not a prediction"),
+        (b"[]\n", r"line 1: '\[\]' is not a prediction"),
+        (b"[[0.1], [0.9]]\n", "line 1"),
+        (b"0.5,0.5\n", "line 1: '0.5,0.5' is not a prediction"),
+        (b"[0.5\n0.5]\n", r"line 1: '\[0.5' is not a prediction"),
+        (b"\xff\xfe\n", "line 1"),
+    ],
+)
+def test_a_line_that_is_no_prediction_is_named(data: bytes, where: str) -> None:
+    with pytest.raises(EvaluationIncomplete, match=where):
+        read(data)
+
+
+def test_two_classes_may_be_one_number_the_probability_of_the_second() -> None:
+    labels = np.array([0, 1, 1])
+    outcome = read_outcome(io.BytesIO(b"0.25\n0.5\n0.75\n"), "out", labels, 2, 2)
+    assert outcome.predicted.tolist() == [0, 0, 1]
+    assert outcome.losses == pytest.approx([-math.log(0.75), -math.log(0.5), -math.log(0.75)])
+    assert outcome.second_class.tolist() == [0.25, 0.5, 0.75]
+
+
+def test_a_champion_that_knows_two_classes_is_held_against_three() -> None:
+    labels = np.array([0, 2])
+    outcome = read_outcome(io.BytesIO(b"0.25\n0.75\n"), "out", labels, 2, 3)
+    assert outcome.predicted.tolist() == [0, 1]
+    assert outcome.losses[1] == pytest.approx(-math.log(1e-15))
+    assert outcome.second_class is None
+
+
+@pytest.mark.parametrize(("rows", "given"), [(2, 3), (4, 3), (1, 0)])
+def test_rows_and_predictions_must_match_one_to_one(rows: int, given: int) -> None:
+    labels = np.zeros(rows, dtype=np.int64)
+    message = f"holds {given} predictions for {rows} held-out rows"
+    with pytest.raises(EvaluationIncomplete, match=message):
+        read_outcome(io.BytesIO(b"[1.0, 0.0]\n" * given), "out", labels, 2, 2)
+    with pytest.raises(EvaluationIncomplete, match=message):
+        read_numbers(io.BytesIO(b"1.0\n" * given), "out", rows)
+
+
+def test_predicted_classes_in_place_of_probabilities_are_refused() -> None:
+    with pytest.raises(EvaluationIncomplete, match="1 values a row, where the model knows 3"):
+        read_outcome(io.BytesIO(b"2.0\n"), "out", np.array([2]), 3, 3)
+
+
+def test_raw_scores_are_refused() -> None:
+    with pytest.raises(EvaluationIncomplete, match="not class probabilities"):
+        read_outcome(io.BytesIO(b"-3.5\n"), "out", np.array([1]), 2, 2)
+
+
+def test_several_values_a_row_are_no_regression() -> None:
+    with pytest.raises(EvaluationIncomplete, match="several values"):
+        read_numbers(io.BytesIO(b"[1.0, 2.0]\n"), "out", 1)
+
+
+def test_labels_are_read_as_they_were_dropped() -> None:
+    assert parse_labels(b"1\n+2.50\n.5\n007\n1e3\n", "labels").tolist() == [1, 2.5, 0.5, 7, 1000]
+
+
+@pytest.mark.parametrize("data", [b"", b"\n\n", b"1\nx\n", b"1\nnan\n", b"inf\n"])
+def test_labels_that_are_none_are_refused(data: bytes) -> None:
+    with pytest.raises(EvaluationIncomplete, match="labels"):
+        parse_labels(data, "labels")
+
+
+@pytest.mark.parametrize("wrong", [-1.0, 2.0, 0.5])
+def test_a_label_that_is_no_class_is_named_with_its_line(wrong: float) -> None:
+    with pytest.raises(EvaluationIncomplete, match=r"labels, line 2: .* not the index of one of 2"):
+        class_indices(np.array([0.0, wrong]), 2, "labels")

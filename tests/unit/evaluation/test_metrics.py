@@ -1,0 +1,251 @@
+"""Metrics against plain definitions, scikit-learn and textbook figures."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from refit.domain.errors import EvaluationIncomplete
+from refit.domain.metrics import (
+    classification_baseline,
+    classification_quality,
+    confusion_matrix,
+    outcome_of,
+    regression_baseline,
+    regression_quality,
+    wilson_interval,
+)
+from sklearn import metrics as oracle
+
+few = settings(max_examples=25, deadline=None)
+
+
+@st.composite
+def classified(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, int]:
+    n_classes = draw(st.integers(2, 5))
+    rows = draw(st.integers(1, 60))
+    labels = draw(st.lists(st.integers(0, n_classes - 1), min_size=rows, max_size=rows))
+    generator = np.random.default_rng(draw(st.integers(0, 2**32)))
+    probabilities = generator.dirichlet(np.ones(n_classes), size=rows)
+    return np.array(labels), probabilities, n_classes
+
+
+def names(n_classes: int) -> list[str]:
+    return [f"class {index}" for index in range(n_classes)]
+
+
+def numbers(size: int) -> st.SearchStrategy[list[float]]:
+    return st.lists(st.floats(-1e6, 1e6), min_size=size, max_size=size)
+
+
+@few
+@given(classified())
+def test_classification_agrees_with_scikit_learn(
+    case: tuple[np.ndarray, np.ndarray, int],
+) -> None:
+    labels, probabilities, n_classes = case
+    outcome = outcome_of(labels, probabilities, n_classes)
+    quality = classification_quality(labels, outcome, names(n_classes), 0.95)
+    predicted = probabilities.argmax(axis=1)
+    value = {name: estimate.value for name, estimate in quality.metrics.items()}
+    assert value["accuracy"] == pytest.approx(oracle.accuracy_score(labels, predicted))
+    assert value["log_loss"] == pytest.approx(
+        oracle.log_loss(labels, probabilities, labels=range(n_classes))
+    )
+    assert quality.confusion_matrix == (
+        oracle.confusion_matrix(labels, predicted, labels=range(n_classes)).tolist()
+    )
+    occurring = np.unique(labels)
+    for average in ("macro", "weighted"):
+        expected = oracle.precision_recall_fscore_support(
+            labels, predicted, labels=occurring, average=average, zero_division=0
+        )
+        got = [value[f"{average}_{name}"] for name in ("precision", "recall", "f1")]
+        assert got == pytest.approx(list(expected[:3]))
+    for index, name in enumerate(names(n_classes)):
+        hits = int(((labels == index) & (predicted == index)).sum())
+        support, said = int((labels == index).sum()), int((predicted == index).sum())
+        found = quality.per_class[name]
+        assert (found.support, found.predicted) == (support, said)
+        assert (found.recall.value if support else found.recall) == (
+            pytest.approx(hits / support) if support else None
+        )
+        assert (found.precision.value if said else found.precision) == (
+            pytest.approx(hits / said) if said else None
+        )
+        assert (found.f1.value if support + said else found.f1) == (
+            pytest.approx(2 * hits / (support + said)) if support + said else None
+        )
+
+
+@few
+@given(classified())
+def test_every_interval_holds_its_value(case: tuple[np.ndarray, np.ndarray, int]) -> None:
+    labels, probabilities, n_classes = case
+    outcome = outcome_of(labels, probabilities, n_classes)
+    quality = classification_quality(labels, outcome, names(n_classes), 0.9)
+    for name, estimate in quality.metrics.items():
+        if len(labels) == 1 and name != "accuracy":
+            assert (estimate.low, estimate.high) == (None, None)
+        else:
+            assert estimate.low <= estimate.value <= estimate.high
+
+
+@few
+@given(st.integers(1, 40).flatmap(lambda size: st.tuples(numbers(size), numbers(size))))
+def test_regression_agrees_with_the_plain_definitions(
+    case: tuple[list[float], list[float]],
+) -> None:
+    labels, predictions = case
+    quality = regression_quality(np.array(labels), np.array(predictions), 0.95)
+    value = {name: estimate.value for name, estimate in quality.metrics.items()}
+    errors = [p - y for y, p in zip(labels, predictions, strict=True)]
+    mse = sum(e * e for e in errors) / len(errors)
+    assert value["rmse"] == pytest.approx(math.sqrt(mse), abs=1e-9)
+    assert value["mae"] == pytest.approx(sum(map(abs, errors)) / len(errors), abs=1e-9)
+    assert value["bias"] == pytest.approx(sum(errors) / len(errors), abs=1e-9, rel=1e-6)
+    if np.var(labels) > 1e-3:
+        assert value["r2"] == pytest.approx(oracle.r2_score(labels, predictions), rel=1e-6)
+
+
+def test_r2_is_left_out_when_all_labels_are_the_same() -> None:
+    quality = regression_quality(np.full(5, 7.0), np.arange(5.0), 0.95)
+    assert set(quality.metrics) == {"rmse", "mae", "bias"}
+
+
+def test_r2_keeps_its_digits_far_from_zero() -> None:
+    labels = 1e9 + np.arange(100.0)
+    quality = regression_quality(labels, labels + 1, 0.95)
+    assert quality.metrics["r2"].value == pytest.approx(1 - 1 / np.arange(100.0).var())
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "low", "high"),
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_wilson_gives_the_published_intervals(
+    successes: int, trials: int, low: float, high: float
+) -> None:
+    # Newcombe (1998), Statistics in Medicine 17:857, table I, method 3.
+    assert wilson_interval(successes, trials, 0.95) == pytest.approx((low, high), abs=5e-5)
+
+
+@given(st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_stays_within_0_and_1_and_mirrors(case: tuple[int, int]) -> None:
+    successes, trials = case
+    low, high = wilson_interval(successes, trials, 0.95)
+    assert 0 <= low <= successes / trials <= high <= 1
+    mirrored = wilson_interval(trials - successes, trials, 0.95)
+    assert mirrored == pytest.approx((1 - high, 1 - low))
+
+
+def test_bootstrap_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
+    generator = np.random.default_rng(7)
+    covered = 0
+    for _ in range(60):
+        labels = generator.normal(size=200)
+        noise = generator.normal(scale=0.5, size=200)
+        estimate = regression_quality(labels, labels + noise, 0.9).metrics["rmse"]
+        covered += estimate.low <= 0.5 <= estimate.high
+    assert 45 <= covered <= 60  # 54 expected; 45 is four standard deviations below
+
+
+def test_many_rows_give_the_same_interval_as_the_formula_of_the_mean() -> None:
+    generator = np.random.default_rng(3)
+    labels = np.zeros(40_000)
+    errors = generator.exponential(size=40_000)
+    estimate = regression_quality(labels, errors, 0.95).metrics["bias"]
+    half = 1.96 * errors.std() / math.sqrt(40_000)
+    assert estimate.high - estimate.value == pytest.approx(half, rel=0.1)
+    assert estimate.value - estimate.low == pytest.approx(half, rel=0.1)
+
+
+def test_the_same_rows_give_the_same_intervals() -> None:
+    generator = np.random.default_rng(5)
+    labels, probabilities = generator.integers(0, 3, 50), generator.dirichlet(np.ones(3), 50)
+    outcome = outcome_of(labels, probabilities, 3)
+    first = classification_quality(labels, outcome, names(3), 0.95)
+    assert classification_quality(labels, outcome, names(3), 0.95) == first
+
+
+def test_f1_intervals_are_those_of_drawing_the_rows_again() -> None:
+    generator = np.random.default_rng(11)
+    labels = generator.integers(0, 3, 300)
+    predicted = np.where(generator.random(300) < 0.8, labels, generator.integers(0, 3, 300))
+    outcome = outcome_of(labels, np.eye(3)[predicted], 3)
+    estimate = classification_quality(labels, outcome, names(3), 0.95).metrics["macro_f1"]
+    drawn = [
+        oracle.f1_score(labels[rows], predicted[rows], average="macro")
+        for rows in (generator.integers(0, 300, 300) for _ in range(600))
+    ]
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    assert estimate.low == pytest.approx(low, abs=0.015)
+    assert estimate.high == pytest.approx(high, abs=0.015)
+
+
+def test_a_class_absent_from_the_held_out_rows_has_no_recall_and_does_not_drag_the_averages() -> (
+    None
+):
+    labels = np.array([0, 0, 1])
+    outcome = outcome_of(labels, np.eye(3)[labels], 3)
+    quality = classification_quality(labels, outcome, names(3), 0.95)
+    absent = quality.per_class["class 2"]
+    assert (absent.support, absent.precision, absent.recall, absent.f1) == (0, None, None, None)
+    assert quality.metrics["macro_recall"].value == 1
+
+
+def test_a_class_that_the_model_does_not_know_has_probability_zero() -> None:
+    outcome = outcome_of(np.array([0, 2]), np.array([[0.9, 0.1], [0.3, 0.7]]), 3)
+    assert outcome.predicted.tolist() == [0, 1]
+    assert outcome.losses == pytest.approx([-math.log(0.9), -math.log(1e-15)])
+
+
+def test_a_certain_and_wrong_prediction_costs_a_finite_loss() -> None:
+    outcome = outcome_of(np.array([1]), np.array([[1.0, 0.0]]), 2)
+    assert outcome.losses[0] == pytest.approx(34.54, abs=0.01)
+
+
+def test_ties_go_to_the_lower_class() -> None:
+    outcome = outcome_of(np.array([1]), np.array([[0.5, 0.5]]), 2)
+    assert outcome.predicted.tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    "row", [[2.0, 7.0, 1.0], [0.2, 0.2, 0.2], [-0.5, 1.0, 0.5], [math.nan, 0.5, 0.5]]
+)
+def test_what_is_no_probability_is_refused(row: list[float]) -> None:
+    rows = np.array([[0.2, 0.3, 0.5], row])
+    with pytest.raises(EvaluationIncomplete, match="1 of 2 predictions are not class prob"):
+        outcome_of(np.array([0, 0]), rows, 3)
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
+def test_a_regression_that_predicts_no_number_is_refused_with_its_row(wrong: float) -> None:
+    with pytest.raises(EvaluationIncomplete, match="held-out row 2 is"):
+        regression_quality(np.zeros(3), np.array([1.0, wrong, 1.0]), 0.95)
+
+
+def test_the_baseline_is_the_commonest_class_and_the_classes_shares() -> None:
+    baseline = classification_baseline(np.array([0, 1, 1, 1]), ["cat", "dog", "eel"])
+    assert baseline.answer == "dog"
+    entropy = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))
+    assert baseline.metrics == pytest.approx({"accuracy": 0.75, "log_loss": entropy})
+
+
+def test_the_baseline_of_a_regression_is_the_mean() -> None:
+    baseline = regression_baseline(np.array([0.0, 0.0, 3.0]))
+    assert baseline.answer == 1.0
+    assert baseline.metrics == pytest.approx({"rmse": math.sqrt(2), "mae": 4 / 3})
+
+
+def test_the_confusion_matrix_has_actual_rows_and_predicted_columns() -> None:
+    matrix = confusion_matrix(np.array([0, 0, 1]), np.array([1, 1, 1]), 2)
+    assert matrix.tolist() == [[0, 2], [0, 1]]
