@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import time
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 # The runtime on AWS is newer; here a function runs with the Python that Refit itself runs with.
 RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
-# A person in front of a laptop waits for each of these.
-PARAMETERS = {"PythonRuntime": RUNTIME, "QuietSeconds": "3", "PollSeconds": "2"}
 STEP_DEADLINE_S = 900
 _API_URL = re.compile(r"https://([a-z0-9]+)\.execute-api\.[^/]+/([^/]+)/?")
 
@@ -56,18 +55,21 @@ def deploy(
     """
     folder.mkdir(parents=True, exist_ok=True)
     environment = _environment(ground, folder)
-    values = [f"{name}={value}" for name, value in PARAMETERS.items()]
-    parameters = ["--parameter-overrides", *values]
-    build = ["build", "--template-file", str(project / "template.yaml"), "--cached", "--parallel"]
+    parameters = ["--parameter-overrides", *_parameters(project)]
+    build = ["build", "--template-file", str(project / "template.yaml")]
     build += ["--build-dir", str(folder / "build"), "--cache-dir", str(folder / "cache")]
     _sam([*build, *parameters], environment, project, log)
     rollout = ["deploy", "--template-file", str(folder / "build" / "template.yaml")]
-    rollout += ["--stack-name", ground.stack_name, "--region", ground.region, "--resolve-s3"]
-    rollout += ["--capabilities", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]
-    rollout += ["CAPABILITY_AUTO_EXPAND", "--no-confirm-changeset", "--no-progressbar"]
-    rollout += ["--no-fail-on-empty-changeset"]
+    rollout += ["--stack-name", ground.stack_name, "--region", ground.region]
     _sam([*rollout, *parameters], environment, project, log)
     return _deployment(ground)
+
+
+def _parameters(project: Path) -> list[str]:
+    """The template's parameters: those of samconfig's [local], and this machine's Python."""
+    settings = tomllib.loads((project / "samconfig.toml").read_text())
+    local = settings["local"]["deploy"]["parameters"]["parameter_overrides"]
+    return [*local.split(), f"PythonRuntime={RUNTIME}"]
 
 
 def _environment(ground: GroundInfo, folder: Path) -> dict[str, str]:

@@ -1,0 +1,74 @@
+# One word for each thing a person does. `make` alone lists them.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+.SHELLFLAGS := -euc
+
+# The first Python at hand that fits; `make PYTHON=/path/to/python …` chooses another.
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c '$(FITS)' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+PORT ?= $(or $(REFIT_PORT),4566)
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+SAM := SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR=$(CURDIR)/.refit/sam-settings $(BIN)/sam
+LOCK := .refit/lock
+
+.PHONY: help setup demo test check lint types up down lock clean
+
+help: ## list these words
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.installed ## make .venv with all that Refit needs (again when the lock changed)
+
+.venv/.installed: requirements.lock pyproject.toml
+	@[ -n "$(PYTHON)" ] || { echo "Refit needs Python 3.11, 3.12 or 3.13, and none was found." \
+		"Install one, or name it: make PYTHON=/path/to/python3.12 setup" >&2; exit 1; }
+	@$(PYTHON) -c '$(FITS)' || { echo "$(PYTHON) is $$($(PYTHON) -V): Refit needs Python 3.11," \
+		"3.12 or 3.13. Name one: make PYTHON=/path/to/python3.12 setup" >&2; exit 1; }
+	@echo "setting up .venv with $$($(PYTHON) -V): downloads about 250 MB, one to three minutes"
+	@began=$$(date +%s); \
+	[ -x $(BIN)/python ] && $(BIN)/python -c '$(FITS)' 2>/dev/null \
+		|| $(PYTHON) -m venv --clear .venv \
+		|| { echo "On Debian and Ubuntu: sudo apt install python3-venv" >&2; exit 1; }; \
+	$(PIP) install --no-deps --require-hashes -r requirements.lock; \
+	$(PIP) install --no-deps --no-build-isolation -e .; \
+	touch $@; \
+	echo "ready after $$(( $$(date +%s) - began )) s: $(BIN)/refit"
+
+demo: setup ## the whole loop on digits, in under three minutes (DATA=path/to/mnist.pkl.gz for MNIST)
+	@$(BIN)/refit demo $(if $(DATA),--data "$(DATA)")
+
+test: setup ## run the tests (ARGS="tests/unit -k split" for some of them)
+	@$(BIN)/pytest $(ARGS)
+
+check: lint types ## what CI checks: format, lint, types, template
+	@$(SAM) validate --lint --template-file template.yaml --region us-east-1
+	@$(BIN)/cfn-lint template.yaml
+
+lint: setup ## format and lint of the Python files
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+types: setup ## mypy, strict on the functions
+	@$(BIN)/mypy
+
+up: setup ## start a ground and leave it standing (PORT=4566)
+	@$(BIN)/refit up --detach --port $(PORT)
+
+down: setup ## end it
+	@$(BIN)/refit down --port $(PORT)
+
+lock: ## pin the newest versions that pyproject.toml allows in requirements.lock
+	@$(PYTHON) -m venv --clear $(LOCK)
+	@$(LOCK)/bin/python -m pip --disable-pip-version-check -qq install uv
+	@$(LOCK)/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+		--custom-compile-command 'make lock' --quiet -o requirements.lock
+	@rm -r $(LOCK)
+
+clean: ## end all grounds here, and remove their state, builds and caches (not .venv)
+	@[ ! -x $(BIN)/refit ] || for ground in .refit/[0-9]*/; do \
+		[ ! -d "$$ground" ] || $(BIN)/refit down --discard --port "$$(basename "$$ground")"; done
+	@rm -rf .refit .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
