@@ -1,0 +1,77 @@
+"""What the service does beside answering: one thread ticks, others carry work out."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass
+class Background:
+    """Threads of the service: a tick for flushing, and one thread a job or deployment."""
+
+    interval_s: float = 0.5
+    _ticks: list[Callable[[], None]] = field(default_factory=list)
+    _ended: threading.Event = field(default_factory=threading.Event)
+    _threads: list[threading.Thread] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _ticker: threading.Thread | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the service is shutting down."""
+        return self._ended.is_set()
+
+    def each_tick(self, action: Callable[[], None]) -> None:
+        """Call the action about twice a second, and once more at the end."""
+        with self._lock:
+            self._ticks.append(action)
+            if self._ticker is None:
+                self._ticker = threading.Thread(
+                    target=self._run, name="sagemaker tick", daemon=True
+                )
+                self._ticker.start()
+
+    def start(self, name: str, work: Callable[[], None]) -> None:
+        """Do the work in a thread of its own."""
+        thread = threading.Thread(target=work, name=name, daemon=True)
+        with self._lock:
+            self._threads = [known for known in self._threads if known.is_alive()]
+            self._threads.append(thread)
+        thread.start()
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep; return whether the service is shutting down."""
+        return self._ended.wait(seconds)
+
+    def announce_end(self) -> None:
+        """Tell all threads to come to an end."""
+        self._ended.set()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for the threads, then tick a last time."""
+        with self._lock:
+            threads = list(self._threads)
+        for thread in threads:
+            thread.join(timeout_s)
+        if self._ticker is not None:
+            self._ticker.join(timeout_s)
+        self._tick()
+
+    def _run(self) -> None:
+        while not self._ended.wait(self.interval_s):
+            self._tick()
+
+    def _tick(self) -> None:
+        for action in list(self._ticks):
+            try:
+                action()
+            except (OSError, RuntimeError) as error:
+                _LOGGER.warning("%s failed: %s", action, error)

@@ -1,0 +1,202 @@
+"""S3 as the job's role sees it: downloads, uploads, and errors that say what the job lacks."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from refit_local.sagemaker.errors import JobFailed, ValidationException
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from refit_local.sagemaker.ground import GroundServices
+
+_S3_URI = re.compile(r"s3://([^/]+)/?(.*)", re.DOTALL)
+
+
+def bucket_and_key(uri: str) -> tuple[str, str]:
+    """Split an S3 URI.
+
+    Raises:
+        ValidationException: when it is not `s3://bucket/key`.
+    """
+    match = _S3_URI.fullmatch(uri)
+    if match is None:
+        raise ValidationException(f"The S3 URI {uri!r} is not of the form s3://bucket/key.")
+    return match[1], match[2]
+
+
+def joined(uri: str, *parts: str) -> str:
+    """Return a URI with parts below it, one slash between."""
+    return "/".join([uri.rstrip("/"), *(part.strip("/") for part in parts)])
+
+
+@dataclass(frozen=True)
+class S3Object:
+    """An object, and its path below the prefix it was found by."""
+
+    bucket: str
+    key: str
+    size: int
+    below: str
+
+    @property
+    def uri(self) -> str:
+        """`s3://bucket/key`."""
+        return f"s3://{self.bucket}/{self.key}"
+
+
+@dataclass(frozen=True)
+class RoleStorage:
+    """S3 with the rights of a role."""
+
+    ground: GroundServices
+    role_arn: str
+
+    def objects(self, uri: str, data_type: str) -> list[S3Object]:
+        """Return the objects of an S3 data source, in key order.
+
+        Args:
+            uri: a key prefix, or the URI of a manifest.
+            data_type: `S3Prefix` or `ManifestFile`.
+
+        Raises:
+            JobFailed: when there are none or the role may not see them.
+        """
+        bucket, key = bucket_and_key(uri)
+        if data_type == "ManifestFile":
+            return self._listed_in_manifest(bucket, key)
+        found = list(self._below(bucket, key))
+        if not found:
+            raise JobFailed(
+                f'ClientError: Data download failed: No S3 objects found under S3 URL "{uri}" '
+                "given in input data source. Please ensure that the bucket exists in the "
+                f"selected region ({self.ground.region}), that objects exist under that S3 "
+                f'prefix, and that the role "{self.role_arn}" has "s3:ListBucket" permissions '
+                f'on bucket "{bucket}".'
+            )
+        return found
+
+    def existing(self, uri: str) -> list[S3Object]:
+        """Return what is below a prefix now; nothing is fine.
+
+        Raises:
+            JobFailed: when the role may not look.
+        """
+        return list(self._below(*bucket_and_key(uri)))
+
+    def download(self, item: S3Object, path: Path) -> None:
+        """Write an object to a file; its folder is made.
+
+        Raises:
+            JobFailed: when it is gone or the role may not read it.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with self._as_job_failure("Data download", item.uri):
+            self._s3().download_file(item.bucket, item.key, str(path))
+
+    def upload(self, path: Path, uri: str) -> None:
+        """Write a file to S3.
+
+        Raises:
+            JobFailed: when the role may not.
+        """
+        bucket, key = bucket_and_key(uri)
+        with self._as_job_failure("Artifact upload", uri):
+            self._s3().upload_file(str(path), bucket, key)
+
+    def put(self, body: bytes, uri: str, content_type: str) -> None:
+        """Write bytes to S3.
+
+        Raises:
+            JobFailed: when the role may not.
+        """
+        bucket, key = bucket_and_key(uri)
+        with self._as_job_failure("Upload", uri):
+            self._s3().put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
+
+    def object_at(self, uri: str) -> S3Object:
+        """Return the object at a URI.
+
+        Raises:
+            JobFailed: when it does not exist or the role may not see it.
+        """
+        bucket, key = bucket_and_key(uri)
+        with self._as_job_failure("Data download", uri):
+            size = self._s3().head_object(Bucket=bucket, Key=key)["ContentLength"]
+        return S3Object(bucket, key, size, posixpath.basename(key))
+
+    def _below(self, bucket: str, prefix: str) -> Iterator[S3Object]:
+        with self._as_job_failure("Data download", f"s3://{bucket}/{prefix}"):
+            pages = self._s3().get_paginator("list_objects_v2")
+            for listed in pages.paginate(Bucket=bucket, Prefix=prefix):
+                for entry in listed.get("Contents", []):
+                    key = entry["Key"]
+                    if not key.endswith("/"):
+                        yield S3Object(bucket, key, entry["Size"], _below_prefix(key, prefix))
+
+    def _listed_in_manifest(self, bucket: str, key: str) -> list[S3Object]:
+        uri = f"s3://{bucket}/{key}"
+        with self._as_job_failure("Data download", uri):
+            text = self._s3().get_object(Bucket=bucket, Key=key)["Body"].read()
+        try:
+            head, *names = json.loads(text)
+            prefix = head["prefix"]
+            found = [self.object_at(f"{prefix}{name}") for name in names]
+        except (ValueError, TypeError, KeyError) as error:
+            raise JobFailed(
+                f"ClientError: Data download failed: the manifest {uri} is not a JSON array of "
+                f'{{"prefix": "s3://…"}} and key names ({error})'
+            ) from error
+        return [
+            S3Object(item.bucket, item.key, item.size, str(name))
+            for item, name in zip(found, names, strict=True)
+        ]
+
+    def _s3(self) -> Any:
+        return self.ground.s3_as(self.role_arn)
+
+    @contextmanager
+    def _as_job_failure(self, what: str, uri: str) -> Iterator[None]:
+        try:
+            yield
+        except ClientError as error:
+            answer = error.response["Error"]
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
+            code = answer.get("Code", "")
+            # HEAD has no body, so S3's code arrives there as a number.
+            code = {"404": "NoSuchKey", "403": "AccessDenied"}.get(code, code)
+            raise JobFailed(
+                f"ClientError: {what} failed: {code} ({status}): {answer.get('Message', '')} "
+                f"[{uri}, as role {self.role_arn}]"
+            ) from error
+        except (BotoCoreError, OSError) as error:
+            raise JobFailed(f"InternalServerError: {what} failed: {error} [{uri}]") from error
+
+
+def local_path(folder: Path, below: str) -> Path:
+    """Return where an object goes below a folder.
+
+    Raises:
+        JobFailed: when its key would leave the folder.
+    """
+    path = PurePosixPath(below)
+    if path.is_absolute() or ".." in path.parts or not path.parts:
+        raise JobFailed(f"ClientError: Data download failed: the key {below!r} is not a safe path")
+    return folder.joinpath(*path.parts)
+
+
+def _below_prefix(key: str, prefix: str) -> str:
+    """The path below the prefix; a prefix that ends within a name keeps that whole name."""
+    rest = key[len(prefix) :]
+    if rest and (prefix.endswith("/") or rest.startswith("/") or not prefix):
+        return rest.lstrip("/")
+    return key[prefix.rfind("/") + 1 :]
