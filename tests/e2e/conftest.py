@@ -1,0 +1,69 @@
+"""One ground for all end-to-end tests: the real template, with IAM enforced."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from refit_local.ground import lifecycle
+from sklearn.datasets import load_digits
+
+from tests.e2e.driver import Ground, User
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def user() -> Iterator[User]:
+    port = free_port()
+    info = lifecycle.up(port)
+    try:
+        yield User(
+            Ground(
+                endpoint_url=info.endpoint_url,
+                access_key_id=info.access_key_id,
+                secret_access_key=info.secret_access_key,
+                region=info.region,
+                stack_name=info.stack_name,
+                api_url=info.api_url,
+                api_key=info.api_key,
+            )
+        )
+    finally:
+        lifecycle.down(port)
+
+
+class Digits:
+    """The 8x8 handwritten digits that ship with scikit-learn: 1,797 rows of 64 whole numbers."""
+
+    def __init__(self) -> None:
+        data = load_digits()
+        order = np.random.default_rng(7).permutation(len(data.target))
+        self.images = data.data.astype(int)[order]
+        self.labels = data.target[order]
+
+    def csv(self, rows: slice, wrong: bool = False) -> bytes:
+        """Return label-first CSV; `wrong` gives each image the label of the next digit."""
+        labels = (self.labels[rows] + 1) % 10 if wrong else self.labels[rows]
+        table = np.column_stack([labels, self.images[rows]])
+        return "".join(",".join(map(str, row)) + "\n" for row in table).encode()
+
+    def rows(self, rows: slice) -> list[list[int]]:
+        return self.images[rows].tolist()
+
+    def texts(self, rows: slice) -> list[str]:
+        return [str(label) for label in self.labels[rows]]
+
+
+@pytest.fixture(scope="session")
+def digits() -> Digits:
+    return Digits()

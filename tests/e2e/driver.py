@@ -1,0 +1,125 @@
+"""A user of the deployed stack: boto3 and HTTP only."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import boto3
+import requests
+from boto3.dynamodb.types import TypeDeserializer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+ENDED = {"DEPLOYED", "REFUSED", "FAILED", "AWAITING_APPROVAL"}
+
+
+def wait_for(look: Callable[[], T | None], what: str, timeout_s: float = 120) -> T:
+    """Poll until there is something, or fail naming what did not come."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        found = look()
+        if found is not None:
+            return found
+        time.sleep(0.25)
+    raise AssertionError(f"{what} did not come within {timeout_s:.0f} s")
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Where the stack is."""
+
+    endpoint_url: str
+    access_key_id: str
+    secret_access_key: str
+    region: str
+    stack_name: str
+    api_url: str
+    api_key: str
+
+
+class User:
+    """Drops data, watches runs, asks for predictions."""
+
+    def __init__(self, ground: Ground) -> None:
+        self.ground = ground
+        stacks = self.client("cloudformation").describe_stacks(StackName=ground.stack_name)
+        self.outputs = {
+            output["OutputKey"]: output["OutputValue"] for output in stacks["Stacks"][0]["Outputs"]
+        }
+        self.bucket = self.outputs["BucketName"]
+        self.http = requests.Session()
+        self.http.headers["x-api-key"] = ground.api_key
+
+    def client(self, service: str) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.ground.endpoint_url,
+            region_name=self.ground.region,
+            aws_access_key_id=self.ground.access_key_id,
+            aws_secret_access_key=self.ground.secret_access_key,
+        )
+
+    def drop(self, model: str, files: dict[str, bytes], settings: str | None = None) -> None:
+        s3 = self.client("s3")
+        if settings is not None:
+            s3.put_object(Bucket=self.bucket, Key=f"{model}/model.toml", Body=settings.encode())
+        for name, body in files.items():
+            s3.put_object(Bucket=self.bucket, Key=f"{model}/raw/{name}", Body=body)
+
+    def items(self, model: str) -> dict[str, dict[str, Any]]:
+        answer = self.client("dynamodb").query(
+            TableName=self.outputs["ModelTableName"],
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": f"MODEL#{model}"}},
+            ConsistentRead=True,
+        )
+        reader = TypeDeserializer()
+        plain = [{k: reader.deserialize(v) for k, v in item.items()} for item in answer["Items"]]
+        return {item["sk"]: item for item in plain}
+
+    def state(self, model: str) -> dict[str, Any]:
+        return self.items(model).get("STATE", {})
+
+    def runs(self, model: str) -> list[dict[str, Any]]:
+        found = [item for sk, item in self.items(model).items() if sk.startswith("RUN#")]
+        return sorted(found, key=lambda run: str(run["started_at"]))
+
+    def ended_run(self, model: str, number: int = 1, timeout_s: float = 180) -> dict[str, Any]:
+        """Wait until the model's run of this number (from 1) has ended."""
+
+        def look() -> dict[str, Any] | None:
+            runs = self.runs(model)
+            ended = len(runs) >= number and runs[number - 1]["status"] in ENDED
+            return runs[number - 1] if ended else None
+
+        return wait_for(look, f"the end of run {number} of {model}", timeout_s)
+
+    def status_of(self, model: str, number: int, status: str, timeout_s: float = 120) -> None:
+        def look() -> bool | None:
+            runs = self.runs(model)
+            return (len(runs) >= number and runs[number - 1]["status"] == status) or None
+
+        wait_for(look, f"{status} of run {number} of {model}", timeout_s)
+
+    def json_of(self, key: str) -> Any:
+        body = self.client("s3").get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        return json.loads(body, parse_float=Decimal)
+
+    def predict(self, model: str, rows: Any, **kwargs: Any) -> requests.Response:
+        """Ask with a list of rows (JSON) or with bytes (CSV)."""
+        url = f"{self.ground.api_url}/models/{model}/predictions"
+        if isinstance(rows, bytes):
+            headers = {"Content-Type": "text/csv"} | kwargs.pop("headers", {})
+            return self.http.post(url, data=rows, headers=headers, timeout=60, **kwargs)
+        return self.http.post(url, json={"instances": rows}, timeout=60, **kwargs)
+
+    def answers(self, model: str, rows: Any) -> list[str]:
+        response = self.predict(model, rows)
+        assert response.status_code == 200, response.text
+        return [row["prediction"] for row in response.json()["predictions"]]

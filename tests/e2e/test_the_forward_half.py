@@ -1,0 +1,250 @@
+"""From a drop to a deployed model that answers, replaced by a better one, kept from a worse one.
+
+The tests of this file follow one model through its life and run in their order.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.e2e.driver import User, wait_for
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import Digits
+
+FIRST = slice(0, 300)
+BETTER = slice(0, 1500)
+HELD_OUT = slice(1500, 1797)
+MODEL = "digits"
+
+
+def accuracy(user: User, digits: Digits, model: str = MODEL) -> float:
+    answers = user.answers(model, digits.rows(HELD_OUT))
+    truth = digits.texts(HELD_OUT)
+    return sum(a == b for a, b in zip(answers, truth, strict=True)) / len(truth)
+
+
+@pytest.fixture(scope="module")
+def first_version(user: User, digits: Digits) -> dict[str, Any]:
+    half = digits.csv(FIRST).splitlines(keepends=True)
+    user.drop(MODEL, {"a.csv": b"".join(half[:150]), "b.csv": b"".join(half[150:])})
+    return user.ended_run(MODEL)
+
+
+def test_files_dropped_together_become_one_live_model(
+    user: User, digits: Digits, first_version: dict[str, Any]
+) -> None:
+    assert first_version["status"] == "DEPLOYED", first_version
+    assert len(user.runs(MODEL)) == 1
+    assert user.state(MODEL)["champion"]["version"] == 1
+    assert "active_run" not in user.state(MODEL)
+    assert accuracy(user, digits) > 0.8
+
+
+def test_the_run_tells_what_it_was_made_of(user: User, first_version: dict[str, Any]) -> None:
+    root = f"{MODEL}/runs/{first_version['run']}"
+    manifest = user.json_of(f"{root}/manifest.json")
+    assert [file["key"] for file in manifest["files"]] == [
+        f"{MODEL}/raw/a.csv",
+        f"{MODEL}/raw/b.csv",
+    ]
+    assert sum(manifest["rows"].values()) == 300
+    assert len(user.json_of(f"{root}/schema.json")["features"]) == 64
+    assert user.json_of(f"{root}/profile.json")
+
+
+def test_the_registered_version_carries_its_metrics(
+    user: User, first_version: dict[str, Any]
+) -> None:
+    package = user.client("sagemaker").describe_model_package(
+        ModelPackageName=first_version["package_arn"]
+    )
+    assert package["ModelApprovalStatus"] == "Approved"
+    uri = package["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"]
+    statistics = user.json_of(uri.removeprefix(f"s3://{user.bucket}/"))
+    assert statistics["multiclass_classification_metrics"]["accuracy"]["value"] > 0.8
+
+
+def test_a_prediction_names_its_version_its_class_and_the_probabilities(
+    user: User, digits: Digits, first_version: dict[str, Any]
+) -> None:
+    body = user.predict(MODEL, digits.rows(slice(1500, 1503))).json()
+    assert body["modelVersion"] == 1
+    ids = [row["inferenceId"] for row in body["predictions"]]
+    assert len(set(ids)) == 3
+    for row in body["predictions"]:
+        assert set(row["probabilities"]) == {str(digit) for digit in range(10)}
+        assert row["prediction"] == max(row["probabilities"], key=row["probabilities"].get)
+        assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+
+
+def test_csv_and_json_get_the_same_answers(
+    user: User, digits: Digits, first_version: dict[str, Any]
+) -> None:
+    rows = digits.rows(slice(1500, 1520))
+    csv = "\n".join(",".join(map(str, row)) for row in rows).encode()
+    assert user.answers(MODEL, csv) == user.answers(MODEL, rows)
+
+
+@pytest.mark.parametrize(
+    ("rows", "status", "code", "said"),
+    [
+        ([[1] * 63], 400, "PayloadInvalid", "64"),
+        ([[1] * 65], 400, "PayloadInvalid", "64"),
+        ([["dog"] + [1] * 63], 400, "PayloadInvalid", "dog"),
+        ([], 400, "PayloadInvalid", "instances"),
+        (b"1,2,3", 400, "PayloadInvalid", "64"),
+        (b",".join([b"nan"] * 64), 400, "PayloadInvalid", "nan"),
+    ],
+)
+def test_a_bad_request_is_answered_with_what_is_wrong(
+    user: User, first_version: dict[str, Any], rows: Any, status: int, code: str, said: str
+) -> None:
+    response = user.predict(MODEL, rows)
+    assert response.status_code == status, response.text
+    error = response.json()["error"]
+    assert error["code"] == code
+    assert said.lower() in error["message"].lower()
+
+
+def test_ten_megabytes_are_refused_as_too_large(user: User, first_version: dict[str, Any]) -> None:
+    response = user.predict(MODEL, b"1," * 5_000_000)
+    assert response.status_code == 413, response.text[:300]
+
+
+def test_a_model_that_is_not_there_is_not_found(user: User) -> None:
+    response = user.predict("nobody", [[1]])
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "ModelNotFound")
+
+
+def test_without_the_key_nobody_is_answered(user: User) -> None:
+    response = user.predict(MODEL, [[1]], headers={"x-api-key": "wrong"})
+    assert response.status_code == 403
+
+
+class Caller(threading.Thread):
+    """A client that calls all the time and keeps what went wrong."""
+
+    def __init__(self, user: User, rows: list[list[int]]) -> None:
+        super().__init__(daemon=True)
+        self.user, self.rows = user, rows
+        self.versions: list[int] = []
+        self.failures: list[str] = []
+        self.enough = threading.Event()
+
+    def run(self) -> None:
+        while not self.enough.is_set():
+            response = self.user.predict(MODEL, self.rows)
+            if response.status_code == 200:
+                self.versions.append(response.json()["modelVersion"])
+            else:
+                self.failures.append(f"{response.status_code} {response.text[:200]}")
+
+
+def test_better_data_replace_the_live_model_without_a_failed_prediction(
+    user: User, digits: Digits, first_version: dict[str, Any]
+) -> None:
+    before = accuracy(user, digits)
+    caller = Caller(user, digits.rows(slice(1500, 1503)))
+    caller.start()
+    try:
+        user.drop(MODEL, {"more.csv": digits.csv(BETTER)})
+        run = user.ended_run(MODEL, 2)
+        assert run["status"] == "DEPLOYED", run
+        wait_for(lambda: 2 in caller.versions or None, "an answer of version 2", 30)
+    finally:
+        caller.enough.set()
+        caller.join(60)
+    assert caller.failures == []
+    assert set(caller.versions) == {1, 2}
+    assert caller.versions == sorted(caller.versions)
+    assert accuracy(user, digits) > before
+    assert accuracy(user, digits) > 0.93
+
+
+def test_mislabelled_data_are_refused_and_the_live_model_stays(user: User, digits: Digits) -> None:
+    user.drop(MODEL, {"wrong.csv": digits.csv(BETTER, wrong=True)})
+    run = user.ended_run(MODEL, 3)
+    assert run["status"] == "REFUSED", run
+    assert "champion" in run["message"]
+    assert user.state(MODEL)["champion"]["version"] == 2
+    assert accuracy(user, digits) > 0.93
+    package = user.client("sagemaker").describe_model_package(ModelPackageName=run["package_arn"])
+    assert package["ModelApprovalStatus"] == "Rejected"
+
+
+def test_an_event_delivered_again_starts_no_run(user: User) -> None:
+    head = user.client("s3").head_object(Bucket=user.bucket, Key=f"{MODEL}/raw/more.csv")
+    queue = next(
+        url for url in user.client("sqs").list_queues()["QueueUrls"] if "IngestQueue" in url
+    )
+    event = {
+        "detail": {
+            "object": {"key": f"{MODEL}/raw/more.csv", "version-id": head["VersionId"]},
+            "bucket": {"name": user.bucket},
+        }
+    }
+    sqs = user.client("sqs")
+    sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(event))
+
+    def emptied() -> bool | None:
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
+        names.append("ApproximateNumberOfMessagesNotVisible")
+        counts = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+        return not any(int(count) for count in counts.values()) or None
+
+    wait_for(emptied, "an empty queue", 30)
+    assert len(user.runs(MODEL)) == 3
+
+
+def test_rejecting_the_live_version_brings_back_the_last_approved_one(
+    user: User, digits: Digits
+) -> None:
+    runs = user.runs(MODEL)
+    user.client("sagemaker").update_model_package(
+        ModelPackageArn=runs[1]["package_arn"], ModelApprovalStatus="Rejected"
+    )
+    wait_for(
+        lambda: user.state(MODEL)["champion"]["version"] == 1 or None, "version 1 as champion", 60
+    )
+    assert user.predict(MODEL, digits.rows(slice(1500, 1501))).json()["modelVersion"] == 1
+
+
+def test_a_version_that_waits_for_a_person_is_deployed_when_approved(
+    user: User, digits: Digits
+) -> None:
+    user.drop("byhand", {"a.csv": digits.csv(FIRST)}, '[gate]\napproval = "manual"')
+    run = user.ended_run("byhand")
+    assert run["status"] == "AWAITING_APPROVAL", run
+    assert user.predict("byhand", digits.rows(slice(0, 1))).status_code == 404
+    user.client("sagemaker").update_model_package(
+        ModelPackageArn=run["package_arn"], ModelApprovalStatus="Approved"
+    )
+    user.status_of("byhand", 1, "DEPLOYED")
+    assert accuracy(user, digits, "byhand") > 0.8
+
+
+def test_stopping_the_execution_stops_its_job_and_unlocks_the_model(
+    user: User, digits: Digits
+) -> None:
+    slow = "[training.hyperparameters]\nnum_round = 20000\nearly_stopping_rounds = 20000"
+    user.drop("stopped", {"a.csv": digits.csv(BETTER)}, slow)
+    sagemaker = user.client("sagemaker")
+
+    def job(status: str) -> str | None:
+        jobs = sagemaker.list_training_jobs(NameContains="refit-stopped", StatusEquals=status)
+        names = [entry["TrainingJobName"] for entry in jobs["TrainingJobSummaries"]]
+        return names[0] if names else None
+
+    wait_for(lambda: job("InProgress"), "the training job")
+    user.client("stepfunctions").stop_execution(
+        executionArn=user.runs("stopped")[0]["train_execution_arn"]
+    )
+    wait_for(lambda: job("Stopped"), "the stopped job")
+    run = user.ended_run("stopped")
+    assert (run["status"], "stopped by hand" in run["message"]) == ("FAILED", True), run
+    assert "active_run" not in user.state("stopped")
