@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-import importlib
+import importlib.util
 import json
 import re
 import subprocess
@@ -190,3 +190,14 @@ def test_layers_and_functions_pin_the_versions_of_the_lock() -> None:
         assert pins, file
         for name, version in pins:
             assert locked[name.lower().replace("_", "-")] == version, f"{file}: {name}"
+
+
+def test_the_reference_of_the_settings_is_up_to_date() -> None:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate_settings.py")
+    assert spec is not None
+    assert spec.loader is not None
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    assert (ROOT / "docs/settings.md").read_text() == generate.reference(), (
+        "run `python docs/generate_settings.py`"
+    )

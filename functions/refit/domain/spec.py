@@ -32,7 +32,9 @@ class DataSettings(Section):
     header: Literal["auto", "yes", "no"] = Field(
         "auto", description="`auto`: a first line with text where the other rows have numbers."
     )
-    delimiter: Literal["auto", ",", ";", "|", "\t"] = "auto"
+    delimiter: Literal["auto", ",", ";", "|", "\t"] = Field(
+        "auto", description="Of CSV files; `auto` finds it in the first lines."
+    )
     scope: Literal["drop", "all"] = Field(
         "drop",
         description="`drop`: a run trains on the files dropped together; `all`: on all of raw/.",
@@ -40,8 +42,12 @@ class DataSettings(Section):
     max_bad_fraction: Fraction = Field(
         0.01, description="More refused rows than this share fail the run."
     )
-    validation_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.1
-    test_fraction: Annotated[float, Field(gt=0, le=0.5)] = 0.1
+    validation_fraction: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        0.1, description="Share of the rows that early stopping looks at."
+    )
+    test_fraction: Annotated[float, Field(gt=0, le=0.5)] = Field(
+        0.1, description="Share of the rows held out: no model is ever trained on them."
+    )
     schema_change: Literal["refuse", "accept"] = Field(
         "refuse", description="What to do when the columns differ from the live model's."
     )
@@ -50,12 +56,18 @@ class DataSettings(Section):
 class TrainingSettings(Section):
     """How SageMaker trains."""
 
-    image_tag: Literal["3.0-5", "3.2-0", "1.7-1"] = "3.0-5"
+    image_tag: Literal["3.0-5", "3.2-0", "1.7-1"] = Field(
+        "3.0-5", description="Of SageMaker's XGBoost image."
+    )
     instance_type: str | None = Field(
         None, pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$", description="Default: from the data's size."
     )
-    volume_gb: Annotated[int, Field(ge=1, le=16384)] | None = None
-    max_runtime_s: Annotated[int, Field(ge=60, le=2_419_200)] = 3600
+    volume_gb: Annotated[int, Field(ge=1, le=16384)] | None = Field(
+        None, description="Default: from the data's size."
+    )
+    max_runtime_s: Annotated[int, Field(ge=60, le=2_419_200)] = Field(
+        3600, description="A training that takes longer is stopped."
+    )
     spot: bool = Field(False, description="Managed spot: cheaper, may wait, may start over.")
     max_wait_s: Annotated[int, Field(ge=60, le=2_419_200)] | None = Field(
         None, description="With spot: the longest wait, run time included. Default: twice that."
@@ -87,7 +99,9 @@ class GateSettings(Section):
         description="How much worse than the champion on its own held-out rows is tolerated: "
         "absolute for accuracy and log loss, a share of the champion's value for RMSE and MAE.",
     )
-    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(
+        0.95, description="Of the intervals, and of what counts as more than noise."
+    )
     approval: Literal["auto", "manual"] = Field(
         "auto", description="`manual`: a person approves the package before it is deployed."
     )
@@ -96,8 +110,12 @@ class GateSettings(Section):
 class DeploymentSettings(Section):
     """How the endpoint is made and updated."""
 
-    instance_type: Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")] = "ml.m5.large"
-    instance_count: Annotated[int, Field(ge=1, le=100)] = 1
+    instance_type: Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")] = Field(
+        "ml.m5.large", description="Of the endpoint."
+    )
+    instance_count: Annotated[int, Field(ge=1, le=100)] = Field(
+        1, description="How many of them share the traffic."
+    )
     termination_wait_s: Annotated[int, Field(ge=0, le=3600)] = Field(
         0, description="How long the old fleet stays after traffic has moved."
     )

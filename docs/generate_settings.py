@@ -1,0 +1,59 @@
+"""Write docs/settings.md from the one definition of the settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from refit.domain.spec import ModelSettings
+
+INTRODUCTION = """# `model.toml`
+
+Generated from `functions/refit/domain/spec.py` by `.venv/bin/python docs/generate_settings.py`.
+
+A model needs no settings: put a `{model}/model.toml` beside `{model}/raw/` for what should differ
+(`refit put MODEL FILE --settings model.toml` checks and uploads it). An unknown key, or a value
+that is not allowed, fails the run with a message that names the key, the value and what is allowed.
+Each run stores the settings it used in its `manifest.json`.
+"""
+
+
+def allowed(schema: dict[str, Any]) -> str:
+    """Say in words which values a field's JSON schema allows."""
+    if "anyOf" in schema:
+        return " or ".join(allowed(part) for part in schema["anyOf"] if part != {"type": "null"})
+    if "enum" in schema:
+        shown = (f"`{value}`".replace("\t", "\\t") for value in schema["enum"])
+        return ", ".join(shown).replace("|", "\\|")
+    words = {
+        "string": "text",
+        "integer": "whole number",
+        "number": "number",
+        "boolean": "true/false",
+    }
+    said = words.get(schema.get("type", ""), "table of names and values")
+    bounds = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    limits = [f"{sign} {schema[key]:,}" for key, sign in bounds.items() if key in schema]
+    if "pattern" in schema:
+        limits.append("such as `ml.m5.large`")
+    return ", ".join([said, *limits])
+
+
+def reference() -> str:
+    """Return the whole page."""
+    schema = ModelSettings.model_json_schema()
+    parts = [INTRODUCTION]
+    for section, place in schema["properties"].items():
+        definition = schema["$defs"][place["$ref"].rpartition("/")[2]]
+        parts.append(f"\n## `[{section}]`\n\n{definition['description'].splitlines()[0]}\n")
+        parts.append("\n| key | default | allowed | meaning |\n|---|---|---|---|\n")
+        for key, field in definition["properties"].items():
+            default = field.get("default")
+            shown = "none" if default is None else f"`{str(default).lower()}`"
+            meaning = field.get("description", "").replace("|", "\\|")
+            parts.append(f"| `{key}` | {shown} | {allowed(field)} | {meaning} |\n")
+    return "".join(parts)
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name("settings.md").write_text(reference())
