@@ -1,0 +1,173 @@
+"""From what the transform jobs wrote to the gate's decision, through the bucket."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from refit.domain.errors import EvaluationIncomplete
+from refit.domain.spec import ModelSettings
+from refit.handlers import evaluate, gate
+
+from tests.integration.pipeline.conftest import CONTEXT, Stack, sample
+
+ROOT = "digits/runs/0f1e2d3c4b5a"
+CHAMPION_ROOT = "digits/runs/a1b2c3d4e5f6"
+ROWS = 400
+
+
+def schema(classes: list[str] | None) -> dict[str, Any]:
+    return {
+        "task": "classification" if classes else "regression",
+        "label": "label",
+        "features": [{"name": "f0", "type": "number"}],
+        "classes": classes,
+    }
+
+
+def batch_output(truth: np.ndarray, right: float, n_classes: int) -> str:
+    """What the container writes for a model that is right on this share of the rows."""
+    predicted = truth.copy()
+    wrong = round((1 - right) * len(truth))
+    predicted[:wrong] = (truth[:wrong] + 1) % n_classes
+    probabilities = np.full((len(truth), n_classes), 0.1, dtype=np.float32)
+    probabilities[np.arange(len(truth)), np.minimum(predicted, n_classes - 1)] = 0.9
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    return "\n".join(map(str, probabilities.tolist())) + "\n"
+
+
+def labels(truth: np.ndarray) -> str:
+    return "".join(f"{label}\n" for label in truth)
+
+
+@pytest.fixture
+def classified(stack: Stack) -> Stack:
+    """A run whose champion knows classes a and b, while the drop brings c."""
+    truth, base = np.arange(ROWS) % 3, np.arange(ROWS) % 2
+    stack.put(f"{ROOT}/manifest.json", {"settings": ModelSettings().model_dump(mode="json")})
+    stack.put(f"{ROOT}/schema.json", schema(["a", "b", "c"]))
+    stack.put(f"{CHAMPION_ROOT}/schema.json", schema(["a", "b"]))
+    stack.put(f"{ROOT}/evaluation/new.labels", labels(truth))
+    stack.put(f"{ROOT}/evaluation/base.labels", labels(base))
+    stack.put(f"{ROOT}/evaluation/challenger/new.csv.out", batch_output(truth, 0.95, 3))
+    stack.put(f"{ROOT}/evaluation/challenger/base.csv.out", batch_output(base, 0.97, 3))
+    known = np.minimum(truth, 1)
+    stack.put(f"{ROOT}/evaluation/champion/new.csv.out", batch_output(known, 0.9, 2))
+    champion_scores = "".join(f"{0.9 if label else 0.1}\n" for label in base)
+    stack.put(f"{ROOT}/evaluation/champion/base.csv.out", champion_scores)
+    return stack
+
+
+def test_both_models_are_measured_on_both_sets_of_rows(classified: Stack) -> None:
+    metrics = evaluate.handler(sample("evaluate"), CONTEXT)["metrics"]
+    assert metrics["test_rows"] == ROWS
+    assert metrics["accuracy"] == 0.95
+    assert metrics["base_accuracy"] == 0.97
+    assert metrics["base_champion_accuracy"] == 1
+    assert metrics["champion_accuracy"] < 0.67  # a third of the rows is of a class it cannot say
+    stored = classified.get(f"{ROOT}/evaluation.json")
+    assert stored["champion"] == {"run": "a1b2c3d4e5f6", "version": 3}
+    assert stored["classes"] == ["a", "b", "c"]
+    for rows in (stored["new"], stored["base"]):
+        assert rows["rows"] == ROWS
+        for side in ("challenger", "champion"):
+            accuracy = rows[side]["metrics"]["accuracy"]
+            assert accuracy["low"] <= accuracy["value"] <= accuracy["high"]
+            assert sum(map(sum, rows[side]["confusion_matrix"])) == ROWS
+        assert set(rows["comparisons"]) == {"accuracy", "log_loss"}
+    assert stored["new"]["comparisons"]["accuracy"]["p_value"] < 0.001
+
+
+def test_the_statistics_have_the_form_that_sagemaker_studio_shows(classified: Stack) -> None:
+    evaluate.handler(sample("evaluate"), CONTEXT)
+    found = classified.get(f"{ROOT}/evaluation_statistics.json")
+    shown = found["multiclass_classification_metrics"]
+    assert shown["accuracy"]["value"] == 0.95
+    assert set(shown["confusion_matrix"]) == {"a", "b", "c"}
+
+
+def test_a_small_loss_on_base_beyond_the_margin_is_refused_and_recorded(
+    classified: Stack,
+) -> None:
+    evaluate.handler(sample("evaluate"), CONTEXT)
+    decision = gate.handler(sample("gate"), CONTEXT)
+    assert set(decision) == {"passed", "reasons", "metric", "challenger", "champion"}
+    assert not decision["passed"]
+    assert "3.00 points worse" in decision["reasons"][0]
+    stored = classified.get(f"{ROOT}/gate.json")
+    assert [check["name"] for check in stored["checks"]] == ["floor", "base", "new"]
+    assert [check["passed"] for check in stored["checks"]] == [True, False, True]
+
+
+def test_a_wider_margin_of_the_settings_lets_it_pass(classified: Stack) -> None:
+    settings = ModelSettings.model_validate({"gate": {"margin": 0.05}})
+    classified.put(f"{ROOT}/manifest.json", {"settings": settings.model_dump(mode="json")})
+    evaluate.handler(sample("evaluate"), CONTEXT)
+    decision = gate.handler(sample("gate"), CONTEXT)
+    assert decision["passed"]
+    assert (decision["metric"], decision["challenger"]) == ("accuracy", 0.95)
+
+
+def test_the_first_model_is_held_against_the_floor_only(classified: Stack) -> None:
+    metrics = evaluate.handler(sample("evaluate_first"), CONTEXT)["metrics"]
+    assert set(metrics) == {"test_rows", "accuracy", "log_loss", "macro_f1"}
+    decision = gate.handler(sample("gate_first"), CONTEXT)
+    assert decision["passed"]
+    assert decision["champion"] is None
+    assert classified.get(f"{ROOT}/evaluation.json")["base"] is None
+
+
+def test_a_champion_with_other_columns_is_not_compared(classified: Stack) -> None:
+    evaluate.handler(sample("evaluate") | {"comparable": False}, CONTEXT)
+    decision = gate.handler(sample("gate") | {"comparable": False}, CONTEXT)
+    assert decision["passed"]
+    assert "columns differ" in decision["reasons"][-1]
+
+
+def test_a_regression_is_measured_and_decided_by_rmse(stack: Stack) -> None:
+    generator = np.random.default_rng(1)
+    stack.put(f"{ROOT}/manifest.json", {"settings": ModelSettings().model_dump(mode="json")})
+    for root in (ROOT, CHAMPION_ROOT):
+        stack.put(f"{root}/schema.json", schema(None))
+    for rows in ("new", "base"):
+        truth = generator.normal(size=ROWS)
+        stack.put(f"{ROOT}/evaluation/{rows}.labels", labels(truth))
+        for side, noise in (("challenger", 0.1), ("champion", 0.2)):
+            said = truth + generator.normal(scale=noise, size=ROWS)
+            stack.put(f"{ROOT}/evaluation/{side}/{rows}.csv.out", labels(said))
+    metrics = evaluate.handler(sample("evaluate"), CONTEXT)["metrics"]
+    assert metrics["rmse"] == pytest.approx(0.1, rel=0.1)
+    assert metrics["champion_rmse"] == pytest.approx(0.2, rel=0.1)
+    assert "regression_metrics" in stack.get(f"{ROOT}/evaluation_statistics.json")
+    decision = gate.handler(sample("gate"), CONTEXT)
+    assert decision["passed"]
+    assert decision["metric"] == "rmse"
+
+
+@pytest.mark.parametrize(
+    ("key", "body", "message"),
+    [
+        ("challenger/new.csv.out", "[0.1, 0.2, 0.7]\n" * (ROWS - 1), "399 predictions for 400"),
+        ("challenger/base.csv.out", "[0.1, 0.2, 0.7]\n" * (ROWS + 1), "401 predictions for 400"),
+        ("champion/new.csv.out", "", "0 predictions for 400"),
+        ("champion/base.csv.out", "nan\n" * ROWS, "line 1: 'nan' is not a prediction"),
+        ("new.labels", "0\n9\n", "not the index of one of 3 classes"),
+        ("base.labels", "", "is empty"),
+    ],
+)
+def test_predictions_that_do_not_match_the_rows_fail_the_run(
+    classified: Stack, key: str, body: str, message: str
+) -> None:
+    classified.put(f"{ROOT}/evaluation/{key}", body)
+    with pytest.raises(EvaluationIncomplete, match=message):
+        evaluate.handler(sample("evaluate"), CONTEXT)
+    assert f"{ROOT}/evaluation.json" not in classified.keys(ROOT)
+
+
+def test_predictions_that_were_never_written_are_named(stack: Stack, classified: Stack) -> None:
+    event = sample("evaluate") | {"run": "ffffffffffff"}
+    stack.put("digits/runs/ffffffffffff/manifest.json", {"settings": {}})
+    stack.put("digits/runs/ffffffffffff/schema.json", schema(["a", "b"]))
+    with pytest.raises(EvaluationIncomplete, match=r"evaluation/new.labels was not written"):
+        evaluate.handler(event, CONTEXT)

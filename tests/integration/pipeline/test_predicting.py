@@ -1,0 +1,346 @@
+"""POST /models/{model}/predictions: what a client sends, and what it gets."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+from botocore.response import StreamingBody
+from botocore.stub import ANY, Stubber
+from refit.aws import clients, store
+from refit.domain.errors import AnswerMalformed
+from refit.handlers import predict
+
+from tests.integration.pipeline.conftest import CONTEXT, Stack, sample
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RUNS = {3: "a1b2c3d4e5f6", 4: "b2c3d4e5f6a1"}
+COLUMNS = [
+    {"name": "width", "type": "number"},
+    {"name": "height", "type": "number"},
+    {"name": "colour", "type": "category", "values": ["blue", "red"]},
+]
+TWO_ROWS = b"5.1,3.5,1\n6.2,,0"
+
+
+def promoted(version: int) -> None:
+    store.promote(
+        "flowers",
+        store.Champion(
+            version=version,
+            run=RUNS[version],
+            package_arn=f"arn:package/{version}",
+            endpoint="refit-flowers",
+            endpoint_config=f"refit-flowers-v{version}-01234567",
+            variant=f"v{version}",
+            promoted_at=store.now(),
+        ),
+    )
+
+
+def schema(classes: list[str] | None, columns: list[dict[str, Any]] = COLUMNS) -> dict[str, Any]:
+    task = "classification" if classes else "regression"
+    return {"task": task, "label": "kind", "features": columns, "classes": classes}
+
+
+@pytest.fixture
+def deployed(stack: Stack) -> Iterator[Stack]:
+    """Model `flowers`: version 3 is live, version 4 registered."""
+    for version, run in RUNS.items():
+        store.begin_run("flowers", run, "drop", "2026-11-20T10:00:00+00:00")
+        store.record_version("flowers", version, run, f"arn:package/{version}")
+    stack.put(f"flowers/runs/{RUNS[3]}/schema.json", schema(["iris", "rose"]))
+    stack.put(f"flowers/runs/{RUNS[4]}/schema.json", schema(["iris", "rose", "tulip"]))
+    promoted(3)
+    yield stack
+    for remembered in (predict._champion, predict._schema, predict._schema_of):
+        remembered.cache_clear()
+
+
+@pytest.fixture
+def live(deployed: Stack) -> Iterator[Stubber]:
+    """The endpoint, by what it will answer."""
+    with Stubber(clients.client("sagemaker-runtime")) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+def will_answer(live: Stubber, body: str, variant: str = "v3", asked: Any = ANY) -> None:
+    live.add_response(
+        "invoke_endpoint",
+        {
+            "Body": StreamingBody(io.BytesIO(body.encode()), len(body)),
+            "ContentType": "text/csv; charset=utf-8",
+            "InvokedProductionVariant": variant,
+        },
+        {
+            "EndpointName": "refit-flowers",
+            "Body": asked,
+            "ContentType": "text/csv",
+            "Accept": "text/csv",
+            "InferenceId": ANY,
+        },
+    )
+
+
+def ask(event: dict[str, Any]) -> tuple[int, Any]:
+    response = predict.handler(event, CONTEXT)
+    assert response["headers"]["Content-Type"] == "application/json"
+    return response["statusCode"], json.loads(response["body"])
+
+
+def published(printed: str) -> dict[str, float]:
+    """The metrics of model flowers among the lines of the log."""
+    found = {}
+    for line in printed.splitlines():
+        entry = json.loads(line)
+        for directive in entry.get("_aws", {}).get("CloudWatchMetrics", []):
+            assert directive["Namespace"] == "Refit"
+            assert entry["Model"] == "flowers"
+            found |= {metric["Name"]: entry[metric["Name"]][0] for metric in directive["Metrics"]}
+    return found
+
+
+@pytest.mark.parametrize(
+    "name", ["predict", "predict_columns", "predict_csv", "predict_csv_base64"]
+)
+def test_every_form_of_a_request_is_answered(
+    live: Stubber, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    will_answer(live, "0.25\n0.75\n", asked=TWO_ROWS)
+    status, body = ask(sample(name))
+    assert status == 200
+    assert (body["model"], body["modelVersion"]) == ("flowers", 3)
+    first, second = body["predictions"]
+    assert (first["prediction"], first["probabilities"]) == ("iris", {"iris": 0.75, "rose": 0.25})
+    assert second["prediction"] == "rose"
+    assert first["inferenceId"] != second["inferenceId"]
+    metrics = published(capsys.readouterr().out)
+    assert metrics["Predictions"] == 2
+    assert metrics["PredictionLatency"] > 0
+
+
+def test_a_rows_id_is_the_calls_inference_id_and_its_place(
+    live: Stubber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = clients.client("sagemaker-runtime")
+    asked: list[str] = []
+    runtime.meta.events.register(
+        "provide-client-params.sagemaker-runtime.InvokeEndpoint",
+        lambda params, **_: asked.append(params["InferenceId"]),
+    )
+    will_answer(live, "0.25\n0.75\n")
+    will_answer(live, "0.25\n0.75\n")
+    ids = [
+        [prediction["inferenceId"] for prediction in ask(sample("predict"))[1]["predictions"]]
+        for _ in range(2)
+    ]
+    assert ids == [[f"{call}-0", f"{call}-1"] for call in asked]
+    assert asked[0] != asked[1]
+    assert all(len(call) == 32 for call in asked)
+
+
+def test_rows_beyond_one_call_are_asked_in_several_and_answered_in_order(
+    live: Stubber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predict.payload, "ENDPOINT_BYTES", 16)
+    will_answer(live, "0.25\n", asked=b"5.1,3.5,1")
+    will_answer(live, "0.75\n", asked=b"6.2,,0")
+    status, body = ask(sample("predict"))
+    assert status == 200
+    assert [row["prediction"] for row in body["predictions"]] == ["iris", "rose"]
+    assert all(row["inferenceId"].endswith("-0") for row in body["predictions"])
+
+
+def test_during_a_deployment_the_version_that_answered_is_told_and_decodes(live: Stubber) -> None:
+    will_answer(live, "0.1,0.2,0.7\n0.8,0.1,0.1\n", variant="v4")
+    status, body = ask(sample("predict"))
+    assert (status, body["modelVersion"]) == (200, 4)
+    assert [row["prediction"] for row in body["predictions"]] == ["tulip", "iris"]
+
+
+def test_a_request_that_two_versions_answered_is_asked_again(
+    live: Stubber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predict.payload, "ENDPOINT_BYTES", 16)
+    will_answer(live, "0.25\n", variant="v3")
+    will_answer(live, "0.1,0.2,0.7\n", variant="v4")
+    will_answer(live, "0.1,0.2,0.7\n", variant="v4")
+    will_answer(live, "0.8,0.1,0.1\n", variant="v4")
+    status, body = ask(sample("predict"))
+    assert (status, body["modelVersion"]) == (200, 4)
+    assert [row["prediction"] for row in body["predictions"]] == ["tulip", "iris"]
+
+
+def test_a_version_with_its_columns_in_another_order_is_asked_in_its_own(
+    deployed: Stack, live: Stubber
+) -> None:
+    # What it answered first was a guess: the container takes any row of the right width.
+    deployed.put(
+        f"flowers/runs/{RUNS[4]}/schema.json",
+        schema(["iris", "rose"], [COLUMNS[1], COLUMNS[0], COLUMNS[2]]),
+    )
+    will_answer(live, "0.9\n0.9\n", variant="v4", asked=TWO_ROWS)
+    will_answer(live, "0.25\n0.75\n", variant="v4", asked=b"3.5,5.1,1\n,6.2,0")
+    status, body = ask(sample("predict_columns"))
+    assert status == 200
+    assert [row["prediction"] for row in body["predictions"]] == ["iris", "rose"]
+
+
+def test_rows_that_lack_a_column_of_the_new_version_are_refused_by_its_name(
+    deployed: Stack, live: Stubber
+) -> None:
+    wider = [*COLUMNS, {"name": "scent", "type": "number"}]
+    deployed.put(f"flowers/runs/{RUNS[4]}/schema.json", schema(["iris", "rose"], wider))
+    will_answer(live, "0.9\n0.9\n", variant="v4")
+    status, body = ask(sample("predict_columns"))
+    assert (status, body["error"]["code"]) == (400, "PayloadInvalid")
+    assert "'scent'" in body["error"]["message"]
+
+
+def test_the_champion_is_looked_up_again_after_a_while(
+    deployed: Stack, live: Stubber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment = 1000.0
+    monkeypatch.setattr(predict.time, "monotonic", lambda: moment)
+    will_answer(live, "0.25\n0.75\n")
+    ask(sample("predict"))
+    promoted(4)
+    deployed.put(f"flowers/runs/{RUNS[4]}/schema.json", schema(["x", "y"], COLUMNS[:2]))
+    moment += 10
+    status, body = ask(sample("predict"))
+    assert status == 400
+    assert "the model wants 2" in body["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("predict_too_few_values", "an instance has 2 values; the model wants 3 ('width'"),
+        ("predict_nan", "NaN is not JSON"),
+    ],
+)
+def test_bad_rows_never_reach_the_endpoint(
+    live: Stubber, name: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, body = ask(sample(name))
+    assert (status, body["error"]["code"]) == (400, "PayloadInvalid")
+    assert message in body["error"]["message"]
+    assert published(capsys.readouterr().out) == {"PredictionsRefused": 1}
+
+
+def test_ten_megabytes_are_too_large(live: Stubber) -> None:
+    status, body = ask(sample("predict") | {"body": "1" * 10_000_000})
+    assert (status, body["error"]["code"]) == (413, "PayloadTooLarge")
+
+
+def test_an_answer_too_large_for_lambda_is_refused_before_it_is_asked_for(live: Stubber) -> None:
+    rows = '[1,2,"red"],' * 60_000 + '[1,2,"red"]'
+    status, body = ask(sample("predict") | {"body": f'{{"instances": [{rows}]}}'})
+    assert (status, body["error"]["code"]) == (413, "PayloadTooLarge")
+    assert "send at most" in body["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("../flowers", quote("../flowers", safe=""), "flowers/../x", "two words", "x" * 200),
+        *("Flowers", "", "-x", "x-", "flowers\n", "☃"),
+    ],
+)
+def test_a_bad_model_name_is_refused(
+    live: Stubber, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = sample("predict") | {"pathParameters": {"model": name}}
+    status, body = ask(event)
+    assert (status, body["error"]["code"]) == (400, "ModelNameInvalid")
+    assert published(capsys.readouterr().out) == {}
+
+
+def test_a_percent_encoded_path_is_refused(live: Stubber) -> None:
+    status, body = ask(sample("predict_traversal"))
+    assert (status, body["error"]["code"]) == (400, "ModelNameInvalid")
+
+
+@pytest.mark.usefixtures("deployed")
+def test_an_unknown_model_is_not_found_and_makes_no_metric(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    event = sample("predict") | {"pathParameters": {"model": "trees"}}
+    status, body = ask(event)
+    assert (status, body["error"]["code"]) == (404, "ModelNotFound")
+    assert body["error"]["message"] == "no model 'trees' is deployed"
+    assert published(capsys.readouterr().out) == {}
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "said", "expected"),
+    [
+        ("ValidationError", 400, {}, "EndpointNotReady"),
+        ("ModelNotReadyException", 429, {}, "EndpointNotReady"),
+        ("ThrottlingException", 400, {}, "ServiceThrottled"),
+        ("ServiceUnavailable", 503, {}, "ServiceThrottled"),
+        (
+            "ModelError",
+            424,
+            {"OriginalStatusCode": 500, "OriginalMessage": "x"},
+            "ServiceThrottled",
+        ),
+        (
+            "ModelError",
+            424,
+            {"OriginalStatusCode": 400, "OriginalMessage": "x"},
+            "EndpointNotReady",
+        ),
+    ],
+)
+def test_what_may_pass_is_503_with_a_time_to_retry(
+    live: Stubber,
+    capsys: pytest.CaptureFixture[str],
+    code: str,
+    status: int,
+    said: dict[str, Any],
+    expected: str,
+) -> None:
+    live.add_client_error(
+        "invoke_endpoint", code, "not now", status, modeled_fields=said, response_meta={}
+    )
+    response = predict.handler(sample("predict"), CONTEXT)
+    assert response["statusCode"] == 503
+    assert int(response["headers"]["Retry-After"]) > 0
+    assert json.loads(response["body"])["error"]["code"] == expected
+    assert published(capsys.readouterr().out) == {"PredictionsUnanswered": 1}
+
+
+def test_an_answer_that_fits_nothing_fails_the_lambda_so_that_its_alarm_sees_it(
+    live: Stubber,
+) -> None:
+    will_answer(live, "0.25\n")
+    with pytest.raises(AnswerMalformed, match="1 answers to 2 rows"):
+        predict.handler(sample("predict"), CONTEXT)
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code"),
+    [
+        ({"httpMethod": "GET"}, 405, "MethodNotAllowed"),
+        ({"pathParameters": None, "path": "/models"}, 404, "RouteNotFound"),
+    ],
+)
+def test_another_method_or_route_is_a_json_error(
+    live: Stubber, change: dict[str, Any], status: int, code: str
+) -> None:
+    got, body = ask(sample("predict") | change)
+    assert (got, body["error"]["code"]) == (status, code)
+
+
+def test_predict_needs_no_numpy() -> None:
+    script = "import refit.handlers.predict, sys; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

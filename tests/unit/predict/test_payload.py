@@ -1,0 +1,302 @@
+"""Prediction bodies, good and bad, and the answers made of what an endpoint says."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import csv
+import io
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from refit.domain import payload
+from refit.domain.errors import AnswerMalformed, PayloadInvalid, PayloadTooLarge
+from refit.domain.schema import Feature, Schema
+
+FLOWERS = Schema(
+    task="classification",
+    label="kind",
+    features=(
+        Feature(name="width", type="number"),
+        Feature(name="height", type="number"),
+        Feature(name="colour", type="category", values=("blue", "red")),
+    ),
+    classes=("iris", "rose", "tulip"),
+)
+PRICES = Schema(task="regression", label="price", features=(Feature(name="area", type="number"),))
+
+
+def encoded(
+    body: str | bytes, content_type: str | None = "application/json", schema: Schema = FLOWERS
+) -> list[str]:
+    content = body.encode() if isinstance(body, str) else body
+    return payload.encoded_lines(payload.instances_of(content, content_type), schema)
+
+
+TWO_ROWS = ["5.1,3.5,1", "6.2,,0"]
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        ('{"instances": [[5.1, 3.5, "red"], [6.2, null, "blue"]]}', "application/json"),
+        ('[[5.1, 3.5, "red"], [6.2, null, "blue"]]', None),
+        (
+            '{"instances": [{"colour": "red", "width": 5.1, "height": 3.5},'
+            ' {"width": 6.2, "height": null, "colour": "blue"}]}',
+            "Application/JSON; charset=UTF-8",
+        ),
+        ('[{"colour": "red", "width": 5.1, "height": 3.5}, [6.2, null, "blue"]]', None),
+        ("5.1,3.5,red\n6.2,,blue\n", "text/csv"),
+        ('5.1,3.5,"red"\r\n\r\n"6.2","","blue"', 'text/csv; charset="utf-8"; header=absent'),
+        ("\ufeff5.1,3.5,red\n6.2,,blue\n", "TEXT/CSV"),
+    ],
+)
+def test_every_accepted_form_gives_the_same_rows(body: str, content_type: str | None) -> None:
+    assert encoded(body, content_type) == TWO_ROWS
+
+
+def test_an_unknown_category_is_missing() -> None:
+    assert encoded('[[1, 2, "mauve"]]') == ["1,2,"]
+
+
+BAD = {
+    "too few values": (
+        '{"instances": [[1, 2]]}',
+        "instance 1: an instance has 2 values; the model",
+    ),
+    "too many values": ('[[1, 2, "red", 4]]', "instance 1: an instance has 4 values"),
+    "no values": ('[[1, 2, "red"], []]', "instance 2: an instance has 0 values"),
+    "text": ('[[1, 2, "red"], ["wide", 2, "red"]]', "instance 2: column 'width' .*not 'wide'"),
+    "text NaN": ('[["NaN", 2, "red"]]', "column 'width' wants a finite number, not 'NaN'"),
+    "text infinity": ('[["inf", 2, "red"]]', "column 'width'"),
+    "NaN": ('[[NaN, 2, "red"]]', "NaN is not JSON"),
+    "Infinity": ('{"instances": [[1, -Infinity, "red"]]}', "-Infinity is not JSON"),
+    "beyond a float": ('[[1e999, 2, "red"]]', "column 'width' wants a finite number"),
+    "a huge whole number": (f'[[1{"0" * 400}, 2, "red"]]', "column 'width'"),
+    "thousands of digits": (f'[[1{"0" * 5000}, 2, "red"]]', "thousands of digits"),
+    "true": ('[[true, 2, "red"]]', "column 'width' wants a finite number, not True"),
+    "a list in a cell": ('[[[1], 2, "red"]]', "column 'width' holds one value, not"),
+    "an object in a cell": ('[[1, 2, {"a": 1}]]', "column 'colour' holds one value"),
+    "unknown column": ('[{"width": 1, "height": 2, "hue": "red"}]', "unknown column 'hue'"),
+    "missing column": ('[{"width": 1, "colour": "red"}]', "no value for column 'height'"),
+    "a row that is not in a list": ('[1, 2, "red"]', "instance 1: an instance is a list"),
+    "a row that is text": ('["1,2,red"]', "instance 1: an instance is a list"),
+    "a row that is null": ("[null]", "instance 1: an instance is a list"),
+    "no rows": ('{"instances": []}', "there is no instance"),
+    "no instances": ("{}", '"instances" must be a list of instances, not None'),
+    "instances is a number": ('{"instances": 5}', '"instances" must be a list'),
+    "another key": ('{"rows": [[1, 2, "red"]]}', "unknown key 'rows'; allowed is only"),
+    "a bare number": ("5", '"instances" must be a list'),
+    "broken JSON": ('{"instances": [[1, 2, "red"]', r"not JSON: .*line 1 column 29 \(char 28\)"),
+    "two documents": ("[] []", "not JSON: Extra data"),
+    "nested too deeply": ("[" * 100_000, "nested too deeply"),
+}
+
+
+@pytest.mark.parametrize(("body", "message"), BAD.values(), ids=BAD.keys())
+def test_bad_json_is_refused_with_its_place(body: str, message: str) -> None:
+    with pytest.raises(PayloadInvalid, match=message) as refused:
+        encoded(body)
+    assert len(str(refused.value)) < 400
+
+
+BAD_CSV = {
+    "too few values": ("1,2\n", "instance 1: an instance has 2 values"),
+    "too many values": ("1,2,red\n1,2,red,4\n", "instance 2: an instance has 4 values"),
+    "text": ("wide,2,red\n", "instance 1: column 'width' .*not 'wide'"),
+    "NaN": ("nan,2,red\n", "column 'width' wants a finite number, not 'nan'"),
+    "Infinity": ("1,-inf,red\n", "column 'height'"),
+    "another delimiter": ("1;2;red\n", "instance 1: an instance has 1 values"),
+    "the columns' names": ("width,height,colour\n1,2,red\n", "first row holds the columns' names"),
+    "only blank lines": ("\n\r\n\n", "there is no instance"),
+    "a quote that never ends": ('1,2,"red\n', "line 1 is not CSV"),
+    "text after a quote": ('1,2,"red"dish\n', "line 1 is not CSV"),
+    "a digit of another script": ("١,2,red\n", "column 'width'"),
+    "an underscore": ("1_0,2,red\n", "column 'width'"),
+    "a cell of 300 kB": ("x" * 300_000 + ",2,red\n", "line 1 is not CSV"),
+}
+
+
+@pytest.mark.parametrize(("body", "message"), BAD_CSV.values(), ids=BAD_CSV.keys())
+def test_bad_csv_is_refused_with_its_place(body: str, message: str) -> None:
+    with pytest.raises(PayloadInvalid, match=message):
+        encoded(body, "text/csv")
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/x-python-pickle",
+        "text/plain",
+        "json",
+        "application/json, text/csv",
+        "*/*",
+        "a/",
+    ],
+)
+def test_other_content_types_are_refused_naming_the_accepted(content_type: str) -> None:
+    with pytest.raises(PayloadInvalid, match="send application/json or text/csv"):
+        encoded("[[1]]", content_type)
+
+
+def test_other_charsets_are_refused() -> None:
+    with pytest.raises(PayloadInvalid, match="charset 'utf-16'"):
+        encoded("[[1]]", "application/json; charset=utf-16")
+
+
+def test_bytes_that_are_not_utf8_are_refused() -> None:
+    with pytest.raises(PayloadInvalid, match="not UTF-8"):
+        encoded(b'[["\xff\xfe"]]')
+
+
+def test_a_body_may_be_base64() -> None:
+    body = base64.b64encode(b"5.1,3.5,red").decode()
+    assert payload.body_bytes(body, is_base64=True) == b"5.1,3.5,red"
+    with pytest.raises(PayloadInvalid, match="not base64"):
+        payload.body_bytes("5.1,3.5,red", is_base64=True)
+
+
+@pytest.mark.parametrize("body", [None, ""])
+def test_an_empty_body_says_what_to_send(body: str | None) -> None:
+    with pytest.raises(PayloadInvalid, match="the body is empty"):
+        payload.body_bytes(body, is_base64=False)
+
+
+def test_a_lone_surrogate_is_the_callers_fault() -> None:
+    content = payload.body_bytes('[["\ud800"]]', is_base64=False)
+    with pytest.raises(PayloadInvalid, match="not UTF-8"):
+        payload.instances_of(content, None)
+
+
+@pytest.mark.parametrize("megabytes", [6.1, 10])
+def test_a_body_over_6_mb_is_too_large_and_the_limits_are_told(megabytes: float) -> None:
+    with pytest.raises(PayloadTooLarge, match=r"6 MB \(6,291,456 bytes\).*API Gateway: 10 MB"):
+        payload.body_bytes("1" * int(megabytes * 2**20), is_base64=False)
+
+
+def test_an_answer_that_would_not_fit_is_refused_before_it_is_asked_for() -> None:
+    with pytest.raises(PayloadTooLarge, match=r"at most ([\d,]+) rows") as refused:
+        payload.check_answer_fits(100_000, FLOWERS)
+    most = int(str(refused.value).split("at most ")[1].split(" rows")[0].replace(",", ""))
+    payload.check_answer_fits(most, FLOWERS)
+    # The longest answer of that many rows, as Lambda has to carry it.
+    row = {
+        "inferenceId": "f" * 32 + f"-{most}",
+        "prediction": "tulip",
+        "probabilities": dict.fromkeys(FLOWERS.classes, -1.7976931348623157e308),
+    }
+    carried = json.dumps(json.dumps({"predictions": [row] * most}, separators=(",", ":")))
+    assert 0.8 * payload.LAMBDA_BYTES < len(carried) < payload.LAMBDA_BYTES
+
+
+def test_rows_are_asked_in_as_few_calls_as_the_limit_allows_in_order() -> None:
+    lines = [f"{number}," + "7" * 999_990 for number in range(13)]
+    bodies = list(payload.endpoint_bodies(lines))
+    assert [rows for rows, _ in bodies] == [6, 6, 1]
+    assert all(len(body) <= payload.ENDPOINT_BYTES for _, body in bodies)
+    assert b"\n".join(body for _, body in bodies).decode().split("\n") == lines
+
+
+def test_a_single_row_over_the_limit_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(payload, "ENDPOINT_BYTES", 12)
+    assert encoded('[[1, 2, "red"]]') == ["1,2,1"]
+    with pytest.raises(PayloadTooLarge, match=r"instance 2 alone has 20 bytes; .* takes 12"):
+        encoded('[[1, 2, "red"], [1e15, 2, "red"]]')
+
+
+def test_a_missing_value_in_the_only_column_is_still_a_row() -> None:
+    assert encoded("[[null], [2]]", schema=PRICES) == ["nan", "2"]
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False, width=32), min_size=1))
+def test_numbers_reach_the_endpoint_unchanged_from_json_and_csv(values: list[float]) -> None:
+    from_json = encoded(json.dumps({"instances": [[value] for value in values]}), schema=PRICES)
+    text = io.StringIO()
+    csv.writer(text).writerows([value] for value in values)
+    assert encoded(text.getvalue(), "text/csv", PRICES) == from_json
+    assert [float(line) for line in from_json] == values
+
+
+@given(st.binary(max_size=60), st.sampled_from([None, "application/json", "text/csv"]))
+def test_no_bytes_do_more_than_be_refused(content: bytes, content_type: str | None) -> None:
+    try:
+        lines = payload.encoded_lines(payload.instances_of(content, content_type), FLOWERS)
+    except PayloadInvalid:
+        return
+    assert all(line.count(",") == 2 for line in lines)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner),
+    max_leaves=12,
+)
+
+
+@given(json_values)
+def test_no_json_does_more_than_be_refused(value: Any) -> None:
+    with contextlib.suppress(PayloadInvalid):
+        encoded(json.dumps({"instances": value}))
+
+
+def decoded(answer: bytes, schema: Schema, rows: int = 1) -> list[dict[str, Any]]:
+    return payload.decoded_predictions(answer, schema, [f"id-{row}" for row in range(rows)])
+
+
+def test_probabilities_become_the_classes_that_were_dropped() -> None:
+    assert decoded(b"0.1,0.7,0.2\n0.5,0.5,0.0\n", FLOWERS, 2) == [
+        {
+            "inferenceId": "id-0",
+            "prediction": "rose",
+            "probabilities": {"iris": 0.1, "rose": 0.7, "tulip": 0.2},
+        },
+        {
+            "inferenceId": "id-1",
+            "prediction": "iris",
+            "probabilities": {"iris": 0.5, "rose": 0.5, "tulip": 0.0},
+        },
+    ]
+
+
+@pytest.mark.parametrize(("score", "prediction"), [(0.25, "no"), (0.5, "no"), (0.75, "yes")])
+def test_one_number_of_two_classes_is_the_probability_of_the_second(
+    score: float, prediction: str
+) -> None:
+    schema = FLOWERS.model_copy(update={"classes": ("no", "yes")})
+    (found,) = decoded(str(score).encode(), schema)
+    assert found["prediction"] == prediction
+    assert found["probabilities"] == {"no": 1 - score, "yes": score}
+
+
+def test_a_regression_answers_a_number_and_no_probabilities() -> None:
+    assert decoded(b"12.5\n", PRICES) == [{"inferenceId": "id-0", "prediction": 12.5}]
+
+
+@pytest.mark.parametrize(
+    ("answer", "schema"),
+    [
+        (b"", PRICES),
+        (b"1\n2\n", PRICES),
+        (b"nan\n", PRICES),
+        (b"1,2\n", PRICES),
+        (b"<html>", PRICES),
+        (b"0.5,0.5\n", FLOWERS),
+        (b"2.0\n", FLOWERS),
+        (b"0.1,inf,0.2\n", FLOWERS),
+    ],
+)
+def test_an_answer_that_does_not_fit_the_rows_or_the_classes_is_a_fault_of_ours(
+    answer: bytes, schema: Schema
+) -> None:
+    with pytest.raises(AnswerMalformed):
+        decoded(answer, schema)
+
+
+def test_the_bound_of_a_number_holds_for_every_float() -> None:
+    longest = max((math.pi * -1e-300, -1.7976931348623157e308, 2.2250738585072014e-308), key=repr)
+    assert len(repr(longest)) <= 24
