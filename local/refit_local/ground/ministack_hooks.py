@@ -34,6 +34,8 @@ _RESPONSES = "ministack.core.responses"
 _STATES = "ministack.services.stepfunctions"
 _LAMBDA = "ministack.services.lambda_svc"
 _LOGS = "ministack.services.cloudwatch_logs"
+_S3 = "ministack.services.s3"
+_SQS = "ministack.services.sqs"
 _STS = "ministack.services.sts"
 _IAM = "ministack.services.iam"
 _METRICS = "ministack.services.cloudwatch"
@@ -120,10 +122,31 @@ class Hook(Enum):
     PEAK_MEMORY = (_LAMBDA, "_probe_peak_memory_mb", "the memory in a REPORT line")
     EMIT_LAMBDA_LOGS = (_LAMBDA, "_emit_lambda_logs", "embedded metrics in logs")
 
+    GET_OBJECT = (_S3, "_get_object", "objects larger than the memory")
+    READ_BODY = (_S3, "_read_body", "objects larger than the memory")
+    VERSION_BODY = (_S3, "_version_body", "objects larger than the memory")
+    VERSION_ENTRY = (_S3, "_version_entry_from_record", "versions that do not stay in memory")
+    OBJECT_PATH = (_S3, "_object_disk_path", "objects larger than the memory")
+    VERSION_PATH = (_S3, "_version_disk_path", "objects larger than the memory")
+    PARSE_RANGE = (_S3, "_parse_range", "ranges of older versions")
+    STREAMED = (_RESPONSES, "StreamingResponse", "objects larger than the memory")
+    DISPATCH_EVENT = (_EVENTS, "_dispatch_event", "the version in S3's events")
+    S3_EVENT = (_S3, "_fire_s3_event", "the version in S3's events")
+
     LOG_GROUPS = (_LOGS, "_log_groups", "logs of a service of our own")
     LOG_GROUP_ARN = (_LOGS, "_make_group_arn", "logs of a service of our own")
     APPEND_LOG = (_LOGS, "_append_log_events", "logs of a service of our own")
     PUT_EVENTS = (_EVENTS, "_put_events", "events whose source is aws.*")
+    METRIC_POINTS = (_METRICS, "_metric_bucket", "alarms that look at their own dimensions")
+    METRIC_KEY = (_METRICS, "_dims_key", "alarms that look at their own dimensions")
+    METRIC_STATISTICS = (_METRICS, "_calc_stats", "alarms that look at their own periods")
+    METRIC_STATISTIC = (_METRICS, "_stat_value", "alarms that look at their own periods")
+    EVALUATE_ALARM = (_METRICS, "_evaluate_alarm", "alarms as CloudWatch evaluates them")
+    ALARM_HISTORY = (_METRICS, "_record_history", "alarms as CloudWatch evaluates them")
+    ALARM_ACTIONS = (_METRICS, "_dispatch_alarm_actions", "alarms as CloudWatch evaluates them")
+    ALARM_PARENTS = (_METRICS, "_evaluate_parent_alarms", "alarms as CloudWatch evaluates them")
+    QUEUES = (_SQS, "_queues", "the metrics of queues")
+    COUNT_MESSAGES = (_SQS, "_refresh_counts", "the metrics of queues")
     STORE_METRIC = (_METRICS, "_store_datum", "metrics of a service of our own")
     EVALUATE_ALARMS = (_METRICS, "_evaluate_all_alarms", "alarms on metrics of our own")
 
@@ -382,6 +405,11 @@ def put_metric(
     """Store a metric's values of one moment, each seen `counts` times, and let alarms see them."""
     at = time.time() if timestamp_s is None else timestamp_s
     Hook.STORE_METRIC.get()(namespace, name, dict(dimensions), at, unit, None, values, counts, None)
+    Hook.EVALUATE_ALARMS.get()()
+
+
+def evaluate_alarms() -> None:
+    """Let every alarm look at its metric now."""
     Hook.EVALUATE_ALARMS.get()()
 
 

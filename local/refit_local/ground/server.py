@@ -112,7 +112,7 @@ async def serve(
     from hypercorn.asyncio import serve as serve_http  # noqa: PLC0415 (after the environment)
     from hypercorn.config import Config  # noqa: PLC0415
 
-    from refit_local.ground import ministack_hooks  # noqa: PLC0415
+    from refit_local.ground import alarms, ministack_hooks  # noqa: PLC0415
 
     _raise_file_limit()
     install_runtime(state)
@@ -127,9 +127,11 @@ async def serve(
         loop.add_signal_handler(number, end.set)
     if owned:
         _end_with_owner(loop, end)
+    watching = asyncio.create_task(alarms.watch())
     try:
         await serve_http(ministack_hooks.Hook.APP.get(), config, shutdown_trigger=end.wait)
     finally:
+        watching.cancel()
         shut_down()
         ministack_hooks.end_lambda_workers()
         _end_children()
@@ -141,11 +143,19 @@ async def serve(
 
 def install_runtime(state: Path) -> None:
     """Make Lambda and Step Functions what they are on AWS. MiniStack is imported here."""
-    from refit_local.ground import lambda_runtime, ministack_hooks, state_machines  # noqa: PLC0415
+    from refit_local.ground import (  # noqa: PLC0415
+        alarms,
+        lambda_runtime,
+        ministack_hooks,
+        object_reads,
+        state_machines,
+    )
 
     lambda_runtime.provide_sdk(state / "lambda-sdk")
     lambda_runtime.install()
     state_machines.install()
+    alarms.install()
+    object_reads.install()
     ministack_hooks.trust_loopback()
 
 
