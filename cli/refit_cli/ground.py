@@ -98,7 +98,7 @@ def down(
         bool, typer.Option("--discard", help="Throw away state that was kept, too.")
     ] = False,
 ) -> None:
-    """End the local ground and every process of it. Without a ground it does nothing.
+    """End the local ground and every process of it; without one do nothing.
 
     [bold]Examples[/]
       refit down

@@ -76,16 +76,18 @@ def predict(
     """
     from refit_cli.connection import connected
     from refit_cli.prediction_api import PredictionApi
-    from refit_cli.rows import read_table
+    from refit_cli.rows import open_table
 
     checked_model_name(model)
     names = [name.strip() for name in columns.split(",")] if columns else None
-    table = read_table(file, header, names, label)
-    with connected(options.Target(port, stack_name, aws)) as connection:
+    with (
+        open_table(file, header, names, label) as table,
+        connected(options.Target(port, stack_name, aws)) as connection,
+    ):
         api = PredictionApi(connection.stack.api_url, connection.api_key, model)
         console = terminal.results()
-        began = time.monotonic()
         score = _Score()
+        began = time.monotonic()
         for prediction in score.counting(api.predict(table)):
             if json:
                 known = {} if prediction.label is None else {"label": prediction.label}

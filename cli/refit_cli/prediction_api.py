@@ -31,6 +31,7 @@ REQUEST_BYTES = 4_000_000
 RESPONSE_BYTES = 2_500_000
 FIRST_CALL_ROWS = 100
 PARALLEL_CALLS = 4
+BACKOFF_S = 0.4  # doubled at each try
 
 _TRY_SMALLER = frozenset({413, 504})
 _PASSING = (429, 502, 503)
@@ -80,8 +81,8 @@ class PredictionApi:
             total=retries,
             status_forcelist=_PASSING,
             allowed_methods=None,  # asking twice does no harm
-            backoff_factor=0.4,
-            backoff_jitter=0.3,
+            backoff_factor=BACKOFF_S,
+            backoff_jitter=BACKOFF_S,
             respect_retry_after_header=True,
             raise_on_status=False,
         )

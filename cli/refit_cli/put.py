@@ -52,8 +52,8 @@ def put(
       refit put digits january.csv february.csv.gz
       refit put digits path/to/mnist.pkl.gz
       refit put churn --split test holdout.csv
-      refit put churn folder/                 with folder/train/… and folder/test/…
-      refit put churn --settings model.toml   the settings only; they hold from the next drop on
+      refit put churn folder/                 holding train/… and test/…
+      refit put churn --settings model.toml   settings only, for the next drop on
 
     [bold]Exit codes[/]  0 dropped · 2 a name, file or setting is wrong, nothing was
     uploaded · 3 no ground or stack · 130 interrupted, nothing was dropped

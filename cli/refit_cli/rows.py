@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
 import sys
 import zlib
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, BinaryIO, Literal
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 from refit_cli.errors import BadInput
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
@@ -50,7 +51,10 @@ def numbered(lines: Iterable[list[str]]) -> Iterator[Row]:
     return (Row(number, cells) for number, cells in enumerate(lines, 1))
 
 
-def read_table(path: Path, header: Header, columns: list[str] | None, label: str | None) -> Table:
+@contextmanager
+def open_table(
+    path: Path, header: Header, columns: list[str] | None, label: str | None
+) -> Iterator[Table]:
     """Open a CSV, CSV.gz or Parquet file; `-` is stdin.
 
     Args:
@@ -62,28 +66,31 @@ def read_table(path: Path, header: Header, columns: list[str] | None, label: str
     Raises:
         BadInput: here or while rows are read, naming the line.
     """
-    stream = _open(path)
-    magic = stream.peek(4)[:4]
-    if magic == _PARQUET_MAGIC:
-        stream.close()
-        names, lines = _parquet(path)
-        return _table(path, columns or names, lines, label)
-    if magic[:1] == _PICKLE_MAGIC:
-        raise BadInput(
-            f"{path} looks like a pickle, which may run code when it is read",
-            "give its rows as CSV or Parquet",
-        )
-    if magic[:2] == _GZIP_MAGIC:
-        stream = io.BufferedReader(gzip.GzipFile(fileobj=stream))  # type: ignore[arg-type]
-    lines, names = _csv(path, stream, header)
-    return _table(path, columns or names, lines, label)
+    with ExitStack() as opened:
+        stream = opened.enter_context(_open(path))
+        magic = stream.peek(4)[:4]
+        if magic == _PARQUET_MAGIC:
+            lines, names = _parquet(path)
+        elif magic[:1] == _PICKLE_MAGIC:
+            raise BadInput(
+                f"{path} looks like a pickle, which may run code when it is read",
+                "give its rows as CSV or Parquet",
+            )
+        elif magic[:2] == _GZIP_MAGIC:
+            lines, names = _csv(path, opened.enter_context(gzip.GzipFile(fileobj=stream)), header)
+        else:
+            lines, names = _csv(path, stream, header)
+        yield _table(path, columns or names, lines, label)
 
 
-def _open(path: Path) -> io.BufferedReader:
+@contextmanager
+def _open(path: Path) -> Iterator[io.BufferedReader]:
     if str(path) == "-":
-        return io.BufferedReader(sys.stdin.buffer)  # type: ignore[arg-type]
+        yield sys.stdin.buffer  # type: ignore[misc]
+        return
     try:
-        return path.open("rb")
+        with path.open("rb") as stream:
+            yield stream
     except FileNotFoundError as error:
         raise BadInput(f"there is no file {path}") from error
     except OSError as error:
@@ -165,7 +172,7 @@ def is_number(cell: str) -> bool:
     return True
 
 
-def _parquet(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+def _parquet(path: Path) -> tuple[Iterator[tuple[int, list[str]]], list[str]]:
     if str(path) == "-":
         raise BadInput("Parquet cannot be read from stdin", "give the file's name")
     import duckdb
@@ -182,7 +189,7 @@ def _parquet(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
                 number += 1
                 yield number, ["" if value is None else str(value) for value in values]
 
-    return [column[0] for column in found.description or []], rows()
+    return rows(), [column[0] for column in found.description or []]
 
 
 def _table(

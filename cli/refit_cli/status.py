@@ -31,7 +31,7 @@ def status(
     aws: options.Aws = False,
     json: options.Json = False,
 ) -> None:
-    """Show the ground or stack, its models, which version of each is live, and the runs.
+    """Show the ground or stack, its models, their live versions and their runs.
 
     [bold]Examples[/]
       refit status

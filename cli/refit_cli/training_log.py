@@ -80,8 +80,8 @@ class TrainingLog:
             if error.response["Error"]["Code"] != "ResourceNotFoundException":
                 raise
             return None
-        newest = max(streams, key=lambda stream: stream.get("creationTime", 0), default=None)
-        return str(newest["logStreamName"]) if newest else None
+        begun = [(stream["creationTime"], str(stream["logStreamName"])) for stream in streams]
+        return max(begun)[1] if begun else None
 
     def _new_lines(self) -> list[str]:
         lines: list[str] = []

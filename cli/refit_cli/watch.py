@@ -45,7 +45,7 @@ def watch(
     aws: options.Aws = False,
     json: options.Json = False,
 ) -> None:
-    """Follow a model's newest run: states, progress, the metric of each round, time in each.
+    """Follow a model's newest run: its states, their times, the metric per round.
 
     After a `refit put` it waits for the run of that drop; when that is over
     already, it tells how it ended. Results go to stdout; --json writes one
@@ -54,7 +54,7 @@ def watch(
 
     [bold]Examples[/]
       refit watch digits
-      refit watch digits --until deployed --timeout 900 && refit predict digits rows.csv
+      refit watch digits --timeout 900 && refit predict digits rows.csv
       refit watch digits --json | jq -r 'select(.event == "round") | .metrics'
       refit watch digits --run 3f0c9a1b2d4e
 

@@ -1,0 +1,213 @@
+"""`refit predict`: how rows are asked, in which order answers come, and what is refused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import responses
+from cli_stack import API_KEY, API_URL
+from refit_cli import prediction_api
+from refit_cli.prediction_api import PredictionApi
+from refit_cli.rows import Table, numbered
+
+URL = f"{API_URL}/models/digits/predictions"
+
+
+class Model:
+    """An API that answers each row with its first cell, and keeps what it was asked."""
+
+    def __init__(self, most_rows: int = 10**9, classes: bool = True) -> None:
+        self.most_rows = most_rows
+        self.classes = classes
+        self.sizes: list[int] = []
+        self.requests: list = []
+
+    def __call__(self, request):
+        self.requests.append(request)
+        body = request.body.decode()
+        if request.headers["content-type"] == "application/json":
+            firsts = [next(iter(row.values())) for row in json.loads(body)["instances"]]
+        else:
+            firsts = [line.partition(",")[0] for line in body.splitlines()]
+        self.sizes.append(len(firsts))
+        if len(firsts) > self.most_rows:
+            error = {"code": "PayloadTooLarge", "message": f"at most {self.most_rows} rows"}
+            return 413, {}, json.dumps({"error": error})
+        return (
+            200,
+            {},
+            json.dumps(
+                {
+                    "model": "digits",
+                    "modelVersion": 3,
+                    "predictions": list(map(self.answer, firsts)),
+                }
+            ),
+        )
+
+    def answer(self, first: str) -> dict:
+        if not self.classes:
+            return {"inferenceId": f"id-{first}", "prediction": float(first)}
+        return {"inferenceId": f"id-{first}", "prediction": first, "probabilities": {first: 0.75}}
+
+
+@pytest.fixture
+def api():
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        yield mock
+
+
+def serve(api, model: Model) -> Model:
+    api.add_callback(responses.POST, URL, callback=model)
+    return model
+
+
+def asked(rows: list[list[str]], names: list[str] | None = None) -> list[str]:
+    found = PredictionApi(API_URL, API_KEY, "digits", retries=2).predict(
+        Table(names, numbered(rows))
+    )
+    return [prediction.answer["inferenceId"] for prediction in found]
+
+
+def test_each_row_is_answered_by_one_line_of_json_in_order(refit, stack, api, tmp_path):
+    model = serve(api, Model())
+    rows = tmp_path / "rows.csv"
+    rows.write_text("".join(f"{number},9\n" for number in range(250)))
+    result = refit("predict", "digits", rows, "--json")
+    assert result.exit_code == 0
+    answers = [json.loads(line) for line in result.stdout.splitlines()]
+    assert answers[7] == {"inferenceId": "id-7", "prediction": "7", "probabilities": {"7": 0.75}}
+    assert [answer["prediction"] for answer in answers] == [str(number) for number in range(250)]
+    assert model.requests[0].headers["x-api-key"] == API_KEY
+    assert model.requests[0].headers["content-type"] == "text/csv"
+    assert "250 rows in 2 calls" in result.stderr
+
+
+def test_rows_with_names_are_sent_by_name(refit, stack, api, tmp_path):
+    model = serve(api, Model())
+    rows = tmp_path / "rows.csv"
+    rows.write_text("width,colour\n5,red\n6,\n")
+    assert refit("predict", "digits", rows, "--header", "yes").exit_code == 0
+    assert json.loads(model.requests[0].body) == {
+        "instances": [{"width": "5", "colour": "red"}, {"width": "6", "colour": ""}]
+    }
+
+
+def test_for_people_each_row_is_a_line_with_its_probability(refit, stack, api, tmp_path):
+    serve(api, Model())
+    rows = tmp_path / "rows.csv"
+    rows.write_text("4,1\n")
+    line = refit("predict", "digits", rows).stdout
+    assert line.split() == ["1", "4", "75.00%", "id-4"]
+
+
+def test_with_labels_the_accuracy_is_told_and_the_label_is_not_sent(refit, stack, api, tmp_path):
+    model = serve(api, Model())
+    rows = tmp_path / "rows.csv"
+    rows.write_text("4,4\n5,5\n6,5\n7,7\n")
+    result = refit("predict", "digits", rows, "--label", "0", "--json")
+    assert "accuracy 75.00% (3 right)" in result.stderr
+    assert model.requests[0].body == b"4\n5\n5\n7"
+    assert json.loads(result.stdout.splitlines()[2])["label"] == "6"
+
+
+def test_for_a_regression_the_error_is_told(refit, stack, api, tmp_path):
+    serve(api, Model(classes=False))
+    rows = tmp_path / "rows.csv"
+    rows.write_text("1,4\n5,5\n")
+    assert "RMSE 2.1213" in refit("predict", "digits", rows, "--label", "0").stderr
+
+
+def test_many_rows_go_out_in_calls_that_stay_below_the_limit(api, monkeypatch):
+    monkeypatch.setattr(prediction_api, "REQUEST_BYTES", 2_000)
+    model = serve(api, Model())
+    rows = [[str(number), "1" * 90] for number in range(1_000)]
+    assert asked(rows) == [f"id-{number}" for number in range(1_000)]
+    assert max(len(request.body) for request in model.requests) <= 2_000
+    assert len(model.requests) < 70
+
+
+def test_the_first_answer_s_size_limits_the_rows_of_later_calls(api, monkeypatch):
+    monkeypatch.setattr(prediction_api, "RESPONSE_BYTES", 20_000)
+    model = serve(api, Model())
+    assert len(asked([[str(number)] for number in range(2_000)])) == 2_000
+    assert model.sizes[0] == prediction_api.FIRST_CALL_ROWS
+    answer_bytes = len(json.dumps(model.answer("1999")))
+    assert 100 < max(model.sizes) <= 20_000 / (answer_bytes - 20)
+
+
+def test_a_call_refused_as_too_large_is_halved_until_it_fits(api):
+    model = serve(api, Model(most_rows=30))
+    assert asked([[str(number)] for number in range(500)]) == [f"id-{n}" for n in range(500)]
+    assert model.sizes[:3] == [100, 50, 25]
+
+
+def test_one_row_that_is_too_large_is_refused_by_its_number(refit, stack, api, tmp_path):
+    serve(api, Model(most_rows=0))
+    rows = tmp_path / "rows.csv"
+    rows.write_text("4,1\n")
+    result = refit("predict", "digits", rows)
+    assert result.exit_code == 2
+    assert "row 1 alone is too large" in result.stderr
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_what_may_pass_is_asked_again(api, status):
+    model = Model()
+    api.add(responses.POST, URL, status=status, headers={"Retry-After": "0"})
+    serve(api, model)
+    assert asked([["1"]]) == ["id-1"]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "exit_code", "says"),
+    [
+        (400, {"error": {"code": "PayloadInvalid", "message": "instance 1: NaN"}}, 2, "NaN"),
+        (404, {"error": {"code": "ModelNotFound", "message": "no such model"}}, 2, "no such"),
+        (403, {"message": "Forbidden"}, 3, "Forbidden"),
+        (503, {"error": {"code": "EndpointNotReady", "message": "wait"}}, 3, "not ready"),
+        (500, {"message": "Internal server error"}, 1, "HTTP 500"),
+        (200, {"unexpected": 1}, 1, "without predictions"),
+        (200, {"predictions": []}, 1, "1 rows were asked and 0 were answered"),
+    ],
+)
+def test_a_refusal_is_told_with_an_exit_code_that_says_whose_fault_it_is(
+    refit, stack, api, tmp_path, monkeypatch, status, body, exit_code, says
+):
+    monkeypatch.setattr(prediction_api, "BACKOFF_S", 0.0)
+    api.add(responses.POST, URL, status=status, json=body)
+    rows = tmp_path / "rows.csv"
+    rows.write_text("4,1\n")
+    result = refit("predict", "digits", rows)
+    assert result.exit_code == exit_code
+    assert says in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_answers_before_a_refused_row_are_printed_and_the_place_is_named(
+    refit, stack, api, tmp_path
+):
+    class Strict(Model):
+        def __call__(self, request):
+            if b"bad" in request.body:
+                error = {"code": "PayloadInvalid", "message": "instance 51: not a number"}
+                return 400, {}, json.dumps({"error": error})
+            return super().__call__(request)
+
+    serve(api, Strict())
+    rows = tmp_path / "rows.csv"
+    rows.write_text("".join(f"{'bad' if n == 150 else n}\n" for n in range(200)))
+    result = refit("predict", "digits", rows, "--json")
+    assert result.exit_code == 2
+    assert len(result.stdout.splitlines()) == 100
+    assert "rows 101-200 were refused" in result.stderr
+    assert "counted from row 101" in result.stderr
+
+
+def test_an_api_that_is_not_there_is_told_as_not_reachable(refit, stack, api, tmp_path):
+    rows = tmp_path / "rows.csv"
+    rows.write_text("4,1\n")
+    result = refit("predict", "digits", rows)
+    assert result.exit_code == 3
+    assert "does not answer" in result.stderr

@@ -1,0 +1,159 @@
+"""`refit put`: what is uploaded where, and what is refused before anything is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from cli_stack import BUCKET
+from refit_cli import uploads
+from refit_cli.uploads import PlannedFile, Uploader, parts_of
+
+
+@pytest.fixture
+def rows(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("1,2\n0,3\n")
+    return path
+
+
+def test_a_file_becomes_an_object_in_the_drop_folder(refit, stack, rows):
+    result = refit("put", "digits", rows)
+    assert result.exit_code == 0
+    assert stack.keys() == ["digits/raw/rows.csv"]
+    body = stack.s3.get_object(Bucket=BUCKET, Key="digits/raw/rows.csv")["Body"].read()
+    assert body == rows.read_bytes()
+    assert "refit watch digits" in result.stderr
+
+
+def test_json_names_each_object_with_its_version(refit, stack, rows):
+    told = json.loads(refit("put", "digits", rows, "--json").stdout)
+    head = stack.s3.head_object(Bucket=BUCKET, Key="digits/raw/rows.csv")
+    assert told["model"] == "digits"
+    assert told["bucket"] == BUCKET
+    assert told["objects"] == [
+        {"key": "digits/raw/rows.csv", "version": head["VersionId"], "size": 8}
+    ]
+
+
+def test_files_given_as_a_split_go_into_its_folder(refit, stack, rows):
+    assert refit("put", "digits", rows, "--split", "test").exit_code == 0
+    assert stack.keys() == ["digits/raw/test/rows.csv"]
+
+
+def test_a_directory_of_splits_is_uploaded_whole(refit, stack, tmp_path):
+    for name in ("train/a.csv", "train/more/b.csv", "test/c.csv", "notes/d.txt", "train/.hidden"):
+        path = tmp_path / "drop" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("1,2\n")
+    assert refit("put", "digits", tmp_path / "drop").exit_code == 0
+    assert stack.keys() == [
+        "digits/raw/test/c.csv",
+        "digits/raw/train/a.csv",
+        "digits/raw/train/more/b.csv",
+    ]
+
+
+def test_no_file_appears_before_all_parts_of_all_files_have_arrived(stack, tmp_path, monkeypatch):
+    monkeypatch.setattr(uploads, "PART_BYTES", 5 * 1024**2)
+    small, large = tmp_path / "small.csv", tmp_path / "large.csv"
+    small.write_bytes(b"1,2\n")
+    large.write_bytes(b"1,2\n" * 3 * 1024**2)
+    planned = [
+        PlannedFile(path, f"m/raw/{path.name}", path.stat().st_size) for path in (small, large)
+    ]
+    seen_early = []
+    Uploader(stack.s3, BUCKET, lambda file, n_bytes: seen_early.extend(stack.keys())).upload(
+        planned
+    )
+    assert seen_early == []
+    assert stack.keys() == ["m/raw/large.csv", "m/raw/small.csv"]
+    body = stack.s3.get_object(Bucket=BUCKET, Key="m/raw/large.csv")["Body"].read()
+    assert body == large.read_bytes()
+
+
+def test_an_upload_that_breaks_leaves_nothing_behind(stack, rows):
+    def stop(file: PlannedFile, n_bytes: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Uploader(stack.s3, BUCKET, stop).upload([PlannedFile(rows, "m/raw/rows.csv", 8)])
+    assert stack.keys() == []
+    assert "Uploads" not in stack.s3.list_multipart_uploads(Bucket=BUCKET)
+
+
+@pytest.mark.parametrize("size", [1, uploads.PART_BYTES, uploads.PART_BYTES + 1, 400 * 1024**3])
+def test_parts_cover_a_file_exactly_and_never_exceed_what_s3_takes(size):
+    parts = parts_of(size)
+    assert len(parts) <= 10_000
+    assert [number for number, _, _ in parts] == list(range(1, len(parts) + 1))
+    assert parts[0][1] == 0
+    ends = [start + length for _, start, length in parts]
+    assert [start for _, start, _ in parts[1:]] == ends[:-1]
+    assert ends[-1] == size
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda path: None, "there is no file"),
+        (lambda path: path.write_text(""), "is empty"),
+        (lambda path: path.mkdir(), "without train/, validation/ or test/"),
+    ],
+)
+def test_a_path_that_cannot_be_dropped_is_named(refit, stack, rows, tmp_path, make, says):
+    path = tmp_path / "wrong"
+    make(path)
+    result = refit("put", "digits", rows, path)
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert str(path) in result.stderr
+    assert stack.keys() == []
+
+
+def test_two_files_of_one_name_are_refused_instead_of_overwritten(refit, stack, tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x.csv").write_text("1,2\n")
+    result = refit("put", "digits", tmp_path / "a/x.csv", tmp_path / "b/x.csv")
+    assert result.exit_code == 2
+    assert "would all become digits/raw/x.csv" in result.stderr
+
+
+def test_settings_are_checked_here_and_put_in_place_before_the_data(refit, stack, rows, tmp_path):
+    settings = tmp_path / "mine.toml"
+    settings.write_text("[data]\nlabel = 3\n")
+    result = refit("put", "digits", rows, "--settings", settings)
+    assert result.exit_code == 0
+    assert stack.keys() == ["digits/model.toml", "digits/raw/rows.csv"]
+
+
+def test_settings_can_be_put_alone(refit, stack, tmp_path):
+    settings = tmp_path / "model.toml"
+    settings.write_text("[data]\nlabel = 3\n")
+    assert refit("put", "digits", "--settings", settings).exit_code == 0
+    assert stack.keys() == ["digits/model.toml"]
+
+
+def test_wrong_settings_are_refused_and_nothing_is_uploaded(refit, stack, rows, tmp_path):
+    settings = tmp_path / "model.toml"
+    settings.write_text("[data]\nlabl = 3\n")
+    result = refit("put", "digits", rows, "--settings", settings)
+    assert result.exit_code == 2
+    assert "labl" in result.stderr
+    assert "allowed:" in result.stderr
+    assert stack.keys() == []
+
+
+def test_a_settings_file_given_as_data_is_told_how_to_be_given(refit, stack, tmp_path):
+    settings = tmp_path / "model.toml"
+    settings.write_text("[data]\n")
+    result = refit("put", "digits", settings)
+    assert result.exit_code == 2
+    assert f"--settings {settings}" in result.stderr
+
+
+def test_nothing_to_put_is_said(refit, stack):
+    result = refit("put", "digits")
+    assert result.exit_code == 2
+    assert "no FILE" in result.stderr

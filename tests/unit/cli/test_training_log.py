@@ -1,0 +1,92 @@
+"""The metric of each round, read from the log of a training job."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+
+import boto3
+import pytest
+from moto import mock_aws
+from refit_cli.training_log import LOG_GROUP, Round, TrainingLog, parse_round
+
+
+class SageMaker:
+    """Says how many rounds a job plans."""
+
+    def describe_training_job(self, TrainingJobName: str) -> dict:
+        return {"HyperParameters": {"num_round": "100", "for": TrainingJobName}}
+
+
+@pytest.fixture
+def logs(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    with mock_aws():
+        yield boto3.client("logs", region_name="us-east-1")
+
+
+def write(logs, stream: str, *lines: str) -> None:
+    with suppress(logs.exceptions.ResourceAlreadyExistsException):
+        logs.create_log_stream(logGroupName=LOG_GROUP, logStreamName=stream)
+    now_ms = int(time.time() * 1000)
+    events = [{"timestamp": now_ms + at, "message": text} for at, text in enumerate(lines)]
+    logs.put_log_events(logGroupName=LOG_GROUP, logStreamName=stream, logEvents=events)
+
+
+def test_a_line_of_the_container_gives_its_metrics():
+    line = "[12]\ttrain-mlogloss:0.50439\tvalidation-mlogloss:0.51634"
+    assert parse_round(line) == Round(
+        12, {"train-mlogloss": 0.50439, "validation-mlogloss": 0.51634}
+    )
+
+
+def test_cloudwatch_s_spelling_of_a_tab_is_read():
+    line = "[0]#011train-rmse:3.2e-05#011validation-rmse:1"
+    assert parse_round(line) == Round(0, {"train-rmse": 3.2e-05, "validation-rmse": 1.0})
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[2026-11-24:00:00:00:INFO] Running XGBoost",
+        "[3] something else",
+        "",
+        "[1]#011train-rmse:abc",
+        "TRAIN_JOB_DEBUG: x",
+    ],
+)
+def test_another_line_is_no_round(line):
+    assert parse_round(line) is None
+
+
+def test_before_the_job_has_a_log_there_is_nothing_to_tell(logs):
+    log = TrainingLog(logs, SageMaker(), "refit-digits-r1")
+    assert log.poll() == []
+    logs.create_log_group(logGroupName=LOG_GROUP)
+    assert log.poll() == []
+    assert log.job is None
+
+
+def test_only_new_rounds_are_told(logs):
+    logs.create_log_group(logGroupName=LOG_GROUP)
+    log = TrainingLog(logs, SageMaker(), "refit-digits-r1")
+    write(logs, "refit-digits-r1-1/algo-1-170", "hello", "[0]#011train-rmse:3")
+    assert [found.number for found in log.poll()] == [0]
+    write(logs, "refit-digits-r1-1/algo-1-170", "[1]#011train-rmse:2", "[2]#011train-rmse:1")
+    assert [found.number for found in log.poll()] == [1, 2]
+    assert log.poll() == []
+    assert [found.number for found in log.rounds] == [0, 1, 2]
+    assert (log.job, log.planned_rounds) == ("refit-digits-r1-1", 100)
+
+
+def test_a_new_attempt_starts_over_and_another_run_is_not_read(logs):
+    logs.create_log_group(logGroupName=LOG_GROUP)
+    log = TrainingLog(logs, SageMaker(), "refit-digits-r1")
+    write(logs, "refit-digits-r12-1/algo-1-1", "[9]#011train-rmse:9")
+    write(logs, "refit-digits-r1-1/algo-1-1", "[0]#011train-rmse:3", "[1]#011train-rmse:2")
+    assert [found.number for found in log.poll()] == [0, 1]
+    write(logs, "refit-digits-r1-2/algo-1-2", "[0]#011train-rmse:7")
+    assert log.poll() == [Round(0, {"train-rmse": 7})]
+    assert log.rounds == [Round(0, {"train-rmse": 7})]
+    assert log.job == "refit-digits-r1-2"

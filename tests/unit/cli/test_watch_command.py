@@ -1,0 +1,253 @@
+"""`refit watch`: which run it follows, what it shows, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cli_stack import history
+from refit.aws.store import RunStatus
+from refit_cli import outcome, records
+
+EVALUATION = {
+    "model": "digits",
+    "run": "r1",
+    "task": "classification",
+    "classes": ["0", "1"],
+    "confidence": 0.95,
+    "champion": {"run": "r0", "version": 2},
+    "comparable": True,
+    "new": {
+        "rows": 1000,
+        "baseline": {"answer": "0", "metrics": {"accuracy": 0.5, "log_loss": 0.7}},
+        "challenger": {
+            "metrics": {
+                "accuracy": {"value": 0.975, "low": 0.96, "high": 0.985, "method": "wilson"},
+                "log_loss": {"value": 0.1, "low": None, "high": None, "method": "bootstrap"},
+            }
+        },
+        "champion": {
+            "metrics": {
+                "accuracy": {"value": 0.971, "low": 0.96, "high": 0.98, "method": "wilson"},
+                "log_loss": {"value": 0.11, "low": None, "high": None, "method": "bootstrap"},
+            }
+        },
+    },
+    "base": None,
+}
+DECISION = {
+    "passed": False,
+    "reasons": ["Too bad."],
+    "metric": "accuracy",
+    "challenger": 0.6,
+    "champion": 0.97,
+    "checks": [
+        {"name": "floor", "passed": True, "reason": "Good enough."},
+        {"name": "base", "passed": False, "reason": "Too bad."},
+    ],
+}
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(outcome, "AWS_POLL_S", 0.02)
+    monkeypatch.setattr(outcome, "_HISTORY_GRACE_S", 0.1)
+
+
+def drop(stack, run: str | None = None, name: str = "rows.csv") -> None:
+    """Drop a file; with a run, as the one that this run took."""
+    key = f"digits/raw/{name}"
+    version = stack.put(key, "1,2\n")
+    if run:
+        stack.put(f"digits/runs/{run}/drop.json", {"files": [{"key": key, "version": version}]})
+
+
+def events(result) -> list[dict]:
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def outcome_of(result) -> dict:
+    return events(result)[-1]
+
+
+def test_a_live_model_ends_it_well(refit, stack):
+    drop(stack, "r1")
+    stack.add_run("digits", "r1", "DEPLOYED", version=3)
+    result = refit("watch", "digits", "--timeout", 5)
+    assert result.exit_code == 0
+    assert "status DEPLOYED" in result.stdout
+    assert "version 3" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("status", "values", "says"),
+    [
+        ("FAILED", {"error": "DatasetEmpty", "message": "no usable row"}, "no usable row"),
+        ("REFUSED", {"message": "Worse than the champion."}, "Worse than the champion."),
+        ("SUPERSEDED", {}, "superseded"),
+    ],
+)
+def test_another_end_is_a_failure_with_its_cause(refit, stack, status, values, says):
+    drop(stack, "r1")
+    stack.add_run("digits", "r1", status, **values)
+    result = refit("watch", "digits", "--timeout", 5)
+    assert result.exit_code == 1
+    assert says in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_a_drop_that_was_just_made_is_waited_for_and_the_old_outcome_is_not_told_again(
+    refit, stack
+):
+    before = datetime.now(UTC) - timedelta(hours=1)
+    drop(stack, "r1", "old.csv")
+    stack.add_run("digits", "r1", "DEPLOYED", started_at=before)
+    drop(stack, None, "new.csv")
+    result = refit("watch", "digits", "--timeout", 0.2, "--json")
+    assert result.exit_code == 4
+    assert [event["event"] for event in events(result)] == ["waiting", "outcome"]
+
+
+def test_the_same_file_dropped_again_is_a_new_drop(refit, stack):
+    before = datetime.now(UTC) - timedelta(hours=1)
+    drop(stack, "r1")
+    stack.add_run("digits", "r1", "DEPLOYED", started_at=before)
+    drop(stack)
+    assert refit("watch", "digits", "--timeout", 0.2).exit_code == 4
+
+
+def test_while_another_run_is_active_a_drop_is_told_what_it_waits_for(refit, stack):
+    before = datetime.now(UTC) - timedelta(hours=1)
+    drop(stack, "r1", "old.csv")
+    stack.add_run("digits", "r1", "TRAINING", started_at=before)
+    drop(stack, None, "new.csv")
+    result = refit("watch", "digits", "--timeout", 0.2)
+    assert "run r1 is TRAINING; your drop starts when it has ended" in result.stdout
+
+
+def test_a_run_that_began_after_the_drop_counts_even_before_its_files_are_listed(refit, stack):
+    drop(stack)
+    stack.add_run("digits", "r1", "DEPLOYED")
+    assert refit("watch", "digits", "--timeout", 5).exit_code == 0
+
+
+def test_the_newest_run_counts_when_it_has_another_cause_than_the_last_drop(refit, stack):
+    before = datetime.now(UTC)
+    drop(stack, "r1")
+    stack.add_run("digits", "r1", "DEPLOYED", started_at=before)
+    stack.put("digits/runs/r2/drop.json", {"files": []})
+    stack.add_run(
+        "digits", "r2", "REFUSED", started_at=before + timedelta(minutes=1), message="No."
+    )
+    assert outcome_of(refit("watch", "digits", "--timeout", 5, "--json"))["run"] == "r2"
+
+
+def test_a_certain_run_can_be_asked_for(refit, stack):
+    drop(stack, "r2")
+    stack.add_run("digits", "r1", "FAILED", message="no")
+    stack.add_run("digits", "r2", "DEPLOYED")
+    assert refit("watch", "digits", "--run", "r1", "--timeout", 5).exit_code == 1
+    unknown = refit("watch", "digits", "--run", "r9", "--timeout", 5)
+    assert unknown.exit_code == 2
+    assert "no run 'r9'" in unknown.stderr
+
+
+def test_without_any_drop_it_says_what_it_waits_for(refit, stack):
+    result = refit("watch", "digits", "--timeout", 0.1)
+    assert result.exit_code == 4
+    assert "refit put digits FILE" in result.stdout
+
+
+def test_out_of_time_it_says_how_far_the_run_is(refit, stack):
+    drop(stack, "r1")
+    stack.add_run("digits", "r1", "TRAINING")
+    result = refit("watch", "digits", "--timeout", 0.1)
+    assert result.exit_code == 4
+    assert "run r1 is still TRAINING after 0.1 s" in result.stderr
+
+
+def test_until_finished_ends_at_an_approval_and_until_deployed_waits_through_it(refit, stack):
+    drop(stack, "r1")
+    stack.add_run("digits", "r1", "AWAITING_APPROVAL", version=4, package_arn="arn:package/4")
+    assert refit("watch", "digits", "--until", "finished", "--timeout", 5).exit_code == 0
+    waiting = refit("watch", "digits", "--timeout", 0.1)
+    assert waiting.exit_code == 4
+    assert "--model-package-arn arn:package/4" in waiting.stderr
+
+
+def test_json_tells_states_and_their_times_one_event_a_line(refit, stack):
+    drop(stack, "r1")
+    stack.add_run(
+        "digits",
+        "r1",
+        "DEPLOYED",
+        version=3,
+        train_execution_arn="arn:train",
+        deploy_execution_arn="arn:deploy",
+    )
+    stack.histories.events["arn:train"] = history(("Prepare", 0, 2), ("Train", 2, 12.5))
+    stack.histories.events["arn:deploy"] = history(
+        ("WaitForEndpoint", 20, 25),
+        ("DescribeEndpoint", 25, 26),
+        ("WaitForEndpoint", 26, 31),
+    )
+    result = refit("watch", "digits", "--timeout", 5, "--json")
+    kinds = {event["event"] for event in events(result)}
+    assert {"run", "status", "left", "endpoint", "outcome"} <= kinds
+    assert outcome_of(result) | {"at": None, "seconds": None} == {
+        "event": "outcome",
+        "at": None,
+        "model": "digits",
+        "run": "r1",
+        "status": "DEPLOYED",
+        "version": 3,
+        "error": None,
+        "message": "version 3 is live",
+        "exitCode": 0,
+        "seconds": None,
+        "stages": [
+            {"machine": "train", "state": "Prepare", "seconds": 2.0},
+            {"machine": "train", "state": "Train", "seconds": 10.5},
+            {"machine": "deploy", "state": "WaitForEndpoint", "seconds": 10.0},
+            {"machine": "deploy", "state": "DescribeEndpoint", "seconds": 1.0},
+        ],
+    }
+
+
+def test_the_evaluation_and_what_the_gate_said_of_it_are_shown(refit, stack):
+    drop(stack, "r1")
+    stack.add_run("digits", "r1", "REFUSED", message="Too bad.")
+    stack.put("digits/runs/r1/evaluation.json", EVALUATION)
+    stack.put("digits/runs/r1/gate.json", DECISION)
+    plain = refit("watch", "digits", "--timeout", 5)
+    assert plain.exit_code == 1
+    for text in ("1,000 held-out rows", "97.50%", "96.00% to 98.50%", "live version 2", "97.10%"):
+        assert text in plain.stdout
+    assert "passed  floor Good enough." in plain.stdout
+    assert "refused base  Too bad." in plain.stdout
+    told = {event["event"]: event for event in events(refit("watch", "digits", "--json"))}
+    assert told["evaluation"]["challenger"] == {"accuracy": 0.975, "log_loss": 0.1}
+    assert told["gate"]["passed"] is False
+
+
+def test_a_drop_into_a_folder_that_can_be_no_model_is_told_as_refused(refit, stack):
+    stack.put("_refused/abc.json", {"key": "Bad Name/raw/x.csv", "reason": "not allowed because"})
+    refused = refit("watch", "Bad Name")
+    assert refused.exit_code == 1
+    assert "not allowed because" in refused.stderr
+    assert refit("watch", "Other Name").exit_code == 2
+
+
+def test_what_counts_as_an_end_is_what_the_table_s_writer_calls_one():
+    assert {str(status) for status in RunStatus} >= records.ENDED
+    open_statuses = {str(status) for status in RunStatus} - records.ENDED
+    assert open_statuses == {
+        "STARTED",
+        "PREPARING",
+        "TRAINING",
+        "EVALUATING",
+        "REGISTERING",
+        "DEPLOYING",
+        "AWAITING_APPROVAL",
+    }
