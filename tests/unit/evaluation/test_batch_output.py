@@ -45,6 +45,17 @@ def test_lists_are_read_as_the_container_writes_them(
         batch_output._BLOCK_BYTES = whole
 
 
+def test_what_the_real_container_wrote_is_read() -> None:
+    # Recorded from image sagemaker-xgboost:3.0-5 with SAGEMAKER_BATCH=true.
+    softprob = b"[0.7906578779220581, 0.11060703545808792, 0.09873505681753159]\n"
+    assert read(softprob) == [[0.7906578779220581, 0.11060703545808792, 0.09873505681753159]]
+    assert read(b"0.15067484974861145\n0.7086732387542725\n") == [
+        [0.15067484974861145],
+        [0.7086732387542725],
+    ]
+    assert read(b"-0.7193003296852112\n") == [[-0.7193003296852112]]
+
+
 def test_plain_numbers_and_blank_lines_between_parts_are_read() -> None:
     assert read(b"0.25\n1e-05\n\n\n0.75") == [[0.25], [1e-05], [0.75]]
 
