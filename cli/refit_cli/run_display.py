@@ -33,8 +33,9 @@ STATUS_STYLE = {
 }
 _SPARKS = "▁▂▃▄▅▆▇█"
 _ASCII_SPARKS = "_.-~=+*#"
-SPARK_WIDTH = 24
-_BAR_WIDTH = 20
+SPARK_WIDTH = 12
+_BAR_WIDTH = 16
+_INDENT = 7  # of the states, behind the machine's name
 
 # The metrics of a per-class average say little that accuracy does not; --json has them.
 _SHOWN_METRICS = ("accuracy", "log_loss", "macro_f1", "rmse", "mae", "r2", "bias")
@@ -97,6 +98,8 @@ def draw(view: View) -> RenderableType:
         parts.append(Text(f"  {view.waiting_for}", style="dim"))
     else:
         parts.append(stage_table(view, now))
+        if view.rounds:
+            parts.append(round_line(view))
     return Group(*parts)
 
 
@@ -116,45 +119,36 @@ def _title(view: View, now: datetime) -> Table:
 
 
 def stage_table(view: View, now: datetime) -> Table:
-    """Return the states with their times; training has its rounds beside it."""
+    """Return the states with their times."""
     table = Table.grid(padding=(0, 1))
-    table.add_column(style="dim", min_width=6)
+    table.add_column(style="dim", min_width=_INDENT - 1)
     table.add_column(width=1)
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True, min_width=8)
-    table.add_column()
     shown = ""
     for stage in stages_of(view.spans, now):
         machine = stage.machine if stage.machine != shown else ""
         shown = stage.machine
-        mark = Text("●", "cyan") if stage.is_active else Text("✓", "green")
-        if not speaks_unicode():
-            mark = Text("*" if stage.is_active else "+")
-        trains = stage.state == training_state(view)
-        extra = _rounds(view) if trains and view.rounds else Text("")
+        active, passed = ("●", "✓") if speaks_unicode() else ("*", "+")
+        mark = Text(active, "cyan") if stage.is_active else Text(passed, "green")
         time = Text(duration(stage.seconds), style="" if stage.is_active else "dim")
-        table.add_row(machine, mark, stage.state, time, extra)
+        table.add_row(machine, mark, stage.state, time)
     return table
 
 
-def training_state(view: View) -> str | None:
-    """Return the name of the state that waits for the training job, once it was entered."""
-    names = [span.state for span in view.spans if span.machine == "train"]
-    return next((name for name in names if name.startswith(("Train", "Tune"))), None)
-
-
-def _rounds(view: View) -> Table:
+def round_line(view: View) -> RenderableType:
+    """Return how far training is and how the watched metric went, in one line."""
     grid = Table.grid(padding=(0, 1))
-    done = view.rounds[-1].number + 1
-    planned = view.planned_rounds
-    cells: list[RenderableType] = [f"round {done} of {planned}" if planned else f"round {done}"]
+    done, planned = view.rounds[-1].number + 1, view.planned_rounds
+    cells: list[RenderableType] = [" " * (_INDENT - 1)]
+    cells.append(f"round {done}/{planned}" if planned else f"round {done}")
     if planned:
         cells.append(ProgressBar(total=planned, completed=done, width=_BAR_WIDTH))
     metric = watched_metric(view.rounds)
     if metric:
         values = [found.metrics[metric] for found in view.rounds if metric in found.metrics]
-        cells.append(sparkline(values, 12, not speaks_unicode()))
         cells.append(f"{metric} {values[-1]:.4f}")
+        cells.append(Text(sparkline(values, ascii_only=not speaks_unicode()), style="cyan"))
     grid.add_row(*cells)
     return grid
 

@@ -1,0 +1,132 @@
+"""How a run is drawn: what is added up, what is left out, and that it fits."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cli_stack import Histories, history
+from hypothesis import given
+from hypothesis import strategies as st
+from refit_cli import run_display, terminal
+from refit_cli.following import View
+from refit_cli.history import ExecutionHistory, StateSpan
+from refit_cli.records import Run
+from refit_cli.run_display import sparkline, stages_of, watched_metric
+from refit_cli.training_log import Round
+from rich.console import Console
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def at(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+def test_stays_in_one_state_are_added_up_in_the_order_of_the_first():
+    spans = [
+        StateSpan("deploy", "Wait", at(0), at(5)),
+        StateSpan("deploy", "Look", at(5), at(6)),
+        StateSpan("deploy", "Wait", at(6)),
+    ]
+    assert [(stage.state, stage.seconds, stage.is_active) for stage in stages_of(spans, at(9))] == [
+        ("Wait", 8.0, True),
+        ("Look", 1.0, False),
+    ]
+
+
+@given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=300))
+def test_a_sparkline_is_never_wider_than_asked_and_marks_highest_and_lowest(values):
+    line = sparkline(values, 12)
+    assert len(line) == min(12, len(values))
+    if len(values) <= 12 and max(values) > min(values):
+        assert line[values.index(max(values))] == "█"
+        assert line[values.index(min(values))] == "▁"
+
+
+def test_a_sparkline_of_equal_values_is_flat_and_can_do_without_unicode():
+    assert sparkline([2.0, 2.0, 2.0]) == "▁▁▁"
+    assert sparkline([1.0, 2.0], ascii_only=True).isascii()
+
+
+@pytest.mark.parametrize(
+    ("metrics", "expected"),
+    [
+        ({"train-a": 1.0, "validation-a": 1.0, "validation-b": 1.0}, "validation-b"),
+        ({"train-a": 1.0}, "train-a"),
+    ],
+)
+def test_training_is_watched_by_its_last_validation_metric(metrics, expected):
+    assert watched_metric([Round(0, metrics)]) == expected
+    assert watched_metric([]) is None
+
+
+def test_the_history_tells_a_span_when_it_begins_and_when_it_ends():
+    histories = Histories()
+    followed = ExecutionHistory(histories, "train", "arn")
+    histories.events["arn"] = history(("Prepare", 0, 2), ("Train", 2, None), ended=False)
+    assert [(span.state, span.left_at is None) for span in followed.poll()] == [
+        ("Prepare", False),
+        ("Train", True),
+    ]
+    assert followed.poll() == []
+    assert not followed.ended
+    histories.events["arn"] = history(("Prepare", 0, 2), ("Train", 2, 9))
+    assert [span.state for span in followed.poll()] == ["Train"]
+    assert followed.ended
+
+
+def test_a_failed_execution_ends_the_state_it_was_in():
+    histories = Histories()
+    followed = ExecutionHistory(histories, "train", "arn")
+    events = history(("Train", 0, None), ended=False)
+    failed = {"id": 9, "type": "ExecutionFailed", "timestamp": datetime.now(UTC)}
+    histories.events["arn"] = [*events, failed]
+    followed.poll()
+    assert followed.ended
+    assert followed.spans[0].left_at is not None
+
+
+def test_states_that_only_steer_are_left_out():
+    histories = Histories()
+    events = history(("Train", 0, 1))
+    choice = {"stateEnteredEventDetails": {"name": "IsItGood"}}
+    moment = {"timestamp": datetime.now(UTC)}
+    histories.events["arn"] = [
+        {"id": 99, "type": "ChoiceStateEntered", **moment, **choice},
+        *events,
+    ]
+    followed = ExecutionHistory(histories, "train", "arn")
+    assert [span.state for span in followed.poll()] == ["Train"]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_picture_of_a_long_run_fits_the_terminal(width):
+    run = Run("3f0c9a1b2d4e", "TRAINING", "drop", at(-60), *[None] * 7, metrics={})
+    view = View("a-model-of-24-characters", at(-60), run)
+    view.spans = [StateSpan("train", "Prepare", at(-60), at(-50)), StateSpan("train", "Train", NOW)]
+    view.rounds = [Round(n, {"train-mlogloss": 1.0, "validation-mlogloss": n}) for n in range(99)]
+    view.planned_rounds = 200
+    console = Console(width=width, file=io.StringIO(), record=True)
+    console.print(run_display.draw(view))
+    lines = console.export_text().splitlines()
+    assert len(lines) == 4
+    assert "round 99/200" in lines[-1]
+    assert "validation-mlogloss 98.0000" in lines[-1]
+    assert all("…" not in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.04, "0.0 s"), (9.94, "9.9 s"), (42.4, "42 s"), (187, "3:07 min"), (3723, "1:02:03")],
+)
+def test_lengths_of_time_are_told_as_people_read_them(seconds, text):
+    assert terminal.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (16_720_086, "16.7 MB")]
+)
+def test_sizes_are_told_as_people_read_them(n_bytes, text):
+    assert terminal.size(n_bytes) == text
