@@ -122,6 +122,10 @@ class Hook(Enum):
     PEAK_MEMORY = (_LAMBDA, "_probe_peak_memory_mb", "the memory in a REPORT line")
     EMIT_LAMBDA_LOGS = (_LAMBDA, "_emit_lambda_logs", "embedded metrics in logs")
 
+    S3_HANDLE = (_S3, "handle_request", "large objects that do not hold up the ground")
+    UPLOAD_PART = (_S3, "_upload_part", "parts that do not stay in memory")
+    UPLOADS = (_S3, "_multipart_uploads", "parts that do not stay in memory")
+    DISPLACE_VERSION = (_S3, "_persist_displaced_version", "versions that are not copied")
     GET_OBJECT = (_S3, "_get_object", "objects larger than the memory")
     READ_BODY = (_S3, "_read_body", "objects larger than the memory")
     VERSION_BODY = (_S3, "_version_body", "objects larger than the memory")
@@ -462,17 +466,18 @@ def on_lambda_log(listener: Callable[[str, list[str]], None]) -> None:
 
 def register_task(
     resource: str,
-    start: Callable[[str, dict[str, Any]], Any],
+    start: Callable[[str, dict[str, Any], str], Any],
     stop: Callable[[str, dict[str, Any]], None],
 ) -> None:
     """Serve an optimized Step Functions integration.
 
     Args:
         resource: e.g. `arn:aws:states:::sagemaker:createTrainingJob`; serves `.sync` as well.
-        start: called with the state's whole Resource and its arguments, in a thread of the
-            execution; returns the result when the task has ended, or raises TaskFailed.
-        stop: called with the same two from another thread when the execution is stopped, the
-            task's time is up, or another branch of its Parallel has failed. It does not wait.
+        start: called with the state's whole Resource, its arguments and the execution's ARN, in a
+            thread of the execution; returns the result when the task has ended, or raises
+            TaskFailed.
+        stop: called with Resource and arguments from another thread when the execution is stopped,
+            the task's time is up, or another branch of its Parallel has failed. It does not wait.
     """
     from refit_local.ground.state_machines import run_stoppable  # noqa: PLC0415 (imports us)
 

@@ -13,22 +13,36 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import psutil
 
 from refit_local.sagemaker.ground import GroundServices, RoleCredentials
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Install = Callable[[Path, int, str], Callable[[], None]]
-
 ACCOUNT_ID = "000000000000"
 KEEP_ALIVE_S = 75
 CHILD_GRACE_S = 5.0
+ANSWER_POLL_S = 0.05
+
+
+@dataclass(frozen=True)
+class Guest:
+    """What hangs in MiniStack besides its own services.
+
+    Attributes:
+        resume: goes on from kept state; called in a thread when all services answer.
+        shut_down: ends all it has started.
+    """
+
+    resume: Callable[[], None]
+    shut_down: Callable[[], None]
+
+
+Install = Callable[[Path, int, str], Guest]
 
 log = logging.getLogger("refit.ground")
 
@@ -106,8 +120,7 @@ async def serve(
         state: the folder of everything the ground holds.
         region: the region of requests that name none.
         owned: end when standard input closes before anything came from it.
-        install: hangs our services into MiniStack and returns what ends them; the local SageMaker
-            when not given.
+        install: hangs a guest into MiniStack; the local SageMaker when not given.
     """
     from hypercorn.asyncio import serve as serve_http  # noqa: PLC0415 (after the environment)
     from hypercorn.config import Config  # noqa: PLC0415
@@ -116,7 +129,7 @@ async def serve(
 
     _raise_file_limit()
     install_runtime(state)
-    shut_down = (install or _install_sagemaker)(state, port, region)
+    guest = (install or _install_sagemaker)(state, port, region)
     config = Config()
     config.bind = [f"127.0.0.1:{port}"]
     config.keep_alive_timeout = KEEP_ALIVE_S
@@ -127,12 +140,16 @@ async def serve(
         loop.add_signal_handler(number, end.set)
     if owned:
         _end_with_owner(loop, end)
-    watching = asyncio.create_task(alarms.watch())
+    background = [
+        asyncio.create_task(alarms.watch()),
+        asyncio.create_task(_resume(guest, port)),
+    ]
     try:
         await serve_http(ministack_hooks.Hook.APP.get(), config, shutdown_trigger=end.wait)
     finally:
-        watching.cancel()
-        shut_down()
+        for task in background:
+            task.cancel()
+        guest.shut_down()
         ministack_hooks.end_lambda_workers()
         _end_children()
     # Threads of MiniStack that wait for something must not hold the process.
@@ -142,27 +159,27 @@ async def serve(
 
 
 def install_runtime(state: Path) -> None:
-    """Make Lambda and Step Functions what they are on AWS. MiniStack is imported here."""
+    """Make Lambda, Step Functions, S3 and CloudWatch what they are on AWS; imports MiniStack."""
     from refit_local.ground import (  # noqa: PLC0415
         alarms,
         lambda_runtime,
         ministack_hooks,
         object_reads,
+        object_writes,
         state_machines,
     )
 
     lambda_runtime.provide_sdk(state / "lambda-sdk")
-    lambda_runtime.install()
-    state_machines.install()
-    alarms.install()
-    object_reads.install()
+    for part in (lambda_runtime, state_machines, alarms, object_reads, object_writes):
+        part.install()
     ministack_hooks.trust_loopback()
 
 
-def _install_sagemaker(state: Path, port: int, region: str) -> Callable[[], None]:
+def _install_sagemaker(state: Path, port: int, region: str) -> Guest:
     from refit_local.ground import ministack_hooks  # noqa: PLC0415
     from refit_local.ground.permissions import sagemaker_permissions  # noqa: PLC0415
     from refit_local.sagemaker.service import LocalSageMaker  # noqa: PLC0415
+    from refit_local.sagemaker.stepfunctions import PREFIX, TaskFailure  # noqa: PLC0415
 
     ground = GroundServices(
         endpoint_url=endpoint_url(port),
@@ -188,10 +205,27 @@ def _install_sagemaker(state: Path, port: int, region: str) -> Callable[[], None
             reset=sagemaker.reset,
         )
     )
-    ministack_hooks.register_task(
-        "arn:aws:states:::sagemaker:", sagemaker.start_task, sagemaker.stop_task
-    )
-    return sagemaker.shutdown
+
+    def start(resource: str, arguments: dict[str, Any], execution_arn: str) -> dict[str, Any]:
+        try:
+            return sagemaker.tasks.run(resource, arguments, execution_arn)
+        except TaskFailure as failure:
+            raise ministack_hooks.TaskFailed(failure.error, failure.cause) from failure
+
+    ministack_hooks.register_task(PREFIX, start, sagemaker.tasks.stop)
+    return Guest(sagemaker.resume, sagemaker.shutdown)
+
+
+async def _resume(guest: Guest, port: int) -> None:
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(ANSWER_POLL_S)
+            continue
+        writer.close()
+        break
+    await asyncio.to_thread(guest.resume)
 
 
 def _role_credentials(role_arn: str, session_name: str) -> RoleCredentials:

@@ -114,15 +114,16 @@ def install() -> None:
 
 
 def run_stoppable(
-    start: Callable[[str, Document], Any],
+    start: Callable[[str, Document, str], Any],
     stop: Callable[[str, Document], None],
     resource: str,
     arguments: Document,
 ) -> Any:
     """Run a registered task so that stopping the execution stops it."""
+    execution = _execution.get() or {}
     with _current_scope().running(partial(stop, resource, arguments)):
         try:
-            return start(resource, arguments)
+            return start(resource, arguments, execution.get("executionArn", ""))
         except TaskFailed as failure:
             raise _error(failure.error, failure.cause) from failure
 

@@ -45,7 +45,7 @@ class Probe:
         }
         return 200, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(answer).encode()
 
-    def start(self, resource: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    def start(self, resource: str, arguments: dict[str, Any], execution_arn: str) -> dict[str, Any]:
         from refit_local.ground.ministack_hooks import TaskFailed, put_log_lines
 
         name = arguments["TrainingJobName"]
@@ -64,7 +64,7 @@ class Probe:
         self._stops[arguments["TrainingJobName"]].set()
 
 
-def install(state: Path, port: int, region: str) -> Any:
+def install(state: Path, port: int, region: str) -> server.Guest:
     from refit_local.ground import ministack_hooks
     from refit_local.ground.permissions import sagemaker_permissions
 
@@ -82,7 +82,7 @@ def install(state: Path, port: int, region: str) -> Any:
         )
     )
     ministack_hooks.register_task("arn:aws:states:::sagemaker:", probe.start, probe.stop)
-    return lambda: None
+    return server.Guest(resume=lambda: None, shut_down=lambda: None)
 
 
 if __name__ == "__main__":
