@@ -89,7 +89,7 @@ class Connection:
     def client(self, service: str) -> Any:
         """Return the one client of a service."""
         if service not in self._clients:
-            self._clients[service] = self._session.client(
+            self._clients[service] = self._session.client(  # type: ignore[call-overload]
                 service,
                 endpoint_url=self.ground.endpoint_url if self.ground else None,
                 config=_CONFIG,
@@ -132,7 +132,7 @@ class Connection:
                 "and give its name with --stack-name",
             ) from error
         return {
-            output["OutputKey"]: output["OutputValue"]
+            str(output["OutputKey"]): str(output["OutputValue"])
             for output in answer["Stacks"][0].get("Outputs", [])
         }
 

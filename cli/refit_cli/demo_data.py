@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ class HeldOut:
     @property
     def side(self) -> int:
         """Return how many pixels a digit is wide and high."""
-        return round(len(self.rows[0]) ** 0.5)
+        return math.isqrt(len(self.rows[0]))
 
 
 def write_digits(path: Path) -> tuple[int, HeldOut]:

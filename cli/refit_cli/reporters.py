@@ -14,7 +14,7 @@ from refit_cli.following import Event, View
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
     from refit_cli.outcome import Ending
 
@@ -105,7 +105,7 @@ class LiveView:
         self._console.print(run_display.draw(view))
         print_results(self._console, view)
 
-    def _picture(self) -> object:
+    def _picture(self) -> RenderableType:
         return run_display.draw(self._view) if self._view else ""
 
 

@@ -10,7 +10,7 @@ import zlib
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import IO, TYPE_CHECKING, Literal, TypeAlias
 
 from refit_cli.errors import BadInput
 
@@ -27,6 +27,8 @@ _SAMPLE_LINES = 50
 _GZIP_MAGIC = b"\x1f\x8b"
 _PARQUET_MAGIC = b"PAR1"
 _PICKLE_MAGIC = b"\x80"
+
+_Lines: TypeAlias = "Iterator[tuple[int, list[str]]]"  # each with its line number in the file
 
 
 @dataclass(frozen=True)
@@ -97,9 +99,7 @@ def _open(path: Path) -> Iterator[io.BufferedReader]:
         raise BadInput(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _csv(
-    path: Path, stream: BinaryIO, header: Header
-) -> tuple[Iterator[tuple[int, list[str]]], list[str] | None]:
+def _csv(path: Path, stream: IO[bytes], header: Header) -> tuple[_Lines, list[str] | None]:
     lines = _lines(path, stream)
     sample = list(islice(lines, _SAMPLE_LINES))
     if not sample:
@@ -113,7 +113,7 @@ def _csv(
     return chain(first, rows), names
 
 
-def _lines(path: Path, stream: BinaryIO) -> Iterator[str]:
+def _lines(path: Path, stream: IO[bytes]) -> Iterator[str]:
     number = 0
     try:
         while line := stream.readline(LONGEST_LINE_BYTES):
@@ -130,7 +130,7 @@ def _lines(path: Path, stream: BinaryIO) -> Iterator[str]:
         raise BadInput(f"{path} is damaged after line {number}: {error}") from error
 
 
-def _parsed(path: Path, lines: Iterator[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def _parsed(path: Path, lines: Iterator[str], delimiter: str) -> _Lines:
     reader = csv.reader(lines, delimiter=delimiter)
     try:
         for cells in reader:
@@ -172,7 +172,7 @@ def is_number(cell: str) -> bool:
     return True
 
 
-def _parquet(path: Path) -> tuple[Iterator[tuple[int, list[str]]], list[str]]:
+def _parquet(path: Path) -> tuple[_Lines, list[str] | None]:
     if str(path) == "-":
         raise BadInput("Parquet cannot be read from stdin", "give the file's name")
     import duckdb
@@ -182,7 +182,7 @@ def _parquet(path: Path) -> tuple[Iterator[tuple[int, list[str]]], list[str]]:
     except duckdb.Error as error:
         raise BadInput(f"{path} cannot be read as Parquet: {error}") from error
 
-    def rows() -> Iterator[tuple[int, list[str]]]:
+    def rows() -> _Lines:
         number = 0
         while block := found.fetchmany(1000):
             for values in block:
@@ -195,7 +195,7 @@ def _parquet(path: Path) -> tuple[Iterator[tuple[int, list[str]]], list[str]]:
 def _table(
     path: Path,
     names: list[str] | None,
-    lines: Iterator[tuple[int, list[str]]],
+    lines: _Lines,
     label: str | None,
 ) -> Table:
     place = None if label is None else _position_of(label, names)

@@ -87,7 +87,7 @@ def watched_metric(rounds: Sequence[Round]) -> str | None:
     """Return the metric that training is watched by: the last on validation, else on train."""
     names = list(rounds[-1].metrics) if rounds else []
     validation = [name for name in names if name.startswith("validation-")]
-    return (validation or names or [None])[-1]
+    return next(iter(reversed(validation or names)), None)
 
 
 def draw(view: View) -> RenderableType:
