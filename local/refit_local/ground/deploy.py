@@ -99,9 +99,10 @@ def _sam(
 ) -> None:
     started = time.monotonic()
     step = f"sam {arguments[0]}"
+    settings = ["--config-file", str(project / "samconfig.toml"), "--config-env", "local"]
     try:
         ended = subprocess.run(
-            [sys.executable, "-m", "samcli", *arguments, "--config-env", "local"],
+            [sys.executable, "-m", "samcli", *arguments, *settings],
             env=environment,
             cwd=project,
             stdin=subprocess.DEVNULL,
