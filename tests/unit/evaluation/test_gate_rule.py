@@ -132,6 +132,14 @@ def test_a_loss_of_exactly_the_margin_passes() -> None:
     assert decision.passed
 
 
+def test_one_row_of_few_is_no_loss_and_two_are() -> None:
+    one = decide(evaluation(rows(400, 0.96, 0.90), rows(40, 0.875, 0.90)), GateSettings())
+    two = decide(evaluation(rows(400, 0.96, 0.90), rows(40, 0.85, 0.90)), GateSettings())
+    assert one.passed
+    assert "one row is allowed, which is 2.50 points" in one.checks[1].reason
+    assert not two.passed
+
+
 def test_a_challenger_significantly_worse_on_the_new_rows_is_refused() -> None:
     decision = decide(evaluation(rows(400, 0.80, 0.95), rows(400, 0.95, 0.95)), GateSettings())
     assert failed(decision) == ["new"]
