@@ -176,12 +176,18 @@ class Deployment:
 
 def ringing_alarms(platform: Platform, names: list[str]) -> list[str]:
     """Return which of the alarms are in ALARM."""
+    return [name for name, state in alarm_states(platform, names).items() if state == "ALARM"]
+
+
+def alarm_states(platform: Platform, names: list[str]) -> dict[str, str]:
+    """Return the state of each alarm that exists."""
     if not names:
-        return []
+        return {}
     found = platform.ground.client("cloudwatch").describe_alarms(
-        AlarmNames=names, StateValue="ALARM"
+        AlarmNames=names, AlarmTypes=["MetricAlarm", "CompositeAlarm"]
     )
-    return [alarm["AlarmName"] for alarm in found.get("MetricAlarms", [])]
+    alarms = [*found.get("MetricAlarms", []), *found.get("CompositeAlarms", [])]
+    return {alarm["AlarmName"]: alarm["StateValue"] for alarm in alarms}
 
 
 def variant_summary(plan: FleetPlan, variant: dict[str, Any]) -> Record:

@@ -6,7 +6,12 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from refit_local.sagemaker.deployment_config import alarm_names, check_deployment
-from refit_local.sagemaker.deployments import Deployment, LiveEndpoint, pending_summary
+from refit_local.sagemaker.deployments import (
+    Deployment,
+    LiveEndpoint,
+    alarm_states,
+    pending_summary,
+)
 from refit_local.sagemaker.errors import ValidationException
 from refit_local.sagemaker.fleet import FleetPlan
 from refit_local.sagemaker.listing import page
@@ -180,10 +185,7 @@ class Endpoints:
             return
         check_deployment(config)
         wanted = alarm_names(config)
-        if not wanted:
-            return
-        found = self._platform.ground.client("cloudwatch").describe_alarms(AlarmNames=wanted)
-        known = {alarm["AlarmName"] for alarm in found.get("MetricAlarms", [])}
+        known = alarm_states(self._platform, wanted)
         missing = [name for name in wanted if name not in known]
         if missing:
             raise ValidationException(

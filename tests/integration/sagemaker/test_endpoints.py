@@ -1,0 +1,455 @@
+"""Endpoints really answer, and are replaced without a failed request."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import psutil
+import pytest
+from botocore.exceptions import ClientError
+from local_sagemaker import (
+    ACCOUNT,
+    BUCKET,
+    REGION,
+    feature_rows,
+    make_model,
+    put_training_data,
+    training_request,
+    until,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from local_sagemaker import Local
+
+CHANGED = "SageMaker Endpoint State Change"
+ROW = b"0.9,0.1,0.5"
+CAPTURE = {
+    "EnableCapture": True,
+    "InitialSamplingPercentage": 100,
+    "DestinationS3Uri": f"s3://{BUCKET}/capture",
+    "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+    "CaptureContentTypeHeader": {"CsvContentTypes": ["text/csv"]},
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def models(local: Local) -> None:
+    """Two models that answer differently, and one that cannot be loaded."""
+    put_training_data(local)
+    for name, rounds in (("one", "1"), ("many", "8")):
+        hyperparameters = {"num_round": rounds, "objective": "binary:logistic"}
+        local.sagemaker.create_training_job(
+            **training_request(f"for-{name}", HyperParameters=hyperparameters)
+        )
+        job = local.trained(f"for-{name}")
+        make_model(local, name, job["ModelArtifacts"]["S3ModelArtifacts"])
+    make_model(local, "broken", local.put("broken/model.tar.gz", b"this is no archive"))
+
+
+def variant(model: str, name: str | None = None, **more: Any) -> dict[str, Any]:
+    made = {
+        "VariantName": name or model,
+        "ModelName": model,
+        "InitialInstanceCount": 1,
+        "InstanceType": "ml.m5.large",
+    }
+    return {**made, **more}
+
+
+def config(local: Local, name: str, *variants: dict[str, Any], **more: Any) -> str:
+    local.sagemaker.create_endpoint_config(
+        EndpointConfigName=name, ProductionVariants=list(variants), **more
+    )
+    return name
+
+
+def invoke(local: Local, endpoint: str, body: bytes = ROW, **more: Any) -> dict[str, Any]:
+    arguments = {"ContentType": "text/csv", "Accept": "text/csv", **more}
+    return local.runtime.invoke_endpoint(EndpointName=endpoint, Body=body, **arguments)
+
+
+@pytest.fixture(scope="module")
+def endpoint(local: Local) -> str:
+    """An endpoint in service, with data capture."""
+    config(local, "captured", variant("many", "Main"), DataCaptureConfig=CAPTURE)
+    local.sagemaker.create_endpoint(EndpointName="Live", EndpointConfigName="captured")
+    settled = local.settled("Live")
+    assert settled["EndpointStatus"] == "InService", settled.get("FailureReason")
+    return "Live"
+
+
+def test_an_endpoint_is_described_as_on_aws(local: Local, endpoint: str) -> None:
+    described = local.sagemaker.describe_endpoint(EndpointName=endpoint)
+    assert described["EndpointArn"] == f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:endpoint/live"
+    assert described["EndpointConfigName"] == "captured"
+    (shown,) = described["ProductionVariants"]
+    assert (shown["VariantName"], shown["CurrentWeight"]) == ("Main", 1.0)
+    assert (shown["CurrentInstanceCount"], shown["DesiredInstanceCount"]) == (1, 1)
+    assert described["DataCaptureConfig"]["CaptureStatus"] == "Started"
+    details = [d for d in local.seen.of(CHANGED) if d["EndpointName"] == endpoint]
+    assert [d["EndpointStatus"] for d in details] == ["CREATING", "IN_SERVICE"]
+    assert isinstance(details[-1]["LastModifiedTime"], int)
+    with pytest.raises(ClientError, match="Cannot create already existing endpoint"):
+        local.sagemaker.create_endpoint(EndpointName=endpoint, EndpointConfigName="captured")
+
+
+def test_an_endpoint_answers_with_its_model(local: Local, endpoint: str) -> None:
+    answer = invoke(local, endpoint, CustomAttributes="trace=1")
+    assert answer["ContentType"].startswith("text/csv")
+    assert answer["InvokedProductionVariant"] == "Main"
+    assert 0.5 < float(answer["Body"].read()) < 1
+
+
+def test_the_containers_refusal_is_a_model_error(local: Local, endpoint: str) -> None:
+    with pytest.raises(local.runtime.exceptions.ModelError) as caught:
+        invoke(local, endpoint, b"not,a,number")
+    error = caught.value.response
+    assert error["ResponseMetadata"]["HTTPStatusCode"] == 424
+    assert error["OriginalStatusCode"] == 415
+    group = f"/aws/sagemaker/Endpoints/{endpoint}"
+    assert error["Error"]["Message"].startswith(
+        'Received client error (415) from primary with "'[:-1]
+    )
+    assert error["Error"]["Message"].endswith(
+        f"See https://{REGION}.console.aws.amazon.com/cloudwatch/home?region={REGION}"
+        f"#logEventViewer:group={group} in account {ACCOUNT} for more information."
+    )
+    assert error["OriginalMessage"] in error["Error"]["Message"]
+    assert group in error["LogStreamArn"]
+
+
+@pytest.mark.parametrize(
+    ("endpoint_name", "more", "message"),
+    [
+        ("nowhere", {}, f"Endpoint nowhere of account {ACCOUNT} not found."),
+        ("Live", {"TargetVariant": "Other"}, "Variant Other of endpoint Live not found."),
+        ("Live", {"Body": b"1" * 6_291_457}, "exceeds the limit of 6291456 bytes"),
+        ("Live", {"TargetModel": "m.tar.gz"}, "does not implement the header"),
+    ],
+)
+def test_a_request_that_reaches_no_model_is_a_validation_error(
+    local: Local, endpoint: str, endpoint_name: str, more: dict[str, Any], message: str
+) -> None:
+    arguments = {"ContentType": "text/csv", "Body": ROW, **more}
+    with pytest.raises(ClientError) as caught:
+        local.runtime.invoke_endpoint(EndpointName=endpoint_name, **arguments)
+    assert caught.value.response["Error"]["Code"] == "ValidationError"
+    assert message in caught.value.response["Error"]["Message"]
+
+
+def test_async_invocations_are_refused_by_name(local: Local, endpoint: str) -> None:
+    with pytest.raises(ClientError, match="does not implement InvokeEndpointAsync"):
+        local.runtime.invoke_endpoint_async(EndpointName=endpoint, InputLocation="s3://b/k")
+
+
+def test_invocations_are_captured_in_awss_layout(local: Local, endpoint: str) -> None:
+    marked = b"0.123,0.456,0.789\n"
+    invoke(local, endpoint, marked, InferenceId="inference-1")
+
+    def captured() -> tuple[str, dict[str, Any]] | None:
+        for key in local.keys("capture/Live/Main/"):
+            for line in local.get(key).decode().splitlines():
+                record = json.loads(line)
+                if record["eventMetadata"].get("inferenceId") == "inference-1":
+                    return key, record
+        return None
+
+    key, record = until(captured, "the captured invocation")
+    time = record["eventMetadata"]["inferenceTime"]
+    hour = f"{time[:10].replace('-', '/')}/{time[11:13]}"
+    assert key.startswith(f"capture/Live/Main/{hour}/")
+    assert key.endswith(".jsonl")
+    given, made = record["captureData"]["endpointInput"], record["captureData"]["endpointOutput"]
+    assert given == {
+        "observedContentType": "text/csv",
+        "mode": "INPUT",
+        "data": marked.decode(),
+        "encoding": "CSV",
+    }
+    assert (made["mode"], made["encoding"]) == ("OUTPUT", "CSV")
+    assert 0 < float(made["data"]) < 1
+    assert record["eventVersion"] == "0"
+
+
+def test_metrics_count_invocations_and_errors(local: Local, endpoint: str) -> None:
+    def total(name: str) -> float:
+        return local.seen.total(name)
+
+    until(lambda: total("Invocations") > 0, "the metrics of earlier tests")
+    until(lambda: _quiet(local), "the metrics to settle")
+    before = {name: total(name) for name in ("Invocations", "Invocation4XXErrors")}
+    for body in (ROW, ROW, b"no,number,here"):
+        try:
+            invoke(local, endpoint, body)
+        except local.runtime.exceptions.ModelError:
+            continue
+    until(lambda: total("Invocations") == before["Invocations"] + 3, "three invocations")
+    assert total("Invocation4XXErrors") == before["Invocation4XXErrors"] + 1
+    assert total("Invocation5XXErrors") == 0
+    latency = next(m for m in local.seen.metrics if m["name"] == "ModelLatency")
+    assert latency["unit"] == "Microseconds"
+    assert latency["namespace"] == "AWS/SageMaker"
+    assert latency["dimensions"] == {"EndpointName": "Live", "VariantName": "Main"}
+    assert 100 < latency["sum"] / latency["count"] < 60e6
+
+
+def _quiet(local: Local) -> bool:
+    """Whether nothing is published for more than a flush."""
+    seen = len(local.seen.metrics)
+    return not threading.Event().wait(1.2) and len(local.seen.metrics) == seen
+
+
+def test_the_servers_output_goes_to_the_endpoints_log_group(local: Local, endpoint: str) -> None:
+    streams = [s for group, s in local.seen.logs if group == f"/aws/sagemaker/Endpoints/{endpoint}"]
+    assert any(stream.startswith("Main/i-") for stream in streams)
+
+
+def test_a_server_that_dies_is_started_again(local: Local, endpoint: str) -> None:
+    servers = [p for p in psutil.Process().children(recursive=True) if "serve" in p.cmdline()]
+    assert servers
+    for server in servers:
+        server.kill()
+    psutil.wait_procs(servers, 10)
+
+    def answers() -> bool:
+        try:
+            return bool(invoke(local, endpoint)["Body"].read())
+        except ClientError:
+            return False
+
+    until(answers, "the endpoint to answer again")
+
+
+class Caller:
+    """Calls an endpoint all the time from several threads and remembers what came back."""
+
+    def __init__(self, local: Local, endpoint: str, threads: int = 4) -> None:
+        self.answers: list[str] = []
+        self.failures: list[str] = []
+        self._over = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._call, args=(local, endpoint)) for _ in range(threads)
+        ]
+
+    def __enter__(self) -> Caller:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _call(self, local: Local, endpoint: str) -> None:
+        while not self._over.is_set():
+            try:
+                self.answers.append(invoke(local, endpoint)["InvokedProductionVariant"])
+            except ClientError as error:
+                self.failures.append(str(error))
+
+
+@pytest.fixture
+def updated(local: Local) -> Callable[..., dict[str, Any]]:
+    """Create an endpoint of variant `one`, then update it; return its last description."""
+
+    def update(name: str, to: str, **more: Any) -> dict[str, Any]:
+        local.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=to, **more)
+        described = local.sagemaker.describe_endpoint(EndpointName=name)
+        assert described["EndpointStatus"] in ("Updating", "InService")
+        return until(
+            lambda: _settled(local.sagemaker.describe_endpoint(EndpointName=name)), "the update"
+        )
+
+    return update
+
+
+def _settled(described: dict[str, Any]) -> dict[str, Any] | None:
+    return described if described["EndpointStatus"] != "Updating" else None
+
+
+def test_an_update_fails_no_request(local: Local, updated: Callable[..., dict[str, Any]]) -> None:
+    config(local, "before", variant("one"))
+    config(local, "after", variant("many"))
+    local.sagemaker.create_endpoint(EndpointName="replaced", EndpointConfigName="before")
+    local.settled("replaced")
+    with Caller(local, "replaced") as caller:
+        until(lambda: len(caller.answers) > 20, "calls before the update")
+        described = updated("replaced", "after")
+        count = len(caller.answers)
+        until(lambda: len(caller.answers) > count + 50, "calls after the update")
+    assert caller.failures == []
+    assert described["EndpointConfigName"] == "after"
+    assert "FailureReason" not in described
+    assert caller.answers[0] == "one"
+    assert caller.answers[-1] == "many"
+    # All at once: when the new fleet has the traffic, the old one gets none of it.
+    assert set(caller.answers[-30:]) == {"many"}
+    statuses = [
+        d["EndpointStatus"] for d in local.seen.of(CHANGED) if d["EndpointName"] == "replaced"
+    ]
+    assert statuses[:3] == ["CREATING", "IN_SERVICE", "UPDATING"]
+    assert statuses[-1] == "IN_SERVICE"
+    pending = local.seen.of("SageMaker Endpoint Deployment State Change")[0]
+    assert pending["PendingDeploymentSummary"]["EndpointConfigName"] == "after"
+
+
+def test_an_update_that_fails_keeps_the_old_model(
+    local: Local, updated: Callable[..., dict[str, Any]]
+) -> None:
+    config(local, "kept", variant("one"))
+    config(local, "never", variant("broken"))
+    local.sagemaker.create_endpoint(EndpointName="rolled-back", EndpointConfigName="kept")
+    local.settled("rolled-back")
+    with Caller(local, "rolled-back", threads=1) as caller:
+        described = updated("rolled-back", "never")
+    assert caller.failures == []
+    assert described["EndpointStatus"] == "InService"
+    assert described["EndpointConfigName"] == "kept"
+    assert "Failed to extract model data archive" in described["FailureReason"]
+    assert "PendingDeploymentSummary" not in described
+    assert invoke(local, "rolled-back")["InvokedProductionVariant"] == "one"
+
+
+def test_an_alarm_while_baking_rolls_back(
+    local: Local, updated: Callable[..., dict[str, Any]]
+) -> None:
+    alarms = boto3.client("cloudwatch", region_name=REGION)
+    alarms.put_metric_alarm(
+        AlarmName="errors",
+        Namespace="AWS/SageMaker",
+        MetricName="Invocation5XXErrors",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+    config(local, "calm", variant("one"))
+    config(local, "alarming", variant("many"))
+    local.sagemaker.create_endpoint(EndpointName="watched", EndpointConfigName="calm")
+    local.settled("watched")
+    policy = {
+        "BlueGreenUpdatePolicy": {
+            "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0},
+            "TerminationWaitInSeconds": 600,
+        },
+        "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "errors"}]},
+    }
+    local.sagemaker.update_endpoint(
+        EndpointName="watched", EndpointConfigName="alarming", DeploymentConfig=policy
+    )
+    until(lambda: invoke(local, "watched")["InvokedProductionVariant"] == "many", "the new fleet")
+    (pending,) = local.sagemaker.describe_endpoint(EndpointName="watched")[
+        "PendingDeploymentSummary"
+    ]["ProductionVariants"]
+    assert pending["VariantStatus"][0]["Status"] in ("ActivatingTraffic", "Baking")
+    alarms.set_alarm_state(AlarmName="errors", StateValue="ALARM", StateReason="a test")
+    described = until(
+        lambda: _settled(local.sagemaker.describe_endpoint(EndpointName="watched")), "the rollback"
+    )
+    assert described["EndpointConfigName"] == "calm"
+    assert "errors" in described["FailureReason"]
+    assert invoke(local, "watched")["InvokedProductionVariant"] == "one"
+
+
+@pytest.mark.parametrize(
+    ("policy", "part"),
+    [
+        (
+            {
+                "BlueGreenUpdatePolicy": {
+                    "TrafficRoutingConfiguration": {
+                        "Type": "CANARY",
+                        "WaitIntervalInSeconds": 60,
+                        "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 10},
+                    }
+                }
+            },
+            "does not implement traffic routing of Type CANARY yet",
+        ),
+        (
+            {
+                "RollingUpdatePolicy": {
+                    "MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": 10},
+                    "WaitIntervalInSeconds": 1,
+                }
+            },
+            "does not implement RollingUpdatePolicy yet",
+        ),
+        (
+            {
+                "BlueGreenUpdatePolicy": {
+                    "TrafficRoutingConfiguration": {
+                        "Type": "ALL_AT_ONCE",
+                        "WaitIntervalInSeconds": 0,
+                    },
+                    "TerminationWaitInSeconds": 700,
+                    "MaximumExecutionTimeoutInSeconds": 600,
+                }
+            },
+            "must be greater than the sum of the wait times",
+        ),
+    ],
+)
+def test_deployments_that_are_not_there_are_refused(
+    local: Local, endpoint: str, policy: dict[str, Any], part: str
+) -> None:
+    with pytest.raises(ClientError) as caught:
+        local.sagemaker.update_endpoint(
+            EndpointName=endpoint, EndpointConfigName="other", DeploymentConfig=policy
+        )
+    assert part in str(caught.value)
+
+
+def test_traffic_is_split_by_weight_and_a_target_variant_overrides_it(local: Local) -> None:
+    config(
+        local,
+        "split",
+        variant("one", InitialVariantWeight=1.0),
+        variant("many", InitialVariantWeight=3.0),
+    )
+    local.sagemaker.create_endpoint(EndpointName="split", EndpointConfigName="split")
+    local.settled("split")
+    answered = [invoke(local, "split")["InvokedProductionVariant"] for _ in range(200)]
+    assert 110 <= answered.count("many") <= 185
+    assert invoke(local, "split", TargetVariant="one")["InvokedProductionVariant"] == "one"
+    batch = feature_rows(50).encode()
+    bodies = {
+        name: invoke(local, "split", batch, TargetVariant=name)["Body"].read()
+        for name in ("one", "many")
+    }
+    assert bodies["one"] != bodies["many"]
+
+
+def test_an_endpoint_whose_model_cannot_be_loaded_fails(local: Local) -> None:
+    config(local, "unloadable", variant("broken"))
+    local.sagemaker.create_endpoint(EndpointName="unloadable", EndpointConfigName="unloadable")
+    described = local.settled("unloadable")
+    assert described["EndpointStatus"] == "Failed"
+    assert "Failed to extract model data archive" in described["FailureReason"]
+
+
+def test_a_deleted_endpoint_is_gone_with_its_processes(local: Local) -> None:
+    config(local, "short-lived", variant("one"))
+    local.sagemaker.create_endpoint(EndpointName="gone", EndpointConfigName="short-lived")
+    local.settled("gone")
+    count = len(psutil.Process().children())
+    local.sagemaker.delete_endpoint(EndpointName="gone")
+
+    def gone() -> bool:
+        try:
+            local.sagemaker.describe_endpoint(EndpointName="gone")
+        except ClientError as error:
+            return "Could not find endpoint" in str(error)
+        return False
+
+    until(gone, "the endpoint to be gone")
+    assert len(psutil.Process().children()) == count - 1
+    with pytest.raises(ClientError, match="not found"):
+        invoke(local, "gone")
