@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -31,14 +31,14 @@ class Run:
     status: str
     cause: str
     started_at: datetime
-    finished_at: datetime | None
-    train_execution: str | None
-    deploy_execution: str | None
-    version: int | None
-    package_arn: str | None
-    error: str | None
-    message: str | None
-    metrics: dict[str, Any]
+    finished_at: datetime | None = None
+    train_execution: str | None = None
+    deploy_execution: str | None = None
+    version: int | None = None
+    package_arn: str | None = None
+    error: str | None = None
+    message: str | None = None
+    metrics: dict[str, Any] = field(default_factory=dict)
 
     @property
     def has_ended(self) -> bool:

@@ -77,7 +77,12 @@ class LiveView:
         self._console = console
         self._view: View | None = None
         self._live = Live(
-            console=console, refresh_per_second=4, transient=True, get_renderable=self._picture
+            console=console,
+            refresh_per_second=4,
+            transient=True,
+            redirect_stdout=False,  # its proxy does not know what the terminal can show
+            redirect_stderr=False,
+            get_renderable=self._picture,
         )
 
     def __enter__(self) -> LiveView:

@@ -16,15 +16,27 @@ from rich.markup import escape
 if TYPE_CHECKING:
     from refit_cli.errors import CommandError
 
+# A file has no edge: no table is cut there, and no line is broken.
+_NO_TERMINAL_WIDTH = 1000
+
 
 def results() -> Console:
     """Return the console of stdout. Made anew each time: a test or a pipe may swap the stream."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    return _console(is_terminal=sys.stdout.isatty(), stderr=False)
 
 
 def remarks() -> Console:
     """Return the console of stderr."""
-    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+    return _console(is_terminal=sys.stderr.isatty(), stderr=True)
+
+
+def _console(*, is_terminal: bool, stderr: bool) -> Console:
+    return Console(
+        stderr=stderr,
+        highlight=False,
+        soft_wrap=not is_terminal,
+        width=None if is_terminal else _NO_TERMINAL_WIDTH,
+    )
 
 
 def is_interactive() -> bool:

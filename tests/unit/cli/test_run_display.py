@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,9 +11,12 @@ from cli_stack import Histories, history
 from hypothesis import given
 from hypothesis import strategies as st
 from refit_cli import run_display, terminal
+from refit_cli.errors import ExitCode
 from refit_cli.following import View
 from refit_cli.history import ExecutionHistory, StateSpan
+from refit_cli.outcome import Ending
 from refit_cli.records import Run
+from refit_cli.reporters import LiveView
 from refit_cli.run_display import sparkline, stages_of, watched_metric
 from refit_cli.training_log import Round
 from rich.console import Console
@@ -103,7 +107,7 @@ def test_states_that_only_steer_are_left_out():
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_picture_of_a_long_run_fits_the_terminal(width):
-    run = Run("3f0c9a1b2d4e", "TRAINING", "drop", at(-60), *[None] * 7, metrics={})
+    run = Run("3f0c9a1b2d4e", "TRAINING", "drop", at(-60))
     view = View("a-model-of-24-characters", at(-60), run)
     view.spans = [StateSpan("train", "Prepare", at(-60), at(-50)), StateSpan("train", "Train", NOW)]
     view.rounds = [Round(n, {"train-mlogloss": 1.0, "validation-mlogloss": n}) for n in range(99)]
@@ -130,3 +134,20 @@ def test_lengths_of_time_are_told_as_people_read_them(seconds, text):
 )
 def test_sizes_are_told_as_people_read_them(n_bytes, text):
     assert terminal.size(n_bytes) == text
+
+
+def test_the_live_picture_leaves_its_last_state_and_the_results_on_the_screen():
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=80)
+    view = View("digits", at(0))
+    could = terminal.speaks_unicode()
+    with LiveView(console) as live:
+        live.draw(view)
+        assert terminal.speaks_unicode() == could
+        view.run = Run("r1", "DEPLOYED", "drop", at(0), finished_at=at(61), version=4)
+        view.endpoint, view.endpoint_status = "refit-digits", "InService"
+        view.spans = [StateSpan("train", "Prepare", at(0), at(3))]
+        live.finish(view, Ending(ExitCode.OK, "version 4 is live"))
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue())
+    assert "Prepare" in shown
+    assert "version 4 on endpoint refit-digits (InService), after 1:01 min" in shown
