@@ -1,0 +1,1 @@
+"""The algorithm containers that jobs and endpoints of the local SageMaker run."""

@@ -1,0 +1,51 @@
+"""Check the channels of a training job against what the algorithm takes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from .content_types import ACCEPTED
+from .errors import UserError
+
+_DISTRIBUTIONS = ("FullyReplicated", "ShardedByS3Key")
+_LIBSVM_NAMES = frozenset({"libsvm", "text/libsvm", "text/x-libsvm"})
+_DATA = frozenset(
+    (content_type, mode, distribution)
+    for content_type in ACCEPTED
+    for mode in ("File", "Pipe")
+    for distribution in _DISTRIBUTIONS
+    if mode == "File" or content_type not in _LIBSVM_NAMES
+)
+_SUPPORTED = {
+    "train": _DATA,
+    "validation": _DATA,
+    "code": frozenset({("text/python", "File", "FullyReplicated")}),
+}
+_DEFAULT_CONTENT_TYPE = "text/libsvm"
+
+
+def validate(given: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the channels of inputdataconfig.json with the default content type filled in.
+
+    Raises:
+        UserError: a channel is missing, unknown, or of a kind that the algorithm does not read.
+        KeyError: a channel does not say its TrainingInputMode or S3DistributionType.
+    """
+    if "train" not in given:
+        raise UserError("Missing required channel: train")
+    checked = {}
+    for name, config in given.items():
+        if name not in _SUPPORTED:
+            raise UserError(f"Extraneous channel found: {name}")
+        channel = dict(config)
+        channel.setdefault("ContentType", _DEFAULT_CONTENT_TYPE)
+        kind = (
+            channel["ContentType"],
+            channel["TrainingInputMode"],
+            channel["S3DistributionType"],
+        )
+        if kind not in _SUPPORTED[name]:
+            raise UserError(
+                f"Channel configuration for '{name}' channel is not supported: {channel}"
+            )
+        checked[name] = channel
+    return checked
