@@ -1,0 +1,246 @@
+"""The fast look at CSV: which lines of a block are certainly good, without parsing a number.
+
+The bytes of a whole block are checked at once against the grammar of a number. What this cannot
+vouch for (another width, a letter, a blank to take off, an exponent that might overflow) is only
+*doubtful*: the slow look (`rows`) decides about it, line by line, and says why. So this module
+never refuses a row, and both looks together give what the slow one alone would give.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Offsets: TypeAlias = npt.NDArray[np.intp]
+Flags: TypeAlias = npt.NDArray[np.bool_]
+Kinds: TypeAlias = npt.NDArray[np.uint8]
+
+_NEWLINE = ord("\n")
+_DIGITS = b"0123456789"
+# A number of fewer characters and with no positive exponent is below 10**38: finite in float32.
+_SAFE_LENGTH = 38
+_WORD = 8
+_DIGIT, _SEPARATOR, _DOT, _SIGN, _EXPONENT = 1, 2, 4, 8, 16
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where things stand in the lines of one table.
+
+    Attributes:
+        count: how many cells a line has.
+        delimiter: one byte.
+        label: the label's place, from 0.
+        texts: the places whose cells are taken as texts; all others hold numbers.
+    """
+
+    count: int
+    delimiter: bytes
+    label: int
+    texts: frozenset[int]
+
+
+class BlockView:
+    """A block of whole lines, cut into cells.
+
+    Attributes:
+        lines: how many lines the block has.
+        doubtful: (lines,) the lines that the slow look must decide about.
+    """
+
+    def __init__(self, block: bytes, columns: Columns) -> None:
+        self._columns = columns
+        # A word more, so that the last cells can be read as whole words.
+        self._padded = block + bytes(_WORD)
+        self._data = np.frombuffer(self._padded, dtype=np.uint8)[: len(block)]
+        self._flags = _flags(columns.delimiter)
+        # What is no digit: the separators between the cells, and all that has to be looked at.
+        marks = np.flatnonzero((self._data - np.uint8(ord("0"))) > 9)
+        kinds = self._flags[self._data[marks]]
+        separates = kinds == _SEPARATOR
+        plain = bool(separates.all())
+        self._separators = marks if plain else marks[separates]
+        last_cells = np.flatnonzero(self._data[self._separators] == _NEWLINE)
+        self.lines = len(last_cells)
+        self._first_cells = np.concatenate([[0], last_cells[:-1] + 1])
+        self._widths = last_cells - self._first_cells + 1
+        self.doubtful: Flags = self._widths != columns.count
+        self._regular = not self.doubtful.any()
+        self._right = np.flatnonzero(~self.doubtful)  # the lines of the right width
+        self._gaps = np.diff(self._separators, prepend=-1)  # a cell's length, and 1
+        self._blank = np.flatnonzero(self._gaps == 1) if int(self._gaps.min()) == 1 else _NONE
+        self._check_lengths()
+        if not plain:
+            other = ~separates
+            self._check_bytes(marks[other], kinds[other], np.cumsum(separates)[other])
+
+    def _lines_of(self, cells: Offsets) -> Offsets:
+        if self._regular:
+            return cells // self._columns.count
+        return np.searchsorted(self._first_cells, cells, side="right") - 1
+
+    def _doubt(self, cells: Offsets) -> None:
+        self.doubtful[self._lines_of(cells)] = True
+
+    def _check_lengths(self) -> None:
+        """A line needs a label and a feature; what blanks it has beside is fine."""
+        if int(self._gaps.max()) > _SAFE_LENGTH + 1:
+            self._doubt(np.flatnonzero(self._gaps > _SAFE_LENGTH + 1))
+        if len(self._blank):
+            line = self._lines_of(self._blank)
+            features = self._columns.count - 1
+            self.doubtful |= np.bincount(line, minlength=self.lines) >= features
+            places = self._blank - self._first_cells[line]
+            self.doubtful[line[places == self._columns.label]] = True
+
+    def blanks(self) -> npt.NDArray[np.intp]:
+        """Return (columns,) how many lines that are not doubtful have a blank there."""
+        line = self._lines_of(self._blank)
+        places = (self._blank - self._first_cells[line])[~self.doubtful[line]]
+        return np.bincount(places, minlength=self._columns.count)
+
+    def _check_bytes(self, at: Offsets, kind: Kinds, cell: Offsets) -> None:
+        """Check every byte that is neither digit nor separator, with its neighbours.
+
+        Args:
+            at: (n,) where they are.
+            kind: (n,) what they are.
+            cell: (n,) in which of the block's cells.
+        """
+        if self._columns.texts:
+            places = cell - self._first_cells[self._lines_of(cell)]
+            number = ~np.isin(places, list(self._columns.texts))
+            at, kind, cell = at[number], kind[number], cell[number]
+        if not len(at):
+            return
+        after = self._flags[self._data[at + 1]]  # a line feed ends the block: there is a next byte
+        before = np.where(at > 0, self._flags[self._data[at - 1]], np.uint8(_SEPARATOR))
+        good = _fits_neighbours(kind, before, after)
+        opens = (kind == _SIGN) & (before == _SEPARATOR)
+        good[1:] &= (cell[1:] != cell[:-1]) | _may_follow(kind, opens)
+        exponents = np.flatnonzero(kind == _EXPONENT)
+        if len(exponents):
+            good[exponents] &= self._exponent_is_small(at[exponents], cell[exponents])
+        self._doubt(cell[~good])
+
+    def _exponent_is_small(self, at: Offsets, cell: Offsets) -> Flags:
+        """Say of each e whether its number is finite in float32 for certain."""
+        sign = self._data[at + 1]
+        signed = ((sign == ord("+")) | (sign == ord("-"))).astype(np.intp)
+        first = at + 1 + signed
+        digits = self._separators[cell] - first
+        last = np.minimum(first + 1, len(self._data) - 1)
+        tens = self._data[first].astype(np.intp) - ord("0")
+        value = np.where(digits == 2, tens * 10 + self._data[last] - ord("0"), tens)
+        fits = (digits <= 2) & (value + self._gaps[cell] - 1 <= _SAFE_LENGTH)
+        return np.asarray((sign == ord("-")) | fits)
+
+    def texts(self, place: int, is_good: Callable[[bytes], bool]) -> Counter[bytes]:
+        """Count the texts of a column in the lines that are not doubtful.
+
+        Lines whose text there is not certainly good become doubtful and are not counted.
+
+        Args:
+            place: the column.
+            is_good: says so of a text.
+        """
+        lines = self._right[~self.doubtful[self._right]]
+        cells = self._first_cells[lines] + place
+        ends = self._separators[cells]
+        starts = ends - self._gaps[cells] + 1
+        counts, bad = self._counted(starts, ends, is_good)
+        self.doubtful[lines[bad]] = True
+        return counts
+
+    def _counted(
+        self, starts: Offsets, ends: Offsets, is_good: Callable[[bytes], bool]
+    ) -> tuple[Counter[bytes], Offsets]:
+        lengths = ends - starts
+        if len(lengths) and int(lengths.max()) <= _WORD:
+            # Short texts are compared as 8-byte numbers, all at once.
+            windows: npt.NDArray[np.uint64] = np.ndarray(
+                (len(self._data) + 1,), np.dtype("<u8"), self._padded, strides=(1,)
+            )
+            words = windows[starts] & _TAIL_MASKS[lengths]
+            distinct, inverse, numbers = np.unique(words, return_inverse=True, return_counts=True)
+            texts = [int(word).to_bytes(_WORD, "little").rstrip(b"\0") for word in distinct]
+            good = np.array([is_good(text) for text in texts], dtype=bool)
+            counts = Counter(
+                {
+                    text: int(number)
+                    for text, number, fine in zip(texts, numbers, good, strict=True)
+                    if fine
+                }
+            )
+            return counts, np.flatnonzero(~good[inverse])
+        cells = [
+            self._padded[start:end]
+            for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
+        ]
+        counts = Counter(cells)
+        refused = {text for text in counts if not is_good(text)}
+        for text in refused:
+            del counts[text]
+        bad = [place for place, text in enumerate(cells) if text in refused] if refused else []
+        return counts, np.array(bad, dtype=np.intp)
+
+    def label_bounds(self) -> tuple[Offsets, Offsets]:
+        """Return where the label begins and ends within each line: (lines,) each.
+
+        In a doubtful line the two mean nothing.
+        """
+        cells = np.minimum(self._first_cells + self._columns.label, len(self._separators) - 1)
+        begins = self._separators[self._first_cells] - self._gaps[self._first_cells] + 1
+        ends = self._separators[cells] - begins
+        return ends - self._gaps[cells] + 1, ends
+
+
+_NONE = np.empty(0, dtype=np.intp)
+_TAIL_MASKS = np.array([(1 << (8 * count)) - 1 for count in range(_WORD + 1)], dtype=np.uint64)
+
+
+def _flags(delimiter: bytes) -> Kinds:
+    """Return what each of the 256 bytes is in a number, or between numbers."""
+    flags = np.zeros(256, dtype=np.uint8)
+    flags[list(_DIGITS)] = _DIGIT
+    flags[list(b".")] = _DOT
+    flags[list(b"+-")] = _SIGN
+    flags[list(b"eE")] = _EXPONENT
+    flags[list(delimiter + b"\n")] = _SEPARATOR
+    return flags
+
+
+def _fits_neighbours(kind: Kinds, before: Kinds, after: Kinds) -> Flags:
+    """Say of each byte whether it may stand between its neighbours in a number."""
+    near_digit = ((before | after) & _DIGIT) != 0
+    around_dot = ((before & (_DIGIT | _SEPARATOR | _SIGN)) != 0) & (
+        (after & (_DIGIT | _SEPARATOR | _EXPONENT)) != 0
+    )
+    dot = (kind == _DOT) & near_digit & around_dot
+    leading = (before == _SEPARATOR) & ((after & (_DIGIT | _DOT)) != 0)
+    of_exponent = (before == _EXPONENT) & (after == _DIGIT)
+    sign = (kind == _SIGN) & (leading | of_exponent)
+    exponent = (
+        (kind == _EXPONENT) & ((before & (_DIGIT | _DOT)) != 0) & ((after & (_DIGIT | _SIGN)) != 0)
+    )
+    return np.asarray(dot | sign | exponent)
+
+
+def _may_follow(kind: Kinds, opens: Flags) -> Flags:
+    """Say of each such byte but the first whether it may follow the one before in one number.
+
+    In order: a sign in front, one dot, one e, a sign behind it.
+    """
+    was, now = kind[:-1], kind[1:]
+    return np.asarray(
+        (opens[:-1] & ((now & (_DOT | _EXPONENT)) != 0))
+        | ((was == _DOT) & (now == _EXPONENT))
+        | ((was == _EXPONENT) & (now == _SIGN))
+    )

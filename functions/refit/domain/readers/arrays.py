@@ -1,0 +1,114 @@
+"""Arrays of numbers as CSV lines: each distinct value's text is made once and looked up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from refit.domain.schema import number_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Numbers: TypeAlias = npt.NDArray[Any]
+
+_CELLS_PER_BLOCK = 400_000
+_TABLE_LIMIT = 65_536
+# Pixels are dropped as whole numbers, or divided by one of these.
+_PIXEL_SCALES = (256, 255)
+_PIXELS = 256
+
+
+# The widths that a text is padded to with zero bytes, as items which NumPy copies in one move.
+_ITEMS: dict[int, np.dtype[Any]] = {4: np.dtype("u4"), 8: np.dtype("u8"), 16: np.dtype("c16")}
+_WIDEST_TEXT = 15  # and a comma
+
+
+def csv_blocks(features: Numbers, labels: Numbers) -> Iterator[bytes]:
+    """Yield an array as CSV lines, label first, in the array's own units.
+
+    Args:
+        features: (n_rows, n_features) of a boolean, integer or floating dtype.
+        labels: (n_rows,) of such a dtype.
+
+    Yields:
+        Whole lines, some hundred kB at a time. Each number is the shortest text that reads back
+        as the same number of its dtype.
+    """
+    rows = max(1, _CELLS_PER_BLOCK // (features.shape[1] + 1))
+    for start in range(0, len(labels), rows):
+        part = slice(start, start + rows)
+        yield _block(features[part], labels[part])
+
+
+def _block(features: Numbers, labels: Numbers) -> bytes:
+    heads = _texts(labels)
+    coded = _coded(features)
+    if coded is None or max(map(len, heads)) > _WIDEST_TEXT:
+        return _line_by_line(heads, features)
+    codes, texts = coded
+    item = _ITEMS[_width([f",{text}" for text in texts] + heads)]
+    table = _items([f",{text}" for text in texts], item)
+    lines: Numbers = np.empty((len(heads), features.shape[1] + 2), dtype=item)
+    lines[:, 0] = _items(heads, item)
+    lines[:, 1:-1] = table[codes]
+    lines[:, -1] = _items(["\n"], item)[0]
+    packed: bytes = lines.tobytes()
+    return packed.translate(None, b"\0")
+
+
+def _coded(values: Numbers) -> tuple[Numbers, list[str]] | None:
+    """Return each value's place in a list of texts; None when the values are too many."""
+    if values.dtype.kind == "b":
+        values = values.astype(np.uint8)
+    if values.dtype.kind in "iu":
+        low, high = int(values.min()), int(values.max())
+        if high - low >= _TABLE_LIMIT:
+            return None
+        codes = values if low == 0 else values.astype(np.int64) - low
+        return codes, [str(value) for value in range(low, high + 1)]
+    for scale in (1, *_PIXEL_SCALES):
+        pixel_codes = _scaled(values, scale)
+        if pixel_codes is not None:
+            pixels = np.arange(_PIXELS, dtype=values.dtype) / values.dtype.type(scale)
+            texts = _texts(pixels)
+            return (pixel_codes, texts) if max(map(len, texts)) <= _WIDEST_TEXT else None
+    return None
+
+
+def _scaled(values: Numbers, scale: int) -> npt.NDArray[np.uint8] | None:
+    """Return the k of values that are all k / scale, k from 0 to 255; None when one is not."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        codes: npt.NDArray[np.uint8] = np.rint(values * values.dtype.type(scale)).astype(np.uint8)
+    if np.array_equal(codes.astype(values.dtype) / values.dtype.type(scale), values):
+        return codes
+    return None
+
+
+def _width(texts: list[str]) -> int:
+    longest = max(map(len, texts))
+    return next(width for width in _ITEMS if width >= longest)
+
+
+def _items(texts: list[str], item: np.dtype[Any]) -> Numbers:
+    padded = b"".join(text.encode().ljust(item.itemsize, b"\0") for text in texts)
+    return np.frombuffer(padded, dtype=item)
+
+
+def _texts(values: Numbers) -> list[str]:
+    """Return each number as the shortest text that its own dtype reads back."""
+    if values.dtype.kind == "f" and values.dtype.itemsize < 8:
+        # str() of a float32 is its shortest text; as a double 0.1 would be 0.10000000149011612.
+        return [text[:-2] if text.endswith(".0") else text for text in map(str, values)]
+    return [
+        number_text(value) if isinstance(value, float) else str(int(value))
+        for value in values.tolist()
+    ]
+
+
+def _line_by_line(heads: list[str], features: Numbers) -> bytes:
+    return "".join(
+        f"{head},{','.join(_texts(row))}\n" for head, row in zip(heads, features, strict=True)
+    ).encode()

@@ -1,0 +1,77 @@
+"""Unpack gzip as a stream, and stop at a bomb."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+
+from refit.domain.errors import DatasetUnreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GZIP_MAGIC = b"\x1f\x8b"
+MAX_UNPACKED_BYTES = 8 * 1024**3
+"""What a drop may unpack to: it has to fit on a Lambda's disk beside its shuffled copy."""
+
+MAX_RATIO = 250
+"""Real tables pack 3 to 50 times, sparse ones 150; a bomb of equal bytes packs 1,030 times."""
+
+_RATIO_COUNTS_FROM = 32 * 1024**2
+_GZIP_WINDOW = 31
+_PIECE_BYTES = 1024 * 1024
+
+
+def gunzipped(blocks: Iterator[bytes], name: str) -> Iterator[bytes]:
+    """Yield the unpacked bytes of a gzip stream of one or several members.
+
+    Args:
+        blocks: the packed bytes.
+        name: the file, for messages.
+
+    Yields:
+        At most 1 MiB at a time.
+
+    Raises:
+        DatasetUnreadable: when the stream is damaged, ends too early, or unpacks to more than
+            `MAX_UNPACKED_BYTES` or, beyond 32 MiB, to more than `MAX_RATIO` times its size.
+    """
+    packed = unpacked = 0
+    member = zlib.decompressobj(_GZIP_WINDOW)
+    for block in blocks:
+        packed += len(block)
+        rest = block
+        while rest:
+            if member.eof:
+                rest = rest.lstrip(b"\0")  # members may be padded
+                if not rest:
+                    break
+                member = zlib.decompressobj(_GZIP_WINDOW)
+            try:
+                piece = member.decompress(rest, _PIECE_BYTES)
+            except zlib.error as error:
+                raise DatasetUnreadable(f"{name} is damaged: not valid gzip ({error})") from error
+            rest = member.unused_data if member.eof else member.unconsumed_tail
+            unpacked += len(piece)
+            _refuse_bomb(name, packed, unpacked)
+            if piece:
+                yield piece
+    while not member.eof:
+        piece = member.decompress(b"", _PIECE_BYTES)
+        if not piece:
+            raise DatasetUnreadable(f"{name} is damaged: the gzip stream ends too early")
+        unpacked += len(piece)
+        _refuse_bomb(name, packed, unpacked)
+        yield piece
+
+
+def _refuse_bomb(name: str, packed: int, unpacked: int) -> None:
+    if unpacked > MAX_UNPACKED_BYTES:
+        raise DatasetUnreadable(
+            f"{name} unpacks to more than {MAX_UNPACKED_BYTES // 1024**3} GiB: drop it in parts"
+        )
+    if unpacked > _RATIO_COUNTS_FROM and unpacked > MAX_RATIO * packed:
+        raise DatasetUnreadable(
+            f"{name} unpacks to more than {MAX_RATIO} times its size, as a zip bomb does: "
+            "drop it unpacked if it is what you mean"
+        )

@@ -1,0 +1,141 @@
+"""Rows on their way to their sides, and the shuffle of the training rows, in bounded memory.
+
+A training row goes into one of 64 buckets by lot; later each bucket is shuffled by itself. Both
+lots are drawn from the run's own fixed sequence, so a run that is repeated writes the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import ExitStack
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from refit.domain.scatter import random_numbers, row_hashes, splits_of
+from refit.domain.split import SPLITS, Fractions, Split, mix
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from types import TracebackType
+
+    from refit.domain.scan import Rows
+
+_BUCKET_BITS = 6
+_BUCKETS = 1 << _BUCKET_BITS
+_WRITE_BUFFER_BYTES = 128 * 1024
+_READ_BYTES = 1024 * 1024
+_TRAIN = SPLITS.index("train")
+
+
+class Spool:
+    """Keeps the rows of each side in files of its own; a context manager.
+
+    Attributes:
+        rows: how many rows each side has.
+    """
+
+    def __init__(
+        self, folder: Path, fractions: Fractions, given: frozenset[Split], seed: int
+    ) -> None:
+        """Open the files.
+
+        Args:
+            folder: an empty one.
+            fractions: the shares that are held out by hash.
+            given: the held-out sides that were dropped as such: nothing is added to them by hash.
+            seed: the run's own, 64 bits.
+        """
+        self._fractions = fractions
+        self._fixed = [side in given for side in SPLITS]
+        self._place_seed, self._order_seed = mix(seed), mix(seed + 1)
+        self._paths = [folder / f"bucket-{number:02d}" for number in range(_BUCKETS)]
+        self._paths += [folder / side for side in SPLITS[1:]]
+        self._open = ExitStack()
+        self._files = [
+            self._open.enter_context(path.open("wb", _WRITE_BUFFER_BYTES)) for path in self._paths
+        ]
+        self._bucket_rows = [0] * _BUCKETS
+        self.rows: Counter[Split] = Counter()
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the writing; only then can the rows be read."""
+        self._open.close()
+
+    def add(self, rows: Rows, given: Split | None) -> None:
+        """Send rows to their sides.
+
+        Args:
+            rows: in their normal form.
+            given: the side that the whole file was dropped for; training rows and those of no
+                given side are split by hash where the other sides were not given.
+        """
+        if not rows.lines:
+            return
+        targets = self._targets(rows, given)
+        order = np.argsort(targets, kind="stable")
+        lines = _taken(rows.lines, order)
+        begin = 0
+        for target, count in enumerate(np.bincount(targets)):
+            if count:
+                self._files[target].write(b"\n".join(lines[begin : begin + count]) + b"\n")
+                begin += count
+
+    def _targets(self, rows: Rows, given: Split | None) -> npt.NDArray[np.intp]:
+        """Return (n_rows,) the file of each row: a bucket, or behind them a held-out side."""
+        count = len(rows.lines)
+        if given in SPLITS[1:]:
+            sides: npt.NDArray[np.uint8] = np.full(count, SPLITS.index(given), dtype=np.uint8)
+        else:
+            sides = splits_of(row_hashes(rows.features), self._fractions)
+            for side in range(1, len(SPLITS)):
+                if self._fixed[side]:
+                    sides[sides == side] = _TRAIN
+        for side, number in enumerate(np.bincount(sides, minlength=len(SPLITS)).tolist()):
+            self.rows[SPLITS[side]] += number
+        first = sum(self._bucket_rows)
+        training = np.flatnonzero(sides == _TRAIN)
+        lots = random_numbers(self._place_seed, first, len(training))
+        buckets = (lots >> np.uint64(64 - _BUCKET_BITS)).astype(np.intp)
+        for bucket, number in enumerate(np.bincount(buckets, minlength=_BUCKETS).tolist()):
+            self._bucket_rows[bucket] += number
+        targets = sides.astype(np.intp) + (_BUCKETS - 1)
+        targets[training] = buckets
+        return targets
+
+    def shuffled(self) -> Iterator[list[bytes]]:
+        """Yield the training rows in random order, a bucket at a time."""
+        first = 0
+        for path, count in zip(self._paths, self._bucket_rows, strict=False):
+            if count:
+                lines = path.read_bytes().split(b"\n")
+                lines.pop()
+                lots = random_numbers(self._order_seed, first, count)
+                yield _taken(lines, np.argsort(lots, kind="stable"))
+                first += count
+
+    def held_out(self, side: Split) -> Iterator[list[bytes]]:
+        """Yield the rows of a held-out side in the order in which they came."""
+        with self._paths[_BUCKETS + SPLITS.index(side) - 1].open("rb") as file:
+            while lines := file.readlines(_READ_BYTES):
+                yield [line[:-1] for line in lines]
+
+
+def _taken(lines: list[bytes], order: npt.NDArray[np.intp]) -> list[bytes]:
+    if len(lines) == 1:
+        return lines
+    return list(itemgetter(*order.tolist())(lines))
