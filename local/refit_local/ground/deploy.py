@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from refit_local.ground.errors import DeployFailed
+from refit_local.ground.packages import digest_of, upload_packages
 from refit_local.ground.record import PROJECT, GroundInfo
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 # The runtime on AWS is newer; here a function runs with the Python that Refit itself runs with.
 RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
 STEP_DEADLINE_S = 900
+_SOURCES = ("template.yaml", "samconfig.toml", "functions", "layers", "statemachine")
 _API_URL = re.compile(r"https://([a-z0-9]+)\.execute-api\.[^/]+/([^/]+)/?")
 
 
@@ -56,13 +58,33 @@ def deploy(
     folder.mkdir(parents=True, exist_ok=True)
     environment = _environment(ground, folder)
     parameters = ["--parameter-overrides", *_parameters(project)]
-    build = ["build", "--template-file", str(project / "template.yaml")]
-    build += ["--build-dir", str(folder / "build"), "--cache-dir", str(folder / "cache")]
-    _sam([*build, *parameters], environment, project, log)
-    rollout = ["deploy", "--template-file", str(folder / "build" / "template.yaml")]
+    _build(project, folder, parameters, environment, log)
+    packaged = upload_packages(client(ground, "s3"), folder / "build", folder / "packages")
+    rollout = ["deploy", "--template-file", str(packaged)]
     rollout += ["--stack-name", ground.stack_name, "--region", ground.region]
     _sam([*rollout, *parameters], environment, project, log)
     return _deployment(ground)
+
+
+def _build(
+    project: Path,
+    folder: Path,
+    parameters: list[str],
+    environment: dict[str, str],
+    log: Callable[[str], None],
+) -> None:
+    """Build, unless the last build was of the same files with the same parameters."""
+    sources = [project / name for name in _SOURCES if (project / name).exists()]
+    wanted = f"{digest_of(*sources)} {' '.join(parameters)}"
+    done = folder / "built"
+    if done.exists() and done.read_text() == wanted:
+        log("sam build: nothing changed since the last time")
+        return
+    done.unlink(missing_ok=True)
+    build = ["build", "--template-file", str(project / "template.yaml")]
+    build += ["--build-dir", str(folder / "build"), "--cache-dir", str(folder / "cache")]
+    _sam([*build, *parameters], environment, project, log)
+    done.write_text(wanted)
 
 
 def _parameters(project: Path) -> list[str]:
@@ -104,7 +126,8 @@ def _sam(
         ended = subprocess.run(
             [sys.executable, "-m", "samcli", *arguments, *settings],
             env=environment,
-            cwd=project,
+            # SAM keeps what it downloaded in `.aws-sam` of the folder it runs in.
+            cwd=Path(environment["__SAM_CLI_APP_DIR"]).parent,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
