@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -56,13 +57,12 @@ class Background:
         self._ended.set()
 
     def join(self, timeout_s: float) -> None:
-        """Wait for the threads, then tick a last time."""
+        """Wait for the threads, no longer than this in all, then tick a last time."""
+        deadline = time.monotonic() + timeout_s
         with self._lock:
-            threads = list(self._threads)
+            threads = [*self._threads, *([self._ticker] if self._ticker else [])]
         for thread in threads:
-            thread.join(timeout_s)
-        if self._ticker is not None:
-            self._ticker.join(timeout_s)
+            thread.join(max(0.0, deadline - time.monotonic()))
         self._tick()
 
     def _run(self) -> None:

@@ -78,7 +78,8 @@ class Deployment:
             self._change(EndpointStatus="Failed", FailureReason=failure.reason)
             return
         self._live.swap(self._green)
-        self._in_service()
+        if not self._in_service():
+            self._give_up()
 
     def resume(self) -> None:
         """Start the fleet of an endpoint that an earlier process had in service."""
@@ -106,7 +107,8 @@ class Deployment:
         except JobFailed as failure:
             self._rolled_back(failure)
             return
-        self._in_service("PendingDeploymentSummary")
+        if not self._in_service("PendingDeploymentSummary"):
+            self._give_up()
         if blue is not None:
             self._retire(blue)
 
@@ -152,8 +154,15 @@ class Deployment:
         fleet.drain(self._platform.patience.drain_s)
         fleet.stop()
 
-    def _in_service(self, *drop: str) -> None:
-        self._change(
+    def _give_up(self) -> None:
+        """The endpoint was forgotten while its fleet started."""
+        fleet = self._live.swap(None)
+        if fleet is not None:
+            fleet.stop()
+
+    def _in_service(self, *drop: str) -> bool:
+        """Describe the new fleet as the endpoint's; False when there is no such endpoint."""
+        return self._change(
             "FailureReason",
             *drop,
             EndpointStatus="InService",
@@ -166,12 +175,13 @@ class Deployment:
     def _show_pending(self, status: str, message: str) -> None:
         self._change(PendingDeploymentSummary=pending_summary(self._plan, status, message))
 
-    def _change(self, *drop: str, **members: Any) -> None:
+    def _change(self, *drop: str, **members: Any) -> bool:
         changed = self._platform.store.change(
             ENDPOINT, self._live.name, *drop, **members, LastModifiedTime=now()
         )
         if changed is not None:
             self._platform.events.endpoint(changed)
+        return changed is not None
 
 
 def ringing_alarms(platform: Platform, names: list[str]) -> list[str]:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 TARGET_PREFIX = "SageMaker."
 _CONTROL_THREADS = 8
-_JOIN_S = 15.0
+_JOIN_S = 8.0
 Operation = Callable[[dict[str, Any]], dict[str, Any]]
 Response = tuple[int, dict[str, str], bytes]
 
@@ -50,7 +50,7 @@ class LocalSageMaker:
     Args:
         state_dir: where all of it is kept; a service on the same folder goes on from there.
         ground: the services of the ground it stands on.
-        limits: what jobs may take of this machine.
+        limits: what jobs may take of this machine; else the environment says it.
         patience: how long it waits for containers.
     """
 
@@ -62,7 +62,7 @@ class LocalSageMaker:
         patience: Patience | None = None,
     ) -> None:
         self._platform = Platform(
-            state_dir, ground, limits or MachineLimits(), patience or Patience()
+            state_dir, ground, limits or MachineLimits.of_environment(), patience or Patience()
         )
         models = Models(self._platform)
         configs = EndpointConfigs(self._platform, models)
@@ -107,9 +107,9 @@ class LocalSageMaker:
         lowered = {name.lower(): value for name, value in headers.items()}
         target = lowered.get("x-amz-target", "")
         try:
-            if not self._resumed:
-                await self._in_thread(self.resume)
             if not target and PATH.fullmatch(path):
+                if not self._resumed:
+                    await self._in_thread(self.resume)
                 return await self._runtime.handle(path, lowered, body)
             operation = target.removeprefix(TARGET_PREFIX) if target else f"{method} {path}"
             answer = await self._in_thread(lambda: self.call(operation, _parsed(body)))
@@ -132,6 +132,8 @@ class LocalSageMaker:
             if operation in operation_names():
                 raise NotImplementedLocally(operation)
             raise ValidationException(f"SageMaker has no operation {operation}.")
+        # First of all, or it would take the jobs of this process for left-overs.
+        self.resume()
         return self._operations[operation](checked_request(operation, payload))
 
     def resume(self) -> None:

@@ -45,6 +45,19 @@ class MachineLimits:
     memory_bytes: int = 0
     cores: int = 0
 
+    @classmethod
+    def of_environment(cls) -> MachineLimits:
+        """Return the limits with the reserve that the environment asks for.
+
+        `REFIT_RESERVE_MEMORY_MB` (default 2048) and `REFIT_RESERVE_CORES` (default 0).
+
+        Raises:
+            ValueError: when one is not a whole number.
+        """
+        memory_mb = int(os.environ.get("REFIT_RESERVE_MEMORY_MB", "2048"))
+        cores = int(os.environ.get("REFIT_RESERVE_CORES", "0"))
+        return cls(reserve_memory_bytes=memory_mb * 1024**2, reserve_cores=cores)
+
     def machine_memory_bytes(self) -> int:
         """Physical memory, or the container's limit where that is less."""
         if self.memory_bytes:

@@ -41,6 +41,7 @@ class TrainingRun:
         self._job = job
         self._name: str = job["TrainingJobName"]
         self._stop = threading.Event()
+        self._cut_off = threading.Event()
         self._over = False
         self._process: AlgorithmProcess | None = None
         self._metrics = MetricLines()
@@ -72,7 +73,8 @@ class TrainingRun:
         self._stop.set()
 
     def end(self) -> None:
-        """Kill the algorithm because the service ends."""
+        """Kill the algorithm because the service ends; the job's thread sees to the rest."""
+        self._cut_off.set()
         if self._process is not None:
             self._process.kill()
 
@@ -81,7 +83,7 @@ class TrainingRun:
         self._finish("Failed", "Failed", _LOST, FailureReason=_LOST)
 
     def _halted(self) -> bool:
-        return self._stop.is_set() or self._platform.background.ended
+        return self._stop.is_set() or self._cut_off.is_set()
 
     def _wait_in_line(self) -> None:
         self._move("Pending", "Waiting for other jobs to give back the memory this one needs")
@@ -101,11 +103,13 @@ class TrainingRun:
         self._move("Training", "Training image download completed. Training in progress.")
         self._process = self._start(share)
         outcome = self._wait(self._process, deadline, storage)
+        if self._cut_off.is_set():
+            return
         self._upload_checkpoints(storage)
         self._upload_output(storage)
         if self._process.killed_for is not None:
             raise JobFailed(self._process.killed_for)
-        if outcome is None or self._platform.background.ended:
+        if outcome is None:
             self._save_stopped(storage, ran_out=not self._stop.is_set())
             return
         if outcome != 0:
@@ -152,8 +156,8 @@ class TrainingRun:
         checkpoints_at = time.monotonic() + _CHECKPOINT_INTERVAL_S
         while (code := process.wait(_POLL_S)) is None:
             if self._halted() or time.monotonic() > deadline:
-                ended = self._platform.background.ended
-                process.stop(0 if ended else self._platform.patience.stop_grace_s)
+                cut_off = self._cut_off.is_set()
+                process.stop(0 if cut_off else self._platform.patience.stop_grace_s)
                 return None
             if time.monotonic() > checkpoints_at:
                 self._upload_checkpoints(storage)
@@ -162,8 +166,6 @@ class TrainingRun:
 
     def _save_stopped(self, storage: RoleStorage, *, ran_out: bool) -> None:
         """What the algorithm saved before it ended is kept, as on AWS."""
-        if self._platform.background.ended:
-            return
         if any(self._folder.model.iterdir()):
             self._move("Uploading", "Uploading generated training model")
             self._upload_model(storage)

@@ -61,6 +61,7 @@ class TransformRun:
         self._name: str = job["TransformJobName"]
         self._container = container
         self._stop = threading.Event()
+        self._cut_off = threading.Event()
         self._over = False
         self._server: ModelServer | None = None
         self._stream = f"{self._name}/{instance_id()}"
@@ -81,10 +82,11 @@ class TransformRun:
                     self._carry_out(share, self._container)
             if self._stop.is_set():
                 self._finish("Stopped")
-            elif not self._platform.background.ended:
+            elif not self._cut_off.is_set():
                 self._finish("Completed")
         except JobFailed as failure:
-            self._finish("Stopped" if self._stop.is_set() else "Failed", failure.reason)
+            if not self._cut_off.is_set():
+                self._finish("Stopped" if self._stop.is_set() else "Failed", failure.reason)
         finally:
             if self._server is not None:
                 self._server.stop()
@@ -98,7 +100,8 @@ class TransformRun:
         self._stop.set()
 
     def end(self) -> None:
-        """Kill the model server because the service ends."""
+        """Kill the model server because the service ends; the job's thread sees to the rest."""
+        self._cut_off.set()
         if self._server is not None:
             self._server.kill()
 
@@ -107,7 +110,7 @@ class TransformRun:
         self._finish("Failed", _LOST)
 
     def _halted(self) -> bool:
-        return self._stop.is_set() or self._platform.background.ended
+        return self._stop.is_set() or self._cut_off.is_set()
 
     def _carry_out(self, share: Share, container: ModelContainer) -> None:
         self._platform.store.change(TRANSFORM_JOB, self._name, TransformStartTime=now())

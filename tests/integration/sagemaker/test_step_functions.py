@@ -1,0 +1,173 @@
+"""The optimized integrations give the outputs and failures of AWS's."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from local_sagemaker import (
+    IMAGE,
+    REGION,
+    ROLE,
+    long_training,
+    put_training_data,
+    training_request,
+    until,
+)
+from refit_local.sagemaker.stepfunctions import PREFIX, TaskFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from local_sagemaker import Local
+
+EXECUTION = f"arn:aws:states:{REGION}:123456789012:execution:train:digits-1"
+TRAIN = f"{PREFIX}createTrainingJob.sync"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _data(local: Local) -> None:
+    put_training_data(local)
+
+
+def test_sync_training_gives_the_detail_of_the_event(local: Local) -> None:
+    output = local.service.tasks.run(TRAIN, training_request("sync"), EXECUTION)
+    assert output["TrainingJobStatus"] == "Completed"
+    assert isinstance(output["TrainingEndTime"], int)
+    assert output["TrainingEndTime"] > 1_600_000_000_000
+    assert output["Tags"] == {
+        "MANAGED_BY_AWS": "STARTED_BY_STEP_FUNCTIONS",
+        "AWS_STEP_FUNCTIONS_EXECUTION_ARN": EXECUTION,
+    }
+    assert output["ModelArtifacts"]["S3ModelArtifacts"].endswith("/sync/output/model.tar.gz")
+    json.dumps(output)
+
+
+def test_a_failed_job_fails_the_state_with_its_description(local: Local) -> None:
+    request = training_request("sync-failed", HyperParameters={"num_round": "0"})
+    with pytest.raises(TaskFailure) as caught:
+        local.service.tasks.run(TRAIN, request)
+    assert caught.value.error == "States.TaskFailed"
+    cause = json.loads(caught.value.cause)
+    assert cause["TrainingJobStatus"] == "Failed"
+    assert cause["FailureReason"].startswith("AlgorithmError: ")
+
+
+def test_a_stopped_execution_stops_its_job(local: Local) -> None:
+    stopped = threading.Event()
+    outcome: list[TaskFailure] = []
+
+    def execute() -> None:
+        try:
+            local.service.tasks.run(TRAIN, long_training("sync-stopped"), EXECUTION, stopped.is_set)
+        except TaskFailure as failure:
+            outcome.append(failure)
+
+    execution = threading.Thread(target=execute)
+    execution.start()
+    until(lambda: _status(local, "sync-stopped") == "Training", "the training")
+    stopped.set()
+    execution.join(30)
+    assert json.loads(outcome[0].cause)["TrainingJobStatus"] == "Stopped"
+
+
+def test_a_task_can_be_stopped_by_its_arguments(local: Local) -> None:
+    request = long_training("sync-ended")
+    execution = threading.Thread(
+        target=_ignoring_failure, args=(lambda: local.service.tasks.run(TRAIN, request),)
+    )
+    execution.start()
+    until(lambda: _status(local, "sync-ended") == "Training", "the training")
+    local.service.tasks.stop(TRAIN, request)
+    execution.join(30)
+    assert not execution.is_alive()
+    assert local.trained("sync-ended")["TrainingJobStatus"] == "Stopped"
+
+
+def _ignoring_failure(work: Callable[[], Any]) -> None:
+    with pytest.raises(TaskFailure):
+        work()
+
+
+def _status(local: Local, name: str) -> str:
+    listed = local.sagemaker.list_training_jobs(NameContains=name)["TrainingJobSummaries"]
+    if not listed:
+        return ""
+    return str(local.sagemaker.describe_training_job(TrainingJobName=name)["SecondaryStatus"])
+
+
+def test_without_sync_the_answer_of_the_api_comes_at_once(local: Local) -> None:
+    output = local.service.tasks.run(
+        f"{PREFIX}createTrainingJob", training_request("request-response")
+    )
+    assert output == {
+        "TrainingJobArn": f"arn:aws:sagemaker:{REGION}:123456789012:training-job/request-response"
+    }
+
+
+def test_models_and_configs_are_made_by_request_response(local: Local) -> None:
+    local.put("states/model.tar.gz", b"an archive")
+    run = local.service.tasks.run
+    run(
+        f"{PREFIX}createModel",
+        {
+            "ModelName": "from-states",
+            "ExecutionRoleArn": ROLE,
+            "PrimaryContainer": {
+                "Image": IMAGE,
+                "ModelDataUrl": "s3://refit-test/states/model.tar.gz",
+            },
+        },
+    )
+    output = run(
+        f"{PREFIX}createEndpointConfig",
+        {
+            "EndpointConfigName": "from-states",
+            "ProductionVariants": [
+                {
+                    "VariantName": "v1",
+                    "ModelName": "from-states",
+                    "InstanceType": "ml.m5.large",
+                    "InitialInstanceCount": 1,
+                }
+            ],
+        },
+    )
+    assert output["EndpointConfigArn"].endswith(":endpoint-config/from-states")
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments", "error", "part"),
+    [
+        (
+            "createTrainingJob.sync",
+            {"TrainingJobName": "x"},
+            "SageMaker.AmazonSageMakerException",
+            "Error Code: ValidationException",
+        ),
+        (
+            "updateEndpoint",
+            {"EndpointName": "no", "EndpointConfigName": "no"},
+            "SageMaker.AmazonSageMakerException",
+            "Could not find endpoint",
+        ),
+        ("createProcessingJob.sync", {}, "States.Runtime", "does not implement"),
+        ("createEndpoint.sync", {}, "States.Runtime", "does not implement"),
+    ],
+)
+def test_refusals_have_awss_error_names(
+    local: Local, operation: str, arguments: dict[str, Any], error: str, part: str
+) -> None:
+    with pytest.raises(TaskFailure) as caught:
+        local.service.tasks.run(f"{PREFIX}{operation}", arguments)
+    assert caught.value.error == error
+    assert part in caught.value.cause
+
+
+def test_a_name_that_is_taken_has_an_error_of_its_own(local: Local) -> None:
+    local.service.tasks.run(f"{PREFIX}createTrainingJob", training_request("taken"))
+    with pytest.raises(TaskFailure) as caught:
+        local.service.tasks.run(f"{PREFIX}createTrainingJob", training_request("taken"))
+    assert caught.value.error == "SageMaker.ResourceInUseException"
