@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _MODULES = {"sagemaker-xgboost": "refit_local.algorithms.xgboost"}
 _IMAGE = re.compile(r"(?:[^/]+/)*([^/:@]+)(?::[^/@]+)?(?:@sha256:[0-9a-f]{64})?")
 _FRAME = re.compile(r"^(?: {2,}|\t|Traceback \(|$)")
+_MODULE = re.compile(r"^(?:\w+\.)+(?=\w+: )")
+_NATIVE_STACK = "Stack trace:"
 _HOST = "algo-1"
 
 
@@ -129,7 +131,10 @@ def _channel_config(channel: dict[str, Any], job: dict[str, Any]) -> dict[str, s
 
 
 def _message_first(text: str) -> str:
-    """Leave out the traceback, whose 1024 first characters would hide the message."""
+    """Leave out the tracebacks, whose 1024 first characters would hide the message.
+
+    What is left is `<Class>: <message>`, without the class's module.
+    """
     if "Traceback (most recent call last)" not in text:
         return text
     after = text.rsplit("Traceback (most recent call last)", 1)[1].splitlines()[1:]
@@ -138,7 +143,8 @@ def _message_first(text: str) -> str:
     lines = [line for line in after if line.strip()]
     if len(lines) > 1 and lines[0].endswith(lines[-1]):
         lines.pop()
-    return "\n".join(lines) or text
+    native = next((n for n, line in enumerate(lines) if line.strip() == _NATIVE_STACK), None)
+    return _MODULE.sub("", "\n".join(lines[:native])) or text
 
 
 def pack(folder: Path, archive: Path) -> None:

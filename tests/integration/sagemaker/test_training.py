@@ -125,9 +125,9 @@ def test_a_hyperparameter_out_of_range_fails_with_the_containers_message(local: 
     )
     job = local.trained("bad-eta")
     assert job["TrainingJobStatus"] == "Failed"
-    assert job["FailureReason"].startswith("AlgorithmError: ")
-    assert "Hyperparameter eta: 1.5 is not in [0, 1]" in job["FailureReason"][:120]
-    assert job["FailureReason"].endswith(", exit code: 1")
+    assert job["FailureReason"] == (
+        "AlgorithmError: UserError: Hyperparameter eta: 1.5 is not in [0, 1], exit code: 1"
+    )
     assert job["SecondaryStatusTransitions"][-1]["Status"] == "Failed"
 
 
