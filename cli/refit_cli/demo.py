@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from refit_cli.history import StateSpan
 
 RUN_TIMEOUT_S = 1800
-PICTURE = Path(".refit/demo.png")
 _SHOWN_ROWS = 8
 _INTERVAL = 0.95
 
@@ -212,13 +211,16 @@ def _print_answers(answered: list[AnsweredDigit], *, is_split_of_run: bool) -> N
 
 
 def _picture(answered: list[AnsweredDigit], side: int, *, is_split_of_run: bool) -> None:
+    from refit_local.ground.record import PROJECT
+
     from refit_cli.demo_picture import save
 
     right = sum(digit.is_right for digit in answered)
     title = f"{right:,} of {len(answered):,} held-out digits read right"
     subtitle = f"Refit demo · asked over HTTP · {_verdict(answered).partition(' (')[0]} · "
-    save(PICTURE, answered, side, title, subtitle + _origin(is_split_of_run))
-    terminal.results().print(f"picture: {PICTURE.resolve()}")
+    path = PROJECT / ".refit" / "demo.png"
+    save(path, answered, side, title, subtitle + _origin(is_split_of_run))
+    terminal.results().print(f"picture: {escape(str(path))}")
 
 
 class _Clock:
