@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .content_types import ACCEPTED
-from .errors import UserError
+from refit_local.algorithms.xgboost.content_types import ACCEPTED
+from refit_local.algorithms.xgboost.errors import UserError
 
 _DISTRIBUTIONS = ("FullyReplicated", "ShardedByS3Key")
 _LIBSVM_NAMES = frozenset({"libsvm", "text/libsvm", "text/x-libsvm"})

@@ -1,6 +1,6 @@
 """The content types of training channels and of requests, and how a header value is read."""
 
-from .errors import UserError
+from refit_local.algorithms.xgboost.errors import UserError
 
 CSV = "csv"
 LIBSVM = "libsvm"

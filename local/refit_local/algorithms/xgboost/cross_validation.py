@@ -1,7 +1,7 @@
 """Train one model for each fold of the data (`_kfold`, `_num_cv_round`).
 
-The metric lines of the folds show the full channels and not the fold that was held out, here as in the
-image: they are in-sample. The predictions of the held-out rows stand in predictions.csv.
+The metric lines of the folds show the full channels and not the fold that was held out, here as in
+the image: they are in-sample. The predictions of the held-out rows stand in predictions.csv.
 """
 
 import logging

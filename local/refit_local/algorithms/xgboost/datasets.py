@@ -1,8 +1,8 @@
 """Read the files of a channel into the matrix that XGBoost trains on.
 
-CSV and libsvm go through XGBoost's own text loader: a matrix built from an array has the same numbers
-and yet trains to different bytes. That loader is silent about bad data; it is the preparation before
-training that has to catch it.
+CSV and libsvm go through XGBoost's own text loader: a matrix built from an array has the same
+numbers and yet trains to different bytes. That loader is silent about bad data; it is the
+preparation before training that has to catch it.
 """
 
 import csv
@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from . import recordio
-from .content_types import CSV, LIBSVM, PARQUET
-from .errors import UserError
-from .library import xgb
+from refit_local.algorithms.xgboost import recordio
+from refit_local.algorithms.xgboost.content_types import CSV, LIBSVM, PARQUET
+from refit_local.algorithms.xgboost.errors import UserError
+from refit_local.algorithms.xgboost.library import xgb
 
 _log = logging.getLogger(__name__)
 _MAX_DEPTH = 3

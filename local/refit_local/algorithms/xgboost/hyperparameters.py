@@ -1,7 +1,8 @@
 """Parse and check the hyperparameters of a training job.
 
-The table stands in hyperparameters.json; this module holds the rules that no table can say. Order of
-the checks, first error wins: aliases, required, parse, range, dependencies. No default is filled in.
+The table stands in hyperparameters.json; this module holds the rules that no table can say. Order
+of the checks, first error wins: aliases, required, parse, range, dependencies. No default is
+filled in.
 
 Source  the image's hyperparameter table and its recorded verdicts (exact messages included)
 """
@@ -16,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .errors import AlgorithmError, UserError
+from refit_local.algorithms.xgboost.errors import AlgorithmError, UserError
 
 _TABLE = Path(__file__).with_name("hyperparameters.json")
 _INTERVAL = re.compile(r"([\[(])(\S+), (\S+)([\])])")
@@ -157,7 +158,7 @@ def validate(given: Mapping[str, Any]) -> dict[str, Any]:
         Canonical name to parsed value; what a rule depends on stands before it.
 
     Raises:
-        UserError: a value is missing, unknown, unreadable, out of range or does not fit another one.
+        UserError: a value is missing, unknown, unreadable, out of range or at odds with another.
         AlgorithmError: a value has a shape that its range cannot be compared with.
         KeyError: `eval_metric` without `objective` (the image's own slip, kept).
         SyntaxError, NameError: `monotone_constraints` or `interaction_constraints` is not an

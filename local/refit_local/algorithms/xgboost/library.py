@@ -1,7 +1,7 @@
 """xgboost, imported without the packages that only its scikit-learn wrappers need.
 
-xgboost imports scikit-learn and pandas whenever they are installed, which takes its import from half
-a second to more than two. Every training job and every endpoint start would wait for that.
+xgboost imports scikit-learn and pandas whenever they are installed, which takes its import from
+half a second to more than two. Every training job and every endpoint start would wait for that.
 """
 
 import sys

@@ -1,9 +1,9 @@
 """The metrics of a training job: which XGBoost computes, which the container, which ends it early.
 
-The image's own classification metrics take predictions for margins (`> 0` means class 1), but XGBoost
-hands them probabilities. For `binary:logistic` they are therefore constant and wrong, and for
-`multi:softmax` wrong too. A tuned or early-stopped job would run into that on AWS as well, so the
-numbers are the same here and the log says so.
+The image's own classification metrics take predictions for margins (`> 0` means class 1), but
+XGBoost hands them probabilities. For `binary:logistic` they are therefore constant and wrong, and
+for `multi:softmax` wrong too. A tuned or early-stopped job would run into that on AWS as well, so
+the numbers are the same here and the log says so.
 """
 
 import logging

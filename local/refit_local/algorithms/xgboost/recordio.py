@@ -1,8 +1,9 @@
 """RecordIO files of protobuf records, SageMaker's own binary format for rows.
 
-A file is a run of frames: magic number, length, payload, padding to four bytes. Each payload is one
-protobuf message `Record` with the maps `features` and `label` from a name to a tensor. Only what
-XGBoost uses of it is read here, straight from the wire format, so that no protobuf library is needed.
+A file is a run of frames: magic number, length, payload, padding to four bytes. Each payload is
+one protobuf message `Record` with the maps `features` and `label` from a name to a tensor. Only
+what XGBoost uses of it is read here, straight from the wire format, so that no protobuf library
+is needed.
 
 Source  https://docs.aws.amazon.com/sagemaker/latest/dg/cdf-training.html
 """
@@ -149,7 +150,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int, memoryview | int]]:
 
 def _message(content: memoryview | int) -> memoryview:
     if isinstance(content, int):
-        raise ValueError("A number stands where a message is expected in protobuf record")  # noqa: TRY004
+        raise ValueError("A number stands where a message is expected in protobuf record")
     return content
 
 

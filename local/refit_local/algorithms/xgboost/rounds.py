@@ -10,8 +10,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from .hyperparameters import table
-from .library import xgb
+from refit_local.algorithms.xgboost.hyperparameters import table
+from refit_local.algorithms.xgboost.library import xgb
 
 _log = logging.getLogger(__name__)
 _CHECKPOINT_NAME = "xgboost-checkpoint"
@@ -108,7 +108,7 @@ class _SaveEachRound(xgb.callback.TrainingCallback):
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
 
-    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:  # noqa: ARG002
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
         with tempfile.NamedTemporaryFile(dir=self._path.parent, delete=False) as file:
             model.save_model(file.name)
         Path(file.name).rename(self._path)

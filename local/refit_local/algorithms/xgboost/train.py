@@ -10,8 +10,8 @@ import sys
 import traceback
 import warnings
 
-from .job import Folders, read_training_job
-from .training import run
+from refit_local.algorithms.xgboost.job import Folders, read_training_job
+from refit_local.algorithms.xgboost.training import run
 
 _log = logging.getLogger(__name__)
 

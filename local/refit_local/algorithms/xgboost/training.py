@@ -2,16 +2,21 @@
 
 import logging
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from . import channels, datasets, hyperparameters, metrics
-from .content_types import CSV, PARQUET, data_format
-from .cross_validation import HeldOut, Results, folds, train_folds
-from .errors import AlgorithmError, PlatformError, UserError
-from .job import TrainingJob
-from .library import xgb
-from .rounds import MODEL_NAME, EarlyStopping, RoundPlan, callbacks, start_from
+from refit_local.algorithms.xgboost import channels, datasets, hyperparameters, metrics
+from refit_local.algorithms.xgboost.content_types import CSV, PARQUET, data_format
+from refit_local.algorithms.xgboost.cross_validation import HeldOut, Results, folds, train_folds
+from refit_local.algorithms.xgboost.errors import AlgorithmError, PlatformError, UserError
+from refit_local.algorithms.xgboost.job import TrainingJob
+from refit_local.algorithms.xgboost.library import xgb
+from refit_local.algorithms.xgboost.rounds import (
+    MODEL_NAME,
+    EarlyStopping,
+    RoundPlan,
+    callbacks,
+    start_from,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -234,7 +239,7 @@ class _Trainer:
 
     def _plan_of(self, fold: int) -> RoundPlan:
         model = self._rounds.model.with_name(f"{MODEL_NAME}-{fold}")
-        folder: Path | None = self._rounds.checkpoints
+        folder = self._rounds.checkpoints
         return replace(
             self._rounds, model=model, checkpoints=folder / f"model-{fold}" if folder else None
         )
