@@ -170,8 +170,9 @@ class RowReader:
         self, lines: list[bytes], place: int, number: int
     ) -> tuple[int, Row | Refusal | None]:
         """Read one record; say how many lines it takes, 0 when it is not complete."""
-        if b'"' not in lines[place]:
-            return 1, self.one(lines[place].rstrip(b"\n"), number)
+        first = lines[place].rstrip(b"\n")
+        if b'"' not in first:
+            return 1, self.one(first, number)
         feed = _Feed(lines, place)
         try:
             cells = next(
@@ -182,9 +183,9 @@ class RowReader:
             if feed.exhausted:
                 return 0, None
             # Only the record's first line is given up: the next one may well be a row.
-            return 1, Refusal(number, f"quotes are not in order ({error})", lines[place])
+            return 1, Refusal(number, f"quotes are not in order ({error})", first)
         except _RowRefused as refused:
-            return max(1, feed.taken), Refusal(number, str(refused), lines[place])
+            return max(1, feed.taken), Refusal(number, str(refused), first)
 
     def _row(self, cells: list[str]) -> Row:
         if len(cells) != self._width:

@@ -53,7 +53,7 @@ def gunzipped(blocks: Iterator[bytes], name: str) -> Iterator[bytes]:
                 raise DatasetUnreadable(f"{name} is damaged: not valid gzip ({error})") from error
             rest = member.unused_data if member.eof else member.unconsumed_tail
             unpacked += len(piece)
-            _refuse_bomb(name, packed, unpacked)
+            _refuse_bomb(name, packed - len(rest), unpacked)
             if piece:
                 yield piece
     while not member.eof:

@@ -25,6 +25,7 @@ _IDX_HEAD = re.compile(rb"\0\0[\x08\x09\x0b-\x0e][\x01-\x08]", re.DOTALL)
 _PICKLE_HEAD = re.compile(rb"\x80[\x02-\x05]", re.DOTALL)
 _IDX_NAME = re.compile(r"idx[1-4][-.]ubyte")
 _PICKLE_SUFFIXES = (".pkl", ".pickle", ".p")
+_BINARY_SHARE = 100
 _UNREAD = (
     (b"PK\x03\x04", "a ZIP archive or an Excel file: drop the table in it as CSV"),
     (b"BZh", "bzip2: pack it with gzip, or drop it unpacked"),
@@ -66,7 +67,7 @@ def kind_of(head: bytes, name: str) -> Kind:
         raise DatasetUnreadable(f"{name} is not Parquet: it does not begin with PAR1")
     if _IDX_NAME.search(lowered):
         raise DatasetUnreadable(f"{name} is not an IDX file: its first bytes are not 0, 0, a type")
-    if b"\0" in head:
+    if _BINARY_SHARE * head.count(b"\0") > len(head):  # a stray one is its row's trouble
         raise DatasetUnreadable(f"{name} is binary, of no kind that Refit reads")
     if head.lstrip()[:1] in {b"{", b"<"}:
         raise DatasetUnreadable(f"{name} looks like JSON or HTML: drop the table as CSV")
