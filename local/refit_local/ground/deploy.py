@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 import tomllib
 from dataclasses import dataclass
@@ -122,30 +124,48 @@ def _sam(
     started = time.monotonic()
     step = f"sam {arguments[0]}"
     settings = ["--config-file", str(project / "samconfig.toml"), "--config-env", "local"]
-    try:
-        ended = subprocess.run(
-            [sys.executable, "-m", "samcli", *arguments, *settings],
-            env=environment,
-            # SAM keeps what it downloaded in `.aws-sam` of the folder it runs in.
-            cwd=Path(environment["__SAM_CLI_APP_DIR"]).parent,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=STEP_DEADLINE_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as late:
-        said = late.stdout.decode(errors="replace") if late.stdout else ""
-        raise DeployFailed(f"{said}\n`{step}` did not end within {STEP_DEADLINE_S} s") from late
-    if ended.returncode != 0:
+    command = [sys.executable, "-m", "samcli", *arguments, *settings]
+    # SAM keeps what it downloaded in `.aws-sam` of the folder it runs in.
+    folder = Path(environment["__SAM_CLI_APP_DIR"]).parent
+    code, said = _whole_family(command, environment, folder)
+    if code is None:
+        raise DeployFailed(f"{said}\n`{step}` did not end within {STEP_DEADLINE_S} s")
+    if code != 0:
         raise DeployFailed(
-            f"{ended.stdout}\n`{step}` failed (exit code {ended.returncode}); what it said stands "
-            "above. If it could not fetch a package, check the network and pip's settings; if a "
-            "resource failed, the ground's log next to ground.json says why."
+            f"{said}\n`{step}` failed (exit code {code}); what it said stands above. If it could "
+            "not fetch a package, check the network and pip's settings; if a resource failed, the "
+            "ground's log next to ground.json says why."
         )
     log(f"{step}: {time.monotonic() - started:.1f} s")
+
+
+def _whole_family(
+    command: list[str], environment: dict[str, str], folder: Path
+) -> tuple[int | None, str]:
+    """Run a command; return its exit code (None: it took too long) and all it said.
+
+    Whatever interrupts this ends the command with all it started: SAM starts pip.
+    """
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            code = process.wait(STEP_DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        output.seek(0)
+        return code, output.read().decode(errors="replace")
 
 
 def _deployment(ground: GroundInfo) -> Deployment:

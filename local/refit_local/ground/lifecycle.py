@@ -66,6 +66,7 @@ def up(
     keep: bool = False,
     detach: bool = False,
     log: Log = print,
+    project: Path = record.PROJECT,
 ) -> GroundInfo:
     """Start a ground and deploy the template on it; a ground that stands already is left alone.
 
@@ -77,6 +78,7 @@ def up(
         keep: have the state outlive the ground; the next `up` finds it again.
         detach: leave the ground standing when this process ends.
         log: told in a line what is going on.
+        project: the folder of the template to deploy.
 
     Raises:
         GroundError: when it does not come to stand; nothing of it is left then.
@@ -97,7 +99,7 @@ def up(
         server = _start(port, state, keep=keep)
         _wait_until_answers(server)
         log(f"MiniStack answers on port {port}; building and deploying the template")
-        deployed = deploy(server.record.info, record.folder(port) / "sam", log)
+        deployed = deploy(server.record.info, record.folder(port) / "sam", log, project)
     except BaseException:
         # Also at Ctrl-C: what was started half is ended whole.
         down(port, log=lambda _: None)
