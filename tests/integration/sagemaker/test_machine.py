@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from local_sagemaker import Local, Workshop
 
 MB = 1024**2
-SMALL = MachineLimits(memory_bytes=800 * MB, reserve_memory_bytes=400 * MB)
+SMALL = MachineLimits(memory_bytes=600 * MB, reserve_memory_bytes=344 * MB)
 
 
 @pytest.fixture(scope="module")
 def small(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Local:
-    """A local SageMaker on a machine that has 400 MB for all jobs."""
+    """A local SageMaker on a machine that has 256 MB for all jobs."""
     local = workshop.start(tmp_path_factory.mktemp("small"), SMALL)
     put_training_data(local)
     return local
@@ -45,10 +45,10 @@ def children() -> list[psutil.Process]:
 
 def put_large_data(local: Local) -> None:
     """Put a training set that needs several times the memory of the small machine."""
-    draw = random.Random(3)
-    line = ",".join(["1", *(f"{draw.random():.3f}" for _ in range(400))])
-    other = line.replace("1,", "0,", 1)
-    local.put("large/train/rows.csv", f"{line}\n{other}\n" * 40_000)
+    digits = random.Random(3)
+    lines = [",".join(digits.choice("0123456789") for _ in range(400)) for _ in range(2)]
+    rows = "".join(f"{label},{line}\n" for label, line in enumerate(lines))
+    local.put("large/train/rows.csv", rows * 30_000)
 
 
 def large_training(name: str) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def test_a_training_that_outgrows_its_share_fails_and_the_endpoint_goes_on(small
         "ClientError: Please use an instance type with more memory, or reduce the size of job "
         "data processed on an instance."
     )
-    assert "ml.m5.large gets 0.39 GiB on this machine" in job["FailureReason"]
+    assert "ml.m5.large gets 0.25 GiB on this machine" in job["FailureReason"]
     assert answers > 0
     assert ask(small, "beside") == "v1"
 
