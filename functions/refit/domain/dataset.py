@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
 from refit.domain.errors import DatasetEmpty, DatasetInvalid, DatasetUnreadable
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from _typeshed import WriteableBuffer
+
     from refit.domain.readers.arrays import Numbers
     from refit.domain.split import Split
 
 MAX_IN_MEMORY_BYTES = 1024**3
-"""A pickle and an IDX file are read whole."""
+"""Pickled arrays and IDX files are held whole."""
 
 _FOLDERS: dict[str, Split] = {"train": "train", "validation": "validation", "test": "test"}
 
@@ -111,16 +114,37 @@ def _chained(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def _whole(file: DroppedFile) -> bytes:
-    data = bytearray()
+def _bounded(file: DroppedFile) -> Iterator[bytes]:
+    """Yield a file that is going to be held in memory."""
+    size_bytes = 0
     for block in _unpacked(file)():
-        data += block
-        if len(data) > MAX_IN_MEMORY_BYTES:
+        size_bytes += len(block)
+        if size_bytes > MAX_IN_MEMORY_BYTES:
             raise DatasetUnreadable(
                 f"{file.name} unpacks to more than {MAX_IN_MEMORY_BYTES // 1024**3} GiB: "
                 "drop it as CSV or Parquet"
             )
-    return bytes(data)
+        yield block
+
+
+class _BlockReader(io.RawIOBase):
+    """Blocks of bytes as a file, for what can only read from one."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        target = memoryview(buffer).cast("B")
+        if not self._rest:
+            self._rest = memoryview(next(self._blocks, b""))
+        count = min(len(target), len(self._rest))
+        target[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
 
 
 def _parquet_table(file: DroppedFile, folder: Path) -> Table:
@@ -136,7 +160,8 @@ def _parquet_table(file: DroppedFile, folder: Path) -> Table:
 
 
 def _pickle_tables(file: DroppedFile) -> list[Table]:
-    parts = read_pickle(_whole(file), file.name)
+    with io.BufferedReader(_BlockReader(_bounded(file)), READ_BYTES) as stream:
+        parts = read_pickle(stream, file.name)
     folder = _folder_split(file.name)
     return [
         _array_table(
@@ -150,8 +175,8 @@ def _pickle_tables(file: DroppedFile) -> list[Table]:
 
 
 def _idx_table(images: DroppedFile, labels: DroppedFile) -> Table:
-    features = read_idx(_whole(images), images.name)
-    values = read_idx(_whole(labels), labels.name)
+    features = read_idx(b"".join(_bounded(images)), images.name)
+    values = read_idx(b"".join(_bounded(labels)), labels.name)
     if values.ndim != 1 or features.ndim < 2 or len(values) != len(features):
         raise DatasetInvalid(
             f"{images.name} holds {len(features)} images and {labels.name} an array of the shape "

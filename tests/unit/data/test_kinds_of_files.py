@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import pickle
 import struct
@@ -15,7 +16,7 @@ import pytest
 from refit.domain.errors import DatasetEmpty, DatasetInvalid, DatasetUnreadable
 from refit.domain.readers.arrays import csv_blocks
 from refit.domain.readers.gunzip import gunzipped
-from refit.domain.readers.pickled import read_pickle
+from refit.domain.readers.pickled import read_pickle as read_pickle_file
 
 from tests.unit.data.conftest import Preparing, numbers_csv
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 MIB = 1024 * 1024
 Pairs = tuple[tuple[np.ndarray, np.ndarray], ...]
+
+
+def read_pickle(data: bytes, name: str = "x.pkl") -> Any:
+    return read_pickle_file(io.BytesIO(data), name)
 
 
 def digits(rows: int, seed: int, dtype: Any = np.float32) -> tuple[np.ndarray, np.ndarray]:
@@ -253,14 +258,14 @@ def test_a_pickle_that_would_run_code_is_refused_before_it_runs(
 def test_whatever_no_array_needs_is_refused_by_name(function: Any, arguments: Any) -> None:
     data = pickle.dumps(Runs(function, *arguments))
     with pytest.raises(DatasetUnreadable, match=function.__name__):
-        read_pickle(data, "x.pkl")
+        read_pickle(data)
 
 
 def test_the_extension_registry_and_persistent_ids_are_no_way_in() -> None:
     with pytest.raises(DatasetUnreadable):
-        read_pickle(b"\x80\x02\x82\x01.", "x.pkl")
+        read_pickle(b"\x80\x02\x82\x01.")
     with pytest.raises(DatasetUnreadable, match="outside of itself"):
-        read_pickle(b"\x80\x02K\x01Q.", "x.pkl")
+        read_pickle(b"\x80\x02K\x01Q.")
 
 
 def test_an_array_that_claims_more_than_it_brings_takes_no_memory() -> None:
@@ -268,7 +273,7 @@ def test_an_array_that_claims_more_than_it_brings_takes_no_memory() -> None:
         b"J" + struct.pack("<i", 9), b"J" + struct.pack("<i", 2**31 - 1)
     )
     with pytest.raises(DatasetUnreadable, match="an array of shape"):
-        read_pickle(huge, "x.pkl")
+        read_pickle(huge)
 
 
 @pytest.mark.parametrize(
@@ -287,21 +292,21 @@ def test_a_pickle_of_something_else_is_refused(
     value: Any, error: type[Exception], text: str
 ) -> None:
     with pytest.raises(error, match=text):
-        read_pickle(pickle.dumps(value), "x.pkl")
+        read_pickle(pickle.dumps(value))
 
 
 @pytest.mark.parametrize("cut", [1, 10, 100, 400])
 def test_a_damaged_pickle_is_refused(cut: int) -> None:
     with pytest.raises(DatasetUnreadable, match="damaged, or no pickle"):
-        read_pickle(pickle.dumps((digits(50, 1),) * 3)[:-cut], "x.pkl")
+        read_pickle(pickle.dumps((digits(50, 1),) * 3)[:-cut])
 
 
 def test_one_unpickling_leaves_nothing_behind_for_the_next() -> None:
     # BUILD may set attributes of what it finds on the stack: here of an admitted function.
     data = b"\x80\x02cnumpy\ndtype\n(N}X\x05\x00\x00\x00_callNs\x86b."
     with pytest.raises((DatasetUnreadable, DatasetInvalid)):
-        read_pickle(data, "x.pkl")
-    assert len(read_pickle(pickle.dumps((digits(9, 1),) * 3), "x.pkl")) == 3
+        read_pickle(data)
+    assert len(read_pickle(pickle.dumps((digits(9, 1),) * 3))) == 3
 
 
 # ---- IDX

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Numbers: TypeAlias = npt.NDArray[Any]
 
-_CELLS_PER_BLOCK = 400_000
+_CELLS_PER_BLOCK = 100_000
 _TABLE_LIMIT = 65_536
 # Pixels are dropped as whole numbers, or divided by one of these.
 _PIXEL_SCALES = (256, 255)

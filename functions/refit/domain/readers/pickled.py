@@ -7,10 +7,9 @@ shape, type and bytes: nothing of NumPy is called with arguments from the file.
 
 from __future__ import annotations
 
-import io
 import math
 import pickle
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -150,7 +149,7 @@ class _ArrayUnpickler(pickle.Unpickler):
         raise DatasetUnreadable("the pickle refers to objects outside of itself")
 
 
-def read_pickle(data: bytes, name: str) -> list[tuple[Split | None, Numbers, Numbers]]:
+def read_pickle(file: IO[bytes], name: str) -> list[tuple[Split | None, Numbers, Numbers]]:
     """Return the (split, features, labels) of a pickled `((x, y), (x, y), (x, y))` of arrays.
 
     Three pairs are train, validation and test; two are train and test; one pair is not split.
@@ -163,7 +162,7 @@ def read_pickle(data: bytes, name: str) -> list[tuple[Split | None, Numbers, Num
     # Python 2's strings hold an array's bytes: kept as such, or 150 MB would be decoded and encoded
     # again. (Python 2 itself wrote no other strings into an array's pickle.)
     try:
-        value = _ArrayUnpickler(io.BytesIO(data), encoding="bytes").load()
+        value = _ArrayUnpickler(file, encoding="bytes").load()
     except DatasetUnreadable as error:
         raise DatasetUnreadable(f"{name}: {error}") from error
     except _Malformed as error:
