@@ -453,3 +453,39 @@ def test_a_deleted_endpoint_is_gone_with_its_processes(local: Local) -> None:
     assert len(psutil.Process().children()) == count - 1
     with pytest.raises(ClientError, match="not found"):
         invoke(local, "gone")
+
+
+def test_an_update_can_retain_weights_and_counts(
+    local: Local, updated: Callable[..., dict[str, Any]]
+) -> None:
+    config(local, "weighed", variant("one", "Main", InitialVariantWeight=3.0))
+    config(local, "unweighed", variant("many", "Main"), DataCaptureConfig=CAPTURE)
+    local.sagemaker.create_endpoint(EndpointName="retained", EndpointConfigName="weighed")
+    local.settled("retained")
+    described = updated(
+        "retained",
+        "unweighed",
+        RetainAllVariantProperties=True,
+        ExcludeRetainedVariantProperties=[{"VariantPropertyType": "DataCaptureConfig"}],
+    )
+    assert described["ProductionVariants"][0]["CurrentWeight"] == 3.0
+    assert described["DataCaptureConfig"]["EnableCapture"]
+
+
+def test_an_endpoint_cannot_be_updated_to_what_it_has(local: Local, endpoint: str) -> None:
+    with pytest.raises(ClientError, match="already uses the endpoint configuration captured"):
+        local.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName="captured")
+
+
+def test_a_serverless_endpoint_refuses_more_than_its_concurrency(local: Local) -> None:
+    serverless = {"MemorySizeInMB": 2048, "MaxConcurrency": 1}
+    config(
+        local,
+        "serverless",
+        {"VariantName": "Main", "ModelName": "many", "ServerlessConfig": serverless},
+    )
+    local.sagemaker.create_endpoint(EndpointName="serverless", EndpointConfigName="serverless")
+    local.settled("serverless")
+    with Caller(local, "serverless") as caller:
+        until(lambda: caller.answers and caller.failures, "an answer and a refusal")
+    assert all("ThrottlingException" in failure for failure in caller.failures)

@@ -213,3 +213,31 @@ def test_jobs_are_listed_by_status_in_pages(local: Local, finished: dict[str, An
     assert names == [["listed-2", "listed-1"], ["listed-0"]]
     completed = local.sagemaker.list_training_jobs(StatusEquals="Completed", NameContains=NAME)
     assert [job["TrainingJobArn"] for job in completed["TrainingJobSummaries"]] == [ARN]
+
+
+def test_what_k_folds_predict_goes_to_the_output_archive(local: Local) -> None:
+    hyperparameters = {"num_round": "2", "objective": "binary:logistic", "_kfold": "2"}
+    local.sagemaker.create_training_job(**training_request("k", HyperParameters=hyperparameters))
+    assert local.trained("k").get("FailureReason") is None
+    with tarfile.open(fileobj=io.BytesIO(local.get("out/k/output/output.tar.gz"))) as tar:
+        assert tar.getnames() == ["predictions.csv"]
+    with tarfile.open(fileobj=io.BytesIO(local.get("out/k/output/model.tar.gz"))) as tar:
+        assert tar.getnames() == ["xgboost-model-0", "xgboost-model-1"]
+
+
+def test_without_compression_the_model_is_plain_files(local: Local) -> None:
+    output = {"S3OutputPath": f"s3://{BUCKET}/out/", "CompressionType": "NONE"}
+    local.sagemaker.create_training_job(**training_request("plain", OutputDataConfig=output))
+    job = local.trained("plain")
+    uri = job["ModelArtifacts"]["S3ModelArtifacts"]
+    assert uri == f"s3://{BUCKET}/out/plain/output/model/"
+    assert local.keys("out/plain/output/") == ["out/plain/output/model/xgboost-model"]
+
+
+def test_checkpoints_are_brought_to_s3(local: Local) -> None:
+    checkpoints = {"S3Uri": f"s3://{BUCKET}/checkpoints/job/"}
+    local.sagemaker.create_training_job(
+        **training_request("with-checkpoints", CheckpointConfig=checkpoints)
+    )
+    assert local.trained("with-checkpoints")["CheckpointConfig"] == checkpoints
+    assert local.keys("checkpoints/job/")
