@@ -1,0 +1,41 @@
+"""The real MNIST files, in both forms in which they are published."""
+
+from __future__ import annotations
+
+import gzip
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.unit.data.conftest import Preparing
+
+MNIST = Path(__file__).parents[3] / "shared" / "data"
+
+pytestmark = pytest.mark.skipif(
+    not (MNIST / "mnist.pkl.gz").exists(), reason="the MNIST files are not here"
+)
+
+
+def test_the_pickle_gives_its_own_three_splits_in_its_own_units(tmp_path: Path) -> None:
+    result = Preparing(tmp_path)({"mnist.pkl.gz": lambda: (MNIST / "mnist.pkl.gz").open("rb")})
+    assert result.rows == {"train": 50_000, "validation": 10_000, "test": 10_000}
+    assert result.schema.classes == tuple("0123456789")
+    assert len(result.schema.features) == 784
+    assert result.refused == []
+    with gzip.open(MNIST / "mnist.pkl.gz") as file:
+        _, _, (x, y) = pickle.load(file, encoding="latin1")
+    row = np.array(result.features.splitlines()[123].split(b","), dtype=np.float32)
+    assert np.array_equal(row, x[123])
+    assert np.array_equal(np.array(result.labels.split(), dtype=np.int64), y)
+
+
+def test_the_idx_pairs_give_the_test_split_by_their_names(tmp_path: Path) -> None:
+    names = [path.name for path in MNIST.glob("t10k-*")]
+    files = {name: (MNIST / name).read_bytes() for name in names}
+    train = {name.replace("t10k", "train"): data for name, data in files.items()}
+    result = Preparing(tmp_path)(files | train)
+    assert result.rows["test"] == 10_000
+    assert result.rows["train"] + result.rows["validation"] == 10_000
+    assert max(map(int, result.test.splitlines()[0].split(b","))) > 9
