@@ -96,7 +96,7 @@ def test_csv_and_json_get_the_same_answers(
         ([[1] * 63], 400, "PayloadInvalid", "64"),
         ([[1] * 65], 400, "PayloadInvalid", "64"),
         ([["dog"] + [1] * 63], 400, "PayloadInvalid", "dog"),
-        ([], 400, "PayloadInvalid", "instances"),
+        ([], 400, "PayloadInvalid", "at least one row"),
         (b"1,2,3", 400, "PayloadInvalid", "64"),
         (b",".join([b"nan"] * 64), 400, "PayloadInvalid", "nan"),
     ],
