@@ -60,26 +60,24 @@ class BlockView:
         # A word more, so that the last cells can be read as whole words.
         self._padded = block + bytes(_WORD)
         self._data = np.frombuffer(self._padded, dtype=np.uint8)[: len(block)]
-        self._flags = _flags(columns.delimiter)
         # What is no digit: the separators between the cells, and all that has to be looked at.
         marks = np.flatnonzero((self._data - np.uint8(ord("0"))) > 9)
-        kinds = self._flags[self._data[marks]]
-        separates = kinds == _SEPARATOR
+        marked = self._data[marks]
+        newline = marked == _NEWLINE
+        separates = newline | (marked == columns.delimiter[0])
         plain = bool(separates.all())
         self._separators = marks if plain else marks[separates]
-        last_cells = np.flatnonzero(self._data[self._separators] == _NEWLINE)
+        last_cells = np.flatnonzero(newline if plain else newline[separates])
         self.lines = len(last_cells)
-        self._first_cells = np.concatenate([[0], last_cells[:-1] + 1])
-        self._widths = last_cells - self._first_cells + 1
-        self.doubtful: Flags = self._widths != columns.count
+        self._first_cells = np.concatenate([_ZERO, last_cells[:-1] + 1])
+        self.doubtful: Flags = (last_cells - self._first_cells) != columns.count - 1
         self._regular = not self.doubtful.any()
-        self._right = np.flatnonzero(~self.doubtful)  # the lines of the right width
         self._gaps = np.diff(self._separators, prepend=-1)  # a cell's length, and 1
         self._blank = np.flatnonzero(self._gaps == 1) if int(self._gaps.min()) == 1 else _NONE
         self._check_lengths()
         if not plain:
             other = ~separates
-            self._check_bytes(marks[other], kinds[other], np.cumsum(separates)[other])
+            self._check_bytes(marks[other], np.cumsum(separates)[other])
 
     def _lines_of(self, cells: Offsets) -> Offsets:
         if self._regular:
@@ -106,22 +104,22 @@ class BlockView:
         places = (self._blank - self._first_cells[line])[~self.doubtful[line]]
         return np.bincount(places, minlength=self._columns.count)
 
-    def _check_bytes(self, at: Offsets, kind: Kinds, cell: Offsets) -> None:
+    def _check_bytes(self, at: Offsets, cell: Offsets) -> None:
         """Check every byte that is neither digit nor separator, with its neighbours.
 
         Args:
             at: (n,) where they are.
-            kind: (n,) what they are.
             cell: (n,) in which of the block's cells.
         """
         if self._columns.texts:
             places = cell - self._first_cells[self._lines_of(cell)]
             number = ~np.isin(places, list(self._columns.texts))
-            at, kind, cell = at[number], kind[number], cell[number]
+            at, cell = at[number], cell[number]
         if not len(at):
             return
-        after = self._flags[self._data[at + 1]]  # a line feed ends the block: there is a next byte
-        before = np.where(at > 0, self._flags[self._data[at - 1]], np.uint8(_SEPARATOR))
+        flags = _flags(self._columns.delimiter)
+        kind, after = flags[self._data[at]], flags[self._data[at + 1]]  # a line feed ends it all
+        before = np.where(at > 0, flags[self._data[at - 1]], np.uint8(_SEPARATOR))
         good = _fits_neighbours(kind, before, after)
         opens = (kind == _SIGN) & (before == _SEPARATOR)
         good[1:] &= (cell[1:] != cell[:-1]) | _may_follow(kind, opens)
@@ -151,7 +149,7 @@ class BlockView:
             place: the column.
             is_good: says so of a text.
         """
-        lines = self._right[~self.doubtful[self._right]]
+        lines = np.flatnonzero(~self.doubtful)
         cells = self._first_cells[lines] + place
         ends = self._separators[cells]
         starts = ends - self._gaps[cells] + 1
@@ -202,6 +200,7 @@ class BlockView:
         return ends - self._gaps[cells] + 1, ends
 
 
+_ZERO = np.zeros(1, dtype=np.intp)
 _NONE = np.empty(0, dtype=np.intp)
 _TAIL_MASKS = np.array([(1 << (8 * count)) - 1 for count in range(_WORD + 1)], dtype=np.uint64)
 

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
 
 from refit.domain.columns import (
     MAX_AUTO_CLASSES,
@@ -31,7 +34,7 @@ from refit.domain.split import Fractions, Split
 from refit.domain.spool import Spool
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from refit.domain.columns import Aligned, Reconciled
@@ -78,13 +81,13 @@ class Preparation:
             DatasetInvalid: when the training rows are all of one class.
         """
         sample = ProfileSample(self.rows["train"], 1 + len(self.schema.features))
-        labels: Counter[bytes] = Counter()
+        labels: Counter[int] = Counter()
         first = True
         for bucket in self._spool.shuffled():
             lines = self._encoder.encode(bucket)
             sample.add(lines)
             if self.schema.classes is not None:
-                labels.update(line.partition(b",")[0] for line in lines)
+                labels.update(_label_codes(lines, len(self.schema.classes)))
             if first:
                 # XGBoost takes the width from the cells that hold something, in any row.
                 lines[0], first = _full_width(lines[0]), False
@@ -92,16 +95,14 @@ class Preparation:
         classes = self._class_counts(labels)
         return profile_of(self.schema, self.rows, classes, sample.matrix())
 
-    def _class_counts(self, labels: Counter[bytes]) -> Counter[str] | None:
+    def _class_counts(self, labels: Counter[int]) -> Counter[str] | None:
         if self.schema.classes is None:
             return None
         if len(labels) < 2:
             raise DatasetInvalid(
                 "the training rows are all of one class: drop more rows of the others"
             )
-        return Counter(
-            {text: labels[str(code).encode()] for code, text in enumerate(self.schema.classes)}
-        )
+        return Counter({text: labels[code] for code, text in enumerate(self.schema.classes)})
 
     def write_validation(self, validation: Sink) -> None:
         """Write the validation rows, label first."""
@@ -241,6 +242,15 @@ def _check_sides(rows: Counter[Split], settings: DataSettings) -> None:
                 f"decides: drop more ({wanted} different rows are enough almost surely), or give "
                 f"a {side}/ folder"
             )
+
+
+def _label_codes(lines: list[bytes], classes: int) -> Iterable[int]:
+    """Return the label of each encoded row."""
+    if classes <= 10:  # one digit: its byte says it, which takes a fifth of the time
+        digits = np.fromiter(map(itemgetter(0), lines), dtype=np.uint8, count=len(lines))
+        codes: list[int] = (digits - ord("0")).tolist()
+        return codes
+    return [int(line.partition(b",")[0]) for line in lines]
 
 
 def _full_width(line: bytes) -> bytes:

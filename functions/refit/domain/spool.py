@@ -95,7 +95,7 @@ class Spool:
                 self._files[target].write(b"\n".join(lines[begin : begin + count]) + b"\n")
                 begin += count
 
-    def _targets(self, rows: Rows, given: Split | None) -> npt.NDArray[np.intp]:
+    def _targets(self, rows: Rows, given: Split | None) -> npt.NDArray[np.uint8]:
         """Return (n_rows,) the file of each row: a bucket, or behind them a held-out side."""
         count = len(rows.lines)
         if given in SPLITS[1:]:
@@ -110,10 +110,10 @@ class Spool:
         first = sum(self._bucket_rows)
         training = np.flatnonzero(sides == _TRAIN)
         lots = random_numbers(self._place_seed, first, len(training))
-        buckets = (lots >> np.uint64(64 - _BUCKET_BITS)).astype(np.intp)
+        buckets = (lots >> np.uint64(64 - _BUCKET_BITS)).astype(np.uint8)
         for bucket, number in enumerate(np.bincount(buckets, minlength=_BUCKETS).tolist()):
             self._bucket_rows[bucket] += number
-        targets = sides.astype(np.intp) + (_BUCKETS - 1)
+        targets = sides + np.uint8(_BUCKETS - 1)  # bytes are sorted fastest
         targets[training] = buckets
         return targets
 
