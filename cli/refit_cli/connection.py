@@ -6,6 +6,7 @@ credentials differ.
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,8 +25,9 @@ from botocore.exceptions import (
 )
 from refit_local.ground import lifecycle
 
-from refit_cli.errors import NotReachable, RunFailed
+from refit_cli.errors import BadInput, NotReachable, RunFailed
 from refit_cli.options import DEFAULT_PORT, Target
+from refit_cli.terminal import remark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,7 +164,7 @@ def connected(target: Target) -> Iterator[Connection]:
         yield connection
     except (NoCredentialsError, PartialCredentialsError, NoRegionError) as error:
         raise NotReachable(
-            f"{_no_ground(target)}, and AWS cannot be asked: {str(error).rstrip('.')}",
+            f"{_no_ground(target)}, and AWS cannot be reached: {str(error).rstrip('.')}",
             "start a ground with `refit up`; or, for AWS, run `aws configure` (or set "
             "AWS_PROFILE and AWS_REGION) and name the stack with --stack-name",
         ) from error
@@ -180,23 +182,41 @@ def connected(target: Target) -> Iterator[Connection]:
 
 
 def _ground(target: Target) -> lifecycle.GroundInfo | None:
-    if target.aws:
+    if target.aws or target.port == 0:
         return None
-    ground = lifecycle.info(DEFAULT_PORT if target.port is None else target.port)
-    if ground is None and target.port is not None:
-        # Whoever names a port means a ground: falling through to AWS could cost them money.
-        raise NotReachable(
-            f"there is no ground on port {target.port} (--port or REFIT_PORT)",
-            f"start it with `refit up --port {target.port}`; to speak to AWS, leave --port and "
-            "REFIT_PORT out or give --aws",
-        )
+    if target.port is not None:
+        ground = lifecycle.info(target.port)
+        if ground is None:
+            raise NotReachable(
+                f"there is no ground on port {target.port}",
+                f"start it with `refit up --port {target.port}`; to speak to AWS, give --aws",
+            )
+        return ground
+    port = _port_of_environment()
+    ground = lifecycle.info(port or DEFAULT_PORT) if port != 0 else None
+    if ground is None and port:
+        # A port was named: its owner must see that this goes to AWS instead.
+        remark(f"[yellow]no ground on port {port} (REFIT_PORT): speaking to AWS[/]")
     return ground
 
 
+def _port_of_environment() -> int | None:
+    text = os.environ.get("REFIT_PORT", "")
+    if not text:
+        return None
+    if not text.isdigit() or int(text) > 65535:
+        raise BadInput(
+            f"REFIT_PORT is {text!r}, and must be a port from 1 to 65535, or 0 for AWS",
+            "set it, or unset it for the ground on its default port",
+        )
+    return int(text)
+
+
 def _no_ground(target: Target) -> str:
-    if target.aws:
-        return "--aws was given"
-    return f"there is no ground on port {DEFAULT_PORT}"
+    port = _port_of_environment()
+    if target.aws or target.port == 0 or port == 0:
+        return "AWS was asked for"
+    return f"there is no ground on port {port or DEFAULT_PORT}"
 
 
 def _named(error: ClientError, connection: Connection) -> NotReachable | RunFailed:

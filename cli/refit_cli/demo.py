@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from refit_cli.history import StateSpan
 
 RUN_TIMEOUT_S = 1800
-_SHOWN_ROWS = 8
+_SHOWN_RIGHT = 5
+_SHOWN_WRONG = 3
+_SHORTEST_STATE_S = 0.1
 _INTERVAL = 0.95
 
 
@@ -195,12 +197,12 @@ def _origin(is_split_of_run: bool) -> str:
 def _print_answers(answered: list[AnsweredDigit], *, is_split_of_run: bool) -> None:
     from rich.table import Table
 
-    from refit_cli.demo_picture import chosen
-
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim", pad_edge=False)
     for title in ("is", "answer", "probability", ""):
         table.add_column(title, justify="right" if title else "left")
-    for digit in chosen(answered)[-_SHOWN_ROWS:]:
+    right = [digit for digit in answered if digit.is_right][:_SHOWN_RIGHT]
+    wrong = [digit for digit in answered if not digit.is_right][:_SHOWN_WRONG]
+    for digit in right + wrong:
         mark = "[green]right[/]" if digit.is_right else "[yellow]wrong[/]"
         table.add_row(digit.label, digit.prediction, f"{digit.probability:.1%}", mark)
     console = terminal.results()
@@ -238,11 +240,13 @@ class _Clock:
         self._lines.append((name, time.monotonic() - began))
 
     def add_states(self, spans: list[StateSpan]) -> None:
-        """Add the states of the run below its stage."""
+        """Add the states of the run below its stage, but those that take no time."""
         from refit_cli.run_display import stages_of
 
         self._lines += [
-            (f"  {stage.state}", stage.seconds) for stage in stages_of(spans, datetime.now(UTC))
+            (f"  {stage.state}", stage.seconds)
+            for stage in stages_of(spans, datetime.now(UTC))
+            if stage.seconds >= _SHORTEST_STATE_S
         ]
 
     def print(self) -> None:

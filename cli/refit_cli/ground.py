@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from refit_cli.connection import Stack
 
 _LOG_POLL_S = 0.3
+_RESERVE_MEMORY = "REFIT_RESERVE_MEMORY_MB"
+_RESERVE_CORES = "REFIT_RESERVE_CORES"
 
 Port = Annotated[
     int,
@@ -46,6 +49,26 @@ def up(
         Path | None,
         typer.Option(
             "--state", metavar="DIR", help="Where it keeps everything. Default: .refit/N/state."
+        ),
+    ] = None,
+    reserve_memory_mb: Annotated[
+        int | None,
+        typer.Option(
+            "--reserve-memory",
+            envvar=_RESERVE_MEMORY,
+            min=0,
+            metavar="MB",
+            help="Memory that training jobs and endpoints leave free. Default: 2048.",
+        ),
+    ] = None,
+    reserve_cores: Annotated[
+        int | None,
+        typer.Option(
+            "--reserve-cores",
+            envvar=_RESERVE_CORES,
+            min=0,
+            metavar="N",
+            help="Processor cores that they leave free. Default: 0.",
         ),
     ] = None,
     json: options.Json = False,
@@ -72,6 +95,9 @@ def up(
 
     from refit_cli.connection import connected
 
+    for name, value in ((_RESERVE_MEMORY, reserve_memory_mb), (_RESERVE_CORES, reserve_cores)):
+        if value is not None:
+            os.environ[name] = str(value)  # the ground's process reads it
     stood_before = lifecycle.info(port) is not None
     began = time.monotonic()
     ground = bring_up(port, state, keep=keep, detach=detach)

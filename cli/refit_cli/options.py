@@ -16,12 +16,13 @@ Port = Annotated[
     int | None,
     typer.Option(
         "--port",
-        envvar="REFIT_PORT",
-        min=1,
+        min=0,
         max=65535,
         metavar="N",
+        show_default=False,
         rich_help_panel=GROUND_PANEL,
-        help=f"Port of the local ground. Default {DEFAULT_PORT}; without a ground there, AWS.",
+        help=f"Port of the local ground that must be there; 0 is AWS. Default: the ground on "
+        f"REFIT_PORT ({DEFAULT_PORT} without it), or AWS when there is none.",
     ),
 ]
 StackName = Annotated[
@@ -49,7 +50,13 @@ Json = Annotated[
 
 @dataclass(frozen=True)
 class Target:
-    """Which ground a command was asked to speak to. `port` is None when nobody named one."""
+    """Which ground a command was asked to speak to.
+
+    Attributes:
+        port: of the ground that must be there, 0 for AWS; None leaves it to REFIT_PORT.
+        stack_name: of the stack on AWS.
+        aws: AWS was asked for by name.
+    """
 
     port: int | None = None
     stack_name: str = DEFAULT_STACK

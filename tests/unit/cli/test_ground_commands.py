@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from cli_stack import API_KEY, API_URL
@@ -127,3 +128,11 @@ def test_with_a_ground_the_commands_speak_to_it_and_not_to_aws(refit, ground, mo
     assert told["ground"]["port"] == 4566
     assert told["stack"]["apiUrl"] == API_URL
     assert refit("status", "--aws").exit_code == 3
+
+
+def test_what_jobs_must_leave_free_is_passed_on_to_the_ground(refit, ground, monkeypatch):
+    monkeypatch.setenv("REFIT_RESERVE_MEMORY_MB", "1")
+    monkeypatch.setenv("REFIT_RESERVE_CORES", "0")
+    refit("up", "--detach", "--reserve-memory", "4096", "--reserve-cores", "1")
+    assert os.environ["REFIT_RESERVE_MEMORY_MB"] == "4096"
+    assert os.environ["REFIT_RESERVE_CORES"] == "1"

@@ -56,11 +56,31 @@ def test_without_ground_and_credentials_a_command_says_what_to_start(refit, argu
     assert "Traceback" not in result.output
 
 
-def test_a_named_port_without_a_ground_never_falls_through_to_aws(refit, stack):
-    result = refit("status", env={"REFIT_PORT": "26001"})
+def test_a_port_given_as_an_option_never_falls_through_to_aws(refit, stack):
+    result = refit("status", "--port", "26001")
     assert result.exit_code == 3
     assert "no ground on port 26001" in result.stderr
     assert "refit up --port 26001" in result.stderr
+
+
+def test_without_a_ground_on_refit_port_aws_is_spoken_to_and_that_is_said(refit, stack):
+    result = refit("status", env={"REFIT_PORT": "26001"})
+    assert result.exit_code == 0
+    assert "no ground on port 26001 (REFIT_PORT): speaking to AWS" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--port", "0"], ["--aws"], []])
+def test_aws_can_be_asked_for_by_name(refit, stack, arguments):
+    environment = {} if arguments else {"REFIT_PORT": "0"}
+    result = refit("status", *arguments, env=environment)
+    assert result.exit_code == 0
+    assert result.stderr == ""
+
+
+def test_a_port_that_is_none_is_refused(refit, stack):
+    result = refit("status", env={"REFIT_PORT": "http"})
+    assert result.exit_code == 2
+    assert "REFIT_PORT is 'http'" in result.stderr
 
 
 def test_a_stack_that_is_not_there_is_named(refit, stack):
