@@ -162,6 +162,7 @@ def install_runtime(state: Path) -> None:
     """Make Lambda, Step Functions, S3 and CloudWatch what they are on AWS; imports MiniStack."""
     from refit_local.ground import (  # noqa: PLC0415
         alarms,
+        event_delivery,
         lambda_runtime,
         ministack_hooks,
         object_reads,
@@ -170,7 +171,14 @@ def install_runtime(state: Path) -> None:
     )
 
     lambda_runtime.provide_sdk(state / "lambda-sdk")
-    for part in (lambda_runtime, state_machines, alarms, object_reads, object_writes):
+    for part in (
+        lambda_runtime,
+        state_machines,
+        event_delivery,
+        alarms,
+        object_reads,
+        object_writes,
+    ):
         part.install()
     ministack_hooks.trust_loopback()
 

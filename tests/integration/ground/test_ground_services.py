@@ -220,3 +220,95 @@ def test_waiting_messages_trip_an_alarm(ground: Ground) -> None:
     ground.client("sqs").send_message(QueueUrl=url, MessageBody="{}")
     [message] = received(ground, told_url)
     assert json.loads(message["Message"])["NewStateValue"] == "ALARM"
+
+
+def test_an_event_that_may_not_be_delivered_lies_in_the_dead_letter_queue(ground: Ground) -> None:
+    machine = ground.machine(
+        "unreachable", {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}
+    )
+    powerless = ground.role("powerless-role", "events")
+    url, arn = queue(ground, "undelivered")
+    target = {"Arn": machine, "RoleArn": powerless, "DeadLetterConfig": {"Arn": arn}}
+    rule(ground, "powerless", {"source": ["powerless"]}, target)
+    entry = {"Source": "powerless", "DetailType": "T", "Detail": '{"a": 1}'}
+    ground.client("events").put_events(Entries=[entry])
+    [event] = received(ground, url)
+    assert event["detail"] == {"a": 1}
+    states = ground.client("stepfunctions")
+    assert states.list_executions(stateMachineArn=machine)["executions"] == []
+
+
+def test_a_queue_whose_policy_is_silent_receives_no_event(ground: Ground) -> None:
+    sqs = ground.client("sqs")
+    closed = sqs.create_queue(QueueName="closed")["QueueUrl"]
+    attributes = sqs.get_queue_attributes(QueueUrl=closed, AttributeNames=["QueueArn"])
+    url, arn = queue(ground, "refused")
+    target = {"Arn": attributes["Attributes"]["QueueArn"], "DeadLetterConfig": {"Arn": arn}}
+    rule(ground, "to-closed", {"source": ["closed"]}, target)
+    ground.client("events").put_events(
+        Entries=[{"Source": "closed", "DetailType": "T", "Detail": "{}"}]
+    )
+    [event] = received(ground, url)
+    assert event["source"] == "closed"
+    assert "Messages" not in sqs.receive_message(QueueUrl=closed)
+
+
+def test_a_function_that_fails_on_an_event_is_called_again_and_then_given_up(
+    ground: Ground,
+) -> None:
+    url, arn = queue(ground, "given-up", "lambda")
+    send = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": arn}
+    role = ground.role("fails-on-event-role", "lambda", send)
+    code = "def handler(event, context):\n    print('called')\n    raise KeyError('a')"
+    function = ground.function("fails-on-event", code, role=role)
+    ground.client("lambda").put_function_event_invoke_config(
+        FunctionName="fails-on-event",
+        MaximumRetryAttempts=1,
+        DestinationConfig={"OnFailure": {"Destination": arn}},
+    )
+    rule(ground, "to-failing", {"source": ["failing"]}, {"Arn": function})
+    entry = {"Source": "failing", "DetailType": "T", "Detail": '{"a": 1}'}
+    ground.client("events").put_events(Entries=[entry])
+    [message] = received(ground, url)
+    assert message["requestPayload"]["detail"] == {"a": 1}
+    assert ground.log("/aws/lambda/fails-on-event").count("called") == 2
+
+
+def test_a_queues_alarm_sees_its_own_queue_only_and_clears_by_itself(ground: Ground) -> None:
+    cloudwatch, sqs = ground.client("cloudwatch"), ground.client("sqs")
+    for name in ("empty", "full"):
+        sqs.create_queue(QueueName=name)
+        cloudwatch.put_metric_alarm(
+            AlarmName=f"{name}-queue",
+            Namespace="AWS/SQS",
+            MetricName="ApproximateNumberOfMessagesVisible",
+            Dimensions=[{"Name": "QueueName", "Value": name}],
+            Statistic="Maximum",
+            Period=10,
+            EvaluationPeriods=1,
+            Threshold=0,
+            ComparisonOperator="GreaterThanThreshold",
+            TreatMissingData="notBreaching",
+        )
+
+    def states() -> dict[str, str]:
+        names = ["empty-queue", "full-queue"]
+        found = cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]
+        return {alarm["AlarmName"]: alarm["StateValue"] for alarm in found}
+
+    url = sqs.get_queue_url(QueueName="full")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="{}")
+    until(lambda: states() == {"empty-queue": "OK", "full-queue": "ALARM"})
+    sqs.purge_queue(QueueUrl=url)
+    until(lambda: states() == {"empty-queue": "OK", "full-queue": "OK"}, 30)
+
+
+def test_failed_executions_are_counted_for_their_own_machine(ground: Ground) -> None:
+    failing = ground.machine("counted", {"StartAt": "F", "States": {"F": {"Type": "Fail"}}})
+    ground.run(failing)
+    metrics = ground.client("cloudwatch").list_metrics(
+        Namespace="AWS/States",
+        MetricName="ExecutionsFailed",
+        Dimensions=[{"Name": "StateMachineArn", "Value": failing}],
+    )
+    assert len(metrics["Metrics"]) == 1
