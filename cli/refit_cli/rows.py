@@ -7,7 +7,7 @@ import csv
 import gzip
 import sys
 import zlib
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import IO, TYPE_CHECKING, Literal, TypeAlias
@@ -24,6 +24,7 @@ Header = Literal["auto", "yes", "no"]
 DELIMITERS = (",", ";", "\t", "|")
 LONGEST_LINE_BYTES = 4_000_000
 _SAMPLE_LINES = 50
+_SHOWN_NAMES = 10
 _GZIP_MAGIC = b"\x1f\x8b"
 _PARQUET_MAGIC = b"PAR1"
 _PICKLE_MAGIC = b"\x80"
@@ -70,41 +71,39 @@ def open_table(
     """
     with ExitStack() as opened:
         stream = opened.enter_context(_open(path))
+        name = "stdin" if str(path) == "-" else str(path)
         magic = stream.peek(4)[:4]
         if magic == _PARQUET_MAGIC:
             lines, names = _parquet(path)
         elif magic[:1] == _PICKLE_MAGIC:
             raise BadInput(
-                f"{path} looks like a pickle, which may run code when it is read",
+                f"{name} looks like a pickle, which may run code when it is read",
                 "give its rows as CSV or Parquet",
             )
         elif magic[:2] == _GZIP_MAGIC:
-            lines, names = _csv(path, opened.enter_context(gzip.GzipFile(fileobj=stream)), header)
+            lines, names = _csv(name, opened.enter_context(gzip.GzipFile(fileobj=stream)), header)
         else:
-            lines, names = _csv(path, stream, header)
-        yield _table(path, columns or names, lines, label)
+            lines, names = _csv(name, stream, header)
+        yield _table(name, columns or names, lines, label)
 
 
-@contextmanager
-def _open(path: Path) -> Iterator[io.BufferedReader]:
+def _open(path: Path) -> AbstractContextManager[io.BufferedReader]:
     if str(path) == "-":
-        yield sys.stdin.buffer  # type: ignore[misc]
-        return
+        return nullcontext(sys.stdin.buffer)  # type: ignore[arg-type]
     try:
-        with path.open("rb") as stream:
-            yield stream
+        return path.open("rb")
     except FileNotFoundError as error:
         raise BadInput(f"there is no file {path}") from error
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _csv(path: Path, stream: IO[bytes], header: Header) -> tuple[_Lines, list[str] | None]:
-    lines = _lines(path, stream)
+def _csv(name: str, stream: IO[bytes], header: Header) -> tuple[_Lines, list[str] | None]:
+    lines = _lines(name, stream)
     sample = list(islice(lines, _SAMPLE_LINES))
     if not sample:
-        raise BadInput(f"{path} is empty: there is no row to predict")
-    rows = _parsed(path, chain(sample, lines), delimiter_of(sample))
+        raise BadInput(f"{name} is empty: there is no row to predict")
+    rows = _parsed(name, chain(sample, lines), delimiter_of(sample))
     first = list(islice(rows, _SAMPLE_LINES))
     has_header = header == "yes" or (
         header == "auto" and looks_like_header([cells for _, cells in first])
@@ -113,31 +112,31 @@ def _csv(path: Path, stream: IO[bytes], header: Header) -> tuple[_Lines, list[st
     return chain(first, rows), names
 
 
-def _lines(path: Path, stream: IO[bytes]) -> Iterator[str]:
+def _lines(name: str, stream: IO[bytes]) -> Iterator[str]:
     number = 0
     try:
         while line := stream.readline(LONGEST_LINE_BYTES):
             number += 1
             if len(line) == LONGEST_LINE_BYTES and not line.endswith(b"\n"):
                 raise BadInput(
-                    f"{path}: line {number} is longer than {LONGEST_LINE_BYTES:,} bytes, "
+                    f"{name}: line {number} is longer than {LONGEST_LINE_BYTES:,} bytes, "
                     "more than one request carries"
                 )
             yield line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
-        raise BadInput(f"{path}: line {number} is not UTF-8 text; is it a CSV file?") from error
+        raise BadInput(f"{name}: line {number} is not UTF-8 text; is it a CSV file?") from error
     except (OSError, EOFError, zlib.error) as error:
-        raise BadInput(f"{path} is damaged after line {number}: {error}") from error
+        raise BadInput(f"{name} is damaged after line {number}: {error}") from error
 
 
-def _parsed(path: Path, lines: Iterator[str], delimiter: str) -> _Lines:
+def _parsed(name: str, lines: Iterator[str], delimiter: str) -> _Lines:
     reader = csv.reader(lines, delimiter=delimiter)
     try:
         for cells in reader:
             if cells:
                 yield reader.line_num, cells
     except csv.Error as error:
-        raise BadInput(f"{path}: line {reader.line_num} is not CSV: {error}") from error
+        raise BadInput(f"{name}: line {reader.line_num} is not CSV: {error}") from error
 
 
 def delimiter_of(sample: list[str]) -> str:
@@ -193,7 +192,7 @@ def _parquet(path: Path) -> tuple[_Lines, list[str] | None]:
 
 
 def _table(
-    path: Path,
+    name: str,
     names: list[str] | None,
     lines: _Lines,
     label: str | None,
@@ -207,14 +206,14 @@ def _table(
         for number, (line, cells) in enumerate(lines, 1):
             if names is not None and len(cells) != len(names):
                 raise BadInput(
-                    f"{path}: line {line} has {len(cells)} cells, and there are {len(names)} "
+                    f"{name}: line {line} has {len(cells)} cells, and there are {len(names)} "
                     "column names"
                 )
             if place is None:
                 yield Row(number, cells)
                 continue
             if place >= len(cells):
-                raise BadInput(f"{path}: line {line} has no column {place} for the label")
+                raise BadInput(f"{name}: line {line} has no column {place} for the label")
             yield Row(number, cells[:place] + cells[place + 1 :], cells[place])
 
     return Table(features, rows())
@@ -225,7 +224,10 @@ def _position_of(label: str, names: list[str] | None) -> int:
         return names.index(label)
     if label.isdigit() and (names is None or int(label) < len(names)):
         return int(label)
-    known = f"the columns are {', '.join(names)}" if names else "no header names the columns"
+    known = "no header names the columns"
+    if names:
+        rest = ", …" if len(names) > _SHOWN_NAMES else ""
+        known = f"the columns are {', '.join(names[:_SHOWN_NAMES])}{rest}"
     raise BadInput(
         f"there is no column {label!r}: {known}",
         "name a column of the header, or give a position from 0",

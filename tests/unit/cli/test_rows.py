@@ -118,6 +118,15 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         pass
 
 
+def test_what_breaks_while_rows_are_used_is_not_laid_on_the_file(tmp_path):
+    (tmp_path / "rows.csv").write_text("1,2\n")
+    with (
+        pytest.raises(BrokenPipeError),
+        open_table(tmp_path / "rows.csv", "auto", None, None),
+    ):
+        raise BrokenPipeError
+
+
 def test_a_decimal_comma_does_not_win_over_the_delimiter_that_is_everywhere():
     assert delimiter_of(["1,5;2;3\n", "4;5;6\n"]) == ";"
 
