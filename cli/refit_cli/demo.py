@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 RUN_TIMEOUT_S = 1800
 _SHOWN_RIGHT = 5
 _SHOWN_WRONG = 3
-_SHORTEST_STATE_S = 0.1
 _INTERVAL = 0.95
 
 
@@ -241,13 +240,10 @@ class _Clock:
 
     def add_states(self, spans: list[StateSpan]) -> None:
         """Add the states of the run below its stage, but those that take no time."""
-        from refit_cli.run_display import stages_of
+        from refit_cli.run_display import shown_stages
 
-        self._lines += [
-            (f"  {stage.state}", stage.seconds)
-            for stage in stages_of(spans, datetime.now(UTC))
-            if stage.seconds >= _SHORTEST_STATE_S
-        ]
+        stages = shown_stages(spans, datetime.now(UTC))
+        self._lines += [(f"  {stage.state}", stage.seconds) for stage in stages]
 
     def print(self) -> None:
         """Print all times and the total."""

@@ -34,6 +34,7 @@ STATUS_STYLE = {
 _SPARKS = "▁▂▃▄▅▆▇█"
 _ASCII_SPARKS = "_.-~=+*#"
 SPARK_WIDTH = 12
+_SHORTEST_SHOWN_S = 0.1
 _BAR_WIDTH = 16
 _INDENT = 7  # of the states, behind the machine's name
 
@@ -64,6 +65,15 @@ def stages_of(spans: Sequence[StateSpan], now: datetime) -> list[Stage]:
             span.left_at is None or bool(before and before.is_active),
         )
     return list(stages.values())
+
+
+def shown_stages(spans: Sequence[StateSpan], now: datetime) -> list[Stage]:
+    """Return the stages that a person sees: those that go on, or took a time worth telling."""
+    return [
+        stage
+        for stage in stages_of(spans, now)
+        if stage.is_active or stage.seconds >= _SHORTEST_SHOWN_S
+    ]
 
 
 def sparkline(values: Sequence[float], width: int = SPARK_WIDTH, ascii_only: bool = False) -> str:
@@ -126,7 +136,7 @@ def stage_table(view: View, now: datetime) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True, min_width=8)
     shown = ""
-    for stage in stages_of(view.spans, now):
+    for stage in shown_stages(view.spans, now):
         machine = stage.machine if stage.machine != shown else ""
         shown = stage.machine
         active, passed = ("●", "✓") if speaks_unicode() else ("*", "+")

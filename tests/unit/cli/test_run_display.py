@@ -17,7 +17,7 @@ from refit_cli.history import ExecutionHistory, StateSpan
 from refit_cli.outcome import Ending
 from refit_cli.records import Run
 from refit_cli.reporters import LiveView
-from refit_cli.run_display import sparkline, stages_of, watched_metric
+from refit_cli.run_display import shown_stages, sparkline, stages_of, watched_metric
 from refit_cli.training_log import Round
 from rich.console import Console
 
@@ -38,6 +38,15 @@ def test_stays_in_one_state_are_added_up_in_the_order_of_the_first():
         ("Wait", 8.0, True),
         ("Look", 1.0, False),
     ]
+
+
+def test_a_state_that_took_no_time_is_not_shown_unless_the_run_is_in_it():
+    spans = [
+        StateSpan("train", "Plan", at(0), at(0.02)),
+        StateSpan("train", "Train", at(0.02), at(5)),
+        StateSpan("train", "Gate", at(5)),
+    ]
+    assert [stage.state for stage in shown_stages(spans, at(5))] == ["Train", "Gate"]
 
 
 @given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=300))
