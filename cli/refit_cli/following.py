@@ -75,6 +75,7 @@ class Follower:
         self._names = ResourceNames(connection.stack.name_prefix, model)
         self._asked_for = run
         self._chosen = run
+        self._awaited = ""
         self._histories: dict[str, ExecutionHistory] = {}
         self._log: TrainingLog | None = None
         self.view = View(model, datetime.now(UTC))
@@ -109,17 +110,20 @@ class Follower:
         return events
 
     def _current_run(self) -> Run | None:
-        runs = self._records.runs(self.view.model)
-        found = next((run for run in runs if run.run == self._chosen), None)
-        if found is None and self._asked_for is not None:
-            raise BadInput(
-                f"the model {self.view.model!r} has no run {self._asked_for!r}",
-                f"see its runs with `refit status {self.view.model}`",
-            )
-        if found is None or (found.status == "SUPERSEDED" and self._asked_for is None):
-            found = run_to_follow(self._records, self.view.model, runs)
+        model = self.view.model
+        found = self._records.run(model, self._chosen) if self._chosen else None
+        if self._asked_for is not None:
+            if found is None:
+                raise BadInput(
+                    f"the model {model!r} has no run {self._asked_for!r}",
+                    f"see its runs with `refit status {model}`",
+                )
+            return found
+        if found is None or found.status == "SUPERSEDED":
+            runs = self._records.runs(model)
+            found = run_to_follow(self._records, model, runs)
             self._chosen = found.run if found else None
-        self._awaited = "" if found else self._what_is_awaited(runs)
+            self._awaited = "" if found else self._what_is_awaited(runs)
         return found
 
     def _what_is_awaited(self, runs: list[Run]) -> str:

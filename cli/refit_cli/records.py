@@ -68,17 +68,17 @@ class Records:
 
     def state(self, model: str) -> dict[str, Any]:
         """Return a model's state; an unknown model has an empty one."""
-        answer = self._connection.client("dynamodb").get_item(
-            TableName=self._stack.model_table,
-            Key={"pk": {"S": f"MODEL#{model}"}, "sk": {"S": "STATE"}},
-            ConsistentRead=True,
-        )
-        return _plain(answer.get("Item", {}))
+        return self._item(model, "STATE")
 
     def runs(self, model: str) -> list[Run]:
         """Return all runs of a model, the newest first."""
         items = self._query(f"MODEL#{model}", "RUN#")
         return sorted((_run(item) for item in items), key=lambda run: run.started_at, reverse=True)
+
+    def run(self, model: str, run: str) -> Run | None:
+        """Return one run, or None when there is no such run."""
+        item = self._item(model, f"RUN#{run}")
+        return _run(item) if item else None
 
     def newest_file(self, model: str) -> DroppedFile | None:
         """Return the file that was dropped last and is still there, or None."""
@@ -143,6 +143,14 @@ class Records:
             return json.loads(s3.get_object(Bucket=self._stack.bucket, Key=key)["Body"].read())
         except s3.exceptions.NoSuchKey:
             return None
+
+    def _item(self, model: str, sk: str) -> dict[str, Any]:
+        answer = self._connection.client("dynamodb").get_item(
+            TableName=self._stack.model_table,
+            Key={"pk": {"S": f"MODEL#{model}"}, "sk": {"S": sk}},
+            ConsistentRead=True,
+        )
+        return _plain(answer.get("Item", {}))
 
     def _query(self, pk: str, sk_prefix: str | None = None) -> list[dict[str, Any]]:
         condition, values = "pk = :pk", {":pk": {"S": pk}}
