@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -75,7 +76,7 @@ def start_from(checkpoints: Path | None) -> Start:
 
 
 def callbacks(plan: RoundPlan, start: Start) -> list[Any]:
-    """Return the callbacks of one training, in the image's order."""
+    """Return the callback of one training: each part of it in the image's order."""
     chosen: list[Any] = [xgb.callback.EvaluationMonitor()]
     if plan.checkpoints is not None:
         plan.checkpoints.mkdir(parents=True, exist_ok=True)
@@ -97,7 +98,35 @@ def callbacks(plan: RoundPlan, start: Start) -> list[Any]:
                 save_best=True,
             )
         )
-    return chosen
+    return [_InOrder(chosen)]
+
+
+class _InOrder(xgb.callback.TrainingCallback):
+    """Several callbacks as one.
+
+    XGBoost keeps its callbacks in a set and stops at the first that ends the training, so that it is
+    a matter of chance whether the last round still gets its line.
+    """
+
+    def __init__(self, parts: Sequence[Any]) -> None:
+        super().__init__()
+        self._parts = parts
+
+    def before_training(self, model: Any) -> Any:
+        for part in self._parts:
+            model = part.before_training(model)
+        return model
+
+    def after_training(self, model: Any) -> Any:
+        for part in self._parts:
+            model = part.after_training(model)
+        return model
+
+    def before_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        return any([part.before_iteration(model, epoch, evals_log) for part in self._parts])
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        return any([part.after_iteration(model, epoch, evals_log) for part in self._parts])
 
 
 class _SaveEachRound(xgb.callback.TrainingCallback):

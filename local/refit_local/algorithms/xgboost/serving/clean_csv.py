@@ -32,43 +32,38 @@ def read(bodies: Sequence[bytes]) -> np.ndarray | None:
         return None
     columns = commas.pop() + 1
     text = text.replace(b"\n", b",")
+    values = None
     # Minus zero is no integer.
     if not text.translate(None, _INTEGERS) and b"-0" not in text:
         values = _integers(text)
-    elif not text.translate(None, _FLOATS):
+    if values is None and not text.translate(None, _FLOATS):
         values = _floats(text)
-    else:
-        return None
-    if values is None:
-        return None
-    with np.errstate(over="ignore"):
-        matrix = values.astype(np.float32).reshape(-1, columns)
-    return None if np.isinf(matrix).any() else matrix
+    return None if values is None else values.reshape(-1, columns)
 
 
 def _integers(text: bytes) -> np.ndarray | None:
     # A blank cell ends the parsing, a sign alone would come out as zero, and what follows a number
     # is only noticed if a separator should have: hence one more cell.
-    padded = text + b",0"
-    if b",," in padded or padded.startswith(b",") or b"-," in padded:
-        return _floats(text)
+    text += b",0"
+    if b",," in text or text.startswith(b",") or b"-," in text:
+        return None
     try:
-        numbers = np.fromstring(padded, np.int64, sep=",")
+        numbers = np.fromstring(text, np.int64, sep=",")
     except (ValueError, DeprecationWarning):
         return None
     # A number too large for 64 bits comes out as the largest there is.
-    if numbers.size != padded.count(b",") + 1 or not _are_exact(numbers):
-        return _floats(text)
-    return numbers[:-1]
-
-
-def _are_exact(numbers: np.ndarray) -> bool:
-    return numbers.max() < _EXACT_INTEGERS and numbers.min() > -_EXACT_INTEGERS
+    is_exact = numbers.max() < _EXACT_INTEGERS and numbers.min() > -_EXACT_INTEGERS
+    if not is_exact or numbers.size != text.count(b",") + 1:
+        return None
+    return numbers[:-1].astype(np.float32)
 
 
 def _floats(text: bytes) -> np.ndarray | None:
     cells = text.split(b",")
     try:
-        return np.fromiter((float(cell or b"nan") for cell in cells), np.float64, len(cells))
+        numbers = np.fromiter((float(cell or b"nan") for cell in cells), np.float64, len(cells))
     except ValueError:
         return None
+    with np.errstate(over="ignore"):
+        rounded = numbers.astype(np.float32)
+    return None if np.isinf(rounded).any() else rounded

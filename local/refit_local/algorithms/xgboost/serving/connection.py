@@ -126,6 +126,8 @@ class Connection(asyncio.Protocol):
     # -- from httptools
 
     def on_message_begin(self) -> None:
+        if self._is_done_reading:
+            return
         self._head = Head()
         self._body = []
         self._body_bytes = 0
@@ -150,6 +152,8 @@ class Connection(asyncio.Protocol):
             head.headers[key] = text
 
     def on_headers_complete(self) -> None:
+        if self._is_done_reading:
+            return
         head = self._head
         head.method = self._parser.get_method().decode("latin-1")
         head.is_old = self._parser.get_http_version() == "1.0"
@@ -174,9 +178,9 @@ class Connection(asyncio.Protocol):
             self._fail(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
     def on_message_complete(self) -> None:
-        self._in_request = False
         if self._is_done_reading:
             return
+        self._in_request = False
         slot = _Slot()
         slot.is_last = not self._parser.should_keep_alive()
         self._slots.append(slot)

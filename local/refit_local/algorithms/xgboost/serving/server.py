@@ -96,10 +96,19 @@ def main() -> int:
 
 
 async def _serve(settings: ServeSettings, scorer: Scorer) -> None:
-    loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    await serve_until(stopped, settings, scorer)
+
+
+async def serve_until(stopped: asyncio.Event, settings: ServeSettings, scorer: Scorer) -> None:
+    """Serve until the event is set, and then until what has begun is answered.
+
+    Raises:
+        OSError: the port cannot be had.
+    """
+    loop = asyncio.get_running_loop()
     batcher = Batcher(scorer.answer)
     application = ModelServer(settings, scorer, batcher)
     server = await loop.create_server(

@@ -1,0 +1,407 @@
+"""A training job does what the image does: the same model, the same lines, the same refusals."""
+
+import json
+import os
+import signal
+import subprocess
+
+import numpy as np
+import pytest
+from xgboost_container import (
+    CSV_CHANNEL,
+    JobFolder,
+    metric_lines,
+    oracle_job,
+    recordings,
+    wait_for,
+)
+
+TRAININGS = [path.parent for path in recordings("oracle/*/metrics.log")]
+REPEATABLE = [
+    case
+    for case in TRAININGS
+    if "_kfold" not in json.loads((case / "hyperparameters.json").read_text())
+]
+ROWS = "1,0.5,2\n0,1.5,3\n1,0.1,1\n0,2.5,4\n" * 20
+
+
+def message_of(job, train_here):
+    assert train_here(job) == 1
+    assert job.failure.startswith("framework error: \nTraceback (most recent call last):\n")
+    return job.message
+
+
+@pytest.mark.parametrize("case", REPEATABLE, ids=lambda case: case.name)
+def test_a_recorded_training_gives_the_same_bytes_and_lines(case, job):
+    process = oracle_job(case, job.base).start("train")
+    output, log = process.communicate(timeout=120)
+    assert process.returncode == 0, log
+    assert metric_lines(output) == (case / "metrics.log").read_text().splitlines()
+    assert sorted(path.name for path in job.model.iterdir()) == ["xgboost-model"]
+    assert (job.model / "xgboost-model").read_bytes() == (
+        case / "model" / "xgboost-model"
+    ).read_bytes()
+    assert not (job.base / "output" / "failure").exists()
+
+
+def test_two_trainings_at_once_do_not_disturb_each_other(oracle, tmp_path):
+    cases = [oracle("binary_logistic"), oracle("reg_squarederror")]
+    jobs = [oracle_job(case, tmp_path / case.name) for case in cases]
+    processes = [job.start("train") for job in jobs]
+    for process in processes:
+        _, log = process.communicate(timeout=120)
+        assert process.returncode == 0, log
+    for job, case in zip(jobs, cases, strict=True):
+        trained = (job.model / "xgboost-model").read_bytes()
+        assert trained == (case / "model" / "xgboost-model").read_bytes()
+
+
+def test_nothing_is_left_outside_the_job_folder(oracle, job, tmp_path):
+    elsewhere = tmp_path / "temporary"
+    elsewhere.mkdir()
+    process = oracle_job(oracle("binary_logistic"), job.base).start("train", TMPDIR=str(elsewhere))
+    process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_kfold_trains_a_model_for_each_fold_and_predicts_the_rows_held_out(
+    oracle, job, train_here, capsys
+):
+    case = oracle("binary_logistic_kfold3")
+    assert train_here(oracle_job(case, job.base, _num_cv_round="2")) == 0
+    assert len(list(job.model.iterdir())) == 6
+    lines = metric_lines(capsys.readouterr().out)
+    # Five rounds of six folds, the means of each repeat and of all.
+    assert len(lines) == 5 * 6 + 3
+    assert [line.split("\t")[0] for line in lines[-2:]] == ["[5]", "[5]"]
+    fields = lines[-1].split("\t")[1:]
+    assert [field.partition(":")[0] for field in fields] == [
+        "train-logloss",
+        "validation-logloss",
+    ]
+    held_out = np.loadtxt(job.base / "output" / "data" / "predictions.csv", delimiter=",")
+    rows = (case / "train.csv").read_text().count("\n")
+    assert held_out.shape == (rows + rows // 3, 3)
+    labels, probabilities, classes = held_out.T
+    assert set(labels) == set(classes) == {0.0, 1.0}
+    assert ((probabilities > 0.5) == (classes == 1)).mean() > 0.9
+
+
+def test_kfold_of_a_regression_writes_the_mean_prediction(oracle, job, train_here):
+    assert train_here(oracle_job(oracle("reg_squarederror"), job.base, _kfold="2")) == 0
+    held_out = np.loadtxt(job.base / "output" / "data" / "predictions.csv", delimiter=",")
+    assert held_out.shape[1] == 2
+    assert np.corrcoef(held_out.T)[0, 1] > 0.7
+
+
+def test_kfold_without_validation_fails_as_in_the_image(job, train_here):
+    job.write({"num_round": "1", "objective": "binary:logistic", "_kfold": "2"}, train=ROWS)
+    assert train_here(job) == 1
+    assert job.failure.endswith("XGB train call failed with exception:\n 'validation'")
+
+
+def test_early_stopping_keeps_the_best_round(oracle, job, train_here, capsys):
+    hyperparameters = {"num_round": "200", "early_stopping_rounds": "3", "eval_metric": "logloss"}
+    job = oracle_job(oracle("binary_logistic"), job.base, **hyperparameters)
+    valid = job.base / "input" / "data" / "validation" / "v.csv"
+    flipped = [
+        f"{1 - int(line[0]) if number % 3 == 0 else line[0]}{line[1:]}"
+        for number, line in enumerate(valid.read_text().splitlines())
+    ]
+    valid.write_text("\n".join(flipped) + "\n")
+    assert train_here(job) == 0
+    lines = metric_lines(capsys.readouterr().out)
+    scores = [float(line.rpartition(":")[2]) for line in lines]
+    assert len(lines) == np.argmin(scores) + 1 + 3 < 200
+    from refit_local.algorithms.xgboost.library import xgb
+
+    booster = xgb.Booster(model_file=job.model / "xgboost-model")
+    assert booster.num_boosted_rounds() == np.argmin(scores) + 1
+    assert booster.attr("best_iteration") == str(np.argmin(scores))
+
+
+@pytest.mark.parametrize("missing", ["validation", "eval_metric"])
+def test_early_stopping_that_is_off_is_said_in_the_log(job, train_here, caplog, missing):
+    hyperparameters = {"num_round": "9", "objective": "binary:logistic"}
+    hyperparameters["early_stopping_rounds"] = "1"
+    if missing != "eval_metric":
+        hyperparameters["eval_metric"] = "error"
+    job.write(hyperparameters, train=ROWS, validation=None if missing == "validation" else ROWS)
+    assert train_here(job) == 0
+    assert "early_stopping_rounds has no effect" in caplog.text
+
+
+def test_metrics_come_native_first_and_then_the_containers(oracle, job, train_here, capsys):
+    case = oracle("reg_squarederror")
+    assert train_here(oracle_job(case, job.base, eval_metric="r2,mae,mape,rmse")) == 0
+    line = metric_lines(capsys.readouterr().out)[-1]
+    names = [field.partition(":")[0] for field in line.split("\t")[1:]]
+    metrics = ["mape", "r2", "mae", "rmse"]
+    assert names == [f"{data}-{metric}" for data in ("train", "validation") for metric in metrics]
+    recorded = (case / "metrics.log").read_text().splitlines()[-1]
+    assert line.endswith(recorded.rpartition("\t")[2])
+
+
+def test_accuracy_of_binary_logistic_is_wrong_as_in_the_image_and_the_log_warns(
+    oracle, job, train_here, capsys, caplog
+):
+    case = oracle("binary_logistic")
+    labels = [line[0] for line in (case / "train.csv").read_text().splitlines()]
+    assert train_here(oracle_job(case, job.base, eval_metric="accuracy,error")) == 0
+    lines = metric_lines(capsys.readouterr().out)
+    share_of_ones = labels.count("1") / len(labels)
+    assert all(f"\ttrain-accuracy:{share_of_ones:.5f}\t" in line for line in lines)
+    assert "accuracy: wrong for binary:logistic" in caplog.text
+
+
+def test_accuracy_of_multi_softprob_is_right(oracle, job, train_here, capsys):
+    job = oracle_job(oracle("multi_softprob"), job.base, eval_metric="accuracy,merror")
+    assert train_here(job) == 0
+    for line in metric_lines(capsys.readouterr().out):
+        values = dict(field.split(":") for field in line.split("\t")[1:])
+        assert float(values["train-accuracy"]) == pytest.approx(1 - float(values["train-merror"]))
+
+
+def test_a_tuned_metric_joins_the_others(oracle, job, train_here, capsys):
+    hyperparameters = {"_tuning_objective_metric": "validation:auc", "eval_metric": "logloss"}
+    assert train_here(oracle_job(oracle("binary_logistic"), job.base, **hyperparameters)) == 0
+    line = metric_lines(capsys.readouterr().out)[0]
+    assert "\tvalidation-auc:" in line
+    assert "\tvalidation-logloss:" in line
+
+
+@pytest.mark.parametrize(
+    ("channels", "message"),
+    [
+        ({"validation": CSV_CHANNEL}, "'SM_CHANNEL_TRAIN'"),
+        ({"train": CSV_CHANNEL, "model": CSV_CHANNEL}, "Extraneous channel found: model"),
+        (
+            {"train": {**CSV_CHANNEL, "ContentType": "text/csv;label_size=1"}},
+            "Channel configuration for 'train' channel is not supported: {'ContentType': "
+            "'text/csv;label_size=1', 'TrainingInputMode': 'File', 'S3DistributionType': "
+            "'FullyReplicated', 'RecordWrapperType': 'None'}",
+        ),
+        (
+            {"train": {**CSV_CHANNEL, "TrainingInputMode": "FastFile"}},
+            "Channel configuration for 'train' channel is not supported: {'ContentType': "
+            "'text/csv', 'TrainingInputMode': 'FastFile', 'S3DistributionType': "
+            "'FullyReplicated', 'RecordWrapperType': 'None'}",
+        ),
+        (
+            {"train": {**CSV_CHANNEL, "TrainingInputMode": "Pipe"}},
+            "Pipe mode is not supported by this container: use TrainingInputMode File",
+        ),
+        (
+            {"train": CSV_CHANNEL, "code": CSV_CHANNEL},
+            f"Channel configuration for 'code' channel is not supported: {CSV_CHANNEL}",
+        ),
+    ],
+)
+def test_a_channel_that_is_not_read_is_refused(job, train_here, channels, message):
+    job.write({"num_round": "1"}, train=ROWS, channels=channels)
+    assert message_of(job, train_here) == message
+
+
+def test_hyperparameters_are_checked_before_channels(job, train_here):
+    job.write({}, train=ROWS, channels={"train": CSV_CHANNEL, "model": CSV_CHANNEL})
+    assert message_of(job, train_here) == "Missing required hyperparameter: num_round"
+
+
+def test_an_empty_channel_is_named_by_its_path(job, train_here):
+    job.write({"num_round": "1"}, train="")
+    path = job.base / "input" / "data" / "train"
+    assert message_of(job, train_here) == f"No data in training channel path {path}"
+    job.write({"num_round": "1"}, train=ROWS, validation="")
+    path = job.base / "input" / "data" / "validation"
+    assert message_of(job, train_here) == f"No data in validation channel path {path}"
+
+
+def test_a_hidden_file_is_refused_at_any_depth(job, train_here):
+    job.write({"num_round": "1"}, train={"a.csv": ROWS, "b/c/d/e/.hidden": ""})
+    assert message_of(job, train_here) == (
+        "Hidden file found in the data path! Remove that before training."
+    )
+
+
+def test_folders_are_read_to_a_depth_of_three_and_odd_names_do_not_matter(job, train_here, caplog):
+    names = ["a;b?c#d&e=f.csv", "b/x.csv", "b/c/x.csv", "b/c/d/too deep.csv"]
+    job.write({"num_round": "1"}, train=dict.fromkeys(names, ROWS))
+    assert train_here(job) == 0
+    assert f"Train matrix has {3 * 80} rows and 2 columns" in caplog.text
+    assert "exceed the limit 3" in caplog.text
+
+
+def test_weights_stand_in_the_second_column_if_asked_for(job, train_here, caplog):
+    job.write({"num_round": "1", "csv_weights": "1"}, train=ROWS)
+    assert train_here(job) == 0
+    assert "80 rows and 1 columns" in caplog.text
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_any_delimiter_is_found_out(job, train_here, caplog, delimiter):
+    job.write({"num_round": "1"}, train=ROWS.replace(",", delimiter))
+    assert train_here(job) == 0
+    assert "80 rows and 2 columns" in caplog.text
+
+
+def test_a_delimiter_that_cannot_be_told_is_refused(job, train_here):
+    job.write({"num_round": "1"}, train="\n1,2\n")
+    assert train_here(job) == 1
+    assert job.failure.endswith(
+        "Could not determine delimiter on line \n:\nCould not determine delimiter"
+    )
+
+
+def test_a_header_is_said_in_the_log_for_xgboost_does_not_mind(job, train_here, caplog):
+    job.write({"num_round": "1"}, train="label,width,height\n" + ROWS)
+    assert train_here(job) == 0
+    assert "81 rows" in caplog.text
+    assert "starts with text" in caplog.text
+
+
+def test_what_xgboost_cannot_read_is_the_users_error(job, train_here):
+    job.write({"num_round": "1"}, train="1,inf,2\n" * 5)
+    assert train_here(job) == 1
+    assert "\nFailed to load csv data with exception:\n" in job.failure
+    assert "UserError" in job.failure
+
+
+def test_labels_out_of_range_are_the_users_error(job, train_here):
+    job.write({"num_round": "1", "objective": "binary:logistic"}, train="2,1,1\n" + ROWS)
+    assert train_here(job) == 1
+    assert "label must be in [0,1] for logistic regression" in job.failure
+    assert "errors.UserError: " in job.failure
+
+
+def test_another_failure_of_xgboost_is_the_algorithms_error(job, train_here):
+    job.write({"num_round": "1", "tree_method": "gpu_hist"}, train=ROWS)
+    assert train_here(job) == 1
+    assert "errors.AlgorithmError: XGB train call failed with exception:\n " in job.failure
+
+
+def test_libsvm_is_the_default_content_type(job, train_here, caplog):
+    channel = {key: value for key, value in CSV_CHANNEL.items() if key != "ContentType"}
+    lines = "1 0:0.5 1:2\n0 0:1.5 2:3\n" * 20
+    job.write({"num_round": "1"}, train={"a.libsvm": lines}, channels={"train": channel})
+    assert train_here(job) == 0
+    assert "40 rows and 3 columns" in caplog.text
+
+
+def test_a_csv_is_no_libsvm(job, train_here):
+    channel = {**CSV_CHANNEL, "ContentType": "text/libsvm"}
+    job.write({"num_round": "1"}, train=ROWS, channels={"train": channel})
+    assert train_here(job) == 1
+    assert job.failure.endswith(
+        "First line '1,0.5,2\n...' of file 'train.csv' is not 'LIBSVM' format. "
+        "Please ensure the file is in 'LIBSVM' format."
+    )
+
+
+def test_parquet_trains_with_missing_values(job, train_here, tmp_path, caplog):
+    import duckdb
+
+    path = tmp_path / "rows.parquet"
+    with duckdb.connect() as connection:
+        connection.sql(
+            "SELECT (i % 2)::INTEGER AS label, CASE WHEN i % 7 = 0 THEN NULL ELSE i END AS a, "
+            "i / 3.0 AS b FROM range(50) t(i)"
+        ).write_parquet(str(path))
+    channel = {**CSV_CHANNEL, "ContentType": "application/x-parquet"}
+    hyperparameters = {"num_round": "2", "objective": "binary:logistic"}
+    job.write(hyperparameters, train={"a": path.read_bytes()}, channels={"train": channel})
+    assert train_here(job) == 0
+    assert "50 rows and 2 columns" in caplog.text
+    job.write(hyperparameters, train={"a": b"no parquet"}, channels={"train": channel})
+    assert train_here(job) == 1
+    assert "Failed to load parquet data with exception:\n" in job.failure
+
+
+def test_recordio_trains_as_the_same_numbers_in_a_matrix(job, train_here, caplog):
+    from recordio_writer import record, recordio
+
+    rows = [([float(i), i / 2], i % 2) for i in range(40)]
+    channel = {**CSV_CHANNEL, "ContentType": "application/x-recordio-protobuf"}
+    dense = recordio(record(values, label=label) for values, label in rows)
+    sparse = recordio(record(values, [0, 3], 5, label=label) for values, label in rows)
+    for content, columns in ((dense, 2), (sparse, 5)):
+        caplog.clear()
+        job.write({"num_round": "1"}, train={"a": content}, channels={"train": channel})
+        assert train_here(job) == 0
+        assert f"40 rows and {columns} columns" in caplog.text
+    job.write({"num_round": "1"}, train={"a": dense[:-5]}, channels={"train": channel})
+    assert train_here(job) == 1
+    assert "Failed to load recordio-protobuf data with exception:\nTruncated record" in job.failure
+
+
+def test_sigterm_ends_a_training_at_once_without_a_model(job):
+    process = long_training(job)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGTERM
+    assert list(job.model.iterdir()) == []
+
+
+def test_sigterm_leaves_the_model_so_far_if_asked_for(job):
+    process = long_training(job, save_model_on_termination="true")
+    (job.model / "half.tmp").write_text("")
+    wait_for((job.model / "xgboost-model").exists)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert [path.name for path in job.model.iterdir()] == ["xgboost-model"]
+    from refit_local.algorithms.xgboost.library import xgb
+
+    assert xgb.Booster(model_file=job.model / "xgboost-model").num_boosted_rounds() > 0
+
+
+def long_training(job: JobFolder, **hyperparameters: str) -> subprocess.Popen[str]:
+    job.write({"num_round": "1000000", "nthread": "1", **hyperparameters}, train=ROWS)
+    process = job.start("train")
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("[0]\ttrain-rmse:")
+    # A reader of its own keeps the pipe from filling up, which would stop the training.
+    os.set_blocking(process.stdout.fileno(), True)
+    return process
+
+
+def test_a_checkpoint_is_written_once_and_not_resumed_from(job, train_here, capsys, caplog):
+    checkpoints = job.base / "checkpoints"
+    config = {"S3Uri": "s3://bucket/key", "LocalPath": "/opt/ml/checkpoints"}
+    job.write({"num_round": "4"}, train=ROWS, checkpointconfig=config)
+    assert train_here(job) == 0
+    assert [path.name for path in checkpoints.iterdir()] == ["xgboost-checkpoint_0.ubj"]
+    capsys.readouterr()
+    assert train_here(job) == 0
+    assert len(metric_lines(capsys.readouterr().out)) == 4
+    assert "starts at round 0" in caplog.text
+
+
+def test_a_checkpoint_placed_by_hand_is_resumed_from(job, train_here, capsys):
+    checkpoints = job.base / "checkpoints"
+    config = {"S3Uri": "s3://bucket/key", "LocalPath": "/opt/ml/checkpoints"}
+    job.write({"num_round": "3"}, train=ROWS)
+    assert train_here(job) == 0
+    checkpoints.mkdir()
+    (job.model / "xgboost-model").rename(checkpoints / "xgboost-checkpoint.2")
+    job.write({"num_round": "5"}, train=ROWS, checkpointconfig=config)
+    capsys.readouterr()
+    assert train_here(job) == 0
+    lines = metric_lines(capsys.readouterr().out)
+    assert [line.split("\t")[0] for line in lines] == ["[0]", "[1]"]
+
+
+def test_several_instances_are_refused_by_name(job, train_here):
+    job.write({"num_round": "1"}, train=ROWS, resourceconfig={"hosts": ["algo-1", "algo-2"]})
+    assert "Training on several instances is not supported" in message_of(job, train_here)
+
+
+def test_a_missing_config_file_ends_with_the_systems_error_number(job, train_here):
+    assert train_here(job) == 2
+    assert "hyperparameters.json" in job.message
+
+
+def test_equal_files_in_both_channels_are_said_in_the_log(job, train_here, caplog):
+    job.write({"num_round": "1"}, train={"v.csv": ROWS}, validation=ROWS)
+    assert train_here(job) == 0
+    assert "Suspected identical files found." in caplog.text
