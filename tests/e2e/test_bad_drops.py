@@ -1,0 +1,106 @@
+"""What cannot be trained on ends its run with a reason and harms nothing else."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import pickle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.e2e.driver import User, wait_for
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import Digits
+
+MARK = Path(os.environ.get("TMPDIR", "/tmp")) / f"refit-pickle-ran-{os.getpid()}"
+
+
+class RunsCode:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (os.system, (f"touch {MARK}",))
+
+
+def bomb() -> bytes:
+    """64 MB of one row, in 64 kB."""
+    out = io.BytesIO()
+    with gzip.GzipFile(fileobj=out, mode="wb", compresslevel=9) as file:
+        block = b"1,2,3,4\n" * 131_072
+        for _ in range(64):
+            file.write(block)
+    return out.getvalue()
+
+
+BAD: dict[str, tuple[str, bytes, str, str]] = {
+    # model: file, content, error, what the message must name
+    "empty": ("a.csv", b"", "DatasetEmpty", "a.csv"),
+    "headeronly": ("a.csv", b"label,x,y\n", "DatasetEmpty", "row"),
+    "onecolumn": ("a.csv", b"1\n2\n3\n" * 50, "DatasetInvalid", "column"),
+    "nolabel": ("a.csv", b",1,2\n" * 200, "TooManyBadRows", "label"),
+    "ragged": ("a.csv", b"1,2,3\n0,2\n" * 100, "TooManyBadRows", "2 cells, not 3"),
+    "text": ("a.csv", b"1,2,3\n0,1,3\n" * 90 + b"0,x,3\n" * 20, "TooManyBadRows", "x"),
+    "pickle": ("a.pkl.gz", gzip.compress(pickle.dumps(RunsCode())), "DatasetUnreadable", "system"),
+    "parquet": ("a.parquet", b"PAR1 this is none PAR1", "DatasetUnreadable", "a.parquet"),
+    "settings": ("a.csv", b"1,2,3\n0,1,3\n" * 90, "SettingsInvalid", "florr"),
+    "bomb": ("a.csv.gz", b"", "DatasetUnreadable", "a.csv.gz"),
+}
+
+
+@pytest.fixture(scope="module")
+def dropped(user: User) -> None:
+    user.drop("settings", {}, "[gate]\nflorr = 1")
+    for model, (name, content, _, _) in BAD.items():
+        user.drop(model, {name: bomb() if model == "bomb" else content})
+
+
+@pytest.mark.parametrize("model", BAD)
+def test_a_bad_drop_fails_its_run_with_the_reason(user: User, dropped: None, model: str) -> None:
+    run = user.ended_run(model)
+    _, _, error, named = BAD[model]
+    assert (run["status"], run["error"]) == ("FAILED", error), run["message"]
+    assert named in run["message"]
+    assert "active_run" not in user.state(model)
+
+
+def test_no_pickle_ran(user: User, dropped: None) -> None:
+    user.ended_run("pickle")
+    assert not MARK.exists()
+
+
+def test_refused_rows_are_kept_with_file_line_and_reason(user: User, dropped: None) -> None:
+    run = user.ended_run("text")["run"]
+    key = f"text/quarantine/{run}/rows.jsonl"
+    body = user.client("s3").get_object(Bucket=user.bucket, Key=key)["Body"].read().decode()
+    first = body.splitlines()[0]
+    assert json.loads(first)["line"] == 181
+    assert "'x' is text where numbers are expected" in first
+    assert len(body.splitlines()) == 20
+
+
+def test_after_bad_drops_a_good_one_works(user: User, dropped: None, digits: Digits) -> None:
+    user.ended_run("ragged")
+    user.drop("ragged", {"b.csv": digits.csv(slice(0, 300))})
+    run = user.ended_run("ragged", 2)
+    assert run["status"] == "DEPLOYED", run
+
+
+def test_a_model_name_that_is_not_allowed_is_told_where_people_look(user: User) -> None:
+    for name in ("Bad Name", "../up", "x" * 200):
+        user.client("s3").put_object(Bucket=user.bucket, Key=f"{name}/raw/a.csv", Body=b"1,2\n")
+    for name in ("Bad%20Name", "x" * 200):
+        response = user.predict(name, [[1]])
+        assert (response.status_code, response.json()["error"]["code"]) == (
+            400,
+            "ModelNameInvalid",
+        )
+
+    def refused() -> list[dict[str, Any]] | None:
+        answer = user.client("s3").list_objects_v2(Bucket=user.bucket, Prefix="_refused/")
+        found = [user.json_of(entry["Key"]) for entry in answer.get("Contents", [])]
+        return found if len(found) == 3 else None
+
+    assert all("1 to 24" in entry["reason"] for entry in wait_for(refused, "three refusals", 60))
