@@ -72,7 +72,9 @@ class BlockView:
         self._first_cells = np.concatenate([_ZERO, last_cells[:-1] + 1])
         self.doubtful: Flags = (last_cells - self._first_cells) != columns.count - 1
         self._regular = not self.doubtful.any()
-        self._gaps = np.diff(self._separators, prepend=-1)  # a cell's length, and 1
+        self._gaps = self._separators.copy()  # a cell's length, and 1
+        self._gaps[0] += 1
+        self._gaps[1:] -= self._separators[:-1]
         self._blank = np.flatnonzero(self._gaps == 1) if int(self._gaps.min()) == 1 else _NONE
         self._check_lengths()
         if not plain:
@@ -161,19 +163,26 @@ class BlockView:
         self, starts: Offsets, ends: Offsets, is_good: Callable[[bytes], bool]
     ) -> tuple[Counter[bytes], Offsets]:
         lengths = ends - starts
+        if len(lengths) and int(lengths.min()) == int(lengths.max()) == 1:
+            numbers = np.bincount(self._data[starts])
+            single = Counter(
+                {bytes([byte]): int(numbers[byte]) for byte in np.flatnonzero(numbers)}
+            )
+            if all(map(is_good, single)):
+                return single, _NONE
         if len(lengths) and int(lengths.max()) <= _WORD:
             # Short texts are compared as 8-byte numbers, all at once.
             windows: npt.NDArray[np.uint64] = np.ndarray(
                 (len(self._data) + 1,), np.dtype("<u8"), self._padded, strides=(1,)
             )
             words = windows[starts] & _TAIL_MASKS[lengths]
-            distinct, inverse, numbers = np.unique(words, return_inverse=True, return_counts=True)
+            distinct, inverse, counted = np.unique(words, return_inverse=True, return_counts=True)
             texts = [int(word).to_bytes(_WORD, "little").rstrip(b"\0") for word in distinct]
             good = np.array([is_good(text) for text in texts], dtype=bool)
             counts = Counter(
                 {
                     text: int(number)
-                    for text, number, fine in zip(texts, numbers, good, strict=True)
+                    for text, number, fine in zip(texts, counted, good, strict=True)
                     if fine
                 }
             )

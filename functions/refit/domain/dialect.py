@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 DELIMITERS = (",", ";", "|", "\t")
 _SNIFFED_LINES = 200
+_SNIFFED_CELLS = 5000
+_SNIFFED_LINES_AT_LEAST = 20
 # A header is known by numbers below it; without any number, by texts that repeat below but not in
 # it, which takes some rows to see.
 _ROWS_THAT_SHOW_REPETITION = 10
@@ -65,6 +67,7 @@ def dialect_of(
     delimiter = settings.delimiter if settings.delimiter != "auto" else _delimiter(sample)
     records = _records(sample, delimiter)
     width = _usual_width(records)
+    records = records[: max(_SNIFFED_LINES_AT_LEAST, _SNIFFED_CELLS // max(1, width))]
     if width < 2:
         raise DatasetInvalid(
             f"{name} has one column: a label and at least one feature are wanted, with one of "

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 
 SAMPLE_ROWS = 100_000
 SAMPLE_CELLS = 4_000_000
-"""32 MB, and less than a second to parse."""
+"""32 MB, and a second to parse at worst."""
 
 _PARSED_ROWS = 1000
+_OF_INTEGERS = b"0123456789,-"
+_EXACT_INTEGERS = 2**53
+_REPETITION = 4
 
 BINS = 32
 """Up to 31 quantile edges and 32 counts per column."""
@@ -61,10 +64,18 @@ class ProfileSample:
 
 
 def _parsed(lines: list[bytes]) -> Values:
-    text = b"," + b",".join(lines) + b","
-    if b",," in text:
-        text = text.replace(b",,", b",nan,").replace(b",,", b",nan,")
-    return np.fromstring(text[1:-1], dtype=np.float64, sep=",")
+    """Return all cells of encoded rows in one row, NaN for an empty one, by the quickest way."""
+    text = b",".join(lines)
+    if not text.translate(None, _OF_INTEGERS) and not (b",," in text or text.endswith(b",")):
+        whole = np.fromstring(text, dtype=np.int64, sep=",")
+        if int(np.abs(whole).max()) <= _EXACT_INTEGERS:  # beyond 64 bits it would be cut off
+            return whole.astype(np.float64)
+    cells = text.split(b",")
+    distinct = set(cells)
+    if _REPETITION * len(distinct) < len(cells):  # pixels, codes: each text is parsed once
+        values = {cell: float(cell or b"nan") for cell in distinct}
+        return np.fromiter(map(values.__getitem__, cells), dtype=np.float64, count=len(cells))
+    return np.array([float(cell or b"nan") for cell in cells])
 
 
 def profile_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -71,6 +71,7 @@ class Scanner:
         self.tally = Tally()
         self._max_classes = max_classes
         self._refuse = refuse
+        self._distinct_labels = 0
 
     def scan(self, source: Source) -> Iterator[Rows]:
         """Yield the good rows of a table in their order, some hundred kB at a time."""
@@ -97,7 +98,7 @@ class Scanner:
         except UnicodeDecodeError:
             return False
         if place not in self.kinds.texts:
-            return number_of(text) is not None and text == text.strip()
+            return _is_number(cell) and text == text.strip()
         return (
             not is_missing(text) and text == text.strip() and text.isprintable() and "," not in text
         )
@@ -106,7 +107,11 @@ class Scanner:
         """Stop collecting labels that can be no classes: it costs, and there may be millions."""
         if self._max_classes is None or not self.kinds.open_label or LABEL in self.kinds.texts:
             return
-        if not may_be_classes(self.tally.values.get(LABEL, Counter()), self._max_classes):
+        labels = self.tally.values.get(LABEL, Counter())
+        if len(labels) == self._distinct_labels:
+            return
+        self._distinct_labels = len(labels)
+        if not may_be_classes(labels, self._max_classes):
             self.kinds = replace(self.kinds, open_label=False)
 
 
@@ -116,6 +121,11 @@ def may_be_classes(labels: Counter[bytes], max_classes: int) -> bool:
     return len(numbers) <= max_classes and all(
         number is not None and number.is_integer() for number in numbers
     )
+
+
+@lru_cache(maxsize=4096)
+def _is_number(cell: bytes) -> bool:
+    return number_of(cell.decode()) is not None
 
 
 class _TableScan:
@@ -214,7 +224,7 @@ class _TableScan:
             del cells[b""]
             tally.collect(place, cells)
             for cell, number in cells.items():
-                kind = tally.texts if number_of(cell.decode()) is None else tally.numbers
+                kind = tally.numbers if _is_number(cell) else tally.texts
                 kind[place] += number
         blanks = view.blanks()
         for place, pick in enumerate(self._source.picks):

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from refit.domain.errors import DatasetInvalid
+from refit.domain.readers.gunzip import MAX_UNPACKED_BYTES
+from refit.domain.scan import Rows
 from refit.domain.scatter import random_numbers, row_hashes, splits_of
 from refit.domain.split import SPLITS, Fractions, Split, mix
 
@@ -22,11 +25,11 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from refit.domain.scan import Rows
 
 _BUCKET_BITS = 6
 _BUCKETS = 1 << _BUCKET_BITS
-_WRITE_BUFFER_BYTES = 128 * 1024
+# Rows wait until so many bytes can be sorted at once: a bucket then gets a piece worth writing.
+_BATCH_BYTES = 4 * 1024 * 1024
 _READ_BYTES = 1024 * 1024
 _TRAIN = SPLITS.index("train")
 
@@ -55,10 +58,11 @@ class Spool:
         self._paths = [folder / f"bucket-{number:02d}" for number in range(_BUCKETS)]
         self._paths += [folder / side for side in SPLITS[1:]]
         self._open = ExitStack()
-        self._files = [
-            self._open.enter_context(path.open("wb", _WRITE_BUFFER_BYTES)) for path in self._paths
-        ]
+        self._files = [self._open.enter_context(path.open("wb")) for path in self._paths]
         self._bucket_rows = [0] * _BUCKETS
+        self._waiting = Rows([], [])
+        self._waiting_for: Split | None = None
+        self._waiting_bytes = self._written_bytes = 0
         self.rows: Counter[Split] = Counter()
 
     def __enter__(self) -> Spool:
@@ -74,6 +78,7 @@ class Spool:
 
     def close(self) -> None:
         """End the writing; only then can the rows be read."""
+        self._send()
         self._open.close()
 
     def add(self, rows: Rows, given: Split | None) -> None:
@@ -83,17 +88,38 @@ class Spool:
             rows: in their normal form.
             given: the side that the whole file was dropped for; training rows and those of no
                 given side are split by hash where the other sides were not given.
+
+        Raises:
+            DatasetInvalid: when the rows are more than a drop may hold.
         """
+        if given != self._waiting_for:
+            self._send()
+            self._waiting_for = given
+        self._waiting.lines.extend(rows.lines)
+        self._waiting.features.extend(rows.features)
+        self._waiting_bytes += sum(map(len, rows.lines))
+        if self._waiting_bytes > _BATCH_BYTES:
+            self._send()
+
+    def _send(self) -> None:
+        rows, given = self._waiting, self._waiting_for
+        self._waiting, self._waiting_bytes = Rows([], []), 0
         if not rows.lines:
             return
         targets = self._targets(rows, given)
-        order = np.argsort(targets, kind="stable")
-        lines = _taken(rows.lines, order)
+        lines = _taken(rows.lines, np.argsort(targets, kind="stable"))
         begin = 0
-        for target, count in enumerate(np.bincount(targets)):
+        for target, count in enumerate(np.bincount(targets).tolist()):
             if count:
-                self._files[target].write(b"\n".join(lines[begin : begin + count]) + b"\n")
+                piece = b"\n".join(lines[begin : begin + count]) + b"\n"
+                self._files[target].write(piece)
+                self._written_bytes += len(piece)
                 begin += count
+        if self._written_bytes > MAX_UNPACKED_BYTES:
+            raise DatasetInvalid(
+                f"the drop holds more than {MAX_UNPACKED_BYTES // 1024**3} GiB of rows: "
+                "drop it in parts"
+            )
 
     def _targets(self, rows: Rows, given: Split | None) -> npt.NDArray[np.uint8]:
         """Return (n_rows,) the file of each row: a bucket, or behind them a held-out side."""

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 GZIP_MAGIC = b"\x1f\x8b"
-MAX_UNPACKED_BYTES = 8 * 1024**3
-"""What a drop may unpack to: it has to fit on a Lambda's disk beside its shuffled copy."""
+MAX_UNPACKED_BYTES = 4 * 1024**3
+"""What a drop may unpack to: it has to fit twice on a Lambda's disk of 10 GB."""
 
 MAX_RATIO = 250
 """Real tables pack 3 to 50 times, sparse ones 150; a bomb of equal bytes packs 1,030 times."""
