@@ -104,8 +104,8 @@ def callbacks(plan: RoundPlan, start: Start) -> list[Any]:
 class _InOrder(xgb.callback.TrainingCallback):
     """Several callbacks as one.
 
-    XGBoost keeps its callbacks in a set and stops at the first that ends the training, so that it is
-    a matter of chance whether the last round still gets its line.
+    XGBoost keeps its callbacks in a set and stops at the first that ends the training, so that it
+    is a matter of chance whether the last round still gets its line.
     """
 
     def __init__(self, parts: Sequence[Any]) -> None:

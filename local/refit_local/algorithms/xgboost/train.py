@@ -32,7 +32,9 @@ def main() -> int:
         _log.info("Running XGBoost Sagemaker in algorithm mode")
         run(read_training_job(folders))
     except Exception as error:  # the job's boundary: whatever failed is the job's failure
-        report = f"framework error: \n{traceback.format_exc()}\n{error}"
+        # An error without words, such as MemoryError, is at least named.
+        message = str(error) or type(error).__name__
+        report = f"framework error: \n{traceback.format_exc()}\n{message}"
         folders.failure.parent.mkdir(parents=True, exist_ok=True)
         folders.failure.write_text(report)
         _log.error("Reporting training FAILURE")

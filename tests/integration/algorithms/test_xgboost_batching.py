@@ -1,0 +1,208 @@
+"""Requests that are predicted together get the answers that each would get alone."""
+
+import asyncio
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from refit_local.algorithms.xgboost.library import xgb
+from refit_local.algorithms.xgboost.serving import clean_csv
+from refit_local.algorithms.xgboost.serving.batching import Batcher
+from refit_local.algorithms.xgboost.serving.scoring import Answer, Request, Scorer
+from refit_local.algorithms.xgboost.serving.settings import ServeSettings
+from xgboost_container import FIXTURES, serving
+
+ODD_CELLS = (
+    *("", "-0", "-0.0", "+3", ".5", "5.", "nan", "NaN", "-", "+", ".", "1e", "1-2", "--1", "1.2.3"),
+    *("1e5", "1E-3", "00012", "inf", "0x1", "1_0", " 1", "x", "9007199254740993", "16777217"),
+)
+CELLS = st.one_of(
+    st.integers(-300, 300).map(str),
+    st.integers(-(2**70), 2**70).map(str),
+    st.floats(allow_nan=False).map(repr),
+    st.decimals(-1000, 1000, places=4).map(str),
+    st.sampled_from(ODD_CELLS),
+)
+LINES = st.integers(1, 5).flatmap(
+    lambda columns: st.lists(
+        st.lists(CELLS, min_size=columns, max_size=columns).map(",".join), min_size=1, max_size=4
+    )
+)
+BODIES = LINES.map(lambda lines: "\n".join(lines).strip().encode()).filter(bool)
+
+
+def exactly(body: bytes) -> np.ndarray:
+    cells = [[cell or "nan" for cell in line.split(",")] for line in body.decode().split("\n")]
+    with np.errstate(over="ignore"):
+        return np.array(cells).astype(np.float64).astype(np.float32)
+
+
+@given(bodies=st.lists(BODIES, min_size=1, max_size=3))
+@settings(max_examples=1500, deadline=None)
+def test_clean_csv_is_read_to_the_very_same_floats(bodies):
+    rows = clean_csv.read(bodies)
+    if rows is not None:
+        expected = np.vstack([exactly(body) for body in bodies])
+        assert rows.shape == expected.shape
+        assert np.array_equal(rows, expected, equal_nan=True)
+        assert np.array_equal(np.signbit(rows), np.signbit(expected)) or np.isnan(rows).any()
+
+
+@given(row=st.lists(st.integers(-(2**53) + 1, 2**53 - 1), min_size=2, max_size=9))
+def test_integers_are_always_clean(row):
+    body = ",".join(map(str, row)).encode()
+    assert np.array_equal(clean_csv.read([body]), exactly(body))
+
+
+@pytest.fixture(params=["one model", "nine folds"])
+def model(request, tmp_path):
+    generator = np.random.default_rng(5)
+    rows = generator.normal(size=(300, 6))
+    matrix = xgb.DMatrix(rows, label=generator.integers(0, 3, 300))
+    for fold in range(1 if request.param == "one model" else 9):
+        parameters = {"objective": "multi:softprob", "num_class": 3, "seed": fold}
+        booster = xgb.train({**parameters, "subsample": 0.5}, matrix, num_boost_round=8)
+        booster.save_model(tmp_path / f"xgboost-model-{fold}.ubj")
+    return tmp_path
+
+
+def mixed_requests(count: int) -> list[tuple[str, str, str | None]]:
+    """Clean and blank, narrow and wide, whole batches, other types, and plain nonsense."""
+    dice = random.Random(11)
+
+    def row(columns: int) -> str:
+        kinds = (
+            lambda: str(dice.randint(-5, 5)),
+            lambda: f"{dice.uniform(-3, 3):.5f}",
+            lambda: repr(dice.gauss(0, 1)),
+            lambda: "",
+        )
+        return ",".join(dice.choices(kinds, (4, 4, 4, 1))[0]() or "" for _ in range(columns))
+
+    requests = []
+    for _ in range(count):
+        match dice.randrange(12):
+            case 0:
+                requests.append((row(4), "text/csv", None))
+            case 1:
+                requests.append((row(7), "text/csv", None))
+            case 2:
+                requests.append((row(6).replace(",", ";"), "text/csv", None))
+            case 3:
+                requests.append(("1,2,x,4,5,6", "text/csv", None))
+            case 4:
+                requests.append(("0:1 2:3.5", "text/libsvm", None))
+            case 5:
+                requests.append((row(6), "text/csv", "application/json"))
+            case 6:
+                requests.append((row(6), "text/csv", "image/png"))
+            case 7:
+                rows = [row(6) for _ in range(dice.randint(2, 40))]
+                requests.append(("\n".join(rows) + "\n", "text/csv; charset=utf-8", None))
+            case 8:
+                requests.append((f"{row(6)}\n{row(5)}", "text/csv", None))
+            case _:
+                requests.append((row(6), "text/csv", None))
+    return requests
+
+
+def test_a_batch_gives_each_request_the_answer_it_gets_alone(model):
+    environment = ServeSettings.from_environment({})
+    object.__setattr__(environment, "model", model)
+    scorer = Scorer(environment)
+    requests = [
+        Request(body.encode(), content_type, accept)
+        for body, content_type, accept in mixed_requests(400)
+    ]
+    alone = [scorer.answer([request])[0] for request in requests]
+    dice = random.Random(2)
+    start = 0
+    while start < len(requests):
+        end = start + dice.choice((2, 3, 8, 64))
+        together = scorer.answer(requests[start:end])
+        for request, one, other in zip(
+            requests[start:end], alone[start:end], together, strict=True
+        ):
+            assert without_addresses(other) == without_addresses(one), request
+        start = end
+    assert {answer.status for answer in alone} == {200, 400, 406, 415}
+
+
+def without_addresses(answer: Answer) -> tuple[int, str, bytes | None]:
+    body = answer.body
+    if answer.status == 400 and body is not None:
+        # XGBoost's message has the time of day and where its code lies in memory.
+        body = body.partition(b"Stack trace")[0].partition(b"]")[2]
+    return answer.status, answer.content_type, body
+
+
+def test_concurrent_clients_get_the_answers_of_one_by_one(model):
+    requests = mixed_requests(300)
+    with serving(model) as client:
+        one_by_one = [client.ask(*request) for request in requests]
+        with ThreadPoolExecutor(24) as pool:
+            at_once = list(pool.map(lambda request: client.ask(*request), requests))
+    for one, other in zip(one_by_one, at_once, strict=True):
+        assert (one.status, one.content_type) == (other.status, other.content_type)
+        if one.status != 400:
+            assert one.body == other.body
+
+
+def test_what_arrives_together_is_answered_in_one_batch():
+    sizes = []
+
+    def answer(requests):
+        sizes.append(len(requests))
+        return [Answer(200, body=request.body) for request in requests]
+
+    async def run():
+        batcher = Batcher(answer)
+        answers = []
+        for number in range(50):
+            batcher.submit(Request(b"%d" % number, None, None), answers.append)
+        while len(answers) < 50:
+            await asyncio.sleep(0)
+        batcher.close()
+        return [answer.body for answer in answers]
+
+    assert asyncio.run(run()) == [b"%d" % number for number in range(50)]
+    assert sizes == [50]
+
+
+def test_a_fault_costs_its_batch_only():
+    def answer(requests):
+        if requests[0].body == b"bad":
+            raise RuntimeError("a fault of the server")
+        return [Answer(200)] * len(requests)
+
+    async def run():
+        batcher = Batcher(answer)
+        statuses = []
+        for body in (b"bad", b"good"):
+            done = asyncio.Event()
+            batcher.submit(
+                Request(body, None, None),
+                lambda given, done=done: (statuses.append(given.status), done.set()),
+            )
+            await done.wait()
+        batcher.close()
+        return statuses
+
+    assert asyncio.run(run()) == [500, 200]
+
+
+def test_health_checks_are_answered_while_a_large_batch_is_predicted():
+    model = FIXTURES / "oracle" / "binary_logistic" / "model"
+    # Semicolons take the exact way, which is slow for so many cells.
+    body = "\n".join(["1.5;2.5;3.5;4.5;5.5"] * 200_000)
+    with serving(model) as client, ThreadPoolExecutor(1) as pool:
+        large = pool.submit(client.ask, body)
+        pings = 0
+        while not large.done():
+            assert client.ask(method="GET", path="/ping").status == 200
+            pings += 1
+        assert large.result().body.count("\n") == 200_000
+    assert pings > 3
