@@ -32,11 +32,11 @@ _CODE = {
 def digest_of(*roots: Path) -> str:
     """Return a digest of the names and contents of files and of all files in folders."""
     digest = hashlib.sha256()
-    for root in roots:
+    for number, root in enumerate(roots):
         for path, name in _files(root):
             with path.open("rb") as file:
                 content = hashlib.file_digest(file, "sha256").hexdigest()
-            digest.update(f"{root.name}/{name}\0{content}\0".encode())
+            digest.update(f"{number}/{name}\0{content}\0".encode())
     return digest.hexdigest()
 
 
@@ -59,7 +59,10 @@ def upload_packages(s3: Any, build: Path, store: Path) -> Path:
             continue
         digest = digest_of(build / local)
         if digest not in uploaded:
-            s3.upload_file(str(_archive(build / local, store, digest)), BUCKET, f"{digest}.zip")
+            # All functions share one folder; compiling the layers would not pay.
+            is_function = code == "CodeUri"
+            archive = _archive(build / local, store, digest, compiled=is_function)
+            s3.upload_file(str(archive), BUCKET, archive.name)
             uploaded[digest] = f"s3://{BUCKET}/{digest}.zip"
         resource["Properties"][code] = uploaded[digest]
     _forget_others(store, uploaded)
@@ -78,14 +81,14 @@ def _files(root: Path) -> Iterator[tuple[Path, str]]:
             yield path, path.relative_to(root).as_posix()
 
 
-def _archive(folder: Path, store: Path, digest: str) -> Path:
-    """Return the folder's archive, with its modules compiled: each Lambda process starts sooner."""
+def _archive(folder: Path, store: Path, digest: str, *, compiled: bool) -> Path:
+    """Return the folder's archive; with compiled modules a Lambda process starts sooner."""
     archive = store / f"{digest}.zip"
     if archive.exists():
         return archive
-    compileall.compile_dir(
-        folder, quiet=2, force=True, workers=0, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH
-    )
+    if compiled:
+        unchecked = PycInvalidationMode.UNCHECKED_HASH
+        compileall.compile_dir(folder, quiet=2, force=True, invalidation_mode=unchecked)
     draft = archive.with_suffix(".new")
     with zipfile.ZipFile(
         draft, "w", zipfile.ZIP_DEFLATED, compresslevel=_COMPRESSION_LEVEL
