@@ -7,6 +7,7 @@ Source  recorded answers of the image: the number formats, the final newline tha
 import json
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,7 @@ class Unencodable(Exception):
     """These predictions have no such form."""
 
 
+@lru_cache(maxsize=256)
 def choose_accept(header: str | None, default: str) -> str:
     """Return the content type to answer in.
 

@@ -7,7 +7,7 @@ that breaks the rules gets its error, and the connection ends there.
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
@@ -24,7 +24,7 @@ _MAX_PIPELINED = 128
 # How long a client may go on sending what nobody reads, so that it gets to see why.
 _LINGER_S = 2.0
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_KEPT_HEADERS = frozenset({"content-type", "accept", "expect", "content-length"})
+_KEPT_HEADERS = frozenset({b"content-type", b"accept", b"expect", b"content-length"})
 
 
 class Application(Protocol):
@@ -48,7 +48,7 @@ class Head:
 
     def __init__(self) -> None:
         self.url = b""
-        self.headers: dict[str, str] = {}
+        self.headers: dict[bytes, str] = {}
         self.header_bytes = 0
         self.method = ""
         self.path = ""
@@ -144,10 +144,10 @@ class Connection(asyncio.Protocol):
         if head.header_bytes > _MAX_HEADER_BYTES:
             self._fail(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
             return
-        key = name.decode("latin-1").lower()
+        key = name.lower()
         if key in _KEPT_HEADERS:
             text = value.decode("latin-1")
-            if key == "accept" and key in head.headers:
+            if key == b"accept" and key in head.headers:
                 text = f"{head.headers[key]},{text}"
             head.headers[key] = text
 
@@ -162,10 +162,10 @@ class Connection(asyncio.Protocol):
             self._fail(HTTPStatus.BAD_REQUEST)
             return
         self._wants_body = self._application.takes_body(head)
-        length = head.headers.get("content-length", "0")
+        length = head.headers.get(b"content-length", "0")
         if self._wants_body and int(length) > self._application.max_body_bytes:
             self._fail(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-        elif head.headers.get("expect", "").lower() == "100-continue" and not head.is_old:
+        elif head.headers.get(b"expect", "").lower() == "100-continue" and not head.is_old:
             self._slots.append(_Slot(_CONTINUE))
             self._send_ready()
 
@@ -266,20 +266,25 @@ class Connection(asyncio.Protocol):
 
 def _encode(answer: Answer, head: Head, *, is_last: bool) -> bytes:
     body = page(answer.status) if answer.body is None else answer.body
-    lines = [
-        f"HTTP/1.1 {answer.status.value} {answer.status.phrase}",
-        f"Content-Type: {answer.content_type}",
-    ]
-    if answer.status is not HTTPStatus.NO_CONTENT:
-        lines.append(f"Content-Length: {len(body)}")
-    if answer.allow is not None:
-        lines.append(f"Allow: {answer.allow}")
+    start = _first_lines(answer.status, answer.content_type, answer.allow, is_last, head.is_old)
+    if answer.status is HTTPStatus.NO_CONTENT:
+        return start + b"\r\n"
+    content = b"" if head.method == "HEAD" else body
+    return b"%bContent-Length: %d\r\n\r\n%b" % (start, len(body), content)
+
+
+@lru_cache(maxsize=256)
+def _first_lines(
+    status: HTTPStatus, content_type: str, allow: str | None, is_last: bool, is_old: bool
+) -> bytes:
+    lines = [f"HTTP/1.1 {status.value} {status.phrase}", f"Content-Type: {content_type}"]
+    if allow is not None:
+        lines.append(f"Allow: {allow}")
     if is_last:
         lines.append("Connection: close")
-    elif head.is_old:
+    elif is_old:
         lines.append("Connection: keep-alive")
-    encoded = "\r\n".join([*lines, "\r\n"]).encode("latin-1")
-    return encoded if head.method == "HEAD" else encoded + body
+    return "\r\n".join([*lines, ""]).encode("latin-1")
 
 
 def _path(url: bytes) -> str:

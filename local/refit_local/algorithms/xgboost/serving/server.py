@@ -57,7 +57,7 @@ class ModelServer:
             deliver(refusal)
         elif head.path == INVOCATIONS:
             headers = head.headers
-            request = Request(body, headers.get("content-type"), headers.get("accept"))
+            request = Request(body, headers.get(b"content-type"), headers.get(b"accept"))
             self._batcher.submit(request, deliver)
         elif head.path == PING:
             deliver(self._ping())
