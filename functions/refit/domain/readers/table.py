@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from refit.domain.split import Split
 
-READ_BYTES = 256 * 1024
+READ_BYTES = 512 * 1024
 """How much of a stream is taken at a time: what NumPy works on stays in the processor's cache."""
 
 
