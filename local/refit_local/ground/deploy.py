@@ -6,6 +6,7 @@ nor SAM's own folder; pip, which it calls, sees the person's pip settings as eve
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 import tomllib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +27,7 @@ from refit_local.ground.packages import digest_of, upload_packages
 from refit_local.ground.record import PROJECT, GroundInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 # The runtime on AWS is newer; here a function runs with the Python that Refit itself runs with.
 RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -43,29 +45,41 @@ class Deployment:
     api_key: str
 
 
-def deploy(
-    ground: GroundInfo, folder: Path, log: Callable[[str], None], project: Path = PROJECT
-) -> Deployment:
+def deploy(ground: GroundInfo, log: Callable[[str], None], project: Path = PROJECT) -> Deployment:
     """Build and deploy the project's template, and return the stack's outputs.
+
+    All grounds share one build, in `.refit/build` of the project: one at a time uses it.
 
     Args:
         ground: where to deploy; its API URL and key need not be known yet.
-        folder: where the build and its cache lie; a ground of another port needs another.
         log: told how long each step took.
         project: the folder of `template.yaml`.
 
     Raises:
         DeployFailed: when the SAM CLI fails; the text holds all it said.
     """
+    folder = project / ".refit" / "build"
     folder.mkdir(parents=True, exist_ok=True)
     environment = _environment(ground, folder)
     parameters = ["--parameter-overrides", *_parameters(project)]
-    _build(project, folder, parameters, environment, log)
-    packaged = upload_packages(client(ground, "s3"), folder / "build", folder / "packages")
-    rollout = ["deploy", "--template-file", str(packaged)]
-    rollout += ["--stack-name", ground.stack_name, "--region", ground.region]
-    _sam([*rollout, *parameters], environment, project, log)
+    with _alone_in(folder, log):
+        _build(project, folder, parameters, environment, log)
+        packaged = upload_packages(client(ground, "s3"), folder / "build", folder / "packages")
+        rollout = ["deploy", "--template-file", str(packaged)]
+        rollout += ["--stack-name", ground.stack_name, "--region", ground.region]
+        _sam([*rollout, *parameters], environment, project, log)
     return _deployment(ground)
+
+
+@contextmanager
+def _alone_in(folder: Path, log: Callable[[str], None]) -> Iterator[None]:
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log("another ground is being deployed; this one comes next")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _build(

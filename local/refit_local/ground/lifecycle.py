@@ -1,7 +1,7 @@
 """Start, find and end local grounds: what `refit up`, `refit down` and `refit status` do.
 
 One folder a port, `.refit/<port>/` in the project: `ground.json` (the record), `ground.log` (the
-server's output), `state/` (all that the ground holds) and `sam/` (the build, kept to be quick).
+server's output) and `state/` (all that the ground holds).
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def up(
         server = _start(port, state, keep=keep)
         _wait_until_answers(server)
         log(f"MiniStack answers on port {port}; building and deploying the template")
-        deployed = deploy(server.record.info, record.folder(port) / "sam", log, project)
+        deployed = deploy(server.record.info, log, project)
     except BaseException:
         # Also at Ctrl-C: what was started half is ended whole.
         down(port, log=lambda _: None)

@@ -77,14 +77,18 @@ def handler(event, context):
 """
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    (tmp_path / "functions").mkdir()
-    (tmp_path / "functions" / "app.py").write_text(HANDLER)
-    (tmp_path / "functions" / "requirements.txt").write_text("")
-    (tmp_path / "template.yaml").write_text(TEMPLATE)
-    (tmp_path / "samconfig.toml").write_text(SETTINGS)
-    return tmp_path
+def written(folder: Path, requirements: str = "") -> Path:
+    (folder / "functions").mkdir()
+    (folder / "functions" / "app.py").write_text(HANDLER)
+    (folder / "functions" / "requirements.txt").write_text(requirements)
+    (folder / "template.yaml").write_text(TEMPLATE)
+    (folder / "samconfig.toml").write_text(SETTINGS)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(tmp_path_factory.mktemp("project"))
 
 
 @pytest.fixture
@@ -145,9 +149,9 @@ def test_a_taken_port_is_named_with_the_flag_that_changes_it(project: Path) -> N
 
 
 def test_a_template_that_does_not_build_is_shown_whole_and_leaves_nothing(
-    project: Path, port: int
+    tmp_path: Path, port: int
 ) -> None:
-    (project / "functions" / "requirements.txt").write_text("no-such-package==0.0.0\n")
+    project = written(tmp_path, requirements="no-such-package==0.0.0\n")
     with pytest.raises(DeployFailed, match=r"(?s)no-such-package.*`sam build` failed"):
         lifecycle.up(port, log=lambda _: None, project=project)
     assert lifecycle.info(port) is None
