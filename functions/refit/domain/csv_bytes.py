@@ -24,6 +24,9 @@ Kinds: TypeAlias = npt.NDArray[np.uint8]
 
 _NEWLINE = ord("\n")
 _DIGITS = b"0123456789"
+READ_DIGITS = 19
+"""XGBoost's reader holds the digits in front of the dot in 64 bits, and as many behind it."""
+
 # A number of fewer characters and with no positive exponent is below 10**38: finite in float32.
 _SAFE_LENGTH = 38
 _WORD = 8
@@ -76,10 +79,11 @@ class BlockView:
         self._gaps[0] += 1
         self._gaps[1:] -= self._separators[:-1]
         self._blank = np.flatnonzero(self._gaps == 1) if int(self._gaps.min()) == 1 else _NONE
-        self._check_lengths()
-        if not plain:
-            other = ~separates
-            self._check_bytes(marks[other], np.cumsum(separates)[other])
+        self._check_blanks()
+        other = _NONE if plain else np.flatnonzero(~separates)
+        self._check_numbers(
+            marks[other], _NONE if plain else np.cumsum(separates)[other], self._flags()
+        )
 
     def _lines_of(self, cells: Offsets) -> Offsets:
         if self._regular:
@@ -89,10 +93,13 @@ class BlockView:
     def _doubt(self, cells: Offsets) -> None:
         self.doubtful[self._lines_of(cells)] = True
 
-    def _check_lengths(self) -> None:
+    def _numeric(self, cells: Offsets) -> Flags:
+        """Say of each cell whether its column holds numbers."""
+        places = cells - self._first_cells[self._lines_of(cells)]
+        return np.isin(places, list(self._columns.texts), invert=True)
+
+    def _check_blanks(self) -> None:
         """A line needs a label and a feature; what blanks it has beside is fine."""
-        if int(self._gaps.max()) > _SAFE_LENGTH + 1:
-            self._doubt(np.flatnonzero(self._gaps > _SAFE_LENGTH + 1))
         if len(self._blank):
             line = self._lines_of(self._blank)
             features = self._columns.count - 1
@@ -106,21 +113,33 @@ class BlockView:
         places = (self._blank - self._first_cells[line])[~self.doubtful[line]]
         return np.bincount(places, minlength=self._columns.count)
 
-    def _check_bytes(self, at: Offsets, cell: Offsets) -> None:
-        """Check every byte that is neither digit nor separator, with its neighbours.
+    def _flags(self) -> Kinds:
+        """Return what each of the 256 bytes is in a number, or between numbers."""
+        flags = np.zeros(256, dtype=np.uint8)
+        flags[list(_DIGITS)] = _DIGIT
+        flags[list(b".")] = _DOT
+        flags[list(b"+-")] = _SIGN
+        flags[list(b"eE")] = _EXPONENT
+        flags[list(self._columns.delimiter + b"\n")] = _SEPARATOR
+        return flags
+
+    def _check_numbers(self, at: Offsets, cell: Offsets, flags: Kinds) -> None:
+        """Check the cells that are more than a few digits.
 
         Args:
-            at: (n,) where they are.
-            cell: (n,) in which of the block's cells.
+            at: (n,) the bytes that are neither digit nor separator.
+            cell: (n,) in which of the block's cells each of them is.
+            flags: (256,) what each byte is.
         """
-        if self._columns.texts:
-            places = cell - self._first_cells[self._lines_of(cell)]
-            number = ~np.isin(places, list(self._columns.texts))
+        if len(at) and self._columns.texts:
+            number = self._numeric(cell)
             at, cell = at[number], cell[number]
+        kind = flags[self._data[at]]
+        if int(self._gaps.max()) > READ_DIGITS + 1:
+            self._check_long(at, cell, kind)
         if not len(at):
             return
-        flags = _flags(self._columns.delimiter)
-        kind, after = flags[self._data[at]], flags[self._data[at + 1]]  # a line feed ends it all
+        after = flags[self._data[at + 1]]  # there is one: a line feed ends the block
         before = np.where(at > 0, flags[self._data[at - 1]], np.uint8(_SEPARATOR))
         good = _fits_neighbours(kind, before, after)
         opens = (kind == _SIGN) & (before == _SEPARATOR)
@@ -129,6 +148,18 @@ class BlockView:
         if len(exponents):
             good[exponents] &= self._exponent_is_small(at[exponents], cell[exponents])
         self._doubt(cell[~good])
+
+    def _check_long(self, at: Offsets, cell: Offsets, kind: Kinds) -> None:
+        """Doubt numbers of more digits than XGBoost reads, in front of the dot or behind it."""
+        long = np.flatnonzero(self._gaps > READ_DIGITS + 1)
+        if self._columns.texts:
+            long = long[self._numeric(long)]
+        ends = self._separators[long]
+        begins = ends - self._gaps[long] + 1
+        dot = _first_of(long, at, cell, kind == _DOT, ends)
+        mantissa = _first_of(long, at, cell, kind == _EXPONENT, ends)
+        safe = (dot - begins <= READ_DIGITS) & (mantissa - dot <= READ_DIGITS + 1)
+        self._doubt(long[~(safe & (ends - begins <= _SAFE_LENGTH))])
 
     def _exponent_is_small(self, at: Offsets, cell: Offsets) -> Flags:
         """Say of each e whether its number is finite in float32 for certain."""
@@ -214,15 +245,23 @@ _NONE = np.empty(0, dtype=np.intp)
 _TAIL_MASKS = np.array([(1 << (8 * count)) - 1 for count in range(_WORD + 1)], dtype=np.uint64)
 
 
-def _flags(delimiter: bytes) -> Kinds:
-    """Return what each of the 256 bytes is in a number, or between numbers."""
-    flags = np.zeros(256, dtype=np.uint8)
-    flags[list(_DIGITS)] = _DIGIT
-    flags[list(b".")] = _DOT
-    flags[list(b"+-")] = _SIGN
-    flags[list(b"eE")] = _EXPONENT
-    flags[list(delimiter + b"\n")] = _SEPARATOR
-    return flags
+def _first_of(
+    wanted: Offsets, at: Offsets, cell: Offsets, which: Flags, otherwise: Offsets
+) -> Offsets:
+    """Return where such a byte stands in each of the wanted cells, or else another place.
+
+    Args:
+        wanted: (n,) cells.
+        at: (m,) where bytes stand.
+        cell: (m,) in which cells, ascending.
+        which: (m,) the bytes that are meant.
+        otherwise: (n,) the answer for cells without one.
+    """
+    at, cell = at[which], cell[which]
+    if not len(at):
+        return otherwise
+    found = np.minimum(np.searchsorted(cell, wanted), len(cell) - 1)
+    return np.where(cell[found] == wanted, at[found], otherwise)
 
 
 def _fits_neighbours(kind: Kinds, before: Kinds, after: Kinds) -> Flags:

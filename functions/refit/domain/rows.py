@@ -12,8 +12,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from refit.domain.csv_bytes import READ_DIGITS
 from refit.domain.readers.lines import MAX_LINE_BYTES
-from refit.domain.schema import FLOAT32_MAX, is_missing, number_of, shown
+from refit.domain.schema import FLOAT32_MAX, is_missing, number_of, number_text, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -100,6 +101,21 @@ class Tally:
         known = self.values.setdefault(place, Counter())
         if len(known) <= MAX_TEXTS:
             known.update(cells)
+
+
+def plain_number(cell: str) -> str:
+    """Return a number's text as XGBoost reads it at its value: as it is, unless it is very long.
+
+    XGBoost's CSV reader takes `100000000000000000000` for 7766279631452241920, without a word.
+    """
+    if len(cell) <= READ_DIGITS:
+        return cell
+    mantissa = cell.lower().partition("e")[0].lstrip("+-")
+    whole, _, fraction = mantissa.partition(".")
+    tiny = not whole.strip("0") and fraction.startswith("0" * (READ_DIGITS // 2))
+    if len(whole.lstrip("0")) > READ_DIGITS or (len(fraction) > READ_DIGITS and tiny):
+        return number_text(float(cell))
+    return cell
 
 
 class _RowRefused(Exception):
@@ -200,7 +216,7 @@ class RowReader:
             trouble = self._seen(place, cell)
             if trouble:
                 troubles.append(trouble)
-            normal.append(cell)
+            normal.append(cell if trouble or place in self.kinds.texts else plain_number(cell))
         if not normal[LABEL]:
             troubles.insert(0, f"the label {self.kinds.names[LABEL]!r} is missing")
         elif not any(normal[1:]):

@@ -11,7 +11,7 @@ import numpy as np
 
 from refit.domain.csv_bytes import BlockView, Columns
 from refit.domain.readers.lines import LineBlock, OverlongLine, line_blocks
-from refit.domain.rows import LABEL, Kinds, Refusal, Row, RowReader, Tally
+from refit.domain.rows import LABEL, Kinds, Refusal, Row, RowReader, Tally, plain_number
 from refit.domain.schema import is_missing, number_of
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Scanner:
         except UnicodeDecodeError:
             return False
         if place not in self.kinds.texts:
-            return _is_number(cell) and text == text.strip()
+            return _is_number(cell) and plain_number(text) == text.strip() == text
         return (
             not is_missing(text) and text == text.strip() and text.isprintable() and "," not in text
         )

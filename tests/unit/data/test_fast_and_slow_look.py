@@ -22,7 +22,9 @@ ODD_WORDS = (
     "NA nan null None ? inf -inf Infinity 1e38 1e39 1e400 3.5e38 1.2.3 1e2e3 1e2.5 1-2 - + . -. "
     "e5 1e 1e+ --1 1..2 abc a-b 1_0 0x10 1e5. 1.e5 .e5 e +.5 +-1 1e--5 1e+007 ０ é"
 )
-ODD_LENGTHS = ["9" * 38, "9" * 39, "0" * 50, "1" * 20 + "e19"]
+ODD_LENGTHS = ["9" * 38, "9" * 39, "0" * 50, "1" * 20 + "e19", "1" * 19, "1" * 20]
+ODD_LENGTHS += [f"0.{'0' * zeros}{digits}" for zeros in (8, 17, 25) for digits in (7, "1" * 12)]
+ODD_LENGTHS += ["1.000000000000000000e+00", "-0.000000000000000000e+00", "0.00012345678901234567"]
 ODD = [*ODD_WORDS.split(), *ODD_LENGTHS, " 1", "1 ", "1\t", " a", "a b", "\x01"]
 
 
