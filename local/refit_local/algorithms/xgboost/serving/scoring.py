@@ -6,6 +6,7 @@ the exact way on its own, errors and their wording included.
 """
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -134,15 +135,20 @@ class Scorer:
 
 
 def _read_together(bodies: Sequence[bytes]) -> Iterator[tuple[Sequence[int], np.ndarray]]:
-    """Yield which bodies were read as clean CSV, and their rows one below the other."""
-    rows = clean_csv.read(bodies) if bodies else None
-    if rows is not None:
-        yield range(len(bodies)), rows
-    elif len(bodies) > 1:
-        for number, body in enumerate(bodies):
-            rows = clean_csv.read([body])
-            if rows is not None:
-                yield [number], rows
+    """Yield which bodies of one width are clean CSV, and their rows one below the other."""
+    widths: dict[int, list[int]] = defaultdict(list)
+    for number, body in enumerate(bodies):
+        widths[body.partition(b"\n")[0].count(b",")].append(number)
+    for numbers in widths.values():
+        rows = clean_csv.read([bodies[number] for number in numbers])
+        if rows is not None:
+            yield numbers, rows
+            continue
+        # One of them is not clean: the others are still predicted together.
+        each = {number: clean_csv.read([bodies[number]]) for number in numbers}
+        clean = {number: rows for number, rows in each.items() if rows is not None}
+        if clean:
+            yield list(clean), np.vstack(list(clean.values()))
 
 
 def _may_be_clean(request: Request) -> bool:
