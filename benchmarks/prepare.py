@@ -31,9 +31,6 @@ MNIST_SHAPE = (50_000, 785)
 SHARE = 0.1  # held out for validation, and again for testing
 
 
-# ---- split: one function per library; polars sorts, since its streaming engine has no shuffle
-
-
 def split_refit(source: Path, out: Path) -> None:
     from refit.domain.dataset import tables_of
     from refit.domain.preparation import prepare
@@ -121,9 +118,6 @@ def split_duckdb(source: Path, out: Path) -> None:
         )
 
 
-# ---- write
-
-
 def array_of(source: Path):
     import numpy as np
 
@@ -190,9 +184,6 @@ TASKS = {
     },
 }
 OURS = {"refit", "cp"}
-
-
-# ---- making the data, and running each
 
 
 def install() -> None:

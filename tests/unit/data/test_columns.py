@@ -17,9 +17,6 @@ def labelled(labels: list[str], rows: int = 400) -> bytes:
     return csv([f"{labels[n % len(labels)]},{n},{n * n}" for n in range(rows)])
 
 
-# ---- header and delimiter
-
-
 @pytest.mark.parametrize("delimiter", [",", ";", "|", "\t"])
 def test_the_delimiter_is_found(prepared: Preparing, delimiter: str) -> None:
     data = numbers_csv().replace(b",", delimiter.encode())
@@ -83,9 +80,6 @@ def test_files_that_do_not_belong_together_are_refused(
     first = csv([f"{n % 2},{n},{n}" for n in range(99)], "y,a,b")
     with pytest.raises(DatasetInvalid, match=text):
         prepared({"1.csv": first, "2.csv": other})
-
-
-# ---- the label
 
 
 @pytest.mark.parametrize("label", [0, 3, -1, 1])
@@ -167,9 +161,6 @@ def test_labels_that_are_all_different_are_no_classes(prepared: Preparing) -> No
         prepared(labelled([f"id{n}" for n in range(3000)], 3000))
 
 
-# ---- features
-
-
 def test_a_column_is_judged_by_all_of_its_rows_not_by_the_first(prepared: Preparing) -> None:
     # 2,000 numbers come first, then 3,000 words: what the first rows promise does not hold.
     rows = [f"{n % 2},{n},{n % 100 if n < 2000 else 'abc'[n % 3]}" for n in range(5000)]
@@ -212,8 +203,6 @@ def test_a_column_without_any_value_keeps_its_place(prepared: Preparing) -> None
     assert all(row.endswith(b",") for row in result.train.splitlines()[1:])
     assert result.profile["columns"][1]["completeness"] == 0
 
-
-# ---- the live model's schema
 
 PRIOR = Schema(
     task="classification",
@@ -279,9 +268,6 @@ def test_a_quantity_stays_one_when_it_takes_few_values(prepared: Preparing) -> N
     result = prepared(labelled(["1", "2"]), prior=prior)
     assert result.comparable
     assert result.schema.task == "regression"
-
-
-# ---- given splits
 
 
 def test_given_sides_win_and_the_missing_ones_are_taken_by_hash(prepared: Preparing) -> None:

@@ -47,9 +47,6 @@ def as_rows(features: np.ndarray, labels: np.ndarray) -> list[bytes]:
     return sorted(b"".join(csv_blocks(features, labels)).splitlines())
 
 
-# ---- CSV, packed
-
-
 def test_a_gzipped_csv_is_read_like_the_plain_one(prepared: Preparing) -> None:
     plain = prepared(numbers_csv())
     packed = prepared({"drop.csv.gz": gzip.compress(numbers_csv())})
@@ -120,9 +117,6 @@ def test_markers_of_other_systems_are_left_alone(prepared: Preparing) -> None:
         prepared({"_SUCCESS": b""})
 
 
-# ---- Parquet
-
-
 def parquet(folder: Path, select: str) -> bytes:
     path = folder / "made.parquet"
     duckdb.sql(f"COPY ({select}) TO '{path}' (FORMAT parquet)")
@@ -169,9 +163,6 @@ def test_nested_columns_and_empty_parquet_files_are_refused(
         prepared({"a.parquet": parquet(tmp_path, "SELECT 1 AS a, [1, 2] AS b")})
     with pytest.raises(DatasetEmpty):
         prepared({"a.parquet": parquet(tmp_path, "SELECT 1 AS a, 2 AS b WHERE false")})
-
-
-# ---- pickles
 
 
 @pytest.mark.parametrize("protocol", range(2, 6))
@@ -309,9 +300,6 @@ def test_one_unpickling_leaves_nothing_behind_for_the_next() -> None:
     assert len(read_pickle(pickle.dumps((digits(9, 1),) * 3))) == 3
 
 
-# ---- IDX
-
-
 def test_idx_pairs_give_the_test_split_by_their_names(prepared: Preparing) -> None:
     random = np.random.default_rng(3)
     images = {rows: random.integers(0, 256, (rows, 2, 3)) for rows in (200, 40)}
@@ -339,9 +327,6 @@ def test_an_idx_file_without_its_partner_or_damaged_is_refused(prepared: Prepari
         prepared({"a-images-idx3-ubyte": images[:-1], "a-labels-idx1-ubyte": labels})
     with pytest.raises(DatasetInvalid, match="one label is wanted for each image"):
         prepared({"a-images-idx3-ubyte": images, "a-labels-idx1-ubyte": idx(np.arange(4))})
-
-
-# ---- arrays
 
 
 @pytest.mark.parametrize(
