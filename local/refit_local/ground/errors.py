@@ -2,6 +2,7 @@
 
 GroundError
 ├── PortTaken             another program listens on the port
+├── StateFolderInUse      the folder for the state holds something else
 ├── GroundBusy            another `up` is starting the ground of this port
 ├── GroundNotStarted      the server ended, or did not answer in time
 ├── DeployFailed          `sam build` or `sam deploy` failed; holds their whole output
@@ -17,6 +18,10 @@ class GroundError(Exception):
 
 class PortTaken(GroundError):
     """When another program listens on the port."""
+
+
+class StateFolderInUse(GroundError):
+    """When the folder for the state holds something that is no ground's."""
 
 
 class GroundBusy(GroundError):

@@ -28,6 +28,7 @@ from refit_local.ground.errors import (
     GroundNotEnded,
     GroundNotStarted,
     PortTaken,
+    StateFolderInUse,
 )
 from refit_local.ground.record import GroundInfo, Record
 
@@ -42,6 +43,7 @@ END_DEADLINE_S = 30.0
 KILL_DEADLINE_S = 5.0
 POLL_S = 0.1
 LOG_TAIL_LINES = 30
+_OURS = "refit-ground"
 _KEPT = "kept"
 _NOT_PASSED_ON = ("AWS_", "LOCALSTACK_", "MINISTACK_", "LAMBDA_", "SERVICES", "EDGE_PORT", "SFN_")
 
@@ -94,7 +96,7 @@ def up(
         return standing.info
     _check_port(port)
     state = (state_dir or record.folder(port) / "state").resolve()
-    keep = _prepare_state(state, keep=keep, log=log)
+    keep = _prepare_state(port, state, keep=keep, log=log)
     try:
         server = _start(port, state, keep=keep)
         _wait_until_answers(server)
@@ -161,7 +163,7 @@ def down(port: int = DEFAULT_PORT, *, discard: bool = False, log: Log = print) -
             server.process.stdin.close()
     state = known.info.state_dir if known is not None else record.folder(port) / "state"
     if discard or not (state / _KEPT).exists():
-        shutil.rmtree(state, ignore_errors=True)
+        _throw_away(state)
     record.remove(port)
     return process is not None
 
@@ -178,16 +180,41 @@ def _check_port(port: int) -> None:
             ) from error
 
 
-def _prepare_state(state: Path, *, keep: bool, log: Log) -> bool:
+def _prepare_state(port: int, state: Path, *, keep: bool, log: Log) -> bool:
     """Find kept state again, or make room for new; return whether it is to be kept."""
+    _check_unused(state)
     if (state / _KEPT).exists():
+        (state / _OURS).write_text(str(port))
         log(f"going on with the state kept in {state}")
         return True
-    shutil.rmtree(state, ignore_errors=True)
-    state.mkdir(parents=True)
+    _throw_away(state)
+    if state.exists() and any(state.iterdir()):
+        raise StateFolderInUse(
+            f"{state} holds something that is no ground's state; name an empty folder with --state"
+        )
+    state.mkdir(parents=True, exist_ok=True)
+    (state / _OURS).write_text(str(port))
     if keep:
         (state / _KEPT).touch()
     return keep
+
+
+def _check_unused(state: Path) -> None:
+    try:
+        known = record.read(int((state / _OURS).read_text()))
+    except (OSError, ValueError):
+        return
+    if known is not None and known.info.state_dir == state and known.process() is not None:
+        raise StateFolderInUse(
+            f"the ground on port {known.info.port} keeps its state in {state}; name another folder "
+            "with --state"
+        )
+
+
+def _throw_away(state: Path) -> None:
+    """Remove a state folder, and never a folder that a ground has not made."""
+    if (state / _OURS).exists():
+        shutil.rmtree(state, ignore_errors=True)
 
 
 def _start(port: int, state: Path, *, keep: bool) -> _Server:

@@ -16,7 +16,7 @@ import pytest
 from ground_under_test import free_port, until
 from refit_local.ground import lifecycle, record
 from refit_local.ground.deploy import client
-from refit_local.ground.errors import DeployFailed, PortTaken
+from refit_local.ground.errors import DeployFailed, PortTaken, StateFolderInUse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,6 +115,8 @@ def test_a_ground_stands_answers_and_is_found_again_with_its_state(
     ground = lifecycle.up(port, keep=True, log=said.append, project=project)
     assert lifecycle.info(port) == ground
     assert lifecycle.up(port, log=said.append) == ground
+    with pytest.raises(StateFolderInUse, match=f"the ground on port {port} keeps its state in"):
+        lifecycle.up(free_port(), ground.state_dir, project=project)
     assert any("stands on port" in line for line in said)
     import requests
 
@@ -146,6 +148,16 @@ def test_a_taken_port_is_named_with_the_flag_that_changes_it(project: Path) -> N
         with pytest.raises(PortTaken, match=rf"port {taken} is taken.*--port N or REFIT_PORT=N"):
             lifecycle.up(taken, project=project)
     assert not record.folder(taken).exists()
+
+
+def test_a_folder_of_other_things_is_never_taken_for_state(
+    project: Path, port: int, tmp_path: Path
+) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(StateFolderInUse, match="name an empty folder with --state"):
+        lifecycle.up(port, tmp_path, project=project)
+    lifecycle.down(port, discard=True)
+    assert (tmp_path / "thesis.txt").exists()
 
 
 def test_a_template_that_does_not_build_is_shown_whole_and_leaves_nothing(
