@@ -1,7 +1,6 @@
 """A training job does what the image does: the same model, the same lines, the same refusals."""
 
 import json
-import os
 import signal
 import subprocess
 
@@ -360,8 +359,6 @@ def long_training(job: JobFolder, **hyperparameters: str) -> subprocess.Popen[st
     process = job.start("train")
     assert process.stdout is not None
     assert process.stdout.readline().startswith("[0]\ttrain-rmse:")
-    # A reader of its own keeps the pipe from filling up, which would stop the training.
-    os.set_blocking(process.stdout.fileno(), True)
     return process
 
 

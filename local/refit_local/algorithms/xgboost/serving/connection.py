@@ -67,7 +67,7 @@ class _Slot:
 
 
 class Connection(asyncio.Protocol):
-    """The protocol of one client."""
+    """The protocol of one client; its `on_…` methods are called by httptools."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
@@ -87,8 +87,6 @@ class Connection(asyncio.Protocol):
     @property
     def owes_answers(self) -> bool:
         return bool(self._slots)
-
-    # -- from asyncio
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -122,8 +120,6 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._can_write = True
         self._adjust_reading()
-
-    # -- from httptools
 
     def on_message_begin(self) -> None:
         if self._is_done_reading:
@@ -190,8 +186,6 @@ class Connection(asyncio.Protocol):
         self._body = []
         self._application.handle(self._head, body, partial(self._deliver, slot, self._head))
         self._adjust_reading()
-
-    # -- to the client
 
     def close_when_answered(self) -> None:
         """Read no further request; close once all that have begun have their answer."""
