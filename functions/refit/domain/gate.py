@@ -25,7 +25,7 @@ from refit.domain.errors import SettingsInvalid
 from refit.domain.evaluation import HIGHER_IS_BETTER, Comparison, EvaluatedRows, Evaluation
 
 if TYPE_CHECKING:
-    from refit.domain.spec import GateSettings
+    from refit.domain.spec import GateSettings, Task
 
 _METRICS = {"classification": ("accuracy", "log_loss"), "regression": ("rmse", "mae")}
 _SHOWN = {"accuracy": "accuracy", "log_loss": "log loss", "rmse": "RMSE", "mae": "MAE"}
@@ -70,7 +70,7 @@ def decide(evaluation: Evaluation, settings: GateSettings) -> Decision:
     Raises:
         SettingsInvalid: when `[gate] metric` does not exist for the evaluation's task.
     """
-    metric, notes = _metric(evaluation, settings), []
+    metric, notes = deciding_metric(evaluation.task, settings), []
     checks = [_floor(evaluation, metric, settings)]
     if evaluation.comparable and evaluation.champion and evaluation.base:
         checks += [
@@ -97,13 +97,18 @@ def decide(evaluation: Evaluation, settings: GateSettings) -> Decision:
     )
 
 
-def _metric(evaluation: Evaluation, settings: GateSettings) -> str:
-    possible = _METRICS[evaluation.task]
+def deciding_metric(task: Task, settings: GateSettings) -> str:
+    """Return the metric that decides for a task.
+
+    Raises:
+        SettingsInvalid: when `[gate] metric` does not exist for the task.
+    """
+    possible = _METRICS[task]
     if settings.metric == "auto":
         return possible[0]
     if settings.metric not in possible:
         raise SettingsInvalid(
-            f"[gate] metric = {settings.metric!r} does not exist for a {evaluation.task}; "
+            f"[gate] metric = {settings.metric!r} does not exist for a {task}; "
             f"allowed: auto, {', '.join(possible)}"
         )
     return settings.metric

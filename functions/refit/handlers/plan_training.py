@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from refit.aws import s3, store
+from refit.domain.gate import deciding_metric
 from refit.domain.images import xgboost_image_uri
 from refit.domain.naming import ResourceNames, RunKeys
 from refit.domain.spec import ModelSettings, Task, TrainingSettings
@@ -50,7 +51,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Return the request that state Train sends to SageMaker."""
     request = Request.model_validate(event)
     keys = RunKeys(request.model, request.run)
-    chosen = ModelSettings.model_validate(s3.get_json(keys.manifest)["settings"]).training
+    chosen = ModelSettings.model_validate(s3.get_json(keys.manifest)["settings"])
+    deciding_metric(request.task, chosen.gate)  # refused here, not after the training is paid for
     shape = DataShape(
         task=request.task,
         train_rows=request.rows.train,
@@ -60,11 +62,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         validation_bytes=request.validation_bytes,
         has_validation=request.has_validation,
     )
-    plan = plan_training(shape, chosen)
+    plan = plan_training(shape, chosen.training)
     store.update_run(request.model, request.run, status=store.RunStatus.TRAINING)
     return {
         "stem": ResourceNames(settings().name_prefix, request.model).job(request.run),
-        "request": _training_job(keys, plan, chosen, request.has_validation),
+        "request": _training_job(keys, plan, chosen.training, request.has_validation),
     }
 
 

@@ -9,6 +9,7 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 from refit.aws import store
+from refit.domain.errors import SettingsInvalid
 from refit.domain.spec import parse_settings
 from refit.handlers import plan_evaluation, plan_training, register
 
@@ -77,6 +78,12 @@ def test_spot_waits_at_most_as_long_as_the_settings_allow(active: Stack) -> None
         "MaxRuntimeInSeconds": 600,
         "MaxWaitTimeInSeconds": 1200,
     }
+
+
+def test_a_gate_metric_of_the_other_task_is_refused_before_the_training(active: Stack) -> None:
+    manifest(active, '[gate]\nmetric = "rmse"')
+    with pytest.raises(SettingsInvalid, match="allowed: auto, accuracy, log_loss"):
+        plan_training.handler(sample("plan_training"), CONTEXT)
 
 
 def test_challenger_and_champion_predict_the_same_rows(active: Stack) -> None:
