@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from refit_local.ground import ministack_hooks as ministack
-from refit_local.ground.ministack_hooks import Hook
+from refit_local.ground.ministack_names import Hook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -14,7 +14,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from refit_local.ground import ministack_hooks as ministack
-from refit_local.ground.ministack_hooks import Hook, Permission
+from refit_local.ground.ministack_hooks import Permission
+from refit_local.ground.ministack_names import Hook
 
 if TYPE_CHECKING:
     from collections.abc import Callable

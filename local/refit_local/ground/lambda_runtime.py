@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from refit_local.ground import ministack_hooks as ministack
 from refit_local.ground.emf import metrics_of
-from refit_local.ground.ministack_hooks import Hook
+from refit_local.ground.ministack_names import Hook, log_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +74,7 @@ def _execute(
 
 def _drain_log(worker: Any) -> str:
     """Collect what the invocation wrote, up to the mark the worker sets at its end."""
-    log, reader = ministack.log_of(worker)
+    log, reader = log_of(worker)
     lines: list[str] = []
     deadline = time.monotonic() + _LOG_DEADLINE_S
     while (left_s := deadline - time.monotonic()) > 0:

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from refit_local.ground.ministack_hooks import Hook
+from refit_local.ground.ministack_names import Hook
 
 PIECE_BYTES = 1 << 20
 

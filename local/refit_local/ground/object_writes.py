@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from refit_local.ground.ministack_hooks import Hook
+from refit_local.ground.ministack_names import Hook
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -125,7 +125,7 @@ async def serve(
     from hypercorn.asyncio import serve as serve_http  # noqa: PLC0415 (after the environment)
     from hypercorn.config import Config  # noqa: PLC0415
 
-    from refit_local.ground import alarms, ministack_hooks  # noqa: PLC0415
+    from refit_local.ground import alarms, ministack_hooks, ministack_names  # noqa: PLC0415
 
     _raise_file_limit()
     install_runtime(state)
@@ -145,7 +145,7 @@ async def serve(
         asyncio.create_task(_resume(guest, port)),
     ]
     try:
-        await serve_http(ministack_hooks.Hook.APP.get(), config, shutdown_trigger=end.wait)
+        await serve_http(ministack_names.Hook.APP.get(), config, shutdown_trigger=end.wait)
     finally:
         for task in background:
             task.cancel()

@@ -22,12 +22,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from refit_local.ground.ministack_hooks import (
-    Hook,
     TaskFailed,
     account,
     denial_message,
     role_may,
 )
+from refit_local.ground.ministack_names import Hook
 from refit_local.ground.permissions import task_permissions
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from importlib.metadata import version
 
 import pytest
 from ministack.core.lambda_runtime import Worker
-from refit_local.ground.ministack_hooks import PINNED_VERSION, Hook, HookMoved, log_of
+from refit_local.ground.ministack_names import PINNED_VERSION, Hook, HookMoved, log_of
 
-HINT = "see HookMoved: move the name in local/refit_local/ground/ministack_hooks.py"
+HINT = "see HookMoved: move the name in local/refit_local/ground/ministack_names.py"
 
 
 @pytest.mark.parametrize("hook", list(Hook), ids=lambda hook: hook.name)

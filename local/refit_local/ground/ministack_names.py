@@ -1,0 +1,185 @@
+"""The one home of MiniStack's private names: what Refit hangs itself into, and what for.
+
+MiniStack has no plug-in interface, so the local ground replaces or calls functions that start with
+an underscore. Each is a member of `Hook`; no other module names one. `requirements.lock` pins the
+exact MiniStack, and a test resolves every member, so an upgrade that moves one is seen at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+from enum import Enum
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import queue
+    import threading
+    from collections.abc import Callable
+
+PINNED_VERSION = "1.5.33"
+
+_APP = "ministack.app"
+_ROUTER = "ministack.core.router"
+_ACTIONS = "ministack.core.iam_actions"
+_EVALUATOR = "ministack.core.iam_evaluator"
+_WORKERS = "ministack.core.lambda_runtime"
+_RESPONSES = "ministack.core.responses"
+_STATES = "ministack.services.stepfunctions"
+_LAMBDA = "ministack.services.lambda_svc"
+_LOGS = "ministack.services.cloudwatch_logs"
+_S3 = "ministack.services.s3"
+_SQS = "ministack.services.sqs"
+_STS = "ministack.services.sts"
+_IAM = "ministack.services.iam"
+_METRICS = "ministack.services.cloudwatch"
+_EVENTS = "ministack.services.eventbridge"
+
+
+class HookMoved(RuntimeError):
+    """When the installed MiniStack has no such name: it is not the version Refit was made for."""
+
+
+class Hook(Enum):
+    """A private name of MiniStack: module, attribute path, and what Refit needs it for."""
+
+    APP = (_APP, "app", "the ASGI application")
+    PIN_ORIGIN = (_APP, "pin_request_origin", "aws:SecureTransport on the loopback interface")
+    LOADED_MODULES = (_APP, "_loaded_modules", "a service of our own")
+    SERVICE_REGISTRY = (_APP, "SERVICE_REGISTRY", "a service of our own")
+    SERVICE_HANDLERS = (_APP, "SERVICE_HANDLERS", "a service of our own")
+    SERVICE_ALIASES = (_APP, "SERVICE_NAME_ALIASES", "a service of our own")
+    SERVICE_PATTERNS = (_ROUTER, "SERVICE_PATTERNS", "routing to a service of our own")
+    ACCESS_KEY_OF = (_ROUTER, "extract_access_key_id", "who called a service of our own")
+    ACCOUNT = (_RESPONSES, "get_account_id", "the account of a request")
+    REGION = (_RESPONSES, "get_region", "the region of a request")
+
+    IAM_NAMESPACES = (_ACTIONS, "SERVICE_TO_IAM_NAMESPACE", "IAM actions of a service of our own")
+    IAM_MODELS = (_ACTIONS, "_BOTOCORE_SERVICE_MAP", "IAM actions of a service of our own")
+    IAM_RESOURCE = (_ACTIONS, "extract_resource_arn", "IAM resources of a service of our own")
+    IAM_ENFORCE = (_EVALUATOR, "enforce", "iam:PassRole and second resources of a request")
+    IAM_EVALUATE = (_EVALUATOR, "evaluate", "what a state machine's role may do")
+    IAM_CONTEXT = (_EVALUATOR, "EvalContext", "what a state machine's role may do")
+    IAM_ROLE_POLICIES = (_EVALUATOR, "_gather_role_policies", "what a state machine's role may do")
+
+    ROLES = (_IAM, "_roles", "acting as a role for a service of our own")
+    TRUSTS_SERVICE = (_EVALUATOR, "_service_principal_matches", "acting as a role")
+    REGISTER_SESSION = (_STS, "register_session", "acting as a role for a service of our own")
+
+    STATE_MACHINES = (_STATES, "_state_machines", "the role and definition of a state machine")
+    EXECUTIONS = (_STATES, "_executions", "the state of an execution")
+    EXECUTION_ERROR = (_STATES, "_ExecutionError", "failing a state")
+    SERVICE_TASKS = (_STATES, "_SERVICE_DISPATCH", "optimized integrations of a service of our own")
+    SDK_SERVICES = (_STATES, "_AWS_SDK_SERVICE_MAP", "aws-sdk tasks of a service of our own")
+    SDK_ERRORS = (_STATES, "_AWS_SDK_ERROR_PREFIX", "aws-sdk tasks of a service of our own")
+    RUN_EXECUTION = (_STATES, "_run_execution", "timeouts and aborts of executions")
+    STOP_EXECUTION = (_STATES, "_stop_execution", "aborts that stop running tasks")
+    FAIL_EXECUTION = (_STATES, "_fail_execution", "an aborted execution stays aborted")
+    EXECUTE_TASK = (_STATES, "_execute_task", "JSONata timeouts of tasks")
+    INVOKE_RESOURCE = (_STATES, "_invoke_resource", "the state machine's role")
+    INVOKE_WITH_TIMEOUT = (_STATES, "_invoke_resource_with_timeout", "tasks stopped at a timeout")
+    FIND_RETRIER = (_STATES, "_find_matching_retrier", "MaxDelaySeconds and JitterStrategy")
+    FIND_CATCHER = (_STATES, "_find_matching_catcher", "aborts that nothing catches")
+    SLEEP = (_STATES, "_scaled_sleep", "waits that end at an abort")
+    PARALLEL = (_STATES, "_run_parallel_branches", "JSONata and aborts in Parallel")
+    SUB_MACHINE = (_STATES, "_run_sub_machine", "branches of Parallel")
+    OUTPUT_PATH = (_STATES, "_apply_output_path", "JSONata output of Succeed")
+    INPUT_PATH = (_STATES, "_apply_input_path", "JSONPath in Parallel")
+    PARAMETERS = (_STATES, "_apply_parameters", "JSONPath in Parallel")
+    RESULT_SELECTOR = (_STATES, "_apply_result_selector", "JSONPath in Parallel")
+    RESULT_PATH = (_STATES, "_apply_result_path", "JSONPath in Parallel")
+    QUERY_LANGUAGE = (_STATES, "_state_query_language", "JSONata in Parallel")
+    JSONATA_ARGUMENTS = (_STATES, "_apply_jsonata_arguments", "JSONata in Parallel")
+    JSONATA_OUTPUT = (_STATES, "_apply_jsonata_output", "JSONata in Parallel and Succeed")
+    JSONATA_FIELD = (_STATES, "_jsonata_state_field", "JSONata timeouts of tasks")
+    ASSIGN = (_STATES, "_apply_state_assign", "JSONata in Parallel")
+    NEXT_OR_END = (_STATES, "_next_or_end", "Parallel")
+    ADD_HISTORY = (_STATES, "_add_event", "execution history")
+    EMIT_STATUS = (_STATES, "_emit_execution_status_event", "status events of executions")
+
+    WORKER_SCRIPT = (_WORKERS, "_PYTHON_WORKER_SCRIPT", "a Python runtime that is true to AWS's")
+    DRAIN_LOG = (_WORKERS, "Worker._drain_stderr_bounded", "complete logs of an invocation")
+    KILL_WORKERS = (_WORKERS, "reset", "ending the Lambda processes")
+    EXECUTE_WARM = (_LAMBDA, "_execute_function_warm", "error types of Python functions")
+    PEAK_MEMORY = (_LAMBDA, "_probe_peak_memory_mb", "the memory in a REPORT line")
+    EMIT_LAMBDA_LOGS = (_LAMBDA, "_emit_lambda_logs", "embedded metrics in logs")
+
+    S3_HANDLE = (_S3, "handle_request", "large objects that do not hold up the ground")
+    UPLOAD_PART = (_S3, "_upload_part", "parts that do not stay in memory")
+    UPLOADS = (_S3, "_multipart_uploads", "parts that do not stay in memory")
+    DISPLACE_VERSION = (_S3, "_persist_displaced_version", "versions that are not copied")
+    GET_OBJECT = (_S3, "_get_object", "objects larger than the memory")
+    READ_BODY = (_S3, "_read_body", "objects larger than the memory")
+    VERSION_BODY = (_S3, "_version_body", "objects larger than the memory")
+    VERSION_ENTRY = (_S3, "_version_entry_from_record", "versions that do not stay in memory")
+    OBJECT_PATH = (_S3, "_object_disk_path", "objects larger than the memory")
+    VERSION_PATH = (_S3, "_version_disk_path", "objects larger than the memory")
+    PARSE_RANGE = (_S3, "_parse_range", "ranges of older versions")
+    STREAMED = (_RESPONSES, "StreamingResponse", "objects larger than the memory")
+    EVENT_TARGET = (_EVENTS, "_invoke_target", "dead-letter queues of targets")
+    EVENT_TO_FUNCTION = (_EVENTS, "_dispatch_to_lambda", "retries of asynchronous calls")
+    FUNCTION_RECORD = (_LAMBDA, "_get_func_record_for_ref", "retries of asynchronous calls")
+    EXECUTION_RECORD = (_LAMBDA, "_execution_record_for_config", "retries of asynchronous calls")
+    INVOKE_ASYNC = (_LAMBDA, "invoke_async_with_retry", "retries of asynchronous calls")
+    RESOLVE_MACHINE = (_STATES, "_resolve_state_machine_arn", "dead-letter queues of targets")
+    QUEUE_BY_ARN = (_SQS, "_queue_by_arn", "dead-letter queues of targets")
+    QUEUE_ALLOWS = (_SQS, "queue_policy_allows", "dead-letter queues of targets")
+    DISPATCH_EVENT = (_EVENTS, "_dispatch_event", "the version in S3's events")
+    S3_EVENT = (_S3, "_fire_s3_event", "the version in S3's events")
+
+    LOG_GROUPS = (_LOGS, "_log_groups", "logs of a service of our own")
+    LOG_GROUP_ARN = (_LOGS, "_make_group_arn", "logs of a service of our own")
+    APPEND_LOG = (_LOGS, "_append_log_events", "logs of a service of our own")
+    PUT_EVENTS = (_EVENTS, "_put_events", "events whose source is aws.*")
+    METRIC_POINTS = (_METRICS, "_metric_bucket", "alarms that look at their own dimensions")
+    METRIC_KEY = (_METRICS, "_dims_key", "alarms that look at their own dimensions")
+    METRIC_STATISTICS = (_METRICS, "_calc_stats", "alarms that look at their own periods")
+    METRIC_STATISTIC = (_METRICS, "_stat_value", "alarms that look at their own periods")
+    EVALUATE_ALARM = (_METRICS, "_evaluate_alarm", "alarms as CloudWatch evaluates them")
+    ALARM_HISTORY = (_METRICS, "_record_history", "alarms as CloudWatch evaluates them")
+    ALARM_ACTIONS = (_METRICS, "_dispatch_alarm_actions", "alarms as CloudWatch evaluates them")
+    ALARM_PARENTS = (_METRICS, "_evaluate_parent_alarms", "alarms as CloudWatch evaluates them")
+    QUEUES = (_SQS, "_queues", "the metrics of queues")
+    COUNT_MESSAGES = (_SQS, "_refresh_counts", "the metrics of queues")
+    STORE_METRIC = (_METRICS, "_store_datum", "metrics of a service of our own")
+    EVALUATE_ALARMS = (_METRICS, "_evaluate_all_alarms", "alarms on metrics of our own")
+
+    def _owner(self) -> tuple[Any, str]:
+        module, path, purpose = self.value
+        owner: Any = importlib.import_module(module)
+        *parents, name = path.split(".")
+        for step in (*parents, name):
+            holder, owner = owner, getattr(owner, step, _MISSING)
+            if owner is _MISSING:
+                raise HookMoved(
+                    f"MiniStack has no {module}.{path}, which Refit needs for {purpose}. Refit is "
+                    f"made for ministack=={PINNED_VERSION}: install that, or find where the new "
+                    f"version keeps it and move Hook.{self.name} in ministack_names.py there."
+                )
+        return holder, name
+
+    def get(self) -> Any:
+        """Return what the name stands for now.
+
+        Raises:
+            HookMoved: when the installed MiniStack has no such name.
+        """
+        owner, name = self._owner()
+        return getattr(owner, name)
+
+    def put(self, value: Any) -> None:
+        """Replace what the name stands for."""
+        owner, name = self._owner()
+        setattr(owner, name, value)
+
+    def wrap(self, around: Callable[..., Any]) -> None:
+        """Have `around(original, *args)` run in place of `original(*args)`."""
+        self.put(partial(around, self.get()))
+
+
+_MISSING = object()
+
+
+def log_of(worker: Any) -> tuple[queue.Queue[str], threading.Thread]:
+    """Return the lines a Lambda process has logged, and the thread that collects them."""
+    return worker._stderr_queue, worker._stderr_thread
