@@ -210,7 +210,9 @@ def test_the_servers_output_goes_to_the_endpoints_log_group(local: Local, endpoi
 
 
 def test_a_server_that_dies_is_started_again(local: Local, endpoint: str) -> None:
-    servers = [p for p in psutil.Process().children(recursive=True) if "serve" in p.cmdline()]
+    family = psutil.Process().children(recursive=True)
+    alive = [process for process in family if process.status() != psutil.STATUS_ZOMBIE]
+    servers = [process for process in alive if "serve" in process.cmdline()]
     assert servers
     for server in servers:
         server.kill()
