@@ -28,7 +28,6 @@ FLOAT32_MAX = 3.4028234663852886e38
 """XGBoost computes in float32: a larger number would be infinite there."""
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\Z")
-_EXACT_INTEGERS = 2**53
 _SHOWN_CHARACTERS = 60
 
 
@@ -52,7 +51,7 @@ def is_missing(text: str) -> bool:
 
 def number_text(value: float) -> str:
     """Return the shortest text that reads back as exactly this number: `5`, `0.1`, `1e+20`."""
-    return str(int(value)) if _is_whole(value) else repr(value)
+    return repr(value).removesuffix(".0") if value else "0"
 
 
 def class_text(text: str) -> str:
@@ -62,10 +61,6 @@ def class_text(text: str) -> str:
     """
     value = number_of(text)
     return text.strip() if value is None else number_text(value)
-
-
-def _is_whole(value: float) -> bool:
-    return value.is_integer() and abs(value) < _EXACT_INTEGERS
 
 
 def shown(value: object) -> str:
