@@ -221,3 +221,35 @@ def test_an_sdk_task_asks_the_service_with_names_as_on_aws(ground: Ground) -> No
     answer = ground.run(machine, {"name": "live"})
     assert (answer["EndpointName"], answer["EndpointStatus"]) == ("live", "InService")
     assert ground.run(machine, {"name": "none"}) == "SageMaker.ValidationException"
+
+
+def test_a_branch_that_retries_keeps_its_own_state_beside_the_others(ground: Ground) -> None:
+    retried = job("{% $states.context.State.Name & $string($states.context.State.RetryCount) %}")
+    retried["Arguments"]["Error"] = "SageMaker.ThrottlingException"
+    retried["Retry"] = [
+        {"ErrorEquals": ["States.ALL"], "IntervalSeconds": 1, "MaxAttempts": 1, "BackoffRate": 1}
+    ]
+    wait = {"Type": "Wait", "Seconds": 3, "End": True}
+    branches = [
+        {"StartAt": "Mine", "States": {"Mine": retried}},
+        {
+            "StartAt": "First",
+            "States": {"First": {"Type": "Pass", "Next": "Linger"}, "Linger": wait},
+        },
+    ]
+    machine = ground.machine(
+        "beside", one({"Type": "Parallel", "Branches": branches, "End": True}), ALLOW_TASKS
+    )
+    assert ground.run(machine) == "SageMaker.ThrottlingException"
+    assert ground.log("/probe/tasks", "Mine0") == ["started"]
+    assert ground.log("/probe/tasks", "Mine1") == ["started"]
+
+
+def test_a_stopped_branch_that_catches_everything_ends_all_the_same(ground: Ground) -> None:
+    stubborn = job("stubborn", arguments={"Seconds": 60})
+    stubborn["Catch"] = [{"ErrorEquals": ["States.ALL"], "Next": "Only"}]
+    bad = job("stubborn-sibling", arguments={"Error": "SageMaker.AmazonSageMakerException"})
+    state = {"Type": "Parallel", "Branches": [one(stubborn), one(bad)], "End": True}
+    machine = ground.machine("stubborn", one(state), ALLOW_TASKS)
+    assert ground.run(machine) == "SageMaker.AmazonSageMakerException"
+    assert ground.log("/probe/tasks", "stubborn") == ["started", "stopped"]
