@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from refit_local.ground.record import GroundInfo
 
+# They share one build of the template.
+pytestmark = pytest.mark.xdist_group("ground lifecycle")
+
 TEMPLATE = """
 AWSTemplateFormatVersion: "2010-09-09"
 Transform: AWS::Serverless-2016-10-31
