@@ -80,7 +80,7 @@ def _text(value: str | int | float | bool) -> str:
 
 
 def _defaults(shape: DataShape) -> dict[str, str]:
-    """Return hyperparameters that do well without tuning (docs/training.md has the figures).
+    """Return hyperparameters that do well without tuning (figures: docs/training.md).
 
     Wide data (images, bags of words) gains from coarse bins and sampled columns: a quarter of the
     time a round, and more accurate. Early stopping needs a validation channel and an explicit
