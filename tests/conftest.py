@@ -10,6 +10,7 @@ HERE = Path(__file__).parent
 SHARE_A_GROUND = {HERE / "e2e", HERE / "integration/ground"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before the plugin reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Group the tests by file, or by folder where a whole folder shares a ground."""
     for item in items:

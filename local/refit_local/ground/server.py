@@ -186,6 +186,7 @@ def install_runtime(state: Path) -> None:
 def _install_sagemaker(state: Path, port: int, region: str) -> Guest:
     from refit_local.ground import ministack_hooks  # noqa: PLC0415
     from refit_local.ground.permissions import sagemaker_permissions  # noqa: PLC0415
+    from refit_local.ground.state_machines import stop_signal  # noqa: PLC0415
     from refit_local.sagemaker.service import LocalSageMaker  # noqa: PLC0415
     from refit_local.sagemaker.stepfunctions import PREFIX, TaskFailure  # noqa: PLC0415
 
@@ -216,7 +217,7 @@ def _install_sagemaker(state: Path, port: int, region: str) -> Guest:
 
     def start(resource: str, arguments: dict[str, Any], execution_arn: str) -> dict[str, Any]:
         try:
-            return sagemaker.tasks.run(resource, arguments, execution_arn)
+            return sagemaker.tasks.run(resource, arguments, execution_arn, stop_signal())
         except TaskFailure as failure:
             raise ministack_hooks.TaskFailed(failure.error, failure.cause) from failure
 

@@ -98,6 +98,12 @@ def _current_scope() -> Scope:
     return _scope.get() or Scope()
 
 
+def stop_signal() -> Callable[[], bool]:
+    """Return what says whether the task running in this thread has been stopped."""
+    scope = _current_scope()
+    return lambda: scope.stopped
+
+
 def install() -> None:
     """Hang all of it into MiniStack. Called once, before the first request."""
     Hook.RUN_EXECUTION.wrap(_run_execution)

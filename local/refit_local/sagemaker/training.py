@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,8 @@ class TrainingJobs:
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._runs: dict[str, TrainingRun] = {}
+        # Whoever sees a job can stop it: its record and its run appear together.
+        self._appearing = threading.Lock()
 
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
         """CreateTrainingJob."""
@@ -95,14 +98,15 @@ class TrainingJobs:
         ):
             record.setdefault(flag, False)
         try:
-            record = self._platform.store.add(TRAINING_JOB, name, record)
+            with self._appearing:
+                record = self._platform.store.add(TRAINING_JOB, name, record)
+                run = self._runs[record["_key"]] = TrainingRun(self._platform, record)
         except NameTaken as taken:
             raise ResourceInUse(
                 "Training job names must be unique within an AWS account and region, and a "
                 f"training job with this name already exists ({taken.record['TrainingJobArn']})"
             ) from taken
         self._platform.events.training_job(record)
-        run = self._runs[record["_key"]] = TrainingRun(self._platform, record)
         self._platform.background.start(f"training job {name}", run.run)
         return {"TrainingJobArn": arn}
 
@@ -130,7 +134,9 @@ class TrainingJobs:
             raise ValidationException(
                 f"The request was rejected because the training job is in status {status}."
             )
-        self._runs[record["_key"]].request_stop()
+        with self._appearing:
+            run = self._runs[record["_key"]]
+        run.request_stop()
         return {}
 
     def resume(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 from refit_local.sagemaker.batching import FieldFilter
@@ -42,6 +43,8 @@ class TransformJobs:
         self._platform = platform
         self._models = models
         self._runs: dict[str, TransformRun] = {}
+        # Whoever sees a job can stop it: its record and its run appear together.
+        self._appearing = threading.Lock()
 
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
         """CreateTransformJob."""
@@ -69,14 +72,15 @@ class TransformJobs:
             "_tags": request.get("Tags", []),
         }
         try:
-            record = self._platform.store.add(TRANSFORM_JOB, name, record)
+            with self._appearing:
+                record = self._platform.store.add(TRANSFORM_JOB, name, record)
+                run = self._runs[record["_key"]] = TransformRun(self._platform, record, container)
         except NameTaken as taken:
             raise ResourceInUse(
                 "Job name must be unique within an AWS account and region, and a job with this "
                 f"name already exists ({taken.record['TransformJobArn']})"
             ) from taken
         self._platform.events.transform_job(record)
-        run = self._runs[record["_key"]] = TransformRun(self._platform, record, container)
         self._platform.background.start(f"transform job {name}", run.run)
         return {"TransformJobArn": arn}
 
@@ -103,7 +107,9 @@ class TransformJobs:
             raise ValidationException(
                 f"The request was rejected because the transform job is in status {status}."
             )
-        self._runs[record["_key"]].request_stop()
+        with self._appearing:
+            run = self._runs[record["_key"]]
+        run.request_stop()
         return {}
 
     def resume(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ from local_sagemaker import (
     training_request,
     until,
 )
+from refit_local.sagemaker.errors import ResourceNotFound, ValidationException
 
 if TYPE_CHECKING:
     from local_sagemaker import Local
@@ -173,6 +175,24 @@ def test_a_stopped_job_goes_through_stopping(local: Local) -> None:
     assert "FailureReason" not in job
     with pytest.raises(local.sagemaker.exceptions.ClientError, match="in status Stopped"):
         local.sagemaker.stop_training_job(TrainingJobName="stopped")
+
+
+def test_a_job_can_be_stopped_the_moment_it_is_seen(local: Local) -> None:
+    request = long_training("seen")
+    create = threading.Thread(target=local.service.call, args=("CreateTrainingJob", request))
+    create.start()
+
+    def stopped() -> bool:
+        try:
+            local.service.call("StopTrainingJob", {"TrainingJobName": "seen"})
+        except (ResourceNotFound, ValidationException):
+            return False
+        return True
+
+    while not stopped():  # as fast as can be: between its record and its run lies nothing
+        pass
+    create.join()
+    assert local.trained("seen")["TrainingJobStatus"] == "Stopped"
 
 
 def test_a_job_whose_time_is_up_keeps_what_it_saved(local: Local) -> None:
