@@ -85,10 +85,10 @@ def _start_when_quiet(model: str, cause: tuple[str, str | None] | None) -> None:
     if not is_quiet(files, cause, datetime.now(UTC), quiet):
         logger.info("more is being dropped; its own event starts the run", extra={"model": model})
         return
-    _start(model, files, state)
+    _start(model, files)
 
 
-def _start(model: str, files: list[Dropped], state: store.ModelState) -> None:
+def _start(model: str, files: list[Dropped]) -> None:
     run = run_id(model, [(file.key, file.version) for file in files])
     s3.put_json(
         ModelKeys(model).run(run).drop,
@@ -97,7 +97,6 @@ def _start(model: str, files: list[Dropped], state: store.ModelState) -> None:
             "run": run,
             "cause": "drop",
             "files": [asdict(file) for file in files],
-            "champion_run": state.champion.run if state.champion else None,
         },
     )
     consumed_until = max(file.last_modified for file in files).isoformat()

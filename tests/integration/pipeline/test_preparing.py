@@ -50,7 +50,7 @@ def drop(stack: Stack, files: dict[str, bytes], run: str = RUN) -> None:
     store.begin_run("digits", run, "drop", "2025-01-01T00:00:00+00:00")
     stack.put(
         keys.drop,
-        {"model": "digits", "run": run, "cause": "drop", "files": entries, "champion_run": None},
+        {"model": "digits", "run": run, "cause": "drop", "files": entries},
     )
 
 
