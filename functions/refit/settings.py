@@ -20,14 +20,12 @@ class Settings(BaseModel):
     model_table: str = ""
     name_prefix: str = "refit"
     region: str = Field("us-east-1", validation_alias="AWS_REGION")
-    account_id: str = ""
     ingest_queue_url: str = ""
     quiet_seconds: int = 60
     train_state_machine_arn: str = ""
     notices_topic_arn: str = ""
     sagemaker_role_arn: str = ""
     event_bus: str = "default"
-    poll_seconds: int = 20
 
 
 @cache

@@ -73,16 +73,6 @@ def get_json(key: str) -> Any:
     return json.loads(get_bytes(key))
 
 
-def exists(key: str) -> bool:
-    """Say whether an object exists now."""
-    try:
-        with _missing_named(key):
-            client("s3").head_object(**_request(key, None))
-    except DatasetNotFound:
-        return False
-    return True
-
-
 def put_bytes(key: str, data: bytes, content_type: str = "application/octet-stream") -> None:
     """Write a whole object."""
     with passing_troubles_named():
@@ -94,14 +84,6 @@ def put_bytes(key: str, data: bytes, content_type: str = "application/octet-stre
 def put_json(key: str, value: Any) -> None:
     """Write a value as JSON that a person can read."""
     put_bytes(key, json.dumps(value, indent=1, default=str).encode(), "application/json")
-
-
-def download(key: str, path: Path, version: str | None = None) -> None:
-    """Copy an object to a file, in constant memory."""
-    stream = open_stream(key, version)
-    with path.open("wb") as file, _missing_named(key, version):
-        while block := stream.read(1024 * 1024):
-            file.write(block)
 
 
 def upload(path: Path, key: str, content_type: str = "application/octet-stream") -> None:
@@ -137,16 +119,6 @@ def list_keys(prefix: str) -> list[S3Object]:
                 if entry["IsLatest"]
             ]
     return sorted(found, key=lambda entry: entry.key)
-
-
-def delete_prefix(prefix: str) -> None:
-    """Delete the current version of each object below a prefix."""
-    keys = [{"Key": entry.key} for entry in list_keys(prefix)]
-    for start in range(0, len(keys), 1000):
-        with passing_troubles_named():
-            client("s3").delete_objects(
-                Bucket=settings().bucket, Delete={"Objects": keys[start : start + 1000]}
-            )
 
 
 class MultipartWriter:
