@@ -18,12 +18,16 @@ class Settings(BaseModel):
 
     bucket: str = ""
     model_table: str = ""
+    inference_table: str = ""
     name_prefix: str = "refit"
     region: str = Field("us-east-1", validation_alias="AWS_REGION")
     ingest_queue_url: str = ""
     quiet_seconds: int = 60
     train_state_machine_arn: str = ""
     notices_topic_arn: str = ""
+    capture_stream: str = ""
+    detect_queue_url: str = ""
+    retrain_queue_url: str = ""
     sagemaker_role_arn: str = ""
     event_bus: str = "default"
 

@@ -18,6 +18,10 @@ class EventName(StrEnum):
     RUN_FINISHED = "Run Finished"
     MODEL_PROMOTED = "Model Promoted"
     DEPLOYMENT_ROLLED_BACK = "Deployment Rolled Back"
+    DRIFT_DETECTED = "Drift Detected"
+    GROUND_TRUTH_REJECTED = "Ground Truth Rejected"
+    RETRAINING_REQUESTED = "Retraining Requested"
+    RETRAINING_UNBLOCKED = "Retraining Unblocked"
 
 
 def publish(name: EventName, detail: dict[str, Any]) -> None:
@@ -47,7 +51,19 @@ def notify(subject: str, message: str) -> None:
 
 def poke_ingest(model: str) -> None:
     """Make ingest look at a model's drop folder again."""
+    _poke(settings().ingest_queue_url, model)
+
+
+def poke_detect_drift(model: str) -> None:
+    """Make detect_drift judge a model now."""
+    _poke(settings().detect_queue_url, model)
+
+
+def poke_retrain(model: str) -> None:
+    """Make retrain look at what a model's state asks for."""
+    _poke(settings().retrain_queue_url, model)
+
+
+def _poke(queue_url: str, model: str) -> None:
     with passing_troubles_named():
-        client("sqs").send_message(
-            QueueUrl=settings().ingest_queue_url, MessageBody=json.dumps({"model": model})
-        )
+        client("sqs").send_message(QueueUrl=queue_url, MessageBody=json.dumps({"model": model}))

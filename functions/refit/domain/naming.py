@@ -9,8 +9,12 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from refit.domain.errors import ModelNameInvalid
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 MODEL_NAME_PATTERN = r"[a-z][a-z0-9-]{0,23}"
 RUN_ID_LENGTH = 12
@@ -60,6 +64,41 @@ class ModelKeys:
     def raw(self) -> str:
         return f"{self.model}/raw/"
 
+    @property
+    def ground_truth(self) -> str:
+        return f"{self.model}/ground-truth/"
+
+    @property
+    def capture(self) -> str:
+        """Captured inferences, as SageMaker's data capture lays them out."""
+        return f"{self.model}/capture/"
+
+    @property
+    def labelled(self) -> str:
+        """The ledger of joined rows."""
+        return f"{self.model}/labelled/"
+
+    def labelled_slice(self, day: str, digest: str) -> str:
+        """One slice of the ledger; `day` is YYYY-MM-DD."""
+        return f"{self.labelled}dt={day}/{digest}.jsonl"
+
+    def quarantined_capture(self, digest: str) -> str:
+        return f"{self.model}/quarantine/capture/{digest}.jsonl"
+
+    def quarantined_labels(self, digest: str) -> str:
+        return f"{self.model}/quarantine/ground-truth/{digest}.jsonl"
+
+    def cohort(self, version: int, start: datetime) -> str:
+        """What is counted of one cohort's inputs, and what was found in it."""
+        return f"{self.model}/monitoring/v{version}/{start:%Y%m%dT%H%M%S}/"
+
+    def input_counts(self, version: int, start: datetime, digest: str) -> str:
+        """The part of a cohort's input counts that one capture file gave."""
+        return f"{self.cohort(version, start)}{digest}.npz"
+
+    def violations(self, version: int, start: datetime) -> str:
+        return f"{self.cohort(version, start)}constraint_violations.json"
+
     def run(self, run: str) -> RunKeys:
         return RunKeys(self.model, run)
 
@@ -96,6 +135,11 @@ class RunKeys:
         return f"{self.root}profile.json"
 
     @property
+    def baseline(self) -> str:
+        """What the version is held against while it is live."""
+        return f"{self.root}baseline.json"
+
+    @property
     def train(self) -> str:
         return f"{self.root}train/"
 
@@ -110,7 +154,7 @@ class RunKeys:
 
     @property
     def evaluation_input(self) -> str:
-        """What both models predict in batch: `new.csv` and, with a champion, `base.csv`."""
+        """What both models predict in batch: `new.csv`, the champion's `base.csv`, `fresh.csv`."""
         return f"{self.root}evaluation/in/"
 
     def evaluation_output(self, side: str) -> str:
@@ -118,7 +162,7 @@ class RunKeys:
         return f"{self.root}evaluation/{side}/"
 
     def evaluation_labels(self, rows: str) -> str:
-        """The true labels of the held-out rows `new` or `base`, one per line."""
+        """The true labels of the held-out rows `new`, `base` or `fresh`, one per line."""
         return f"{self.root}evaluation/{rows}.labels"
 
     @property

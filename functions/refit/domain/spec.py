@@ -124,6 +124,111 @@ class DeploymentSettings(Section):
     )
 
 
+class MonitoringSettings(Section):
+    """How the live model is watched."""
+
+    capture: Literal["api", "endpoint", "off"] = Field(
+        "api",
+        description="Who writes the captured inferences: the predict API; the endpoint itself "
+        "(SageMaker's DataCaptureConfig), for callers that invoke it directly; or nobody. Takes "
+        "effect with the next deployment.",
+    )
+    capture_percent: Annotated[int, Field(ge=1, le=100)] = Field(
+        100, description="How many of a hundred invocations are captured."
+    )
+    cohort_s: Annotated[int, Field(ge=1, le=604_800)] = Field(
+        3600, description="Predictions of so many seconds are judged together, as one cohort."
+    )
+    label_age_s: Annotated[int, Field(ge=0, le=7_776_000)] = Field(
+        86_400,
+        description="A prediction enters the test with what was known of it at this age. Later "
+        "labels still correct the shown figures and the training data.",
+    )
+    label_wait_s: Annotated[int, Field(ge=0, le=7_776_000)] | None = Field(
+        None,
+        description="At this age a cohort's labels are as complete as they get; from then on it "
+        "teaches how much sooner errors are labelled than right answers. Default: 3 × "
+        "`label_age_s`.",
+    )
+    held_label_s: Annotated[int, Field(ge=60, le=7_776_000)] = Field(
+        604_800, description="A label without its prediction waits so long, then it is given up."
+    )
+    max_label_age_s: Annotated[int, Field(ge=60, le=31_536_000)] = Field(
+        7_776_000,
+        description="Predictions are remembered so long; a label observed earlier is too old.",
+    )
+    tolerance: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        0.005, description="An error share this much above the held-out one is no harm yet."
+    )
+    false_alarm_every: Annotated[int, Field(ge=10, le=10_000_000)] = Field(
+        8760,
+        description="Cohorts between two false alarms, in the mean: a year of hourly cohorts. "
+        "1/α of the test.",
+    )
+    min_labels: Annotated[int, Field(ge=1)] = Field(
+        50, description="No alarm on fewer labelled predictions than this."
+    )
+    min_coverage: Fraction = Field(
+        0.01, description="No alarm while a smaller share of the predictions is labelled."
+    )
+    input_false_alarm_every: Annotated[int, Field(ge=10, le=10_000_000)] = Field(
+        8760, description="Cohorts between two false input warnings, over all features together."
+    )
+    input_effect: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.05, description="A shift of a feature's distribution below this is not worth a word."
+    )
+    critical_features: tuple[str, ...] = Field(
+        (), description="Columns whose shift is told as critical."
+    )
+    capture_silence_s: Annotated[int, Field(ge=60, le=31_536_000)] = Field(
+        86_400, description="So long without a captured inference raises an alarm."
+    )
+    label_silence_s: Annotated[int, Field(ge=60, le=31_536_000)] = Field(
+        604_800, description="So long without a label raises an alarm."
+    )
+    max_latency_ms: Annotated[int, Field(ge=1, le=60_000)] = Field(
+        1000, description="A model that takes longer (99th percentile) raises an alarm."
+    )
+
+    @property
+    def complete_age_s(self) -> int:
+        """The age at which a cohort's labels count as complete."""
+        return 3 * self.label_age_s if self.label_wait_s is None else self.label_wait_s
+
+    @model_validator(mode="after")
+    def _ages_in_order(self) -> MonitoringSettings:
+        if self.complete_age_s < self.label_age_s:
+            raise ValueError("label_wait_s must be at least label_age_s")
+        if self.max_label_age_s < self.complete_age_s + self.cohort_s:
+            raise ValueError("max_label_age_s must be at least label_wait_s plus cohort_s")
+        return self
+
+
+class RetrainingSettings(Section):
+    """When drift leads to a new training, and on what."""
+
+    enabled: bool = Field(True, description="`false`: drift is told, and a person decides.")
+    min_labels: Annotated[int, Field(ge=1)] = Field(
+        500, description="New labels that a retraining needs; until there are so many it is owed."
+    )
+    cooldown_s: Annotated[int, Field(ge=0, le=31_536_000)] = Field(
+        86_400, description="Rest after a retraining before drift may start the next."
+    )
+    max_per_day: Annotated[int, Field(ge=1, le=1000)] = Field(
+        2, description="Retrainings started by drift within 24 hours, at most."
+    )
+    max_failures: Annotated[int, Field(ge=1, le=100)] = Field(
+        2,
+        description="So many retrainings in a row that brought no better model block the model: "
+        "a person looks, and `refit unblock` lets it go on.",
+    )
+    base_margin: Annotated[float, Field(ge=0)] = Field(
+        0.05,
+        description="In place of `[gate] margin` for a retrained challenger on the champion's old "
+        "held-out rows: the world may have moved away from them.",
+    )
+
+
 class ModelSettings(Section):
     """All of `model.toml`. No file at all gives every default."""
 
@@ -131,6 +236,8 @@ class ModelSettings(Section):
     training: TrainingSettings = Field(default_factory=TrainingSettings)
     gate: GateSettings = Field(default_factory=GateSettings)
     deployment: DeploymentSettings = Field(default_factory=DeploymentSettings)
+    monitoring: MonitoringSettings = Field(default_factory=MonitoringSettings)
+    retraining: RetrainingSettings = Field(default_factory=RetrainingSettings)
 
 
 def parse_settings(text: str) -> ModelSettings:
