@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Self
 
 ID_PATTERN = re.compile(r"[!-~][ -~]{0,79}\Z")
@@ -119,11 +120,43 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Counted:
-    """What the counters hold of an inference: labels as texts, None where nothing is counted."""
+    """What the counters hold of an inference: labels as texts, None where nothing is counted.
+
+    Attributes:
+        seq: of the inference when it was counted.
+        shown: the label that held then.
+        matured: the label that held at the label age.
+        cohort: when the cohort begins in whose counters it is; None where nothing is counted.
+        error_bound: a regression's answer further off than this was counted as an error.
+    """
 
     seq: int
     shown: str | None
     matured: str | None
+    cohort: datetime | None = None
+    error_bound: float | None = None
+
+    def as_item(self) -> dict[str, Any]:
+        """Return the item's `counted`."""
+        known = {
+            "seq": self.seq,
+            "shown": self.shown,
+            "matured": self.matured,
+            "cohort": self.cohort.isoformat() if self.cohort else None,
+            "error_bound": None if self.error_bound is None else Decimal(str(self.error_bound)),
+        }
+        return {name: value for name, value in known.items() if value is not None}
+
+    @classmethod
+    def from_item(cls, value: dict[str, Any]) -> Self:
+        """Read the item's `counted`."""
+        return cls(
+            int(value["seq"]),
+            value.get("shown"),
+            value.get("matured"),
+            datetime.fromisoformat(value["cohort"]) if "cohort" in value else None,
+            float(value["error_bound"]) if "error_bound" in value else None,
+        )
 
 
 NOTHING_COUNTED = Counted(0, None, None)
@@ -179,9 +212,7 @@ class Inference:
             prediction=_prediction(item) if "digest" in item else None,
             ambiguous=bool(item.get("ambiguous", False)),
             labels=tuple(Label.from_item(label) for label in item.get("labels", ())),
-            counted=Counted(int(counted["seq"]), counted.get("shown"), counted.get("matured"))
-            if counted
-            else NOTHING_COUNTED,
+            counted=Counted.from_item(counted) if counted else NOTHING_COUNTED,
         )
 
 
