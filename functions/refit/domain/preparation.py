@@ -65,6 +65,9 @@ class Preparation:
         schema: of the rows; it extends the live model's where that has the same columns.
         comparable: whether the live model can read the same rows.
         rows: how many good rows each side has.
+        labelled: how many of them are labelled predictions.
+        fresh: how many of the test rows are labelled predictions that the live model's training
+            had not seen.
     """
 
     def __init__(self, spool: Spool, encoder: RowEncoder, found: Reconciled) -> None:
@@ -73,6 +76,8 @@ class Preparation:
         self.schema = found.schema
         self.comparable = found.comparable
         self.rows: Counter[Split] = spool.rows
+        self.labelled: Counter[Split] = spool.labelled
+        self.fresh = spool.fresh
 
     def write_train(self, train: Sink) -> dict[str, Any]:
         """Write the shuffled training rows; return the content of profile.json.
@@ -115,6 +120,13 @@ class Preparation:
             lines = self._encoder.encode(spooled)
             parts = [line.partition(b",") for line in lines]
             _write(rows, lines)
+            _write(features, [part[2] for part in parts])
+            _write(labels, [part[0] for part in parts])
+
+    def write_fresh(self, features: Sink, labels: Sink) -> None:
+        """Write the fresh ones of the test rows once more: their features, and their labels."""
+        for spooled in self._spool.fresh_held_out():
+            parts = [line.partition(b",") for line in self._encoder.encode(spooled)]
             _write(features, [part[2] for part in parts])
             _write(labels, [part[0] for part in parts])
 
@@ -192,7 +204,7 @@ def _scanned(
     with spool:
         for source in found.sources:
             for rows in scanner.scan(source):
-                spool.add(rows, source.table.split)
+                spool.add(rows, source.table.split, source.table.origin)
     return scanner
 
 

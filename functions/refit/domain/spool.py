@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from refit.domain.readers.table import Origin
 
 _BUCKET_BITS = 6
 _BUCKETS = 1 << _BUCKET_BITS
 # Rows wait until so many bytes can be sorted at once: a bucket then gets a piece worth writing.
 _BATCH_BYTES = 4 * 1024 * 1024
 _READ_BYTES = 1024 * 1024
-_TRAIN = SPLITS.index("train")
+_TRAIN, _TEST = SPLITS.index("train"), SPLITS.index("test")
 
 
 class Spool:
@@ -39,6 +40,8 @@ class Spool:
 
     Attributes:
         rows: how many rows each side has.
+        labelled: how many of them are labelled predictions.
+        fresh: how many of the test rows are fresh ones.
     """
 
     def __init__(
@@ -49,21 +52,24 @@ class Spool:
         Args:
             folder: an empty one.
             fractions: the shares that are held out by hash.
-            given: the held-out sides that were dropped as such: nothing is added to them by hash.
+            given: the held-out sides that were dropped as such: nothing that was dropped beside
+                them is added to them by hash.
             seed: the run's own, 64 bits.
         """
         self._fractions = fractions
         self._fixed = [side in given for side in SPLITS]
         self._place_seed, self._order_seed = mix(seed), mix(seed + 1)
         self._paths = [folder / f"bucket-{number:02d}" for number in range(_BUCKETS)]
-        self._paths += [folder / side for side in SPLITS[1:]]
+        self._paths += [folder / side for side in (*SPLITS[1:], "fresh")]
         self._open = ExitStack()
         self._files = [self._open.enter_context(path.open("wb")) for path in self._paths]
         self._bucket_rows = [0] * _BUCKETS
         self._waiting = Rows([], [])
-        self._waiting_for: Split | None = None
+        self._waiting_for: tuple[Split | None, Origin] = (None, "dropped")
         self._waiting_bytes = self._written_bytes = 0
         self.rows: Counter[Split] = Counter()
+        self.labelled: Counter[Split] = Counter()
+        self.fresh = 0
 
     def __enter__(self) -> Spool:
         return self
@@ -81,20 +87,21 @@ class Spool:
         self._send()
         self._open.close()
 
-    def add(self, rows: Rows, given: Split | None) -> None:
+    def add(self, rows: Rows, given: Split | None, origin: Origin = "dropped") -> None:
         """Send rows to their sides.
 
         Args:
             rows: in their normal form.
             given: the side that the whole file was dropped for; training rows and those of no
                 given side are split by hash where the other sides were not given.
+            origin: of the rows; those that were not dropped are always split by hash.
 
         Raises:
             DatasetInvalid: when the rows are more than a drop may hold.
         """
-        if given != self._waiting_for:
+        if (given, origin) != self._waiting_for:
             self._send()
-            self._waiting_for = given
+            self._waiting_for = given, origin
         self._waiting.lines.extend(rows.lines)
         self._waiting.features.extend(rows.features)
         self._waiting_bytes += sum(map(len, rows.lines))
@@ -102,11 +109,11 @@ class Spool:
             self._send()
 
     def _send(self) -> None:
-        rows, given = self._waiting, self._waiting_for
+        rows, (given, origin) = self._waiting, self._waiting_for
         self._waiting, self._waiting_bytes = Rows([], []), 0
         if not rows.lines:
             return
-        targets = self._targets(rows, given)
+        targets = self._targets(rows, given, origin)
         lines = _taken(rows.lines, np.argsort(targets, kind="stable"))
         begin = 0
         for target, count in enumerate(np.bincount(targets).tolist()):
@@ -121,18 +128,17 @@ class Spool:
                 "drop it in parts"
             )
 
-    def _targets(self, rows: Rows, given: Split | None) -> npt.NDArray[np.uint8]:
+    def _targets(self, rows: Rows, given: Split | None, origin: Origin) -> npt.NDArray[np.uint8]:
         """Return (n_rows,) the file of each row: a bucket, or behind them a held-out side."""
         count = len(rows.lines)
         if given in SPLITS[1:]:
             sides: npt.NDArray[np.uint8] = np.full(count, SPLITS.index(given), dtype=np.uint8)
         else:
             sides = splits_of(row_hashes(rows.features), self._fractions)
-            for side in range(1, len(SPLITS)):
+            for side in range(1, len(SPLITS)) if origin == "dropped" else ():
                 if self._fixed[side]:
                     sides[sides == side] = _TRAIN
-        for side, number in enumerate(np.bincount(sides, minlength=len(SPLITS)).tolist()):
-            self.rows[SPLITS[side]] += number
+        self._count(sides, origin)
         first = sum(self._bucket_rows)
         training = np.flatnonzero(sides == _TRAIN)
         lots = random_numbers(self._place_seed, first, len(training))
@@ -141,7 +147,17 @@ class Spool:
             self._bucket_rows[bucket] += number
         targets = sides + np.uint8(_BUCKETS - 1)  # bytes are sorted fastest
         targets[training] = buckets
+        if origin == "fresh":
+            targets[sides == _TEST] += 1
         return targets
+
+    def _count(self, sides: npt.NDArray[np.uint8], origin: Origin) -> None:
+        for side, number in zip(SPLITS, np.bincount(sides, minlength=len(SPLITS)), strict=True):
+            self.rows[side] += int(number)
+            if origin != "dropped":
+                self.labelled[side] += int(number)
+        if origin == "fresh":
+            self.fresh += int(np.count_nonzero(sides == _TEST))
 
     def shuffled(self) -> Iterator[list[bytes]]:
         """Yield the training rows in random order, a bucket at a time."""
@@ -155,10 +171,20 @@ class Spool:
                 first += count
 
     def held_out(self, side: Split) -> Iterator[list[bytes]]:
-        """Yield the rows of a held-out side in the order in which they came."""
-        with self._paths[_BUCKETS + SPLITS.index(side) - 1].open("rb") as file:
-            while lines := file.readlines(_READ_BYTES):
-                yield [line[:-1] for line in lines]
+        """Yield the rows of a held-out side in the order in which they came, fresh ones last."""
+        yield from _lines_of(self._paths[_BUCKETS + SPLITS.index(side) - 1])
+        if side == "test":
+            yield from self.fresh_held_out()
+
+    def fresh_held_out(self) -> Iterator[list[bytes]]:
+        """Yield the fresh ones of the test rows."""
+        yield from _lines_of(self._paths[-1])
+
+
+def _lines_of(path: Path) -> Iterator[list[bytes]]:
+    with path.open("rb") as file:
+        while lines := file.readlines(_READ_BYTES):
+            yield [line[:-1] for line in lines]
 
 
 def _taken(lines: list[bytes], order: npt.NDArray[np.intp]) -> list[bytes]:

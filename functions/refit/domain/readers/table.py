@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from refit.domain.split import Split
+
+Origin: TypeAlias = Literal["dropped", "labelled", "fresh"]
+"""Dropped by a person; predicted by a live version and labelled since; so, after the champion."""
 
 READ_BYTES = 512 * 1024
 """How much of a stream is taken at a time: what NumPy works on stays in the processor's cache."""
@@ -40,6 +43,8 @@ class Table:
         columns: the names of the columns where the format itself says; its bytes are then lines
             of comma-separated cells without a header. None for CSV files.
         label_first: whether the format itself says that the first column is the label.
+        origin: where the rows come from. The hash decides for all that are not dropped, also where
+            sides were given: else nothing of them would ever be held out.
     """
 
     name: str
@@ -47,3 +52,4 @@ class Table:
     blocks: Callable[[], Iterator[bytes]]
     columns: tuple[str, ...] | None = None
     label_first: bool = False
+    origin: Origin = "dropped"
