@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit
 
 from refit.domain.metric_names import NAMESPACE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_VALUES_OF_A_LINE = 99
+"""CloudWatch reads 100; the library writes a line of its own accord when it has so many."""
 
 logger = Logger(service="refit")
 
@@ -16,3 +24,13 @@ def count(name: str, model: str, value: float = 1, unit: MetricUnit = MetricUnit
     metrics.add_dimension(name="Model", value=model)
     metrics.add_metric(name=name, unit=unit, value=value)
     metrics.flush_metrics()
+
+
+def observe(name: str, model: str, values: Sequence[float], unit: MetricUnit) -> None:
+    """Publish many values of one metric of a model, so that CloudWatch knows their percentiles."""
+    for begin in range(0, len(values), _VALUES_OF_A_LINE):
+        metrics = Metrics(namespace=NAMESPACE)
+        metrics.add_dimension(name="Model", value=model)
+        for value in values[begin : begin + _VALUES_OF_A_LINE]:
+            metrics.add_metric(name=name, unit=unit, value=value)
+        metrics.flush_metrics()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from refit.telemetry import count
+from aws_lambda_powertools.metrics import MetricUnit
+from refit.telemetry import count, observe
 
 if TYPE_CHECKING:
     import pytest
@@ -19,3 +20,11 @@ def test_a_metric_has_the_models_name_as_its_only_dimension(
     published = line["_aws"]["CloudWatchMetrics"][0]
     assert (published["Namespace"], published["Dimensions"]) == ("Refit", [["Model"]])
     assert (line["Model"], line["Predictions"]) == ("digits", [3.0])
+
+
+def test_each_of_many_values_is_published_once(capsys: pytest.CaptureFixture[str]) -> None:
+    delays = [float(value) for value in range(250)]
+    observe("LabelDelaySeconds", "digits", delays, MetricUnit.Seconds)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [value for line in lines for value in line["LabelDelaySeconds"]] == delays
+    assert max(len(line["LabelDelaySeconds"]) for line in lines) <= 100
