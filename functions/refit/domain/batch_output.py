@@ -135,7 +135,7 @@ def read_outcome(
 ) -> ClassOutcome:
     """Read a classifier's batch output and hold it against the labels, block by block.
 
-    Only what the metrics need is kept: 16 to 24 bytes a row, however many classes there are.
+    Only what the metrics need is kept: 24 to 32 bytes a row, however many classes there are.
 
     Args:
         stream: the batch output.
@@ -165,6 +165,7 @@ def read_outcome(
     return ClassOutcome(
         predicted=np.concatenate([part.predicted for part in parts]),
         losses=np.concatenate([part.losses for part in parts]),
+        largest=np.concatenate([part.largest for part in parts]),
         second_class=np.concatenate(seconds) if seconds else None,
     )
 

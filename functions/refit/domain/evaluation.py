@@ -2,8 +2,9 @@
 
 evaluation.json
 ├── model, run, task, classes, confidence, champion {run, version} or null, comparable
-├── new    the held-out rows of this run's drop
-└── base   the champion's own held-out rows; null without a comparable champion
+├── new    all held-out rows of this run
+├── base   the champion's own held-out rows; null without a comparable champion
+└── fresh  those of `new` that were predicted and labelled since the champion; null without any
     each:
     ├── rows          how many
     ├── baseline      what always giving one answer reaches on them: the commonest class, the mean
@@ -138,3 +139,4 @@ class Evaluation(Result):
     comparable: bool
     new: EvaluatedRows
     base: EvaluatedRows | None
+    fresh: EvaluatedRows | None = None

@@ -40,11 +40,13 @@ class ClassOutcome:
     Attributes:
         predicted: (n_rows,) index of the most probable class; ties go to the lower index.
         losses: (n_rows,) −ln of the probability of the true class, ≥ 0.
+        largest: (n_rows,) the probability of the predicted class.
         second_class: (n_rows,) probability of class 1 where there are two classes, else None.
     """
 
     predicted: Integers
     losses: Floats
+    largest: Floats
     second_class: Floats | None = None
 
 
@@ -84,11 +86,13 @@ def outcome_of(labels: Integers, probabilities: Floats, n_classes: int) -> Class
             f"[{shown}]: train with the objective multi:softprob or binary:logistic"
         )
     rows = np.arange(len(labels))
+    predicted = probabilities.argmax(axis=1).astype(np.int64)
     of_truth = probabilities[rows, np.minimum(labels, known - 1)]
     of_truth = np.where(labels < known, of_truth, 0.0)
     return ClassOutcome(
-        predicted=probabilities.argmax(axis=1).astype(np.int64),
+        predicted=predicted,
         losses=-np.log(np.clip(of_truth, SMALLEST_PROBABILITY, 1.0)),
+        largest=probabilities[rows, predicted],
         second_class=probabilities[:, 1].copy() if known == n_classes == 2 else None,
     )
 

@@ -6,8 +6,9 @@ Input       {"model", "run", "champion": {"run", "version"} or null, "comparable
 Output      {"metrics": {the challenger's on the new held-out rows, the champion's beside them}}
 Raises      EvaluationIncomplete, ServiceThrottled
 
-Writes evaluation.json (its form: domain/evaluation.py) and evaluation_statistics.json (Model
-Monitor's form, for SageMaker Studio).
+Writes evaluation.json (its form: domain/evaluation.py), baseline.json (what the version is held
+against once it is live: domain/baseline.py) and evaluation_statistics.json (Model Monitor's form,
+for SageMaker Studio).
 """
 
 from __future__ import annotations
@@ -18,23 +19,25 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from refit.aws import s3
-from refit.domain import batch_output, comparison, metrics, quality_statistics
+from refit.domain import baseline, batch_output, comparison, metrics, quality_statistics
 from refit.domain.errors import DatasetNotFound, EvaluationIncomplete
 from refit.domain.evaluation import ChampionRun, EvaluatedRows, Evaluation
+from refit.domain.manifest import Manifest
 from refit.domain.naming import RunKeys
 from refit.domain.schema import Schema
-from refit.domain.spec import ModelSettings
 from refit.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from refit.domain.evaluation import Quality
     from refit.domain.quality_statistics import Statistics
     from refit.domain.resampling import Floats
 
-Rows = Literal["new", "base"]
+Rows = Literal["new", "base", "fresh"]
 
 _HEADLINES = frozenset({"accuracy", "log_loss", "macro_f1", "rmse", "mae", "r2"})
+_OF_BASELINE = ("accuracy", "log_loss", "rmse", "mae", "bias")
 
 
 class Request(BaseModel):
@@ -59,21 +62,32 @@ class Held:
     confidence: float
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What a set of held-out rows says."""
+
+    evaluated: EvaluatedRows
+    statistics: Statistics
+    baseline: baseline.Baseline
+
+
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Evaluate the run and return the headline metrics."""
     request = Request.model_validate(event)
     keys = RunKeys(request.model, request.run)
+    manifest = Manifest.model_validate(s3.get_json(keys.manifest))
     schema = _schema(keys)
     champion = request.champion if request.comparable else None
     champion_schema = _schema(RunKeys(request.model, champion.run)) if champion else None
-    confidence = ModelSettings.model_validate(
-        s3.get_json(keys.manifest)["settings"]
-    ).gate.confidence
-    new, statistics = _evaluated(Held(keys, "new", schema, champion_schema, confidence))
-    base = None
-    if champion:
-        base, _ = _evaluated(Held(keys, "base", schema, champion_schema, confidence))
+    confidence = manifest.settings.gate.confidence
+
+    def measured(rows: Rows) -> Measured:
+        return _measured(Held(keys, rows, schema, champion_schema, confidence))
+
+    new = measured("new")
+    base = measured("base") if champion else None
+    fresh = measured("fresh") if manifest.labelled.fresh_test else None
     evaluation = Evaluation(
         model=request.model,
         run=request.run,
@@ -82,27 +96,29 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         confidence=confidence,
         champion=request.champion,
         comparable=request.comparable,
-        new=new,
-        base=base,
+        new=new.evaluated,
+        base=base and base.evaluated,
+        fresh=fresh and fresh.evaluated,
     )
-    s3.put_json(keys.evaluation_statistics, statistics)
+    enough = fresh and fresh.evaluated.rows >= baseline.FEWEST_FRESH_ROWS
+    of_today = fresh if fresh and enough else new
+    s3.put_json(keys.baseline, of_today.baseline.model_dump(mode="json"))
+    s3.put_json(keys.evaluation_statistics, new.statistics)
     s3.put_json(keys.evaluation, evaluation.model_dump(mode="json"))
-    return {"metrics": _headline(evaluation)}
+    return {"metrics": _headline(evaluation, manifest)}
 
 
 def _schema(keys: RunKeys) -> Schema:
     return Schema.model_validate_json(s3.get_bytes(keys.schema))
 
 
-def _evaluated(held: Held) -> tuple[EvaluatedRows, Statistics]:
+def _measured(held: Held) -> Measured:
     if held.schema.classes is None:
-        return _evaluated_regression(held)
-    return _evaluated_classification(held, held.schema.classes)
+        return _measured_regression(held)
+    return _measured_classification(held, held.schema.classes)
 
 
-def _evaluated_classification(
-    held: Held, classes: Sequence[str]
-) -> tuple[EvaluatedRows, Statistics]:
+def _measured_classification(held: Held, classes: Sequence[str]) -> Measured:
     key = held.keys.evaluation_labels(held.rows)
     labels = batch_output.class_indices(
         batch_output.parse_labels(_opened(key).read(), key), len(classes), key
@@ -114,26 +130,38 @@ def _evaluated_classification(
 
     challenger = outcome("challenger", classes)
     quality = metrics.classification_quality(labels, challenger, classes, held.confidence)
-    statistics = quality_statistics.classification_statistics(labels, challenger, classes)
     evaluated = EvaluatedRows(
         rows=len(labels),
         baseline=metrics.classification_baseline(labels, classes),
         challenger=quality,
     )
-    if held.champion_schema is None:
-        return evaluated, statistics
-    champion = outcome("champion", held.champion_schema.classes or ())
-    return evaluated.model_copy(
-        update={
-            "champion": metrics.classification_quality(labels, champion, classes, held.confidence),
-            "comparisons": comparison.compare_classifiers(
-                labels, challenger, champion, held.confidence
-            ),
-        }
-    ), statistics
+    if held.champion_schema is not None:
+        champion = outcome("champion", held.champion_schema.classes or ())
+        evaluated = evaluated.model_copy(
+            update={
+                "champion": metrics.classification_quality(
+                    labels, champion, classes, held.confidence
+                ),
+                "comparisons": comparison.compare_classifiers(
+                    labels, challenger, champion, held.confidence
+                ),
+            }
+        )
+    return Measured(
+        evaluated,
+        quality_statistics.classification_statistics(labels, challenger, classes),
+        baseline.classification_baseline_of(
+            labels,
+            challenger.predicted,
+            challenger.largest,
+            classes,
+            _values(quality),
+            _rows_of(held),
+        ),
+    )
 
 
-def _evaluated_regression(held: Held) -> tuple[EvaluatedRows, Statistics]:
+def _measured_regression(held: Held) -> Measured:
     key = held.keys.evaluation_labels(held.rows)
     labels = batch_output.parse_labels(_opened(key).read(), key)
 
@@ -142,23 +170,35 @@ def _evaluated_regression(held: Held) -> tuple[EvaluatedRows, Statistics]:
         return batch_output.read_numbers(_opened(name), name, len(labels))
 
     challenger = predictions("challenger")
-    statistics = quality_statistics.regression_statistics(labels, challenger)
+    quality = metrics.regression_quality(labels, challenger, held.confidence)
     evaluated = EvaluatedRows(
         rows=len(labels),
         baseline=metrics.regression_baseline(labels),
-        challenger=metrics.regression_quality(labels, challenger, held.confidence),
+        challenger=quality,
     )
-    if held.champion_schema is None:
-        return evaluated, statistics
-    champion = predictions("champion")
-    return evaluated.model_copy(
-        update={
-            "champion": metrics.regression_quality(labels, champion, held.confidence),
-            "comparisons": comparison.compare_regressions(
-                labels, challenger, champion, held.confidence
-            ),
-        }
-    ), statistics
+    if held.champion_schema is not None:
+        champion = predictions("champion")
+        evaluated = evaluated.model_copy(
+            update={
+                "champion": metrics.regression_quality(labels, champion, held.confidence),
+                "comparisons": comparison.compare_regressions(
+                    labels, challenger, champion, held.confidence
+                ),
+            }
+        )
+    return Measured(
+        evaluated,
+        quality_statistics.regression_statistics(labels, challenger),
+        baseline.regression_baseline_of(labels, challenger, _values(quality), _rows_of(held)),
+    )
+
+
+def _values(quality: Quality) -> dict[str, float]:
+    return {name: quality.metrics[name].value for name in _OF_BASELINE if name in quality.metrics}
+
+
+def _rows_of(held: Held) -> baseline.RowsOf:
+    return "fresh" if held.rows == "fresh" else "new"
 
 
 def _output_key(held: Held, side: str) -> str:
@@ -177,7 +217,7 @@ def _opened(key: str) -> IO[bytes]:
         raise EvaluationIncomplete(f"{key} was not written by the step before") from error
 
 
-def _headline(evaluation: Evaluation) -> dict[str, float | int]:
+def _headline(evaluation: Evaluation, manifest: Manifest) -> dict[str, float | int]:
     """Return the few numbers that run, registry and notices show."""
     headline: dict[str, float | int] = {"test_rows": evaluation.new.rows}
     sides = {"": evaluation.new.challenger, "champion_": evaluation.new.champion}
@@ -186,8 +226,17 @@ def _headline(evaluation: Evaluation) -> dict[str, float | int]:
             "base_": evaluation.base.challenger,
             "base_champion_": evaluation.base.champion,
         }
+    if evaluation.fresh:
+        headline["fresh_rows"] = evaluation.fresh.rows
+        sides |= {
+            "fresh_": evaluation.fresh.challenger,
+            "fresh_champion_": evaluation.fresh.champion,
+        }
     for prefix, quality in sides.items():
         for name, estimate in quality.metrics.items() if quality else ():
             if name in _HEADLINES:
                 headline[prefix + name] = estimate.value
+    if manifest.slices:
+        headline["labelled_rows"] = manifest.labelled.total
+        headline["labelled_rows_lost"] = sum(manifest.lost().values())
     return headline

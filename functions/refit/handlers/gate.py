@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict
 
 from refit.aws import s3
 from refit.domain.evaluation import Evaluation
-from refit.domain.gate import decide
+from refit.domain.gate import Retraining, decide
+from refit.domain.manifest import Manifest
 from refit.domain.naming import RunKeys
-from refit.domain.spec import ModelSettings
 from refit.telemetry import logger
 
 
@@ -37,8 +37,23 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     request = Request.model_validate(event)
     keys = RunKeys(request.model, request.run)
     evaluation = Evaluation.model_validate_json(s3.get_bytes(keys.evaluation))
-    settings = ModelSettings.model_validate(s3.get_json(keys.manifest)["settings"])
-    decision = decide(evaluation, settings.gate)
+    manifest = Manifest.model_validate(s3.get_json(keys.manifest))
+    decision = decide(evaluation, manifest.settings.gate, _retraining(manifest))
     s3.put_json(keys.gate, decision.model_dump(mode="json"))
     logger.info("gate decided", extra={"passed": decision.passed, "reasons": decision.reasons})
     return decision.model_dump(mode="json", exclude={"checks"})
+
+
+def _retraining(manifest: Manifest) -> Retraining | None:
+    """Return what is different for a run that nobody dropped data for."""
+    if manifest.cause == "drop":
+        return None
+    labelled = manifest.labelled
+    return Retraining(
+        base_margin=manifest.settings.retraining.base_margin,
+        test_fraction=manifest.settings.data.test_fraction,
+        dropped=manifest.rows.train - labelled.train,
+        labelled=labelled.train,
+        held_out=labelled.validation + labelled.test,
+        lost=manifest.lost(),
+    )

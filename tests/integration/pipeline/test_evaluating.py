@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from refit.domain.baseline import Baseline
 from refit.domain.errors import EvaluationIncomplete
 from refit.domain.spec import ModelSettings
 from refit.handlers import evaluate, gate
@@ -15,6 +16,34 @@ from tests.integration.pipeline.conftest import CONTEXT, Stack, sample
 ROOT = "digits/runs/0f1e2d3c4b5a"
 CHAMPION_ROOT = "digits/runs/a1b2c3d4e5f6"
 ROWS = 400
+
+
+def manifest(
+    settings: ModelSettings | None = None, cause: str = "drop", fresh_test: int = 0
+) -> dict[str, Any]:
+    """What Prepare wrote; a retraining took its labelled rows from one fresh slice."""
+    slices = [
+        {
+            "key": "digits/labelled/dt=2025-01-02/0a.jsonl",
+            "version": "v1",
+            "size": 1000,
+            "fresh": True,
+            "rows": 303,
+            "lost": {"superseded": 2, "capture file gone": 1},
+        }
+    ]
+    labelled = {"train": 240, "validation": 0, "test": fresh_test, "fresh_test": fresh_test}
+    return {
+        "model": "digits",
+        "run": ROOT.rpartition("/")[2],
+        "cause": cause,
+        "files": [{"key": "digits/raw/a.csv", "version": "v1", "size": 9000}],
+        "slices": slices if fresh_test else [],
+        "settings": (settings or ModelSettings()).model_dump(mode="json"),
+        "rows": {"train": 1440, "validation": 0, "test": ROWS, "quarantined": 0},
+        "labelled": labelled if fresh_test else {},
+        "created_at": "2025-01-02T00:00:00.000+00:00",
+    }
 
 
 def schema(classes: list[str] | None) -> dict[str, Any]:
@@ -45,7 +74,7 @@ def labels(truth: np.ndarray) -> str:
 def classified(stack: Stack) -> Stack:
     """A run whose champion knows classes a and b, while the drop brings c."""
     truth, base = np.arange(ROWS) % 3, np.arange(ROWS) % 2
-    stack.put(f"{ROOT}/manifest.json", {"settings": ModelSettings().model_dump(mode="json")})
+    stack.put(f"{ROOT}/manifest.json", manifest())
     stack.put(f"{ROOT}/schema.json", schema(["a", "b", "c"]))
     stack.put(f"{CHAMPION_ROOT}/schema.json", schema(["a", "b"]))
     stack.put(f"{ROOT}/evaluation/new.labels", labels(truth))
@@ -102,7 +131,7 @@ def test_a_small_loss_on_base_beyond_the_margin_is_refused_and_recorded(
 
 def test_a_wider_margin_of_the_settings_lets_it_pass(classified: Stack) -> None:
     settings = ModelSettings.model_validate({"gate": {"margin": 0.05}})
-    classified.put(f"{ROOT}/manifest.json", {"settings": settings.model_dump(mode="json")})
+    classified.put(f"{ROOT}/manifest.json", manifest(settings))
     evaluate.handler(sample("evaluate"), CONTEXT)
     decision = gate.handler(sample("gate"), CONTEXT)
     assert decision["passed"]
@@ -125,17 +154,22 @@ def test_a_champion_with_other_columns_is_not_compared(classified: Stack) -> Non
     assert "columns differ" in decision["reasons"][-1]
 
 
-def test_a_regression_is_measured_and_decided_by_rmse(stack: Stack) -> None:
+def regression(stack: Stack, sets: tuple[str, ...]) -> None:
+    """A run whose challenger is half as far off as the champion."""
     generator = np.random.default_rng(1)
-    stack.put(f"{ROOT}/manifest.json", {"settings": ModelSettings().model_dump(mode="json")})
     for root in (ROOT, CHAMPION_ROOT):
         stack.put(f"{root}/schema.json", schema(None))
-    for rows in ("new", "base"):
+    for rows in sets:
         truth = generator.normal(size=ROWS)
         stack.put(f"{ROOT}/evaluation/{rows}.labels", labels(truth))
         for side, noise in (("challenger", 0.1), ("champion", 0.2)):
             said = truth + generator.normal(scale=noise, size=ROWS)
             stack.put(f"{ROOT}/evaluation/{side}/{rows}.csv.out", labels(said))
+
+
+def test_a_regression_is_measured_and_decided_by_rmse(stack: Stack) -> None:
+    regression(stack, ("new", "base"))
+    stack.put(f"{ROOT}/manifest.json", manifest())
     metrics = evaluate.handler(sample("evaluate"), CONTEXT)["metrics"]
     assert metrics["rmse"] == pytest.approx(0.1, rel=0.1)
     assert metrics["champion_rmse"] == pytest.approx(0.2, rel=0.1)
@@ -143,6 +177,88 @@ def test_a_regression_is_measured_and_decided_by_rmse(stack: Stack) -> None:
     decision = gate.handler(sample("gate"), CONTEXT)
     assert decision["passed"]
     assert decision["metric"] == "rmse"
+
+
+@pytest.fixture
+def retrained(classified: Stack) -> Stack:
+    """The same run, caused by drift: 60 of its new rows are fresh ones."""
+    with_fresh_rows(classified, challenger=0.9, champion=0.6, count=60)
+    return classified
+
+
+def with_fresh_rows(stack: Stack, challenger: float, champion: float, count: int) -> None:
+    truth = np.arange(count) % 2
+    stack.put(f"{ROOT}/manifest.json", manifest(cause="drift", fresh_test=count))
+    stack.put(f"{ROOT}/evaluation/fresh.labels", labels(truth))
+    said = batch_output(truth, challenger, 3)
+    stack.put(f"{ROOT}/evaluation/challenger/fresh.csv.out", said)
+    stack.put(f"{ROOT}/evaluation/champion/fresh.csv.out", batch_output(truth, champion, 2))
+
+
+def test_a_retrained_model_is_compared_on_the_fresh_rows_and_passes(retrained: Stack) -> None:
+    metrics = evaluate.handler(sample("evaluate"), CONTEXT)["metrics"]
+    assert (metrics["fresh_rows"], metrics["fresh_accuracy"]) == (60, 0.9)
+    assert metrics["fresh_champion_accuracy"] == 0.6
+    assert (metrics["labelled_rows"], metrics["labelled_rows_lost"]) == (300, 3)
+    fresh = retrained.get(f"{ROOT}/evaluation.json")["fresh"]
+    assert fresh["comparisons"]["accuracy"]["p_value"] < 0.001
+    decision = gate.handler(sample("gate"), CONTEXT)
+    assert decision["passed"]  # 3 points worse on the old rows, which [gate] margin refuses
+    stored = retrained.get(f"{ROOT}/gate.json")
+    assert [check["name"] for check in stored["checks"]] == ["floor", "base", "new", "fresh"]
+    assert "[retraining] base_margin allows 5.00 points worse" in decision["reasons"][1]
+    assert decision["reasons"][-1] == (
+        "It was trained on 1,200 dropped and 240 labelled rows; 60 more labelled rows were held "
+        "out, and 3 could not be used (2 superseded, 1 capture file gone)."
+    )
+
+
+def test_the_live_model_is_then_held_against_the_fresh_rows(retrained: Stack) -> None:
+    evaluate.handler(sample("evaluate"), CONTEXT)
+    baseline = Baseline.model_validate(retrained.get(f"{ROOT}/baseline.json"))
+    assert (baseline.rows_of, baseline.rows, baseline.errors) == ("fresh", 60, 6)
+    assert baseline.classes is not None
+    assert {text: one.support for text, one in baseline.classes.items()} == {"a": 30, "b": 30}
+    assert baseline.quality["accuracy"] == 0.9
+    assert baseline.scores is not None
+    assert sum(one.rows for one in baseline.scores) == 60
+
+
+def test_too_few_fresh_rows_are_no_baseline(classified: Stack) -> None:
+    with_fresh_rows(classified, challenger=1, champion=0.5, count=19)
+    evaluate.handler(sample("evaluate"), CONTEXT)
+    assert classified.get(f"{ROOT}/baseline.json")["rows_of"] == "new"
+
+
+def test_every_run_says_what_its_version_is_held_against(classified: Stack) -> None:
+    evaluate.handler(sample("evaluate"), CONTEXT)
+    baseline = Baseline.model_validate(classified.get(f"{ROOT}/baseline.json"))
+    assert (baseline.rows_of, baseline.rows, baseline.errors) == ("new", ROWS, 20)
+    assert baseline.predicted is not None
+    assert sum(baseline.predicted.values()) == ROWS
+
+
+def test_a_regression_is_held_against_the_error_that_nine_rows_of_ten_stay_below(
+    stack: Stack,
+) -> None:
+    regression(stack, ("new", "base", "fresh"))
+    stack.put(f"{ROOT}/manifest.json", manifest(cause="request", fresh_test=ROWS))
+    metrics = evaluate.handler(sample("evaluate"), CONTEXT)["metrics"]
+    assert metrics["fresh_rmse"] < metrics["fresh_champion_rmse"]
+    baseline = Baseline.model_validate(stack.get(f"{ROOT}/baseline.json"))
+    assert baseline.rows_of == "fresh"
+    assert baseline.error_bound == pytest.approx(0.1645, rel=0.15)  # of a normal of 0.1
+    assert baseline.errors == pytest.approx(ROWS / 10, abs=1)
+    assert set(baseline.quality) == {"rmse", "mae", "bias"}
+    assert gate.handler(sample("gate"), CONTEXT)["passed"]
+
+
+def test_a_retrained_model_no_better_on_the_fresh_rows_is_refused(classified: Stack) -> None:
+    with_fresh_rows(classified, challenger=0.6, champion=0.6, count=60)
+    evaluate.handler(sample("evaluate"), CONTEXT)
+    decision = gate.handler(sample("gate"), CONTEXT)
+    assert not decision["passed"]
+    assert decision["reasons"][0].startswith("On 60 fresh held-out rows")
 
 
 @pytest.mark.parametrize(
@@ -167,7 +283,7 @@ def test_predictions_that_do_not_match_the_rows_fail_the_run(
 
 def test_predictions_that_were_never_written_are_named(stack: Stack, classified: Stack) -> None:
     event = sample("evaluate") | {"run": "ffffffffffff"}
-    stack.put("digits/runs/ffffffffffff/manifest.json", {"settings": {}})
+    stack.put("digits/runs/ffffffffffff/manifest.json", manifest())
     stack.put("digits/runs/ffffffffffff/schema.json", schema(["a", "b"]))
     with pytest.raises(EvaluationIncomplete, match=r"evaluation/new.labels was not written"):
         evaluate.handler(event, CONTEXT)

@@ -76,7 +76,7 @@ def test_the_interval_of_paired_shares_holds_the_difference_and_mirrors(
 
 
 def outcome(predicted: list[int], losses: list[float]) -> ClassOutcome:
-    return ClassOutcome(np.array(predicted), np.array(losses))
+    return ClassOutcome(np.array(predicted), np.array(losses), np.ones(len(losses)))
 
 
 def test_the_advantage_is_positive_when_the_challenger_is_better() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from refit.domain.comparison import compare_classifiers, compare_regressions
 from refit.domain.errors import SettingsInvalid
 from refit.domain.evaluation import ChampionRun, EvaluatedRows, Evaluation
-from refit.domain.gate import Decision, decide
+from refit.domain.gate import Decision, Retraining, decide
 from refit.domain.metrics import (
     classification_baseline,
     classification_quality,
@@ -56,7 +57,10 @@ def rows(count: int, challenger: float, champion: float | None) -> EvaluatedRows
 
 
 def evaluation(
-    new: EvaluatedRows, base: EvaluatedRows | None = None, comparable: bool | None = None
+    new: EvaluatedRows,
+    base: EvaluatedRows | None = None,
+    fresh: EvaluatedRows | None = None,
+    comparable: bool | None = None,
 ) -> Evaluation:
     return Evaluation(
         model="digits",
@@ -68,7 +72,13 @@ def evaluation(
         comparable=base is not None,
         new=new,
         base=base,
+        fresh=fresh,
     )
+
+
+RETRAINING = Retraining(
+    base_margin=0.05, test_fraction=0.1, dropped=1438, labelled=550, held_out=62, lost={}
+)
 
 
 def failed(decision: Decision) -> list[str]:
@@ -164,6 +174,100 @@ def test_changed_columns_that_the_settings_accept_leave_only_the_floor_and_say_s
     assert decision.reasons[-1] == (
         "The columns differ from those of the live version 3, which the settings accept, "
         "so it was not compared."
+    )
+
+
+def test_a_retrained_model_that_is_better_on_the_fresh_rows_passes() -> None:
+    decision = decide(
+        evaluation(rows(400, 0.93, 0.85), rows(400, 0.92, 0.95), rows(60, 0.9, 0.6)),
+        GateSettings(),
+        RETRAINING,
+    )
+    assert decision.passed
+    assert [check.name for check in decision.checks] == ["floor", "base", "new", "fresh"]
+    assert "[retraining] base_margin allows 5.00 points worse" in decision.reasons[1]
+    assert decision.reasons[3].startswith(
+        "On 60 fresh held-out rows the challenger's accuracy is 90.00% and that of version 3 "
+        "60.00%, 30.00 points better (95 % interval"
+    )
+    assert decision.reasons[3].endswith("it must be better there, with p below 0.05.")
+    assert decision.reasons[4] == (
+        "It was trained on 1,438 dropped and 550 labelled rows; 62 more labelled rows were held "
+        "out."
+    )
+
+
+@pytest.mark.parametrize(
+    ("fresh", "champion"),
+    [
+        pytest.param(0.6, 0.6, id="no better"),
+        pytest.param(0.61, 0.6, id="better by less than noise"),
+        pytest.param(0.4, 0.9, id="worse"),
+    ],
+)
+def test_a_retrained_model_no_better_than_noise_on_the_fresh_rows_is_refused(
+    fresh: float, champion: float
+) -> None:
+    decision = decide(
+        evaluation(rows(400, 0.93, 0.93), rows(400, 0.95, 0.95), rows(100, fresh, champion)),
+        GateSettings(),
+        RETRAINING,
+    )
+    assert failed(decision) == ["fresh"]
+    assert decision.reasons[0].startswith("On 100 fresh held-out rows")
+
+
+def test_poisoned_labels_are_refused_by_the_old_rows_however_good_the_fresh_ones_look() -> None:
+    decision = decide(
+        evaluation(rows(400, 0.9, 0.6), rows(400, 0.80, 0.95), rows(100, 0.95, 0.1)),
+        GateSettings(),
+        RETRAINING,
+    )
+    assert failed(decision) == ["base"]
+
+
+def test_the_wider_margin_is_for_retrainings_only() -> None:
+    compared = evaluation(rows(400, 0.93, 0.9), rows(400, 0.92, 0.95), rows(60, 0.9, 0.6))
+    assert decide(compared, GateSettings(), RETRAINING).passed
+    assert failed(decide(compared, GateSettings())) == ["base"]
+
+
+def test_without_a_fresh_held_out_row_a_retraining_is_refused_and_says_what_it_takes() -> None:
+    decision = decide(
+        evaluation(rows(400, 0.95, 0.9), rows(400, 0.95, 0.95)), GateSettings(), RETRAINING
+    )
+    assert failed(decision) == ["fresh"]
+    assert "at least about 50 new labels are needed for the 5 held-out rows" in decision.reasons[0]
+
+
+@pytest.mark.parametrize(("count", "passed"), [(4, False), (5, True)])
+def test_so_few_fresh_rows_can_never_show_it(count: int, passed: bool) -> None:
+    decision = decide(
+        evaluation(rows(400, 0.95, 0.9), rows(400, 0.95, 0.95), rows(count, 1, 0)),
+        GateSettings(),
+        RETRAINING,
+    )
+    assert decision.passed is passed
+    assert ("which takes 5 rows or more" in decision.checks[-1].reason) is not passed
+
+
+def test_a_retraining_that_cannot_be_compared_is_refused() -> None:
+    decision = decide(
+        evaluation(rows(400, 0.9, None), comparable=False), GateSettings(), RETRAINING
+    )
+    assert failed(decision) == ["fresh"]
+    assert decision.reasons[0].startswith("The columns differ from the live version's")
+
+
+def test_what_could_not_be_used_is_told_with_the_commonest_reason_first() -> None:
+    lost = {"withdrawn": 1, "superseded": 12}
+    decision = decide(
+        evaluation(rows(400, 0.93, 0.85), rows(400, 0.95, 0.95), rows(60, 0.9, 0.6)),
+        GateSettings(),
+        replace(RETRAINING, lost=lost),
+    )
+    assert decision.reasons[-1].endswith(
+        "held out, and 13 could not be used (12 superseded, 1 withdrawn)."
     )
 
 
