@@ -16,7 +16,7 @@ from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ClientError
 
 from refit.aws.clients import client, error_code, passing_troubles_named
-from refit.domain.tally import Cohort
+from refit.domain.cohort import Cohort
 from refit.settings import settings
 
 if TYPE_CHECKING:

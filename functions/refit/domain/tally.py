@@ -3,7 +3,6 @@
     change = change_of(inference, terms)        None when it is counted as it is
     for group in groups_of(changes):            each fits one transaction
         summed(group)                           what to add to which cohort
-    Cohort.from_item(item)                      the counters, read
 
 Counters only ever add, so their order does not matter. A correction adds the new contribution and
 takes the old one back; both follow from the prediction and from `Counted`, so what is taken back is
@@ -18,7 +17,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -41,7 +40,7 @@ MAX_COUNTERS = 200
 
 _MILLIONTH = Decimal("0.000001")
 _FARTHEST = Decimal(10) ** 9
-_START_FORMAT = "%Y-%m-%dT%H:%M:%S"
+START_FORMAT = "%Y-%m-%dT%H:%M:%S"
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class CohortKey:
     @property
     def sk(self) -> str:
         """The sort key of its item: cohorts of a version in the order of time."""
-        return f"COHORT#{self.version:010d}#{self.start:{_START_FORMAT}}"
+        return f"COHORT#{self.version:010d}#{self.start:{START_FORMAT}}"
 
 
 def cohort_start(at: datetime, cohort_s: int) -> datetime:
@@ -88,17 +87,24 @@ class Change:
 
     Attributes:
         inference: as it was when this was decided.
+        terms: of the version that predicted it.
         counted: what the counters hold of it afterwards.
         sums: what to add to the counters of which cohort.
     """
 
     inference: Inference
+    terms: Terms
     counted: Counted
     sums: Mapping[CohortKey, Mapping[str, Decimal]]
 
     @property
     def newly_labelled(self) -> bool:
         return self.inference.counted.shown is None and self.counted.shown is not None
+
+    @property
+    def label_delay_s(self) -> float:
+        """From the prediction to its first label; 0 where a label came sooner."""
+        return float(_label_delay(self.inference))
 
 
 def change_of(inference: Inference, terms: Terms) -> Change | None:
@@ -116,7 +122,7 @@ def change_of(inference: Inference, terms: Terms) -> Change | None:
             version = inference.prediction.version
             key = CohortKey(inference.model, version, counted.cohort, terms.cohort_s)
             _add(sums.setdefault(key, {}), contribution(inference, counted, terms.schema), sign)
-    return Change(inference, after, sums)
+    return Change(inference, terms, after, sums)
 
 
 def contribution(inference: Inference, counted: Counted, schema: Schema) -> dict[str, Decimal]:
@@ -124,14 +130,20 @@ def contribution(inference: Inference, counted: Counted, schema: Schema) -> dict
     prediction = inference.prediction
     if prediction is None or counted.shown is None:
         return {}
-    delay = inference.labels[0].received_at - prediction.at
-    delay_s = max(Decimal(round(delay.total_seconds() * 1000)) / 1000, Decimal(0))
-    found = {"labelled": Decimal(1), "delay_sum": delay_s, "delay_n": Decimal(1)}
+    found = {"labelled": Decimal(1), "delay_sum": _label_delay(inference), "delay_n": Decimal(1)}
     if schema.classes is None:
         _count_number(found, prediction, counted)
     else:
         _count_class(found, prediction, counted, schema)
     return found
+
+
+def _label_delay(inference: Inference) -> Decimal:
+    """Return the seconds from an inference's prediction to its first label, to the millisecond."""
+    if inference.prediction is None or not inference.labels:
+        return Decimal(0)
+    delay = inference.labels[0].received_at - inference.prediction.at
+    return max(Decimal(round(delay.total_seconds() * 1000)) / 1000, Decimal(0))
 
 
 def _count_class(
@@ -232,110 +244,3 @@ def groups_of(changes: Sequence[Change]) -> Iterator[list[Change]]:
 
 
 _NOWHERE = CohortKey("", 0, datetime.min.replace(tzinfo=UTC), 0)
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What is known now of a cohort's labelled predictions.
-
-    Attributes:
-        labelled: how many have a label that holds.
-        errors: of them, wrong answers; of a regression, those beyond the error bound.
-        loss_sum: of −ln of the true class's probability, over `loss_n` of them.
-        delay_sum: seconds from prediction to first label, over `delay_n` of them.
-        confusion: how many, by (actual, predicted) class code.
-        error_sum: of prediction − label, of a regression; also of its size and of its square.
-    """
-
-    labelled: int = 0
-    errors: int = 0
-    loss_sum: float = 0.0
-    loss_n: int = 0
-    delay_sum: float = 0.0
-    delay_n: int = 0
-    confusion: Mapping[tuple[int, int], int] = field(default_factory=dict)
-    error_sum: float = 0.0
-    abs_sum: float = 0.0
-    square_sum: float = 0.0
-
-
-@dataclass(frozen=True)
-class Matured:
-    """What was known of a cohort's predictions at the label age: later labels do not enter.
-
-    Attributes:
-        labelled: how many had a label.
-        errors: how many of them were wrong.
-        classes: (labelled, errors) by the code of the actual class; empty for a regression.
-    """
-
-    labelled: int = 0
-    errors: int = 0
-    classes: Mapping[int, tuple[int, int]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Cohort:
-    """The counters of one cohort.
-
-    Attributes:
-        seconds: its length.
-        predictions: captured; more than one under the same id are one.
-        files: which of 64 bins the names of its capture files fall into.
-    """
-
-    version: int
-    start: datetime
-    seconds: int
-    predictions: int
-    files: frozenset[int]
-    shown: Shown
-    matured: Matured
-
-    @property
-    def end(self) -> datetime:
-        return self.start + timedelta(seconds=self.seconds)
-
-    @classmethod
-    def from_item(cls, item: Mapping[str, Any]) -> Self:
-        """Read an item of ModelTable, its numbers as decimals."""
-        _, version, start = item["sk"].split("#")
-        cells: dict[tuple[int, int], int] = {}
-        classes: dict[int, list[int]] = defaultdict(lambda: [0, 0])
-        for name, value in item.items():
-            kind, *codes = name.split("|")
-            if kind == "c" and value:
-                cells[int(codes[0]), int(codes[1])] = int(value)
-            if kind == "t" and value:
-                classes[int(codes[0])]["nk".index(codes[1])] = int(value)
-
-        def whole(name: str) -> int:
-            return int(item.get(name, 0))
-
-        def number(name: str) -> float:
-            return float(item.get(name, 0))
-
-        return cls(
-            version=int(version),
-            start=datetime.strptime(start, _START_FORMAT).replace(tzinfo=UTC),
-            seconds=whole("seconds"),
-            predictions=whole("predictions"),
-            files=frozenset(int(name) for name in item.get("files", ())),
-            shown=Shown(
-                labelled=whole("labelled"),
-                errors=whole("errors"),
-                loss_sum=number("loss_sum"),
-                loss_n=whole("loss_n"),
-                delay_sum=number("delay_sum"),
-                delay_n=whole("delay_n"),
-                confusion=cells,
-                error_sum=number("error_sum"),
-                abs_sum=number("abs_sum"),
-                square_sum=number("square_sum"),
-            ),
-            matured=Matured(
-                labelled=whole("t_labelled"),
-                errors=whole("t_errors"),
-                classes={code: (n, k) for code, (n, k) in classes.items()},
-            ),
-        )
