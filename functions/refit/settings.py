@@ -29,6 +29,7 @@ class Settings(BaseModel):
     detect_queue_url: str = ""
     retrain_queue_url: str = ""
     sagemaker_role_arn: str = ""
+    look_every: str = "rate(1 minute)"
     event_bus: str = "default"
 
 

@@ -1,12 +1,13 @@
-"""Make the verified version the champion.
+"""Make the verified version the champion, and set its alarms.
 
 Invoked by  DEPLOY state machine, state Promote
 Input       the plan of PlanDeployment                                        events/promote.json
 Output      {"version", "replaced": the version before, or null}
 Raises      ServiceThrottled
 
-The replaced version's model and endpoint config stay: its registered package can be brought back,
-and they cost nothing while no endpoint uses them.
+The alarms come first: when they cannot be put, the champion stays who it is, and RollBack gives it
+back its own. The replaced version's model and endpoint config stay: its registered package can be
+brought back, and they cost nothing while no endpoint uses them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from refit.alarming import renew_alarms
 from refit.aws import bus, store
 from refit.telemetry import logger
 
@@ -35,10 +37,11 @@ class Request(BaseModel):
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> dict[str, int | None]:
-    """Record the champion and say so on the bus."""
+    """Set the alarms, record the champion and say so on the bus."""
     request = Request.model_validate(event)
     before = store.load_champion(request.model)
     replaced = before.version if before and before.version != request.version else None
+    renew_alarms(request.model, request.run, request.variant)
     store.promote(
         request.model,
         store.Champion(

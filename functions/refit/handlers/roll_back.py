@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from refit.alarming import renew_alarms
 from refit.aws import bus, registry, store
 from refit.domain.errors import EndpointNotReady
 from refit.domain.failure import explained
@@ -45,6 +46,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, str | None]:
     failure = explained(request.error)
     registry.delete_deployment(request.name)
     registry.reject_package(request.package_arn, f"The deployment failed: {failure.message}")
+    champion = store.load_champion(request.model)
+    if champion is not None:
+        renew_alarms(request.model, champion.run, champion.variant)  # Promote may have moved them
     bus.publish(
         bus.EventName.DEPLOYMENT_ROLLED_BACK,
         {

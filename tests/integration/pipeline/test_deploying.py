@@ -42,7 +42,9 @@ class FakeRegistry:
 def sagemaker(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> FakeRegistry:
     store.begin_run("digits", RUN, "drop", "2026-11-20T10:00:00+00:00")
     root = f"digits/runs/{RUN}"
-    stack.put(f"{root}/manifest.json", {"settings": ModelSettings().model_dump(mode="json")})
+    for run in (RUN, "aaaaaaaaaaaa"):  # the candidate's and the champion's
+        manifest = {"settings": ModelSettings().model_dump(mode="json")}
+        stack.put(f"digits/runs/{run}/manifest.json", manifest)
     stack.put(f"{root}/evaluation/in/new.csv", ROWS)
     stack.put(f"{root}/evaluation/challenger/new.csv.out", BATCH)
     return FakeRegistry(monkeypatch)
