@@ -59,6 +59,14 @@ def body_bytes(body: str | None, is_base64: bool) -> bytes:
     return content
 
 
+def body_text(content: bytes) -> str:
+    """Decode a body, without its byte-order mark. Raises PayloadInvalid when it is not UTF-8."""
+    try:
+        return content.decode().removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise PayloadInvalid(f"the body is not UTF-8 text: {error}") from None
+
+
 def instances_of(content: bytes, content_type: str | None) -> list[Any]:
     """Return the rows of a body, unchecked but for the form around them.
 
@@ -71,10 +79,7 @@ def instances_of(content: bytes, content_type: str | None) -> list[Any]:
             there is no row.
     """
     kind = _media_type(content_type)
-    try:
-        text = content.decode().removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        raise PayloadInvalid(f"the body is not UTF-8 text: {error}") from None
+    text = body_text(content)
     instances = _json_instances(text) if kind == _JSON else _csv_instances(text)
     if not instances:
         raise PayloadInvalid("there is no instance to predict: send at least one row")
@@ -92,15 +97,29 @@ def _media_type(header: str | None) -> str:
     return kind
 
 
-def _json_instances(text: str) -> list[Any]:
+def parsed_json(text: str, what: str = "the body") -> Any:
+    """Parse JSON and nothing more lenient.
+
+    Args:
+        text: one document.
+        what: names it in a message.
+
+    Raises:
+        PayloadInvalid: when it is not JSON (NaN and Infinity are not), is nested too deeply, or
+            holds a whole number that Python does not convert.
+    """
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        raise PayloadInvalid(f"the body is not JSON: {error}") from None
+        raise PayloadInvalid(f"{what} is not JSON: {error}") from None
     except RecursionError:
-        raise PayloadInvalid("the body is nested too deeply: an instance is one list") from None
+        raise PayloadInvalid(f"{what} is nested too deeply") from None
     except ValueError:  # a whole number of more digits than Python converts
-        raise PayloadInvalid("the body has a whole number of thousands of digits") from None
+        raise PayloadInvalid(f"{what} has a whole number of thousands of digits") from None
+
+
+def _json_instances(text: str) -> list[Any]:
+    value = parsed_json(text)
     if isinstance(value, dict):
         if unknown := [key for key in value if key != "instances"]:
             raise PayloadInvalid(f'unknown key {shown(unknown[0])}; allowed is only "instances"')
@@ -111,9 +130,7 @@ def _json_instances(text: str) -> list[Any]:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise PayloadInvalid(
-        f"{name} is not JSON and not a value to predict from: send null where a value is missing"
-    )
+    raise PayloadInvalid(f"{name} is not JSON, and no value: send null where a value is missing")
 
 
 def _csv_instances(text: str) -> list[Any]:
