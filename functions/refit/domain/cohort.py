@@ -37,6 +37,15 @@ class Shown:
     abs_sum: float = 0.0
     square_sum: float = 0.0
 
+    @property
+    def classes(self) -> dict[int, tuple[int, int]]:
+        """(labelled, errors) by the code of the actual class; empty for a regression."""
+        found: dict[int, tuple[int, int]] = {}
+        for (actual, predicted), count in self.confusion.items():
+            labelled, errors = found.get(actual, (0, 0))
+            found[actual] = labelled + count, errors + count * (actual != predicted)
+        return found
+
 
 @dataclass(frozen=True)
 class Matured:
