@@ -1,0 +1,77 @@
+"""Inferences as the tests of counting need them."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from refit.domain.inference import (
+    NOTHING_COUNTED,
+    Counted,
+    Inference,
+    Label,
+    Prediction,
+    Source,
+)
+from refit.domain.schema import Feature, Schema
+from refit.domain.tally import Terms
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+FEATURES = (Feature(name="f0", type="number"),)
+ANIMALS = Schema(
+    task="classification", label="label", features=FEATURES, classes=("cat", "dog", "owl")
+)
+PRICES = Schema(task="regression", label="label", features=FEATURES)
+OF_ANIMALS = Terms(ANIMALS, cohort_s=3600, label_age_s=600)
+OF_PRICES = Terms(PRICES, cohort_s=3600, label_age_s=600, error_bound=2.5)
+
+
+def label(text: str, observed_s: float = 0, received_s: float = 60) -> Label:
+    """Return a label; its times are seconds after the prediction."""
+    return Label(text, NOON + timedelta(seconds=observed_s), NOON + timedelta(seconds=received_s))
+
+
+def predicted(text: str, probabilities: list[float] | None = None, version: int = 1) -> Prediction:
+    return Prediction(
+        text=text,
+        confidence=max(probabilities) if probabilities else None,
+        probabilities=struct.pack(f"<{len(probabilities)}f", *probabilities)
+        if probabilities
+        else None,
+        version=version,
+        at=NOON,
+        source=Source("zoo/capture/refit-zoo/v1/2026/11/20/12/00-00-000-a.jsonl", 3, 1),
+        rows=1,
+        digest="d1",
+    )
+
+
+def inference(
+    prediction: Prediction | None,
+    *labels: Label,
+    seq: int | None = None,
+    counted: Counted = NOTHING_COUNTED,
+    ambiguous: bool = False,
+    inference_id: str = "a",
+) -> Inference:
+    return Inference(
+        "zoo",
+        inference_id,
+        counted.seq + 1 if seq is None else seq,
+        prediction,
+        ambiguous,
+        labels,
+        counted,
+    )
+
+
+def after(known: Inference, counted: Counted, *labels: Label, ambiguous: bool = False) -> Inference:
+    """Return an inference that was counted, and then changed."""
+    return replace(
+        known,
+        seq=counted.seq + 1,
+        counted=counted,
+        labels=known.labels + labels,
+        ambiguous=ambiguous,
+    )

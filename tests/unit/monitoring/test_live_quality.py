@@ -1,0 +1,148 @@
+"""Figures of a live version, from the counters of its cohorts against the plain rows."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from refit.domain.cohort import Cohort
+from refit.domain.live_quality import bucket_of, newest, quality_of
+from refit.domain.metrics import classification_quality, outcome_of
+from refit.domain.tally import CohortKey, Terms, change_of, summed
+
+from tests.unit.monitoring.joined import (
+    ANIMALS,
+    NOON,
+    OF_ANIMALS,
+    OF_PRICES,
+    PRICES,
+    inference,
+    label,
+    predicted,
+)
+
+CLASSES = ("cat", "dog", "owl")
+
+
+def cohorts_of(rows: list[tuple[str, str, list[float] | None]], terms: Terms) -> list[Cohort]:
+    """Return the cohorts of (prediction, label, probabilities), one row a quarter of an hour.
+
+    The label of each third row comes after the label age.
+    """
+    changes = []
+    predictions: dict[CohortKey, int] = defaultdict(int)
+    for place, (said, actual, probabilities) in enumerate(rows):
+        prediction = predicted(said, probabilities)
+        later = timedelta(minutes=15 * place)
+        received = label(actual, received_s=60 if place % 3 else 4000)
+        change = change_of(
+            inference(
+                replace(prediction, at=prediction.at + later),
+                replace(received, received_at=received.received_at + later),
+                inference_id=str(place),
+            ),
+            terms,
+        )
+        assert change is not None
+        changes.append(change)
+        predictions[next(iter(change.sums))] += 2  # each second one is never labelled
+    return [
+        Cohort.from_item(
+            {"sk": key.sk, "seconds": Decimal(3600), "predictions": predictions[key]}
+            | {"files": {Decimal(3)}}
+            | sums
+        )
+        for key, sums in summed(changes).items()
+    ]
+
+
+def animal_rows(count: int) -> list[tuple[str, str, list[float] | None]]:
+    generator = np.random.default_rng(5)
+    probabilities = generator.dirichlet([1, 1, 1], count).astype(np.float32)
+    actual = generator.integers(0, 3, count)
+    return [
+        (CLASSES[int(row.argmax())], CLASSES[code], row.tolist())
+        for row, code in zip(probabilities, actual, strict=True)
+    ]
+
+
+def test_a_classifiers_figures_are_those_of_its_plain_rows() -> None:
+    rows = animal_rows(60)
+    found = quality_of(cohorts_of(rows, OF_ANIMALS), ANIMALS)
+    truth = np.array([CLASSES.index(actual) for _, actual, _ in rows])
+    outcome = outcome_of(truth, np.array([row[2] for row in rows]), 3)
+    plain = classification_quality(truth, outcome, CLASSES, 0.95)
+    assert found.accuracy == plain.metrics["accuracy"]
+    assert found.metrics["log_loss"] == pytest.approx(plain.metrics["log_loss"].value, abs=1e-6)
+    assert found.confusion_matrix == plain.confusion_matrix
+    assert found.classes is not None
+    assert plain.per_class is not None
+    for text, one in plain.per_class.items():
+        live = found.classes[text]
+        assert (live.support, live.predicted) == (one.support, one.predicted)
+        assert (live.precision, live.recall) == (one.precision, one.recall)
+
+
+def test_coverage_and_delay_stand_beside_the_quality() -> None:
+    found = quality_of(cohorts_of(animal_rows(60), OF_ANIMALS), ANIMALS)
+    assert (found.predictions, found.labelled, found.coverage) == (120, 60, 0.5)
+    assert found.label_delay_s == pytest.approx((20 * 4000 + 40 * 60) / 60)
+    assert (found.since, found.until) == (NOON, NOON + timedelta(hours=15))
+    assert found.cohorts == 15
+
+
+def test_a_window_is_of_the_newest_cohorts() -> None:
+    cohorts = cohorts_of(animal_rows(60), OF_ANIMALS)
+    window = newest(cohorts[::-1], 4)
+    assert quality_of(window, ANIMALS).since == NOON + timedelta(hours=11)
+    assert quality_of(window, ANIMALS).labelled == 16
+
+
+def test_a_regressions_figures_are_those_of_its_plain_rows() -> None:
+    generator = np.random.default_rng(6)
+    said, actual = generator.normal(100, 5, 40), generator.normal(100, 5, 40)
+    rows = [(repr(float(a)), repr(float(b)), None) for a, b in zip(said, actual, strict=True)]
+    found = quality_of(cohorts_of(rows, OF_PRICES), PRICES)
+    errors = said - actual
+    assert found.metrics == {
+        "rmse": pytest.approx(float((errors**2).mean() ** 0.5), abs=1e-6),
+        "mae": pytest.approx(float(np.abs(errors).mean()), abs=1e-6),
+        "bias": pytest.approx(float(errors.mean()), abs=1e-6),
+    }
+    assert found.error_rate is not None
+    assert found.error_rate.value == (np.abs(errors) > 2.5).mean()
+    assert (found.accuracy, found.classes, found.confusion_matrix) == (None, None, None)
+
+
+def test_a_class_that_the_version_does_not_know_has_a_row_of_its_own() -> None:
+    rows = [("dog", "dog", None), ("dog", "yak", None)]
+    found = quality_of(cohorts_of(rows, OF_ANIMALS), ANIMALS)
+    assert found.confusion_matrix is not None
+    assert found.confusion_matrix[3] == [0, 1, 0, 0]
+    assert found.classes is not None
+    assert found.classes["?"].support == 1
+    assert "log_loss" not in found.metrics
+
+
+@pytest.mark.parametrize("schema", [ANIMALS, PRICES])
+def test_without_a_label_there_are_no_figures(schema: object) -> None:
+    waiting = Cohort.from_item({"sk": CohortKey("zoo", 1, NOON, 60).sk, "predictions": 4})
+    assert isinstance(schema, type(ANIMALS))
+    found = quality_of([waiting], schema)
+    assert (found.metrics, found.accuracy, found.coverage) == ({}, None, 0)
+    assert quality_of([], schema).coverage is None
+
+
+def test_the_test_of_drift_reads_what_was_known_in_time_beside_what_is_known_now() -> None:
+    rows = [("dog", "owl", None), ("dog", "dog", None), ("cat", "owl", None)]
+    (cohort,) = cohorts_of(rows, OF_ANIMALS)
+    bucket = bucket_of(cohort, ANIMALS)
+    assert (bucket.start, bucket.predictions, bucket.files) == (NOON, 6, 1)
+    assert (bucket.labelled, bucket.errors) == (2, 1)
+    assert bucket.classes == {"dog": (1, 0), "owl": (1, 1)}
+    assert (bucket.labelled_by_now, bucket.errors_by_now) == (3, 2)
+    assert bucket.classes_by_now == {"dog": (1, 0), "owl": (2, 2)}

@@ -1,0 +1,307 @@
+"""What a joined prediction adds to its cohort's counters, and what takes it back."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from refit.domain import metrics, tally
+from refit.domain.cohort import Cohort
+from refit.domain.inference import MAX_LABELS, Inference, kept
+from refit.domain.tally import CohortKey, change_of, cohort_start, groups_of, summed
+
+from tests.unit.monitoring.joined import (
+    ANIMALS,
+    NOON,
+    OF_ANIMALS,
+    OF_PRICES,
+    after,
+    inference,
+    label,
+    predicted,
+)
+
+if TYPE_CHECKING:
+    from refit.domain.tally import Terms
+
+KEY = CohortKey("zoo", 1, NOON, 3600)
+
+
+def added(known: Inference, terms: Terms = OF_ANIMALS) -> dict[str, float]:
+    """Return what an inference adds to the one cohort that it touches."""
+    change = change_of(known, terms)
+    assert change is not None
+    sums = summed([change])
+    assert set(sums) <= {KEY}
+    return {name: float(value) for name, value in sums.get(KEY, {}).items()}
+
+
+def test_a_right_answer_is_counted_as_labelled_now_and_in_time() -> None:
+    assert added(inference(predicted("dog", [0.25, 0.5, 0.25]), label("dog"))) == {
+        "labelled": 1,
+        "delay_sum": 60,
+        "delay_n": 1,
+        "loss_sum": round(math.log(2), 6),
+        "loss_n": 1,
+        "c|1|1": 1,
+        "t_labelled": 1,
+        "t|1|n": 1,
+    }
+
+
+def test_a_wrong_answer_is_counted_under_its_actual_class() -> None:
+    found = added(inference(predicted("dog"), label("owl")))
+    assert found["errors"] == found["t_errors"] == 1
+    assert found["c|2|1"] == found["t|2|n"] == found["t|2|k"] == 1
+    assert "loss_n" not in found
+
+
+@pytest.mark.parametrize("spelling", ["1", "1.0", "01"])
+def test_a_class_is_the_same_in_each_of_its_spellings(spelling: str) -> None:
+    terms = replace(OF_ANIMALS, schema=ANIMALS.model_copy(update={"classes": ("0", "1")}))
+    assert "errors" not in added(inference(predicted("1"), label(spelling)), terms)
+
+
+def test_a_class_that_the_version_does_not_know_is_an_error_of_the_largest_loss() -> None:
+    found = added(inference(predicted("dog", [0.0, 1.0, 0.0]), label("yak")))
+    assert found["errors"] == found["c|-1|1"] == found["t|-1|k"] == 1
+    assert found["loss_sum"] == pytest.approx(34.538776)
+
+
+def test_the_smallest_probability_is_that_of_the_held_out_rows() -> None:
+    assert tally.SMALLEST_PROBABILITY == metrics.SMALLEST_PROBABILITY
+
+
+def test_a_label_that_comes_after_the_label_age_counts_now_and_not_in_the_test() -> None:
+    found = added(inference(predicted("dog"), label("owl", received_s=600.001)))
+    assert found["labelled"] == 1
+    assert not [name for name in found if name.startswith("t")]
+
+
+def test_a_late_correction_changes_what_is_shown_and_not_what_the_test_saw() -> None:
+    first = inference(predicted("dog"), label("owl"))
+    change = change_of(first, OF_ANIMALS)
+    assert change is not None
+    corrected = after(first, change.counted, label("dog", observed_s=5, received_s=900))
+    assert added(corrected) == {"errors": -1, "c|2|1": -1, "c|1|1": 1}
+
+
+def test_the_newest_observation_wins_and_an_older_one_that_comes_later_changes_nothing() -> None:
+    first = inference(predicted("dog"), label("dog", observed_s=50))
+    change = change_of(first, OF_ANIMALS)
+    assert change is not None
+    assert added(after(first, change.counted, label("owl", observed_s=10))) == {}
+
+
+def test_the_delay_is_that_of_the_first_label_also_after_a_correction() -> None:
+    labels = [label(text, place, 60 + place) for place, text in enumerate(["cat", "owl"])]
+    assert added(inference(predicted("dog"), *labels))["delay_sum"] == 60
+
+
+def test_a_label_that_came_before_its_prediction_has_no_delay() -> None:
+    found = added(inference(predicted("dog"), label("dog", -30, -20)))
+    assert "delay_sum" not in found
+    assert found["delay_n"] == 1
+    assert found["t_labelled"] == 1
+
+
+def test_an_ambiguous_inference_takes_back_all_that_it_had_added() -> None:
+    first = inference(predicted("dog", [0.2, 0.7, 0.1]), label("owl"))
+    change = change_of(first, OF_ANIMALS)
+    assert change is not None
+    back = added(after(first, change.counted, ambiguous=True))
+    assert back == {name: -value for name, value in added(first).items()}
+
+
+def test_an_ambiguous_inference_without_a_label_adds_nothing() -> None:
+    change = change_of(inference(predicted("dog"), ambiguous=True), OF_ANIMALS)
+    assert change is not None
+    assert summed([change]) == {}
+
+
+def test_what_was_counted_at_this_seq_is_not_counted_again() -> None:
+    first = inference(predicted("dog"), label("owl"))
+    change = change_of(first, OF_ANIMALS)
+    assert change is not None
+    assert change_of(replace(first, counted=change.counted), OF_ANIMALS) is None
+
+
+def test_a_label_without_its_prediction_waits() -> None:
+    assert change_of(inference(None, label("owl")), OF_ANIMALS) is None
+
+
+def test_a_regressions_answer_is_an_error_beyond_the_bound_of_its_version() -> None:
+    assert added(inference(predicted("10"), label("7.5")), OF_PRICES) == {
+        "labelled": 1,
+        "delay_sum": 60,
+        "delay_n": 1,
+        "error_sum": 2.5,
+        "abs_sum": 2.5,
+        "square_sum": 6.25,
+        "t_labelled": 1,
+    }
+    wrong = added(inference(predicted("10"), label("13")), OF_PRICES)
+    assert wrong["errors"] == wrong["t_errors"] == 1
+    assert (wrong["error_sum"], wrong["abs_sum"], wrong["square_sum"]) == (-3, 3, 9)
+
+
+@pytest.mark.parametrize("bound", [None, 0.0])
+def test_a_regression_without_a_bound_still_has_sums(bound: float | None) -> None:
+    found = added(inference(predicted("1"), label("4")), replace(OF_PRICES, error_bound=bound))
+    assert found["abs_sum"] == 3
+    assert found.get("errors", 0) == (bound is not None)
+
+
+def test_errors_of_a_tiny_unit_keep_their_digits() -> None:
+    tiny = replace(OF_PRICES, error_bound=3e-12)
+    found = added(inference(predicted("4e-12"), label("1.5e-12")), tiny)
+    assert found["abs_sum"] == pytest.approx(2.5e-12, rel=1e-6)
+    assert found["square_sum"] == pytest.approx(6.25e-24, rel=1e-6)
+
+
+def test_a_poisoned_label_does_not_cost_the_sums_their_digits() -> None:
+    """DynamoDB's numbers hold 38 digits: one enormous error must not push the others out."""
+    poisoned = inference(predicted("0"), label("3.4e38"), inference_id="p")
+    plain = inference(predicted("0"), label("0.000001"), inference_id="q")
+    changes = [change_of(poisoned, OF_PRICES)] + [change_of(plain, OF_PRICES)] * 99
+    total = summed([change for change in changes if change])[KEY]
+    assert total["square_sum"] == Decimal(10) ** 18
+    assert total["abs_sum"] == Decimal(10) ** 9 + 99 * Decimal("0.000001")
+    assert max(len(value.as_tuple().digits) for value in total.values()) <= 28
+
+
+def test_settings_that_change_later_take_back_what_the_old_ones_added() -> None:
+    first = inference(predicted("10"), label("13"))
+    change = change_of(first, OF_PRICES)
+    assert change is not None
+    changed = replace(OF_PRICES, cohort_s=60, error_bound=100.0)
+    again = change_of(after(first, change.counted, ambiguous=True), changed)
+    assert again is not None
+    total = summed([change, again])
+    assert total == {}
+
+
+def test_what_is_remembered_of_a_count_survives_the_table() -> None:
+    change = change_of(inference(predicted("10"), label("13")), OF_PRICES)
+    assert change is not None
+    assert type(change.counted).from_item(change.counted.as_item()) == change.counted
+
+
+TEXTS = st.sampled_from(["cat", "dog", "owl", "yak"])
+STEPS = st.lists(
+    st.one_of(
+        st.builds(
+            label,
+            TEXTS,
+            st.integers(0, 50),
+            st.floats(-50, 1200, allow_nan=False).map(lambda value: round(value, 3)),
+        ),
+        st.just("ambiguous"),
+    ),
+    min_size=1,
+    max_size=2 * MAX_LABELS,
+)
+
+
+@given(STEPS, st.lists(st.booleans(), min_size=2 * MAX_LABELS, max_size=2 * MAX_LABELS))
+def test_counting_at_some_steps_comes_to_the_same_as_counting_once_at_the_end(
+    steps: list[tally.Inference | str], counted_at: list[bool]
+) -> None:
+    known = inference(predicted("dog", [0.1, 0.7, 0.2]), seq=0)
+    changes = []
+    for place, step in enumerate(steps):
+        known = (
+            replace(known, ambiguous=True, seq=known.seq + 1)
+            if step == "ambiguous"
+            else replace(known, labels=kept((*known.labels, step)), seq=known.seq + 1)
+        )
+        if counted_at[place] or place == len(steps) - 1:
+            change = change_of(known, OF_ANIMALS)
+            assert change is not None
+            changes.append(change)
+            known = replace(known, counted=change.counted)
+    at_once = change_of(replace(known, counted=inference(None).counted), OF_ANIMALS)
+    assert at_once is not None
+    assert summed(changes) == summed([at_once])
+
+
+@given(st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1)), st.integers(1, 604_800))
+def test_a_moment_lies_within_its_cohort(moment: datetime, cohort_s: int) -> None:
+    at = moment.replace(tzinfo=UTC)
+    start = cohort_start(at, cohort_s)
+    assert start <= at < start + timedelta(seconds=cohort_s)
+    assert start == cohort_start(start, cohort_s)
+    assert start.microsecond == 0
+
+
+def many(count: int, versions: int) -> list[tally.Change]:
+    found = [
+        change_of(
+            inference(
+                replace(
+                    predicted("dog", version=1 + place % versions),
+                    at=NOON + timedelta(hours=place % versions),
+                ),
+                label(f"{place % 3}"),
+                inference_id=str(place),
+            ),
+            OF_ANIMALS,
+        )
+        for place in range(count)
+    ]
+    return [change for change in found if change]
+
+
+@pytest.mark.parametrize("versions", [1, 7, 250])
+def test_each_group_fits_a_transaction_and_none_is_lost(versions: int) -> None:
+    changes = many(250, versions)
+    groups = list(groups_of(changes))
+    for group in groups:
+        assert 1 <= len(group) + len(summed(group)) <= tally.MAX_ITEMS
+    assert sorted(it.inference.inference_id for group in groups for it in group) == sorted(
+        change.inference.inference_id for change in changes
+    )
+    assert len(groups) <= 250 / (tally.MAX_ITEMS / 2) + 1
+
+
+def test_a_group_adds_to_no_more_counters_of_a_cohort_than_an_expression_holds() -> None:
+    classes = tuple(f"class {code}" for code in range(400))
+    terms = replace(OF_ANIMALS, schema=ANIMALS.model_copy(update={"classes": classes}))
+    changes = [
+        change_of(
+            inference(predicted(classes[code]), label(classes[-1 - code]), inference_id=str(code)),
+            terms,
+        )
+        for code in range(400)
+    ]
+    groups = list(groups_of([change for change in changes if change]))
+    assert sum(map(len, groups)) == 400
+    assert max(len(sums) for group in groups for sums in summed(group).values()) <= 200
+
+
+def test_a_cohort_reads_what_was_added() -> None:
+    changes = [
+        change_of(
+            inference(predicted("dog", [0.2, 0.5, 0.3]), label(text), inference_id=text), OF_ANIMALS
+        )
+        for text in ("dog", "owl", "yak")
+    ]
+    sums = summed([change for change in changes if change])[KEY]
+    cohort = Cohort.from_item(
+        {"pk": "MODEL#zoo", "sk": KEY.sk, "seconds": Decimal(3600), "predictions": Decimal(5)}
+        | {"files": {Decimal(4), Decimal(60)}, "c|0|0": Decimal(0)}
+        | sums
+    )
+    assert (cohort.version, cohort.start, cohort.end) == (1, NOON, NOON + timedelta(hours=1))
+    assert (cohort.predictions, cohort.files) == (5, {4, 60})
+    assert (cohort.shown.labelled, cohort.shown.errors) == (3, 2)
+    assert cohort.shown.confusion == {(1, 1): 1, (2, 1): 1, (-1, 1): 1}
+    assert cohort.shown.classes == {1: (1, 0), 2: (1, 1), -1: (1, 1)}
+    assert (cohort.matured.labelled, cohort.matured.errors) == (3, 2)
+    assert cohort.matured.classes == {1: (1, 0), 2: (1, 1), -1: (1, 1)}
