@@ -99,18 +99,3 @@ def _row(change: Change) -> LedgerRow | None:
         source=prediction.source,
         withdrawn=change.counted.shown is None,
     )
-
-
-def rows_that_hold(lines: Iterable[str | bytes]) -> list[LedgerRow]:
-    """Return the joined rows that lines of the ledger say, each once, by inference id.
-
-    Args:
-        lines: of any slices of one model, in any order, repeated or not.
-    """
-    newest: dict[str, LedgerRow] = {}
-    for line in lines:
-        row = LedgerRow.model_validate_json(line)
-        known = newest.get(row.inference_id)
-        if known is None or row.seq > known.seq:
-            newest[row.inference_id] = row
-    return [row for _, row in sorted(newest.items()) if not row.withdrawn]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from refit.domain.inference import (
     NOTHING_COUNTED,
@@ -14,8 +15,12 @@ from refit.domain.inference import (
     Prediction,
     Source,
 )
+from refit.domain.ledger import LedgerRow
 from refit.domain.schema import Feature, Schema
 from refit.domain.tally import Terms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 FEATURES = (Feature(name="f0", type="number"),)
@@ -75,3 +80,13 @@ def after(known: Inference, counted: Counted, *labels: Label, ambiguous: bool = 
         labels=known.labels + labels,
         ambiguous=ambiguous,
     )
+
+
+def rows_that_hold(lines: Iterable[bytes]) -> list[LedgerRow]:
+    """Return what lines of the ledger say: the newest of each inference, unless withdrawn."""
+    newest: dict[str, LedgerRow] = {}
+    for line in lines:
+        row = LedgerRow.model_validate_json(line)
+        if row.inference_id not in newest or row.seq > newest[row.inference_id].seq:
+            newest[row.inference_id] = row
+    return [row for _, row in sorted(newest.items()) if not row.withdrawn]

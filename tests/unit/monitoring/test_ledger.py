@@ -6,10 +6,17 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from refit.domain.ledger import rows_that_hold, slice_of
+from refit.domain.ledger import slice_of
 from refit.domain.tally import Change, change_of
 
-from tests.unit.monitoring.joined import OF_ANIMALS, after, inference, label, predicted
+from tests.unit.monitoring.joined import (
+    OF_ANIMALS,
+    after,
+    inference,
+    label,
+    predicted,
+    rows_that_hold,
+)
 
 if TYPE_CHECKING:
     from refit.domain.inference import Inference
