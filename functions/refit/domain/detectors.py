@@ -21,7 +21,7 @@ from refit.domain.evidence import (
 from refit.domain.label_delay import Labels, counted_cohorts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from refit.domain.baseline import Baseline
     from refit.domain.evidence import Cohorts
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from refit.domain.resampling import Floats, Integers
 
 BAR_CONFIDENCE = 0.99
+LIVE_CONFIDENCE = 0.999
+"""Of the bound that live labels lower: it is taken anew at every doubling."""
+
+_LARGEST_BAR = 1 - 1e-9
 CLASSES_WEIGHT = 0.25
 """Of the evidence; shared among the classes. The rest is the model's as a whole."""
 
@@ -43,14 +47,19 @@ class Detector:
     Attributes:
         class_name: None for the model as a whole.
         weight: its part of the evidence.
-        bar: the largest share of errors that is no harm.
-        baseline_error: the share on the held-out rows.
+        rows: held-out rows of it.
+        errors: wrong ones of them.
     """
 
     class_name: str | None
     weight: float
-    bar: float
-    baseline_error: float
+    rows: int
+    errors: int
+
+    @property
+    def error(self) -> float:
+        """Return the share of errors on the held-out rows; 0 without any."""
+        return self.errors / max(self.rows, 1)
 
 
 @dataclass(frozen=True)
@@ -58,19 +67,21 @@ class Bet:
     """A detector's bets over the cohorts.
 
     Attributes:
+        bars: (n_cohorts,) the largest share of errors that is no harm.
         cohorts: what counts.
         labelled: (n_cohorts,) labelled in time, of the detector's class.
-        gains: (n_cohorts, n_bets) logarithms; no bets where the bar leaves no room.
+        gains: (n_cohorts, ALTERNATIVES) logarithms.
     """
 
     detector: Detector
+    bars: Floats
     cohorts: Cohorts
     labelled: Integers
     gains: Floats
 
 
 def bar_over(errors: int, rows: int, tolerance: float) -> float:
-    """Return the largest share of errors that is no harm; 1 without rows.
+    """Return the largest share of errors that is no harm, by the held-out rows alone.
 
     The upper 99 % bound of the held-out share allows for what the held-out rows cannot tell; the
     held-out share plus the tolerance allows for what does not matter. The larger of the two meets
@@ -78,70 +89,101 @@ def bar_over(errors: int, rows: int, tolerance: float) -> float:
 
     Args:
         errors: on the held-out rows.
-        rows: held-out rows.
+        rows: held-out rows; without any, nothing is harm.
         tolerance: ≥ 0, as a share.
     """
-    if not rows:
-        return 1.0
-    return min(1.0, max(upper_bound(errors, rows, BAR_CONFIDENCE), errors / rows + tolerance))
+    bound = upper_bound(errors, rows, BAR_CONFIDENCE)
+    return _within(max(bound, errors / max(rows, 1) + tolerance))
 
 
-def detectors_of(baseline: Baseline, tolerance: float) -> list[Detector]:
+def bars_over(detector: Detector, labels: Labels, complete: Integers, tolerance: float) -> Floats:
+    """Return the bar of each cohort: the held-out one, lowered as live labels tell more.
+
+    When as many live labels are complete as there are held-out rows, and whenever they have
+    doubled, the bound is taken over both together. It only ever lowers the bar, so a drift cannot
+    raise it, and never below the held-out share plus the tolerance, so a version that did better
+    for a while may fall back.
+
+    Args:
+        detector: what is watched.
+        labels: of n_cohorts cohorts.
+        complete: (n_cohorts,) how many cohorts, from the first, each may learn from.
+        tolerance: ≥ 0, as a share.
+
+    Returns:
+        (n_cohorts,), never rising.
+    """
+    bars = np.full(len(complete), bar_over(detector.errors, detector.rows, tolerance))
+    live = np.append(0, np.cumsum(labels.labelled_by_now))[complete]
+    wrong = np.append(0, np.cumsum(labels.errors_by_now))[complete]
+    floor = _within(detector.error + tolerance)
+    wanted = max(detector.rows, 1)
+    while len(live) and wanted <= live[-1]:
+        at = int(np.searchsorted(live, wanted))
+        bound = upper_bound(
+            detector.errors + int(wrong[at]), detector.rows + int(live[at]), LIVE_CONFIDENCE
+        )
+        bars[at:] = np.minimum(bars[at:], max(bound, floor))
+        wanted = 2 * int(live[at])
+    return bars
+
+
+def _within(share: float) -> float:
+    """Keep a bar off 1, where no odds are left to bet on."""
+    return min(share, _LARGEST_BAR)
+
+
+def detectors_of(baseline: Baseline) -> list[Detector]:
     """Return what is watched: the model first, then each class with enough held-out rows."""
     classes = {
         name: found
         for name, found in (baseline.classes or {}).items()
         if found.support >= FEWEST_CLASS_ROWS
     }
-    overall = Detector(
-        class_name=None,
-        weight=1 - CLASSES_WEIGHT if classes else 1.0,
-        bar=bar_over(baseline.errors, baseline.rows, tolerance),
-        baseline_error=baseline.errors / max(baseline.rows, 1),
-    )
-    return [overall] + [
-        Detector(
-            class_name=name,
-            weight=CLASSES_WEIGHT / len(classes),
-            bar=bar_over(found.missed, found.support, tolerance),
-            baseline_error=found.missed / found.support,
-        )
+    weight = 1 - CLASSES_WEIGHT if classes else 1.0
+    return [Detector(None, weight, baseline.rows, baseline.errors)] + [
+        Detector(name, CLASSES_WEIGHT / len(classes), found.support, found.missed)
         for name, found in classes.items()
     ]
 
 
-def bet_of(detector: Detector, buckets: Sequence[Bucket], complete: Integers) -> Bet:
+def bet_of(
+    detector: Detector, buckets: Sequence[Bucket], complete: Integers, tolerance: float
+) -> Bet:
     """Bet on one detector.
 
     Args:
         detector: what is watched.
         buckets: n_cohorts of them, in the order of time.
         complete: (n_cohorts,) how many of them had complete labels when each was judged.
+        tolerance: ≥ 0, as a share.
     """
+    labels = _labels_of(detector, buckets)
+    bars = bars_over(detector, labels, complete, tolerance)
+    cohorts = counted_cohorts(labels, complete, bars)
+    gains = log_gains(cohorts, bars, alternatives_to(bars))
+    return Bet(detector, bars, cohorts, labels.labelled, gains)
+
+
+def _labels_of(detector: Detector, buckets: Sequence[Bucket]) -> Labels:
     name = detector.class_name
     if name is None:
         in_time = [(bucket.labelled, bucket.errors) for bucket in buckets]
         by_now = [(bucket.labelled_by_now, bucket.errors_by_now) for bucket in buckets]
     else:
-        in_time = [_of_class(bucket.classes, name) for bucket in buckets]
-        by_now = [_of_class(bucket.classes_by_now, name) for bucket in buckets]
+        in_time = [bucket.classes.get(name, (0, 0)) for bucket in buckets]
+        by_now = [bucket.classes_by_now.get(name, (0, 0)) for bucket in buckets]
     labelled, errors = _columns(in_time)
     labelled_by_now, errors_by_now = _columns(by_now)
     predictions, labelled_of_all = _columns([(each.predictions, each.labelled) for each in buckets])
-    alternatives = alternatives_to(detector.bar)
-    cohorts = counted_cohorts(
-        Labels(
-            labelled=labelled,
-            errors=errors,
-            labelled_by_now=labelled_by_now,
-            errors_by_now=errors_by_now,
-            unlabelled=predictions - labelled_of_all,
-            predictions=predictions,
-        ),
-        complete,
-        detector.bar,
+    return Labels(
+        labelled=labelled,
+        errors=errors,
+        labelled_by_now=labelled_by_now,
+        errors_by_now=errors_by_now,
+        unlabelled=predictions - labelled_of_all,
+        predictions=predictions,
     )
-    return Bet(detector, cohorts, labelled, log_gains(cohorts, detector.bar, alternatives))
 
 
 @dataclass(frozen=True)
@@ -170,19 +212,13 @@ def weigh(bets: Sequence[Bet], cap: Floats) -> Evidence:
     stakes = [
         log_evidence(np.minimum(bet.gains, cap[:, None]), bet.cohorts.counted) for bet in bets
     ]
-    means = np.stack([log_mean(each, np.full(each.shape[1], 1 / ALTERNATIVES)) for each in stakes])
+    means = np.stack([log_mean(each, np.full(ALTERNATIVES, 1 / ALTERNATIVES)) for each in stakes])
     weights = np.array([bet.detector.weight for bet in bets])
     place = int(np.argmax(means[:, -1] + np.log(weights)))
     carrier = bets[place]
-    change = 0
-    if carrier.gains.shape[1]:
-        gains = np.minimum(carrier.gains[:, stakes[place][-1].argmax()], cap)
-        change = int(np.argmin(np.cumsum(gains) - gains))
+    gains = np.minimum(carrier.gains[:, stakes[place][-1].argmax()], cap)
+    change = int(np.argmin(np.cumsum(gains) - gains))
     return Evidence(log_mean(means.T, weights), carrier, change)
-
-
-def _of_class(classes: Mapping[str, tuple[int, int]], name: str) -> tuple[int, int]:
-    return classes.get(name, (0, 0))
 
 
 def _columns(pairs: Sequence[tuple[int, int]]) -> tuple[Integers, Integers]:

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from refit.domain.resampling import Floats, Integers
 
 ALTERNATIVES = 10
-_SMALLEST_ODDS_RATIO = 1.35
-_LARGEST_ALTERNATIVE = 0.95
-_LARGEST_BAR = 0.94
+_SMALLEST_STEP = math.log(1.35)
+_LARGEST_LOG_ODDS = math.log(0.95 / 0.05)
 _HALVINGS = 50
+_DEVIATIONS = 12
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,14 @@ def upper_bound(errors: int, rows: int, confidence: float) -> float:
     """
     if errors >= rows:
         return 1.0
-    places = np.arange(1, errors + 1)
-    log_ways = np.concatenate([[0.0], np.cumsum(np.log((rows - places + 1) / places))])
-    wrong, right = np.arange(errors + 1), rows - np.arange(errors + 1)
+    # Of the chances of `errors` or fewer, those further below add nothing to the sum.
+    fewest = max(0, errors - int(_DEVIATIONS * math.sqrt(errors)))
+    wrong = np.arange(fewest, errors + 1)
+    right = rows - wrong
+    log_ways = np.cumsum(np.log((right[:-1]) / wrong[1:]))
+    log_ways = np.append(0.0, log_ways) + (
+        math.lgamma(rows + 1) - math.lgamma(fewest + 1) - math.lgamma(rows - fewest + 1)
+    )
     low, high = errors / rows, 1.0
     for _ in range(_HALVINGS):
         share = (low + high) / 2
@@ -107,22 +112,25 @@ def _divergence(share: Floats, other: Floats) -> Floats:
     return total
 
 
-def alternatives_to(bar: float) -> Floats:
-    """Return the error shares that are bet on: evenly spaced in log odds above the bar.
+def alternatives_to(bars: Floats) -> Floats:
+    """Return the error shares that are bet on: evenly spaced in log odds above each bar.
 
-    Empty when the bar leaves no room: what may always fail cannot get worse.
+    Args:
+        bars: (n_cohorts,) within (0, 1).
+
+    Returns:
+        (n_cohorts, ALTERNATIVES), all above the bar; all equal to it where it leaves no room:
+        what may nearly always fail cannot get worse, and such a bet neither wins nor loses.
     """
-    if bar >= _LARGEST_BAR:
-        return np.empty(0)
-    odds = bar / (1 - bar)
-    largest = _LARGEST_ALTERNATIVE / (1 - _LARGEST_ALTERNATIVE)
-    bets = np.geomspace(
-        min(odds * _SMALLEST_ODDS_RATIO, (odds + largest) / 2), largest, ALTERNATIVES
-    )
-    return bets / (1 + bets)
+    log_odds = np.log(bars / (1 - bars))[:, None]
+    steps = np.linspace(0, 1, ALTERNATIVES)
+    room = np.maximum(_LARGEST_LOG_ODDS - log_odds, 0)
+    smallest = np.minimum(_SMALLEST_STEP, room / 2)
+    bets = np.exp(log_odds + smallest + (room - smallest) * steps)
+    return np.where(room > 0, bets / (1 + bets), bars[:, None])
 
 
-def log_gains(cohorts: Cohorts, bar: float, alternatives: Floats) -> Floats:
+def log_gains(cohorts: Cohorts, bars: Floats, alternatives: Floats) -> Floats:
     """Return the logarithm of what each cohort multiplies each bet's stake by.
 
     Where an error is counted ρ times as readily as a right answer, the counted share of a true
@@ -130,14 +138,14 @@ def log_gains(cohorts: Cohorts, bar: float, alternatives: Floats) -> Floats:
 
     Args:
         cohorts: n_cohorts of them.
-        bar: m, within (0, 1): the largest share of errors that is no harm.
-        alternatives: (n_bets,) above the bar.
+        bars: (n_cohorts,) m, within (0, 1): the largest share of errors that is no harm.
+        alternatives: (n_cohorts, n_bets) q, at or above the bar.
 
     Returns:
         (n_cohorts, n_bets).
     """
     counted, errors = cohorts.counted[:, None], cohorts.errors[:, None]
-    excess = cohorts.selectivity[:, None] - 1
+    bar, excess = bars[:, None], cohorts.selectivity[:, None] - 1
     gains: Floats = errors * np.log(alternatives / bar)
     gains += (counted - errors) * np.log((1 - alternatives) / (1 - bar))
     gains -= counted * np.log((1 + excess * alternatives) / (1 + excess * bar))

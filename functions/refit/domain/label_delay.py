@@ -48,14 +48,14 @@ class Labels:
     predictions: Integers
 
 
-def counted_cohorts(labels: Labels, complete: Integers, bar: float) -> Cohorts:
+def counted_cohorts(labels: Labels, complete: Integers, bars: Floats) -> Cohorts:
     """Decide for each cohort which answers count, by the cohorts before it alone.
 
     Args:
         labels: of one detector.
         complete: (n_cohorts,) how many cohorts, from the first, had complete labels when each one
             came to the label age.
-        bar: the largest share of errors that is no harm, within (0, 1).
+        bars: (n_cohorts,) the largest share of errors that is no harm, within (0, 1).
     """
     as_right = labels.labelled + labels.unlabelled
     ones = np.ones(len(as_right))
@@ -81,7 +81,7 @@ def counted_cohorts(labels: Labels, complete: Integers, bar: float) -> Cohorts:
     predictions = np.maximum(until_complete(labels.predictions), 1)
     share_right_in_time = right_in_time / np.maximum(right, 1)
     share_errors_in_time = (errors_in_time + share_right_in_time) / (errors + 1)
-    doubled = min(2 * bar, (1 + bar) / 2)
+    doubled = np.minimum(2 * bars, (1 + bars) / 2)
     ever_labelled = (errors + right) / predictions
     expected = _Expected(
         errors=ever_labelled * share_errors_in_time * doubled,
@@ -89,8 +89,8 @@ def counted_cohorts(labels: Labels, complete: Integers, bar: float) -> Cohorts:
         unlabelled=until_complete(labels.unlabelled) / predictions,
     )
     allowed_for = learned & (
-        expected.gain(bar, doubled, selectivity, unlabelled_counts=False)
-        > expected.gain(bar, doubled, ones, unlabelled_counts=True)
+        expected.gain(bars, doubled, selectivity, unlabelled_counts=False)
+        > expected.gain(bars, doubled, ones, unlabelled_counts=True)
     )
     return Cohorts(
         counted=np.where(allowed_for, labels.labelled, as_right),
@@ -108,15 +108,15 @@ class _Expected:
     unlabelled: Floats
 
     def gain(
-        self, bar: float, share: float, selectivity: Floats, *, unlabelled_counts: bool
+        self, bars: Floats, shares: Floats, selectivity: Floats, *, unlabelled_counts: bool
     ) -> Floats:
-        """Return the mean logarithm that a prediction adds to the bet on this share."""
+        """Return the mean logarithm that a prediction adds to the bets on these shares."""
         right = self.right + self.unlabelled * unlabelled_counts
         excess = selectivity - 1
-        allowance = np.log((1 + excess * share) / (1 + excess * bar))
+        allowance = np.log((1 + excess * shares) / (1 + excess * bars))
         found: Floats = (
-            self.errors * np.log(share / bar)
-            + right * np.log((1 - share) / (1 - bar))
+            self.errors * np.log(shares / bars)
+            + right * np.log((1 - shares) / (1 - bars))
             - (self.errors + right) * allowance
         )
         return found

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refit.domain.detectors import bet_of, detectors_of, weigh
+from refit.domain.detectors import bar_over, bet_of, detectors_of, weigh
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -73,8 +73,9 @@ class QualityRule:
         cohort_s: how long a cohort is.
         tolerance: how much worse than on the held-out rows is no harm, as a share.
         false_alarm_every: cohorts between two false alarms, in the mean; 1/α.
-        min_labels: no alarm on fewer.
-        min_coverage: no alarm where a smaller share of the predictions is labelled.
+        min_labels: no alarm before so many of the version's labels were judged.
+        min_coverage: no alarm where a smaller share of the predictions that the evidence rests on
+            is labelled.
     """
 
     label_age_s: float
@@ -153,11 +154,11 @@ def judge_quality(
         (bucket for bucket in buckets if bucket.predictions and bucket.start + age <= now),
         key=lambda bucket: bucket.start,
     )
-    detectors = detectors_of(baseline, rule.tolerance)
+    detectors = detectors_of(baseline)
     if not ripe:
         return _nothing_yet(detectors[0], rule)
     complete = _complete(ripe, rule)
-    bets = [bet_of(detector, ripe, complete) for detector in detectors]
+    bets = [bet_of(detector, ripe, complete, rule.tolerance) for detector in detectors]
     needed = math.log(rule.false_alarm_every)
     # One replayed file is one piece of news, however many rows it holds. A smaller gain than was
     # won is always fair.
@@ -194,13 +195,14 @@ def _verdict(
     window = buckets[first:]
     labels = sum(bucket.labelled for bucket in window)
     coverage = labels / sum(bucket.predictions for bucket in window)
-    held_back = _held_back(labels, coverage, rule, one_file) if crossed else None
+    judged = sum(bucket.labelled for bucket in buckets)
+    held_back = _held_back(judged, coverage, rule, one_file) if crossed else None
     drifted = crossed and held_back is None
     counted, errors = bet.cohorts.counted[first:], bet.cohorts.errors[first:]
     selectivity = bet.cohorts.selectivity[first:]
     answers, wrong = int(counted.sum()), int(errors.sum())
-    bar = bet.detector.bar
-    bars = selectivity * bar / (selectivity * bar + 1 - bar)
+    bars = bet.bars[first:]
+    bars = selectivity * bars / (selectivity * bars + 1 - bars)
     log10 = float(evidence.logs[-1]) / math.log(10)
     found = QualityVerdict(
         drifted=drifted,
@@ -213,8 +215,8 @@ def _verdict(
         counted=answers,
         errors=wrong,
         error_rate=wrong / answers if answers else None,
-        bar=float(bars @ counted) / answers if answers else bar,
-        baseline_error=bet.detector.baseline_error,
+        bar=float(bars @ counted) / answers if answers else float(bars[-1]),
+        baseline_error=bet.detector.error,
         coverage=coverage,
         selectivity=float(selectivity[-1]),
         class_name=bet.detector.class_name,
@@ -237,8 +239,8 @@ def _nothing_yet(overall: Detector, rule: QualityRule) -> QualityVerdict:
         counted=0,
         errors=0,
         error_rate=None,
-        bar=overall.bar,
-        baseline_error=overall.baseline_error,
+        bar=bar_over(overall.errors, overall.rows, rule.tolerance),
+        baseline_error=overall.error,
         coverage=None,
         selectivity=1.0,
         class_name=None,
@@ -258,7 +260,7 @@ def _held_back(labels: int, coverage: float, rule: QualityRule, one_file: bool) 
     if one_file:
         return f"it rests on fewer than {ONE_FILE_COHORTS} cohorts, each of a single capture file"
     if labels < rule.min_labels:
-        return f"it rests on {labels:,} labels, and min_labels is {rule.min_labels:,}"
+        return f"only {labels:,} labels were judged, and min_labels is {rule.min_labels:,}"
     if coverage < rule.min_coverage:
         return (
             f"{coverage:.2%} of the predictions are labelled, and min_coverage is "
