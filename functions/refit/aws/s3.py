@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
@@ -14,12 +18,13 @@ from refit.domain.errors import DatasetNotFound
 from refit.settings import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
     from types import TracebackType
 
 PART_BYTES = 8 * 1024 * 1024  # S3 takes parts of 5 MB and more
+_FETCHED_AHEAD = 8  # botocore keeps 10 connections
 
 
 @dataclass(frozen=True)
@@ -119,6 +124,45 @@ def list_keys(prefix: str) -> list[S3Object]:
                 if entry["IsLatest"]
             ]
     return sorted(found, key=lambda entry: entry.key)
+
+
+def fetched(objects: Sequence[tuple[str, str | None]], folder: Path) -> Iterator[Path | None]:
+    """Yield each object as a file in the folder, in the order given; None for one that is gone.
+
+    A few are fetched side by side, ahead of what is read: thousands of small ones would else wait
+    for each other. A file is there until the next one is asked for.
+
+    Args:
+        objects: keys, each with the version that is wanted or None for the newest.
+        folder: takes the files, a few at a time.
+    """
+    client("s3")  # made before there are threads
+    wanted = enumerate(objects)
+    waiting: deque[tuple[Path, Future[bool]]] = deque()
+    with ThreadPoolExecutor(_FETCHED_AHEAD) as pool:
+
+        def begin(count: int) -> None:
+            for number, (key, version) in islice(wanted, count):
+                path = folder / f"fetched-{number}"
+                waiting.append((path, pool.submit(_fetch, key, version, path)))
+
+        begin(_FETCHED_AHEAD)
+        while waiting:
+            path, fetch = waiting.popleft()
+            found = fetch.result()
+            begin(1)
+            yield path if found else None
+            path.unlink(missing_ok=True)
+
+
+def _fetch(key: str, version: str | None, path: Path) -> bool:
+    try:
+        stream = open_stream(key, version)
+    except DatasetNotFound:
+        return False
+    with path.open("wb") as out, passing_troubles_named():
+        shutil.copyfileobj(stream, out, PART_BYTES)
+    return True
 
 
 class MultipartWriter:

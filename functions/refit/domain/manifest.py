@@ -63,7 +63,7 @@ class UsedSlice(Slice):
     lost: dict[str, int]
 
 
-class LabelledRows(BaseModel):
+class LabelledBySide(BaseModel):
     """How many of a run's rows are labelled predictions, by side.
 
     Attributes:
@@ -105,7 +105,7 @@ class Manifest(BaseModel):
     slices: tuple[UsedSlice, ...] = ()
     settings: ModelSettings
     rows: SideRows
-    labelled: LabelledRows = Field(default_factory=LabelledRows)
+    labelled: LabelledBySide = Field(default_factory=LabelledBySide)
     created_at: str | None
 
     def lost(self) -> dict[str, int]:

@@ -4,10 +4,12 @@ Invoked by  TRAIN state machine, state Prepare
 Input       {"model", "run"}                                          events/prepare.json
 Output      {"task", "rows": {"train", "validation", "test", "quarantined"}, "features", "classes",
             "train_bytes", "validation_bytes", "has_validation", "champion", "comparable"}
-Raises      SettingsInvalid, DatasetNotFound, DatasetEmpty, DatasetUnreadable, DatasetInvalid,
-            TooManyBadRows, SchemaChanged, ServiceThrottled
+Raises      SettingsInvalid, ModelNotFound, DatasetNotFound, DatasetEmpty, DatasetUnreadable,
+            DatasetInvalid, TooManyBadRows, SchemaChanged, ServiceThrottled
 
-The same run writes the same bytes under the same keys, however often it is invoked.
+A retraining's drop.json names slices of the ledger beside the champion's files: the rows of these
+are read back from the capture files. The same run writes the same bytes under the same keys,
+however often it is invoked.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from pydantic import BaseModel, ConfigDict
 from refit.aws import s3, store
 from refit.aws.clients import passing_troubles_named
 from refit.domain.dataset import tables_of
-from refit.domain.errors import DatasetNotFound, SettingsInvalid
+from refit.domain.errors import DatasetNotFound, ModelNotFound, SettingsInvalid
+from refit.domain.manifest import Drop, LabelledBySide, Manifest, SideRows
 from refit.domain.naming import ModelKeys, RunKeys
 from refit.domain.preparation import Preparation, prepare
 from refit.domain.quarantine import Quarantine
@@ -30,29 +33,12 @@ from refit.domain.readers.table import DroppedFile
 from refit.domain.schema import Schema
 from refit.domain.spec import ModelSettings, parse_settings
 from refit.domain.split import SPLITS
+from refit.domain.training_set import LabelledTables, labelled_tables
 from refit.telemetry import logger
 
 if TYPE_CHECKING:
     from refit.aws.store import Champion
-
-
-class File(BaseModel):
-    """A file of the drop, at the version that caused the run."""
-
-    model_config = ConfigDict(extra="allow")
-
-    key: str
-    version: str
-    size: int
-
-
-class Drop(BaseModel):
-    """drop.json, as ingest wrote it."""
-
-    model_config = ConfigDict(extra="allow")
-
-    cause: str
-    files: list[File]
+    from refit.domain.manifest import File
 
 
 class Request(BaseModel):
@@ -73,14 +59,18 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     drop = Drop.model_validate(s3.get_json(keys.drop))
     settings = _settings(request.model)
     champion = store.load_champion(request.model)
-    with tempfile.TemporaryDirectory() as folder:
-        prepared, refused = _prepared(keys, drop, settings, champion, Path(folder))
+    prior = _prior(keys, drop, champion)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        labelled = _labelled(keys, drop, prior, folder)
+        prepared, refused = _prepared(keys, drop, labelled, settings, prior, folder)
         sizes = _write(keys, prepared)
     if champion and prepared.comparable:
         _copy_held_out_rows(RunKeys(request.model, champion.run), keys)
     rows: dict[str, int] = {side: prepared.rows[side] for side in SPLITS}
     rows["quarantined"] = refused
-    _write_manifest(keys, drop, settings, rows)
+    manifest = _manifest(keys, drop, settings, rows, prepared, labelled)
+    s3.put_json(keys.manifest, manifest.model_dump(mode="json"))
     logger.info("prepared", extra={"model": request.model, "run": request.run, "rows": rows})
     classes = prepared.schema.classes
     return {
@@ -105,20 +95,54 @@ def _settings(model: str) -> ModelSettings:
         raise SettingsInvalid(f"model.toml is not UTF-8 text: {error}") from error
 
 
+def _prior(keys: RunKeys, drop: Drop, champion: Champion | None) -> Schema | None:
+    """Return the live model's schema.
+
+    Raises:
+        ModelNotFound: when there is no live model, which a retraining needs.
+    """
+    if champion:
+        return _schema(RunKeys(keys.model, champion.run))
+    if drop.slices:
+        raise ModelNotFound(
+            f"{keys.model} has no live version (any more), so it cannot be retrained: drop data"
+        )
+    return None
+
+
+def _schema(keys: RunKeys) -> Schema:
+    return Schema.model_validate(s3.get_json(keys.schema))
+
+
+def _labelled(keys: RunKeys, drop: Drop, prior: Schema | None, folder: Path) -> LabelledTables:
+    """Read the labelled rows back from where they were captured."""
+    if prior is None or not drop.slices:
+        return LabelledTables([], [])
+
+    def schema_of(version: int) -> Schema | None:
+        run = store.run_of_version(keys.model, version)
+        return _schema(RunKeys(keys.model, run)) if run else None
+
+    return labelled_tables(
+        drop.slices, lambda objects: s3.fetched(objects, folder), schema_of, prior, folder
+    )
+
+
 def _prepared(
-    keys: RunKeys, drop: Drop, settings: ModelSettings, champion: Champion | None, folder: Path
+    keys: RunKeys,
+    drop: Drop,
+    labelled: LabelledTables,
+    settings: ModelSettings,
+    prior: Schema | None,
+    folder: Path,
 ) -> tuple[Preparation, int]:
     """Read all rows; what was refused is kept even when the whole drop is."""
-    prior = (
-        Schema.model_validate(s3.get_json(RunKeys(keys.model, champion.run).schema))
-        if champion
-        else None
-    )
     refused = folder / "refused.jsonl"
     with refused.open("wb") as out:
         quarantine = Quarantine(out)
         try:
             tables = tables_of([_dropped(keys.model, file) for file in drop.files], folder)
+            tables += labelled.tables
             prepared = prepare(tables, settings.data, prior, folder, int(keys.run, 16), quarantine)
         finally:
             out.flush()
@@ -169,6 +193,12 @@ def _write(keys: RunKeys, prepared: Preparation) -> dict[str, int]:
                 )
             )
         )
+    if prepared.fresh:
+        with (
+            s3.MultipartWriter(f"{keys.evaluation_input}fresh.csv") as features,
+            s3.MultipartWriter(keys.evaluation_labels("fresh")) as labels,
+        ):
+            prepared.write_fresh(features, labels)
     s3.put_json(keys.schema, prepared.schema.as_json())
     s3.put_json(keys.profile, profile)
     return sizes
@@ -180,19 +210,24 @@ def _copy_held_out_rows(champion: RunKeys, keys: RunKeys) -> None:
     s3.copy(champion.evaluation_labels("new"), keys.evaluation_labels("base"))
 
 
-def _write_manifest(
-    keys: RunKeys, drop: Drop, settings: ModelSettings, rows: dict[str, int]
-) -> None:
+def _manifest(
+    keys: RunKeys,
+    drop: Drop,
+    settings: ModelSettings,
+    rows: dict[str, int],
+    prepared: Preparation,
+    labelled: LabelledTables,
+) -> Manifest:
     run = store.load_run(keys.model, keys.run) or {}
-    s3.put_json(
-        keys.manifest,
-        {
-            "model": keys.model,
-            "run": keys.run,
-            "cause": drop.cause,
-            "files": drop.model_dump(mode="json")["files"],
-            "settings": settings.model_dump(mode="json"),
-            "rows": rows,
-            "created_at": run.get("started_at"),
-        },
+    of_labelled = {side: prepared.labelled[side] for side in SPLITS}
+    return Manifest(
+        model=keys.model,
+        run=keys.run,
+        cause=drop.cause,
+        files=drop.files,
+        slices=tuple(labelled.slices),
+        settings=settings,
+        rows=SideRows.model_validate(rows),
+        labelled=LabelledBySide.model_validate(of_labelled | {"fresh_test": prepared.fresh}),
+        created_at=run.get("started_at"),
     )
