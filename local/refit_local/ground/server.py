@@ -111,7 +111,13 @@ def _raise_file_limit() -> None:
 
 
 async def serve(
-    port: int, state: Path, region: str, *, owned: bool, install: Install | None = None
+    port: int,
+    state: Path,
+    region: str,
+    *,
+    owned: bool,
+    install: Install | None = None,
+    alarm_minute_s: float = 60.0,
 ) -> None:
     """Serve until a signal, or until its owner is gone; then leave no child behind.
 
@@ -121,6 +127,7 @@ async def serve(
         region: the region of requests that name none.
         owned: end when standard input closes before anything came from it.
         install: hangs a guest into MiniStack; the local SageMaker when not given.
+        alarm_minute_s: how long a minute of an alarm's period takes; less than 60 in tests only.
     """
     from hypercorn.asyncio import serve as serve_http  # noqa: PLC0415 (after the environment)
     from hypercorn.config import Config  # noqa: PLC0415
@@ -128,7 +135,7 @@ async def serve(
     from refit_local.ground import alarms, ministack_hooks, ministack_names  # noqa: PLC0415
 
     _raise_file_limit()
-    install_runtime(state)
+    install_runtime(state, alarm_minute_s)
     guest = (install or _install_sagemaker)(state, port, region)
     config = Config()
     config.bind = [f"127.0.0.1:{port}"]
@@ -141,7 +148,7 @@ async def serve(
     if owned:
         _end_with_owner(loop, end)
     background = [
-        asyncio.create_task(alarms.watch()),
+        asyncio.create_task(alarms.watch(alarm_minute_s)),
         asyncio.create_task(_resume(guest, port)),
     ]
     try:
@@ -158,7 +165,7 @@ async def serve(
     os._exit(0)
 
 
-def install_runtime(state: Path) -> None:
+def install_runtime(state: Path, alarm_minute_s: float = 60.0) -> None:
     """Make Lambda, Step Functions, S3 and CloudWatch what they are on AWS; imports MiniStack."""
     from refit_local.ground import (  # noqa: PLC0415
         alarms,
@@ -175,11 +182,11 @@ def install_runtime(state: Path) -> None:
         lambda_runtime,
         state_machines,
         event_delivery,
-        alarms,
         object_reads,
         object_writes,
     ):
         part.install()
+    alarms.install(alarm_minute_s)
     ministack_hooks.trust_loopback()
 
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import socket
+import subprocess
 import sys
 import time
 import zipfile
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import requests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIAGROUNDUNDERTEST", "AWS_SECRET_ACCESS_KEY": "ground-under-test"}
@@ -120,6 +125,36 @@ class Ground:
         except logs.exceptions.ResourceNotFoundException:
             return []
         return [event["message"] for event in found["events"]]
+
+
+@contextmanager
+def standing(state: Path, alarm_minute_s: float = 60) -> Iterator[Ground]:
+    """Start a ground, give it, and end it; its alarms may be told that a minute is shorter."""
+    port = free_port()
+    probe = str(Path(__file__).with_name("probe_server.py"))
+    with (state / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [sys.executable, probe, str(port), state, str(alarm_minute_s)],
+            env={**os.environ, **KEYS},
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    made = Ground(port)
+
+    def answers() -> bool:
+        assert server.poll() is None, (state / "log").read_text()
+        try:
+            return requests.get(f"{made.url}/_ministack/health", timeout=5).ok
+        except requests.ConnectionError:
+            return False
+
+    until(answers, 30)
+    yield made
+    server.terminate()
+    assert server.wait(20) == 0
+    if server.stdin:
+        server.stdin.close()
 
 
 ALLOW_TASKS = {

@@ -1,7 +1,7 @@
 """A ground whose SageMaker is a probe: it shows what reaches a service that hangs in MiniStack.
 
-Run as `python probe_server.py PORT STATE`. A task runs for the `Seconds` in its arguments, fails
-with their `Error`, and writes what happened to it to the log group `/probe/tasks`.
+Run as `python probe_server.py PORT STATE ALARM_MINUTE_S`. A task runs for the `Seconds` in its
+arguments, fails with their `Error`, and writes what happened to it to the log group `/probe/tasks`.
 """
 
 from __future__ import annotations
@@ -86,7 +86,10 @@ def install(state: Path, port: int, region: str) -> server.Guest:
 
 
 if __name__ == "__main__":
-    at, folder = int(sys.argv[1]), Path(sys.argv[2])
+    at, folder, minute_s = int(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
     os.environ.update(server.environment(at, folder, "us-east-1", keep=False))
     server.make_folders(folder)
-    asyncio.run(server.serve(at, folder, "us-east-1", owned=True, install=install))
+    serving = server.serve(
+        at, folder, "us-east-1", owned=True, install=install, alarm_minute_s=minute_s
+    )
+    asyncio.run(serving)
