@@ -31,10 +31,9 @@ if TYPE_CHECKING:
     from refit.domain.spec import RetrainingSettings
 
 DAY = timedelta(hours=24)
-BETTER = "DEPLOYED"
 NO_BETTER = frozenset({"REFUSED", "FAILED"})
 AWAITING = "AWAITING_APPROVAL"
-_ENDS = NO_BETTER | {BETTER, AWAITING, "SUPERSEDED"}
+_ENDS = NO_BETTER | {"DEPLOYED", AWAITING, "SUPERSEDED"}
 _COMMANDS_REMEMBERED = 20
 _OFF = "[retraining] enabled is false: nothing starts by itself."
 
@@ -196,7 +195,7 @@ def _ended(
     failures = found.failures + 1 if run.status in NO_BETTER else found.failures
     ended_at = run.finished_at or now
     found = found.but(
-        failures=0 if run.status == BETTER else failures,
+        failures=failures,
         # A challenger that was refused would be refused again on the same labels.
         labels_used=found.labels_used if run.status == "REFUSED" else 0,
         last=Result(

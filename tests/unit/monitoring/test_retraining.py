@@ -66,6 +66,25 @@ def test_two_who_look_together_want_the_same_run() -> None:
     assert first.start == second.start
 
 
+def test_nothing_begins_before_it_is_written_down_for_which_version() -> None:
+    loop = drifting()
+    assert step(MODEL, loop.retraining, loop.facts(), loop.settings, loop.now).start is None
+    loop = drifting(cooldown_s=0)
+    loop.look()
+    loop.active_run = None
+    loop.set_status(loop.begun[0].run, "FAILED")
+    assert step(MODEL, loop.retraining, loop.facts(), loop.settings, loop.now).start is None
+
+
+def test_a_request_that_comes_just_after_drift_began_a_run_is_not_taken_for_its_cause() -> None:
+    loop = about_to_begin()
+    taken = step(MODEL, loop.retraining, loop.facts(), loop.settings, loop.now)
+    assert taken.start is not None
+    loop.begin(taken.start)
+    found = loop.look(loop.say("retrain"))
+    assert (found.cause, found.request is None) == ("drift", False)
+
+
 def test_a_start_that_broke_off_before_it_was_written_down_is_taken_up() -> None:
     loop = about_to_begin()
     taken = step(MODEL, loop.retraining, loop.facts(), loop.settings, loop.now)
