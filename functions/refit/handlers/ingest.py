@@ -13,9 +13,7 @@ the files' versions, so the same drop starts the same run.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,10 +24,11 @@ from aws_lambda_powertools.utilities.batch import (
     process_partial_response,
 )
 
+from refit import drops
 from refit.aws import bus, s3, store, workflow
 from refit.domain.drop import Dropped, files_of_drop, is_quiet
-from refit.domain.errors import DatasetNotFound, ModelNameInvalid, SettingsInvalid
-from refit.domain.naming import MODEL_NAME_PATTERN, ModelKeys, checked_model_name, run_id
+from refit.domain.errors import DatasetNotFound, SettingsInvalid
+from refit.domain.naming import ModelKeys, run_id
 from refit.domain.spec import DataSettings, parse_settings
 from refit.settings import settings
 from refit.telemetry import logger
@@ -49,23 +48,11 @@ def _ingest(record: Any) -> None:
     message = json.loads(record["body"])
     poked = "model" in message
     key = f"{message['model']}/raw/" if poked else message["detail"]["object"]["key"]
-    model = key.partition("/raw/")[0]
-    if _is_folder_of_a_model(model):
-        logger.info("not in a drop folder", extra={"key": key})
-        return
-    try:
-        checked_model_name(model)
-    except ModelNameInvalid as error:
-        _refuse(key, str(error))
+    model = drops.model_of(key, "raw")
+    if model is None:
         return
     version = None if poked else message["detail"]["object"].get("version-id")
     _start_when_quiet(model, None if poked else (key, version))
-
-
-def _is_folder_of_a_model(path: str) -> bool:
-    """Say whether this lies deeper in a model's own part of the bucket, such as its runs."""
-    model, _, rest = path.partition("/")
-    return bool(rest) and bool(re.fullmatch(MODEL_NAME_PATTERN, model))
 
 
 def _start_when_quiet(model: str, cause: tuple[str, str | None] | None) -> None:
@@ -122,11 +109,3 @@ def _data_settings(model: str) -> DataSettings:
         return parse_settings(s3.get_bytes(ModelKeys(model).settings).decode()).data
     except (DatasetNotFound, SettingsInvalid, UnicodeDecodeError):
         return DataSettings()
-
-
-def _refuse(key: str, reason: str) -> None:
-    """Tell of a drop that belongs to no model; `_refused` can be no model's name."""
-    name = hashlib.sha256(key.encode()).hexdigest()[:16]
-    s3.put_json(f"_refused/{name}.json", {"key": key, "reason": reason})
-    bus.notify("Refit refused a drop", f"s3://{settings().bucket}/{key}\n{reason}")
-    logger.warning("drop refused", extra={"key": key, "reason": reason})

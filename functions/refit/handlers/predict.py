@@ -13,7 +13,6 @@ answered: during a deployment these can differ.
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
 from functools import lru_cache
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.metrics import MetricUnit
 
+from refit import answers
 from refit.aws import endpoint, s3, store
 from refit.domain import metric_names, payload
 from refit.domain.errors import (
@@ -37,6 +37,7 @@ from refit.domain.schema import Schema
 from refit.telemetry import count, logger
 
 if TYPE_CHECKING:
+    from refit.answers import Response
     from refit.aws.store import Champion
 
 _STATUSES: dict[type[RefitError], int] = {
@@ -49,21 +50,15 @@ _STATUSES: dict[type[RefitError], int] = {
 }
 _CHAMPION_AGE_S = 10
 _ATTEMPTS = 3
-_RETRY_AFTER_S = 2
-
-Response = dict[str, Any]
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> Response:
     """Answer one request."""
     began = time.perf_counter()
-    model = (event.get("pathParameters") or {}).get("model")
-    if model is None:
-        return _error(404, "RouteNotFound", "there is only POST /models/{model}/predictions")
-    if event.get("httpMethod") != "POST":
-        refused = _error(405, "MethodNotAllowed", "predictions are asked for with POST")
-        return refused | {"headers": refused["headers"] | {"Allow": "POST"}}
+    if refused := answers.only_post("/models/{model}/predictions", event):
+        return refused
+    model = event["pathParameters"]["model"]
     try:
         answer = _predicted(model, event)
     except tuple(_STATUSES) as error:
@@ -71,7 +66,7 @@ def handler(event: dict[str, Any], context: Any) -> Response:
     count(metric_names.PREDICTIONS, model, len(answer["predictions"]))
     elapsed_ms = (time.perf_counter() - began) * 1000
     count(metric_names.PREDICTION_LATENCY, model, elapsed_ms, MetricUnit.Milliseconds)
-    return _response(200, answer)
+    return answers.response(200, answer)
 
 
 def _predicted(model: str, event: dict[str, Any]) -> dict[str, Any]:
@@ -80,8 +75,8 @@ def _predicted(model: str, event: dict[str, Any]) -> dict[str, Any]:
     instances = payload.instances_of(content, _content_type(event))
     schema = _schema(model, champion.run)
     for _ in range(_ATTEMPTS):
-        answers = _asked(champion.endpoint, instances, schema)
-        variants = {answer.variant for _, answer in answers}
+        calls = _asked(champion.endpoint, instances, schema)
+        variants = {answer.variant for _, answer in calls}
         if len(variants) > 1:
             continue  # traffic moved between two parts of this request
         version = ResourceNames.version_of(variants.pop())
@@ -89,7 +84,7 @@ def _predicted(model: str, event: dict[str, Any]) -> dict[str, Any]:
         if not schema.changes_to(answering):
             predictions = [
                 prediction
-                for ids, answer in answers
+                for ids, answer in calls
                 for prediction in payload.decoded_predictions(answer.body, answering, ids)
             ]
             return {"model": model, "modelVersion": version, "predictions": predictions}
@@ -106,7 +101,7 @@ def _asked(
     """
     lines = payload.encoded_lines(instances, schema)
     payload.check_answer_fits(len(lines), schema)
-    answers = []
+    calls = []
     for rows, body in payload.endpoint_bodies(lines):
         call_id = uuid.uuid4().hex
         try:
@@ -114,8 +109,8 @@ def _asked(
         except PayloadInvalid as error:
             # The rows fit the schema, so it is the live model that has other columns by now.
             raise EndpointNotReady(f"the model is being replaced: {error}") from error
-        answers.append(([f"{call_id}-{row}" for row in range(rows)], answer))
-    return answers
+        calls.append(([f"{call_id}-{row}" for row in range(rows)], answer))
+    return calls
 
 
 @lru_cache(maxsize=256)
@@ -153,20 +148,4 @@ def _refused(model: str, error: RefitError) -> Response:
         transient = status == 503
         refusals = metric_names.PREDICTIONS_REFUSED
         count(metric_names.PREDICTIONS_UNANSWERED if transient else refusals, model)
-    refused = _error(status, code, str(error))
-    if status == 503:
-        refused["headers"]["Retry-After"] = str(_RETRY_AFTER_S)
-    return refused
-
-
-def _error(status: int, code: str, message: str) -> Response:
-    return _response(status, {"error": {"code": code, "message": message}})
-
-
-def _response(status: int, body: dict[str, Any]) -> Response:
-    return {
-        "statusCode": status,
-        "headers": {"Content-Type": "application/json"},
-        "body": json.dumps(body, separators=(",", ":"), allow_nan=False),
-        "isBase64Encoded": False,
-    }
+    return answers.error(status, code, str(error))
