@@ -67,6 +67,13 @@ def open_stream(key: str, version: str | None = None) -> IO[bytes]:
         return cast("IO[bytes]", client("s3").get_object(**_request(key, version))["Body"])
 
 
+def last_modified(key: str, version: str | None = None) -> datetime:
+    """Return when an object was written. Raises DatasetNotFound when it does not exist."""
+    with _missing_named(key, version):
+        answer = client("s3").head_object(**_request(key, version))
+    return cast("datetime", answer["LastModified"])
+
+
 def get_bytes(key: str, version: str | None = None) -> bytes:
     """Return a whole object. Raises DatasetNotFound when it does not exist."""
     with _missing_named(key, version):

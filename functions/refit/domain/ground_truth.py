@@ -16,6 +16,8 @@ from refit.domain.inference import NOTHING_COUNTED, Inference, Label, kept
 from refit.domain.schema import number_text, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from refit.domain.ground_truth_records import Observation, Receipt
     from refit.domain.schema import Schema
 
@@ -47,6 +49,52 @@ class Decision:
 
     outcome: Outcome
     inference: Inference | None
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one inference comes to by the records that name it.
+
+    Attributes:
+        before: as it was read; None when there was none.
+        after: as it is to be; None when it is given up.
+        outcomes: of its records, in their order.
+    """
+
+    inference_id: str
+    before: Inference | None
+    after: Inference | None
+    outcomes: tuple[Outcome, ...] = ()
+
+    @property
+    def is_one(self) -> bool:
+        """Whether there is anything to write."""
+        return self.after is not self.before
+
+
+def change_of(
+    inference_id: str,
+    known: Mapping[str, Inference],
+    seen: Sequence[Observation],
+    schema: Schema,
+    receipt: Receipt,
+) -> Change:
+    """Decide what the observations of one inference come to, one after the other.
+
+    Args:
+        inference_id: the inference.
+        known: what is known of it, and of the events whose rows are labelled, by id.
+        seen: what came, in its order.
+        schema: see `decide`.
+        receipt: see `decide`.
+    """
+    before = after = known.get(inference_id)
+    outcomes = []
+    for one in seen:
+        decision = decide(after, one.event_rows(known), one, schema, receipt)
+        after = decision.inference
+        outcomes.append(decision.outcome)
+    return Change(inference_id, before, after, tuple(outcomes))
 
 
 def decide(

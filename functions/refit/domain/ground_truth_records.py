@@ -23,7 +23,8 @@ MAX_RECORDS = 500
 AHEAD = timedelta(minutes=5)
 """Clocks differ by less; what is observed later than this would win for ever."""
 
-_KEYS = ("inferenceId", "label", "observedAt")
+_REQUIRED = ("inferenceId", "label")
+_KEYS = (*_REQUIRED, "observedAt")
 _SHOWN_CHARACTERS = 200
 
 
@@ -72,13 +73,19 @@ class LabelRecord:
     line: int | None = None
 
     def as_sent(self) -> dict[str, Any]:
-        """Return the record for a person to look at; long texts are cut."""
+        """Return the record for a person to look at; what is long is cut."""
         values = (self.inference_id, self.label, self.observed_at)
         return {
-            key: value[:_SHOWN_CHARACTERS] if isinstance(value, str) else value
+            key: _cut(value)
             for key, value in zip(_KEYS, values, strict=True)
-            if value is not None
+            if value is not None or key in _REQUIRED
         }
+
+
+def _cut(value: object) -> object:
+    if value is None or isinstance(value, int | float):
+        return value
+    return value[:_SHOWN_CHARACTERS] if isinstance(value, str) else shown(value)
 
 
 @dataclass(frozen=True)
@@ -181,7 +188,7 @@ def record_of(value: object, what: str, line: int | None = None) -> LabelRecord:
         raise PayloadInvalid(
             f"{what}: unknown key {shown(unknown[0])}; allowed are {', '.join(_KEYS)}"
         )
-    if absent := [key for key in _KEYS[:2] if key not in value]:
+    if absent := [key for key in _REQUIRED if key not in value]:
         raise PayloadInvalid(f"{what}: there is no {absent[0]}")
     return LabelRecord(
         value["inferenceId"], value["label"], value.get("observedAt") or None, line=line
