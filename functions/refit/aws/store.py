@@ -129,6 +129,18 @@ def load_champion(model: str) -> Champion | None:
     return load_state(model).champion
 
 
+def models() -> list[str]:
+    """Return the names of all models, in order."""
+    request = {
+        "TableName": settings().model_table,
+        "KeyConditionExpression": "pk = :models",
+        "ExpressionAttributeValues": {":models": {"S": "MODELS"}},
+    }
+    with passing_troubles_named():
+        pages = list(client("dynamodb").get_paginator("query").paginate(**request))
+    return [item["sk"]["S"] for page in pages for item in page["Items"]]
+
+
 def load_run(model: str, run: str) -> dict[str, Any] | None:
     """Return a run's item, or None when there is no such run."""
     return _get(model, f"RUN#{run}")
@@ -140,15 +152,26 @@ def run_of_version(model: str, version: int) -> str | None:
     return str(item["run"]) if item else None
 
 
-def begin_run(model: str, run: str, cause: str, consumed_until: str) -> Begun:
+def begin_run(
+    model: str, run: str, cause: str, consumed_until: str | None, champion: int | None = None
+) -> Begun:
     """Record a run and take the model's lock, in one step.
+
+    Args:
+        model: its name.
+        run: its id.
+        cause: why it is begun.
+        consumed_until: newest time stamp of the files it takes from the drop folder; None when it
+            takes none, so that what was dropped meanwhile still counts as new.
+        champion: the version that must be live; None when any may be.
 
     Returns:
         STARTED when this call began it; KNOWN when it was begun before; BUSY when another run
-        holds the lock. A busy model owes the run: it is told so here, and pays when it ends.
+        holds the lock, or another version is live. A busy model owes the run: it is told so here,
+        and pays when it ends.
     """
     moment = now()
-    stale = (datetime.now(UTC) - STALE_LOCK).isoformat(timespec="milliseconds")
+    taken, condition, values = _lock(run, moment, consumed_until, champion)
     table = settings().model_table
     writes = [
         {
@@ -173,18 +196,10 @@ def begin_run(model: str, run: str, cause: str, consumed_until: str) -> Begun:
             "Update": {
                 "TableName": table,
                 "Key": _key(model, "STATE"),
-                "UpdateExpression": "SET active_run = :run, active_since = :now, "
-                "consumed_until = :until, owed = :no",
-                "ConditionExpression": "attribute_not_exists(active_run) OR active_since < :stale",
-                "ExpressionAttributeValues": _dynamo(
-                    {
-                        ":run": run,
-                        ":now": moment,
-                        ":until": consumed_until,
-                        ":no": False,
-                        ":stale": stale,
-                    }
-                ),
+                "UpdateExpression": taken,
+                "ConditionExpression": condition,
+                "ExpressionAttributeValues": _dynamo(values),
+                **({"ExpressionAttributeNames": {"#version": "version"}} if champion else {}),
             }
         },
         {"Put": {"TableName": table, "Item": _dynamo({"pk": "MODELS", "sk": model})}},
@@ -203,6 +218,23 @@ def begin_run(model: str, run: str, cause: str, consumed_until: str) -> Begun:
             return Begun.BUSY
         raise
     return Begun.STARTED
+
+
+def _lock(
+    run: str, moment: str, consumed_until: str | None, champion: int | None
+) -> tuple[str, str, dict[str, Any]]:
+    """Return how the lock is taken: what is set, on which condition, with which values."""
+    stale = (datetime.now(UTC) - STALE_LOCK).isoformat(timespec="milliseconds")
+    values: dict[str, Any] = {":run": run, ":now": moment, ":stale": stale}
+    taken = "SET active_run = :run, active_since = :now"
+    condition = "(attribute_not_exists(active_run) OR active_since < :stale)"
+    if consumed_until is not None:
+        taken += ", consumed_until = :until, owed = :no"
+        values |= {":until": consumed_until, ":no": False}
+    if champion:
+        condition += " AND champion.#version = :champion"
+        values[":champion"] = champion
+    return taken, condition, values
 
 
 def owe(model: str) -> None:

@@ -25,12 +25,13 @@ from aws_lambda_powertools.utilities.batch import (
 )
 
 from refit import drops
-from refit.aws import bus, s3, store, workflow
+from refit.aws import s3, store
 from refit.domain.drop import Dropped, files_of_drop, is_quiet
 from refit.domain.errors import DatasetNotFound, SettingsInvalid
 from refit.domain.naming import ModelKeys, run_id
 from refit.domain.spec import DataSettings, parse_settings
 from refit.settings import settings
+from refit.starting import start_execution
 from refit.telemetry import logger
 
 processor = BatchProcessor(event_type=EventType.SQS)
@@ -63,7 +64,7 @@ def _start_when_quiet(model: str, cause: tuple[str, str | None] | None) -> None:
     ]
     state = store.load_state(model)
     if state.active_run:
-        _launch(model, state.active_run)
+        start_execution(model, state.active_run)
     files = files_of_drop(dropped, state.consumed_until, _data_settings(model).scope)
     if not files:
         logger.info("nothing new was dropped", extra={"model": model})
@@ -90,17 +91,7 @@ def _start(model: str, files: list[Dropped]) -> None:
     begun = store.begin_run(model, run, "drop", consumed_until)
     logger.info("run asked for", extra={"model": model, "run": run, "begun": begun})
     if begun is store.Begun.STARTED:
-        _launch(model, run)
-
-
-def _launch(model: str, run: str) -> None:
-    """Start a run's execution unless it is known; a start that broke off is taken up here."""
-    known = store.load_run(model, run)
-    if known is None or "train_execution_arn" in known:
-        return
-    execution = workflow.start_training(model, run)
-    bus.publish(bus.EventName.RUN_STARTED, {"model": model, "run": run, "cause": known["cause"]})
-    store.update_run(model, run, train_execution_arn=execution)
+        start_execution(model, run)
 
 
 def _data_settings(model: str) -> DataSettings:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
-from refit.aws import store
+from refit.aws import store, workflow
 from refit.domain.errors import ServiceThrottled
 from refit.handlers import ingest
 
@@ -128,7 +128,7 @@ def test_a_start_that_failed_half_way_is_finished_by_the_next_delivery(
 ) -> None:
     event = dropped(stack, "digits/raw/a.csv")
     with monkeypatch.context() as broken:
-        broken.setattr(ingest.workflow, "start_training", _throttled)
+        broken.setattr(workflow, "start_training", _throttled)
         with pytest.raises(BatchProcessingError):  # the whole batch failed: it is delivered again
             ingest.handler(event, CONTEXT)
     assert stack.executions() == []
