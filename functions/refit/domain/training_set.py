@@ -262,7 +262,7 @@ class RowDecoder:
         known = [value for value in values if value is not None]
         if not known:
             raise Unusable(NO_VALUE)
-        if not all(map(math.isfinite, known)) or max(map(abs, known)) > FLOAT32_MAX:
+        if not _fits(known):
             raise Unusable(BAD_VALUE)
         if self._categories:
             features = ",".join(self._cell(place, value) for place, value in enumerate(values))
@@ -282,6 +282,12 @@ class RowDecoder:
             raise Unusable(LABEL_UNKNOWN)
         classes = self._live.classes
         return number_text(code) if classes is None else _quoted(classes[int(code)])
+
+
+def _fits(numbers: Sequence[float]) -> bool:
+    # One NaN makes the sum one; minimum and maximum alone may miss it.
+    low, high = min(numbers), max(numbers)
+    return math.isfinite(sum(numbers)) and -FLOAT32_MAX <= low and high <= FLOAT32_MAX
 
 
 def _category(feature: Feature, code: float) -> str:
