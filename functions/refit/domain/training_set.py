@@ -287,7 +287,7 @@ class RowDecoder:
 def _fits(numbers: Sequence[float]) -> bool:
     # One NaN makes the sum one; minimum and maximum alone may miss it.
     low, high = min(numbers), max(numbers)
-    return math.isfinite(sum(numbers)) and -FLOAT32_MAX <= low and high <= FLOAT32_MAX
+    return math.isfinite(sum(numbers)) and low >= -FLOAT32_MAX and high <= FLOAT32_MAX
 
 
 def _category(feature: Feature, code: float) -> str:
