@@ -16,26 +16,22 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3.util import Retry
-
-from refit_cli.errors import BadInput, CommandError, NotReachable, RunFailed
+from refit_cli.errors import RunFailed
+from refit_cli.model_api import PARALLEL_CALLS, ModelApi, listed, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    import requests
+
+    from refit_cli.errors import CommandError
     from refit_cli.rows import Table
 
 REQUEST_BYTES = 4_000_000
 RESPONSE_BYTES = 2_500_000
 FIRST_CALL_ROWS = 100
-PARALLEL_CALLS = 4
-BACKOFF_S = 0.4  # doubled at each try
 
 _TRY_SMALLER = frozenset({413, 504})
-_PASSING = (429, 502, 503)
-_TIMEOUT_S = (10, 60)
 
 
 @dataclass(frozen=True)
@@ -73,23 +69,13 @@ class PredictionApi:
     """
 
     def __init__(self, api_url: str, api_key: str, model: str, retries: int = 6) -> None:
-        self._url = f"{api_url.rstrip('/')}/models/{model}/predictions"
-        self._key = api_key
+        self._api = ModelApi(api_url, api_key, model, "predictions", retries)
         self._most_rows = FIRST_CALL_ROWS
-        self.calls = 0
-        retry = Retry(
-            total=retries,
-            status_forcelist=_PASSING,
-            allowed_methods=None,  # asking twice does no harm
-            backoff_factor=BACKOFF_S,
-            backoff_jitter=BACKOFF_S,
-            respect_retry_after_header=True,
-            raise_on_status=False,
-        )
-        self._http = requests.Session()
-        adapter = HTTPAdapter(max_retries=retry, pool_maxsize=PARALLEL_CALLS)
-        self._http.mount("http://", adapter)
-        self._http.mount("https://", adapter)
+
+    @property
+    def calls(self) -> int:
+        """How many calls were made."""
+        return self._api.calls
 
     def predict(self, table: Table) -> Iterator[Prediction]:
         """Yield the answers in the order of the rows, while later rows are still being asked.
@@ -136,7 +122,7 @@ class PredictionApi:
             return self._ask(batch[:half], as_json) + self._ask(batch[half:], as_json)
         if response.status_code != 200:
             raise _refusal(response, batch)
-        answer = _parsed(response)
+        answer = listed(response, "predictions")
         if len(answer["predictions"]) != len(batch):
             raise RunFailed(
                 f"{len(batch)} rows were asked and {len(answer['predictions'])} were answered"
@@ -154,23 +140,7 @@ class PredictionApi:
         bodies = [row.body for row in batch]
         body = b'{"instances":[' + b",".join(bodies) + b"]}" if as_json else b"\n".join(bodies)
         kind = "application/json" if as_json else "text/csv"
-        self.calls += 1
-        try:
-            return self._http.post(
-                self._url,
-                data=body,
-                headers={
-                    "content-type": kind,
-                    "accept": "application/json",
-                    "x-api-key": self._key,
-                },
-                timeout=_TIMEOUT_S,
-            )
-        except requests.RequestException as error:
-            raise NotReachable(
-                f"{self._url} does not answer: {error}",
-                "look with `refit status` whether the ground or stack is there",
-            ) from error
+        return self._api.post(body, kind)
 
 
 def encode(table: Table) -> Iterator[EncodedRow]:
@@ -193,48 +163,7 @@ def _csv_line(cells: Iterable[str]) -> bytes:
     return line.getvalue().encode()
 
 
-def _parsed(response: requests.Response) -> dict[str, Any]:
-    try:
-        answer = response.json()
-    except requests.JSONDecodeError as error:
-        raise RunFailed(f"the API answered no JSON: {response.text[:200]!r}") from error
-    if not isinstance(answer, dict) or not isinstance(answer.get("predictions"), list):
-        raise RunFailed(f"the API answered without predictions: {response.text[:200]!r}")
-    return answer
-
-
 def _refusal(response: requests.Response, batch: list[EncodedRow]) -> CommandError:
-    status, said = response.status_code, _said(response)
-    which = f"row {batch[0].number}"
-    if len(batch) > 1:
-        which = f"rows {batch[0].number}-{batch[-1].number}"
-    if status == 403:
-        return NotReachable(
-            f"the API refuses the key (403: {said})", "look whether the stack's key is enabled"
-        )
-    if status == 404:
-        return BadInput(said, "see which models are live with `refit status`")
-    if status == 413:
-        return BadInput(f"{which} alone is too large for one request: {said}")
-    if 400 <= status < 500 and status != 429:
-        counted = "" if batch[0].number == 1 else f" (counted from row {batch[0].number})"
-        return BadInput(f"{which} were refused: {said}{counted}" if counted else said)
-    if status in {429, 503}:
-        return NotReachable(
-            f"the model is not ready to answer {which} (HTTP {status}): {said}",
-            "try again in a moment; `refit status` shows its endpoint",
-        )
-    return RunFailed(f"the API failed on {which} (HTTP {status}): {said}")
-
-
-def _said(response: requests.Response) -> str:
-    try:
-        answer = response.json()
-    except requests.JSONDecodeError:
-        return response.text[:500] or response.reason
-    error = answer.get("error") if isinstance(answer, dict) else None
-    if isinstance(error, dict):
-        return f"{error.get('code')}: {error.get('message')}"
-    if isinstance(answer, dict) and "message" in answer:
-        return str(answer["message"])
-    return response.text[:500]
+    first = batch[0].number
+    which = f"rows {first}-{batch[-1].number}" if len(batch) > 1 else f"row {first}"
+    return refusal(response, which, "" if first == 1 else f" (counted from row {first})")

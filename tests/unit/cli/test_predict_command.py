@@ -7,7 +7,7 @@ import json
 import pytest
 import responses
 from cli_stack import API_KEY, API_URL
-from refit_cli import prediction_api
+from refit_cli import model_api, prediction_api
 from refit_cli.prediction_api import PredictionApi
 from refit_cli.rows import Table, numbered
 
@@ -175,7 +175,7 @@ def test_what_may_pass_is_asked_again(api, status):
 def test_a_refusal_is_told_with_an_exit_code_that_says_whose_fault_it_is(
     refit, stack, api, tmp_path, monkeypatch, status, body, exit_code, says
 ):
-    monkeypatch.setattr(prediction_api, "BACKOFF_S", 0.0)
+    monkeypatch.setattr(model_api, "BACKOFF_S", 0.0)
     api.add(responses.POST, URL, status=status, json=body)
     rows = tmp_path / "rows.csv"
     rows.write_text("4,1\n")
