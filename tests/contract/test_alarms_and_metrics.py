@@ -162,6 +162,13 @@ def test_an_alarm_of_the_stack_watches_a_metric_that_its_resource_publishes(name
 
 
 @pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_of_the_stack_watches_what_its_name_says(name: str) -> None:
+    what = re.sub("(Errors|Failed|Behind)?Alarm$", "", name)
+    kinds = ("", "Function", "StateMachine")
+    assert _subject(ALARMS[name]) in {what + kind for kind in kinds}
+
+
+@pytest.mark.parametrize("name", ALARMS)
 def test_an_alarm_of_the_stack_tells_people_and_says_what_happened(name: str) -> None:
     assert ALARMS[name]["AlarmActions"] == [{"Ref": "NoticesTopic"}]
     assert len(ALARMS[name]["AlarmDescription"].split()) > 5
