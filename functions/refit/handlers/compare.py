@@ -4,7 +4,8 @@ Invoked by  the stream of InferenceTable: items that have a prediction and are n
             are (batches of up to 1,000)
 Input       DynamoDB stream records            events/compare.json
 Output      the failed sequence numbers only
-Raises      nothing of its own: a record that keeps failing goes to the dead-letter queue
+Raises      ServiceThrottled, when all is counted and drift could not be asked to be looked at; a
+            record that keeps failing goes to the dead-letter queue
 
 Whatever is redelivered, reordered, split or tried again: an item says what was counted of it, and
 changes together with the counters (aws/counted.py). The ledger is written before that, so a row is
@@ -21,16 +22,16 @@ from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import StreamRecord
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
-from refit.aws import bus, cohorts, counted, s3, store
+from refit.aws import bus, cohorts, counted, labels, s3, store
 from refit.domain import metric_names
 from refit.domain.errors import DatasetNotFound, ModelNotFound, RefitError, ServiceThrottled
 from refit.domain.inference import Inference
 from refit.domain.ledger import slice_of
+from refit.domain.manifest import Manifest
 from refit.domain.naming import ModelKeys, RunKeys
 from refit.domain.schema import Schema
-from refit.domain.spec import MonitoringSettings
 from refit.domain.tally import Change, Terms, change_of, groups_of
 from refit.telemetry import count, logger, observe
 
@@ -44,14 +45,6 @@ class ErrorBound(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     error_bound: float | None = None
-
-
-class RunSettings(BaseModel):
-    """What is read of the settings in manifest.json."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    monitoring: MonitoringSettings = Field(default_factory=MonitoringSettings)
 
 
 @logger.inject_lambda_context
@@ -103,7 +96,8 @@ def _count(model: str, inferences: list[Inference]) -> tuple[list[Change], list[
                 won, lost = counted.count(group)
                 done += won
                 outdated += lost
-            ahead = counted.read_again(outdated)
+            again = [change.inference.inference_id for change in outdated]
+            ahead = list(labels.load(model, again).values())
         except ServiceThrottled:
             logger.exception("counting broke off", extra={"model": model})
             finished = {change.inference.inference_id for change in done}
@@ -135,7 +129,7 @@ def _terms(model: str, version: int) -> Terms:
     if run is None:
         raise ModelNotFound(f"version {version} of {model} predicted and is not registered")
     keys = RunKeys(model, run)
-    watched = RunSettings.model_validate(s3.get_json(keys.manifest)["settings"]).monitoring
+    watched = Manifest.model_validate(s3.get_json(keys.manifest)).settings.monitoring
     return Terms(
         schema=Schema.model_validate(s3.get_json(keys.schema)),
         cohort_s=watched.cohort_s,
