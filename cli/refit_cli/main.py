@@ -9,7 +9,7 @@ import typer
 from refit.domain.errors import CallerError
 from typer.core import TyperGroup
 
-from refit_cli import demo, ground, predict, put, status, watch
+from refit_cli import demo, ground, label, predict, put, status, watch
 from refit_cli.errors import BadInput, CommandError, ExitCode
 from refit_cli.terminal import complain, remark
 
@@ -62,6 +62,7 @@ def refit() -> None:
       refit put digits train.csv        drop data: label first, one row a line
       refit watch digits                see it trained, tested and deployed
       refit predict digits rows.csv     ask the live model
+      refit label digits labels.csv     tell it what was true
       refit down                        stop the ground
 
     [bold]Which ground[/]  A local ground on port REFIT_PORT (default 4566) if there is
@@ -76,6 +77,7 @@ app.command("up")(ground.up)
 app.command("put")(put.put)
 app.command("watch")(watch.watch)
 app.command("predict")(predict.predict)
+app.command("label")(label.label)
 app.command("status")(status.status)
 app.command("down")(ground.down)
 app.command("demo")(demo.demo)

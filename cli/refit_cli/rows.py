@@ -70,7 +70,7 @@ def open_table(
         BadInput: here or while rows are read, naming the line.
     """
     with ExitStack() as opened:
-        stream = opened.enter_context(_open(path))
+        stream = opened.enter_context(open_bytes(path))
         name = "stdin" if str(path) == "-" else str(path)
         magic = stream.peek(4)[:4]
         if magic == _PARQUET_MAGIC:
@@ -87,7 +87,8 @@ def open_table(
         yield _table(name, columns or names, lines, label)
 
 
-def _open(path: Path) -> AbstractContextManager[io.BufferedReader]:
+def open_bytes(path: Path) -> AbstractContextManager[io.BufferedReader]:
+    """Open a file for reading; `-` is stdin. Raises BadInput when it cannot be read."""
     if str(path) == "-":
         return nullcontext(sys.stdin.buffer)  # type: ignore[arg-type]
     try:

@@ -11,7 +11,7 @@ import sys
 import pytest
 from refit_cli.main import app
 
-COMMANDS = ("up", "put", "watch", "predict", "status", "down", "demo")  # as registered
+COMMANDS = ("up", "put", "watch", "predict", "label", "status", "down", "demo")  # as registered
 
 
 @pytest.mark.parametrize("command", COMMANDS)
