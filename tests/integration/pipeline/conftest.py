@@ -44,6 +44,9 @@ class Stack:
     notices_queue: str
     bus_queue: str
     train: str
+    inference_table: str
+    detect_queue: str
+    retrain_queue: str
 
     def put(self, key: str, body: bytes | str | dict[str, Any] = b"1,2\n") -> str:
         data = json.dumps(body) if isinstance(body, dict) else body
@@ -84,6 +87,10 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
             "TRAIN_STATE_MACHINE_ARN": made.train,
             "SAGEMAKER_ROLE_ARN": "arn:aws:iam::123456789012:role/jobs",
             "QUIET_SECONDS": "60",
+            "INFERENCE_TABLE": made.inference_table,
+            "CAPTURE_STREAM": "captures",
+            "DETECT_QUEUE_URL": made.detect_queue,
+            "RETRAIN_QUEUE_URL": made.retrain_queue,
         }.items():
             monkeypatch.setenv(name, value)
         settings.cache_clear()
@@ -110,9 +117,11 @@ def _make() -> Stack:
             {"AttributeName": "sk", "KeyType": "RANGE"},
         ],
     )
+    _make_inference_table()
     sqs = boto3.client("sqs", REGION)
     queues = {
-        name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("ingest", "notices", "bus")
+        name: sqs.create_queue(QueueName=name)["QueueUrl"]
+        for name in ("ingest", "notices", "bus", "detect", "retrain")
     }
     arn = f"arn:aws:sqs:{REGION}:123456789012"
     topic = boto3.client("sns", REGION).create_topic(Name="notices")["TopicArn"]
@@ -132,4 +141,28 @@ def _make() -> Stack:
         queues["notices"],
         queues["bus"],
         machine,
+        "inferences",
+        queues["detect"],
+        queues["retrain"],
+    )
+
+
+def _make_inference_table() -> None:
+    text = ("id", "held_model", "held_until")
+    boto3.client("dynamodb", REGION).create_table(
+        TableName="inferences",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in text],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "HeldLabels",
+                "KeySchema": [
+                    {"AttributeName": "held_model", "KeyType": "HASH"},
+                    {"AttributeName": "held_until", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+        ],
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
     )
