@@ -209,3 +209,16 @@ def test_every_function_that_no_state_machine_covers_has_an_alarm_on_its_errors(
     }
     watched = {_subject(it) for it in ALARMS.values() if it["MetricName"] == "Errors"}
     assert watched == functions - covered
+
+
+def test_the_documentation_explains_every_alarm_and_no_other() -> None:
+    text = (ROOT / "docs/alarms.md").read_text()
+    explained = {
+        name
+        for line in text.splitlines()
+        if line.startswith("|")
+        for name in re.findall(r"`([\w-]+)`", line.split("|")[1])
+    }
+    assert explained == set(ALARMS) | {str(alarm.kind) for alarm in MODEL_ALARMS} | {
+        "INSUFFICIENT_DATA"
+    }
