@@ -231,21 +231,31 @@ def decoded_predictions(
     ]
 
 
-def _decoded(line: bytes, schema: Schema) -> dict[str, Any]:
+def answer_values(line: bytes, schema: Schema) -> list[float]:
+    """Return what an endpoint answered to one row: a number, or each class's probability.
+
+    A model of two classes answers the second one's; the first one's is the rest.
+
+    Raises:
+        AnswerMalformed: when the values are not finite, or not as many as the classes.
+    """
     try:
         values = [float(cell) for cell in line.split(b",")]
     except ValueError:
         raise _malformed(line, schema) from None
     if not all(map(math.isfinite, values)):
         raise _malformed(line, schema)
-    if schema.classes is None:
-        if len(values) != 1:
-            raise _malformed(line, schema)
-        return {"prediction": values[0]}
-    if len(values) == 1 and len(schema.classes) == 2:
+    if schema.classes is not None and len(values) == 1 and len(schema.classes) == 2:
         values = [1 - values[0], values[0]]
-    if len(values) != len(schema.classes):
+    if len(values) != (1 if schema.classes is None else len(schema.classes)):
         raise _malformed(line, schema)
+    return values
+
+
+def _decoded(line: bytes, schema: Schema) -> dict[str, Any]:
+    values = answer_values(line, schema)
+    if schema.classes is None:
+        return {"prediction": values[0]}
     best = max(range(len(values)), key=values.__getitem__)
     return {
         "prediction": schema.classes[best],

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_LINE_BYTES = 4 * 1024**2
-"""A longer line is refused without being held: 4 MiB are 400,000 cells of ten characters."""
+"""A longer line of a table is refused without being held: 4 MiB are 400,000 cells of ten
+characters."""
 
 SHOWN_BYTES = 1000
 """How much of a refused line is kept for the person who looks."""
@@ -32,18 +33,24 @@ class LineBlock:
 
 @dataclass(frozen=True)
 class OverlongLine:
-    """A line longer than `MAX_LINE_BYTES`: its number, its length and how it begins."""
+    """A line that is too long: its number, its length and how it begins."""
 
     number: int
     size_bytes: int
     head: bytes
 
 
-def line_blocks(blocks: Iterator[bytes]) -> Iterator[LineBlock | OverlongLine]:
+def line_blocks(
+    blocks: Iterator[bytes], max_line_bytes: int = MAX_LINE_BYTES
+) -> Iterator[LineBlock | OverlongLine]:
     """Yield the lines of a stream, in order.
 
     A byte-order mark at the beginning is taken off, CR LF becomes LF, and the last line gets its
     line feed when it has none.
+
+    Args:
+        blocks: of the stream, none larger than the longest line.
+        max_line_bytes: a longer line is refused.
     """
     number, pending, skipped, head = 1, b"", 0, b""
     for block in _without_bom(blocks):
@@ -58,7 +65,7 @@ def line_blocks(blocks: Iterator[bytes]) -> Iterator[LineBlock | OverlongLine]:
         if cut:
             data, pending = pending + block[:cut], block[cut:]
             first_end = data.index(b"\n")
-            if first_end > MAX_LINE_BYTES:  # the others lie within one block, which is smaller
+            if first_end > max_line_bytes:  # the others lie within one block, which is smaller
                 yield OverlongLine(number, first_end, data[:SHOWN_BYTES])
                 number, data = number + 1, data[first_end + 1 :]
             if data:
@@ -66,7 +73,7 @@ def line_blocks(blocks: Iterator[bytes]) -> Iterator[LineBlock | OverlongLine]:
                 number += data.count(b"\n")
         else:
             pending += block
-        if len(pending) > MAX_LINE_BYTES:
+        if len(pending) > max_line_bytes:
             skipped, head, pending = len(pending), pending[:SHOWN_BYTES], b""
     if skipped:
         yield OverlongLine(number, skipped, head)
