@@ -59,11 +59,14 @@ def poke_detect_drift(model: str) -> None:
     _poke(settings().detect_queue_url, model)
 
 
-def poke_retrain(model: str) -> None:
-    """Make retrain look at what a model's state asks for."""
-    _poke(settings().retrain_queue_url, model)
+def poke_retrain(model: str, delay_s: int | None = None) -> None:
+    """Make retrain look at what a model's state asks for, now or a little later."""
+    _poke(settings().retrain_queue_url, model, delay_s)
 
 
-def _poke(queue_url: str, model: str) -> None:
+def _poke(queue_url: str, model: str, delay_s: int | None = None) -> None:
+    """Send a poke; without a delay of its own it waits as long as the queue says."""
+    delay = {} if delay_s is None else {"DelaySeconds": delay_s}
+    body = json.dumps({"model": model})
     with passing_troubles_named():
-        client("sqs").send_message(QueueUrl=queue_url, MessageBody=json.dumps({"model": model}))
+        client("sqs").send_message(QueueUrl=queue_url, MessageBody=body, **delay)

@@ -78,10 +78,19 @@ class ModelState(BaseModel):
     owed: bool = False
     consumed_until: str | None = None
 
+    @property
+    def lock_is_stale(self) -> bool:
+        """Say whether the lock may be taken from the run that holds it."""
+        return self.active_since is not None and self.active_since < _stale()
+
 
 def now() -> str:
     """Return this moment as an ISO 8601 text in UTC."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _stale() -> str:
+    return (datetime.now(UTC) - STALE_LOCK).isoformat(timespec="milliseconds")
 
 
 def _pk(model: str) -> str:
@@ -224,8 +233,7 @@ def _lock(
     run: str, moment: str, consumed_until: str | None, champion: int | None
 ) -> tuple[str, str, dict[str, Any]]:
     """Return how the lock is taken: what is set, on which condition, with which values."""
-    stale = (datetime.now(UTC) - STALE_LOCK).isoformat(timespec="milliseconds")
-    values: dict[str, Any] = {":run": run, ":now": moment, ":stale": stale}
+    values: dict[str, Any] = {":run": run, ":now": moment, ":stale": _stale()}
     taken = "SET active_run = :run, active_since = :now"
     condition = "(attribute_not_exists(active_run) OR active_since < :stale)"
     if consumed_until is not None:
@@ -305,14 +313,13 @@ def begin_deployment(model: str, deployment: str) -> bool:
     Returns:
         False when another deployment of the model holds it.
     """
-    stale = (datetime.now(UTC) - STALE_LOCK).isoformat(timespec="milliseconds")
     return _set(
         model,
         "STATE",
         {"deployment": deployment, "deployment_since": now()},
         condition="attribute_not_exists(deployment) OR deployment = :deployment "
         "OR deployment_since < :stale",
-        extra={"stale": stale},
+        extra={"stale": _stale()},
     )
 
 

@@ -1,0 +1,178 @@
+"""A live version as its run, its promotion and its traffic leave it in the stack."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from refit.aws import cohorts, retraining, s3, store
+from refit.aws.clients import client
+from refit.domain.baseline import Baseline, ClassBaseline
+from refit.domain.manifest import Manifest, SideRows
+from refit.domain.naming import ModelKeys, RunKeys
+from refit.domain.schema import Feature, Schema
+from refit.domain.spec import ModelSettings
+from refit.domain.tally import CohortKey, cohort_start
+from refit.domain.verdict import Alarm, Live, Quality, Verdict
+
+MODEL = "digits"
+COHORT_S = 60
+SETTINGS = {
+    "monitoring": {"cohort_s": COHORT_S, "label_age_s": 60, "label_wait_s": 120, "min_labels": 20},
+    "retraining": {"min_labels": 100, "cooldown_s": 0},
+}
+SCHEMA = Schema(
+    task="classification",
+    label="label",
+    features=(Feature(name="f0", type="number"),),
+    classes=("cat", "dog"),
+)
+BASELINE = Baseline(
+    task="classification",
+    rows_of="new",
+    rows=2000,
+    errors=100,
+    classes={
+        "cat": ClassBaseline(support=1000, missed=50),
+        "dog": ClassBaseline(support=1000, missed=50),
+    },
+    quality={"accuracy": 0.95, "log_loss": 0.2},
+    predicted={"cat": 1000, "dog": 1000},
+)
+PROFILE = {
+    "sampled_rows": 3200,
+    "columns": [
+        {
+            "name": "f0",
+            "type": "number",
+            "min": 0.0,
+            "max": 1.0,
+            "histogram": {
+                "edges": [place / 32 for place in range(1, 32)],
+                "counts": [100] * 32,
+            },
+        }
+    ],
+}
+
+
+def go_live(version: int, settings: dict[str, Any] | None = None, **drop: Any) -> RunKeys:
+    """Make a version live, with what its run left behind."""
+    keys = RunKeys(MODEL, f"run{version}")
+    chosen = ModelSettings.model_validate(SETTINGS if settings is None else settings)
+    file = {"key": f"{MODEL}/raw/a.csv", "version": "v-a", "size": 10}
+    made = Manifest(
+        model=MODEL,
+        run=keys.run,
+        cause="drop",
+        files=(file,),  # type: ignore[arg-type]
+        settings=chosen,
+        rows=SideRows(train=1, validation=0, test=1, quarantined=0),
+        created_at=None,
+    )
+    slices = [part | {"rows": 1, "lost": {}} for part in drop.get("slices", [])]
+    s3.put_json(keys.manifest, made.model_dump(mode="json") | {"slices": slices})
+    s3.put_json(keys.drop, {"cause": "drop", "files": [file], **drop})
+    s3.put_json(keys.schema, SCHEMA.as_json())
+    s3.put_json(keys.baseline, BASELINE.model_dump(mode="json"))
+    s3.put_json(keys.profile, PROFILE)
+    store.begin_run(MODEL, keys.run, "drop", "2026-11-20T10:00:00+00:00")
+    store.record_version(MODEL, version, keys.run, f"arn:{version}")
+    store.promote(
+        MODEL,
+        store.Champion(
+            version=version,
+            run=keys.run,
+            package_arn=f"arn:{version}",
+            endpoint="refit-digits",
+            endpoint_config=f"refit-digits-v{version}",
+            variant=f"v{version}",
+            promoted_at=store.now(),
+        ),
+    )
+    store.update_run(MODEL, keys.run, status=store.RunStatus.DEPLOYED)
+    store.release_run(MODEL, keys.run)
+    return keys
+
+
+def count_cohort(version: int, start: datetime, labelled: int, errors: int) -> None:
+    """Add what capture and compare count of a cohort whose labels all came in time."""
+    key = CohortKey(MODEL, version, cohort_start(start, COHORT_S), COHORT_S)
+    right = labelled - errors
+    sums = {
+        "predictions": labelled,
+        "labelled": labelled,
+        "errors": errors,
+        "delay_sum": 2 * labelled,
+        "delay_n": labelled,
+        "c|0|0": right - right // 2,
+        "c|1|1": right // 2,
+        "c|0|1": errors - errors // 2,
+        "c|1|0": errors // 2,
+        "t_labelled": labelled,
+        "t_errors": errors,
+        "t|0|n": right - right // 2 + errors - errors // 2,
+        "t|0|k": errors - errors // 2,
+        "t|1|n": right // 2 + errors // 2,
+        "t|1|k": errors // 2,
+    }
+    client("dynamodb").update_item(**cohorts.addition(key, sums, {1, 2})["Update"])
+
+
+def ago(minutes: float) -> datetime:
+    return datetime.now(UTC) - timedelta(minutes=minutes)
+
+
+def put_slice(name: str) -> str:
+    key = ModelKeys(MODEL).labelled_slice("2026-11-20", name)
+    s3.put_bytes(key, b'{"inferenceId":"x"}\n')
+    return key
+
+
+def store_verdict(version: int, drifted: bool = True) -> None:
+    """Store what a look found, in place of what the look before did."""
+    before = retraining.load_verdict(MODEL)
+    now = datetime.now(UTC)
+    sentence = "Drift: 40 of 100 answers are wrong." if drifted else "No drift."
+    quality = Quality(
+        drifted=drifted,
+        log10_evidence=5.5 if drifted else 0.5,
+        threshold=8760,
+        labels=100,
+        cohorts=3,
+        since=now,
+        counted=100,
+        errors=40,
+        error_rate=0.4,
+        bar=0.06,
+        baseline_error=0.05,
+        coverage=1.0,
+        selectivity=1.0,
+        class_name=None,
+        alarm_cohort=now if drifted else None,
+        held_back=None,
+        sentence=sentence,
+    )
+    live = Live(
+        since=now,
+        until=now,
+        cohorts=3,
+        predictions=100,
+        labelled=100,
+        coverage=1.0,
+        label_delay_s=2.0,
+        metrics={"accuracy": 0.6},
+        baseline={"accuracy": 0.95},
+    )
+    alarm = Alarm(version=version, raised_at=now, claimed_at=now, told=True, sentence=sentence)
+    made = Verdict(
+        version=version,
+        run=f"run{version}",
+        looked_at=now,
+        quality=quality,
+        live=live,
+        inputs=None,
+        alarm=alarm if drifted else None,
+        revision=before.revision if before else 0,
+    )
+    assert retraining.save_verdict(MODEL, made)
