@@ -258,7 +258,7 @@ def _last_crossing(over: Flags) -> int:
 
 def _held_back(labels: int, coverage: float, rule: QualityRule, one_file: bool) -> str | None:
     if one_file:
-        return f"it rests on fewer than {ONE_FILE_COHORTS} cohorts, each of a single capture file"
+        return f"it rests on cohorts of one capture file each, and needs {ONE_FILE_COHORTS} of them"
     if labels < rule.min_labels:
         return f"only {labels:,} labels were judged, and min_labels is {rule.min_labels:,}"
     if coverage < rule.min_coverage:

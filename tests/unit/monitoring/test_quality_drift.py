@@ -1,0 +1,396 @@
+"""Quality drift: when the test alarms, when it must not, and that it says why."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from refit.domain.baseline import Baseline, ClassBaseline
+from refit.domain.detectors import bar_over, bet_of, detectors_of, weigh
+from refit.domain.quality_drift import Bucket, QualityRule, QualityVerdict, judge_quality
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+LATER = START + 5000 * HOUR
+RULE = QualityRule(label_age_s=8 * 3600, label_wait_s=24 * 3600, cohort_s=3600)
+
+
+def baseline(errors: int = 800, rows: int = 10_000, **classes: tuple[int, int]) -> Baseline:
+    named = {name: ClassBaseline(support=n, missed=k) for name, (n, k) in classes.items()}
+    return Baseline(
+        task="classification",
+        rows_of="new",
+        rows=rows,
+        errors=errors,
+        classes=named or None,
+        quality={},
+    )
+
+
+def bucket(hour: int, n: int, errors: int, **others: Any) -> Bucket:
+    """A cohort of which every label was there in time."""
+    return replace(Bucket(START + hour * HOUR, n, 2, n, errors, {}, n, errors), **others)
+
+
+def steady(
+    hours: int, error: float = 0.08, n: int = 100, seed: int = 1, begin: int = 0
+) -> list[Bucket]:
+    wrong = np.random.default_rng(seed).binomial(n, error, hours)
+    return [bucket(begin + hour, n, int(k)) for hour, k in enumerate(wrong)]
+
+
+def judged(
+    buckets: list[Bucket], held: Baseline | None = None, rule: QualityRule = RULE
+) -> QualityVerdict:
+    return judge_quality(buckets, held or baseline(), rule, LATER)
+
+
+def test_a_rise_is_found_and_the_alarm_says_why() -> None:
+    verdict = judged(steady(100) + steady(10, 0.2, begin=100))
+    assert verdict.drifted
+    assert verdict.evidence >= verdict.threshold == 8760
+    assert verdict.log10_evidence == pytest.approx(math.log10(verdict.evidence))
+    assert verdict.since is not None
+    assert abs(verdict.since - (START + 100 * HOUR)) <= HOUR
+    assert verdict.alarm_cohort is not None
+    assert START + 100 * HOUR <= verdict.alarm_cohort <= START + 104 * HOUR
+    assert verdict.error_rate == verdict.errors / verdict.counted
+    assert verdict.labels == verdict.counted >= 900
+    assert verdict.bar < 0.09 < verdict.error_rate
+    assert verdict.held_back is None
+    for part in ("Drift", f"{verdict.errors:,} of {verdict.counted:,}", "8.00%", "2026-01-05"):
+        assert part in verdict.sentence
+
+
+def test_a_slow_ramp_is_found_before_its_end() -> None:
+    shares = np.linspace(0.08, 0.16, 600)
+    wrong = np.random.default_rng(3).binomial(100, shares)
+    ramp = [bucket(200 + hour, 100, int(k)) for hour, k in enumerate(wrong)]
+    verdict = judged(steady(200) + ramp[:300])
+    assert verdict.drifted
+
+
+def test_one_class_that_collapses_is_found_under_a_steady_accuracy() -> None:
+    names = [f"c{place}" for place in range(10)]
+    held = baseline(**{name: (1000, 80) for name in names})
+    generator = np.random.default_rng(4)
+
+    def cohort(hour: int, collapsed: bool) -> Bucket:
+        share = {name: 0.08 for name in names}
+        if collapsed:  # the other nine get better by as much
+            share |= {name: 0.02 for name in names} | {"c7": 0.6}
+        counts = {name: (10, int(generator.binomial(10, share[name]))) for name in names}
+        wrong = sum(k for _, k in counts.values())
+        return bucket(hour, 100, wrong, classes=counts, classes_by_now=counts)
+
+    before = [cohort(hour, collapsed=False) for hour in range(50)]
+    after = [cohort(50 + hour, collapsed=True) for hour in range(12)]
+    assert not judged(before, held).drifted
+    verdict = judged(before + after, held)
+    assert verdict.drifted
+    assert verdict.class_name == "c7"
+    assert "'c7'" in verdict.sentence
+    blind = held.model_copy(update={"classes": None})
+    assert not judged(before + after, blind).drifted  # the accuracy alone shows nothing
+
+
+def test_a_tenth_of_the_labels_drawn_at_random_is_enough() -> None:
+    generator = np.random.default_rng(5)
+
+    def sampled(hour: int, error: float) -> Bucket:
+        labelled = int(generator.binomial(1000, 0.1))
+        wrong = int(generator.binomial(labelled, error))
+        return Bucket(START + hour * HOUR, 1000, 2, labelled, wrong, {}, labelled, wrong)
+
+    cohorts = [sampled(hour, 0.08 if hour < 100 else 0.2) for hour in range(106)]
+    assert not judged(cohorts[:100]).drifted
+    verdict = judged(cohorts)
+    assert verdict.drifted
+    assert verdict.coverage == pytest.approx(0.1, abs=0.02)
+    assert verdict.counted == verdict.labels
+
+
+def test_labels_lower_a_bar_that_few_held_out_rows_left_high() -> None:
+    few = baseline(errors=8, rows=100)
+    rise = steady(60, 0.13, begin=400)
+    assert judged(steady(400) + rise, few).drifted
+    assert not judged(rise, few).drifted  # without the labels before, 13 % could be the old error
+
+
+def test_a_regression_is_judged_by_errors_beyond_its_bound() -> None:
+    held = Baseline(
+        task="regression", rows_of="new", rows=2000, errors=200, error_bound=3.5, quality={}
+    )
+    assert not judged(steady(200, 0.1), held).drifted
+    assert judged(steady(200, 0.1) + steady(20, 0.25, begin=200), held).drifted
+
+
+def test_false_alarms_are_rarer_than_the_stated_mean_at_the_bar_itself() -> None:
+    rule = replace(RULE, false_alarm_every=200.0, min_labels=1)
+    held = baseline()
+    at_bar = bar_over(held.errors, held.rows, rule.tolerance)
+    detectors = detectors_of(held)
+    runs, cohorts = 300, 200
+    crossed = 0
+    for run in range(runs):
+        seen = steady(cohorts, at_bar, n=40, seed=1000 + run)
+        nothing_learned = np.zeros(cohorts, dtype=np.int64)
+        bets = [bet_of(each, seen, nothing_learned, rule.tolerance) for each in detectors]
+        logs = weigh(bets, np.full(cohorts, np.inf)).logs
+        crossed += bool((logs >= math.log(rule.false_alarm_every)).any())
+    # A mean of 200 cohorts allows 63 % of the runs to cross, were crossings without memory.
+    assert 0 < crossed / runs < 0.63
+
+
+def test_nothing_alarms_for_a_year_of_hours_without_a_change() -> None:
+    assert max(judged(steady(8760, seed=seed)).evidence for seed in range(5)) < 8760
+    seen = steady(8760, seed=9)
+    bets = [bet_of(each, seen, np.arange(8760), 0.005) for each in detectors_of(baseline())]
+    assert weigh(bets, np.full(8760, np.inf)).logs.max() < math.log(8760)
+
+
+def test_an_improved_model_never_alarms() -> None:
+    verdict = judged(steady(500, 0.02))
+    assert not verdict.drifted
+    assert verdict.evidence < 1
+
+
+def test_a_model_that_did_better_for_a_while_may_fall_back_to_its_held_out_error() -> None:
+    assert not judged(steady(1000, 0.04) + steady(500, 0.08, begin=1000)).drifted
+
+
+def test_daily_seasons_below_the_bar_never_alarm() -> None:
+    hours = np.arange(24 * 60)
+    shares = 0.075 + 0.01 * np.sin(2 * np.pi * hours / 24)  # up to 8.5 %
+    wrong = np.random.default_rng(6).binomial(400, shares)
+    cohorts = [bucket(int(hour), 400, int(k)) for hour, k in zip(hours, wrong, strict=True)]
+    bets = [
+        bet_of(each, cohorts, np.arange(len(hours)), 0.005) for each in detectors_of(baseline())
+    ]
+    assert weigh(bets, np.full(len(hours), np.inf)).logs.max() < math.log(8760)
+
+
+def test_errors_that_are_labelled_sooner_raise_no_alarm() -> None:
+    for seed in range(5):
+        world = late_labels(seed, change=160)
+        assert all(not judged_at(world, hour).drifted for hour in range(10, 161, 10)), (
+            f"false alarm with seed {seed}"
+        )
+
+
+def test_a_rise_is_found_although_errors_are_labelled_sooner() -> None:
+    world = late_labels(7, change=100)
+    assert next(hour for hour in range(101, 161) if judged_at(world, hour).drifted) < 120
+
+
+def test_the_labels_that_are_there_would_have_raised_it() -> None:
+    """The control of the two tests above: the selective delay is strong enough to mislead."""
+    world = late_labels(7, change=160)
+    fooled = [
+        replace(each, predictions=each.labelled, labelled_by_now=each.labelled,
+                errors_by_now=each.errors)
+        for each in cohorts_at(world, 100)
+    ]  # fmt: skip
+    assert judged(fooled).drifted
+
+
+def late_labels(seed: int, change: int) -> dict[str, Any]:
+    """160 hours of 100 predictions; a label comes after 20 h in the mean, of an error after 4."""
+    generator = np.random.default_rng(seed)
+    hour = np.repeat(np.arange(160), 100)
+    wrong = generator.random(len(hour)) < np.where(hour < change, 0.08, 0.2)
+    delay = generator.exponential(20, len(hour))
+    delay[wrong] /= 5
+    return {"hour": hour, "wrong": wrong, "delay": delay}
+
+
+def cohorts_at(world: dict[str, Any], now: int) -> list[Bucket]:
+    hour, wrong, delay = world["hour"], world["wrong"], world["delay"]
+
+    def counted(known: Any) -> list[int]:
+        return np.bincount(hour[known], minlength=160).tolist()
+
+    in_time, by_now = delay <= 8, hour + delay <= now
+    columns = (in_time, in_time & wrong, by_now, by_now & wrong)
+    return [
+        Bucket(START + place * HOUR, 100, 2, a, b, {}, c, d)
+        for place, (a, b, c, d) in enumerate(zip(*map(counted, columns), strict=True))
+    ]
+
+
+def judged_at(world: dict[str, Any], now: int) -> QualityVerdict:
+    rule = replace(RULE, label_wait_s=80 * 3600)
+    return judge_quality(cohorts_at(world, now), baseline(), rule, START + now * HOUR)
+
+
+def test_three_wrong_labels_never_alarm() -> None:
+    flawless = baseline(errors=0, rows=10_000)
+    verdict = judged([bucket(hour, 1, 1) for hour in range(3)], flawless)
+    assert not verdict.drifted
+    assert verdict.held_back is not None
+    assert "min_labels is 50" in verdict.held_back
+    assert verdict.sentence.startswith("Held back")
+    assert judged([*steady(10, 0.0), bucket(10, 3, 3)], flawless).drifted  # enough were judged
+
+
+def test_fifty_thousand_identical_rows_of_one_file_never_alarm() -> None:
+    replayed = bucket(100, 50_000, 50_000, files=1)
+    for after in (0, 1, 20):
+        verdict = judged([*steady(100), replayed, *steady(after, begin=101)])
+        assert not verdict.drifted
+        assert verdict.held_back is not None
+        assert "one capture file" in verdict.held_back
+    assert judged([*steady(100), replace(replayed, files=2)]).drifted
+
+
+def test_a_file_that_is_cut_by_the_hour_is_still_one_file_too_few() -> None:
+    halves = [bucket(100 + half, 25_000, 25_000, files=1) for half in range(2)]
+    assert not judged(steady(100) + halves).drifted
+
+
+def test_traffic_of_one_file_an_hour_is_not_blind() -> None:
+    cohorts = [replace(each, files=1) for each in steady(100) + steady(20, 0.3, begin=100)]
+    assert judged(cohorts).drifted
+
+
+def test_evidence_on_too_small_a_part_of_the_predictions_is_held_back() -> None:
+    cohorts = [
+        replace(each, predictions=100_000)
+        for each in steady(100, n=200) + steady(20, 0.6, n=200, begin=100)
+    ]
+    verdict = judged(cohorts)
+    assert not verdict.drifted
+    assert verdict.held_back is not None
+    assert "min_coverage" in verdict.held_back
+    assert judged(cohorts, rule=replace(RULE, min_coverage=0.001)).drifted
+
+
+def test_a_cohort_younger_than_the_label_age_is_left_out() -> None:
+    cohorts = steady(100) + steady(10, 0.9, begin=100)
+    now = START + 100 * HOUR + timedelta(hours=9) - timedelta(seconds=1)
+    young = judge_quality(cohorts, baseline(), RULE, now)
+    assert (young.cohorts, young.drifted) == (100, False)
+    assert judge_quality(cohorts, baseline(), RULE, now + HOUR).drifted
+
+
+def test_without_a_prediction_of_age_nothing_is_said() -> None:
+    verdict = judge_quality(steady(5), baseline(), RULE, START)
+    assert (verdict.evidence, verdict.since, verdict.error_rate) == (0.0, None, None)
+    assert not verdict.drifted
+    assert verdict.bar == pytest.approx(0.0865, abs=1e-4)
+    assert verdict.sentence == "No prediction is old enough to be judged."
+
+
+def test_silence_of_the_labels_is_no_evidence_either_way() -> None:
+    silent = [Bucket(START + hour * HOUR, 50, 2, 0, 0, {}, 0, 0) for hour in range(300)]
+    verdict = judged(silent)
+    assert not verdict.drifted
+    assert "no label has come in time" in verdict.sentence
+
+
+def test_unlabelled_predictions_count_as_right_until_delays_are_known() -> None:
+    cohorts = [replace(each, predictions=150) for each in steady(10)]
+    verdict = judged(cohorts)
+    assert verdict.counted == 1500
+    assert verdict.labels == 1000
+    assert "500 without a label count as right" in verdict.sentence
+
+
+def test_full_and_prompt_labels_lose_nothing_to_the_allowance_for_delays() -> None:
+    late = replace(RULE, label_wait_s=10**9)  # nothing is ever complete, so nothing is learned
+    held = baseline(errors=800, rows=10**4)
+    cohorts = steady(60) + steady(10, 0.2, begin=60)
+    with_learning = judged(cohorts, held, replace(RULE, label_wait_s=RULE.label_age_s))
+    assert with_learning.selectivity == 1
+    assert with_learning.counted == with_learning.labels
+    assert with_learning.log10_evidence == pytest.approx(judged(cohorts, held, late).log10_evidence)
+
+
+def test_a_correction_moves_the_verdict() -> None:
+    cohorts = steady(100) + steady(10, 0.2, begin=100)
+    assert judged(cohorts).drifted
+    corrected = cohorts[:100] + [replace(each, errors=8, errors_by_now=8) for each in cohorts[100:]]
+    assert not judged(corrected).drifted
+
+
+def test_a_world_that_recovers_clears_the_alarm() -> None:
+    bad = steady(100) + steady(8, 0.2, begin=100)
+    assert judged(bad).drifted
+    assert not judged(bad + steady(100, begin=108)).drifted
+
+
+def test_what_came_later_does_not_change_what_was_said_before() -> None:
+    cohorts = steady(40, 0.1) + steady(20, 0.15, begin=40)
+    bets = [bet_of(each, cohorts, np.arange(60), 0.005) for each in detectors_of(baseline())]
+    whole = weigh(bets, np.full(60, np.inf)).logs
+    rule = replace(RULE, label_wait_s=RULE.label_age_s)
+    for hour in (5, 41, 60):
+        said = judged(cohorts[:hour], rule=rule).log10_evidence
+        assert said == pytest.approx(whole[hour - 1] / math.log(10))
+
+
+def test_a_class_with_few_held_out_rows_has_no_bets_of_its_own() -> None:
+    held = baseline(rare=(19, 0), common=(20, 0))
+    assert [each.class_name for each in detectors_of(held)] == [None, "common"]
+    assert sum(each.weight for each in detectors_of(held)) == 1
+
+
+def test_a_model_that_may_always_fail_cannot_get_worse() -> None:
+    assert not judged(steady(50, 1.0), baseline(errors=100, rows=100)).drifted
+    assert not judged(steady(50, 1.0), baseline(errors=0, rows=0)).drifted
+
+
+def test_the_bar_is_the_larger_of_bound_and_tolerance() -> None:
+    assert bar_over(800, 10_000, 0.0) == pytest.approx(0.08653, abs=1e-5)
+    assert bar_over(800, 10_000, 0.02) == pytest.approx(0.1)
+    assert bar_over(80_000, 1_000_000, 0.005) == pytest.approx(0.085)
+
+
+cells = st.integers(1, 60).flatmap(
+    lambda n: st.tuples(st.just(n), st.integers(0, n)).flatmap(
+        lambda pair: st.tuples(st.just(pair[0]), st.just(pair[1]), st.integers(0, pair[1]))
+    )
+)
+"""Predictions, labelled, errors."""
+
+
+def cohorts_of(rows: list[tuple[int, int, int]]) -> list[Bucket]:
+    return [
+        Bucket(START + hour * HOUR, n, 1 + hour % 3, k, e, {"a": (k, e)}, k, e, {"a": (k, e)})
+        for hour, (n, k, e) in enumerate(rows)
+    ]
+
+
+@settings(max_examples=40)
+@given(rows=st.lists(cells, min_size=1, max_size=30), order=st.randoms(use_true_random=False))
+def test_the_order_in_which_cohorts_are_given_does_not_matter(
+    rows: list[tuple[int, int, int]], order: Any
+) -> None:
+    held = baseline(errors=10, rows=100, a=(100, 10))
+    cohorts = cohorts_of(rows)
+    verdict = judged(cohorts, held)
+    order.shuffle(cohorts)
+    assert judged(cohorts, held) == verdict
+
+
+@settings(max_examples=40)
+@given(rows=st.lists(cells, min_size=1, max_size=30), at=st.integers(0, 29))
+def test_evidence_is_never_negative_and_one_more_error_never_lowers_it(
+    rows: list[tuple[int, int, int]], at: int
+) -> None:
+    held = baseline(errors=10, rows=100, a=(100, 10))
+    rule = replace(RULE, label_wait_s=10**9)  # what is learned of delays is another question
+    before = judged(cohorts_of(rows), held, rule)
+    assert before.evidence >= 0
+    assert before.drifted == (before.alarm_cohort is not None)
+    at %= len(rows)
+    n, k, e = rows[at]
+    if e < k:
+        worse = judged(cohorts_of([*rows[:at], (n, k, e + 1), *rows[at + 1 :]]), held, rule)
+        assert worse.log10_evidence >= before.log10_evidence - 1e-9
