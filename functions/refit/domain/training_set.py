@@ -11,7 +11,6 @@ that were predicted stay on theirs, however often they come.
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +22,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeAlias
 
+from refit.domain.captured import CaptureUnreadable, inputs_of
 from refit.domain.errors import DatasetNotFound
 from refit.domain.labelled_rows import LabelledRow, LabelledRows
 from refit.domain.manifest import Slice, UsedSlice
@@ -200,12 +200,9 @@ class _Writer:
 def _inputs(line: bytes) -> Sequence[Sequence[float | None]]:
     """Return the rows that a captured line says were asked; none when it cannot be read."""
     try:
-        data = json.loads(line)["captureData"]["endpointInput"]["data"]
-    except ValueError:
+        return inputs_of(line)
+    except CaptureUnreadable:
         return ()
-    return [
-        [float(c) if c not in ("", "nan") else None for c in r.split(",")] for r in data.split("\n")
-    ]
 
 
 def _blocks_of(path: Path) -> Callable[[], Iterator[bytes]]:
