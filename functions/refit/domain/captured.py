@@ -11,40 +11,28 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import json
 import math
 import re
-import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from datetime import UTC, datetime
+from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from refit.domain.errors import AnswerMalformed, ModelNameInvalid
-from refit.domain.inference import ID_PATTERN, Prediction, Source, inference_ids
+from refit.domain.errors import ModelNameInvalid
+from refit.domain.inference import ID_PATTERN
 from refit.domain.naming import ResourceNames, checked_model_name
-from refit.domain.payload import answer_values
-from refit.domain.schema import number_text, shown
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from datetime import datetime
-
-    from refit.domain.schema import Schema
+from refit.domain.schema import shown
 
 MAX_LINE_BYTES = 32 * 1024**2
 """Request and answer hold 6 MB each; as BASE64, or as JSON inside a text, both grow."""
-
-MAX_PROBABILITIES = 200
-"""The probabilities of more classes are not kept with the inference: an item stays small."""
 
 _KEY = re.compile(r"(?P<model>[^/]+)/capture/(?P<endpoint>[^/]+)/(?P<variant>[^/]+)/.+\.jsonl\Z")
 _CSV_TYPES = frozenset({"text/csv", "csv"})
 _JSON_TYPES = frozenset({"application/json", "json"})
 _JSON_LINES_TYPES = frozenset({"application/jsonlines", "application/x-ndjson"})
 _SCORES = ("score", "probabilities", "predicted_score")
-_SLACK = 1e-6  # a probability that was rounded to float32 and back
 
 
 class CaptureUnreadable(Exception):
@@ -137,29 +125,6 @@ class Event:
     answers: list[str]
 
 
-@dataclass(frozen=True)
-class CapturedRow:
-    """A row that a version predicted.
-
-    Attributes:
-        values: as the model read them, NaN where one is missing.
-        answer: the code of the class, or the number.
-    """
-
-    inference_id: str
-    prediction: Prediction
-    values: list[float]
-    answer: float
-
-
-@dataclass(frozen=True)
-class BadRow:
-    """A row of an event that cannot be used: why, and what it says."""
-
-    reason: str
-    text: str
-
-
 def event_of(line: bytes) -> Event:
     """Read a line.
 
@@ -185,7 +150,7 @@ def event_of(line: bytes) -> Event:
         raise CaptureUnreadable(f"{len(inputs)} rows were asked and {len(answers)} answered")
     if not inputs:
         raise CaptureUnreadable("no row was asked")
-    return Event(given, read.eventMetadata.inferenceTime, inputs, answers)
+    return Event(given, _in_utc(read.eventMetadata.inferenceTime), inputs, answers)
 
 
 def inputs_of(line: bytes) -> list[list[float | None]]:
@@ -216,43 +181,6 @@ def values_of(row: str) -> list[float]:
         return [_value_of(cell) for cell in cells]
 
 
-def captured_rows(
-    event: Event, key: str, line: int, version: int, schema: Schema
-) -> Iterator[CapturedRow | BadRow]:
-    """Yield each row of an event as what the version predicted.
-
-    Args:
-        event: of the line.
-        key: of the file.
-        line: its place in the file, from 0.
-        version: that answered.
-        schema: of that version.
-    """
-    rows = len(event.inputs)
-    ids = inference_ids(event.event_id, rows)
-    parts = zip(ids, event.inputs, event.answers, strict=True)
-    for row, (inference_id, asked, answered) in enumerate(parts):
-        try:
-            if len(inference_id) > 80:
-                raise CaptureUnreadable(f"the row's id {shown(inference_id)} is over 80 characters")
-            values = _values_of_width(asked, len(schema.features))
-            answer, text, confidence, packed = _answered(answered, schema)
-        except CaptureUnreadable as reason:
-            yield BadRow(str(reason), f"{asked}\n{answered}")
-            continue
-        prediction = Prediction(
-            text=text,
-            confidence=confidence,
-            probabilities=packed,
-            version=version,
-            at=event.at,
-            source=Source(key, line, row),
-            rows=rows,
-            digest=_digest(version, asked, answered),
-        )
-        yield CapturedRow(inference_id, prediction, values, answer)
-
-
 def _line_of(line: bytes) -> _Line:
     try:
         return _Line.model_validate_json(line)
@@ -260,6 +188,13 @@ def _line_of(line: bytes) -> _Line:
         problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(part) for part in problem["loc"])
         raise CaptureUnreadable(f"{where}: {problem['msg']}" if where else problem["msg"]) from None
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise CaptureUnreadable(f"inferenceTime {moment.isoformat()} is no time in UTC") from None
 
 
 def _rows_of(side: _Side, what: str, member: str) -> list[str]:
@@ -339,36 +274,3 @@ def _value_of(cell: str) -> float:
         return float(cell)
     except ValueError:
         raise CaptureUnreadable(f"a row has {shown(cell)} where a number belongs") from None
-
-
-def _values_of_width(row: str, width: int) -> list[float]:
-    values = values_of(row)
-    if len(values) != width:
-        raise CaptureUnreadable(
-            f"a row has {len(values)} values and the version reads {width}: its answer is a guess"
-        )
-    return values
-
-
-def _answered(row: str, schema: Schema) -> tuple[float, str, float | None, bytes | None]:
-    """Return an answer as a number, as its text, its largest probability, and all of them."""
-    try:
-        values = answer_values(row.encode(errors="replace"), schema)
-    except AnswerMalformed as error:
-        raise CaptureUnreadable(str(error)) from None
-    if schema.classes is None:
-        return values[0], number_text(values[0]), None, None
-    if min(values) < -_SLACK or max(values) > 1 + _SLACK:
-        raise CaptureUnreadable(f"the endpoint answered {shown(row)}, and probabilities are 0 to 1")
-    best = max(range(len(values)), key=values.__getitem__)
-    packed = _packed(values) if len(values) <= MAX_PROBABILITIES else None
-    return best, schema.classes[best], values[best], packed
-
-
-def _packed(probabilities: Sequence[float]) -> bytes:
-    return struct.pack(f"<{len(probabilities)}f", *probabilities)
-
-
-def _digest(version: int, asked: str, answered: str) -> str:
-    content = f"{version}\n{asked}\n{answered}".encode(errors="surrogatepass")
-    return hashlib.blake2b(content, digest_size=8).hexdigest()
