@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 RETRAINING = RunKeys("digits", "0f1e2d3c4b5a")
 SECOND = RunKeys("digits", "5b5b5b5b5b5b")
+SIDES = ("train", "validation", "test")
 CAPTURE = "digits/capture/refit-digits/v3/2025/01/02/03"
 
 
@@ -54,18 +56,13 @@ class World:
             ),
         )
 
-    def captured(self, name: str, events: Sequence[Sequence[str]]) -> str:
+    def captured(self, name: str, events: Sequence[Sequence[str]], form: str = "CSV") -> str:
         """Put a capture file; an event is its encoded rows."""
         lines = [
             json.dumps(
                 {
                     "captureData": {
-                        "endpointInput": {
-                            "observedContentType": "text/csv",
-                            "mode": "INPUT",
-                            "data": "\n".join(rows),
-                            "encoding": "CSV",
-                        },
+                        "endpointInput": asked(rows, form),
                         "endpointOutput": {
                             "observedContentType": "text/csv; charset=utf-8",
                             "mode": "OUTPUT",
@@ -117,8 +114,24 @@ class World:
         (key,) = self.stack.keys(prefix)
         return body(self.stack, key).splitlines()
 
+    def all_rows(self) -> list[bytes]:
+        """Return the lines of every side of the retraining."""
+        sides = (RETRAINING.train, RETRAINING.validation, RETRAINING.test)
+        return [row for prefix in sides for row in self.rows(prefix)]
+
     def lost(self, keys: RunKeys = RETRAINING) -> list[dict[str, int]]:
         return [one["lost"] for one in self.stack.get(keys.manifest)["slices"]]
+
+
+def asked(rows: Sequence[str], form: str) -> dict[str, str]:
+    """One side of a captured line, in one of the forms that SageMaker writes."""
+    text, content_type = "\n".join(rows), "text/csv"
+    if form == "JSON":
+        instances = [{"features": list(map(int, row.split(",")))} for row in rows]
+        text, content_type = json.dumps({"instances": instances}), "application/json"
+    if form == "BASE64":
+        text = base64.b64encode(text.encode()).decode()
+    return {"observedContentType": content_type, "mode": "INPUT", "data": text, "encoding": form}
 
 
 @pytest.fixture
@@ -255,11 +268,7 @@ def test_a_corrected_label_counts_once_wherever_its_slices_stand(world: World) -
     world.labelled("b", wrong, fresh=False)
     world.retrain()
     assert world.lost() == [{}, {"superseded": 50}]
-    rows = [
-        row
-        for prefix in (RETRAINING.train, RETRAINING.validation, RETRAINING.test)
-        for row in world.rows(prefix)
-    ]
+    rows = world.all_rows()
     said = {row.partition(b",")[2]: row[:1] for row in rows}
     expected = [b"2"] * 50 + [b"0"] * 50
     assert [said[row.encode()] for row in pixels(100, 7)] == expected
@@ -276,6 +285,20 @@ def test_a_line_that_is_written_again_is_fresh_only_when_it_is_new(world: World)
     assert f"{RETRAINING.evaluation_input}fresh.csv" not in world.stack.keys(RETRAINING.root)
 
 
+@pytest.mark.parametrize("form", ["CSV", "JSON", "BASE64"])
+def test_features_are_read_back_in_whatever_form_they_were_captured(
+    world: World, form: str
+) -> None:
+    world.goes_live({"a.csv": table()})
+    rows = pixels(40, 7)
+    key = world.captured("a", [rows[:25], rows[25:]], form)
+    world.labelled("a", [line(key, place // 25, "1", row=place % 25) for place in range(40)])
+    world.retrain()
+    assert world.lost() == [{}]
+    found = {row.partition(b",")[2].decode() for row in world.all_rows()}
+    assert set(rows) < found
+
+
 def test_what_was_withdrawn_is_taken_out(world: World) -> None:
     world.goes_live({"a.csv": table()})
     key = world.captured("a", [[row] for row in pixels(30, 7)])
@@ -286,15 +309,12 @@ def test_what_was_withdrawn_is_taken_out(world: World) -> None:
     assert sum(world.stack.get(RETRAINING.manifest)["labelled"][side] for side in SIDES) == 26
 
 
-SIDES = ("train", "validation", "test")
-
-
 def test_rows_that_cannot_be_found_any_more_are_counted_by_their_reason(world: World) -> None:
     world.goes_live({"a.csv": table()})
     key = world.captured("a", [[row] for row in pixels(20, 7)])
     gone = world.captured("b", [["1,2,3,4"]])
     boto3.client("s3", REGION).delete_object(Bucket=world.stack.bucket, Key=gone)
-    narrow = world.captured("c", [["1,2,3"], ["not a number,2,3,4"]])
+    narrow = world.captured("c", [["1,2,3"], ["what,2,3,4"]])
     world.labelled(
         "a",
         [
@@ -303,11 +323,12 @@ def test_rows_that_cannot_be_found_any_more_are_counted_by_their_reason(world: W
             line(key, 20, "1"),
             line(gone, 0, "1"),
             line(narrow, 0, "1"),
+            line(narrow, 1, "1"),
             line(key, 5, "7", inferenceId="another class"),
         ],
     )
     answer = world.retrain()
-    assert world.lost() == [{NO_SUCH_ROW: 2, FILE_GONE: 1, OTHER_COLUMNS: 1, LABEL_UNKNOWN: 1}]
+    assert world.lost() == [{NO_SUCH_ROW: 3, FILE_GONE: 1, OTHER_COLUMNS: 1, LABEL_UNKNOWN: 1}]
     assert answer["rows"]["quarantined"] == 0
     assert sum(world.stack.get(RETRAINING.manifest)["labelled"][side] for side in SIDES) == 20
 
@@ -346,11 +367,7 @@ def test_codes_become_texts_again_by_the_schema_of_the_version_that_predicted(
         ],
     )
     world.retrain()
-    rows = [
-        row
-        for prefix in (RETRAINING.train, RETRAINING.validation, RETRAINING.test)
-        for row in world.rows(prefix)
-    ]
+    rows = world.all_rows()
     assert {b"0,0,1.25", b"1,1,2.5", b"0,,3.75", b"1,2,4.5"} <= set(rows)
     assert len(rows) == 304
     assert sum(world.lost()[0].values()) == 2
