@@ -206,7 +206,7 @@ class Rejections:
         """
         if not self._faults:
             return
-        key = _quarantined(self._model, self._lines, day)
+        key = quarantined(self._model, self._lines, day)
         detail = {
             "model": self._model,
             "file": self._file,
@@ -218,7 +218,14 @@ class Rejections:
         logger.warning("labels rejected", extra=detail)
 
 
-def _quarantined(model: str, lines: list[dict[str, Any]], day: datetime) -> str:
+def quarantined(model: str, lines: list[dict[str, Any]], day: datetime) -> str:
+    """Keep what is not used of labels where a person finds it; return the object's key.
+
+    Args:
+        model: the model.
+        lines: each with a reason and the record.
+        day: under which they are filed. The same lines on the same day are one object.
+    """
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     content = text.encode(errors="backslashreplace")  # half a character is refused, and shown
     digest = hashlib.sha256(content).hexdigest()[:16]
@@ -245,7 +252,7 @@ def expire_held(model: str, now: datetime) -> int:
         known = labels.load(model, ids[start : start + labels.MOST_CHANGES])
         held = [inference for inference in known.values() if inference.prediction is None]
         if held:
-            _quarantined(model, [_expired(one, now) for one in held], now)
+            quarantined(model, [_expired(one, now) for one in held], now)
             expired += len(labels.give_up(model, held, now))
     if expired:
         count(metric_names.HELD_LABELS_EXPIRED, model, expired)
