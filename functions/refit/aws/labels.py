@@ -13,6 +13,7 @@ counters move in the same transaction.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,31 @@ def count(model: str, outcomes: Iterable[Outcome]) -> None:
     counted = Counter(_COUNTERS[outcome.status] for outcome in outcomes)
     with passing_troubles_named():
         client("dynamodb").update_item(**_added(model, counted)["Update"])
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Part of the item LABELS: labels that are held now, and when what last came."""
+
+    held: int
+    last_label_at: datetime | None
+    last_capture_at: datetime | None
+
+
+def load_counters(model: str) -> Counters:
+    """Return how many labels a model holds, and when the last label and capture came."""
+    with passing_troubles_named():
+        answer = client("dynamodb").get_item(
+            TableName=settings().model_table,
+            Key={"pk": {"S": f"MODEL#{model}"}, "sk": {"S": "LABELS"}},
+        )
+    read = TypeDeserializer().deserialize
+    item = {name: read(value) for name, value in answer.get("Item", {}).items()}
+
+    def moment(name: str) -> datetime | None:
+        return datetime.fromisoformat(item[name]) if name in item else None
+
+    return Counters(int(item.get("held", 0)), moment("last_label_at"), moment("last_capture_at"))
 
 
 def overdue(model: str, now: datetime) -> Iterator[str]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
@@ -21,6 +21,9 @@ from refit.aws.clients import client, error_code, passing_troubles_named
 from refit.domain.retraining_state import Retraining
 from refit.domain.verdict import Verdict
 from refit.settings import settings
+
+if TYPE_CHECKING:
+    from refit.domain.verdict import Alarm
 
 
 def load(model: str) -> Retraining:
@@ -68,6 +71,24 @@ def save_verdict(model: str, verdict: Verdict) -> bool:
         UpdateExpression="SET verdict = :verdict",
         ConditionExpression=condition["ConditionExpression"],
         ExpressionAttributeValues=values | condition.get("ExpressionAttributeValues", {}),
+    )
+
+
+def mark_told(model: str, alarm: Alarm) -> None:
+    """Note that an alarm was told; another that has taken its place stays untold."""
+    _write(
+        "update_item",
+        Key=_key(model, "MONITOR"),
+        UpdateExpression="SET verdict.alarm.told = :yes, "
+        "verdict.revision = verdict.revision + :one",
+        ConditionExpression="verdict.alarm.raised_at = :raised",
+        ExpressionAttributeValues=_dynamo(
+            {
+                ":yes": True,
+                ":one": 1,
+                ":raised": alarm.raised_at.isoformat(timespec="milliseconds"),
+            }
+        ),
     )
 
 

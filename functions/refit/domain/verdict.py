@@ -6,11 +6,15 @@ NumPy: so these are plain forms of what domain/quality_drift.py and domain/input
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
 from refit.domain.ledger import Moment
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 TELLING = timedelta(minutes=10)
 """Who raised an alarm tells of it within this time, or did not live to: then the next look does."""
@@ -112,10 +116,6 @@ class Alarm(Part):
     told: bool
     sentence: str
     taken_back_at: Moment | None = None
-
-    def is_untold(self, now: datetime) -> bool:
-        """Say whether it should be told of now by whoever looks."""
-        return not self.told and (self.claimed_at == now or now - self.claimed_at > TELLING)
 
 
 class Verdict(Part):
