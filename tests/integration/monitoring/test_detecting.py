@@ -179,7 +179,7 @@ def test_late_errors_of_the_old_version_do_not_indict_the_new_one(live: Stack) -
 
 
 def test_predictions_younger_than_the_label_age_are_not_judged(live: Stack) -> None:
-    count_cohort(1, ago(1.5), labelled=500, errors=400)
+    count_cohort(1, ago(0.5), labelled=500, errors=400)
     found = look()
     assert found.quality is not None
     assert (found.drifted, found.quality.cohorts) == (False, 0)
