@@ -16,8 +16,6 @@ from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from refit.aws import bus, labels, s3, store
 from refit.domain import metric_names
 from refit.domain.errors import ModelNotFound, ServiceThrottled
@@ -32,10 +30,10 @@ from refit.domain.ground_truth_records import (
     Sent,
     checked,
 )
+from refit.domain.manifest import Manifest
 from refit.domain.naming import ModelKeys, RunKeys
 from refit.domain.quarantine import MAX_STORED
 from refit.domain.schema import Schema
-from refit.domain.spec import MonitoringSettings
 from refit.telemetry import count, logger
 
 if TYPE_CHECKING:
@@ -56,14 +54,6 @@ _METRICS = {
     Status.HELD: metric_names.LABELS_HELD,
     Status.REJECTED: metric_names.LABELS_REJECTED,
 }
-
-
-class RunSettings(BaseModel):
-    """What is read of the settings in manifest.json."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    monitoring: MonitoringSettings = Field(default_factory=MonitoringSettings)
 
 
 @dataclass(frozen=True)
@@ -153,7 +143,7 @@ def _terms(model: str, _period: int) -> Terms:
     if champion is None:
         raise ModelNotFound(f"no model {model!r} is deployed")
     manifest = s3.get_json(RunKeys(model, champion.run).manifest)
-    watched = RunSettings.model_validate(manifest["settings"]).monitoring
+    watched = Manifest.model_validate(manifest).settings.monitoring
     return Terms(
         champion.version,
         champion.run,
