@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 _CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 4}, connect_timeout=5, read_timeout=70
 )
+_IMPATIENT = Config(
+    retries={"mode": "standard", "max_attempts": 2}, connect_timeout=1, read_timeout=2
+)
+_CONFIGS = {"firehose": _IMPATIENT}
+"""A caller waits for an answer while it is captured, and there is another way than the stream."""
+
 _THROTTLES = frozenset(
     {
         "Throttling",
@@ -34,7 +40,7 @@ _THROTTLES = frozenset(
 @cache
 def client(service: str) -> Any:
     """Return the one client of a service in this process."""
-    return boto3.client(service, config=_CONFIG)  # type: ignore[call-overload]
+    return boto3.client(service, config=_CONFIGS.get(service, _CONFIG))  # type: ignore[call-overload]
 
 
 def error_code(error: ClientError) -> str:

@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict
 from refit.aws import registry, s3, store
 from refit.domain.deployment import Action, action_for
 from refit.domain.errors import DeploymentInProgress
-from refit.domain.naming import ResourceNames, RunKeys, deployment_id, model_of_group
-from refit.domain.spec import DeploymentSettings, ModelSettings
+from refit.domain.naming import ModelKeys, ResourceNames, RunKeys, deployment_id, model_of_group
+from refit.domain.spec import ModelSettings, MonitoringSettings
 from refit.settings import settings
 from refit.telemetry import logger
 
@@ -66,7 +66,7 @@ def _plan(model: str, names: ResourceNames, deployment: str) -> dict[str, Any]:
         logger.info("nothing to deploy", extra={"model": model})
         return {"action": Action.NONE}
     keys = RunKeys(model, package.run)
-    chosen = ModelSettings.model_validate(s3.get_json(keys.manifest)["settings"]).deployment
+    chosen = ModelSettings.model_validate(s3.get_json(keys.manifest)["settings"])
     name = names.deployed(package.version, deployment)
     return {
         "action": action,
@@ -86,7 +86,7 @@ def _requests(
     names: ResourceNames,
     name: str,
     package: registry.PackageVersion,
-    chosen: DeploymentSettings,
+    chosen: ModelSettings,
     action: Action,
 ) -> dict[str, Any]:
     tags = [{"Key": "refit:model", "Value": names.model}]
@@ -100,7 +100,7 @@ def _requests(
                     "Type": "ALL_AT_ONCE",
                     "WaitIntervalInSeconds": 0,
                 },
-                "TerminationWaitInSeconds": chosen.termination_wait_s,
+                "TerminationWaitInSeconds": chosen.deployment.termination_wait_s,
             }
         }
     return {
@@ -116,12 +116,31 @@ def _requests(
                 {
                     "VariantName": names.variant(package.version),
                     "ModelName": name,
-                    "InstanceType": chosen.instance_type,
-                    "InitialInstanceCount": chosen.instance_count,
+                    "InstanceType": chosen.deployment.instance_type,
+                    "InitialInstanceCount": chosen.deployment.instance_count,
                     "InitialVariantWeight": 1.0,
                 }
             ],
             "Tags": tags,
-        },
+        }
+        | _data_capture(names.model, chosen.monitoring),
         "endpoint": endpoint,
+    }
+
+
+def _data_capture(model: str, chosen: MonitoringSettings) -> dict[str, Any]:
+    """Return what makes the endpoint capture by itself, where the settings ask for that."""
+    if chosen.capture != "endpoint":
+        return {}
+    return {
+        "DataCaptureConfig": {
+            "EnableCapture": True,
+            "InitialSamplingPercentage": chosen.capture_percent,
+            "DestinationS3Uri": f"s3://{settings().bucket}/{ModelKeys(model).capture}".rstrip("/"),
+            "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+            "CaptureContentTypeHeader": {
+                "CsvContentTypes": ["text/csv"],
+                "JsonContentTypes": ["application/json"],
+            },
+        }
     }

@@ -8,13 +8,16 @@ Raises      AnswerMalformed, and every defect: API Gateway then answers 502, and
             metric counts it for the alarm
 
 Rows are encoded by the schema of the live version and decoded by that of the version which
-answered: during a deployment these can differ.
+answered: during a deployment these can differ. What was asked and answered is captured, unless the
+version's settings leave that to the endpoint or to nobody.
 """
 
 from __future__ import annotations
 
 import time
 import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +25,9 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from refit import answers
 from refit.aws import endpoint, s3, store
+from refit.capturing import capture
 from refit.domain import metric_names, payload
+from refit.domain.capture_line import Invocation
 from refit.domain.errors import (
     EndpointNotReady,
     ModelNameInvalid,
@@ -32,13 +37,16 @@ from refit.domain.errors import (
     RefitError,
     ServiceThrottled,
 )
+from refit.domain.inference import inference_ids
 from refit.domain.naming import ResourceNames, RunKeys, checked_model_name
 from refit.domain.schema import Schema
+from refit.domain.spec import ModelSettings
 from refit.telemetry import count, logger
 
 if TYPE_CHECKING:
     from refit.answers import Response
     from refit.aws.store import Champion
+    from refit.domain.spec import MonitoringSettings
 
 _STATUSES: dict[type[RefitError], int] = {
     ModelNameInvalid: 400,
@@ -50,6 +58,14 @@ _STATUSES: dict[type[RefitError], int] = {
 }
 _CHAMPION_AGE_S = 10
 _ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What holds for the predictions of a version: by the run that made it."""
+
+    schema: Schema
+    monitoring: MonitoringSettings
 
 
 @logger.inject_lambda_context
@@ -73,44 +89,44 @@ def _predicted(model: str, event: dict[str, Any]) -> dict[str, Any]:
     champion = _champion(checked_model_name(model), int(time.monotonic() // _CHAMPION_AGE_S))
     content = payload.body_bytes(event.get("body"), bool(event.get("isBase64Encoded")))
     instances = payload.instances_of(content, _content_type(event))
-    schema = _schema(model, champion.run)
+    terms = _terms(model, champion.run)
     for _ in range(_ATTEMPTS):
-        calls = _asked(champion.endpoint, instances, schema)
-        variants = {answer.variant for _, answer in calls}
+        calls = _asked(champion.endpoint, instances, terms.schema)
+        variants = {call.variant for call in calls}
         if len(variants) > 1:
             continue  # traffic moved between two parts of this request
         version = ResourceNames.version_of(variants.pop())
-        answering = schema if version == champion.version else _schema_of(model, version)
-        if not schema.changes_to(answering):
-            predictions = [
-                prediction
-                for ids, answer in calls
-                for prediction in payload.decoded_predictions(answer.body, answering, ids)
-            ]
-            return {"model": model, "modelVersion": version, "predictions": predictions}
-        schema = answering  # other columns: what was answered is a guess, ask in its own
+        asked, terms = terms, _terms_of(model, version, champion)
+        if asked.schema.changes_to(terms.schema):
+            continue  # other columns: what was answered is a guess, ask in its own
+        predictions = [one for call in calls for one in _decoded(call, terms.schema)]
+        if terms.monitoring.capture == "api":
+            capture(model, champion.endpoint, calls, terms.monitoring.capture_percent)
+        return {"model": model, "modelVersion": version, "predictions": predictions}
     raise EndpointNotReady(f"model {model} is being replaced: ask again in a few seconds")
 
 
-def _asked(
-    endpoint_name: str, instances: list[Any], schema: Schema
-) -> list[tuple[list[str], endpoint.Answer]]:
-    """Ask the endpoint; return each call's inference ids and answer.
-
-    A captured record carries its call's id, so a row's id is that and the row's place in the call.
-    """
+def _asked(endpoint_name: str, instances: list[Any], schema: Schema) -> list[Invocation]:
+    """Ask the endpoint in as many calls as it takes."""
     lines = payload.encoded_lines(instances, schema)
     payload.check_answer_fits(len(lines), schema)
     calls = []
-    for rows, body in payload.endpoint_bodies(lines):
-        call_id = uuid.uuid4().hex
+    for _, body in payload.endpoint_bodies(lines):
+        call_id, at = uuid.uuid4().hex, datetime.now(UTC)
         try:
             answer = endpoint.invoke(endpoint_name, body, "text/csv", "text/csv", call_id)
         except PayloadInvalid as error:
             # The rows fit the schema, so it is the live model that has other columns by now.
             raise EndpointNotReady(f"the model is being replaced: {error}") from error
-        calls.append(([f"{call_id}-{row}" for row in range(rows)], answer))
+        calls.append(
+            Invocation(call_id, body, answer.body, answer.content_type, answer.variant, at)
+        )
     return calls
+
+
+def _decoded(call: Invocation, schema: Schema) -> list[dict[str, Any]]:
+    ids = inference_ids(call.id, call.body.count(b"\n") + 1)
+    return payload.decoded_predictions(call.answer, schema, ids)
 
 
 @lru_cache(maxsize=256)
@@ -122,17 +138,27 @@ def _champion(model: str, _period: int) -> Champion:
     return champion
 
 
+def _terms_of(model: str, version: int, champion: Champion) -> Terms:
+    if version == champion.version:
+        return _terms(model, champion.run)
+    return _terms(model, _run_of(model, version))
+
+
 @lru_cache(maxsize=64)
-def _schema(model: str, run: str) -> Schema:
-    return Schema.model_validate_json(s3.get_bytes(RunKeys(model, run).schema))
+def _terms(model: str, run: str) -> Terms:
+    keys = RunKeys(model, run)
+    return Terms(
+        Schema.model_validate_json(s3.get_bytes(keys.schema)),
+        ModelSettings.model_validate(s3.get_json(keys.manifest)["settings"]).monitoring,
+    )
 
 
 @lru_cache(maxsize=256)
-def _schema_of(model: str, version: int) -> Schema:
+def _run_of(model: str, version: int) -> str:
     run = store.run_of_version(model, version)
     if run is None:
         raise EndpointNotReady(f"version {version} of {model} answered and is not registered (yet)")
-    return _schema(model, run)
+    return run
 
 
 def _content_type(event: dict[str, Any]) -> str | None:

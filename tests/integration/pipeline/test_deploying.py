@@ -8,7 +8,7 @@ import pytest
 from refit.aws import endpoint, registry, store
 from refit.aws.registry import EndpointState, PackageVersion
 from refit.domain.errors import DeploymentInProgress, DeploymentRejected, EndpointNotReady
-from refit.domain.spec import ModelSettings
+from refit.domain.spec import ModelSettings, parse_settings
 from refit.handlers import plan_deployment, promote, roll_back, verify_deployment
 
 from tests.integration.pipeline.conftest import CONTEXT, Stack, sample
@@ -73,6 +73,39 @@ def test_a_newer_version_updates_it_under_names_of_its_own(sagemaker: FakeRegist
     assert_sagemaker_takes("CreateEndpointConfig", plan["requests"]["config"])
     assert_sagemaker_takes("UpdateEndpoint", plan["requests"]["endpoint"])
     assert plan["name"].startswith("refit-digits-v2-")
+
+
+def planned_config(stack: Stack, sagemaker: FakeRegistry, monitoring: str) -> dict[str, Any]:
+    chosen = parse_settings(f"[monitoring]\n{monitoring}").model_dump(mode="json")
+    stack.put(f"digits/runs/{RUN}/manifest.json", {"settings": chosen})
+    sagemaker.approved = PackageVersion(1, "arn:package/1", RUN)
+    config = plan_deployment.handler(sample("plan_deployment"), CONTEXT)["requests"]["config"]
+    assert_sagemaker_takes("CreateEndpointConfig", config)
+    return dict(config)
+
+
+def test_an_endpoint_that_is_to_capture_by_itself_is_told_where_and_how_much(
+    stack: Stack, sagemaker: FakeRegistry
+) -> None:
+    chosen = "capture = 'endpoint'\ncapture_percent = 25"
+    assert planned_config(stack, sagemaker, chosen)["DataCaptureConfig"] == {
+        "EnableCapture": True,
+        "InitialSamplingPercentage": 25,
+        "DestinationS3Uri": f"s3://{stack.bucket}/digits/capture",
+        "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+        "CaptureContentTypeHeader": {
+            "CsvContentTypes": ["text/csv"],
+            "JsonContentTypes": ["application/json"],
+        },
+    }
+
+
+@pytest.mark.parametrize("capture", ["api", "off"])
+def test_no_endpoint_captures_what_the_api_captures_or_nobody(
+    stack: Stack, sagemaker: FakeRegistry, capture: str
+) -> None:
+    config = planned_config(stack, sagemaker, f"capture = '{capture}'")
+    assert "DataCaptureConfig" not in config
 
 
 def test_an_event_for_the_live_version_does_nothing_and_holds_no_lock(
