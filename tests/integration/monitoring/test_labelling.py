@@ -91,11 +91,11 @@ def predicted(inference_id: str, version: int = 4, rows: int = 1, ambiguous: boo
         Key={"id": {"S": item_id("flowers", inference_id)}},
         UpdateExpression="SET "
         + ", ".join(f"#{name} = :{name}" for name in values)
-        + " REMOVE held_model, held_until ADD seq :one",
+        + ", seq = if_not_exists(seq, :none) + :more REMOVE held_model, held_until",
         ExpressionAttributeNames={f"#{name}": name for name in values},
         ExpressionAttributeValues={
             f":{name}": TypeSerializer().serialize(value)
-            for name, value in (values | {"one": 1}).items()
+            for name, value in (values | {"none": 1, "more": int(ambiguous)}).items()
         },
     )
 
@@ -452,9 +452,18 @@ def test_an_inference_that_never_stands_still_is_left_to_another_try(
 ) -> None:
     monkeypatch.setattr(labelling, "_ROUNDS", 3)
     predicted("a")
-    with meanwhile(lambda: predicted("a"), times=3):
+    with meanwhile(lambda: changed("a"), times=3):
         status, body = post(record("a", "rose"))
     assert (status, body["error"]["code"]) == (503, "ServiceThrottled")
+
+
+def changed(inference_id: str) -> None:
+    clients.client("dynamodb").update_item(
+        TableName=settings().inference_table,
+        Key={"id": {"S": item_id("flowers", inference_id)}},
+        UpdateExpression="ADD seq :one",
+        ExpressionAttributeValues={":one": {"N": "1"}},
+    )
 
 
 def cancelled(code: str, times: int) -> Any:
