@@ -190,9 +190,7 @@ def record_of(value: object, what: str, line: int | None = None) -> LabelRecord:
         )
     if absent := [key for key in _REQUIRED if key not in value]:
         raise PayloadInvalid(f"{what}: there is no {absent[0]}")
-    return LabelRecord(
-        value["inferenceId"], value["label"], value.get("observedAt") or None, line=line
-    )
+    return LabelRecord(value["inferenceId"], value["label"], value.get("observedAt"), line=line)
 
 
 def checked(sent: Sent, receipt: Receipt) -> Observation | Rejection:

@@ -280,6 +280,8 @@ def test_without_a_time_the_receipts_holds() -> None:
         ("2026-13-12T20:00:00Z", Fault.TIME_MALFORMED, "not '2026-13-12T20:00:00Z'"),
         ("0001-01-01T00:00:00+14:00", Fault.TIME_MALFORMED, "ISO 8601"),
         (1773348446, Fault.TIME_MALFORMED, "not 1773348446"),
+        (0, Fault.TIME_MALFORMED, "not 0"),
+        ("", Fault.TIME_MALFORMED, "not ''"),
         ("2025-12-12T20:00:00Z", Fault.TOO_OLD, "7776000 s ([monitoring] max_label_age_s)"),
         ("2026-03-12T20:52:27Z", Fault.IN_THE_FUTURE, "is in the future: it is 2026-03-12T20:47"),
     ],
