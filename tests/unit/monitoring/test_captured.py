@@ -1,0 +1,347 @@
+"""Captured lines: written by the predict API or by an endpoint, read back row by row."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import struct
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from refit.domain.capture_line import Invocation, capture_key, capture_line
+from refit.domain.captured import (
+    CaptureKey,
+    CaptureUnreadable,
+    capture_key_of,
+    event_of,
+    inputs_of,
+    values_of,
+)
+from refit.domain.captured_rows import BadRow, CapturedRow, captured_rows
+from refit.domain.inference import Source, inference_ids
+from refit.domain.payload import decoded_predictions
+from refit.domain.schema import Feature, Schema, csv_line
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+WIDTH, HEIGHT = Feature(name="width", type="number"), Feature(name="height", type="number")
+KINDS = Schema(
+    task="classification", label="kind", features=(WIDTH, HEIGHT), classes=("iris", "rose", "tulip")
+)
+PAIR = Schema(
+    task="classification", label="kind", features=(WIDTH, HEIGHT), classes=("iris", "rose")
+)
+PRICES = Schema(task="regression", label="price", features=(WIDTH, HEIGHT))
+KEY = "zoo/capture/refit-zoo/v3/2026/11/20/12/00-05-120-0d4c7f52.jsonl"
+unhurried = settings(deadline=None)  # a busy machine is no failure
+
+Side = dict[str, Any] | None
+
+
+def side(data: str, encoding: str = "CSV", content_type: str | None = "text/csv") -> dict[str, Any]:
+    known = {"observedContentType": content_type} if content_type else {}
+    return {"mode": "INPUT", "data": data, "encoding": encoding, **known}
+
+
+def as_json(value: Any, encoding: str = "JSON") -> dict[str, Any]:
+    text = json.dumps(value)
+    data = base64.b64encode(text.encode()).decode() if encoding == "BASE64" else text
+    return side(data, encoding, "application/json")
+
+
+def in_base64(text: str, content_type: str | None = "text/csv; charset=utf-8") -> dict[str, Any]:
+    return side(base64.b64encode(text.encode()).decode(), "BASE64", content_type)
+
+
+def line(asked: Side, answered: Side, **metadata: Any) -> bytes:
+    sides = {"endpointInput": asked, "endpointOutput": answered}
+    given = {
+        "eventId": "e1",
+        "inferenceId": "order-000123",
+        "inferenceTime": "2026-11-20T12:00:00Z",
+    }
+    given = {name: value for name, value in (given | metadata).items() if value is not None}
+    value = {
+        "captureData": {name: it for name, it in sides.items() if it is not None},
+        "eventMetadata": given,
+        "eventVersion": "0",
+    }
+    return json.dumps(value).encode()
+
+
+def rows(captured: bytes, schema: Schema) -> list[CapturedRow]:
+    found = list(captured_rows(event_of(captured), KEY, 7, 3, schema))
+    assert all(isinstance(row, CapturedRow) for row in found), found
+    return [row for row in found if isinstance(row, CapturedRow)]
+
+
+def why_not(captured: bytes, schema: Schema = PAIR) -> str:
+    try:
+        event = event_of(captured)
+    except CaptureUnreadable as reason:
+        return str(reason)
+    (bad,) = [row for row in captured_rows(event, KEY, 0, 3, schema) if isinstance(row, BadRow)]
+    return bad.reason
+
+
+ASKED = {
+    "csv": side("1,2.5\n,-3"),
+    "csv with an end": side("1,2.5\r\n,-3\r\n"),
+    "csv that says nan": side("1,2.5\nnan,-3\n"),
+    "csv in base64": in_base64("1,2.5\n,-3\n"),
+    "csv of the container's short name": in_base64("1,2.5\n,-3\n", "csv"),
+    "json": as_json({"instances": [[1, 2.5], [None, -3]]}),
+    "json with features": as_json(
+        {"instances": [{"features": [1, 2.5]}, {"features": [math.nan, -3]}]}
+    ),
+    "json in base64": as_json({"instances": [[1, "2.5"], [None, -3]]}, "BASE64"),
+    "a bare list": as_json([[1, 2.5], [None, -3]]),
+    "json lines": in_base64('{"features": [1, 2.5]}\n[null, -3]\n', "application/jsonlines"),
+}
+ANSWERED = {
+    "csv": side("0.25\n0.75\n", content_type="text/csv; charset=utf-8"),
+    "csv in base64": in_base64("0.25\n0.75\n"),
+    "json": as_json({"predictions": [{"score": 0.25}, {"score": 0.75}]}),
+    "json in base64": as_json({"predictions": [{"score": 0.25}, {"score": 0.75}]}, "BASE64"),
+    "all probabilities": as_json(
+        {
+            "predictions": [
+                {"predicted_label": 0, "probabilities": [0.75, 0.25]},
+                {"predicted_label": 1, "probabilities": [0.25, 0.75]},
+            ]
+        }
+    ),
+    "json lines": side('{"score": 0.25}\n{"score": 0.75}\n', "JSON", "application/jsonlines"),
+}
+
+
+@pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
+@pytest.mark.parametrize("answered", ANSWERED.values(), ids=ANSWERED)
+def test_every_encoding_of_either_side_gives_the_same_rows(asked: Side, answered: Side) -> None:
+    first, second = rows(line(asked, answered), PAIR)
+    assert first.values == [1, 2.5]
+    assert math.isnan(second.values[0])
+    assert second.values[1] == -3
+    assert [row.prediction.text for row in (first, second)] == ["iris", "rose"]
+    assert [row.answer for row in (first, second)] == [0, 1]
+    assert [row.prediction.confidence for row in (first, second)] == [0.75, 0.75]
+
+
+def test_a_row_knows_its_event_its_source_and_its_probabilities() -> None:
+    first, second = rows(line(side("1,2\n3,4"), side("0.1,0.2,0.7\n0.5,0.25,0.25")), KINDS)
+    assert [first.inference_id, second.inference_id] == ["order-000123-0", "order-000123-1"]
+    made = second.prediction
+    assert made.source == Source(KEY, 7, 1)
+    assert (made.version, made.rows, made.at) == (3, 2, NOON)
+    assert made.probabilities == struct.pack("<3f", 0.5, 0.25, 0.25)
+
+
+def test_an_event_of_one_row_gives_its_own_id() -> None:
+    (row,) = rows(line(side("1,2"), side("0.9")), PAIR)
+    assert row.inference_id == "order-000123"
+
+
+@pytest.mark.parametrize("absent", [None, ""])
+def test_an_event_without_inference_id_goes_by_its_event_id(absent: str | None) -> None:
+    (row,) = rows(line(side("1,2"), side("0.9"), inferenceId=absent), PAIR)
+    assert row.inference_id == "e1"
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"), [("5.0", "5"), ("-0.7193003296852112", "-0.7193003296852112"), ("0", "0")]
+)
+def test_a_number_is_told_in_its_one_spelling(answer: str, text: str) -> None:
+    (row,) = rows(line(side("1,2"), side(answer)), PRICES)
+    assert row.prediction.text == text
+    assert row.answer == float(answer)
+    assert row.prediction.confidence is None
+    assert row.prediction.probabilities is None
+
+
+def test_what_is_no_number_among_other_answers_of_a_regression_does_not_matter() -> None:
+    answered = as_json({"predictions": [{"predicted_score": 1.5, "probabilities": math.nan}]})
+    (row,) = rows(line(side("1,2"), answered), PRICES)
+    assert row.prediction.text == "1.5"
+
+
+def test_the_probabilities_of_very_many_classes_are_not_kept() -> None:
+    many = KINDS.model_copy(update={"classes": tuple(f"c{place}" for place in range(201))})
+    answered = side(",".join(["0"] * 200 + ["1"]))
+    (row,) = rows(line(side("1,2"), answered), many)
+    assert row.prediction.probabilities is None
+    assert (row.prediction.text, row.prediction.confidence) == ("c200", 1)
+
+
+def test_another_version_input_or_answer_is_another_prediction() -> None:
+    def digests(version: int, asked: str, answered: str) -> str:
+        event = event_of(line(side(asked), side(answered)))
+        (row,) = captured_rows(event, KEY, 0, version, PAIR)
+        assert isinstance(row, CapturedRow)
+        return row.prediction.digest
+
+    given = [(3, "1,2", "0.5"), (4, "1,2", "0.5"), (3, "1,3", "0.5"), (3, "1,2", "0.6")]
+    assert len({digests(*one) for one in given}) == 4
+    assert digests(3, "1,2", "0.5") == digests(3, "1,2\n", "0.5\n")
+
+
+GOOD = line(side("1,2"), side("0.9"))
+BAD = {
+    "nothing": (b"{}", "captureData: Field required"),
+    "no object": (b"[1]", "object"),
+    "truncated": (GOOD[:-20], "Invalid JSON: EOF"),
+    "no UTF-8": (b"\xff\xfe", "Invalid JSON"),
+    "nested": (b"[" * 100_000, "Invalid JSON"),
+    "no input": (line(None, side("0.9")), "endpointInput is missing: capture both sides"),
+    "no output": (line(side("1,2"), None), "endpointOutput is missing"),
+    "no id": (line(side("1,2"), side("0.9"), inferenceId=None, eventId=None), "there is no id"),
+    "bad id": (line(side("1,2"), side("0.9"), inferenceId=" x"), "the first no space; not ' x'"),
+    "long id": (line(side("1,2"), side("0.9"), inferenceId="x" * 81), "1 to 80 printable"),
+    "no time": (line(side("1,2"), side("0.9"), inferenceTime=None), "inferenceTime: Field requ"),
+    "local time": (
+        line(side("1,2"), side("0.9"), inferenceTime="2026-11-20T12:00:00"),
+        "eventMetadata.inferenceTime: Input should have timezone info",
+    ),
+    "time before time": (
+        line(side("1,2"), side("0.9"), inferenceTime="0001-01-01T00:00:00+23:00"),
+        "is no time in UTC",
+    ),
+    "another form": (GOOD.replace(b'"eventVersion": "0"', b'"eventVersion": "1"'), "eventVersion"),
+    "another encoding": (line(side("1,2", "XML"), side("0.9")), "endpointInput.encoding"),
+    "too many answers": (line(side("1,2"), side("0.9\n0.8")), "1 rows were asked and 2 answered"),
+    "no rows": (line(side("\n"), side("")), "no row was asked"),
+    "no base64": (line(side("é", "BASE64"), side("0.9")), "the input is not BASE64"),
+    "base64 of no text": (
+        line(side(base64.b64encode(b"\xff").decode(), "BASE64"), side("0.9")),
+        "the input is not BASE64 of UTF-8",
+    ),
+    "base64 of what": (line(in_base64("1,2", None), side("0.9")), "the input is of type None"),
+    "recordio": (line(in_base64("1", "application/x-recordio-protobuf"), side("0.9")), "text/csv"),
+    "no JSON": (line(side("{", "JSON"), side("0.9")), "the input is not JSON"),
+    "deep JSON": (line(side("[" * 100_000, "JSON"), side("0.9")), "the input is not JSON"),
+    "no list": (line(as_json({"rows": []}), side("0.9")), 'no list of "instances"'),
+    "no predictions": (line(side("1,2"), as_json({"x": 1})), 'no list of "predictions"'),
+    "a row that is text": (line(as_json(["1,2"]), side("0.9")), "a row that is no list of numbers"),
+    "a list in a cell": (line(as_json([[[1], 2]]), side("0.9")), "a row that is no list of numb"),
+    "true": (line(as_json([[True, 2]]), side("0.9")), "a row that is no list of numbers"),
+    "no score": (line(side("1,2"), as_json([{"label": 1}])), "a row that is no list of numbers"),
+    "text in a cell": (line(side("1,wide"), side("0.9")), "has 'wide' where a number belongs"),
+    "too short": (line(side("1"), side("0.9")), "has 1 values and the version reads 2"),
+    "another delimiter": (line(side("1;2"), side("0.9")), "has '1;2' where a number belongs"),
+    "nan": (line(side("1,2"), side("NaN")), "answered 'NaN', not 2 probabilities"),
+    "three classes": (line(side("1,2"), side("0.1,0.2,0.7")), "not 2 probabilities"),
+    "a margin": (line(side("1,2"), side("7.5")), "and probabilities are 0 to 1"),
+}
+
+
+@pytest.mark.parametrize(("captured", "reason"), BAD.values(), ids=BAD)
+def test_what_cannot_be_used_says_why(captured: bytes, reason: str) -> None:
+    said = why_not(captured)
+    assert reason in said
+    assert len(said) < 300
+
+
+def test_a_bad_row_of_an_event_does_not_cost_the_others() -> None:
+    event = event_of(line(side("1,2\n1,x\n3,4"), side("0.9\n0.9\n0.1")))
+    first, bad, last = captured_rows(event, KEY, 0, 3, PAIR)
+    assert isinstance(first, CapturedRow)
+    assert isinstance(bad, BadRow)
+    assert isinstance(last, CapturedRow)
+    assert last.inference_id == "order-000123-2"
+
+
+@pytest.mark.parametrize(
+    ("key", "found"),
+    [
+        (KEY, CaptureKey("zoo", "refit-zoo", "v3")),
+        ("zoo/capture/other/AllTraffic/2026/x.jsonl", CaptureKey("zoo", "other", "AllTraffic")),
+        ("zoo/capture/x.jsonl", None),
+        ("zoo/quarantine/capture/0123.jsonl", None),
+        ("_refused/capture/processing-failed/2026/11/20/x.jsonl", None),
+        ("Zoo/capture/refit-zoo/v3/2026/x.jsonl", None),
+        ("zoo/capture/refit-zoo/v3/2026/x.csv", None),
+    ],
+)
+def test_a_key_says_whose_the_file_is(key: str, found: CaptureKey | None) -> None:
+    assert capture_key_of(key) == found
+
+
+@pytest.mark.parametrize("variant", ["AllTraffic", "v", "v0", "v-1", "3", "v03", "v 3", "vv3"])
+def test_a_variant_that_refit_did_not_name_is_no_version(variant: str) -> None:
+    with pytest.raises(CaptureUnreadable, match="names no version"):
+        _ = CaptureKey("zoo", "refit-zoo", variant).version
+
+
+FLOATS = st.one_of(st.none(), st.floats(width=32, allow_nan=False, allow_infinity=False))
+ANSWERS = st.floats(0, 1)
+
+
+@given(
+    exchanged=st.lists(st.tuples(FLOATS, FLOATS, ANSWERS), min_size=1, max_size=20),
+    at=st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),
+)
+@unhurried
+def test_what_the_writer_writes_the_parser_reads(
+    exchanged: list[tuple[float | None, float | None, float]], at: datetime
+) -> None:
+    asked = [list(row[:2]) for row in exchanged]
+    body = "\n".join(csv_line(row) or "," for row in asked).encode()
+    answer = "".join(f"{row[2]!r}\n" for row in exchanged).encode()
+    invocation = Invocation("a" * 32, body, answer, "text/csv; charset=utf-8", "v3", at)
+    written = capture_line("zoo", "refit-zoo", invocation)
+    assert written.count(b"\n") == 1
+    found = rows(written, PAIR)
+    told = decoded_predictions(answer, PAIR, inference_ids("a" * 32, len(exchanged)))
+    assert [row.inference_id for row in found] == [one["inferenceId"] for one in told]
+    assert [row.prediction.text for row in found] == [one["prediction"] for one in told]
+    assert [row.prediction.at for row in found] == [
+        at.replace(microsecond=at.microsecond // 1000 * 1000)
+    ] * len(exchanged)
+    assert inputs_of(written) == asked
+    place = capture_key_of(capture_key("zoo", "refit-zoo", "v3", at))
+    assert place == CaptureKey("zoo", "refit-zoo", "v3")
+
+
+@given(st.binary())
+@unhurried
+def test_arbitrary_bytes_are_read_or_refused(captured: bytes) -> None:
+    with suppress(CaptureUnreadable):
+        event_of(captured)
+
+
+JSONS = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.dictionaries(
+            st.sampled_from(["instances", "predictions", "features", "score", "x"]), inner
+        ),
+    ),
+    max_leaves=12,
+)
+TEXTS = st.one_of(st.text(max_size=30), st.text("0123456789.,-\nen", max_size=20))
+SIDES = st.builds(
+    side,
+    st.one_of(TEXTS, JSONS.map(json.dumps), TEXTS.map(lambda t: in_base64(t)["data"])),
+    st.sampled_from(["CSV", "JSON", "BASE64"]),
+    st.sampled_from([None, "text/csv", "application/json", "application/jsonlines", "x"]),
+)
+
+
+@given(asked=SIDES, answered=SIDES, schema=st.sampled_from([PAIR, KINDS, PRICES]))
+@unhurried
+def test_arbitrary_sides_are_read_or_refused(asked: Side, answered: Side, schema: Schema) -> None:
+    captured = line(asked, answered)
+    with suppress(CaptureUnreadable):
+        for row in captured_rows(event_of(captured), KEY, 0, 3, schema):
+            assert isinstance(row, BadRow) or len(row.values) == 2
+
+
+@given(st.text("0123456789.,- nae+", max_size=30))
+@unhurried
+def test_arbitrary_cells_are_numbers_or_refused(row: str) -> None:
+    with suppress(CaptureUnreadable):
+        assert len(values_of(row)) == row.count(",") + 1
