@@ -1,0 +1,414 @@
+"""Compare: joined predictions into counters and ledger, whatever the world sends."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from refit.aws import cohorts
+from refit.aws.clients import client
+from refit.domain import tally
+from refit.domain.live_quality import quality_of
+from refit.domain.naming import RunKeys
+from refit.domain.schema import Feature, Schema
+from refit.handlers import compare
+
+from tests.integration.monitoring.traffic import NOON, Traffic, add_version, prediction, said
+from tests.integration.pipeline.conftest import CONTEXT, sample
+from tests.unit.monitoring.joined import rows_that_hold
+
+if TYPE_CHECKING:
+    from refit.domain.cohort import Cohort
+
+    from tests.integration.pipeline.conftest import Stack
+
+FEATURES = (Feature(name="f0", type="number"),)
+CLASSES = ("cat", "dog", "owl")
+ANIMALS = Schema(task="classification", label="label", features=FEATURES, classes=CLASSES)
+PRICES = Schema(task="regression", label="label", features=FEATURES)
+AGE = {"cohort_s": 3600, "label_age_s": 600}
+
+
+@pytest.fixture
+def zoo(stack: Stack) -> Traffic:
+    """A classifier with two versions, the second one with a class more."""
+    compare._terms.cache_clear()
+    more = ANIMALS.model_copy(update={"classes": (*CLASSES, "yak")})
+    add_version("zoo", 1, ANIMALS, **AGE)
+    add_version("zoo", 2, more, cohort_s=60, label_age_s=10)
+    return Traffic("zoo", more, {1: 3600, 2: 60})
+
+
+@pytest.fixture
+def homes(stack: Stack) -> Traffic:
+    """A regression; an answer that is more than 2.5 off is an error."""
+    compare._terms.cache_clear()
+    add_version("homes", 1, PRICES, 2.5, **AGE)
+    return Traffic("homes", PRICES, {1: 3600})
+
+
+def handed_over(records: list[dict[str, Any]]) -> list[str]:
+    answer = compare.handler({"Records": records}, CONTEXT)
+    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+
+def cohort(model: str = "zoo", version: int = 1) -> Cohort:
+    (only,) = cohorts.load(model, version)
+    return only
+
+
+# Hard case 1: delivered twice, late, split
+
+
+def test_a_record_that_is_delivered_twice_counts_once(zoo: Traffic) -> None:
+    zoo.predict("a", prediction("dog"))
+    zoo.label("a", said("owl"))
+    records = zoo.deliverable()
+    assert handed_over(records + records) == []
+    assert handed_over(records) == []
+    assert (cohort().predictions, cohort().shown.labelled, cohort().shown.errors) == (1, 1, 1)
+    assert cohort().shown.confusion == {(2, 1): 1}
+
+
+def test_an_old_record_that_comes_late_counts_what_is_known_now(zoo: Traffic) -> None:
+    zoo.predict("a", prediction("dog"))
+    zoo.label("a", said("owl"))
+    zoo.label("a", said("dog", observed_s=1))
+    old, new = zoo.deliverable()
+    assert handed_over([old]) == []
+    assert zoo.item("a")["counted"]["M"]["seq"] == zoo.item("a")["seq"]
+    assert cohort().shown.confusion == {(1, 1): 1}
+    assert handed_over([new, old]) == []
+    assert cohort().shown.confusion == {(1, 1): 1}
+
+
+def test_a_burst_is_shared_out_to_transactions(
+    zoo: Traffic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tally, "MAX_ITEMS", 8)
+    sizes: list[int] = []
+
+    def noted(params: dict[str, Any], **_: Any) -> None:
+        sizes.append(len(params["TransactItems"]))
+
+    for place in range(20):
+        at = NOON + timedelta(seconds=15 * place)
+        zoo.predict(f"i{place}", prediction("dog", version=2, at=at))
+        zoo.label(f"i{place}", said("dog", at))
+    client("dynamodb").meta.events.register("provide-client-params.*.TransactWriteItems", noted)
+    assert handed_over(zoo.deliverable()) == []
+    assert len(sizes) >= 4
+    assert max(sizes) <= 8
+    assert [one.shown.labelled for one in cohorts.load("zoo", 2)] == [4] * 5
+    assert len(rows_that_hold(zoo.ledger())) == 20
+
+
+# Hard case 2: a label before its prediction
+
+
+def test_a_label_that_came_before_its_prediction_counts_when_that_comes(zoo: Traffic) -> None:
+    zoo.label("a", said("dog"))
+    assert zoo.deliverable() == []
+    zoo.predict("a", prediction("dog"))
+    assert handed_over(zoo.deliverable()) == []
+    assert (cohort().shown.labelled, cohort().shown.errors) == (1, 0)
+
+
+# Hard case 3: errors are labelled sooner than right answers
+
+
+def test_the_test_sees_what_was_known_at_the_label_age_and_the_figures_see_all(
+    zoo: Traffic,
+) -> None:
+    for place in range(4):
+        zoo.predict(f"i{place}", prediction("dog"))
+        zoo.label(f"i{place}", said("owl" if place == 0 else "dog", received_s=60 + 400 * place))
+    handed_over(zoo.deliverable())
+    assert (cohort().shown.labelled, cohort().shown.errors) == (4, 1)
+    assert (cohort().matured.labelled, cohort().matured.errors) == (2, 1)
+    assert cohort().matured.classes == {1: (1, 0), 2: (1, 1)}
+
+
+def test_a_correction_after_the_label_age_leaves_the_test_as_it_was(zoo: Traffic) -> None:
+    zoo.predict("a", prediction("dog"))
+    zoo.label("a", said("owl"))
+    handed_over(zoo.deliverable())
+    zoo.label("a", said("dog", observed_s=1, received_s=7000))
+    handed_over(zoo.deliverable())
+    assert (cohort().shown.errors, cohort().matured.errors) == (0, 1)
+
+
+# Hard case 4: contradictory and corrected labels
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_of_contradictory_labels_the_one_observed_last_counts(
+    zoo: Traffic, order: tuple[int, ...]
+) -> None:
+    zoo.predict("a", prediction("dog"))
+    for place in order:
+        zoo.label("a", said(["owl", "cat", "dog"][place], observed_s=place))
+        handed_over(zoo.deliverable())
+    assert cohort().shown.confusion == {(1, 1): 1}
+    assert (cohort().shown.labelled, cohort().shown.errors) == (1, 0)
+    assert [row.label for row in rows_that_hold(zoo.ledger())] == ["dog"]
+
+
+def test_the_delay_is_counted_once_and_is_that_of_the_first_label(zoo: Traffic) -> None:
+    zoo.predict("a", prediction("dog"))
+    for place, text in enumerate(["owl", "cat", "dog"]):
+        zoo.label("a", said(text, observed_s=place, received_s=60 + place))
+        handed_over(zoo.deliverable())
+    assert (cohort().shown.delay_sum, cohort().shown.delay_n) == (60, 1)
+
+
+# Hard case 5: a second, different prediction under one id
+
+
+def test_a_second_prediction_under_one_id_takes_the_count_back(zoo: Traffic) -> None:
+    zoo.predict("a", prediction("dog", probabilities=[0.25, 0.5, 0.25]))
+    zoo.label("a", said("owl"))
+    handed_over(zoo.deliverable())
+    assert cohort().shown.labelled == 1
+    assert len(rows_that_hold(zoo.ledger())) == 1
+    zoo.predict("a", prediction("owl", digest="another"))
+    assert handed_over(zoo.deliverable()) == []
+    assert cohort().predictions == 1
+    assert cohort().shown == type(cohort().shown)()
+    assert cohort().matured == type(cohort().matured)()
+    assert rows_that_hold(zoo.ledger()) == []
+
+
+def test_the_same_prediction_captured_again_changes_nothing(zoo: Traffic) -> None:
+    zoo.predict("a", prediction("dog"))
+    zoo.label("a", said("dog"))
+    zoo.predict("a", prediction("dog"))
+    handed_over(zoo.deliverable())
+    assert (cohort().predictions, cohort().shown.labelled) == (1, 1)
+
+
+# Hard case 6: labels of an old version after a deployment
+
+
+def test_a_late_label_counts_for_the_version_that_predicted_by_its_own_settings(
+    zoo: Traffic,
+) -> None:
+    zoo.predict("old", prediction("dog", version=1))
+    zoo.predict("new", prediction("dog", version=2))
+    zoo.label("old", said("owl", received_s=300))
+    zoo.label("new", said("dog", received_s=300))
+    handed_over(zoo.deliverable())
+    assert (cohort(version=1).seconds, cohort(version=1).shown.errors) == (3600, 1)
+    assert (cohort(version=2).seconds, cohort(version=2).shown.errors) == (60, 0)
+    assert cohort(version=1).matured.labelled == 1, "its label age is 600 seconds"
+    assert cohort(version=2).matured.labelled == 0, "its label age is 10 seconds"
+
+
+def test_a_class_that_is_newer_than_the_version_is_an_error_of_it(zoo: Traffic) -> None:
+    zoo.label("a", said("yak"))
+    zoo.predict("a", prediction("dog", version=1))
+    assert handed_over(zoo.deliverable()) == []
+    assert cohort().shown.confusion == {(-1, 1): 1}
+    assert rows_that_hold(zoo.ledger())[0].label == "yak"
+
+
+# Hard case 7: encodings and shapes
+
+
+def test_captured_probabilities_survive_the_stream_and_give_the_log_loss(zoo: Traffic) -> None:
+    zoo.predict("a", prediction("dog", probabilities=[0.25, 0.5, 0.25]))
+    zoo.label("a", said("dog"))
+    handed_over(zoo.deliverable())
+    figures = quality_of([cohort()], ANIMALS)
+    assert figures.metrics == {"accuracy": 1.0, "log_loss": pytest.approx(0.693147, abs=1e-6)}
+
+
+@pytest.mark.parametrize("spelling", ["1", "1.0"])
+def test_a_numeric_class_is_the_same_in_each_spelling(stack: Stack, spelling: str) -> None:
+    compare._terms.cache_clear()
+    digits = ANIMALS.model_copy(update={"classes": ("0", "1")})
+    add_version("zoo", 1, digits, **AGE)
+    traffic = Traffic("zoo", digits, {1: 3600})
+    traffic.predict("a", prediction("1"))
+    traffic.label("a", said(spelling))
+    handed_over(traffic.deliverable())
+    assert cohort().shown.confusion == {(1, 1): 1}
+
+
+def test_what_the_filter_should_have_kept_back_is_passed_over(stack: Stack) -> None:
+    event = sample("compare_nothing_to_count")
+    assert len(event["Records"]) == 3
+    assert compare.handler(event, CONTEXT) == {"batchItemFailures": []}
+    assert cohorts.load("digits", 3) == []
+
+
+# Hard case 8: silent, bursty and poisoned traffic
+
+
+def test_unlabelled_predictions_are_the_coverages_other_part(zoo: Traffic) -> None:
+    for place in range(4):
+        zoo.predict(f"i{place}", prediction("dog"))
+    zoo.label("i0", said("dog"))
+    handed_over(zoo.deliverable())
+    figures = quality_of([cohort()], ANIMALS)
+    assert (figures.predictions, figures.labelled, figures.coverage) == (4, 1, 0.25)
+    assert cohort().files == {7}, "evidence of one capture file is none"
+
+
+def test_one_enormous_label_does_not_stop_the_counting(homes: Traffic) -> None:
+    for name, text in {"a": "3e38", "b": "1.5", "c": "1e-30"}.items():
+        homes.predict(name, prediction("1"))
+        homes.label(name, said(text))
+        assert handed_over(homes.deliverable()) == []
+    assert cohort("homes").shown.labelled == 3
+
+
+# Regression
+
+
+def test_a_regressions_figures_follow_from_its_counters(homes: Traffic) -> None:
+    for name, text in {"a": "98", "b": "104", "c": "100"}.items():
+        homes.predict(name, prediction("100"))
+        homes.label(name, said(text))
+    handed_over(homes.deliverable())
+    figures = quality_of([cohort("homes")], PRICES)
+    assert figures.metrics == {
+        "rmse": pytest.approx((20 / 3) ** 0.5),
+        "mae": pytest.approx(2),
+        "bias": pytest.approx(-2 / 3),
+    }
+    assert (cohort("homes").shown.errors, cohort("homes").matured.errors) == (1, 1)
+
+
+def test_a_corrected_regression_label_takes_its_sums_back(homes: Traffic) -> None:
+    homes.predict("a", prediction("0.3"))
+    homes.label("a", said("7.1"))
+    handed_over(homes.deliverable())
+    homes.label("a", said("0.3", observed_s=1))
+    handed_over(homes.deliverable())
+    shown = cohort("homes").shown
+    assert (shown.labelled, shown.errors) == (1, 0)
+    assert (shown.error_sum, shown.abs_sum, shown.square_sum) == (0, 0, 0)
+
+
+def test_settings_and_baseline_that_change_later_take_back_what_was_added(homes: Traffic) -> None:
+    homes.predict("a", prediction("1"))
+    homes.label("a", said("7"))
+    handed_over(homes.deliverable())
+    add_version("homes", 1, PRICES, 100.0, cohort_s=60, label_age_s=600)
+    compare._terms.cache_clear()
+    homes.predict("a", prediction("2", digest="another"))
+    handed_over(homes.deliverable())
+    shown = cohort("homes").shown
+    assert (shown.labelled, shown.errors, shown.square_sum) == (0, 0, 0)
+
+
+# Ledger, metrics, the look that is asked for, and what fails
+
+
+def test_the_ledger_names_the_row_and_where_its_features_are(stack: Stack) -> None:
+    compare._terms.cache_clear()
+    digits = ANIMALS.model_copy(update={"classes": ("0", "1", "2")})
+    add_version("digits", 3, digits, **AGE)
+    table = client("dynamodb")
+    event = sample("compare")
+    image = event["Records"][0]["dynamodb"]["NewImage"]
+    stored = {name: value for name, value in image.items() if name != "probabilities"}
+    table.put_item(TableName=stack.inference_table, Item=stored)
+    assert compare.handler(event, CONTEXT) == {"batchItemFailures": []}
+    (key,) = stack.keys("digits/labelled/")
+    assert stack.get(key) == {
+        "inferenceId": "5f0c2f7be1a94e2c8f2b7f6f3d1c9a10-0",
+        "seq": 1,
+        "label": "2",
+        "prediction": "1",
+        "version": 3,
+        "predictedAt": "2026-11-20T12:00:00.000+00:00",
+        "observedAt": "2026-11-20T12:00:30.000+00:00",
+        "source": {
+            "key": "digits/capture/refit-digits/v3/2026/11/20/12/00-05-120-0d4c7f52.jsonl",
+            "line": 4,
+            "row": 0,
+        },
+    }
+    assert cohort("digits", 3).shown.confusion == {(2, 1): 1}
+
+
+def test_a_batch_that_is_tried_again_writes_its_slice_over(zoo: Traffic, stack: Stack) -> None:
+    zoo.predict("a", prediction("dog"))
+    zoo.label("a", said("owl"))
+    handed_over(zoo.deliverable())
+    handed_over(zoo.deliverable())
+    zoo.predict("b", prediction("dog"))
+    zoo.label("b", said("owl"))
+    handed_over(zoo.deliverable())
+    assert len(stack.keys("zoo/labelled/")) == 2
+
+
+def test_a_joined_prediction_is_told_once_with_its_delay(
+    zoo: Traffic, capsys: pytest.CaptureFixture[str]
+) -> None:
+    zoo.predict("a", prediction("dog"))
+    zoo.label("a", said("owl"))
+    handed_over(zoo.deliverable())
+    zoo.label("a", said("dog", observed_s=1))
+    handed_over(zoo.deliverable())
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    found = [line for line in lines if line.get("Model") == "zoo"]
+    assert [line["Labels"] for line in found if "Labels" in line] == [[1.0]]
+    assert [line["LabelDelaySeconds"] for line in found if "LabelDelaySeconds" in line] == [[60.0]]
+
+
+def test_drift_is_looked_at_once_per_cohort_length(zoo: Traffic, stack: Stack) -> None:
+    for place in range(3):
+        zoo.predict(f"i{place}", prediction("dog"))
+        zoo.label(f"i{place}", said("owl"))
+        handed_over(zoo.deliverable())
+    assert stack.messages(stack.detect_queue) == [{"model": "zoo"}]
+
+
+def test_of_two_who_ask_for_a_look_one_gets_it(stack: Stack) -> None:
+    assert cohorts.take_look("zoo", NOON, 60)
+    assert not cohorts.take_look("zoo", NOON, 60)
+    assert not cohorts.take_look("zoo", NOON + timedelta(seconds=59), 60)
+    assert cohorts.take_look("zoo", NOON + timedelta(seconds=60), 60)
+    assert cohorts.take_look("homes", NOON, 60)
+
+
+def test_only_the_record_whose_version_is_unknown_has_failed(zoo: Traffic) -> None:
+    zoo.cohort_s[9] = 60
+    zoo.predict("a", prediction("dog", version=9))
+    zoo.predict("b", prediction("dog", version=1))
+    zoo.label("b", said("dog"))
+    zoo.label("a", said("dog"))
+    records = zoo.deliverable()
+    by_id = {entry["dynamodb"]["Keys"]["id"]["S"]: entry for entry in records}
+    assert handed_over(records) == [by_id["zoo#a"]["dynamodb"]["SequenceNumber"]]
+    assert cohort(version=1).shown.labelled == 1
+    add_version("zoo", 9, ANIMALS, **AGE)
+    assert handed_over(records) == []
+    assert cohorts.load("zoo", 9)
+
+
+def test_a_version_without_a_baseline_still_has_its_figures(homes: Traffic, stack: Stack) -> None:
+    client("s3").delete_object(Bucket=stack.bucket, Key=RunKeys("homes", "run1").baseline)
+    homes.predict("a", prediction("1"))
+    homes.label("a", said("9"))
+    assert handed_over(homes.deliverable()) == []
+    assert (cohort("homes").shown.abs_sum, cohort("homes").shown.errors) == (8, 0)
+
+
+def test_a_model_is_counted_though_what_is_needed_of_another_is_gone(
+    zoo: Traffic, homes: Traffic, stack: Stack
+) -> None:
+    client("s3").delete_object(Bucket=stack.bucket, Key=RunKeys("homes", "run1").schema)
+    zoo.predict("a", prediction("dog"))
+    zoo.label("a", said("dog"))
+    homes.predict("a", prediction("1"))
+    homes.label("a", said("1"))
+    lost = homes.deliverable()[0] | {"dynamodb": homes.deliverable()[0]["dynamodb"].copy()}
+    lost["dynamodb"]["SequenceNumber"] = "of homes"
+    assert handed_over([lost, *zoo.deliverable()]) == ["of homes"]
+    assert cohort().shown.labelled == 1
