@@ -9,7 +9,7 @@ import typer
 from refit.domain.errors import CallerError
 from typer.core import TyperGroup
 
-from refit_cli import demo, ground, label, predict, put, status, watch
+from refit_cli import demo, ground, label, predict, put, retrain, status, watch
 from refit_cli.errors import BadInput, CommandError, ExitCode
 from refit_cli.terminal import complain, remark
 
@@ -79,5 +79,7 @@ app.command("watch")(watch.watch)
 app.command("predict")(predict.predict)
 app.command("label")(label.label)
 app.command("status")(status.status)
+app.command("retrain")(retrain.retrain)
+app.command("unblock")(retrain.unblock)
 app.command("down")(ground.down)
 app.command("demo")(demo.demo)

@@ -12,6 +12,8 @@ from botocore.exceptions import ClientError
 from refit.domain.evaluation import Evaluation
 from refit.domain.gate import Decision
 from refit.domain.naming import ModelKeys
+from refit.domain.retraining_state import Retraining
+from refit.domain.verdict import Verdict
 
 if TYPE_CHECKING:
     from refit_cli.connection import Connection
@@ -80,6 +82,18 @@ class Records:
         item = self._item(model, f"RUN#{run}")
         return _run(item) if item else None
 
+    def verdict(self, model: str) -> Verdict | None:
+        """Return what the last look at a live version found, or None before the first."""
+        found = self._item(model, "MONITOR").get("verdict")
+        return None if found is None else Verdict.model_validate(found)
+
+    def retraining(self, model: str) -> Retraining:
+        """Return where a model's retraining stands; one of which nothing is known is healthy."""
+        item = self._item(model, "RETRAINING")
+        return Retraining.model_validate(
+            {name: value for name, value in item.items() if name not in {"pk", "sk"}}
+        )
+
     def newest_file(self, model: str) -> DroppedFile | None:
         """Return the file that was dropped last and is still there, or None."""
         pages = (
@@ -111,6 +125,10 @@ class Records:
         """Return what the gate decided of a run, or None while it has not."""
         found = self._json(ModelKeys(model).run(run).gate)
         return None if found is None else Decision.model_validate(found)
+
+    def labels(self, model: str) -> dict[str, Any]:
+        """Return how many labels of each kind came; empty before the first."""
+        return self._item(model, "LABELS")
 
     def refusal(self, folder: str) -> str | None:
         """Return why a drop into a folder that can be no model was refused, or None."""

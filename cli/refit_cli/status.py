@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -33,10 +33,15 @@ def status(
 ) -> None:
     """Show the ground or stack, its models, their live versions and their runs.
 
+    Of one model, the state of its loop as well: quality against the held-out
+    rows, evidence of drift on its way to an alarm, labels, inputs that moved,
+    what is owed, and where retraining stands and why.
+
     [bold]Examples[/]
       refit status
       refit status digits
       refit status --json | jq '.models[] | {model, live: .champion.version}'
+      refit status digits --json | jq '.models[0].loop.evidence'
       refit status --aws --stack-name refit-prod
 
     [bold]Exit codes[/]  0 it is there · 2 no such model · 3 no ground or stack, or it
@@ -89,6 +94,8 @@ def _place(connection: Connection) -> dict[str, Any]:
 
 
 def _model(records: Records, name: str) -> dict[str, Any]:
+    from refit_cli.loop_status import loop_of
+
     state = records.state(name)
     champion = state.get("champion")
     live = None
@@ -105,6 +112,7 @@ def _model(records: Records, name: str) -> dict[str, Any]:
         "champion": live,
         "activeRun": state.get("active_run"),
         "owed": bool(state.get("owed")),
+        "loop": loop_of(records, name, live["version"]) if live else None,
         "runs": [_run(run) for run in records.runs(name)],
     }
 
@@ -142,12 +150,15 @@ def _print(place: dict[str, Any], models: list[dict[str, Any]], in_detail: bool)
         return
     console.print(_models_table(models))
     if in_detail:
+        _print_loop(models[0])
         _print_runs(models[0])
 
 
 def _models_table(models: list[dict[str, Any]]) -> Table:
+    from refit_cli.loop_status import styled_state
+
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
-    for title in ("model", "live", "endpoint", "newest run", "status", "began"):
+    for title in ("model", "live", "endpoint", "loop", "newest run", "status", "began"):
         table.add_column(title, no_wrap=True)
     for found in models:
         live = found["champion"]
@@ -156,11 +167,21 @@ def _models_table(models: list[dict[str, Any]]) -> Table:
             f"[bold]{found['model']}[/]",
             f"version {live['version']}" if live else "none",
             live["endpointStatus"] if live else "",
+            styled_state(found["loop"]),
             newest["run"] if newest else "",
             _styled(newest["status"]) if newest else "",
-            _ago(newest["startedAt"]) if newest else "",
+            terminal.ago(datetime.fromisoformat(newest["startedAt"])) if newest else "",
         )
     return table
+
+
+def _print_loop(found: dict[str, Any]) -> None:
+    from refit_cli.loop_status import print_loop
+
+    if found["loop"] is not None:
+        console = terminal.results()
+        console.print()
+        print_loop(console, found["model"], found["loop"])
 
 
 def _print_runs(found: dict[str, Any]) -> None:
@@ -170,14 +191,13 @@ def _print_runs(found: dict[str, Any]) -> None:
         console.print("[cyan]owed[/]  a drop waits for the active run to end\n")
     for run in found["runs"][:_SHOWN_RUNS]:
         took = ""
+        began = datetime.fromisoformat(run["startedAt"])
         if run["finishedAt"]:
-            began = datetime.fromisoformat(run["startedAt"])
             ended = datetime.fromisoformat(run["finishedAt"])
             took = f", took {terminal.duration((ended - began).total_seconds())}"
         version = f"  version {run['version']}" if run["version"] else ""
         console.print(
-            f"{run['run']}  {_styled(run['status'])}{version}  "
-            f"[dim]{_ago(run['startedAt'])}{took}[/]"
+            f"{run['run']}  {_styled(run['status'])}{version}  [dim]{terminal.ago(began)}{took}[/]"
         )
         if run["metrics"]:
             shown = "  ".join(
@@ -196,12 +216,3 @@ def _styled(status: str) -> str:
     from refit_cli.run_display import STATUS_STYLE
 
     return f"[{STATUS_STYLE.get(status, 'cyan')}]{status}[/]"
-
-
-def _ago(moment: str) -> str:
-    seconds = (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
-    for length, unit in ((86_400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= length:
-            count = int(seconds // length)
-            return f"{count} {unit}{'' if count == 1 else 's'} ago"
-    return f"{max(0, seconds):.0f} s ago"

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
+
+from pydantic import BaseModel
 
 BUCKET = "refit-data"
 TABLE = "refit-models"
@@ -110,3 +113,9 @@ class Stack:
 
     def set_state(self, model: str, **values: Any) -> None:
         self.dynamodb.Table(TABLE).put_item(Item={"pk": f"MODEL#{model}", "sk": "STATE", **values})
+
+    def put_item(self, model: str, sk: str, values: BaseModel | dict[str, Any]) -> None:
+        """Store an item of a model as the functions do."""
+        text = values.model_dump_json() if isinstance(values, BaseModel) else json.dumps(values)
+        item = json.loads(text, parse_float=Decimal)
+        self.dynamodb.Table(TABLE).put_item(Item={"pk": f"MODEL#{model}", "sk": sk, **item})

@@ -11,7 +11,18 @@ import sys
 import pytest
 from refit_cli.main import app
 
-COMMANDS = ("up", "put", "watch", "predict", "label", "status", "down", "demo")  # as registered
+COMMANDS = (  # as registered
+    "up",
+    "put",
+    "watch",
+    "predict",
+    "label",
+    "status",
+    "retrain",
+    "unblock",
+    "down",
+    "demo",
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
