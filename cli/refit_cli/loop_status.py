@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
+from rich.table import Table
 
 from refit_cli import terminal
 
@@ -153,6 +154,7 @@ def styled_state(loop: dict[str, Any] | None) -> str:
 
 def print_loop(console: Console, model: str, loop: dict[str, Any]) -> None:
     """Print a loop's state for a person."""
+    table = Table.grid(padding=(0, 2, 0, 0))
     for title, lines in (
         ("quality", _quality_lines(loop["quality"])),
         ("evidence", _evidence_lines(loop["evidence"])),
@@ -161,8 +163,9 @@ def print_loop(console: Console, model: str, loop: dict[str, Any]) -> None:
         ("inputs", _input_lines(loop["inputs"])),
         ("retraining", _retraining_lines(model, loop["retraining"])),
     ):
-        for place, line in enumerate(lines):
-            console.print(f"[bold]{'' if place else title:<12}[/]{line}")
+        if lines:
+            table.add_row(f"[bold]{title}[/]", "\n".join(lines))
+    console.print(table)
 
 
 def _quality_lines(live: dict[str, Any] | None) -> list[str]:
