@@ -1,4 +1,8 @@
-"""The demo's handwritten digits: which are dropped, and which are only ever asked about."""
+"""The demo's handwritten digits: which are dropped, which are live traffic, which are an exam.
+
+No image of the traffic or the exam is ever dropped, and the exam's labels are never sent, so no
+model is trained on the exam in any position.
+"""
 
 from __future__ import annotations
 
@@ -6,57 +10,108 @@ import csv
 import json
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import numpy.typing as npt
 from refit.domain.naming import ModelKeys
 from refit.domain.schema import Schema
+from scipy import ndimage
 from sklearn.datasets import load_digits
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-HELD_OUT_SHARE = 5  # one in five
+N_DROPPED = 900
+N_EXAM = 300
 SEED = 20_240_501
+TILT_DEGREES = 25
+
+Images = npt.NDArray[np.float64]
+
+SETTINGS = """\
+# A demo cannot wait for hours: a cohort lasts two seconds, and a label counts at the age of three.
+[data]
+test_fraction = 0.2
+
+[monitoring]
+cohort_s = 2
+label_age_s = 3
+label_wait_s = 12
+
+[retraining]
+min_labels = 400
+cooldown_s = 30
+"""
 
 
 @dataclass(frozen=True)
-class HeldOut:
-    """Digits to ask about over HTTP: the cells of each row without label, and the labels."""
+class Digits:
+    """Handwritten digits.
 
-    rows: list[list[str]]
-    labels: list[str]
+    Attributes:
+        images: (n, side²) pixels, in the units in which they were dropped.
+        labels: what each shows.
+    """
+
+    images: Images
+    labels: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
 
     @property
     def side(self) -> int:
-        """Return how many pixels a digit is wide and high."""
-        return math.isqrt(len(self.rows[0]))
+        """How many pixels a digit is wide and high."""
+        return math.isqrt(self.images.shape[1])
+
+    def part(self, *bounds: int | None) -> Self:
+        """Return a slice of them."""
+        chosen = slice(*bounds)
+        return type(self)(self.images[chosen], self.labels[chosen])
+
+    def tilted(self) -> Self:
+        """Return them as a camera sees them that hangs 25 degrees askew."""
+        frames = self.images.reshape(len(self), self.side, self.side)
+        turned = ndimage.rotate(frames, TILT_DEGREES, axes=(2, 1), reshape=False, order=1)
+        step = 1 if self.images.max() > 1 else 1 / 256  # of grey, in the units of the images
+        return type(self)((turned / step).round().reshape(self.images.shape) * step, self.labels)
+
+    def cells(self) -> list[list[str]]:
+        """Return each digit as the cells of a CSV row."""
+        return [[f"{value:g}" for value in image] for image in self.images]
 
 
-def write_digits(path: Path) -> tuple[int, HeldOut]:
-    """Write four fifths of scikit-learn's 8×8 digits as CSV, label first, under a header.
+@dataclass(frozen=True)
+class LiveDigits:
+    """What the live model is asked about: traffic whose labels come later, and an exam."""
+
+    traffic: Digits
+    exam: Digits
+
+
+def write_digits(path: Path) -> LiveDigits:
+    """Write 900 of scikit-learn's 1,797 digits as CSV, label first, under a header.
 
     Returns:
-        How many were written, and the others, which are on no disk.
+        The others, which are on no disk.
     """
-    digits = load_digits()
-    rows = [[f"{value:g}" for value in digit] for digit in digits.data]
-    labels = [str(label) for label in digits.target]
-    order = np.random.default_rng(SEED).permutation(len(rows)).tolist()
-    n_held_out = len(order) // HELD_OUT_SHARE
-    held_out, dropped = order[:n_held_out], order[n_held_out:]
+    found = load_digits()
+    order = np.random.default_rng(SEED).permutation(len(found.target))
+    digits = Digits(found.data[order], tuple(str(label) for label in found.target[order]))
+    dropped = digits.part(N_DROPPED)
     header = ["digit", *(f"pixel_{row}_{column}" for row in range(8) for column in range(8))]
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(header)
-        writer.writerows([labels[index], *rows[index]] for index in dropped)
-    return len(dropped), HeldOut(
-        [rows[index] for index in held_out], [labels[index] for index in held_out]
-    )
+        writer.writerows(
+            [label, *cells] for label, cells in zip(dropped.labels, dropped.cells(), strict=True)
+        )
+    return LiveDigits(digits.part(N_DROPPED, -N_EXAM), digits.part(-N_EXAM, None))
 
 
-def held_out_of_run(s3: Any, bucket: str, model: str, run: str) -> HeldOut:
-    """Return the rows that a run held out: never trained on, but those the gate judged it by.
+def held_out_digits(s3: Any, bucket: str, model: str, run: str) -> LiveDigits:
+    """Return the digits that a run held out: never trained on, but those the gate judged it by.
 
     They are read from what the run prepared, so they are in the units that the model reads.
     """
@@ -71,5 +126,7 @@ def held_out_of_run(s3: Any, bucket: str, model: str, run: str) -> HeldOut:
         lines = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode().splitlines()
         for code, *cells in csv.reader(lines):
             labels.append(classes[int(code)])
-            rows.append(cells)
-    return HeldOut(rows, labels)
+            rows.append([float(cell) if cell else 0.0 for cell in cells])
+    digits = Digits(np.array(rows), tuple(labels))
+    n_exam = min(1000, len(digits) // 3)
+    return LiveDigits(digits.part(-n_exam), digits.part(-n_exam, None))

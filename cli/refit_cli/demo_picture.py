@@ -1,11 +1,11 @@
-"""The demo's picture: some digits, what the model said of each, and how sure it was."""
+"""The demo's picture: digits before and after the change, quality call by call, the evidence."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
+import numpy as np
 
 mpl.use("Agg")
 
@@ -14,94 +14,177 @@ from matplotlib import pyplot as plt
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
-    import numpy.typing as npt
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-COLUMNS = 8
-ROWS = 3
-MOST_WRONG = COLUMNS
+    from refit_cli.demo_report import Exam, Report
 
-# Blue and vermilion of Okabe and Ito: told apart by every kind of colour vision; the marks
-# ✓ and ✗ and the frame's width say it without colour.
+SHOWN_DIGITS = 6
+SMOOTHED_CALLS = 5
+
+# Blue and vermilion of Okabe and Ito: told apart by every kind of colour vision; the marks ✓ and ✗,
+# and the versions' own symbols, say it without colour.
 RIGHT_COLOUR = "#0072B2"
 WRONG_COLOUR = "#D55E00"
-
-_LEGEND = "✓ read right    ✗ what it said, what it is    % the probability that the model gave"
-
-# Below this many pixels per edge a digit reads better when the steps between them are smoothed.
-_COARSE_SIDE = 16
-
-
-@dataclass(frozen=True)
-class AnsweredDigit:
-    """A digit, its label, and the model's answer with its probability (0 to 1)."""
-
-    pixels: npt.NDArray[np.generic]
-    label: str
-    prediction: str
-    probability: float
-
-    @property
-    def is_right(self) -> bool:
-        """Say whether the model was right."""
-        return self.prediction == self.label
+_VERSION_COLOURS = ("#555555", "#0072B2", "#009E73", "#CC79A7")
+_MARKERS = "os^D"
+_GREY = "#666666"
+_ASKEW_SHADE = "#FFF3E0"
 
 
-def chosen(digits: list[AnsweredDigit]) -> list[AnsweredDigit]:
-    """Return those that are shown: right ones in their order, then wrong ones, surest first.
-
-    Only so many wrong ones that they fill one row; the others are in the accuracy.
-    """
-    wrong = sorted(
-        (digit for digit in digits if not digit.is_right), key=lambda digit: -digit.probability
-    )[:MOST_WRONG]
-    right = [digit for digit in digits if digit.is_right][: COLUMNS * ROWS - len(wrong)]
-    return right + wrong
-
-
-def save(path: Path, digits: list[AnsweredDigit], side: int, title: str, subtitle: str) -> None:
-    """Draw the chosen digits in a grid and save it as PNG.
-
-    Args:
-        path: where to; its folder is made.
-        digits: all that were answered, `pixels` of side² each.
-        side: pixels per edge.
-        title: the headline.
-        subtitle: one line below it.
-    """
-    shown = chosen(digits)
-    figure, axes = plt.subplots(
-        ROWS, COLUMNS, figsize=(COLUMNS * 1.3, ROWS * 1.62 + 1.1), facecolor="white"
+def save(path: Path, report: Report) -> None:
+    """Draw the report and save it as PNG; the path's folder is made."""
+    figure = plt.figure(figsize=(12, 8.2), facecolor="white")
+    before, after = report.before.accuracy, report.drifted_new.accuracy
+    figure.suptitle(
+        f"The camera was knocked askew; Refit noticed and retrained: "
+        f"{report.drifted_old.accuracy:.0%} → {after:.0%} read right",
+        x=0.05,
+        y=0.975,
+        ha="left",
+        fontsize=16,
+        fontweight="bold",
     )
-    for place, axis in enumerate(axes.flat):
-        axis.axis("off")
-        if place < len(shown):
-            _draw(axis, shown[place], side)
-    figure.suptitle(title, x=0.03, y=0.975, ha="left", va="top", fontsize=17, fontweight="bold")
-    figure.text(0.03, 0.905, subtitle, ha="left", va="top", fontsize=10.5, color="#444444")
-    figure.text(0.03, 0.02, _LEGEND, ha="left", va="bottom", fontsize=8.5, color="#666666")
-    figure.subplots_adjust(left=0.03, right=0.97, top=0.83, bottom=0.115, hspace=0.36, wspace=0.18)
+    figure.text(
+        0.05,
+        0.92,
+        f"{before:.0%} before the change · drift detected after {report.labels_until_detection:,} "
+        f"labels · {report.retrainings} retraining · figures are of {len(report.before.answers):,} "
+        "digits that no model was trained on",
+        fontsize=10.5,
+        color="#444444",
+    )
+    _draw_digits(figure, report)
+    quality = figure.add_axes((0.07, 0.3, 0.89, 0.38))
+    evidence = figure.add_axes((0.07, 0.08, 0.89, 0.15), sharex=quality)
+    _draw_quality(quality, report)
+    _draw_evidence(evidence, report)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=130)
     plt.close(figure)
 
 
-def _draw(axis: Axes, digit: AnsweredDigit, side: int) -> None:
-    axis.axis("on")
+def _draw_digits(figure: Figure, report: Report) -> None:
+    """Show the digits that the change harmed and the new version reads again, first."""
+    places = _telling_places(report)
+    parts = (
+        ("upright, old model", report.before),
+        ("askew, old model", report.drifted_old),
+        ("askew, new model", report.drifted_new),
+    )
+    width = 0.045
+    for number, (name, exam) in enumerate(parts):
+        left = 0.055 + number * 0.315
+        figure.text(left, 0.875, name, fontsize=10, fontweight="bold", color="#333333")
+        for column, place in enumerate(places):
+            axis = figure.add_axes((left + column * width, 0.78, width * 0.88, 0.08))
+            _draw_digit(axis, exam, place)
+
+
+def _telling_places(report: Report) -> list[int]:
+    truth = np.array(report.before.digits.labels)
+    old, new = np.array(report.drifted_old.answers), np.array(report.drifted_new.answers)
+    upright = np.array(report.before.answers)
+    told = (upright == truth).astype(int) + (old != truth) + (new == truth)
+    chosen: list[int] = []
+    for place in np.argsort(-told, kind="stable").tolist():
+        if truth[place] not in truth[chosen]:
+            chosen.append(place)
+        if len(chosen) == SHOWN_DIGITS:
+            break
+    return chosen
+
+
+def _draw_digit(axis: Axes, exam: Exam, place: int) -> None:
+    side, digits = exam.digits.side, exam.digits
     axis.set_xticks([])
     axis.set_yticks([])
-    smoothing = "bilinear" if side < _COARSE_SIDE else "nearest"
-    axis.imshow(digit.pixels.reshape(side, side), cmap="gray_r", interpolation=smoothing)
-    colour = RIGHT_COLOUR if digit.is_right else WRONG_COLOUR
+    axis.imshow(digits.images[place].reshape(side, side), cmap="gray_r", interpolation="bilinear")
+    right = exam.answers[place] == digits.labels[place]
+    colour = RIGHT_COLOUR if right else WRONG_COLOUR
     for spine in axis.spines.values():
         spine.set_color(colour)
-        spine.set_linewidth(1.2 if digit.is_right else 3)
-    said = f"✓ {digit.prediction}" if digit.is_right else f"✗ {digit.prediction}, is {digit.label}"
+        spine.set_linewidth(1 if right else 2.5)
     axis.set_xlabel(
-        f"{said}   {digit.probability:.0%}",
+        f"{'✓' if right else '✗'} {exam.answers[place]}",
         color=colour,
-        fontsize=10,
-        fontweight="normal" if digit.is_right else "bold",
-        labelpad=4,
+        fontsize=9,
+        fontweight="normal" if right else "bold",
+        labelpad=2,
     )
+
+
+def _draw_quality(axis: Axes, report: Report) -> None:
+    for number, version in enumerate(sorted({call.version for call in report.calls})):
+        calls = [call for call in report.calls if call.version == version]
+        axis.scatter(
+            [call.at for call in calls],
+            [100 * call.right / call.rows for call in calls],
+            s=14,
+            alpha=0.5,
+            linewidths=0,
+            marker=_MARKERS[number % len(_MARKERS)],
+            color=_VERSION_COLOURS[number % len(_VERSION_COLOURS)],
+            label=f"version {version}, {calls[0].rows} digits a call",
+        )
+    smoothed = _smoothed(report)
+    axis.plot(*smoothed, color="black", linewidth=1.6, label=f"mean of {SMOOTHED_CALLS} calls")
+    _shade_askew(axis, report)
+    _mark_moments(axis, report)
+    axis.set_ylim(0, 104)
+    axis.set_ylabel("live answers read right, %")
+    axis.legend(loc="lower left", fontsize=8.5, frameon=False)
+    _plain(axis)
+    axis.tick_params(labelbottom=False)
+
+
+def _smoothed(report: Report) -> tuple[list[float], list[float]]:
+    rows = np.array([call.rows for call in report.calls], dtype=float)
+    right = np.array([call.right for call in report.calls], dtype=float)
+    ends = range(SMOOTHED_CALLS, len(report.calls) + 1)
+    share = [
+        100 * right[end - SMOOTHED_CALLS : end].sum() / rows[end - SMOOTHED_CALLS : end].sum()
+        for end in ends
+    ]
+    return [report.calls[end - 1].at for end in ends], share
+
+
+def _draw_evidence(axis: Axes, report: Report) -> None:
+    at = [found.at for found in report.evidence]
+    axis.plot(at, [max(found.value, -1) for found in report.evidence], color="black", linewidth=1.4)
+    if report.evidence:
+        threshold = report.evidence[-1].threshold
+        axis.set_ylim(-1.5, 4 * threshold)  # it goes on to hundreds: what matters is the crossing
+        axis.axhline(threshold, color=WRONG_COLOUR, linestyle="--", linewidth=1.2)
+        axis.text(0.2, threshold, " alarm", color=WRONG_COLOUR, fontsize=8.5, va="bottom")
+    _shade_askew(axis, report)
+    for moment in report.moments:
+        axis.axvline(moment.at, color=_GREY, linewidth=0.8, linestyle=":")
+    axis.set_ylabel("evidence, log10")
+    axis.set_xlabel("seconds since the traffic began")
+    _plain(axis)
+
+
+def _shade_askew(axis: Axes, report: Report) -> None:
+    askew = [call.at for call in report.calls if call.is_tilted]
+    if askew:
+        axis.axvspan(askew[0], report.calls[-1].at, color=_ASKEW_SHADE, zorder=0, linewidth=0)
+
+
+def _mark_moments(axis: Axes, report: Report) -> None:
+    for number, moment in enumerate(report.moments):
+        axis.axvline(moment.at, color=_GREY, linewidth=0.8, linestyle=":")
+        axis.annotate(
+            moment.name,
+            (moment.at, 1 + 0.055 * (number % 2)),
+            xycoords=("data", "axes fraction"),
+            xytext=(2, 3),
+            textcoords="offset points",
+            fontsize=8.5,
+            color="#333333",
+        )
+
+
+def _plain(axis: Axes) -> None:
+    for side in ("top", "right"):
+        axis.spines[side].set_visible(False)

@@ -71,7 +71,7 @@ def put(
         )
     target = options.Target(port, stack_name, aws)
     with connected(target) as connection:
-        settings_key = _put_settings(connection, model, toml) if toml is not None else None
+        settings_key = put_settings(connection, model, toml) if toml is not None else None
         uploaded = upload_with_progress(connection, planned) if planned else []
         bucket = connection.stack.bucket
     if json:
@@ -96,7 +96,8 @@ def _checked_settings(path: Path) -> bytes:
     return text
 
 
-def _put_settings(connection: Connection, model: str, toml: bytes) -> str:
+def put_settings(connection: Connection, model: str, toml: bytes) -> str:
+    """Put a checked model.toml in place; return its key."""
     key = ModelKeys(model).settings
     connection.client("s3").put_object(
         Bucket=connection.stack.bucket, Key=key, Body=toml, ContentType="application/toml"

@@ -1,41 +1,48 @@
-"""The demo's parts: which digits are kept back, what is drawn, and that it cleans up."""
+"""The demo's parts: which digits are kept back, the traffic, what is reported, and its cleaning."""
 
 from __future__ import annotations
 
 import csv
+import json
+import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from cli_stack import BUCKET
 from PIL import Image
-from refit_cli import demo_picture, ground
-from refit_cli.demo_data import held_out_of_run, write_digits
-from refit_cli.demo_picture import AnsweredDigit, chosen
-
-
-def answered(right: int, wrong: int) -> list[AnsweredDigit]:
-    pixels = np.zeros(64)
-    return [AnsweredDigit(pixels, "1", "1", 0.9)] * right + [
-        AnsweredDigit(pixels, "1", "7", 0.5 + number / 100) for number in range(wrong)
-    ]
+from refit_cli import demo_picture, demo_traffic, ground
+from refit_cli.demo_data import Digits, held_out_digits, write_digits
+from refit_cli.demo_report import Evidence, Exam, Moment, Report
+from refit_cli.demo_traffic import Call, Traffic
 
 
 def test_the_digits_are_written_label_first_and_none_of_the_kept_back_is_among_them(tmp_path):
-    n_dropped, held_out = write_digits(tmp_path / "digits.csv")
+    live = write_digits(tmp_path / "digits.csv")
     with (tmp_path / "digits.csv").open(newline="") as file:
         header, *rows = csv.reader(file)
     assert header[:2] == ["digit", "pixel_0_0"]
-    assert len(rows) == n_dropped == 1438
-    assert len(held_out.rows) == len(held_out.labels) == 359
-    assert {row[0] for row in rows} == set(held_out.labels) == set("0123456789")
-    assert held_out.side == 8
+    assert (len(rows), len(live.traffic), len(live.exam)) == (900, 597, 300)
+    assert {row[0] for row in rows} == set(live.exam.labels) == set("0123456789")
+    assert live.exam.side == 8
     dropped = {tuple(row[1:]) for row in rows}
-    assert not dropped & {tuple(row) for row in held_out.rows}
+    exam = {tuple(cells) for cells in live.exam.cells()}
+    assert not dropped & (exam | {tuple(cells) for cells in live.traffic.cells()})
+    assert not exam & {tuple(cells) for cells in live.traffic.cells()}
 
 
 def test_the_same_digits_are_kept_back_each_time(tmp_path):
-    assert write_digits(tmp_path / "a.csv") == write_digits(tmp_path / "b.csv")
+    one, other = write_digits(tmp_path / "a.csv"), write_digits(tmp_path / "b.csv")
+    assert (one.exam.images == other.exam.images).all()
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+
+
+def test_a_tilted_digit_is_another_image_in_the_same_units_with_the_same_label(tmp_path):
+    exam = write_digits(tmp_path / "digits.csv").exam
+    tilted = exam.tilted()
+    assert tilted.labels == exam.labels
+    assert np.mean(tilted.images != exam.images) > 0.3
+    assert set(np.unique(tilted.images)) <= set(range(17))
 
 
 def test_the_rows_a_run_held_out_come_back_with_the_labels_they_were_dropped_with(stack):
@@ -46,36 +53,99 @@ def test_the_rows_a_run_held_out_come_back_with_the_labels_they_were_dropped_wit
         "classes": ["seven", "nine"],
     }
     stack.put("m/runs/r1/schema.json", schema)
-    stack.put("m/runs/r1/test/test.csv", "1,0.5,2\n0,3,\n")
-    held_out = held_out_of_run(stack.s3, BUCKET, "m", "r1")
-    assert held_out.rows == [["0.5", "2"], ["3", ""]]
-    assert held_out.labels == ["nine", "seven"]
+    stack.put("m/runs/r1/test/test.csv", "1,0.5,2\n0,3,\n1,4,4\n")
+    live = held_out_digits(stack.s3, BUCKET, "m", "r1")
+    assert live.traffic.cells() == [["0.5", "2"], ["3", "0"]]
+    assert live.traffic.labels + live.exam.labels == ("nine", "seven", "nine")
 
 
-def test_wrong_answers_are_shown_last_and_the_surest_first():
-    shown = chosen(answered(right=100, wrong=3))
-    assert len(shown) == demo_picture.COLUMNS * demo_picture.ROWS
-    assert [digit.is_right for digit in shown[-4:]] == [True, False, False, False]
-    assert [digit.probability for digit in shown[-3:]] == [0.52, 0.51, 0.5]
+class FakeApi:
+    """Answers `7` to everything; version 1."""
+
+    def predict(self, table):
+        for row in table.rows:
+            answer = {"inferenceId": f"i{row.number}", "prediction": "7"}
+            yield SimpleNamespace(row=row.number, model_version=1, answer=answer)
 
 
-def test_many_wrong_answers_fill_one_row_and_no_more():
-    shown = chosen(answered(right=100, wrong=50))
-    assert sum(not digit.is_right for digit in shown) == demo_picture.COLUMNS
+class FakeLabels:
+    def __init__(self) -> None:
+        self.records: list[dict[str, str]] = []
+
+    def send(self, records):
+        self.records += records
 
 
-@pytest.mark.parametrize(("right", "wrong"), [(100, 5), (3, 0)])
-def test_the_picture_marks_wrong_answers_in_another_colour(tmp_path, right, wrong):
+def test_the_traffic_tells_the_truth_of_each_answer_a_little_later(monkeypatch):
+    monkeypatch.setattr(demo_traffic, "PAUSE_S", 0.01)
+    monkeypatch.setattr(demo_traffic, "LABEL_DELAY_S", 0.02)
+    labels = FakeLabels()
+    digits = Digits(np.zeros((4, 64)), ("7", "7", "1", "7"))
+    deadline = time.monotonic() + 10
+    with Traffic(FakeApi(), labels, digits, is_tilted=True) as traffic:
+        while len(traffic.labels_tilted) < 60 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert len(traffic.labels_tilted) == len(labels.records) >= 60
+    assert {record["label"] for record in labels.records} == {"1", "7"}
+    asked = sum(call.rows for call in traffic.calls)
+    assert 0.5 < sum(call.right for call in traffic.calls) / asked < 1
+    assert all(call.is_tilted for call in traffic.calls)
+
+
+def test_traffic_that_breaks_off_says_why():
+    def refused(table):
+        raise OSError("no answer")
+
+    digits = Digits(np.zeros((1, 64)), ("7",))
+    traffic = Traffic(SimpleNamespace(predict=refused), FakeLabels(), digits)
+    with pytest.raises(OSError, match="no answer"), traffic:
+        pass
+
+
+def exam_of(version: int, right: int) -> Exam:
+    labels = tuple(str(place % 10) for place in range(50))
+    answers = tuple(
+        label if place < right else str((int(label) + 1) % 10) for place, label in enumerate(labels)
+    )
+    return Exam(Digits(np.ones((50, 64)), labels), version, answers)
+
+
+@pytest.fixture
+def report() -> Report:
+    calls = [Call(second, second > 20, 1 + (second > 40), 20, 18) for second in range(60)]
+    return Report(
+        before=exam_of(1, 48),
+        drifted_old=exam_of(1, 20),
+        drifted_new=exam_of(2, 45),
+        upright_new=exam_of(2, 47),
+        labels_until_detection=140,
+        retrainings=1,
+        moments=[Moment(0, "traffic begins", ""), Moment(20, "camera knocked askew", "")],
+        evidence=[Evidence(second, second / 10, 3.9) for second in range(60)],
+        calls=calls,
+        seconds={"total": 99.94},
+    )
+
+
+def test_the_report_gives_each_figure_with_its_number_of_rows(report):
+    found = json.loads(json.dumps(report.as_json(), allow_nan=False))
+    assert found["accuracy_before"]["value"] == 0.96
+    assert found["accuracy_drifted_old"]["value"] == 0.4
+    assert found["accuracy_drifted_new"]["value"] == 0.9
+    assert {found[name]["n"] for name in found if name.startswith("accuracy_")} == {50}
+    assert (found["labels_until_detection"], found["retrainings"]) == (140, 1)
+    assert found["seconds"] == {"total": 99.9}
+
+
+def test_the_picture_marks_wrong_answers_in_another_colour(tmp_path, report):
     path = tmp_path / "folder" / "demo.png"
-    demo_picture.save(path, answered(right, wrong), 8, "Title", "Subtitle")
+    demo_picture.save(path, report)
     with Image.open(path) as image:
         assert image.width >= 1200
         colours = {
             colour for _, colour in image.convert("RGB").getcolors(maxcolors=image.size[0] ** 2)
         }
-    blue, vermilion = (0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)
-    assert blue in colours
-    assert (vermilion in colours) == (wrong > 0)
+    assert {(0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)} <= colours
 
 
 def test_a_file_that_is_no_mnist_pickle_is_refused_before_a_ground_is_started(refit, tmp_path):
@@ -85,6 +155,12 @@ def test_a_file_that_is_no_mnist_pickle_is_refused_before_a_ground_is_started(re
     assert result.exit_code == 2
     assert "mnist.pkl.gz" in result.stderr
     assert refit("demo", "--data", tmp_path / "none.pkl.gz").exit_code == 2
+
+
+def test_a_report_that_has_no_folder_is_refused_before_a_ground_is_started(refit, tmp_path):
+    result = refit("demo", "--report", tmp_path / "none" / "figures.json")
+    assert result.exit_code == 2
+    assert "no folder" in result.stderr
 
 
 @pytest.mark.parametrize(("keep", "ended"), [([], ["down"]), (["--keep"], [])])
