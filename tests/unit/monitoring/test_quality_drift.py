@@ -326,12 +326,13 @@ def test_a_world_that_recovers_clears_the_alarm() -> None:
 
 
 def test_what_came_later_does_not_change_what_was_said_before() -> None:
+    held = baseline(errors=8, rows=100)
     cohorts = steady(40, 0.1) + steady(20, 0.15, begin=40)
-    bets = [bet_of(each, cohorts, np.arange(60), 0.005) for each in detectors_of(baseline())]
+    bets = [bet_of(each, cohorts, np.arange(60), 0.005) for each in detectors_of(held)]
     whole = weigh(bets, np.full(60, np.inf)).logs
     rule = replace(RULE, label_wait_s=RULE.label_age_s)
-    for hour in (5, 41, 60):
-        said = judged(cohorts[:hour], rule=rule).log10_evidence
+    for hour in (1, 2, 5, 41, 60):
+        said = judged(cohorts[:hour], held, rule).log10_evidence
         assert said == pytest.approx(whole[hour - 1] / math.log(10))
 
 
