@@ -1,0 +1,165 @@
+"""Labels that come late, and sooner for errors than for right answers.
+
+    python benchmarks/drift_delays.py [--quick] [--runs 100] [--wait 80]
+
+Hourly cohorts for 160 hours, errors of 8 %, labels after an exponential delay of 20 hours in the
+mean. In control: the share of runs with an alarm. Then the same with a rise to 16 % at hour 100:
+hours until the alarm. Each rule looks every hour. `selective`: errors are labelled five times as
+soon. `sampled`: a random tenth is ever labelled, at once. `full`: every label is there at once.
+"""
+
+import argparse
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+from drift_detectors import COHORT, FALSE_ALARM_EVERY, START, baseline_of, in_own_environment
+
+ERROR, RISEN = 0.08, 0.16
+HOURS, CHANGE = 160, 100
+AGE = 8
+HELD_OUT = 10_000
+
+
+@dataclass
+class World:
+    """Predictions: the hour each was made, whether it was wrong, when its label comes."""
+
+    hour: np.ndarray
+    wrong: np.ndarray
+    label_at: np.ndarray
+
+    @classmethod
+    def drawn(cls, random, a_cohort, case, change):
+        hour = np.repeat(np.arange(HOURS), a_cohort)
+        wrong = random.random(len(hour)) < np.where(hour < change, ERROR, RISEN)
+        delay = random.exponential(20, len(hour))
+        if case == "selective":
+            delay[wrong] /= 5
+        if case == "sampled":
+            delay = np.where(random.random(len(hour)) < 0.1, 0, np.inf)
+        if case == "full":
+            delay[:] = 0
+        return cls(hour, wrong, hour + random.random(len(hour)) + delay)
+
+    def counts(self, known):
+        """Labelled predictions and wrong ones of each cohort."""
+        return (
+            np.bincount(self.hour[known], minlength=HOURS),
+            np.bincount(self.hour[known & self.wrong], minlength=HOURS),
+        )
+
+    def at(self, hour):
+        """What each cohort shows at this hour, and showed at the label age."""
+        from refit.domain.quality_drift import Bucket
+
+        made = np.bincount(self.hour, minlength=HOURS)
+        # A cohort's predictions reach the label age one by one; a label counts by its own delay.
+        in_time = self.counts(self.label_at <= self.hour + 1 + AGE)
+        now = self.counts(self.label_at <= hour)
+        return [
+            Bucket(START + place * COHORT, int(n), 2, int(a), int(b), {}, int(c), int(d))
+            for place, (n, a, b, c, d) in enumerate(zip(made, *in_time, *now, strict=True))
+            if place < hour
+        ]
+
+
+def shipped(wait):
+    from refit.domain.quality_drift import QualityRule, judge_quality
+
+    rule = QualityRule(AGE * 3600, wait * 3600, 3600, false_alarm_every=FALSE_ALARM_EVERY)
+
+    def alarm(world, baseline, begin):
+        for hour in range(begin, HOURS + 1):
+            now = START + timedelta(hours=hour)
+            if judge_quality(world.at(hour), baseline, rule, now).drifted:
+                return hour
+        return None
+
+    return alarm
+
+
+def naive(labelled, wrong, baseline):
+    """The same bets on whatever is labelled; the logarithm of the evidence after each cohort."""
+    from refit.domain.detectors import bar_over
+    from refit.domain.evidence import (
+        ALTERNATIVES,
+        Cohorts,
+        alternatives_to,
+        log_evidence,
+        log_gains,
+        log_mean,
+    )
+
+    bars = np.full(len(labelled), bar_over(baseline.errors, baseline.rows, 0.005))
+    cohorts = Cohorts(labelled, wrong, np.ones(len(labelled)))
+    gains = log_gains(cohorts, bars, alternatives_to(bars))
+    weights = np.full(ALTERNATIVES, 1 / ALTERNATIVES)
+    return log_mean(log_evidence(gains, labelled), weights)
+
+
+def in_order_of_arrival(world, baseline, begin):
+    hours = np.minimum(np.ceil(world.label_at), HOURS + 1).astype(int)
+    known = hours <= HOURS
+    labelled = np.bincount(hours[known], minlength=HOURS + 1)[: HOURS + 1]
+    wrong = np.bincount(hours[known & world.wrong], minlength=HOURS + 1)[: HOURS + 1]
+    over = np.flatnonzero(naive(labelled, wrong, baseline) >= np.log(FALSE_ALARM_EVERY))
+    return next((int(hour) for hour in over if hour >= begin), None)
+
+
+def by_event_time(world, baseline, begin):
+    for hour in range(begin, HOURS + 1):
+        labelled, wrong = world.counts(world.label_at <= hour)
+        if naive(labelled[:hour], wrong[:hour], baseline)[-1] >= np.log(FALSE_ALARM_EVERY):
+            return hour
+    return None
+
+
+def mostly_labelled(world, baseline, begin):
+    """Only cohorts of which 95 % are labelled enter, in their order."""
+    made = np.bincount(world.hour, minlength=HOURS)
+    for hour in range(begin, HOURS + 1):
+        labelled, wrong = world.counts(world.label_at <= hour)
+        ready = np.cumprod(labelled >= 0.95 * made).astype(bool)
+        if ready.any():
+            log = naive(labelled[ready], wrong[ready], baseline)[-1]
+            if log >= np.log(FALSE_ALARM_EVERY):
+                return hour
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--runs", type=int, default=100)
+    parser.add_argument("--a-cohort", type=int, default=200, help="predictions an hour")
+    parser.add_argument("--wait", type=int, nargs="+", default=[80, 24], help="label_wait, hours")
+    parser.add_argument("--quick", action="store_true", help="10 runs")
+    options = parser.parse_args()
+    in_own_environment()
+    rules = {
+        **{f"Refit, age {AGE} h, complete after {wait} h": shipped(wait) for wait in options.wait},
+        "in order of arrival": in_order_of_arrival,
+        "by event time, recomputed": by_event_time,
+        "cohorts ≥ 95 % labelled": mostly_labelled,
+    }
+    runs = 10 if options.quick else options.runs
+    print(f"{'':36}{'':12}{'alarms in control':>18}{'hours to detect':>18}{'missed':>9}")
+    for case in ("full", "selective", "sampled"):
+        for name, rule in rules.items():
+            early, delays = [], []
+            for run in range(runs):
+                random = np.random.default_rng([run, len(case)])
+                baseline = baseline_of(random.binomial(HELD_OUT, ERROR), HELD_OUT)
+                steady = World.drawn(random, options.a_cohort, case, HOURS)
+                early.append(rule(steady, baseline, 1) is not None)
+                risen = World.drawn(random, options.a_cohort, case, CHANGE)
+                alarm = rule(risen, baseline, CHANGE + 1)
+                delays.append(None if alarm is None else alarm - CHANGE)
+            seen = [delay for delay in delays if delay is not None]
+            median = f"{np.median(seen):.0f}" if seen else "none"
+            missed = 1 - len(seen) / runs
+            print(f"{name:36}{case:12}{np.mean(early):18.2f}{median:>18}{missed:9.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+"""What the drift benchmarks share: our detector, its opponents, and how they are scored.
+
+Ours is the shipped one (functions/refit/domain), asked after every cohort. The opponents are
+river's, with their own defaults, fed one label after the other. Each goes on after a false alarm
+with a fresh state, as after a retraining.
+"""
+
+import math
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+VENV = HERE / ".venv"
+START = datetime(2026, 1, 1, tzinfo=UTC)
+COHORT = timedelta(hours=1)
+FOREVER = START + timedelta(days=365 * 1000)
+FALSE_ALARM_EVERY = 8760
+
+
+def in_own_environment():
+    """Run this script again where river is, making that environment once."""
+    sys.path.insert(0, str(HERE.parent / "functions"))
+    try:
+        import river  # noqa: F401
+    except ImportError:
+        python = VENV / "bin" / "python"
+        if sys.executable == str(python):
+            raise
+        if not python.exists():
+            subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
+        requirements = ["-r", HERE / "requirements.txt"]
+        subprocess.run([python, "-m", "pip", "install", "-q", *requirements], check=True)
+        os.execv(python, [str(python), *sys.argv])
+
+
+class Refit:
+    """The shipped detector on cohorts of a fixed number of labels.
+
+    The evidence after each cohort is what a look at that time would have seen; the verdict, with
+    all its guards, is asked for where it first reaches the threshold.
+    """
+
+    def __init__(self, baseline, cohort_labels, tolerance=0.005):
+        from refit.domain.quality_drift import QualityRule
+
+        self._baseline = baseline
+        self._cohort_labels = cohort_labels
+        self._rule = QualityRule(
+            label_age_s=0,
+            label_wait_s=0,
+            cohort_s=COHORT.total_seconds(),
+            tolerance=tolerance,
+            false_alarm_every=FALSE_ALARM_EVERY,
+        )
+
+    def alarms(self, errors, labels=None):
+        """Return after how many labels it alarms, each time with a fresh state afterwards."""
+        found, begin = [], 0
+        buckets = self._buckets(errors, labels)
+        while begin < len(buckets):
+            at = self._first_alarm(buckets[begin:])
+            if at is None:
+                break
+            begin += at + 1
+            found.append(begin * self._cohort_labels)
+        return found
+
+    def _buckets(self, errors, labels):
+        from refit.domain.quality_drift import Bucket
+
+        size = self._cohort_labels
+        cohorts = len(errors) // size
+        wrong = errors[: cohorts * size].reshape(cohorts, size)
+        classes = [{} for _ in range(cohorts)]
+        if labels is not None:
+            actual = labels[: cohorts * size].reshape(cohorts, size)
+            for name in self._baseline.classes:
+                of_class = actual == int(name)
+                for cell, n, k in zip(
+                    classes, of_class.sum(axis=1), (of_class & wrong).sum(axis=1), strict=True
+                ):
+                    cell[name] = (int(n), int(k))
+        return [
+            Bucket(START + place * COHORT, size, 2, size, k, cells, size, k, cells)
+            for place, (k, cells) in enumerate(
+                zip(wrong.sum(axis=1).tolist(), classes, strict=True)
+            )
+        ]
+
+    def _first_alarm(self, buckets):
+        from refit.domain.detectors import bet_of, detectors_of, weigh
+        from refit.domain.quality_drift import judge_quality
+
+        complete = np.arange(len(buckets))
+        bets = [
+            bet_of(detector, buckets, complete, self._rule.tolerance)
+            for detector in detectors_of(self._baseline)
+        ]
+        logs = weigh(bets, np.full(len(buckets), np.inf)).logs
+        for at in np.flatnonzero(logs >= math.log(FALSE_ALARM_EVERY)):
+            if judge_quality(buckets[: at + 1], self._baseline, self._rule, FOREVER).drifted:
+                return int(at)
+        return None
+
+
+class River:
+    """One of river's detectors."""
+
+    def __init__(self, make):
+        self._make = make
+
+    def alarms(self, errors, labels=None):
+        found, detector = [], self._make()
+        for place, error in enumerate(errors.tolist(), 1):
+            detector.update(error)
+            if detector.drift_detected:
+                found.append(place)
+                detector = self._make()
+        return found
+
+
+class Always:
+    """Fires at every label: what finding everything at once costs."""
+
+    def alarms(self, errors, labels=None):
+        return range(1, len(errors) + 1)
+
+
+class Chunks:
+    """Compares chunks of labels with a fixed limit on their error share."""
+
+    def __init__(self, limit, labels=1000):
+        self._limit, self._labels = limit, labels
+
+    def alarms(self, errors, labels=None):
+        size = self._labels
+        shares = errors[: len(errors) // size * size].reshape(-1, size).mean(axis=1)
+        return ((np.flatnonzero(shares > self._limit) + 1) * size).tolist()
+
+
+def opponents():
+    from river.drift import ADWIN, PageHinkley
+    from river.drift.binary import DDM, EDDM, HDDMA, HDDMW
+
+    makes = {
+        "ADWIN": ADWIN,
+        "HDDM_A": HDDMA,
+        "HDDM_W": HDDMW,
+        "DDM": DDM,
+        "PageHinkley": PageHinkley,
+        "EDDM": EDDM,
+    }
+    return {name: River(make) for name, make in makes.items()} | {"always fires": Always()}
+
+
+def scored(alarms, change, horizon):
+    """Return how many alarms came before the change, and the delay of the first after it.
+
+    Args:
+        alarms: after how many labels, ascending.
+        change: the label before which nothing is wrong.
+        horizon: labels after the change; an alarm later than that is a miss, None.
+    """
+    false = sum(1 for at in alarms if at <= change)
+    after = next((at - change for at in alarms if change < at <= change + horizon), None)
+    return false, after
+
+
+def baseline_of(errors, rows):
+    """A baseline of a model of which only the held-out errors are known."""
+    from refit.domain.baseline import Baseline
+
+    return Baseline(
+        task="classification",
+        rows_of="new",
+        rows=rows,
+        errors=int(errors),
+        quality={"accuracy": 1 - errors / rows},
+    )
