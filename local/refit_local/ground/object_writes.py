@@ -27,13 +27,16 @@ Response = tuple[int, dict[str, str], Any]
 
 
 def install() -> None:
-    """Hang it into MiniStack. Called once, before the first request."""
-    turn = asyncio.Lock()
+    """Hang it into MiniStack. Called once, on the ground's event loop, before the first request."""
+    turn, home = asyncio.Lock(), asyncio.get_running_loop()
 
     async def one_at_a_time(
         original: Callable[..., Awaitable[Response]], *request: Any, **settings: Any
     ) -> Response:
         # MiniStack's S3 was written for one thread, so nothing else of it runs meanwhile.
+        if asyncio.get_running_loop() is not home:  # Firehose delivers from a thread of its own
+            here = one_at_a_time(original, *request, **settings)
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(here, home))
         async with turn:
             if not _moves_many_bytes(*request[:5]):
                 return await original(*request, **settings)

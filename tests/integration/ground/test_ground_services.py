@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -84,6 +85,37 @@ def test_a_large_object_goes_up_in_parts_and_comes_down_in_ranges(ground: Ground
     source = {"Bucket": "parts", "Key": "k", "VersionId": done["VersionId"]}
     s3.copy_object(Bucket="parts", Key="copy", CopySource=source)
     assert s3.head_object(Bucket="parts", Key="copy")["ContentLength"] == sum(sizes)
+
+
+def test_every_record_of_a_stream_is_delivered_while_objects_are_written(ground: Ground) -> None:
+    s3 = ground.client("s3")
+    s3.create_bucket(Bucket="captured")
+    role = ground.role(
+        "deliver", "firehose", {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    )
+    ground.client("firehose").create_delivery_stream(
+        DeliveryStreamName="capture",
+        ExtendedS3DestinationConfiguration={
+            "BucketARN": "arn:aws:s3:::captured",
+            "RoleARN": role,
+            "Prefix": "lines/!{timestamp:yyyy}/",
+            "ErrorOutputPrefix": "failed/",
+        },
+    )
+
+    def write(number: int) -> None:
+        ground.client("s3").put_object(Bucket="captured", Key=f"other/{number}", Body=b"x" * 9999)
+        ground.client("firehose").put_record_batch(
+            DeliveryStreamName="capture", Records=[{"Data": f"{number}-{part}"} for part in "ab"]
+        )
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(60)))
+
+    def delivered() -> bool:
+        return s3.list_objects_v2(Bucket="captured", Prefix="lines/")["KeyCount"] == 120
+
+    until(delivered)
 
 
 def test_an_older_version_of_an_object_can_be_read(ground: Ground) -> None:
