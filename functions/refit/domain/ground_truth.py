@@ -152,8 +152,8 @@ def _excluded(
     if event_rows is not None and event_rows != listed:
         return Rejection(
             Fault.OTHER_ROWS,
-            f"the labels listed for event {shown(seen.event_id)} are {listed}, and it has "
-            f"{event_rows} rows",
+            f"event {shown(seen.event_id)} has {event_rows} row(s), and the record lists {listed} "
+            "label(s)",
         )
     return None
 

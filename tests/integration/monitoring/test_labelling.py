@@ -604,9 +604,9 @@ def test_sagemakers_records_label_the_rows_of_their_events(stack: Stack) -> None
     assert [holds(f"other-{row}") for row in range(2)] == [None, None]
     assert [line["line"] for line in quarantined(stack)] == [3, 3, 3, 4, 4, 5]
     assert {line["reason"] for line in quarantined(stack)} == {
-        "the labels listed for event 'other' are 3, and it has 2 rows",
-        "the labels listed for event 'single' are 2, and it has 1 rows",
-        "the labels listed for event 'pair' are 1, and it has 2 rows",
+        "event 'other' has 2 row(s), and the record lists 3 label(s)",
+        "event 'single' has 1 row(s), and the record lists 2 label(s)",
+        "event 'pair' has 2 row(s), and the record lists 1 label(s)",
     }
 
 
@@ -683,7 +683,9 @@ def test_what_is_given_up_is_told_in_days_where_it_waited_for_days(stack: Stack)
     assert quarantined(stack)[0]["reason"].endswith("came within 7 days")
 
 
-def test_a_label_that_was_joined_is_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_label_that_was_joined_is_not_given_up(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told(record("h", "rose"), record("i", "rose"))
     monkeypatch.setattr(labels, "overdue", lambda *_: iter(["h", "i"]))  # as the index was
     predicted("h")
@@ -691,6 +693,7 @@ def test_a_label_that_was_joined_is_not_given_up(monkeypatch: pytest.MonkeyPatch
     with meanwhile(lambda: predicted("i")):
         assert labelling.expire_held("flowers", later) == 0
     assert (holds("h"), holds("i")) == ("rose", "rose")
+    assert "h" not in [line["record"]["inferenceId"] for line in quarantined(stack)]
 
 
 def test_a_label_that_was_said_again_meanwhile_is_not_given_up(

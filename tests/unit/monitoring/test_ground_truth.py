@@ -311,7 +311,7 @@ def test_a_list_of_labels_of_another_length_than_its_event_is_rejected_with_both
     rows = found_by(seen, x_0=first)
     decision = decide(first, rows, seen, FLOWERS, RECEIPT)
     assert (status(decision), decision.outcome.fault) == ("rejected", Fault.OTHER_ROWS)
-    assert decision.outcome.reason == "the labels listed for event 'x' are 2, and it has 3 rows"
+    assert decision.outcome.reason == "event 'x' has 3 row(s), and the record lists 2 label(s)"
     assert status(decide(first, found_by(listed(3), x_0=first), listed(3), FLOWERS, RECEIPT)) == (
         "new"
     )
