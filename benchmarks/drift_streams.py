@@ -188,13 +188,13 @@ class Board:
 
     def show(self, stream):
         if len(self._errors) == 1:
-            print(f"{'median labels until the alarm':28}{'errors':>14}", end="")
-            print("".join(f"{name:>14}" for name in self._names))
+            print(f"{'median labels until the alarm':28}{'errors':>18}", end="")
+            print("".join(f"{name:>18}" for name in self._names))
         was, now = np.mean(self._errors[stream], axis=0)
         cells = "".join(
-            f"{_median(self._delays[name, BEFORE, stream]):>14}" for name in self._names
+            f"{_median(self._delays[name, BEFORE, stream]):>18}" for name in self._names
         )
-        print(f"{stream:28}{f'{was:.1%} → {now:.1%}':>14}{cells}", flush=True)
+        print(f"{stream:28}{f'{was:.1%} → {now:.1%}':>18}{cells}", flush=True)
 
     def summary(self):
         for known in (BEFORE, SOON):
