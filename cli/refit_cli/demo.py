@@ -37,7 +37,7 @@ def demo(
         bool, typer.Option("--keep", help="Leave the ground running, to go on from there.")
     ] = False,
 ) -> None:
-    """Go once around the whole loop on real handwritten digits, in about three minutes.
+    """Go once around the whole loop on real handwritten digits, in three minutes.
 
     Starts a local ground (or uses the one that runs) and drops half of the 8×8
     digits that ship inside scikit-learn: a model is trained, tested and live.

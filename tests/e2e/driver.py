@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -118,6 +119,39 @@ class User:
             headers = {"Content-Type": "text/csv"} | kwargs.pop("headers", {})
             return self.http.post(url, data=rows, headers=headers, timeout=60, **kwargs)
         return self.http.post(url, json={"instances": rows}, timeout=60, **kwargs)
+
+    def label(self, model: str, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Post labels; return what became of each."""
+        url = f"{self.ground.api_url}/models/{model}/ground-truth"
+        response = self.http.post(url, json={"labels": records}, timeout=60)
+        assert response.status_code == 202, response.text
+        results: list[dict[str, Any]] = response.json()["results"]
+        assert len(results) == len(records)
+        return results
+
+    def counted(self, model: str, version: int) -> Counter[str]:
+        """Return the sum of a version's cohort counters."""
+        total: Counter[str] = Counter()
+        for sk, item in self.items(model).items():
+            if sk.startswith(f"COHORT#{version:010d}#"):
+                numbers = {k: v for k, v in item.items() if isinstance(v, Decimal)}
+                total.update({name: int(value) for name, value in numbers.items()})
+        return total
+
+    def wait_until_counted(
+        self, model: str, version: int, wanted: dict[str, int], timeout_s: float = 60
+    ) -> None:
+        """Wait until a version's counters are what a plain count gives, and stay so."""
+
+        def look() -> bool | None:
+            counted = self.counted(model, version)
+            return {name: counted[name] for name in wanted} == wanted or None
+
+        try:
+            wait_for(look, "the count", timeout_s)
+        except AssertionError:
+            counted = self.counted(model, version)
+            assert {name: counted[name] for name in wanted} == wanted
 
     def answers(self, model: str, rows: Any) -> list[str]:
         response = self.predict(model, rows)

@@ -19,8 +19,12 @@ from botocore.exceptions import ClientError
 
 from refit.aws.clients import client, error_code, passing_troubles_named
 from refit.domain.retraining_state import Retraining
+from refit.domain.tally import START_FORMAT
 from refit.domain.verdict import Verdict
 from refit.settings import settings
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 if TYPE_CHECKING:
     from refit.domain.verdict import Alarm
@@ -97,14 +101,22 @@ def labelled_rows(model: str) -> int:
 
     Read from the counters of the cohorts: their number grows with time, not with the traffic.
     """
+    return _labelled(model, "begins_with(sk, :first)", {":first": "COHORT#"})
+
+
+def labelled_rows_since(model: str, version: int, since: datetime) -> int:
+    """Return how many predictions of a version, in the cohorts from a moment on, have a label."""
+    first = f"COHORT#{version:010d}#"
+    bounds = {":first": f"{first}{since:{START_FORMAT}}", ":last": f"{first}~"}
+    return _labelled(model, "sk BETWEEN :first AND :last", bounds)
+
+
+def _labelled(model: str, condition: str, values: dict[str, str]) -> int:
     request = {
         "TableName": settings().model_table,
-        "KeyConditionExpression": "pk = :pk AND begins_with(sk, :cohorts)",
+        "KeyConditionExpression": f"pk = :pk AND {condition}",
         "ProjectionExpression": "labelled",
-        "ExpressionAttributeValues": {
-            ":pk": {"S": f"MODEL#{model}"},
-            ":cohorts": {"S": "COHORT#"},
-        },
+        "ExpressionAttributeValues": _dynamo({":pk": f"MODEL#{model}", **values}),
     }
     with passing_troubles_named():
         pages = list(client("dynamodb").get_paginator("query").paginate(**request))

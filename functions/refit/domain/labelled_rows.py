@@ -17,6 +17,7 @@ from refit.domain.ledger import LedgerRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from datetime import datetime
     from pathlib import Path
     from types import TracebackType
 
@@ -27,15 +28,15 @@ _CACHE_KIB = 64 * 1024
 _TABLE = """
 CREATE TABLE newest (
     id TEXT PRIMARY KEY, seq INTEGER, slice INTEGER, withdrawn INTEGER,
-    label TEXT, version INTEGER, file INTEGER, line INTEGER, row INTEGER
+    label TEXT, version INTEGER, file INTEGER, line INTEGER, row INTEGER, fresh INTEGER
 ) WITHOUT ROWID
 """
 _KEEP_THE_NEWEST = """
-INSERT INTO newest VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO newest VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET
     seq = excluded.seq, slice = excluded.slice, withdrawn = excluded.withdrawn,
     label = excluded.label, version = excluded.version,
-    file = excluded.file, line = excluded.line, row = excluded.row
+    file = excluded.file, line = excluded.line, row = excluded.row, fresh = excluded.fresh
 WHERE excluded.seq > newest.seq
 """
 
@@ -49,6 +50,7 @@ class LabelledRow:
         version: the model version that predicted it.
         line: of the capture file, from 0.
         row: of that line, from 0.
+        fresh: whether it is new to the live model, and of the world since the change.
     """
 
     slice: int
@@ -56,6 +58,7 @@ class LabelledRow:
     version: int
     line: int
     row: int
+    fresh: bool
 
 
 class LabelledRows:
@@ -86,13 +89,21 @@ class LabelledRows:
     ) -> None:
         self._database.close()
 
-    def add(self, number: int, lines: Iterable[bytes]) -> None:
-        """Take the lines of a slice; of two with the same `seq` the first one counts."""
+    def add(self, number: int, lines: Iterable[bytes], fresh_from: datetime | None) -> None:
+        """Take the lines of a slice; of two with the same `seq` the first one counts.
+
+        Args:
+            number: of the slice.
+            lines: its content.
+            fresh_from: rows predicted then or later are fresh; None when none is.
+        """
         self._database.execute("BEGIN")
-        self._database.executemany(_KEEP_THE_NEWEST, self._values(number, lines))
+        self._database.executemany(_KEEP_THE_NEWEST, self._values(number, lines, fresh_from))
         self._database.execute("COMMIT")
 
-    def _values(self, number: int, lines: Iterable[bytes]) -> Iterator[tuple[str | int, ...]]:
+    def _values(
+        self, number: int, lines: Iterable[bytes], fresh_from: datetime | None
+    ) -> Iterator[tuple[str | int, ...]]:
         for line in lines:
             row = LedgerRow.model_validate_json(line)
             self.given[number] += 1
@@ -106,6 +117,7 @@ class LabelledRows:
                 self._files.setdefault(row.source.key, len(self._files)),
                 row.source.line,
                 row.source.row,
+                fresh_from is not None and row.predicted_at >= fresh_from,
             )
 
     def lost(self) -> dict[int, Counter[str]]:
@@ -130,7 +142,7 @@ class LabelledRows:
     def by_file(self) -> Iterator[list[LabelledRow]]:
         """Yield the rows that hold, those of one capture file at a time, by line and row."""
         found = self._database.execute(
-            "SELECT file, slice, label, version, line, row FROM newest WHERE NOT withdrawn "
+            "SELECT file, slice, label, version, line, row, fresh FROM newest WHERE NOT withdrawn "
             "ORDER BY file, line, row, id"
         )
         for _, rows in groupby(found, key=itemgetter(0)):

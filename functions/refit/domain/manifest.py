@@ -6,6 +6,7 @@ by Prepare and says what became of them.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -42,13 +43,19 @@ class Slice(BaseModel):
 
 
 class Drop(BaseModel):
-    """All of drop.json."""
+    """All of drop.json.
+
+    Attributes:
+        fresh_since: rows predicted before it are not fresh, in no slice: drift is judged by what
+            came since the change. None when all rows of fresh slices are.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     cause: Cause
     files: tuple[File, ...]
     slices: tuple[Slice, ...] = ()
+    fresh_since: datetime | None = None
 
 
 class UsedSlice(Slice):

@@ -57,7 +57,9 @@ class Facts:
     Attributes:
         champion: the live version; None while there is none.
         alarm: why the live version drifts, as a sentence; None while there is no alarm.
+        changed_at: since when it does; None while there is no alarm.
         new_labels: labelled predictions that the live version's training set has not seen.
+        changed_labels: those of them that were made since then: only they tell of the new world.
         active_run: the run that holds the model's lock.
         run: the run of `Retraining.run_to_look_for`; None when it never began.
         command: what a person has just said.
@@ -65,7 +67,9 @@ class Facts:
 
     champion: int | None
     alarm: str | None
+    changed_at: datetime | None
     new_labels: int
+    changed_labels: int
     active_run: str | None
     run: RunFacts | None
     command: Command | None = None
@@ -73,13 +77,18 @@ class Facts:
 
 @dataclass(frozen=True)
 class Start:
-    """A run that is to begin now."""
+    """A run that is to begin now.
+
+    Attributes:
+        changed_at: when the world changed to which it is to be fitted; None where it did not.
+    """
 
     run: str
     version: int
     episode: int
     cause: Cause
     reason: str
+    changed_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -130,7 +139,9 @@ def step(
     if run != before.run_to_look_for(model):
         return Step(found, notices=notices)  # the next step begins it: first this one must hold
     reason = _reason(found, facts.alarm, cause)
-    return Step(found, Start(run, facts.champion, episode, cause, reason), notices)
+    changed_at = facts.changed_at if cause == "drift" else None
+    start = Start(run, facts.champion, episode, cause, reason, changed_at)
+    return Step(found, start, notices)
 
 
 def _entered(found: Retraining, state: State, now: datetime, **changes: Any) -> Retraining:
@@ -173,7 +184,7 @@ def _taken_up(found: Retraining, facts: Facts, now: datetime) -> Retraining:
         request=None if run.cause == "request" else found.request,
         owed=None,
         started=(*recent, run.started_at) if run.cause == "drift" else recent,
-        labels_used=facts.new_labels,
+        labels_used=facts.changed_labels,
         cooled_until=None,
         note=None,
     )
@@ -263,9 +274,12 @@ def _hindrances(
         reasons.append(f"run {facts.active_run} is under way")
     if cause == "request":
         return reasons if facts.new_labels else [*reasons, "no new label has come"]
-    labels = max(0, facts.new_labels - found.labels_used)
+    labels = max(0, facts.changed_labels - found.labels_used)
     if labels < settings.min_labels:
-        reasons.append(f"{labels:,} of {settings.min_labels:,} new labels have come")
+        reasons.append(
+            f"{labels:,} of {settings.min_labels:,} labels have come of what was predicted since "
+            "the change"
+        )
     if found.state is State.COOLING and found.cooled_until is not None:
         reasons.append(f"it rests until {_shown(found.cooled_until)}")
     recent = sorted(moment for moment in found.started if moment > now - DAY)

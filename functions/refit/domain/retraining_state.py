@@ -76,7 +76,7 @@ class Retraining(Part):
         owed: what should begin, and why it does not.
         started: when drift's retrainings of the last 24 hours began.
         failures: retrainings in a row that brought no better model.
-        labels_used: new labels that the last run had when it began.
+        labels_used: labels since the change that the last run had when it began.
         cooled_until: end of the rest after a retraining.
         last: how the last retraining ended.
         note: what a person should know beside that.

@@ -209,7 +209,9 @@ class RetrainingSettings(Section):
 
     enabled: bool = Field(True, description="`false`: drift is told, and a person decides.")
     min_labels: Annotated[int, Field(ge=1)] = Field(
-        500, description="New labels that a retraining needs; until there are so many it is owed."
+        500,
+        description="Labels that a retraining needs of predictions made since the change; until "
+        "there are so many it is owed.",
     )
     cooldown_s: Annotated[int, Field(ge=0, le=31_536_000)] = Field(
         86_400, description="Rest after a retraining before drift may start the next."

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from itertools import groupby
 from operator import attrgetter
@@ -47,6 +48,9 @@ NO_VALUE = "without any value"
 BAD_VALUE = "with a value that the column cannot hold"
 
 
+_ALWAYS = datetime.min.replace(tzinfo=UTC)
+
+
 class Unusable(Exception):
     """A labelled row cannot be trained on; the text is the reason."""
 
@@ -70,6 +74,7 @@ def labelled_tables(
     schema_of: Callable[[int], Schema | None],
     live: Schema,
     folder: Path,
+    fresh_since: datetime | None = None,
 ) -> LabelledTables:
     """Read the rows of slices, with their features.
 
@@ -79,6 +84,7 @@ def labelled_tables(
         schema_of: returns a version's schema; None when there is no such version.
         live: the live model's schema, in whose terms the rows are written.
         folder: an empty one; takes the rows.
+        fresh_since: rows predicted before it are not fresh, whatever their slice is.
 
     Raises:
         DatasetNotFound: when a slice is gone.
@@ -86,9 +92,9 @@ def labelled_tables(
     if not slices:
         return LabelledTables([], [])
     with LabelledRows(folder) as rows:
-        _read_slices(slices, fetch, rows)
+        _read_slices(slices, fetch, rows, fresh_since or _ALWAYS)
         lost = {number: Counter[str]() for number in range(len(slices))} | rows.lost()
-        with _Writer(slices, _decoders(schema_of, live), folder) as writer:
+        with _Writer(_decoders(schema_of, live), folder) as writer:
             captures = fetch([(key, None) for key in rows.files()])
             for path, wanted in zip(captures, rows.by_file(), strict=True):
                 for row, reason in writer.write(path, wanted):
@@ -114,7 +120,9 @@ def labelled_tables(
     )
 
 
-def _read_slices(slices: Sequence[Slice], fetch: Fetch, rows: LabelledRows) -> None:
+def _read_slices(
+    slices: Sequence[Slice], fetch: Fetch, rows: LabelledRows, fresh_since: datetime
+) -> None:
     # What a slice that is not fresh says already is not fresh where another repeats it.
     order = sorted(range(len(slices)), key=lambda number: (slices[number].fresh, number))
     wanted = [(slices[number].key, slices[number].version) for number in order]
@@ -126,7 +134,7 @@ def _read_slices(slices: Sequence[Slice], fetch: Fetch, rows: LabelledRows) -> N
                 "that this run needs. Restore that version of the object"
             )
         with path.open("rb") as lines:
-            rows.add(number, lines)
+            rows.add(number, lines, fresh_since if slices[number].fresh else None)
 
 
 class _Writer:
@@ -136,13 +144,7 @@ class _Writer:
         paths: of what is written, by the rows' origin.
     """
 
-    def __init__(
-        self,
-        slices: Sequence[Slice],
-        decoder_of: Callable[[int], RowDecoder | str],
-        folder: Path,
-    ) -> None:
-        self._origins: list[Origin] = ["fresh" if one.fresh else "labelled" for one in slices]
+    def __init__(self, decoder_of: Callable[[int], RowDecoder | str], folder: Path) -> None:
         self._decoder_of = decoder_of
         self.paths: dict[Origin, Path] = {
             "labelled": folder / "labelled.csv",
@@ -183,7 +185,9 @@ class _Writer:
                 inputs = _inputs(line)
                 for row in rows:
                     try:
-                        self._files[self._origins[row.slice]].write(self._line(row, inputs))
+                        self._files["fresh" if row.fresh else "labelled"].write(
+                            self._line(row, inputs)
+                        )
                     except Unusable as reason:
                         lost.append((row, str(reason)))
         return lost

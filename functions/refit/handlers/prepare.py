@@ -124,7 +124,12 @@ def _labelled(keys: RunKeys, drop: Drop, prior: Schema | None, folder: Path) -> 
         return _schema(RunKeys(keys.model, run)) if run else None
 
     return labelled_tables(
-        drop.slices, lambda objects: s3.fetched(objects, folder), schema_of, prior, folder
+        drop.slices,
+        lambda objects: s3.fetched(objects, folder),
+        schema_of,
+        prior,
+        folder,
+        drop.fresh_since,
     )
 
 

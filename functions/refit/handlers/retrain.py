@@ -155,13 +155,19 @@ def _facts(
     """Read what is. The lock is read before the run: one that has ended gave it back after."""
     champion = state.champion
     verdict = retraining.load_verdict(model) if champion else None
-    alarm = None
+    alarm = changed_at = None
     if champion and verdict and verdict.version == champion.version and verdict.quality:
         alarm = verdict.quality.sentence if verdict.drifted else None
+        changed_at = verdict.quality.since if verdict.drifted else None
+    changed_labels = 0
+    if champion and changed_at:
+        changed_labels = retraining.labelled_rows_since(model, champion.version, changed_at)
     return Facts(
         champion=champion.version if champion else None,
         alarm=alarm,
+        changed_at=changed_at,
         new_labels=_new_labels(model, champion) if champion else 0,
+        changed_labels=changed_labels,
         active_run=None if state.lock_is_stale else state.active_run,
         run=_run(model, before.run_to_look_for(model)),
         command=command,
@@ -244,6 +250,7 @@ def _write_drop(model: str, start: Start, champion: store.Champion) -> None:
             "cause": start.cause,
             "files": [file.model_dump(mode="json") for file in manifest.files],
             "slices": slices,
+            "fresh_since": start.changed_at and start.changed_at.isoformat(),
             "episode": start.episode,
             "reason": start.reason,
             "labels": labels,

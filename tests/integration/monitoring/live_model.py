@@ -145,7 +145,7 @@ def store_verdict(version: int, drifted: bool = True) -> None:
         threshold=8760,
         labels=100,
         cohorts=3,
-        since=now,
+        since=now - timedelta(hours=24),
         counted=100,
         errors=40,
         error_rate=0.4,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -77,6 +78,10 @@ def test_an_alarm_starts_one_run_on_the_old_files_and_the_new_labels(drifting: S
     drop = drifting.get(RunKeys(MODEL, found.run or "").drop)
     assert drop["cause"] == "drift"
     assert drop["reason"] == "Drift: 40 of 100 answers are wrong."
+    verdict = retraining.load_verdict(MODEL)
+    assert verdict is not None
+    assert verdict.quality is not None
+    assert datetime.fromisoformat(drop["fresh_since"]) == verdict.quality.since
     assert [(file["key"], file["version"]) for file in drop["files"]] == [
         ("digits/raw/a.csv", "v-a")
     ]
@@ -109,8 +114,18 @@ def test_labels_that_the_champion_was_trained_on_are_not_new(stack: Stack) -> No
     store_verdict(2)
     found = look()
     assert found.owed is not None
-    assert found.owed.why == "40 of 500 new labels have come"
+    why = "40 of 500 labels have come of what was predicted since the change"
+    assert found.owed.why == why
     assert stack.executions() == []
+
+
+def test_labels_of_cohorts_before_the_change_do_not_start_a_retraining(live: Stack) -> None:
+    count_cohort(1, ago(60 * 48), labelled=9000, errors=90)
+    live.put(f"{MODEL}/model.toml", "[retraining]\nmin_labels = 151\n")
+    store_verdict(1)
+    found = look()
+    assert found.owed is not None
+    assert found.owed.why.startswith("150 of 151 labels")
 
 
 def test_looks_that_come_again_and_again_start_nothing_more(drifting: Stack) -> None:

@@ -34,6 +34,7 @@ class World:
 
     stack: Stack
     slices: list[dict[str, Any]] = field(default_factory=list)
+    fresh_since: str | None = None
 
     def goes_live(self, files: dict[str, bytes], run: str = CHAMPION.run, version: int = 3) -> None:
         drop(self.stack, files, run)
@@ -102,6 +103,7 @@ class World:
                 "cause": "drift",
                 "files": files,
                 "slices": self.slices,
+                "fresh_since": self.fresh_since,
             },
         )
         return self.prepared(keys)
@@ -213,6 +215,16 @@ def test_the_fresh_held_out_rows_are_asked_apart_and_are_never_trained_on(world:
     assert set(asked) < set(new)
     taught = world.rows(RETRAINING.train) + world.rows(RETRAINING.validation)
     assert not {row.partition(b",")[2] for row in taught} & set(new)
+
+
+def test_what_was_predicted_before_the_change_is_trained_on_and_is_not_fresh(world: World) -> None:
+    world.goes_live({"a.csv": table()})
+    labelled = with_labelled(world)
+    world.fresh_since = "2099-01-01T00:00:00+00:00"
+    world.retrain()
+    assert set(labelled) & set(world.rows(RETRAINING.train))
+    assert world.stack.get(RETRAINING.manifest)["labelled"]["fresh_test"] == 0
+    assert f"{RETRAINING.evaluation_input}fresh.csv" not in world.stack.keys(RETRAINING.root)
 
 
 def test_a_later_retraining_never_trains_on_what_was_held_out_before(world: World) -> None:

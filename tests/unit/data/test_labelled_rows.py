@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -62,7 +63,7 @@ def test_the_newest_lines_hold_in_whatever_order_they_are_read(
 ) -> None:
     with LabelledRows(tmp_path_factory.mktemp("rows")) as rows:
         for number, lines in enumerate(given_slices):
-            rows.add(number, lines)
+            rows.add(number, lines, None)
         by_file = list(rows.by_file())
         files, lost = rows.files(), rows.lost()
     found = {
@@ -77,9 +78,20 @@ def test_the_newest_lines_hold_in_whatever_order_they_are_read(
 
 def test_a_capture_file_is_read_once_and_from_its_beginning(tmp_path: Path) -> None:
     with LabelledRows(tmp_path) as rows:
-        rows.add(0, [line(f"p{place}", 1, "a", place) for place in (5, 2, 7, 0, 4, 1)])
+        rows.add(0, [line(f"p{place}", 1, "a", place) for place in (5, 2, 7, 0, 4, 1)], None)
         assert rows.files() == ["file-1", "file-0"]
         assert [[row.line for row in held] for held in rows.by_file()] == [[0, 1, 3], [0, 1, 2]]
+
+
+def test_only_what_was_predicted_since_the_change_is_fresh(tmp_path: Path) -> None:
+    moments = ["2025-01-02T03:00:00+00:00", "2025-01-02T04:00:00+00:00"]
+    lines = [line(f"p{n}", 1, "a", n, predictedAt=at) for n, at in enumerate(moments)]
+    known = [line(f"p{n + 2}", 1, "a", n + 2, predictedAt=at) for n, at in enumerate(moments)]
+    with LabelledRows(tmp_path) as rows:
+        rows.add(0, lines, datetime.fromisoformat(moments[1]))
+        rows.add(1, known, None)
+        (held,) = rows.by_file()
+    assert [row.fresh for row in held] == [False, True, False, False]
 
 
 CLASSES = ('say "no"', "yes, twice", "two\nlines")

@@ -10,17 +10,22 @@ from refit.domain.retraining_state import Command, Retraining
 from refit.domain.spec import RetrainingSettings
 
 MODEL = "digits"
+CHANGED_AT = datetime(2026, 11, 19, 23, tzinfo=UTC)
 
 
 @dataclass
 class Loop:
-    """One model. `look` does what the retrain function does."""
+    """One model. `look` does what the retrain function does.
+
+    `new_labels` are of predictions made since the change, `calm_labels` of those before it.
+    """
 
     settings: RetrainingSettings = field(default_factory=RetrainingSettings)
     retraining: Retraining = field(default_factory=Retraining)
     champion: int | None = 1
     alarm: str | None = None
     new_labels: int = 1000
+    calm_labels: int = 0
     active_run: str | None = None
     runs: dict[str, RunFacts] = field(default_factory=dict)
     now: datetime = datetime(2026, 11, 20, tzinfo=UTC)
@@ -33,7 +38,9 @@ class Loop:
         return Facts(
             champion=self.champion,
             alarm=self.alarm,
-            new_labels=self.new_labels,
+            changed_at=CHANGED_AT if self.alarm else None,
+            new_labels=self.calm_labels + self.new_labels,
+            changed_labels=self.new_labels if self.alarm else 0,
             active_run=self.active_run,
             run=self.runs.get(looked_for or ""),
             command=command,
@@ -79,7 +86,7 @@ class Loop:
         """Another version is live: it has no alarm, and its training has seen all labels."""
         self.champion = (self.champion or 0) + 1
         self.alarm = None
-        self.new_labels = 0
+        self.new_labels = self.calm_labels = 0
 
     def wait(self, seconds: float) -> Retraining:
         self.now += timedelta(seconds=seconds)

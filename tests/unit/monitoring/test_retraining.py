@@ -13,7 +13,7 @@ from refit.domain.retraining import DAY, step
 from refit.domain.retraining_state import Retraining, State, run_of_episode
 from refit.domain.spec import RetrainingSettings
 
-from tests.unit.monitoring.loop import MODEL, Loop
+from tests.unit.monitoring.loop import CHANGED_AT, MODEL, Loop
 
 ALARM = "Drift: 40 of 100 answers are wrong (40.00%) since 2026-11-19."
 
@@ -130,7 +130,8 @@ def test_too_few_new_labels_are_waited_for_and_told() -> None:
     found = loop.look()
     assert found.state is State.DRIFTING
     assert found.owed is not None
-    assert found.owed.why == "120 of 500 new labels have come"
+    why = "120 of 500 labels have come of what was predicted since the change"
+    assert found.owed.why == why
     since = found.owed.since
     loop.new_labels = 499
     assert loop.wait(3600).owed is not None
@@ -139,6 +140,21 @@ def test_too_few_new_labels_are_waited_for_and_told() -> None:
     loop.new_labels = 500
     assert loop.look().state is State.RETRAINING
     assert loop.retraining.owed is None
+
+
+def test_labels_from_before_the_change_do_not_count_towards_the_minimum() -> None:
+    loop = drifting(min_labels=500)
+    loop.new_labels, loop.calm_labels = 120, 50_000
+    assert loop.look().state is State.DRIFTING
+    loop.new_labels = 500
+    assert loop.look().state is State.RETRAINING
+    assert loop.begun[0].changed_at == CHANGED_AT
+
+
+def test_what_a_person_asks_for_is_fitted_to_all_new_labels() -> None:
+    loop = Loop(calm_labels=40, new_labels=0)
+    loop.look(loop.say("retrain"))
+    assert loop.begun[0].changed_at is None
 
 
 def test_while_a_run_is_active_a_retraining_is_owed_and_begins_after_it() -> None:
@@ -215,7 +231,7 @@ def test_a_refused_challenger_waits_for_labels_that_it_had_not_seen() -> None:
     found = loop.wait(100)
     assert found.state is State.DRIFTING
     assert found.owed is not None
-    assert found.owed.why == "0 of 500 new labels have come"
+    assert found.owed.why == ("0 of 500 labels have come of what was predicted since the change")
     loop.new_labels += 500
     assert loop.look().state is State.RETRAINING
 
