@@ -1,0 +1,231 @@
+"""Taking a capture file: records a second, time and memory of the real handler.
+
+    .venv/bin/python benchmarks/capture.py                     100,000 records of 64 features
+    .venv/bin/python benchmarks/capture.py --records 10000 --features 784
+
+Three processes of one processor each, as a Lambda of 1,769 MB has one:
+    parsing    the file's lines into rows, nothing else
+    stand-in   the handler; S3 and DynamoDB are the local ground's, but each transaction is answered
+               after --transaction-ms without being carried out: what the handler itself costs
+    ground     the handler against the local ground, whose tables are Python in one process
+`again` is the same file delivered a second time: everything is known.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import resource
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KIB_PER_UNIT = 1 if sys.platform != "darwin" else 1 / 1024
+KEY = "digits/capture/refit-digits/v1/2026/11/20/12/00-05-120-0d4c7f52.jsonl"
+CLASSES = tuple(str(digit) for digit in range(10))
+TIMEOUT_S, MEMORY_MB = 900, 1769
+
+
+def lines(records: int, features: int) -> Iterator[bytes]:
+    from refit.domain.capture_line import Invocation, capture_line
+
+    chance = np.random.default_rng(1)
+    at = datetime.now(UTC) - timedelta(minutes=5)
+    for number in range(records):
+        asked = ",".join(f"{value:.6g}" for value in chance.normal(size=features))
+        shares = chance.dirichlet([0.3] * len(CLASSES)).astype(np.float32)
+        answered = ",".join(map(str, map(float, shares))) + "\n"
+        call = f"{number:032x}"
+        made = Invocation(call, asked.encode(), answered.encode(), "text/csv", "v1", at)
+        yield capture_line("digits", "refit-digits", made)
+
+
+def schema(features: int) -> Any:
+    from refit.domain.schema import Feature, Schema
+
+    columns = tuple(Feature(name=f"f{place}", type="number") for place in range(features))
+    return Schema(task="classification", label="label", features=columns, classes=CLASSES)
+
+
+@contextmanager
+def ground(folder: Path) -> Iterator[dict[str, str]]:
+    """Start a local ground; yield the environment that speaks to it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    environment = {
+        "AWS_ACCESS_KEY_ID": f"AKIA{secrets.token_hex(8).upper()}",
+        "AWS_SECRET_ACCESS_KEY": secrets.token_urlsafe(30),
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    command = [sys.executable, "-m", "refit_local.ground.server", "--port", str(port)]
+    with (folder / "ground.log").open("wb") as log:
+        server = subprocess.Popen(
+            [*command, "--state", str(folder), "--region", "us-east-1"],
+            env=os.environ | environment,
+            cwd=folder,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            with socket.socket() as probe:
+                if not probe.connect_ex(("127.0.0.1", port)):
+                    break
+            time.sleep(0.1)
+        yield environment | {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            "BUCKET": "captures",
+            "MODEL_TABLE": "models",
+            "INFERENCE_TABLE": "inferences",
+            "POWERTOOLS_LOG_LEVEL": "WARNING",
+            "POWERTOOLS_METRICS_DISABLED": "true",
+        }
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def prepare(records: int, features: int) -> int:
+    """Make tables and bucket, and put the file and what the version's run left behind."""
+    import boto3
+    from refit.aws import s3, store
+    from refit.domain.naming import RunKeys
+
+    boto3.client("s3").create_bucket(Bucket="captures")
+    versioning = {"Status": "Enabled"}
+    boto3.client("s3").put_bucket_versioning(Bucket="captures", VersioningConfiguration=versioning)
+    for table, keys in {"models": ["pk", "sk"], "inferences": ["id"]}.items():
+        boto3.client("dynamodb").create_table(
+            TableName=table,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+            KeySchema=[
+                {"AttributeName": key, "KeyType": kind}
+                for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
+            ],
+        )
+    keys = RunKeys("digits", "run1")
+    edges = np.linspace(-2, 2, 31).tolist()
+    histogram = {"edges": edges, "counts": [100] * 32}
+    column = {"type": "number", "min": -4.0, "max": 4.0, "histogram": histogram}
+    columns = [{"name": f"f{place}", **column} for place in range(features)]
+    s3.put_json(keys.profile, {"sampled_rows": 3200, "columns": columns})
+    s3.put_json(keys.schema, schema(features).as_json())
+    s3.put_json(keys.manifest, {"settings": {}})
+    store.record_version("digits", 1, keys.run, "arn")
+    content = b"".join(lines(records, features))
+    s3.put_bytes(KEY, content)
+    return len(content)
+
+
+def parsing(records: int, features: int, _: float) -> list[float]:
+    from refit.domain.captured import event_of
+    from refit.domain.captured_rows import captured_rows
+
+    known = schema(features)
+    with tempfile.TemporaryFile() as file:
+        file.writelines(lines(records, features))
+        file.seek(0)
+        start_s = time.perf_counter()
+        for number, line in enumerate(file):
+            for _row in captured_rows(event_of(line), KEY, number, 1, known):
+                pass
+        return [time.perf_counter() - start_s]
+
+
+def stand_in(records: int, features: int, transaction_ms: float) -> list[float]:
+    from refit.aws.clients import client
+
+    def answer(**_: Any) -> tuple[Any, dict[str, Any]]:
+        time.sleep(transaction_ms / 1000)
+        return SimpleNamespace(status_code=200), {}
+
+    client("dynamodb").meta.events.register("before-call.dynamodb.TransactWriteItems", answer)
+    return [handled_s()]
+
+
+def on_the_ground(records: int, features: int, _: float) -> list[float]:
+    return [handled_s(), handled_s()]
+
+
+def handled_s() -> float:
+    from refit.handlers import capture
+
+    body = json.dumps({"detail": {"object": {"key": KEY, "size": 1}}})
+    record = {"messageId": "1", "body": body, "eventSource": "aws:sqs"}
+    context: Any = SimpleNamespace(
+        function_name="capture",
+        memory_limit_in_mb=MEMORY_MB,
+        invoked_function_arn="arn",
+        aws_request_id="1",
+    )
+    start_s = time.perf_counter()
+    answer = capture.handler({"Records": [record]}, context)
+    if answer["batchItemFailures"]:
+        raise SystemExit("the file was not taken; the log says why")
+    return time.perf_counter() - start_s
+
+
+def measured(function: Any, *given: Any) -> dict[str, Any]:
+    """Run a function in a process and on a processor of its own."""
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        found: dict[str, Any] = pool.apply(_measure, (function.__name__, given))
+    return found
+
+
+def _measure(name: str, given: tuple[Any, ...]) -> dict[str, Any]:
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    start_s = time.process_time()
+    seconds = globals()[name](*given)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB_PER_UNIT / 1024
+    return {"seconds": seconds, "cpu_s": time.process_time() - start_s, "peak_mb": peak}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--records", type=int, default=100_000)
+    parser.add_argument("--features", type=int, default=64)
+    parser.add_argument("--transaction-ms", type=float, default=50)
+    given = parser.parse_args()
+    work = (given.records, given.features, given.transaction_ms)
+    with tempfile.TemporaryDirectory() as folder, ground(Path(folder)) as environment:
+        os.environ |= environment
+        size_bytes = multiprocessing.get_context("spawn").Pool(1).apply(prepare, work[:2])
+        print(f"{given.records:,} records of {given.features} features, {size_bytes / 1e6:.0f} MB")
+        print(f"{'':10} {'s':>8} {'records/s':>10} {'CPU s':>7} {'peak MB':>8}")
+        for name, function in {
+            "parsing": parsing,
+            "stand-in": stand_in,
+            "ground": on_the_ground,
+        }.items():
+            found = measured(function, *work)
+            for what, seconds in zip((name, "again"), found["seconds"], strict=False):
+                rate = given.records / seconds
+                own = f"{found['cpu_s']:7.1f} {found['peak_mb']:8.0f}" if what == name else ""
+                print(f"{what:10} {seconds:8.1f} {rate:10,.0f} {own}", flush=True)
+                fits = seconds < TIMEOUT_S and found["peak_mb"] < MEMORY_MB
+                if not fits:
+                    print(f"{what} does not fit {TIMEOUT_S} s and {MEMORY_MB} MB")
+
+
+if __name__ == "__main__":
+    main()
