@@ -26,7 +26,6 @@ from refit.settings import settings
 if TYPE_CHECKING:
     from datetime import datetime
 
-if TYPE_CHECKING:
     from refit.domain.verdict import Alarm
 
 
