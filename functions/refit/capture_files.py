@@ -12,7 +12,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from refit.aws import s3
-from refit.domain.captured import MAX_LINE_BYTES, CaptureUnreadable, event_of
+from refit.domain.captured import (
+    MAX_LINE_BYTES,
+    VERIFICATION_ID,
+    CaptureUnreadable,
+    event_of,
+)
 from refit.domain.captured_rows import BadRow, captured_rows
 from refit.domain.ground_truth_records import AHEAD, told
 from refit.domain.naming import ModelKeys
@@ -73,6 +78,8 @@ class CaptureFile:
                 _check_time(event, now, age)
             except CaptureUnreadable as reason:
                 self._refuse(number, str(reason), line)
+                continue
+            if event.event_id == VERIFICATION_ID:
                 continue
             for row in captured_rows(event, self.key, number, version, schema):
                 if isinstance(row, BadRow):

@@ -28,6 +28,9 @@ from refit.domain.schema import shown
 MAX_LINE_BYTES = 32 * 1024**2
 """Request and answer hold 6 MB each; as BASE64, or as JSON inside a text, both grow."""
 
+VERIFICATION_ID = "refit-verification"
+"""Under this id held-out rows are asked when a version goes live: they are no live predictions."""
+
 _KEY = re.compile(r"(?P<model>[^/]+)/capture/(?P<endpoint>[^/]+)/(?P<variant>[^/]+)/.+\.jsonl\Z")
 _CSV_TYPES = frozenset({"text/csv", "csv"})
 _JSON_TYPES = frozenset({"application/json", "json"})

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from refit.aws import endpoint, registry, s3
+from refit.domain.captured import VERIFICATION_ID
 from refit.domain.deployment import first_mismatch, scores
 from refit.domain.errors import DeploymentRejected, EndpointNotReady
 from refit.domain.naming import RunKeys
@@ -46,7 +47,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     chosen = ModelSettings.model_validate(s3.get_json(keys.manifest)["settings"]).deployment
     rows = _first_lines(f"{keys.evaluation_input}new.csv", chosen.verification_rows)
     expected = _first_lines(f"{keys.evaluation_output('challenger')}new.csv.out", len(rows))
-    answer = endpoint.invoke(request.endpoint, "\n".join(rows).encode())
+    body = "\n".join(rows).encode()
+    answer = endpoint.invoke(request.endpoint, body, "text/csv", "text/csv", VERIFICATION_ID)
     if answer.variant != request.variant:
         raise DeploymentRejected(
             f"variant {answer.variant} of endpoint {request.endpoint} answered, "

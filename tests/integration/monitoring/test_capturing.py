@@ -20,6 +20,7 @@ from refit import consuming
 from refit.aws import cohorts, labels
 from refit.aws.clients import client
 from refit.domain.capture_line import Invocation, capture_line
+from refit.domain.captured import VERIFICATION_ID
 from refit.domain.ground_truth import Change, Outcome, Status
 from refit.domain.inference import NOTHING_COUNTED, Inference, Label
 from refit.domain.input_counts import InputCounter, InputCounts, columns_of, merged
@@ -238,6 +239,12 @@ def test_what_an_endpoint_captures_by_itself_is_taken_as_well(live: Stack) -> No
     }
     captured(live, json.dumps(record).encode())
     assert items(live)["digits#e1"]["prediction"] == "dog"
+
+
+def test_the_held_out_rows_that_prove_a_deployment_are_no_live_predictions(live: Stack) -> None:
+    captured(live, line(VERIFICATION_ID, "0.1\n0.2", "0.1\n0.2"), line("call"))
+    assert sorted(items(live)) == ["digits#call"]
+    assert quarantined(live) == []
 
 
 # Many predictions, delivered as it comes

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from refit.aws import endpoint, registry, store
 from refit.aws.registry import EndpointState, PackageVersion
+from refit.domain.captured import VERIFICATION_ID
 from refit.domain.errors import DeploymentInProgress, DeploymentRejected, EndpointNotReady
 from refit.domain.spec import ModelSettings, parse_settings
 from refit.handlers import plan_deployment, promote, roll_back, verify_deployment
@@ -52,7 +53,12 @@ def sagemaker(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> FakeRegistry:
 
 def answers(monkeypatch: pytest.MonkeyPatch, body: str, variant: str = "v2") -> None:
     answer = endpoint.Answer(body.encode(), "text/csv", variant)
-    monkeypatch.setattr(endpoint, "invoke", lambda *_: answer)
+
+    def invoke(*given: Any) -> endpoint.Answer:
+        assert given[-1] == VERIFICATION_ID, "capture would take the rows for live ones"
+        return answer
+
+    monkeypatch.setattr(endpoint, "invoke", invoke)
 
 
 def test_the_first_approved_version_creates_the_endpoint(sagemaker: FakeRegistry) -> None:
