@@ -92,14 +92,11 @@ class World:
         }
 
     def exam(self) -> float:
-        answers = self.user.answers(MODEL, self.images(EXAM))
-        self.predictions_of_exam(len(answers))
-        truth = self.digits.texts(EXAM)
-        return sum(a == b for a, b in zip(answers, truth, strict=True)) / len(truth)
-
-    def predictions_of_exam(self, rows: int) -> None:
-        version = int(self.user.state(MODEL)["champion"]["version"])
-        self.predictions[version] = self.predictions.get(version, 0) + rows
+        answer = self.user.predict(MODEL, self.images(EXAM)).json()
+        truth, version = self.digits.texts(EXAM), answer["modelVersion"]
+        self.predictions[version] = self.predictions.get(version, 0) + len(truth)
+        found = [row["prediction"] for row in answer["predictions"]]
+        return sum(a == b for a, b in zip(found, truth, strict=True)) / len(truth)
 
 
 @pytest.fixture(scope="module")
