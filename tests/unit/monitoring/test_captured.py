@@ -9,6 +9,7 @@ import struct
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from hypothesis import given, settings
@@ -26,6 +27,7 @@ from refit.domain.captured_rows import BadRow, CapturedRow, captured_rows
 from refit.domain.inference import Source, inference_ids
 from refit.domain.payload import decoded_predictions
 from refit.domain.schema import Feature, Schema, csv_line
+from refit_local.sagemaker.capture import DataCapture, Exchange
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 WIDTH, HEIGHT = Feature(name="width", type="number"), Feature(name="height", type="number")
@@ -345,3 +347,48 @@ def test_arbitrary_sides_are_read_or_refused(asked: Side, answered: Side, schema
 def test_arbitrary_cells_are_numbers_or_refused(row: str) -> None:
     with suppress(CaptureUnreadable):
         assert len(values_of(row)) == row.count(",") + 1
+
+
+class Bucket:
+    """Takes what an endpoint captures."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+
+    def put(self, content: bytes, uri: str, _: str) -> None:
+        self.files[uri.removeprefix("s3://captures/")] = content
+
+
+@pytest.mark.parametrize("known", [[], ["text/csv"]], ids=["base64", "csv"])
+@pytest.mark.parametrize("given_id", [None, "order-000123"])
+def test_what_a_local_endpoint_captures_is_read(known: list[str], given_id: str | None) -> None:
+    bucket = Bucket()
+    config = {
+        "EnableCapture": True,
+        "DestinationS3Uri": "s3://captures/zoo/capture",
+        "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+        "CaptureContentTypeHeader": {"CsvContentTypes": known} if known else {},
+    }
+    endpoint = DataCapture(lambda _: bucket, MagicMock())  # type: ignore[arg-type, return-value]
+    endpoint.add(
+        Exchange(
+            endpoint="refit-zoo",
+            variant="v3",
+            role_arn="role",
+            config=config,
+            request_type="text/csv",
+            request_body=b"1,2\n3,4",
+            response_type="text/csv; charset=utf-8",
+            response_body=b"0.25\n0.75\n",
+            inference_id=given_id,
+            custom_attributes=None,
+            at=NOON,
+        )
+    )
+    endpoint.flush()
+    ((key, content),) = bucket.files.items()
+    assert capture_key_of(key) == CaptureKey("zoo", "refit-zoo", "v3")
+    first, second = rows(content, PAIR)
+    assert [row.prediction.text for row in (first, second)] == ["iris", "rose"]
+    assert first.inference_id.endswith("-0")
+    assert given_id is None or first.inference_id == "order-000123-0"
