@@ -36,8 +36,8 @@ setup: .venv/.installed ## make .venv with all that Refit needs (again when the 
 	touch $@; \
 	echo "ready after $$(( $$(date +%s) - began )) s: $(BIN)/refit"
 
-demo: setup ## the whole loop on digits, in under three minutes (DATA=path/to/mnist.pkl.gz for MNIST)
-	@$(BIN)/refit demo $(if $(DATA),--data "$(DATA)")
+demo: setup ## once around the loop on digits, in three minutes (DATA=mnist.pkl.gz, REPORT=figures.json)
+	@$(BIN)/refit demo $(if $(DATA),--data "$(DATA)") $(if $(REPORT),--report "$(REPORT)")
 
 test: setup ## run the tests (ARGS="tests/unit -k split" for some of them)
 	@$(BIN)/pytest $(ARGS)
