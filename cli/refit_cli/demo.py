@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,7 +69,6 @@ def demo(
 
     from refit_cli.connection import connected
 
-    model = "digits" if data is None else "mnist"
     _check(data, report)
     clock = Clock()
     is_ours = lifecycle.info(port) is None
@@ -76,6 +76,7 @@ def demo(
         ground.bring_up(port, None, keep=False, detach=keep)
     try:
         with connected(options.Target(port)) as connection:
+            model = _free_name(connection, "digits" if data is None else "mnist")
             found = _round(connection, model, data, clock)
     finally:
         if is_ours and not keep:
@@ -106,6 +107,15 @@ def _check(data: Path | None, report: Path | None) -> None:
             f"the demo's --data is mnist.pkl.gz, not {data.name}",
             f"for other data: refit up --detach; refit put MODEL {data}; refit watch MODEL",
         )
+
+
+def _free_name(connection: Connection, wanted: str) -> str:
+    """Return a name that no model of the ground has: a demo before this one has left its own."""
+    from refit_cli.records import Records
+
+    known = Records(connection).models()
+    names = (wanted if number == 1 else f"{wanted}-{number}" for number in count(1))
+    return next(name for name in names if name not in known)
 
 
 def _round(connection: Connection, model: str, data: Path | None, clock: Clock) -> Report:
