@@ -18,7 +18,7 @@ from refit_cli.errors import BadInput, RunFailed
 
 if TYPE_CHECKING:
     from refit_cli.connection import Connection
-    from refit_cli.demo_data import LiveDigits
+    from refit_cli.demo_data import LiveDigits, Scale
     from refit_cli.demo_report import Report
 
 RUN_TIMEOUT_S = 1800
@@ -119,10 +119,12 @@ def _free_name(connection: Connection, wanted: str) -> str:
 
 
 def _round(connection: Connection, model: str, data: Path | None, clock: Clock) -> Report:
+    from refit_cli.demo_data import MNIST, SMALL
     from refit_cli.demo_loop import Loop
 
+    scale = SMALL if data is None else MNIST
     with clock.stage("drop"):
-        digits = _drop(connection, model, data)
+        digits = _drop(connection, model, data, scale)
     with clock.stage("run, from drop to live"):
         run = _follow(connection, model, None, clock)
     if digits is None:
@@ -131,17 +133,17 @@ def _round(connection: Connection, model: str, data: Path | None, clock: Clock) 
         terminal.remark("\n[dim]reading the digits that the run held out …[/]")
         s3 = connection.client("s3")
         digits = held_out_digits(s3, connection.stack.bucket, model, run)
-    loop = Loop(connection, model, digits, clock)
+    loop = Loop(connection, model, digits, scale, clock)
     return loop.run(lambda run: _follow(connection, model, run, clock))
 
 
-def _drop(connection: Connection, model: str, data: Path | None) -> LiveDigits | None:
+def _drop(connection: Connection, model: str, data: Path | None, scale: Scale) -> LiveDigits | None:
     """Drop the data; return the digits that were kept back, or None when the run does that."""
-    from refit_cli.demo_data import SETTINGS, write_digits
+    from refit_cli.demo_data import write_digits
     from refit_cli.put import put_settings, upload_with_progress
     from refit_cli.uploads import plan_files
 
-    put_settings(connection, model, SETTINGS.encode())
+    put_settings(connection, model, scale.settings.encode())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "digits.csv"
         digits = None if data else write_digits(path)

@@ -29,7 +29,7 @@ TILT_DEGREES = 25
 
 Images = npt.NDArray[np.float64]
 
-SETTINGS = """\
+_SETTINGS = """\
 # A demo cannot wait for hours: a cohort lasts two seconds, and a label counts at the age of three.
 [data]
 test_fraction = 0.2
@@ -40,9 +40,32 @@ label_age_s = 3
 label_wait_s = 12
 
 [retraining]
-min_labels = 400
+min_labels = {min_labels}
 cooldown_s = 30
 """
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large a demo is.
+
+    Attributes:
+        rows_per_call: of the traffic.
+        min_labels: of the changed world, before a retraining begins. Beside the 50,000 images of
+            MNIST a few hundred would change little, and the gate would find it to be noise.
+    """
+
+    rows_per_call: int
+    min_labels: int
+
+    @property
+    def settings(self) -> str:
+        """The content of model.toml."""
+        return _SETTINGS.format(min_labels=self.min_labels)
+
+
+SMALL = Scale(rows_per_call=20, min_labels=400)
+MNIST = Scale(rows_per_call=100, min_labels=4000)
 
 
 @dataclass(frozen=True)

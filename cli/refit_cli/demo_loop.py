@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from refit_cli.connection import Connection
     from refit_cli.demo_clock import Clock
-    from refit_cli.demo_data import Digits, LiveDigits
+    from refit_cli.demo_data import Digits, LiveDigits, Scale
     from refit_cli.records import Run
 
 T = TypeVar("T")
@@ -40,6 +40,7 @@ class Loop:
     connection: Connection
     model: str
     digits: LiveDigits
+    scale: Scale
     clock: Clock
     moments: list[Moment] = field(default_factory=list)
     evidence: list[Evidence] = field(default_factory=list)

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from refit_cli.demo_data import Digits
     from refit_cli.prediction_api import PredictionApi
 
-ROWS_PER_CALL = 20
 PAUSE_S = 0.4
 LABEL_DELAY_S = 1.0
 _SEED = 7
@@ -56,6 +55,7 @@ class Traffic:
     """A thread that calls, and posts the labels of what was answered; a context manager.
 
     Attributes:
+        rows_per_call: how many digits are asked about at once.
         is_tilted: whether the camera hangs askew now. Set by who owns the demo's world.
         calls: what was answered so far.
         labels_tilted: when the label of each tilted digit had been taken, in seconds.
@@ -64,6 +64,7 @@ class Traffic:
     api: PredictionApi
     labels: LabelSink
     digits: Digits
+    rows_per_call: int = 20
     is_tilted: bool = False
     calls: list[Call] = field(default_factory=list)
     labels_tilted: list[float] = field(default_factory=list)
@@ -107,7 +108,7 @@ class Traffic:
             self._enough.wait(PAUSE_S)
 
     def _call(self, is_tilted: bool) -> None:
-        chosen = self._order.integers(0, len(self.digits), ROWS_PER_CALL)
+        chosen = self._order.integers(0, len(self.digits), self.rows_per_call)
         view = self._views[is_tilted]
         rows = type(view)(view.images[chosen], tuple(view.labels[place] for place in chosen))
         answers = list(self.api.predict(Table(None, numbered(rows.cells()))))

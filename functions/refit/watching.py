@@ -17,7 +17,7 @@ from refit.domain.baseline import Baseline
 from refit.domain.errors import DatasetNotFound
 from refit.domain.input_counts import Columns, InputCounts, columns_of, merged
 from refit.domain.input_drift import InputRule, judge_inputs
-from refit.domain.live_quality import bucket_of, quality_of
+from refit.domain.live_quality import bucket_of, newest, quality_of
 from refit.domain.manifest import Manifest
 from refit.domain.naming import ModelKeys, RunKeys
 from refit.domain.quality_drift import QualityRule, QualityVerdict, judge_quality
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from refit.domain.cohort import Cohort
     from refit.domain.spec import MonitoringSettings
     from refit.domain.verdict import Verdict
+
+WINDOW_COHORTS = 24
+"""The shown figures are of so many cohorts, a day of hourly ones: of all, a change would hide."""
 
 _LONGEST_GRACE = timedelta(minutes=5)
 """Captures of a cohort come for as long as it lasted, or so long, after its end."""
@@ -110,7 +113,7 @@ def look_at(watched: Watched, before: Verdict | None, now: datetime) -> Found:
     """
     counted = cohorts.load(watched.model, watched.version)
     quality = _quality(watched, counted, now)
-    live = quality_of(counted, watched.schema)
+    live = quality_of(newest(counted, WINDOW_COHORTS), watched.schema)
     baseline = watched.baseline.quality if watched.baseline else {}
     return Found(
         quality=quality,

@@ -51,14 +51,14 @@ LABELS = "Labels"
 """Predictions joined with their label and counted. Count."""
 
 LABEL_COVERAGE = "LabelCoverage"
-"""Share of the live version's predictions that are labelled. Percent."""
+"""Share of the live version's predictions that are labelled, in its newest cohorts. Percent."""
 
 LABEL_DELAY = "LabelDelaySeconds"
 """From a prediction to its first label. Seconds."""
 
 ACCURACY = "Accuracy"
 RMSE = "RMSE"
-"""Of the live version, over all labels so far. Percent, and the label's own unit."""
+"""Of the live version, over its newest cohorts. Percent, and the label's own unit."""
 
 BASELINE_ACCURACY = "BaselineAccuracy"
 BASELINE_RMSE = "BaselineRMSE"

@@ -53,7 +53,7 @@ class Quality(Part):
 
 
 class Live(Part):
-    """The version's figures over all its cohorts: `live_quality.LiveQuality`, in short.
+    """The version's figures over its newest cohorts: `live_quality.LiveQuality`, in short.
 
     Attributes:
         metrics: accuracy and log_loss, or rmse, mae and bias; empty without a label.
