@@ -10,6 +10,7 @@ from refit.domain.retraining_state import Command, Retraining
 from refit.domain.spec import RetrainingSettings
 
 MODEL = "digits"
+ALARM = "Drift: 40 of 100 answers are wrong (40.00%) since 2026-11-19."
 CHANGED_AT = datetime(2026, 11, 19, 23, tzinfo=UTC)
 
 

@@ -6,16 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from refit.domain.retraining import DAY, step
 from refit.domain.retraining_state import Retraining, State, run_of_episode
 from refit.domain.spec import RetrainingSettings
 
-from tests.unit.monitoring.loop import CHANGED_AT, MODEL, Loop
-
-ALARM = "Drift: 40 of 100 answers are wrong (40.00%) since 2026-11-19."
+from tests.unit.monitoring.loop import ALARM, CHANGED_AT, MODEL, Loop
 
 
 def drifting(**settings: Any) -> Loop:
@@ -413,129 +408,3 @@ def test_the_run_of_an_episode_is_that_of_its_model_version_and_number() -> None
 def test_the_state_is_the_same_after_it_was_stored() -> None:
     loop = blocked()
     assert Retraining.model_validate(loop.retraining.model_dump(mode="json")) == loop.retraining
-
-
-class AnyOrder(RuleBasedStateMachine):
-    """What may happen to a model, in any order; looks come whenever they come."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.loop = Loop(
-            settings=RetrainingSettings(
-                min_labels=10, cooldown_s=3600, max_per_day=2, max_failures=2
-            )
-        )
-        self.results: list[str] = []
-        self.asked = self.answered = 0
-
-    @rule()
-    def alarm(self) -> None:
-        self.loop.alarm = ALARM
-
-    @rule()
-    def alarm_taken_back(self) -> None:
-        self.loop.alarm = None
-
-    @rule(labels=st.integers(1, 30))
-    def labels_come(self, labels: int) -> None:
-        self.loop.new_labels += labels
-
-    @rule(seconds=st.sampled_from([1, 1800, 3600, 40_000, 90_000]))
-    def time_passes(self, seconds: int) -> None:
-        self.loop.now += timedelta(seconds=seconds)
-
-    @precondition(lambda self: self.loop.active_run is None)
-    @rule()
-    def a_drop_begins(self) -> None:
-        self.loop.active_run = "adrop0000000"
-
-    @precondition(lambda self: self.loop.active_run == "adrop0000000")
-    @rule(better=st.booleans())
-    def the_drop_ends(self, better: bool) -> None:
-        self.loop.active_run = None
-        if better:
-            self.results.append("new version")
-            self.loop.go_live()
-
-    @precondition(lambda self: self.loop.active_run in self.loop.runs)
-    @rule(status=st.sampled_from(["DEPLOYED", "REFUSED", "FAILED"]))
-    def the_run_ends(self, status: str) -> None:
-        run = self.loop.active_run or ""
-        self.loop.active_run = None
-        self.loop.set_status(run, status)
-        self.results.append(status)
-        if status == "DEPLOYED":
-            self.loop.go_live()
-
-    @rule()
-    def somebody_looks(self) -> None:
-        """What is wanted is begun or owed, whatever came before."""
-        loop = self.loop
-        found = loop.look()
-        if loop.active_run in loop.runs:
-            assert found.run == loop.active_run
-        if found.request is not None:
-            assert found.owed is not None
-        if loop.alarm is not None:
-            assert found.state is not State.HEALTHY
-            assert found.owed is not None or found.state in {State.RETRAINING, State.BLOCKED}
-        if found.owed is not None:
-            assert found.owed.since <= loop.now
-
-    @rule()
-    def the_start_breaks_off(self) -> None:
-        loop = self.loop
-        taken = step(MODEL, loop.retraining, loop.facts(), loop.settings, loop.now)
-        if taken.start is not None:
-            loop.begin(taken.start)
-
-    @rule()
-    def a_person_asks(self) -> None:
-        self.loop.look(self.loop.say("retrain"))
-
-    @rule()
-    def a_person_unblocks(self) -> None:
-        if self.loop.look().state is State.BLOCKED:
-            self.results.append("unblocked")
-        self.loop.look(self.loop.say("unblock"))
-
-    @invariant()
-    def an_episode_has_one_run(self) -> None:
-        episodes = [(start.version, start.episode) for start in self.loop.begun]
-        assert len(set(episodes)) == len(episodes)
-        assert len({start.run for start in self.loop.begun}) == len(episodes)
-
-    @invariant()
-    def drift_never_exceeds_the_cap(self) -> None:
-        began = [
-            self.loop.runs[start.run].started_at
-            for start in self.loop.begun
-            if start.cause == "drift"
-        ]
-        for moment in began:
-            assert sum(moment - DAY < other <= moment for other in began) <= 2
-
-    @invariant()
-    def only_failures_in_a_row_block(self) -> None:
-        if self.loop.retraining.state is State.BLOCKED:
-            assert set(self.results[-2:]) <= {"REFUSED", "FAILED", "new version"}
-            assert self.results[-1] in {"REFUSED", "FAILED", "new version"}
-
-    def teardown(self) -> None:
-        """When nothing stands in the way any more, all that is owed begins."""
-        loop = self.loop
-        loop.look()
-        for _ in range(4):
-            if loop.active_run is not None:
-                loop.end("DEPLOYED")
-            if loop.retraining.state is State.BLOCKED:
-                loop.look(loop.say("unblock"))
-            if loop.retraining.owed is not None:
-                before = len(loop.begun)
-                loop.new_labels += 100
-                loop.wait(2 * DAY.total_seconds())
-                assert len(loop.begun) == before + 1
-
-
-TestAnyOrder = AnyOrder.TestCase
-TestAnyOrder.settings = hypothesis_settings(max_examples=150, stateful_step_count=40, deadline=None)
