@@ -119,6 +119,7 @@ def test_each_prediction_and_each_label_is_counted_once(world: World) -> None:
 def test_late_repeated_contradictory_and_orphan_labels_count_as_the_truth_says(
     world: World,
 ) -> None:
+    late = world.ask()
     now = datetime.now(UTC)
     records = world.ask()
     wrong = [record | {"label": str((int(record["label"]) + 1) % 10)} for record in records]
@@ -141,7 +142,11 @@ def test_late_repeated_contradictory_and_orphan_labels_count_as_the_truth_says(
     )
     assert [result["status"] for result in refused] == ["rejected"] * 3
     assert "eleven" in refused[0]["reason"]
+    time.sleep(4)  # a label age of three seconds passes: these are counted, and tested no more
+    world.post(late)
     world.user.wait_until_counted(MODEL, 1, world.plain_count(1))
+    counted = world.user.counted(MODEL, 1)
+    assert counted["labelled"] - counted["t_labelled"] >= len(late)
 
 
 def test_a_label_file_means_the_same_as_the_api(world: World) -> None:
