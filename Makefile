@@ -46,9 +46,10 @@ check: lint types ## what CI checks: format, lint, types, template
 	@$(SAM) validate --lint --template-file template.yaml --region us-east-1
 	@$(BIN)/cfn-lint template.yaml
 
-lint: setup ## format and lint of the Python files
+lint: setup ## format and lint of the Python files, and that imports point down
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
+	@$(BIN)/lint-imports --no-cache
 
 types: setup ## mypy, strict on the functions
 	@$(BIN)/mypy

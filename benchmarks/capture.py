@@ -42,7 +42,7 @@ TIMEOUT_S, MEMORY_MB = 900, 1769
 
 
 def lines(records: int, features: int) -> Iterator[bytes]:
-    from refit.domain.capture_line import Invocation, capture_line
+    from refit.domain.inferences.capture_line import Invocation, capture_line
 
     chance = np.random.default_rng(1)
     at = datetime.now(UTC) - timedelta(minutes=5)
@@ -137,8 +137,8 @@ def prepare(records: int, features: int) -> int:
 
 
 def parsing(records: int, features: int, _: float) -> list[float]:
-    from refit.domain.captured import event_of
-    from refit.domain.captured_rows import captured_rows
+    from refit.domain.inferences.captured import event_of
+    from refit.domain.inferences.captured_rows import captured_rows
 
     known = schema(features)
     with tempfile.TemporaryFile() as file:

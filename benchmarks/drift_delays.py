@@ -51,7 +51,7 @@ class World:
 
     def at(self, hour):
         """What each cohort shows at this hour, and showed at the label age."""
-        from refit.domain.quality_drift import Bucket
+        from refit.domain.monitoring.bucket import Bucket
 
         made = np.bincount(self.hour, minlength=HOURS)
         # A cohort's predictions reach the label age one by one; a label counts by its own delay.
@@ -65,7 +65,7 @@ class World:
 
 
 def shipped(wait):
-    from refit.domain.quality_drift import QualityRule, judge_quality
+    from refit.domain.monitoring.quality_drift import QualityRule, judge_quality
 
     rule = QualityRule(AGE * 3600, wait * 3600, 3600, false_alarm_every=FALSE_ALARM_EVERY)
 
@@ -81,8 +81,8 @@ def shipped(wait):
 
 def naive(labelled, wrong, baseline):
     """The same bets on whatever is labelled; the logarithm of the evidence after each cohort."""
-    from refit.domain.detectors import bar_over
-    from refit.domain.evidence import (
+    from refit.domain.monitoring.detectors import bar_over
+    from refit.domain.monitoring.evidence import (
         ALTERNATIVES,
         Cohorts,
         alternatives_to,

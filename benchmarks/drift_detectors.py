@@ -46,7 +46,7 @@ class Refit:
     """
 
     def __init__(self, baseline, cohort_labels, tolerance=0.005):
-        from refit.domain.quality_drift import QualityRule
+        from refit.domain.monitoring.quality_drift import QualityRule
 
         self._baseline = baseline
         self._cohort_labels = cohort_labels
@@ -71,7 +71,7 @@ class Refit:
         return found
 
     def _buckets(self, errors, labels):
-        from refit.domain.quality_drift import Bucket
+        from refit.domain.monitoring.bucket import Bucket
 
         size = self._cohort_labels
         cohorts = len(errors) // size
@@ -93,8 +93,8 @@ class Refit:
         ]
 
     def _first_alarm(self, buckets):
-        from refit.domain.detectors import bet_of, detectors_of, weigh
-        from refit.domain.quality_drift import judge_quality
+        from refit.domain.monitoring.detectors import bet_of, detectors_of, weigh
+        from refit.domain.monitoring.quality_drift import judge_quality
 
         complete = np.arange(len(buckets))
         bets = [
@@ -173,7 +173,7 @@ def scored(alarms, change, horizon):
 
 def baseline_of(errors, rows):
     """A baseline of a model of which only the held-out errors are known."""
-    from refit.domain.baseline import Baseline
+    from refit.domain.monitoring.baseline import Baseline
 
     return Baseline(
         task="classification",

@@ -17,8 +17,8 @@ HORIZON = 20_000
 
 
 def detectors(random, options):
-    from refit.domain.detectors import BAR_CONFIDENCE
-    from refit.domain.evidence import upper_bound
+    from refit.domain.monitoring.detectors import BAR_CONFIDENCE
+    from refit.domain.monitoring.evidence import upper_bound
 
     def ours(rows, tolerance=0.005, stacked=False):
         wrong = random.binomial(rows, ERROR)

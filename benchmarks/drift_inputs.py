@@ -21,8 +21,8 @@ HOURS_A_DAY = 24
 
 
 def columns_for(random):
-    from refit.domain.input_counts import columns_of
-    from refit.domain.profile import profile_of
+    from refit.domain.data.profile import profile_of
+    from refit.domain.monitoring.input_counts import columns_of
     from refit.domain.schema import Feature, Schema
 
     schema = Schema(
@@ -58,15 +58,15 @@ def rules():
 
 
 def noise(finding):
-    from refit.domain.input_drift import threshold_of
+    from refit.domain.monitoring.input_drift import threshold_of
 
     chance = 1 / (8760 * 2 * FEATURES)
     return threshold_of(finding.n, finding.reference_n, chance, 0.0)
 
 
 def findings(columns, matrix):
-    from refit.domain.input_counts import InputCounter
-    from refit.domain.input_drift import InputRule, judge_inputs
+    from refit.domain.monitoring.input_counts import InputCounter
+    from refit.domain.monitoring.input_drift import InputRule, judge_inputs
 
     counter = InputCounter(columns)
     counter.add(matrix)

@@ -21,9 +21,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from refit.domain.manifest import Slice
+from refit.domain.pipeline.manifest import Slice
+from refit.domain.retraining.training_set import labelled_tables
 from refit.domain.schema import Feature, Schema
-from refit.domain.training_set import labelled_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

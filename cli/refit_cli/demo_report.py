@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from refit.domain.metrics import wilson_interval
+from refit.domain.evaluation.metrics import wilson_interval
 
 from refit_cli import terminal
 

@@ -14,8 +14,8 @@ from refit_cli.records import Records, Run, run_to_follow
 from refit_cli.training_log import Round, TrainingLog
 
 if TYPE_CHECKING:
-    from refit.domain.evaluation import Evaluation, Quality
-    from refit.domain.gate import Decision
+    from refit.domain.evaluation.gate import Decision
+    from refit.domain.evaluation.report import Evaluation, Quality
 
     from refit_cli.connection import Connection
 

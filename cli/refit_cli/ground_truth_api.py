@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from refit.domain.ground_truth_records import MAX_RECORDS
+from refit.domain.inferences.ground_truth_records import MAX_RECORDS
 
 from refit_cli.errors import RunFailed
 from refit_cli.model_api import ModelApi, listed, refusal

@@ -20,7 +20,7 @@ from refit_cli.errors import BadInput, RunFailed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from refit.domain.ground_truth_records import LabelRecord, Sent
+    from refit.domain.inferences.ground_truth_records import LabelRecord, Sent
     from rich.progress import Progress
 
     from refit_cli.ground_truth_api import GroundTruthApi
@@ -72,7 +72,7 @@ def label(
     name or the file is wrong · 3 no ground, stack or key · 130 interrupted;
     what was sent until then was taken
     """
-    from refit.domain.ground_truth_files import labels_in
+    from refit.domain.inferences.ground_truth_files import labels_in
 
     from refit_cli.connection import connected
     from refit_cli.ground_truth_api import GroundTruthApi
@@ -141,7 +141,7 @@ class _Tally:
 
 
 def _send(api: GroundTruthApi, sent: Iterator[Sent], tally: _Tally) -> None:
-    from refit.domain.ground_truth_records import MAX_RECORDS
+    from refit.domain.inferences.ground_truth_records import MAX_RECORDS
 
     with _progress() as progress:
         task = progress.add_task("labels", total=None)
@@ -176,7 +176,7 @@ def _send_some(api: GroundTruthApi, some: list[Sent], tally: _Tally) -> None:
 
 def _refused(one: Sent) -> dict[str, Any] | None:
     """Return why a line is not sent; None for one that is."""
-    from refit.domain.ground_truth_records import BadLine
+    from refit.domain.inferences.ground_truth_records import BadLine
 
     if isinstance(one, BadLine):
         return {"status": "rejected", "reason": one.reason}

@@ -12,8 +12,8 @@ from rich.table import Table
 from refit_cli import terminal
 
 if TYPE_CHECKING:
-    from refit.domain.retraining_state import Retraining
-    from refit.domain.verdict import Alarm, Inputs, Live, Quality
+    from refit.domain.monitoring.verdict import Alarm, Inputs, Live, Quality
+    from refit.domain.retraining.state import Retraining
     from rich.console import Console
 
     from refit_cli.records import Records

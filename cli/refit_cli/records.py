@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ClientError
-from refit.domain.evaluation import Evaluation
-from refit.domain.gate import Decision
+from refit.domain.evaluation.gate import Decision
+from refit.domain.evaluation.report import Evaluation
+from refit.domain.monitoring.verdict import Verdict
 from refit.domain.naming import ModelKeys
-from refit.domain.retraining_state import Retraining
-from refit.domain.verdict import Verdict
+from refit.domain.retraining.state import Retraining
 
 if TYPE_CHECKING:
     from refit_cli.connection import Connection

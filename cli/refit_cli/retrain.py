@@ -16,7 +16,7 @@ from refit_cli import options, terminal
 from refit_cli.errors import BadInput, RunFailed, TimedOut
 
 if TYPE_CHECKING:
-    from refit.domain.retraining_state import Retraining
+    from refit.domain.retraining.state import Retraining
 
     from refit_cli.connection import Connection
     from refit_cli.records import Records

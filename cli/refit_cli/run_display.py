@@ -17,8 +17,8 @@ from refit_cli.terminal import duration, speaks_unicode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from refit.domain.evaluation import Estimate, Evaluation
-    from refit.domain.gate import Decision
+    from refit.domain.evaluation.gate import Decision
+    from refit.domain.evaluation.report import Estimate, Evaluation
 
     from refit_cli.following import View
     from refit_cli.history import StateSpan

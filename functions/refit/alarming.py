@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from refit.aws import alarms, s3
-from refit.domain.alarms import alarm_names, alarms_of, look_period_s, request_of
+from refit.domain.monitoring.alarms import alarm_names, alarms_of, look_period_s, request_of
 from refit.domain.naming import ResourceNames, RunKeys
 from refit.domain.spec import ModelSettings
 from refit.settings import settings

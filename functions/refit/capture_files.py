@@ -12,24 +12,24 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from refit.aws import s3
-from refit.domain.captured import (
+from refit.domain.data.quarantine import MAX_STORED
+from refit.domain.data.readers.lines import SHOWN_BYTES, OverlongLine, line_blocks
+from refit.domain.inferences.captured import (
     MAX_LINE_BYTES,
     VERIFICATION_ID,
     CaptureUnreadable,
     event_of,
 )
-from refit.domain.captured_rows import BadRow, captured_rows
-from refit.domain.ground_truth_records import AHEAD, told
+from refit.domain.inferences.captured_rows import BadRow, captured_rows
+from refit.domain.inferences.ground_truth_records import AHEAD, told
 from refit.domain.naming import ModelKeys
-from refit.domain.quarantine import MAX_STORED
-from refit.domain.readers.lines import SHOWN_BYTES, OverlongLine, line_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime, timedelta
 
-    from refit.domain.captured import Event
-    from refit.domain.captured_rows import CapturedRow
+    from refit.domain.inferences.captured import Event
+    from refit.domain.inferences.captured_rows import CapturedRow
     from refit.domain.schema import Schema
 
 _BLOCK_BYTES = 1024 * 1024

@@ -9,7 +9,7 @@ import random
 from typing import TYPE_CHECKING
 
 from refit.aws import firehose
-from refit.domain.capture_line import Invocation, capture_key, capture_line
+from refit.domain.inferences.capture_line import Invocation, capture_key, capture_line
 from refit.telemetry import logger
 
 if TYPE_CHECKING:

@@ -19,27 +19,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 from aws_lambda_powertools.metrics import MetricUnit
 
-from refit.aws import inferences, labels, s3, store
+from refit import versions
+from refit.aws import inferences, labels, s3
 from refit.capture_files import CaptureFile
 from refit.domain import metric_names
-from refit.domain.arrival import Arrival, Effect, arrival_of
-from refit.domain.baseline import Baseline
-from refit.domain.captured import CaptureKey, CaptureUnreadable
-from refit.domain.errors import DatasetNotFound, ServiceThrottled
-from refit.domain.ground_truth_records import LabelRecord
-from refit.domain.input_counts import Columns, InputCounter, columns_of
+from refit.domain.errors import DatasetNotFound, ServiceThrottled, VersionNotRegistered
+from refit.domain.inferences.arrival import Arrival, Effect, arrival_of
+from refit.domain.inferences.captured import CaptureKey, CaptureUnreadable
+from refit.domain.inferences.ground_truth_records import LabelRecord
+from refit.domain.inferences.tally import CohortKey, cohort_start
+from refit.domain.monitoring.baseline import Baseline
+from refit.domain.monitoring.input_counts import Columns, InputCounter, columns_of
 from refit.domain.naming import ModelKeys, RunKeys
-from refit.domain.schema import Schema
-from refit.domain.spec import ModelSettings
-from refit.domain.tally import CohortKey, cohort_start
 from refit.labelling import quarantined
 from refit.telemetry import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from refit.domain.captured_rows import CapturedRow
-    from refit.domain.inference import Inference
+    from refit.domain.inferences.captured_rows import CapturedRow
+    from refit.domain.inferences.inference import Inference
+    from refit.domain.schema import Schema
 
 _ROUNDS = 10
 """Who meets others on the same items so often leaves the file to its next delivery."""
@@ -93,7 +93,7 @@ def consume(place: CaptureKey, key: str, object_version: str | None, now: dateti
     try:
         version = place.version
         terms = _terms(place.model, version)
-    except CaptureUnreadable as reason:
+    except (CaptureUnreadable, VersionNotRegistered) as reason:
         file.refuse_all(str(reason))
         consumption = None
     else:
@@ -108,13 +108,11 @@ def consume(place: CaptureKey, key: str, object_version: str | None, now: dateti
 
 @lru_cache(maxsize=64)
 def _terms(model: str, version: int) -> Terms:
-    run = store.run_of_version(model, version)
-    if run is None:
-        raise CaptureUnreadable(f"version {version} of {model} is not registered")
+    run = versions.run_of(model, version)
     keys = RunKeys(model, run)
-    watched = ModelSettings.model_validate(s3.get_json(keys.manifest)["settings"]).monitoring
+    watched = versions.monitoring_of(model, run)
     return Terms(
-        schema=Schema.model_validate_json(s3.get_bytes(keys.schema)),
+        schema=versions.schema_of(model, run),
         cohort_s=watched.cohort_s,
         remembered=timedelta(seconds=watched.max_label_age_s),
         columns=columns_of(s3.get_json(keys.profile), _baseline(keys)),

@@ -12,7 +12,7 @@ from refit.domain import metric_names
 from refit.telemetry import count
 
 if TYPE_CHECKING:
-    from refit.domain.failure import Failure
+    from refit.domain.pipeline.failure import Failure
 
 _TOLD = frozenset(
     {store.RunStatus.FAILED, store.RunStatus.REFUSED, store.RunStatus.AWAITING_APPROVAL}

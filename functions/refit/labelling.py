@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from refit.aws import bus, labels, s3, store
+from refit import versions
+from refit.aws import bus, labels, s3
 from refit.domain import metric_names
-from refit.domain.errors import ModelNotFound, ServiceThrottled
-from refit.domain.ground_truth import Change, Outcome, Status, change_of, rejected
-from refit.domain.ground_truth_records import (
+from refit.domain.data.quarantine import MAX_STORED
+from refit.domain.errors import ServiceThrottled
+from refit.domain.inferences.ground_truth import Change, Outcome, Status, change_of, rejected
+from refit.domain.inferences.ground_truth_records import (
     BadLine,
     Fault,
     LabelRecord,
@@ -30,18 +30,15 @@ from refit.domain.ground_truth_records import (
     Sent,
     checked,
 )
-from refit.domain.manifest import Manifest
-from refit.domain.naming import ModelKeys, RunKeys
-from refit.domain.quarantine import MAX_STORED
-from refit.domain.schema import Schema
+from refit.domain.naming import ModelKeys
 from refit.telemetry import count, logger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from refit.domain.inference import Inference
+    from refit.domain.inferences.inference import Inference
+    from refit.domain.schema import Schema
 
-_CHAMPION_AGE_S = 10
 _ROUNDS = 20
 """An inference that others change so often while its label is decided on is a storm."""
 
@@ -61,7 +58,6 @@ class Terms:
     """What holds for a model's labels now: by its live version."""
 
     version: int
-    run: str
     schema: Schema
     held_for: timedelta
     max_age: timedelta
@@ -82,10 +78,11 @@ def record_labels(
 
     Raises:
         ModelNotFound: when no version of the model is live: nobody could tell a label from a typo.
+        VersionNotRegistered: when a labelled prediction is of a version that no run has registered.
         ServiceThrottled: when DynamoDB takes no more for now. What was written stays, and is a
             repeat when it is sent again.
     """
-    terms = _terms(model, int(time.monotonic() // _CHAMPION_AGE_S))
+    terms = _terms(model)
     now = datetime.now(UTC)
     receipt = Receipt(model, now, observed_at or now, terms.max_age)
     outcomes: dict[int, Outcome] = {}
@@ -133,37 +130,20 @@ def _schema_for(inference: Inference | None, terms: Terms, receipt: Receipt) -> 
     if inference is None or inference.prediction is None:
         return terms.schema
     version = inference.prediction.version
-    return terms.schema if version == terms.version else _schema_of(receipt.model, version)
+    if version == terms.version:
+        return terms.schema
+    return versions.schema_of(receipt.model, versions.run_of(receipt.model, version))
 
 
-@lru_cache(maxsize=256)
-def _terms(model: str, _period: int) -> Terms:
-    """Return what holds now, remembered for at most one period."""
-    champion = store.load_champion(model)
-    if champion is None:
-        raise ModelNotFound(f"no model {model!r} is deployed")
-    manifest = s3.get_json(RunKeys(model, champion.run).manifest)
-    watched = Manifest.model_validate(manifest).settings.monitoring
+def _terms(model: str) -> Terms:
+    live = versions.live_version(model)
+    watched = versions.monitoring_of(model, live.run)
     return Terms(
-        champion.version,
-        champion.run,
-        _schema(model, champion.run),
+        live.version,
+        versions.schema_of(model, live.run),
         timedelta(seconds=watched.held_label_s),
         timedelta(seconds=watched.max_label_age_s),
     )
-
-
-@lru_cache(maxsize=64)
-def _schema(model: str, run: str) -> Schema:
-    return Schema.model_validate_json(s3.get_bytes(RunKeys(model, run).schema))
-
-
-@lru_cache(maxsize=256)
-def _schema_of(model: str, version: int) -> Schema:
-    run = store.run_of_version(model, version)
-    if run is None:
-        raise ModelNotFound(f"version {version} of {model} predicted and is not registered")
-    return _schema(model, run)
 
 
 class Rejections:

@@ -12,30 +12,30 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from refit import versions
 from refit.aws import cohorts, s3
-from refit.domain.baseline import Baseline
 from refit.domain.errors import DatasetNotFound
-from refit.domain.input_counts import Columns, InputCounts, columns_of, merged
-from refit.domain.input_drift import InputRule, judge_inputs
-from refit.domain.live_quality import bucket_of, newest, quality_of
-from refit.domain.manifest import Manifest
-from refit.domain.naming import ModelKeys, RunKeys
-from refit.domain.quality_drift import QualityRule, QualityVerdict, judge_quality
-from refit.domain.schema import Schema
-from refit.domain.verdict import Inputs, Live, Quality, Shift
-from refit.domain.violations import (
+from refit.domain.monitoring.baseline import Baseline
+from refit.domain.monitoring.input_counts import Columns, InputCounts, columns_of, merged
+from refit.domain.monitoring.input_drift import InputRule, judge_inputs
+from refit.domain.monitoring.live_quality import bucket_of, newest, quality_of
+from refit.domain.monitoring.quality_drift import QualityRule, QualityVerdict, judge_quality
+from refit.domain.monitoring.verdict import Inputs, Live, Quality, Shift
+from refit.domain.monitoring.violations import (
     Violation,
     Violations,
     violations_of_inputs,
     violations_of_quality,
 )
+from refit.domain.naming import ModelKeys, RunKeys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from refit.domain.cohort import Cohort
+    from refit.domain.monitoring.cohort import Cohort
+    from refit.domain.monitoring.verdict import Verdict
+    from refit.domain.schema import Schema
     from refit.domain.spec import MonitoringSettings
-    from refit.domain.verdict import Verdict
 
 WINDOW_COHORTS = 24
 """The shown figures are of so many cohorts, a day of hourly ones: of all, a change would hide."""
@@ -87,10 +87,10 @@ def watched_of(model: str, version: int, run: str) -> Watched:
         model=model,
         version=version,
         run=run,
-        schema=Schema.model_validate(s3.get_json(keys.schema)),
+        schema=versions.schema_of(model, run),
         baseline=baseline,
         columns=columns_of(s3.get_json(keys.profile), baseline),
-        monitoring=Manifest.model_validate(s3.get_json(keys.manifest)).settings.monitoring,
+        monitoring=versions.monitoring_of(model, run),
     )
 
 

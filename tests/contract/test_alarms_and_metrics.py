@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from refit.domain import metric_names
-from refit.domain.alarms import alarms_of
+from refit.domain.monitoring.alarms import alarms_of
 from refit.domain.naming import ResourceNames
 from refit.domain.spec import ModelSettings
 from samcli.yamlhelper import yaml_parse

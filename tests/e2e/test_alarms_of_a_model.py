@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from refit.domain.alarms import AlarmKind
+from refit.domain.monitoring.alarms import AlarmKind
 
 from tests.e2e.driver import User, wait_for
 

@@ -1,7 +1,7 @@
 """ModelTable: the counters of each cohort of predictions, and when a model is next looked at.
 
 Items (pk, sk):
-    MODEL#<model>  COHORT#<10 digits>#<start>   counters of one version's predictions (domain/tally)
+    MODEL#<model>  COHORT#<10 digits>#<start>   counters of one version (domain/inferences/tally.py)
     MODEL#<model>  MONITOR                      next_look_at, beside the last verdict
 
 A cohort's item is only ever added to, in the same transaction that marks what is counted.
@@ -16,7 +16,7 @@ from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ClientError
 
 from refit.aws.clients import client, error_code, passing_troubles_named
-from refit.domain.cohort import Cohort
+from refit.domain.monitoring.cohort import Cohort
 from refit.settings import settings
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-    from refit.domain.tally import CohortKey
+    from refit.domain.inferences.tally import CohortKey
 
 
 def _key(model: str, sk: str) -> dict[str, Any]:

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from boto3.dynamodb.types import TypeSerializer
 
 from refit.aws import cohorts, transactions
-from refit.domain.inference import item_id
-from refit.domain.tally import summed
+from refit.domain.inferences.inference import item_id
+from refit.domain.inferences.tally import summed
 from refit.settings import settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from refit.domain.tally import Change
+    from refit.domain.inferences.tally import Change
 
 
 def count(group: Sequence[Change]) -> tuple[list[Change], list[Change]]:

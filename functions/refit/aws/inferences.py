@@ -1,7 +1,7 @@
 """Predictions in InferenceTable, and how many there are in the counters of their cohort.
 
 Items:
-    InferenceTable  the inference (domain/inference.py), its prediction side
+    InferenceTable  the inference (domain/inferences/inference.py), its prediction side
     ModelTable      MODEL#<model> COHORT#…      predictions, files, seconds
     ModelTable      MODEL#<model> LABELS        held, rejected; last_capture_at
 
@@ -20,16 +20,16 @@ from botocore.exceptions import ClientError
 
 from refit.aws import cohorts, transactions
 from refit.aws.clients import client, error_code, passing_troubles_named
-from refit.domain.arrival import Arrival, Effect
-from refit.domain.inference import item_id
+from refit.domain.inferences.arrival import Arrival, Effect
+from refit.domain.inferences.inference import item_id
 from refit.settings import settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
 
-    from refit.domain.captured_rows import CapturedRow
-    from refit.domain.tally import CohortKey
+    from refit.domain.inferences.captured_rows import CapturedRow
+    from refit.domain.inferences.tally import CohortKey
 
 MOST_ARRIVALS = transactions.MOST_WRITES - 2  # and the cohort's counters and the labels'
 

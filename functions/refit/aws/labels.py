@@ -1,8 +1,8 @@
 """Labels in InferenceTable, and how many there are of each kind in ModelTable.
 
 Items:
-    InferenceTable  the inference (domain/inference.py); while no prediction has come it is held:
-                    held_model and held_until put it into the index HeldLabels
+    InferenceTable  the inference (domain/inferences/inference.py); while no prediction has come
+                    it is held: held_model and held_until put it into the index HeldLabels
     ModelTable      MODEL#<model> LABELS: held (now), expired, and in all new, repeat, corrected,
                     rejected, held_total; last_label_at
 
@@ -21,8 +21,8 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from refit.aws import transactions
 from refit.aws.clients import client, passing_troubles_named
-from refit.domain.ground_truth import Change, Outcome, Status
-from refit.domain.inference import Inference, item_id
+from refit.domain.inferences.ground_truth import Change, Outcome, Status
+from refit.domain.inferences.inference import Inference, item_id
 from refit.settings import settings
 
 if TYPE_CHECKING:

@@ -1,8 +1,8 @@
 """ModelTable: where a model's retraining stands, and what the last look at it said.
 
 Items (pk, sk):
-    MODEL#<model>  RETRAINING   domain/retraining_state.py
-    MODEL#<model>  MONITOR      verdict (domain/verdict.py), beside next_look_at (aws/cohorts.py)
+    MODEL#<model>  RETRAINING   domain/retraining/state.py
+    MODEL#<model>  MONITOR      verdict (domain/monitoring/verdict.py); next_look_at (cohorts.py)
 
 Both carry a revision, and each change is made on condition of the one before it: of two who decide
 at once, one is told that it has to look again.
@@ -18,15 +18,15 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from refit.aws.clients import client, error_code, passing_troubles_named
-from refit.domain.retraining_state import Retraining
-from refit.domain.tally import START_FORMAT
-from refit.domain.verdict import Verdict
+from refit.domain.inferences.tally import START_FORMAT
+from refit.domain.monitoring.verdict import Verdict
+from refit.domain.retraining.state import Retraining
 from refit.settings import settings
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from refit.domain.verdict import Alarm
+    from refit.domain.monitoring.verdict import Alarm
 
 
 def load(model: str) -> Retraining:

@@ -16,7 +16,8 @@ RefitError
 ├── TransientError            may pass by itself; retried by the state machine or the queue
 │   ├── ServiceThrottled          AWS asked to slow down, or answered 5xx
 │   ├── DeploymentInProgress      another deployment of the model holds the lock
-│   └── EndpointNotReady          the endpoint is not in service (yet)
+│   ├── EndpointNotReady          the endpoint is not in service (yet)
+│   └── VersionNotRegistered      a version answered that no run has registered (yet)
 └── OutcomeError              the work was done and its result is refused
     ├── EvaluationIncomplete      the predictions do not match the held-out rows one to one
     ├── DeploymentRejected        the live endpoint is not, or does not answer like, the new model
@@ -99,6 +100,10 @@ class DeploymentInProgress(TransientError):
 
 class EndpointNotReady(TransientError):
     """When the endpoint exists and is not in service yet."""
+
+
+class VersionNotRegistered(TransientError):
+    """When a version answered, and no run has registered it yet."""
 
 
 class EvaluationIncomplete(OutcomeError):

@@ -23,7 +23,7 @@ from aws_lambda_powertools.utilities.batch import (
 )
 
 from refit.consuming import consume
-from refit.domain.captured import capture_key_of
+from refit.domain.inferences.captured import capture_key_of
 from refit.telemetry import logger
 
 processor = BatchProcessor(event_type=EventType.SQS)

@@ -24,15 +24,14 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import StreamRecord
 from pydantic import BaseModel, ConfigDict
 
-from refit.aws import bus, cohorts, counted, labels, s3, store
+from refit import versions
+from refit.aws import bus, cohorts, counted, labels, s3
 from refit.domain import metric_names
-from refit.domain.errors import DatasetNotFound, ModelNotFound, RefitError, ServiceThrottled
-from refit.domain.inference import Inference
-from refit.domain.ledger import slice_of
-from refit.domain.manifest import Manifest
+from refit.domain.errors import DatasetNotFound, RefitError, ServiceThrottled
+from refit.domain.inferences.inference import Inference
+from refit.domain.inferences.ledger import slice_of
+from refit.domain.inferences.tally import Change, Terms, change_of, groups_of
 from refit.domain.naming import ModelKeys, RunKeys
-from refit.domain.schema import Schema
-from refit.domain.tally import Change, Terms, change_of, groups_of
 from refit.telemetry import count, logger, observe
 
 _ROUNDS = 10
@@ -125,16 +124,13 @@ def _decided(inferences: list[Inference]) -> tuple[list[Change], list[Inference]
 
 @lru_cache(maxsize=256)
 def _terms(model: str, version: int) -> Terms:
-    run = store.run_of_version(model, version)
-    if run is None:
-        raise ModelNotFound(f"version {version} of {model} predicted and is not registered")
-    keys = RunKeys(model, run)
-    watched = Manifest.model_validate(s3.get_json(keys.manifest)).settings.monitoring
+    run = versions.run_of(model, version)
+    watched = versions.monitoring_of(model, run)
     return Terms(
-        schema=Schema.model_validate(s3.get_json(keys.schema)),
+        schema=versions.schema_of(model, run),
         cohort_s=watched.cohort_s,
         label_age_s=watched.label_age_s,
-        error_bound=_error_bound(keys),
+        error_bound=_error_bound(RunKeys(model, run)),
     )
 
 

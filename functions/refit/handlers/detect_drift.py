@@ -27,8 +27,8 @@ from aws_lambda_powertools.utilities.batch import (
 from refit.aws import bus, labels, retraining, store
 from refit.domain import metric_names
 from refit.domain.errors import ServiceThrottled
-from refit.domain.retraining_state import Retraining, State
-from refit.domain.verdict import Verdict, alarm_after
+from refit.domain.monitoring.verdict import Verdict, alarm_after
+from refit.domain.retraining.state import Retraining, State
 from refit.labelling import expire_held
 from refit.telemetry import count, logger
 from refit.watching import Found, Watched, look_at, watched_of

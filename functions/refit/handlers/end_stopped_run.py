@@ -16,8 +16,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from refit.aws import store
-from refit.domain.failure import Failure, explained
 from refit.domain.naming import deployment_id, model_of_group
+from refit.domain.pipeline.failure import Failure, explained
 from refit.ending import Ending, end_run
 from refit.settings import settings
 from refit.telemetry import logger

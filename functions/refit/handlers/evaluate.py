@@ -6,9 +6,9 @@ Input       {"model", "run", "champion": {"run", "version"} or null, "comparable
 Output      {"metrics": {the challenger's on the new held-out rows, the champion's beside them}}
 Raises      EvaluationIncomplete, ServiceThrottled
 
-Writes evaluation.json (its form: domain/evaluation.py), baseline.json (what the version is held
-against once it is live: domain/baseline.py) and evaluation_statistics.json (Model Monitor's form,
-for SageMaker Studio).
+Writes evaluation.json (its form: domain/evaluation/report.py), baseline.json (what the version is
+held against once it is live: domain/monitoring/baseline.py) and evaluation_statistics.json (Model
+Monitor's form, for SageMaker Studio).
 """
 
 from __future__ import annotations
@@ -19,20 +19,21 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from refit.aws import s3
-from refit.domain import baseline, batch_output, comparison, metrics, quality_statistics
 from refit.domain.errors import DatasetNotFound, EvaluationIncomplete
-from refit.domain.evaluation import ChampionRun, EvaluatedRows, Evaluation
-from refit.domain.manifest import Manifest
+from refit.domain.evaluation import batch_output, comparison, metrics, quality_statistics
+from refit.domain.evaluation.report import ChampionRun, EvaluatedRows, Evaluation
+from refit.domain.monitoring import baseline
 from refit.domain.naming import RunKeys
+from refit.domain.pipeline.manifest import Manifest
 from refit.domain.schema import Schema
 from refit.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from refit.domain.evaluation import Quality
-    from refit.domain.quality_statistics import Statistics
-    from refit.domain.resampling import Floats
+    from refit.domain.evaluation.quality_statistics import Statistics
+    from refit.domain.evaluation.report import Quality
+    from refit.domain.evaluation.resampling import Floats
 
 Rows = Literal["new", "base", "fresh"]
 

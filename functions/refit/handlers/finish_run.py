@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from refit.aws import store
-from refit.domain.failure import explained
+from refit.domain.pipeline.failure import explained
 from refit.ending import Ending, end_run
 from refit.telemetry import logger
 

@@ -5,7 +5,7 @@ Input       {"model", "run", "champion", "comparable"}                        ev
 Output      {"passed", "reasons": [sentence…], "metric", "challenger", "champion": number or null}
 Raises      SettingsInvalid, ServiceThrottled
 
-Writes gate.json: the decision with every check behind it. The rule stands in domain/gate.py.
+Writes gate.json: the decision with every check behind it. The rule: domain/evaluation/gate.py.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from refit.aws import s3
-from refit.domain.evaluation import Evaluation
-from refit.domain.gate import Retraining, decide
-from refit.domain.manifest import Manifest
+from refit.domain.evaluation.gate import Retraining, decide
+from refit.domain.evaluation.report import Evaluation
 from refit.domain.naming import RunKeys
+from refit.domain.pipeline.manifest import Manifest
 from refit.telemetry import logger
 
 

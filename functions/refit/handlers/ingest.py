@@ -26,7 +26,7 @@ from aws_lambda_powertools.utilities.batch import (
 
 from refit import drops
 from refit.aws import s3, store
-from refit.domain.drop import Dropped, files_of_drop, is_quiet
+from refit.domain.data.drop import Dropped, files_of_drop, is_quiet
 from refit.domain.errors import DatasetNotFound, SettingsInvalid
 from refit.domain.naming import ModelKeys, run_id
 from refit.domain.spec import DataSettings, parse_settings

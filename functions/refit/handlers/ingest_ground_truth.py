@@ -26,15 +26,15 @@ from aws_lambda_powertools.utilities.batch import (
 from refit import drops
 from refit.aws import s3
 from refit.domain.errors import DatasetNotFound
-from refit.domain.ground_truth_files import labels_in
-from refit.domain.ground_truth_records import MAX_RECORDS
+from refit.domain.inferences.ground_truth_files import labels_in
+from refit.domain.inferences.ground_truth_records import MAX_RECORDS
 from refit.labelling import Rejections, record_labels
 from refit.telemetry import logger
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from refit.domain.ground_truth import Status
+    from refit.domain.inferences.ground_truth import Status
 
 _BLOCK_BYTES = 1024 * 1024
 

@@ -17,9 +17,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from refit.aws import registry, s3, store
-from refit.domain.deployment import Action, action_for
 from refit.domain.errors import DeploymentInProgress
 from refit.domain.naming import ModelKeys, ResourceNames, RunKeys, deployment_id, model_of_group
+from refit.domain.pipeline.deployment import Action, action_for
 from refit.domain.spec import ModelSettings, MonitoringSettings
 from refit.settings import settings
 from refit.telemetry import logger

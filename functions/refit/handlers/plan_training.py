@@ -13,11 +13,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from refit.aws import s3, store
-from refit.domain.gate import deciding_metric
-from refit.domain.images import xgboost_image_uri
+from refit.domain.evaluation.gate import deciding_metric
 from refit.domain.naming import ResourceNames, RunKeys
+from refit.domain.pipeline.images import xgboost_image_uri
+from refit.domain.pipeline.training_plan import DataShape, TrainingPlan, plan_training
 from refit.domain.spec import ModelSettings, Task, TrainingSettings
-from refit.domain.training_plan import DataShape, TrainingPlan, plan_training
 from refit.settings import settings
 from refit.telemetry import logger
 

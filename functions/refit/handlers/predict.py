@@ -1,7 +1,7 @@
 """Answer a prediction request by the model's live endpoint.
 
 Invoked by  API Gateway, POST /models/{model}/predictions
-Input       a REST proxy event: instances as JSON or CSV (domain/payload.py)  events/predict.json
+Input       a REST proxy event: JSON or CSV (domain/inferences/payload.py)  events/predict.json
 Output      200 {"model", "modelVersion", "predictions": [{"inferenceId", "prediction",
             "probabilities"?}…]}, or {"error": {"code", "message"}} with 400, 404, 405, 413 or 503
 Raises      AnswerMalformed, and every defect: API Gateway then answers 502, and the Lambda's Errors
@@ -16,18 +16,15 @@ from __future__ import annotations
 
 import time
 import uuid
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.metrics import MetricUnit
 
-from refit import answers
-from refit.aws import endpoint, s3, store
+from refit import answers, versions
+from refit.aws import endpoint
 from refit.capturing import capture
-from refit.domain import metric_names, payload
-from refit.domain.capture_line import Invocation
+from refit.domain import metric_names
 from refit.domain.errors import (
     EndpointNotReady,
     ModelNameInvalid,
@@ -36,17 +33,17 @@ from refit.domain.errors import (
     PayloadTooLarge,
     RefitError,
     ServiceThrottled,
+    VersionNotRegistered,
 )
-from refit.domain.inference import inference_ids
-from refit.domain.naming import ResourceNames, RunKeys, checked_model_name
-from refit.domain.schema import Schema
-from refit.domain.spec import ModelSettings
+from refit.domain.inferences import payload
+from refit.domain.inferences.capture_line import Invocation
+from refit.domain.inferences.inference import inference_ids
+from refit.domain.naming import ResourceNames, checked_model_name
 from refit.telemetry import count, logger
 
 if TYPE_CHECKING:
     from refit.answers import Response
-    from refit.aws.store import Champion
-    from refit.domain.spec import MonitoringSettings
+    from refit.domain.schema import Schema
 
 _STATUSES: dict[type[RefitError], int] = {
     ModelNameInvalid: 400,
@@ -55,17 +52,9 @@ _STATUSES: dict[type[RefitError], int] = {
     PayloadTooLarge: 413,
     EndpointNotReady: 503,
     ServiceThrottled: 503,
+    VersionNotRegistered: 503,
 }
-_CHAMPION_AGE_S = 10
 _ATTEMPTS = 3
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What holds for the predictions of a version: by the run that made it."""
-
-    schema: Schema
-    monitoring: MonitoringSettings
 
 
 @logger.inject_lambda_context
@@ -86,22 +75,24 @@ def handler(event: dict[str, Any], context: Any) -> Response:
 
 
 def _predicted(model: str, event: dict[str, Any]) -> dict[str, Any]:
-    champion = _champion(checked_model_name(model), int(time.monotonic() // _CHAMPION_AGE_S))
+    champion = versions.live_version(checked_model_name(model))
     content = payload.body_bytes(event.get("body"), bool(event.get("isBase64Encoded")))
     instances = payload.instances_of(content, _content_type(event))
-    terms = _terms(model, champion.run)
+    schema = versions.schema_of(model, champion.run)
     for _ in range(_ATTEMPTS):
-        calls = _asked(champion.endpoint, instances, terms.schema)
+        calls = _asked(champion.endpoint, instances, schema)
         variants = {call.variant for call in calls}
         if len(variants) > 1:
             continue  # traffic moved between two parts of this request
         version = ResourceNames.version_of(variants.pop())
-        asked, terms = terms, _terms_of(model, version, champion)
-        if asked.schema.changes_to(terms.schema):
+        run = champion.run if version == champion.version else versions.run_of(model, version)
+        asked, schema = schema, versions.schema_of(model, run)
+        if asked.changes_to(schema):
             continue  # other columns: what was answered is a guess, ask in its own
-        predictions = [one for call in calls for one in _decoded(call, terms.schema)]
-        if terms.monitoring.capture == "api":
-            capture(model, champion.endpoint, calls, terms.monitoring.capture_percent)
+        predictions = [one for call in calls for one in _decoded(call, schema)]
+        monitoring = versions.monitoring_of(model, run)
+        if monitoring.capture == "api":
+            capture(model, champion.endpoint, calls, monitoring.capture_percent)
         return {"model": model, "modelVersion": version, "predictions": predictions}
     raise EndpointNotReady(f"model {model} is being replaced: ask again in a few seconds")
 
@@ -127,38 +118,6 @@ def _asked(endpoint_name: str, instances: list[Any], schema: Schema) -> list[Inv
 def _decoded(call: Invocation, schema: Schema) -> list[dict[str, Any]]:
     ids = inference_ids(call.id, call.body.count(b"\n") + 1)
     return payload.decoded_predictions(call.answer, schema, ids)
-
-
-@lru_cache(maxsize=256)
-def _champion(model: str, _period: int) -> Champion:
-    """Return the live version, remembered for at most one period."""
-    champion = store.load_champion(model)
-    if champion is None:
-        raise ModelNotFound(f"no model {model!r} is deployed")
-    return champion
-
-
-def _terms_of(model: str, version: int, champion: Champion) -> Terms:
-    if version == champion.version:
-        return _terms(model, champion.run)
-    return _terms(model, _run_of(model, version))
-
-
-@lru_cache(maxsize=64)
-def _terms(model: str, run: str) -> Terms:
-    keys = RunKeys(model, run)
-    return Terms(
-        Schema.model_validate_json(s3.get_bytes(keys.schema)),
-        ModelSettings.model_validate(s3.get_json(keys.manifest)["settings"]).monitoring,
-    )
-
-
-@lru_cache(maxsize=256)
-def _run_of(model: str, version: int) -> str:
-    run = store.run_of_version(model, version)
-    if run is None:
-        raise EndpointNotReady(f"version {version} of {model} answered and is not registered (yet)")
-    return run
 
 
 def _content_type(event: dict[str, Any]) -> str | None:

@@ -23,22 +23,22 @@ from pydantic import BaseModel, ConfigDict
 
 from refit.aws import s3, store
 from refit.aws.clients import passing_troubles_named
-from refit.domain.dataset import tables_of
+from refit.domain.data.dataset import tables_of
+from refit.domain.data.preparation import Preparation, prepare
+from refit.domain.data.quarantine import Quarantine
+from refit.domain.data.readers.table import DroppedFile
+from refit.domain.data.split import SPLITS
 from refit.domain.errors import DatasetNotFound, ModelNotFound, SettingsInvalid
-from refit.domain.manifest import Drop, LabelledBySide, Manifest, SideRows
 from refit.domain.naming import ModelKeys, RunKeys
-from refit.domain.preparation import Preparation, prepare
-from refit.domain.quarantine import Quarantine
-from refit.domain.readers.table import DroppedFile
+from refit.domain.pipeline.manifest import Drop, LabelledBySide, Manifest, SideRows
+from refit.domain.retraining.training_set import LabelledTables, labelled_tables
 from refit.domain.schema import Schema
 from refit.domain.spec import ModelSettings, parse_settings
-from refit.domain.split import SPLITS
-from refit.domain.training_set import LabelledTables, labelled_tables
 from refit.telemetry import logger
 
 if TYPE_CHECKING:
     from refit.aws.store import Champion
-    from refit.domain.manifest import File
+    from refit.domain.pipeline.manifest import File
 
 
 class Request(BaseModel):

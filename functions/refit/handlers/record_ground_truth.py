@@ -19,7 +19,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from refit import answers
-from refit.domain import payload
 from refit.domain.errors import (
     ModelNameInvalid,
     ModelNotFound,
@@ -27,9 +26,11 @@ from refit.domain.errors import (
     PayloadTooLarge,
     RefitError,
     ServiceThrottled,
+    VersionNotRegistered,
 )
-from refit.domain.ground_truth import Outcome, Status
-from refit.domain.ground_truth_records import MAX_RECORDS, LabelRecord, records_of
+from refit.domain.inferences import payload
+from refit.domain.inferences.ground_truth import Outcome, Status
+from refit.domain.inferences.ground_truth_records import MAX_RECORDS, LabelRecord, records_of
 from refit.domain.naming import checked_model_name
 from refit.labelling import Rejections, record_labels
 from refit.telemetry import logger
@@ -43,6 +44,7 @@ _STATUSES: dict[type[RefitError], int] = {
     ModelNotFound: 404,
     PayloadTooLarge: 413,
     ServiceThrottled: 503,
+    VersionNotRegistered: 503,
 }
 
 

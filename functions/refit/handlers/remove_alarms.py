@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from refit.aws import alarms, registry
-from refit.domain.alarms import alarm_names
+from refit.domain.monitoring.alarms import alarm_names
 from refit.domain.naming import ResourceNames, model_of_group
 from refit.settings import settings
 from refit.telemetry import logger

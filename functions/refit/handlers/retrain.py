@@ -7,9 +7,10 @@ Input       SQS records around bus events        events/retrain.json, events/ret
 Output      the failed message ids only
 Raises      nothing of its own: a message that keeps failing goes to the dead-letter queue
 
-The rules stand in domain/retraining.py. A message only says whose turn it is: what is decided on is
-read anew, so it does not matter how often or in which order messages come. A run is begun before
-that is written down, under an id that follows from its episode: to begin it again changes nothing.
+The rules stand in domain/retraining/rules.py. A message only says whose turn it is: what is decided
+on is read anew, so it does not matter how often or in which order messages come. A run is begun
+before that is written down, under an id that follows from its episode: to begin it again changes
+nothing.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from refit.aws import bus, retraining, s3, store
 from refit.domain.errors import DatasetNotFound, ServiceThrottled, SettingsInvalid
-from refit.domain.manifest import Manifest
 from refit.domain.naming import ModelKeys
-from refit.domain.retraining import Facts, RunFacts, Start, step
-from refit.domain.retraining_state import Command, Retraining
+from refit.domain.pipeline.manifest import Manifest
+from refit.domain.retraining.rules import Facts, RunFacts, Start, step
+from refit.domain.retraining.state import Command, Retraining
 from refit.domain.spec import RetrainingSettings, parse_settings
 from refit.starting import start_execution
 from refit.telemetry import logger

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from refit.alarming import renew_alarms
 from refit.aws import bus, registry, store
 from refit.domain.errors import EndpointNotReady
-from refit.domain.failure import explained
+from refit.domain.pipeline.failure import explained
 from refit.telemetry import logger
 
 _CHANGING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})

@@ -16,10 +16,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from refit.aws import endpoint, registry, s3
-from refit.domain.captured import VERIFICATION_ID
-from refit.domain.deployment import first_mismatch, scores
 from refit.domain.errors import DeploymentRejected, EndpointNotReady
+from refit.domain.inferences.captured import VERIFICATION_ID
 from refit.domain.naming import RunKeys
+from refit.domain.pipeline.deployment import first_mismatch, scores
 from refit.domain.spec import ModelSettings
 from refit.telemetry import logger
 

@@ -305,26 +305,6 @@ def on_lambda_log(listener: Callable[[str, list[str]], None]) -> None:
     Hook.EMIT_LAMBDA_LOGS.wrap(around)
 
 
-def register_task(
-    resource: str,
-    start: Callable[[str, dict[str, Any], str], Any],
-    stop: Callable[[str, dict[str, Any]], None],
-) -> None:
-    """Serve an optimized Step Functions integration.
-
-    Args:
-        resource: e.g. `arn:aws:states:::sagemaker:createTrainingJob`; serves `.sync` as well.
-        start: called with the state's whole Resource, its arguments and the execution's ARN, in a
-            thread of the execution; returns the result when the task has ended, or raises
-            TaskFailed.
-        stop: called with Resource and arguments from another thread when the execution is stopped,
-            the task's time is up, or another branch of its Parallel has failed. It does not wait.
-    """
-    from refit_local.ground.state_machines import run_stoppable  # noqa: PLC0415 (imports us)
-
-    Hook.SERVICE_TASKS.get()[resource] = partial(run_stoppable, start, stop)
-
-
 def end_lambda_workers() -> None:
     """End every Lambda process and wait for it."""
     Hook.KILL_WORKERS.get()()

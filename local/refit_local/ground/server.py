@@ -191,9 +191,8 @@ def install_runtime(state: Path, alarm_minute_s: float = 60.0) -> None:
 
 
 def _install_sagemaker(state: Path, port: int, region: str) -> Guest:
-    from refit_local.ground import ministack_hooks  # noqa: PLC0415
+    from refit_local.ground import ministack_hooks, state_machines  # noqa: PLC0415
     from refit_local.ground.permissions import sagemaker_permissions  # noqa: PLC0415
-    from refit_local.ground.state_machines import stop_signal  # noqa: PLC0415
     from refit_local.sagemaker.service import LocalSageMaker  # noqa: PLC0415
     from refit_local.sagemaker.stepfunctions import PREFIX, TaskFailure  # noqa: PLC0415
 
@@ -224,11 +223,12 @@ def _install_sagemaker(state: Path, port: int, region: str) -> Guest:
 
     def start(resource: str, arguments: dict[str, Any], execution_arn: str) -> dict[str, Any]:
         try:
-            return sagemaker.tasks.run(resource, arguments, execution_arn, stop_signal())
+            stopped = state_machines.stop_signal()
+            return sagemaker.tasks.run(resource, arguments, execution_arn, stopped)
         except TaskFailure as failure:
             raise ministack_hooks.TaskFailed(failure.error, failure.cause) from failure
 
-    ministack_hooks.register_task(PREFIX, start, sagemaker.tasks.stop)
+    state_machines.register_task(PREFIX, start, sagemaker.tasks.stop)
     return Guest(sagemaker.resume, sagemaker.shutdown)
 
 

@@ -119,7 +119,25 @@ def install() -> None:
     Hook.OUTPUT_PATH.wrap(_output_path)
 
 
-def run_stoppable(
+def register_task(
+    resource: str,
+    start: Callable[[str, Document, str], Any],
+    stop: Callable[[str, Document], None],
+) -> None:
+    """Serve an optimized Step Functions integration.
+
+    Args:
+        resource: e.g. `arn:aws:states:::sagemaker:createTrainingJob`; serves `.sync` as well.
+        start: called with the state's whole Resource, its arguments and the execution's ARN, in a
+            thread of the execution; returns the result when the task has ended, or raises
+            TaskFailed.
+        stop: called with Resource and arguments from another thread when the execution is stopped,
+            the task's time is up, or another branch of its Parallel has failed. It does not wait.
+    """
+    Hook.SERVICE_TASKS.get()[resource] = partial(_run_stoppable, start, stop)
+
+
+def _run_stoppable(
     start: Callable[[str, Document, str], Any],
     stop: Callable[[str, Document], None],
     resource: str,

@@ -65,7 +65,7 @@ class Probe:
 
 
 def install(state: Path, port: int, region: str) -> server.Guest:
-    from refit_local.ground import ministack_hooks
+    from refit_local.ground import ministack_hooks, state_machines
     from refit_local.ground.permissions import sagemaker_permissions
 
     probe = Probe()
@@ -81,7 +81,7 @@ def install(state: Path, port: int, region: str) -> server.Guest:
             reset=lambda: None,
         )
     )
-    ministack_hooks.register_task("arn:aws:states:::sagemaker:", probe.start, probe.stop)
+    state_machines.register_task("arn:aws:states:::sagemaker:", probe.start, probe.stop)
     return server.Guest(resume=lambda: None, shut_down=lambda: None)
 
 

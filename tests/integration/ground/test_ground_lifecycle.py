@@ -177,6 +177,8 @@ def test_a_template_that_does_not_build_is_shown_whole_and_leaves_nothing(
 def in_own_process(project: Path, port: int) -> subprocess.Popen[bytes]:
     """Start `up` in a process of its own, and wait until its server is on file."""
     code = (
+        # Where these tests run in the background, a shell had SIGINT ignored in all that follows.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
         "import sys; from pathlib import Path; from refit_local.ground import lifecycle;"
         f"lifecycle.up({port}, project=Path({str(project)!r})); print('ready', flush=True);"
         f"lifecycle.attend({port})"

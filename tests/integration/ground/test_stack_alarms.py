@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from ground_under_test import RUNTIME, Ground, standing, until
 from refit.domain import metric_names
-from refit.domain.alarms import AlarmKind, alarms_of, request_of
+from refit.domain.monitoring.alarms import AlarmKind, alarms_of, request_of
 from refit.domain.naming import ResourceNames
 from refit.domain.spec import ModelSettings
 from refit_local.sagemaker.metrics import EndpointMetrics

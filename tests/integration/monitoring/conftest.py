@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.integration.monitoring.captured_digits import digits
+from tests.integration.monitoring.labelled_flowers import flowers
 from tests.integration.pipeline.conftest import stack
 
-__all__ = ["stack"]
+__all__ = ["digits", "flowers", "stack"]

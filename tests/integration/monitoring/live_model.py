@@ -7,13 +7,15 @@ from typing import Any
 
 from refit.aws import cohorts, retraining, s3, store
 from refit.aws.clients import client
-from refit.domain.baseline import Baseline, ClassBaseline
-from refit.domain.manifest import Manifest, SideRows
+from refit.domain.inferences.tally import CohortKey, cohort_start
+from refit.domain.monitoring.baseline import Baseline, ClassBaseline
+from refit.domain.monitoring.verdict import Alarm, Live, Quality, Verdict
 from refit.domain.naming import ModelKeys, RunKeys
+from refit.domain.pipeline.manifest import Manifest, SideRows
 from refit.domain.schema import Feature, Schema
 from refit.domain.spec import ModelSettings
-from refit.domain.tally import CohortKey, cohort_start
-from refit.domain.verdict import Alarm, Live, Quality, Verdict
+
+from tests.integration.monitoring.traffic import forget_versions
 
 MODEL = "digits"
 COHORT_S = 60
@@ -92,6 +94,7 @@ def go_live(version: int, settings: dict[str, Any] | None = None, **drop: Any) -
     )
     store.update_run(MODEL, keys.run, status=store.RunStatus.DEPLOYED)
     store.release_run(MODEL, keys.run)
+    forget_versions()
     _promotions.append(datetime.now(UTC))
     return keys
 

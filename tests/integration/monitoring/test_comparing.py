@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from refit.aws import cohorts
 from refit.aws.clients import client
-from refit.domain import tally
-from refit.domain.live_quality import quality_of
+from refit.domain.inferences import tally
+from refit.domain.monitoring.live_quality import quality_of
 from refit.domain.naming import RunKeys
 from refit.domain.schema import Feature, Schema
 from refit.handlers import compare
@@ -20,7 +20,7 @@ from tests.integration.pipeline.conftest import CONTEXT, sample
 from tests.unit.monitoring.joined import rows_that_hold
 
 if TYPE_CHECKING:
-    from refit.domain.cohort import Cohort
+    from refit.domain.monitoring.cohort import Cohort
 
     from tests.integration.pipeline.conftest import Stack
 
@@ -34,7 +34,6 @@ AGE = {"cohort_s": 3600, "label_age_s": 600}
 @pytest.fixture
 def zoo(stack: Stack) -> Traffic:
     """A classifier with two versions, the second one with a class more."""
-    compare._terms.cache_clear()
     more = ANIMALS.model_copy(update={"classes": (*CLASSES, "yak")})
     add_version("zoo", 1, ANIMALS, **AGE)
     add_version("zoo", 2, more, cohort_s=60, label_age_s=10)
@@ -44,7 +43,6 @@ def zoo(stack: Stack) -> Traffic:
 @pytest.fixture
 def homes(stack: Stack) -> Traffic:
     """A regression; an answer that is more than 2.5 off is an error."""
-    compare._terms.cache_clear()
     add_version("homes", 1, PRICES, 2.5, **AGE)
     return Traffic("homes", PRICES, {1: 3600})
 
@@ -227,7 +225,6 @@ def test_captured_probabilities_survive_the_stream_and_give_the_log_loss(zoo: Tr
 
 @pytest.mark.parametrize("spelling", ["1", "1.0"])
 def test_a_numeric_class_is_the_same_in_each_spelling(stack: Stack, spelling: str) -> None:
-    compare._terms.cache_clear()
     digits = ANIMALS.model_copy(update={"classes": ("0", "1")})
     add_version("zoo", 1, digits, **AGE)
     traffic = Traffic("zoo", digits, {1: 3600})
@@ -298,7 +295,6 @@ def test_settings_and_baseline_that_change_later_take_back_what_was_added(homes:
     homes.label("a", said("7"))
     handed_over(homes.deliverable())
     add_version("homes", 1, PRICES, 100.0, cohort_s=60, label_age_s=600)
-    compare._terms.cache_clear()
     homes.predict("a", prediction("2", digest="another"))
     handed_over(homes.deliverable())
     shown = cohort("homes").shown
@@ -309,7 +305,6 @@ def test_settings_and_baseline_that_change_later_take_back_what_was_added(homes:
 
 
 def test_the_ledger_names_the_row_and_where_its_features_are(stack: Stack) -> None:
-    compare._terms.cache_clear()
     digits = ANIMALS.model_copy(update={"classes": ("0", "1", "2")})
     add_version("digits", 3, digits, **AGE)
     table = client("dynamodb")

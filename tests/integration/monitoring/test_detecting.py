@@ -11,12 +11,12 @@ import pytest
 from refit import watching
 from refit.aws import retraining, s3, store
 from refit.aws.clients import client
-from refit.domain.baseline import Baseline
-from refit.domain.input_counts import InputCounter, columns_of
+from refit.domain.inferences.tally import cohort_start
+from refit.domain.monitoring.baseline import Baseline
+from refit.domain.monitoring.input_counts import InputCounter, columns_of
+from refit.domain.monitoring.verdict import TELLING, Verdict
 from refit.domain.naming import ModelKeys
-from refit.domain.retraining_state import Owed, Retraining, State
-from refit.domain.tally import cohort_start
-from refit.domain.verdict import TELLING, Verdict
+from refit.domain.retraining.state import Owed, Retraining, State
 from refit.handlers import detect_drift
 
 from tests.integration.monitoring.live_model import (
@@ -32,19 +32,16 @@ from tests.integration.monitoring.live_model import (
 from tests.integration.pipeline.conftest import CONTEXT, sample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import datetime
 
     from tests.integration.pipeline.conftest import Stack
 
 
 @pytest.fixture
-def live(stack: Stack) -> Iterator[Stack]:
-    watching.watched_of.cache_clear()
+def live(stack: Stack) -> Stack:
     go_live(1)
     stack.messages(stack.bus_queue)
-    yield stack
-    watching.watched_of.cache_clear()
+    return stack
 
 
 def look() -> Verdict:
@@ -354,7 +351,6 @@ def test_the_alarms_gauges_move(live: Stack, capsys: pytest.CaptureFixture[str])
 def test_a_model_that_is_not_captured_is_not_called_silent(
     stack: Stack, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    watching.watched_of.cache_clear()
     go_live(1, SETTINGS | {"monitoring": {"capture": "off"}})
     look()
     assert "CaptureSilenceSeconds" not in gauges(capsys)
@@ -378,7 +374,6 @@ def test_a_model_without_a_live_version_is_passed_over(stack: Stack) -> None:
 
 
 def test_a_version_made_without_a_baseline_is_shown_and_not_judged(stack: Stack) -> None:
-    watching.watched_of.cache_clear()
     keys = go_live(1)
     client("s3").delete_object(Bucket=stack.bucket, Key=keys.baseline)
     worse()

@@ -33,7 +33,7 @@ from tests.unit.monitoring.joined import rows_that_hold
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from refit.domain.inference import Label, Prediction
+    from refit.domain.inferences.inference import Label, Prediction
 
     from tests.integration.monitoring.traffic import Story
     from tests.integration.pipeline.conftest import Stack
@@ -310,7 +310,6 @@ def test_each_joined_prediction_is_counted_exactly_once(
     seed: int, task: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transactions.time, "sleep", lambda _: None)
-    compare._terms.cache_clear()
     driver = Driver(seed, task)
     for _ in range(36):
         driver.happen()

@@ -12,7 +12,7 @@ from refit.aws import retraining, s3, store
 from refit.aws.clients import client
 from refit.domain.errors import ServiceThrottled
 from refit.domain.naming import RunKeys
-from refit.domain.retraining_state import State
+from refit.domain.retraining.state import State
 from refit.ending import Ending, end_run
 from refit.handlers import retrain
 
@@ -27,7 +27,7 @@ from tests.integration.monitoring.live_model import (
 from tests.integration.pipeline.conftest import CONTEXT, sample
 
 if TYPE_CHECKING:
-    from refit.domain.retraining_state import Retraining
+    from refit.domain.retraining.state import Retraining
 
     from tests.integration.pipeline.conftest import Stack
 

@@ -12,17 +12,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from refit import consuming, versions, watching
 from refit.aws import inferences, labels, s3, store
 from refit.aws.clients import client
-from refit.domain.arrival import Effect, arrival_of
-from refit.domain.captured_rows import CapturedRow
-from refit.domain.ground_truth import Status, change_of
-from refit.domain.ground_truth_records import Observation, Receipt
-from refit.domain.inference import Label, Prediction, Source, item_id
-from refit.domain.manifest import Manifest, SideRows
+from refit.domain.inferences.arrival import Effect, arrival_of
+from refit.domain.inferences.captured_rows import CapturedRow
+from refit.domain.inferences.ground_truth import Status, change_of
+from refit.domain.inferences.ground_truth_records import Observation, Receipt
+from refit.domain.inferences.inference import Label, Prediction, Source, item_id
+from refit.domain.inferences.tally import CohortKey, cohort_start
 from refit.domain.naming import ModelKeys, RunKeys
+from refit.domain.pipeline.manifest import Manifest, SideRows
 from refit.domain.spec import ModelSettings, MonitoringSettings
-from refit.domain.tally import CohortKey, cohort_start
+from refit.handlers import compare
 from refit.settings import settings
 
 if TYPE_CHECKING:
@@ -54,6 +56,14 @@ def add_version(
     s3.put_json(keys.manifest, made.model_dump(mode="json"))
     s3.put_json(keys.baseline, {"task": schema.task, "error_bound": error_bound})
     store.record_version(model, version, keys.run, "arn:aws:sagemaker:…")
+    forget_versions()
+
+
+def forget_versions() -> None:
+    """Have what is remembered of versions read anew: outside of tests it never changes."""
+    versions.forget()
+    for remembered in (compare._terms, consuming._terms, watching.watched_of):
+        remembered.cache_clear()
 
 
 def prediction(

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from moto import mock_aws
+from refit import versions
 from refit.aws import clients
 from refit.settings import settings
+
+from tests.integration.pipeline import moto_dynamodb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,6 +78,8 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    moto_dynamodb.let_threads_in(monkeypatch)
+    moto_dynamodb.copy_tables_once(monkeypatch)
     with mock_aws():
         made = _make()
         for name, value in {
@@ -95,6 +100,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
             monkeypatch.setenv(name, value)
         settings.cache_clear()
         clients.client.cache_clear()
+        versions.forget()
         yield made
         settings.cache_clear()
         clients.client.cache_clear()

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from botocore.stub import ANY, Stubber
+from refit import versions
 from refit.aws import clients, firehose
-from refit.domain.captured import capture_key_of, event_of
+from refit.domain.inferences.captured import capture_key_of, event_of
 from refit.handlers import predict
 
 from tests.integration.pipeline.conftest import REGION, Stack, sample
@@ -229,7 +230,8 @@ def test_a_line_too_long_for_the_stream_is_written_by_itself(
 def test_an_answer_is_given_even_when_nothing_takes_its_capture(
     live: Stubber, stream: Stream, caplog: pytest.LogCaptureFixture
 ) -> None:
-    predict._terms("flowers", RUNS[3])  # read before the bucket fails
+    for read in (versions.schema_of, versions.monitoring_of):  # before the bucket fails
+        read("flowers", RUNS[3])
     will_answer(live, "0.25\n0.75\n")
     stream.fails("ServiceUnavailableException", 503)
     with Stubber(clients.client("s3")) as bucket:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from refit.aws import endpoint, registry, store
 from refit.aws.registry import EndpointState, PackageVersion
-from refit.domain.captured import VERIFICATION_ID
 from refit.domain.errors import DeploymentInProgress, DeploymentRejected, EndpointNotReady
+from refit.domain.inferences.captured import VERIFICATION_ID
 from refit.domain.spec import ModelSettings, parse_settings
 from refit.handlers import plan_deployment, promote, roll_back, verify_deployment
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from refit.domain.baseline import Baseline
 from refit.domain.errors import EvaluationIncomplete
+from refit.domain.monitoring.baseline import Baseline
 from refit.domain.spec import ModelSettings
 from refit.handlers import evaluate, gate
 

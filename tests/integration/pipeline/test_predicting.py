@@ -57,7 +57,7 @@ def watched(stack: Stack, version: int, **monitoring: Any) -> None:
 
 
 @pytest.fixture
-def deployed(stack: Stack) -> Iterator[Stack]:
+def deployed(stack: Stack) -> Stack:
     """Model `flowers`: version 3 is live, version 4 registered; nothing is captured."""
     for version, run in RUNS.items():
         store.begin_run("flowers", run, "drop", "2026-11-20T10:00:00+00:00")
@@ -66,9 +66,7 @@ def deployed(stack: Stack) -> Iterator[Stack]:
     stack.put(f"flowers/runs/{RUNS[3]}/schema.json", schema(["iris", "rose"]))
     stack.put(f"flowers/runs/{RUNS[4]}/schema.json", schema(["iris", "rose", "tulip"]))
     promoted(3)
-    yield stack
-    for remembered in (predict._champion, predict._terms, predict._run_of):
-        remembered.cache_clear()
+    return stack
 
 
 @pytest.fixture

@@ -13,7 +13,12 @@ import pytest
 from refit.aws import store
 from refit.domain.errors import DatasetNotFound, ModelNotFound
 from refit.domain.naming import RunKeys
-from refit.domain.training_set import FILE_GONE, LABEL_UNKNOWN, NO_SUCH_ROW, OTHER_COLUMNS
+from refit.domain.retraining.training_set import (
+    FILE_GONE,
+    LABEL_UNKNOWN,
+    NO_SUCH_ROW,
+    OTHER_COLUMNS,
+)
 from refit.handlers import prepare
 
 from tests.integration.pipeline.conftest import CONTEXT, REGION, Stack

@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 from refit.aws import alarms, registry, store
 from refit.aws.registry import EndpointState
-from refit.domain.alarms import AlarmKind
 from refit.domain.errors import ServiceThrottled
+from refit.domain.monitoring.alarms import AlarmKind
 from refit.domain.spec import parse_settings
 from refit.handlers import promote, remove_alarms, roll_back
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import boto3
 import pytest
-from refit.domain.retraining_state import Command, Owed, Result, Retraining, State
+from refit.domain.retraining.state import Command, Owed, Result, Retraining, State
 from refit_cli import retrain as command
 
 

@@ -8,8 +8,8 @@ from decimal import Decimal
 
 import boto3
 import pytest
-from refit.domain.retraining_state import Owed, Result, Retraining, State
-from refit.domain.verdict import Alarm, Inputs, Live, Quality, Shift, Verdict
+from refit.domain.monitoring.verdict import Alarm, Inputs, Live, Quality, Shift, Verdict
+from refit.domain.retraining.state import Owed, Result, Retraining, State
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from refit.domain.dataset import tables_of
-from refit.domain.preparation import prepare
-from refit.domain.quarantine import Quarantine
-from refit.domain.readers.table import DroppedFile
+from refit.domain.data.dataset import tables_of
+from refit.domain.data.preparation import prepare
+from refit.domain.data.quarantine import Quarantine
+from refit.domain.data.readers.table import DroppedFile
 from refit.domain.spec import DataSettings
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import tracemalloc
 from functools import partial
 
 import pytest
+from refit.domain.data.quarantine import MAX_STORED
 from refit.domain.errors import DatasetEmpty, DatasetInvalid, TooManyBadRows
-from refit.domain.quarantine import MAX_STORED
 
 from tests.unit.data.conftest import Preparing, numbers_csv
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from refit.domain.csv_bytes import BlockView, Columns
-from refit.domain.readers.table import Table
-from refit.domain.rows import Kinds, Refusal
-from refit.domain.scan import Scanner, Source
+from refit.domain.data.csv_bytes import BlockView, Columns
+from refit.domain.data.readers.table import Table
+from refit.domain.data.rows import Kinds, Refusal
+from refit.domain.data.scan import Scanner, Source
 from refit.domain.schema import FLOAT32_MAX, is_missing, number_of
 
 if TYPE_CHECKING:

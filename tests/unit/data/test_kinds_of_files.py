@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import numpy as np
 import pytest
+from refit.domain.data.readers.arrays import csv_blocks
+from refit.domain.data.readers.gunzip import gunzipped
+from refit.domain.data.readers.pickled import read_pickle as read_pickle_file
 from refit.domain.errors import DatasetEmpty, DatasetInvalid, DatasetUnreadable
-from refit.domain.readers.arrays import csv_blocks
-from refit.domain.readers.gunzip import gunzipped
-from refit.domain.readers.pickled import read_pickle as read_pickle_file
 
 from tests.unit.data.conftest import Preparing, numbers_csv
 

@@ -10,9 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from refit.domain.labelled_rows import LabelledRows
+from refit.domain.retraining.labelled_rows import LabelledRows
+from refit.domain.retraining.training_set import (
+    BAD_VALUE,
+    NO_VALUE,
+    OTHER_COLUMNS,
+    RowDecoder,
+    Unusable,
+)
 from refit.domain.schema import Feature, Schema, number_text
-from refit.domain.training_set import BAD_VALUE, NO_VALUE, OTHER_COLUMNS, RowDecoder, Unusable
 
 from tests.unit.monitoring.joined import rows_that_hold
 

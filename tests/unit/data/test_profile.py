@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from refit.domain import profile
+from refit.domain.data import profile
 
 from tests.unit.data.conftest import Preparing, numbers_csv
 

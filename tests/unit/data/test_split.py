@@ -8,9 +8,9 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from refit.domain import dataset
-from refit.domain.scatter import random_numbers, row_hashes, splits_of
-from refit.domain.split import SPLITS, Fractions, row_hash, split_of
+from refit.domain.data import dataset
+from refit.domain.data.scatter import random_numbers, row_hashes, splits_of
+from refit.domain.data.split import SPLITS, Fractions, row_hash, split_of
 
 from tests.unit.data.conftest import Preparing, numbers_csv
 

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from refit.domain import batch_output
-from refit.domain.batch_output import (
+from refit.domain.errors import EvaluationIncomplete
+from refit.domain.evaluation import batch_output
+from refit.domain.evaluation.batch_output import (
     class_indices,
     parse_labels,
     prediction_blocks,
     read_numbers,
     read_outcome,
 )
-from refit.domain.errors import EvaluationIncomplete
 
 shares = st.floats(0, 1, width=32)
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from refit.domain.comparison import (
+from refit.domain.evaluation.comparison import (
     compare_classifiers,
     compare_regressions,
     mcnemar_mid_p,
     paired_share_interval,
 )
-from refit.domain.metrics import ClassOutcome
+from refit.domain.evaluation.metrics import ClassOutcome
 
 unhurried = settings(deadline=None)  # a busy machine is no failure
 

@@ -8,17 +8,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from refit.domain.comparison import compare_classifiers, compare_regressions
 from refit.domain.errors import SettingsInvalid
-from refit.domain.evaluation import ChampionRun, EvaluatedRows, Evaluation
-from refit.domain.gate import Decision, Retraining, decide
-from refit.domain.metrics import (
+from refit.domain.evaluation.comparison import compare_classifiers, compare_regressions
+from refit.domain.evaluation.gate import Decision, Retraining, decide
+from refit.domain.evaluation.metrics import (
     classification_baseline,
     classification_quality,
     outcome_of,
     regression_baseline,
     regression_quality,
 )
+from refit.domain.evaluation.report import ChampionRun, EvaluatedRows, Evaluation
 from refit.domain.spec import GateSettings
 
 CLASSES = ("a", "b", "c", "d")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from refit.domain.errors import EvaluationIncomplete
-from refit.domain.metrics import (
+from refit.domain.evaluation.metrics import (
     classification_baseline,
     classification_quality,
     confusion_matrix,

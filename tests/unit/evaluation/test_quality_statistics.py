@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from refit.domain.metrics import outcome_of
-from refit.domain.quality_statistics import classification_statistics, regression_statistics
+from refit.domain.evaluation.metrics import outcome_of
+from refit.domain.evaluation.quality_statistics import (
+    classification_statistics,
+    regression_statistics,
+)
 from sklearn import metrics as oracle
 
 

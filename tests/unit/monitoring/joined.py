@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from refit.domain.inference import (
+from refit.domain.inferences.inference import (
     NOTHING_COUNTED,
     Counted,
     Inference,
@@ -15,9 +15,9 @@ from refit.domain.inference import (
     Prediction,
     Source,
 )
-from refit.domain.ledger import LedgerRow
+from refit.domain.inferences.ledger import LedgerRow
+from refit.domain.inferences.tally import Terms
 from refit.domain.schema import Feature, Schema
-from refit.domain.tally import Terms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from refit.domain.retraining import Facts, RunFacts, Start, step
-from refit.domain.retraining_state import Command, Retraining
+from refit.domain.retraining.rules import Facts, RunFacts, Start, step
+from refit.domain.retraining.state import Command, Retraining
 from refit.domain.spec import RetrainingSettings
 
 MODEL = "digits"

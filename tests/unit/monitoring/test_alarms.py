@@ -6,7 +6,7 @@ from typing import Any
 import botocore.session
 import pytest
 from botocore.validate import validate_parameters
-from refit.domain.alarms import (
+from refit.domain.monitoring.alarms import (
     Alarm,
     AlarmKind,
     Missing,

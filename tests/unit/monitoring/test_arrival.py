@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from refit.domain.arrival import Effect, arrival_of
-from refit.domain.captured_rows import CapturedRow
-from refit.domain.inference import NOTHING_COUNTED, Inference, Label, Prediction, Source
+from refit.domain.inferences.arrival import Effect, arrival_of
+from refit.domain.inferences.captured_rows import CapturedRow
+from refit.domain.inferences.inference import NOTHING_COUNTED, Inference, Label, Prediction, Source
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 MADE = Prediction("cat", 0.9, None, 3, NOON, Source("a.jsonl", 4, 0), 2, "d1")

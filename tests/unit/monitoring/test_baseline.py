@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from refit.domain.baseline import (
+from refit.domain.monitoring.baseline import (
     Baseline,
     classification_baseline_of,
     quantile_histogram,

@@ -14,8 +14,8 @@ from unittest.mock import MagicMock
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from refit.domain.capture_line import Invocation, capture_key, capture_line
-from refit.domain.captured import (
+from refit.domain.inferences.capture_line import Invocation, capture_key, capture_line
+from refit.domain.inferences.captured import (
     CaptureKey,
     CaptureUnreadable,
     capture_key_of,
@@ -23,9 +23,9 @@ from refit.domain.captured import (
     inputs_of,
     values_of,
 )
-from refit.domain.captured_rows import BadRow, CapturedRow, captured_rows
-from refit.domain.inference import Source, inference_ids
-from refit.domain.payload import decoded_predictions
+from refit.domain.inferences.captured_rows import BadRow, CapturedRow, captured_rows
+from refit.domain.inferences.inference import Source, inference_ids
+from refit.domain.inferences.payload import decoded_predictions
 from refit.domain.schema import Feature, Schema, csv_line
 from refit_local.sagemaker.capture import DataCapture, Exchange
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from refit.domain.evidence import (
+from refit.domain.monitoring.evidence import (
     ALTERNATIVES,
     Cohorts,
     alternatives_to,

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from refit.domain.errors import PayloadInvalid
-from refit.domain.ground_truth import Decision, decide, label_text
-from refit.domain.ground_truth_records import (
+from refit.domain.inferences.ground_truth import Decision, decide, label_text
+from refit.domain.inferences.ground_truth_records import (
     AHEAD,
     Fault,
     LabelRecord,
@@ -21,7 +21,7 @@ from refit.domain.ground_truth_records import (
     checked,
     records_of,
 )
-from refit.domain.inference import (
+from refit.domain.inferences.inference import (
     MAX_LABELS,
     NOTHING_COUNTED,
     Inference,

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from refit.domain.ground_truth_files import labels_in
-from refit.domain.ground_truth_records import BadLine, LabelRecord, Sent
-from refit.domain.readers.lines import MAX_LINE_BYTES
+from refit.domain.data.readers.lines import MAX_LINE_BYTES
+from refit.domain.inferences.ground_truth_files import labels_in
+from refit.domain.inferences.ground_truth_records import BadLine, LabelRecord, Sent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from refit.domain.baseline import classification_baseline_of, regression_baseline_of
-from refit.domain.input_counts import (
+from refit.domain.data.profile import profile_of
+from refit.domain.monitoring.baseline import classification_baseline_of, regression_baseline_of
+from refit.domain.monitoring.input_counts import (
     Columns,
     InputCounter,
     InputCounts,
@@ -19,7 +20,6 @@ from refit.domain.input_counts import (
     merged,
     split_by_column,
 )
-from refit.domain.profile import profile_of
 from refit.domain.schema import Feature, Schema
 
 NAN = float("nan")

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from refit.domain.baseline import Baseline, classification_baseline_of
-from refit.domain.input_counts import Columns, InputCounter, columns_of
-from refit.domain.input_drift import (
+from refit.domain.data.profile import profile_of
+from refit.domain.monitoring.baseline import Baseline, classification_baseline_of
+from refit.domain.monitoring.input_counts import Columns, InputCounter, columns_of
+from refit.domain.monitoring.input_drift import (
     Finding,
     InputRule,
     InputVerdict,
@@ -20,7 +21,6 @@ from refit.domain.input_drift import (
     judge_inputs,
     threshold_of,
 )
-from refit.domain.profile import profile_of
 from refit.domain.schema import Feature, Schema
 
 if TYPE_CHECKING:

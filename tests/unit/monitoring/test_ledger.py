@@ -6,8 +6,8 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from refit.domain.ledger import slice_of
-from refit.domain.tally import Change, change_of
+from refit.domain.inferences.ledger import slice_of
+from refit.domain.inferences.tally import Change, change_of
 
 from tests.unit.monitoring.joined import (
     OF_ANIMALS,
@@ -19,7 +19,7 @@ from tests.unit.monitoring.joined import (
 )
 
 if TYPE_CHECKING:
-    from refit.domain.inference import Inference
+    from refit.domain.inferences.inference import Inference
 
 JOINED = inference(predicted("dog"), label("owl", observed_s=30))
 

@@ -9,10 +9,10 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from refit.domain.cohort import Cohort
-from refit.domain.live_quality import bucket_of, newest, quality_of
-from refit.domain.metrics import classification_quality, outcome_of
-from refit.domain.tally import CohortKey, Terms, change_of, summed
+from refit.domain.evaluation.metrics import classification_quality, outcome_of
+from refit.domain.inferences.tally import CohortKey, Terms, change_of, summed
+from refit.domain.monitoring.cohort import Cohort
+from refit.domain.monitoring.live_quality import bucket_of, newest, quality_of
 
 from tests.unit.monitoring.joined import (
     ANIMALS,

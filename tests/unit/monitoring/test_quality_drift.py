@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from refit.domain.baseline import Baseline, ClassBaseline
-from refit.domain.detectors import bar_over, bet_of, detectors_of, weigh
-from refit.domain.quality_drift import Bucket, QualityRule, QualityVerdict, judge_quality
+from refit.domain.monitoring.baseline import Baseline, ClassBaseline
+from refit.domain.monitoring.bucket import Bucket
+from refit.domain.monitoring.detectors import bar_over, bet_of, detectors_of, weigh
+from refit.domain.monitoring.quality_drift import QualityRule, QualityVerdict, judge_quality
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)

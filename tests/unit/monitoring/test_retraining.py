@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from refit.domain.retraining import DAY, step
-from refit.domain.retraining_state import Retraining, State, run_of_episode
+from refit.domain.retraining.rules import DAY, step
+from refit.domain.retraining.state import Retraining, State, run_of_episode
 from refit.domain.spec import RetrainingSettings
 
 from tests.unit.monitoring.loop import ALARM, CHANGED_AT, MODEL, Loop

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from refit.domain import metrics, tally
-from refit.domain.cohort import Cohort
-from refit.domain.inference import MAX_LABELS, Inference, kept
-from refit.domain.tally import CohortKey, change_of, cohort_start, groups_of, summed
+from refit.domain.evaluation import metrics
+from refit.domain.inferences import tally
+from refit.domain.inferences.inference import MAX_LABELS, Inference, kept
+from refit.domain.inferences.tally import CohortKey, change_of, cohort_start, groups_of, summed
+from refit.domain.monitoring.cohort import Cohort
 
 from tests.unit.monitoring.joined import (
     ANIMALS,
@@ -28,7 +29,7 @@ from tests.unit.monitoring.joined import (
 )
 
 if TYPE_CHECKING:
-    from refit.domain.tally import Terms
+    from refit.domain.inferences.tally import Terms
 
 KEY = CohortKey("zoo", 1, NOON, 3600)
 

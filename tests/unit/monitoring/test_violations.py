@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from refit.domain.input_drift import Finding, InputVerdict
-from refit.domain.quality_drift import QualityVerdict
-from refit.domain.violations import Violations, violations_of_inputs, violations_of_quality
+from refit.domain.monitoring.input_drift import Finding, InputVerdict
+from refit.domain.monitoring.quality_drift import QualityVerdict
+from refit.domain.monitoring.violations import (
+    Violations,
+    violations_of_inputs,
+    violations_of_quality,
+)
 
 FINDING = Finding(
     name="width",

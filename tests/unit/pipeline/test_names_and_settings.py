@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from refit.domain.errors import ModelNameInvalid, SettingsInvalid
-from refit.domain.failure import explained
-from refit.domain.images import ACCOUNTS, xgboost_image_uri
 from refit.domain.naming import ResourceNames, checked_model_name, model_of_group, run_id
+from refit.domain.pipeline.failure import explained
+from refit.domain.pipeline.images import ACCOUNTS, xgboost_image_uri
 from refit.domain.spec import ModelSettings, parse_settings
 
 SAGEMAKER_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*\Z")

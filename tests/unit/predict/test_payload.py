@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from refit.domain import payload
 from refit.domain.errors import AnswerMalformed, PayloadInvalid, PayloadTooLarge
+from refit.domain.inferences import payload
 from refit.domain.schema import Feature, Schema
 
 FLOWERS = Schema(

@@ -1,0 +1,1 @@
+"""From a drop to rows that can be trained on, each error told by file and line."""

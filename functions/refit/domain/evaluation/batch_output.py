@@ -1,0 +1,190 @@
+"""Read what a batch transform job wrote, and the labels it is held against.
+
+XGBoost's container writes one line per row: a number, or for multi:softprob a list such as
+`[0.79, 0.11, 0.10]`, whatever the Accept header says (batch mode, container version 3.0-5).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+
+from refit.domain.errors import EvaluationIncomplete
+from refit.domain.evaluation.metrics import ClassOutcome, outcome_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from refit.domain.evaluation.resampling import Floats, Integers
+
+_BLOCK_BYTES = 4 * 1024 * 1024
+
+
+def prediction_blocks(stream: IO[bytes], name: str) -> Iterator[Floats]:
+    """Yield the predictions of a batch output, some thousand rows at a time.
+
+    Blank lines are skipped: joined parts may leave some. A block's numbers are parsed together.
+
+    Args:
+        stream: the object's bytes.
+        name: what to call it in an error.
+
+    Yields:
+        (n_rows, n_values): one value of a line with a number, else as many as the list has.
+
+    Raises:
+        EvaluationIncomplete: when a line is neither a number nor a list of numbers, all finite, or
+            has another width than the lines around it.
+    """
+    first_line, rest = 1, b""
+    while block := stream.read(_BLOCK_BYTES):
+        whole, newline, tail = block.rpartition(b"\n")
+        if not newline:
+            rest += block
+            continue
+        lines = (rest + whole).splitlines()
+        yield from _parsed(lines, first_line, name)
+        first_line, rest = first_line + len(lines), tail
+    yield from _parsed(rest.splitlines(), first_line, name)
+
+
+def _parsed(lines: list[bytes], first_line: int, name: str) -> Iterator[Floats]:
+    given = [line for line in lines if line.strip()]
+    if not given:
+        return
+    try:
+        values = _array(given)
+    except ValueError:
+        raise _refused(lines, first_line, name) from None
+    if not np.isfinite(values).all():
+        raise _refused(lines, first_line, name)
+    yield values
+
+
+def _array(lines: list[bytes]) -> Floats:
+    values = np.array(json.loads(b"[" + b",".join(lines) + b"]"))
+    # The count, since a line with a comma outside of brackets would read as two.
+    if values.dtype.kind not in "if" or not 1 <= values.ndim <= 2 or len(values) != len(lines):
+        raise ValueError("not one number, or one list of numbers, a line")
+    if not values.size:
+        raise ValueError("an empty list")
+    return values.astype(np.float64).reshape(len(values), -1)
+
+
+def _refused(lines: list[bytes], first_line: int, name: str) -> EvaluationIncomplete:
+    """Find the first line that is to blame."""
+    width = None
+    for number, line in enumerate(lines, first_line):
+        if not line.strip():
+            continue
+        shown = line[:80].decode(errors="replace")
+        try:
+            values = _array([line])
+        except ValueError:
+            return EvaluationIncomplete(f"{name}, line {number}: {shown!r} is not a prediction")
+        if not np.isfinite(values).all():
+            return EvaluationIncomplete(f"{name}, line {number}: {shown!r} is not finite")
+        width = width or values.shape[1]
+        if values.shape[1] != width:
+            return EvaluationIncomplete(
+                f"{name}, line {number}: {values.shape[1]} values where the lines before have "
+                f"{width}"
+            )
+    return EvaluationIncomplete(f"{name}, from line {first_line} on: lines of different kinds")
+
+
+def parse_labels(data: bytes, name: str) -> Floats:
+    """Parse one number per line.
+
+    Raises:
+        EvaluationIncomplete: when there is none, or one is not a finite number.
+    """
+    try:
+        labels = np.array(data.split(), dtype=np.float64)
+    except ValueError as error:
+        raise EvaluationIncomplete(f"{name}: {error}") from None
+    if not len(labels):
+        raise EvaluationIncomplete(f"{name} is empty: there are no held-out rows to evaluate on")
+    if not np.isfinite(labels).all():
+        row = int(np.argmin(np.isfinite(labels)))
+        raise EvaluationIncomplete(f"{name}, line {row + 1}: the label is not a finite number")
+    return labels
+
+
+def class_indices(labels: Floats, n_classes: int, name: str) -> Integers:
+    """Return labels as class indices.
+
+    Raises:
+        EvaluationIncomplete: when one is not a whole number of 0 to n_classes − 1.
+    """
+    indices = labels.astype(np.int64)
+    wrong = (indices != labels) | (indices < 0) | (indices >= n_classes)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise EvaluationIncomplete(
+            f"{name}, line {row + 1}: {labels[row]:g} is not the index of one of "
+            f"{n_classes} classes"
+        )
+    return indices
+
+
+def read_outcome(
+    stream: IO[bytes], name: str, labels: Integers, n_known: int, n_classes: int
+) -> ClassOutcome:
+    """Read a classifier's batch output and hold it against the labels, block by block.
+
+    Only what the metrics need is kept: 24 to 32 bytes a row, however many classes there are.
+
+    Args:
+        stream: the batch output.
+        name: what to call it in an error.
+        labels: (n_rows,) class indices of the same rows in the same order.
+        n_known: how many classes the model knows; two of them may be one number, the probability
+            of class 1.
+        n_classes: how many classes there are now.
+
+    Raises:
+        EvaluationIncomplete: when rows are missing or too many, or are not probabilities of the
+            known classes.
+    """
+    parts, done = [], 0
+    for block in prediction_blocks(stream, name):
+        start, done = done, done + len(block)
+        if done > len(labels):
+            continue  # read on, so that the error can say how many there are
+        probabilities = np.column_stack([1 - block, block]) if block.shape[1] == 1 else block
+        if probabilities.shape[1] != n_known or n_known > n_classes:
+            raise EvaluationIncomplete(
+                f"{name}: {block.shape[1]} values a row, where the model knows {n_known} classes"
+            )
+        parts.append(outcome_of(labels[start:done], probabilities, n_classes))
+    _check_count(name, done, len(labels))
+    seconds = [part.second_class for part in parts if part.second_class is not None]
+    return ClassOutcome(
+        predicted=np.concatenate([part.predicted for part in parts]),
+        losses=np.concatenate([part.losses for part in parts]),
+        largest=np.concatenate([part.largest for part in parts]),
+        second_class=np.concatenate(seconds) if seconds else None,
+    )
+
+
+def read_numbers(stream: IO[bytes], name: str, rows: int) -> Floats:
+    """Read a regression's batch output: one number per row.
+
+    Raises:
+        EvaluationIncomplete: when rows are missing or too many, or hold more than one value.
+    """
+    blocks = list(prediction_blocks(stream, name))
+    _check_count(name, sum(len(block) for block in blocks), rows)
+    if any(block.shape[1] != 1 for block in blocks):
+        raise EvaluationIncomplete(f"{name}: several values a row, where a regression gives one")
+    return np.concatenate(blocks)[:, 0]
+
+
+def _check_count(name: str, predictions: int, rows: int) -> None:
+    if predictions != rows:
+        raise EvaluationIncomplete(
+            f"{name} holds {predictions} predictions for {rows} held-out rows"
+        )

@@ -1,0 +1,1 @@
+"""Live predictions and what really happened: asked, captured, labelled, joined, counted."""

@@ -1,0 +1,184 @@
+"""Evidence that a share of errors has risen above a bar, as the winnings of bets against it.
+
+A bet on an alternative q > m multiplies its stake by q/m at every error and by (1 − q)/(1 − m) at
+every right answer. While the true share is at most m, no bet gains in the mean, whatever the order,
+the dependence or the number of looks; when it is q, the stake grows exponentially. One coin is
+staked anew at every cohort, and each stake rides on until the end: the sum M of all stakes is the
+evidence, and its mean over alternatives and classes is again one.
+
+While nothing is wrong, E[M after t cohorts] ≤ t, so the mean number of cohorts until M first
+reaches a threshold c is at least c.
+
+Source: Shin, Ramdas, Rinaldo, "E-detectors: a nonparametric framework for sequential change
+detection" (arXiv 2203.03532), section 2; Shiryaev-Roberts form. Everything is kept in logarithms.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from refit.domain.evaluation.resampling import Floats, Integers
+
+ALTERNATIVES = 10
+_SMALLEST_STEP = math.log(1.35)
+_LARGEST_LOG_ODDS = math.log(0.95 / 0.05)
+_HALVINGS = 50
+_DEVIATIONS = 12
+
+
+@dataclass(frozen=True)
+class Cohorts:
+    """What is bet on, cohort by cohort, in the order of time.
+
+    Attributes:
+        counted: (n_cohorts,) answers that count, ≥ errors.
+        errors: (n_cohorts,) those that are wrong.
+        selectivity: (n_cohorts,) ≥ 0, how much more readily an error is counted than a right
+            answer; 1 where everything counts alike.
+    """
+
+    counted: Integers
+    errors: Integers
+    selectivity: Floats
+
+
+def upper_bound(errors: int, rows: int, confidence: float) -> float:
+    """Return the exact one-sided upper confidence bound of a share; 1 without rows.
+
+    Args:
+        errors: 0 to rows.
+        rows: ≥ 0.
+        confidence: within (0, 1).
+
+    Source: Clopper and Pearson (1934), Biometrika 26:404.
+    """
+    if errors >= rows:
+        return 1.0
+    # Of the chances of `errors` or fewer, those further below add nothing to the sum.
+    fewest = max(0, errors - int(_DEVIATIONS * math.sqrt(errors)))
+    wrong = np.arange(fewest, errors + 1)
+    right = rows - wrong
+    log_ways = np.cumsum(np.log((right[:-1]) / wrong[1:]))
+    log_ways = np.append(0.0, log_ways) + (
+        math.lgamma(rows + 1) - math.lgamma(fewest + 1) - math.lgamma(rows - fewest + 1)
+    )
+    low, high = errors / rows, 1.0
+    for _ in range(_HALVINGS):
+        share = (low + high) / 2
+        log_chances = log_ways + wrong * math.log(share) + right * math.log1p(-share)
+        low, high = (share, high) if np.exp(log_chances).sum() > 1 - confidence else (low, share)
+    return high
+
+
+def chernoff_bounds(successes: Floats, trials: Floats, confidence: float) -> tuple[Floats, Floats]:
+    """Return lower and upper confidence bounds of many shares at once, each one-sided.
+
+    Wider than Clopper and Pearson's by about a fifth, valid for any size as well. 0 and 1 without
+    trials.
+
+    Args:
+        successes: any shape, 0 to trials.
+        trials: the same shape, ≥ 0.
+        confidence: of each bound, within (0, 1).
+
+    Source: Chernoff's bound, n · KL(share, bound) = ln(1/(1 − confidence)); Boucheron, Lugosi,
+    Massart, Concentration Inequalities (2013), section 2.2.
+    """
+    share = np.divide(successes, trials, out=np.full(trials.shape, 0.5), where=trials > 0)
+    reach = -math.log1p(-confidence)
+    bounds = []
+    for end in (0.0, 1.0):
+        inside, outside = share.copy(), np.full(share.shape, end)
+        for _ in range(_HALVINGS):
+            middle = (inside + outside) / 2
+            too_far = trials * _divergence(share, middle) > reach
+            outside = np.where(too_far, middle, outside)
+            inside = np.where(too_far, inside, middle)
+        bounds.append(outside)
+    return bounds[0], bounds[1]
+
+
+def _divergence(share: Floats, other: Floats) -> Floats:
+    """Return the Kullback-Leibler divergence of two coins; infinite where only one is certain."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ones = np.where(share > 0, share * np.log(share / other), 0.0)
+        zeros = np.where(share < 1, (1 - share) * np.log((1 - share) / (1 - other)), 0.0)
+    total: Floats = ones + zeros
+    return total
+
+
+def alternatives_to(bars: Floats) -> Floats:
+    """Return the error shares that are bet on: evenly spaced in log odds above each bar.
+
+    Args:
+        bars: (n_cohorts,) within (0, 1).
+
+    Returns:
+        (n_cohorts, ALTERNATIVES), all above the bar; all equal to it where it leaves no room:
+        what may nearly always fail cannot get worse, and such a bet neither wins nor loses.
+    """
+    log_odds = np.log(bars / (1 - bars))[:, None]
+    steps = np.linspace(0, 1, ALTERNATIVES)
+    room = np.maximum(_LARGEST_LOG_ODDS - log_odds, 0)
+    smallest = np.minimum(_SMALLEST_STEP, room / 2)
+    bets = np.exp(log_odds + smallest + (room - smallest) * steps)
+    return np.where(room > 0, bets / (1 + bets), bars[:, None])
+
+
+def log_gains(cohorts: Cohorts, bars: Floats, alternatives: Floats) -> Floats:
+    """Return the logarithm of what each cohort multiplies each bet's stake by.
+
+    Where an error is counted ρ times as readily as a right answer, the counted share of a true
+    share m is ρm/(ρm + 1 − m), and the bet is on ρq/(ρq + 1 − q) against it.
+
+    Args:
+        cohorts: n_cohorts of them.
+        bars: (n_cohorts,) m, within (0, 1): the largest share of errors that is no harm.
+        alternatives: (n_cohorts, n_bets) q, at or above the bar.
+
+    Returns:
+        (n_cohorts, n_bets).
+    """
+    counted, errors = cohorts.counted[:, None], cohorts.errors[:, None]
+    bar, excess = bars[:, None], cohorts.selectivity[:, None] - 1
+    gains: Floats = errors * np.log(alternatives / bar)
+    gains += (counted - errors) * np.log((1 - alternatives) / (1 - bar))
+    gains -= counted * np.log((1 + excess * alternatives) / (1 + excess * bar))
+    return gains
+
+
+def log_evidence(gains: Floats, counted: Integers) -> Floats:
+    """Return the logarithm of each bet's sum of stakes after each cohort.
+
+    M_t = L_t · (1 + M_{t−1}); no new stake where nothing is counted, so silence is no evidence.
+
+    Args:
+        gains: (n_cohorts, n_bets) ln L_t.
+        counted: (n_cohorts,) answers that count.
+
+    Returns:
+        (n_cohorts, n_bets); −∞ before the first stake.
+    """
+    sums = np.cumsum(gains, axis=0)
+    stakes = np.where(counted[:, None] > 0, gains - sums, -np.inf)
+    evidence: Floats = sums + np.logaddexp.accumulate(stakes, axis=0)
+    return evidence
+
+
+def log_mean(logs: Floats, weights: Floats) -> Floats:
+    """Return the logarithm of the weighted mean over the last axis; −∞ where all are.
+
+    Args:
+        logs: (…, n) logarithms.
+        weights: (n,) ≥ 0, adding up to at most 1.
+    """
+    peak = logs.max(axis=-1, keepdims=True, initial=-np.inf)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        scaled = np.where(np.isfinite(peak), np.exp(logs - peak), 0.0)
+        found: Floats = peak[..., 0] + np.log(scaled @ weights)
+    return np.where(np.isfinite(peak[..., 0]), found, -np.inf)

@@ -1,0 +1,268 @@
+"""How the live inputs and predictions fall into the bins of the training data.
+
+    columns = columns_of(profile, baseline)                 once per run
+    counter = InputCounter(columns)
+    counter.add(matrix, predicted, probabilities)           any number of times
+    content = counter.counts().to_bytes()                   one object per capture file and cohort
+    merged([InputCounts.from_bytes(content), …])            in any order
+
+Counts only ever add, so capture files are counted apart and in any order. The same file gives the
+same bytes: written twice under one key, they count once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from refit.domain.monitoring.baseline import SCORE_BINS, score_bin_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from refit.domain.evaluation.resampling import Floats, Integers
+    from refit.domain.monitoring.baseline import Baseline
+
+Role = Literal["feature", "prediction", "score"]
+
+PREDICTION, SCORE = "prediction", "score"
+
+_BLOCK_ROWS = 16_384
+"""A column of a block is 128 KB: it stays in the processor's cache while its edges pass."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One thing that is counted, and how it fell where the model was made.
+
+    Attributes:
+        name: the feature's, or `prediction` or `score`.
+        role: whether it is a feature, the answers or the largest probabilities.
+        edges: ascending; of a number. The bins are what is below the smallest training value, then
+            what is at or below each edge, then what is above the largest training value.
+        texts: of a category, by code; the last bin is what has no such code.
+        reference: (n_slots,) counts in training (features) or on the held-out rows (the others);
+            the last slot is of missing values.
+    """
+
+    name: str
+    role: Role
+    edges: tuple[float, ...] | None
+    texts: tuple[str, ...] | None
+    reference: tuple[int, ...]
+
+    @property
+    def slots(self) -> int:
+        return len(self.reference)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """All that is counted for one run, in the order of the counts."""
+
+    columns: tuple[Column, ...]
+
+    @property
+    def features(self) -> tuple[Column, ...]:
+        return tuple(column for column in self.columns if column.role == "feature")
+
+    @cached_property
+    def layout(self) -> str:
+        """Return a digest of what each count means: only counts of one layout add up."""
+        meaning = [(column.name, column.edges, column.texts) for column in self.columns]
+        return hashlib.sha256(json.dumps(meaning).encode()).hexdigest()[:16]
+
+    @cached_property
+    def bounds(self) -> tuple[int, ...]:
+        """Return where each column's slots begin, and as the last their number."""
+        return tuple(accumulate((column.slots for column in self.columns), initial=0))
+
+
+def columns_of(profile: Mapping[str, Any], baseline: Baseline | None) -> Columns:
+    """Return what is counted for a run.
+
+    Args:
+        profile: the content of the run's profile.json.
+        baseline: the run's; without one only the features are counted.
+    """
+    sampled = profile["sampled_rows"]
+    columns = [_feature(column, sampled) for column in profile["columns"]]
+    if baseline and baseline.predicted is not None:
+        texts, counts = zip(*baseline.predicted.items(), strict=True)
+        columns.append(Column(PREDICTION, "prediction", None, texts, (*counts, 0, 0)))
+    if baseline and baseline.prediction_edges is not None:
+        counts = baseline.prediction_counts or ()
+        # The held-out answers' extremes are no bounds of what is sensible: no bin below or above.
+        columns.append(
+            Column(PREDICTION, "prediction", baseline.prediction_edges, None, (*counts, 0))
+        )
+    if baseline and baseline.scores is not None:
+        edges = tuple(place / SCORE_BINS for place in range(1, SCORE_BINS))
+        rows = tuple(score.rows for score in baseline.scores)
+        columns.append(Column(SCORE, "score", edges, None, (*rows, 0)))
+    return Columns(tuple(columns))
+
+
+def _feature(column: Mapping[str, Any], sampled: int) -> Column:
+    name = column["name"]
+    if column["type"] == "category":
+        counts = tuple(column["counts"].values())
+        missing = sampled - sum(counts)
+        return Column(name, "feature", None, tuple(column["counts"]), (*counts, 0, missing))
+    if column["min"] is None:
+        return Column(name, "feature", (), None, (0, sampled))
+    counts = tuple(column["histogram"]["counts"])
+    # The greatest float below the minimum: what is at or under it is below all of training.
+    below = float(np.nextafter(column["min"], -np.inf))
+    edges = (below, *column["histogram"]["edges"], column["max"])
+    return Column(name, "feature", edges, None, (0, *counts, 0, sampled - sum(counts)))
+
+
+@dataclass(frozen=True)
+class InputCounts:
+    """How many values fell into each slot of each column.
+
+    Attributes:
+        layout: `Columns.layout` of what was counted.
+        rows: how many rows were counted.
+        slots: (n_slots,) of all columns, one after the other.
+    """
+
+    layout: str
+    rows: int
+    slots: Integers
+
+    def to_bytes(self) -> bytes:
+        """Return the counts as a compressed .npz: the same counts give the same bytes."""
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, layout=np.array(self.layout), rows=self.rows, slots=self.slots)
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> InputCounts:
+        """Read what `to_bytes` wrote."""
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+            return cls(str(stored["layout"]), int(stored["rows"]), stored["slots"])
+
+
+def merged(parts: Iterable[InputCounts]) -> InputCounts | None:
+    """Return the sum of counts, None of none; their order does not matter.
+
+    Raises:
+        ValueError: when they were counted for different runs.
+    """
+    kept = list(parts)
+    if not kept:
+        return None
+    layouts = sorted({part.layout for part in kept})
+    if len(layouts) > 1:
+        raise ValueError(f"counts of different runs do not add up: layouts {', '.join(layouts)}")
+    slots = np.sum([part.slots for part in kept], axis=0)
+    return InputCounts(layouts[0], sum(part.rows for part in kept), slots)
+
+
+class InputCounter:
+    """Counts captured rows into the bins of the run that predicted them."""
+
+    def __init__(self, columns: Columns) -> None:
+        """Begin at zero.
+
+        Args:
+            columns: of the run that predicted the rows.
+        """
+        self._columns = columns
+        self._rows = 0
+        self._slots = np.zeros(columns.bounds[-1], dtype=np.int64)
+
+    def add(
+        self,
+        matrix: Floats,
+        predicted: Floats | Integers | None = None,
+        probabilities: Floats | None = None,
+    ) -> None:
+        """Count rows.
+
+        Args:
+            matrix: (n_rows, n_features) as the model reads them; NaN where a value is missing. A
+                category text that was never seen in training arrives as missing, too, since it is
+                encoded so.
+            predicted: (n_rows,) class codes or, of a regression, numbers; NaN is missing.
+            probabilities: (n_rows,) the largest probability of each row; NaN is missing.
+
+        Raises:
+            ValueError: when the width is not that of the run's features.
+        """
+        width = len(self._columns.features)
+        if matrix.ndim != 2 or matrix.shape[1] != width:
+            raise ValueError(f"rows of shape {matrix.shape} do not have the run's {width} features")
+        self._rows += len(matrix)
+        for begin in range(0, len(matrix), _BLOCK_ROWS):
+            block = np.ascontiguousarray(matrix[begin : begin + _BLOCK_ROWS].T)
+            for place, values in enumerate(block):
+                self._count(place, values)
+        for place, column in enumerate(self._columns.columns):
+            if column.role == "prediction" and predicted is not None:
+                self._count(place, np.asarray(predicted, dtype=np.float64))
+            if column.role == "score" and probabilities is not None:
+                self._count(place, np.asarray(probabilities, dtype=np.float64))
+
+    def counts(self) -> InputCounts:
+        """Return what was counted so far."""
+        return InputCounts(self._columns.layout, self._rows, self._slots.copy())
+
+    def _count(self, place: int, values: Floats) -> None:
+        column = self._columns.columns[place]
+        begin, end = self._columns.bounds[place : place + 2]
+        if column.texts is not None:
+            found = _category_counts(values, len(column.texts))
+        elif column.role == "score":
+            present = values[~np.isnan(values)]
+            bins = np.bincount(score_bin_of(present), minlength=SCORE_BINS)
+            found = np.append(bins, len(values) - len(present))
+        else:
+            found = _number_counts(values, column.edges or ())
+        self._slots[begin:end] += found
+
+
+def _number_counts(values: Floats, edges: Sequence[float]) -> Integers:
+    """Count values into bins, a value at an edge into the bin below it, then the missing ones.
+
+    Counting what is at or below each edge reads the column once per edge, in the cache and by
+    vector instructions: 2.5 times as fast as a binary search per value.
+    """
+    present = int(np.count_nonzero(values == values))  # noqa: PLR0124 - NaN is not itself
+    below = np.count_nonzero(values <= np.reshape(edges, (-1, 1)), axis=1)
+    return np.append(np.diff(below, prepend=0, append=present), len(values) - present)
+
+
+def _category_counts(values: Floats, categories: int) -> Integers:
+    """Count values by code, then those without such a code, then the missing ones."""
+    present = values[~np.isnan(values)]
+    known = present[(present >= 0) & (present < categories) & (present == np.floor(present))]
+    counts = np.bincount(known.astype(np.int64), minlength=categories)
+    return np.append(counts, [len(present) - len(known), len(values) - len(present)])
+
+
+def split_by_column(columns: Columns, counts: InputCounts) -> list[tuple[Column, Integers]]:
+    """Return each column with its own slots.
+
+    Raises:
+        ValueError: when the counts were made for another run.
+    """
+    if counts.layout != columns.layout:
+        raise ValueError(
+            f"the counts have layout {counts.layout}, the run's columns {columns.layout}: they "
+            "were counted for another run"
+        )
+    bounds = columns.bounds
+    return [
+        (column, counts.slots[bounds[place] : bounds[place + 1]])
+        for place, column in enumerate(columns.columns)
+    ]

@@ -1,0 +1,121 @@
+"""What cannot be used of a capture file is kept with its reason, and the rest is taken."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from refit.handlers import capture
+
+from tests.integration.monitoring.captured_digits import (
+    AT,
+    FOLDER,
+    NOW,
+    SETTINGS,
+    captured,
+    items,
+    line,
+    predictions,
+    published,
+    quarantined,
+)
+from tests.integration.monitoring.live_model import SCHEMA, go_live
+from tests.integration.pipeline.conftest import CONTEXT, Stack, sample
+
+
+def test_a_bad_line_goes_to_quarantine_and_the_rest_is_taken(
+    digits: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    captured(
+        digits,
+        line("a"),
+        b"no json\n",
+        line("b", "0.1\n0.2", "0.1"),
+        line("c", "0.1,0.2", "0.1"),
+        line("d", answered="0.1,0.2,0.7"),
+        line("e", at=NOW - timedelta(days=91)),
+        line("f", at=NOW + timedelta(hours=1)),
+        line("g"),
+        line("h")[:-40],
+    )
+    assert sorted(items(digits)) == ["digits#a", "digits#g"]
+    found = quarantined(digits)
+    assert [entry["line"] for entry in found] == [2, 3, 4, 5, 6, 7, 9]
+    assert {entry["file"] for entry in found} == {f"{FOLDER}a.jsonl"}
+    assert found[0]["record"] == "no json"
+    reasons = [
+        "Invalid JSON",
+        "2 rows were asked and 1 answered",
+        "a row has 2 values and the version reads 1",
+        "not 2 probabilities",
+        "a prediction is remembered for 7776000 s",
+        "predicted at",
+        "Invalid JSON: EOF",
+    ]
+    assert all(reason in it["reason"] for reason, it in zip(reasons, found, strict=True))
+    metrics = published(capsys.readouterr().out)
+    assert metrics["CapturesQuarantined"] == 7
+    assert metrics["Captured"] == 2
+    lag = (datetime.now(UTC) - AT).total_seconds()
+    assert lag - 60 < metrics["CaptureLagSeconds"] <= lag
+
+
+@pytest.mark.parametrize(
+    ("variant", "reason"),
+    [
+        ("AllTraffic", "variant 'AllTraffic' names no version"),
+        ("v9", "version 9 of digits is not registered"),
+    ],
+)
+def test_a_file_of_no_known_version_goes_to_quarantine_line_by_line(
+    digits: Stack, variant: str, reason: str
+) -> None:
+    captured(digits, line("a"), line("b"), folder=FOLDER.replace("/v1/", f"/{variant}/"))
+    assert items(digits) == {}
+    assert [(entry["line"], reason in entry["reason"]) for entry in quarantined(digits)] == [
+        (1, True),
+        (2, True),
+    ]
+
+
+@pytest.mark.parametrize("name", ["capture_no_model", "capture_foreign_variant"])
+def test_what_is_no_capture_file_of_ours_makes_no_inference(digits: Stack, name: str) -> None:
+    event = sample(name)
+    key = json.loads(event["Records"][0]["body"])["detail"]["object"]["key"]
+    digits.put(key, line("a"))
+    body = json.loads(event["Records"][0]["body"])
+    del body["detail"]["object"]["version-id"]
+    event["Records"][0]["body"] = json.dumps(body)
+    assert capture.handler(event, CONTEXT) == {"batchItemFailures": []}
+    assert items(digits) == {}
+
+
+def test_a_line_beyond_any_invocation_is_not_held_and_the_rest_is_taken(
+    digits: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("refit.capture_files.MAX_LINE_BYTES", 2_000_000)
+    captured(digits, line("a"), b"x" * 3_000_000 + b"\n", line("b"))
+    assert sorted(items(digits)) == ["digits#a", "digits#b"]
+    assert items(digits)["digits#b"]["source_line"] == 2
+    (entry,) = quarantined(digits)
+    assert entry["reason"] == "the line has 3,000,000 bytes; 2,000,000 are read"
+    assert len(entry["record"]) == 1000
+
+
+def test_a_line_of_twelve_megabytes_is_taken(digits: Stack) -> None:
+    asked = "\n".join([f"0.{'1' * 150_000}"] * 40)
+    captured(digits, line("a", asked, "\n".join([f"0.{'1' * 150_000}"] * 40)))
+    assert len(items(digits)) == 40
+    assert predictions() == [40]
+
+
+def test_the_schema_is_that_of_the_version_and_not_of_the_live_one(digits: Stack) -> None:
+    go_live(2, SETTINGS)
+    wider = SCHEMA.model_copy(update={"classes": ("cat", "dog", "owl")})
+    digits.put("digits/runs/run2/schema.json", wider.as_json())
+    captured(digits, line("old", answered="0.9"))
+    folder = FOLDER.replace("/v1/", "/v2/")
+    captured(digits, line("new", answered="0.1,0.2,0.7", variant="v2"), folder=folder)
+    assert items(digits)["digits#old"]["prediction"] == "dog"
+    assert items(digits)["digits#new"]["prediction"] == "owl"
