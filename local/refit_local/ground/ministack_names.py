@@ -32,6 +32,7 @@ _S3 = "ministack.services.s3"
 _SQS = "ministack.services.sqs"
 _STS = "ministack.services.sts"
 _IAM = "ministack.services.iam"
+_TABLES = "ministack.services.dynamodb"
 _METRICS = "ministack.services.cloudwatch"
 _EVENTS = "ministack.services.eventbridge"
 
@@ -60,6 +61,8 @@ class Hook(Enum):
     IAM_ENFORCE = (_EVALUATOR, "enforce", "iam:PassRole and second resources of a request")
     IAM_EVALUATE = (_EVALUATOR, "evaluate", "what a state machine's role may do")
     IAM_CONTEXT = (_EVALUATOR, "EvalContext", "what a state machine's role may do")
+    PRINCIPAL = (_EVALUATOR, "resolve_principal", "callers that are looked up once")
+    PARSE_POLICY = (_EVALUATOR, "parse_policy_document", "policies that are read once")
     IAM_ROLE_POLICIES = (_EVALUATOR, "_gather_role_policies", "what a state machine's role may do")
 
     ROLES = (_IAM, "_roles", "acting as a role for a service of our own")
@@ -98,11 +101,16 @@ class Hook(Enum):
     EMIT_STATUS = (_STATES, "_emit_execution_status_event", "status events of executions")
 
     WORKER_SCRIPT = (_WORKERS, "_PYTHON_WORKER_SCRIPT", "a Python runtime that is true to AWS's")
+    WORKER_ZIPFILE = (_WORKERS, "zipfile", "packages that are unpacked once")
     DRAIN_LOG = (_WORKERS, "Worker._drain_stderr_bounded", "complete logs of an invocation")
     KILL_WORKERS = (_WORKERS, "reset", "ending the Lambda processes")
     EXECUTE_WARM = (_LAMBDA, "_execute_function_warm", "error types of Python functions")
     PEAK_MEMORY = (_LAMBDA, "_probe_peak_memory_mb", "the memory in a REPORT line")
     EMIT_LAMBDA_LOGS = (_LAMBDA, "_emit_lambda_logs", "embedded metrics in logs")
+
+    ITEM_COPY = (_TABLES, "copy", "writes to tables that do not take seconds")
+    CONDITION_SYNTAX = (_TABLES, "_condition_syntax_error", "expressions that are read once")
+    EXPRESSION_TOKENS = (_TABLES, "_tokenize", "expressions that are read once")
 
     S3_HANDLE = (_S3, "handle_request", "large objects that do not hold up the ground")
     UPLOAD_PART = (_S3, "_upload_part", "parts that do not stay in memory")

@@ -170,20 +170,24 @@ def install_runtime(state: Path, alarm_minute_s: float = 60.0) -> None:
     from refit_local.ground import (  # noqa: PLC0415
         alarms,
         event_delivery,
+        lambda_packages,
         lambda_runtime,
         ministack_hooks,
         object_reads,
         object_writes,
         state_machines,
+        table_writes,
     )
 
     lambda_runtime.provide_sdk(state / "lambda-sdk")
+    lambda_packages.install(state / "lambda-packages")
     for part in (
         lambda_runtime,
         state_machines,
         event_delivery,
         object_reads,
         object_writes,
+        table_writes,
     ):
         part.install()
     alarms.install(alarm_minute_s)

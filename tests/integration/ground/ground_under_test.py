@@ -40,6 +40,14 @@ def until(look: Callable[[], Any], deadline_s: float = 20) -> Any:
     return seen
 
 
+def packed(code: str) -> bytes:
+    """Return a deployment package of one module, app."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("app.py", code)
+    return content.getvalue()
+
+
 @dataclass
 class Ground:
     port: int
@@ -71,15 +79,12 @@ class Ground:
         return str(made["Role"]["Arn"])
 
     def function(self, name: str, code: str, **settings: Any) -> str:
-        packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w") as archive:
-            archive.writestr("app.py", code)
         made = self.client("lambda").create_function(
             FunctionName=name,
             Runtime=RUNTIME,
             Handler="app.handler",
             Role=settings.pop("role", None) or self.role(f"{name}-role", "lambda"),
-            Code={"ZipFile": packed.getvalue()},
+            Code={"ZipFile": packed(code)},
             **{"Timeout": 20, "MemorySize": 256, **settings},
         )
         return str(made["FunctionArn"])

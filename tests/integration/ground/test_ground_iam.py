@@ -1,12 +1,8 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 from botocore.exceptions import ClientError
-
-if TYPE_CHECKING:
-    from ground_under_test import Ground
+from ground_under_test import Ground, until
 
 
 def user(ground: Ground, name: str, action: str, resource: str) -> dict[str, str]:
@@ -60,6 +56,22 @@ def test_a_user_may_do_what_the_policy_names_and_nothing_else(ground: Ground) ->
             call()
         assert "AccessDenied" in refused.value.response["Error"]["Code"]
         assert "is not authorized to perform: sagemaker:" in str(refused.value)
+
+
+def test_what_a_user_may_no_longer_do_is_refused_soon(ground: Ground) -> None:
+    keys = user(ground, "leaver", "sagemaker:DescribeEndpoint", ENDPOINT)
+    sagemaker = ground.client("sagemaker", **keys)
+    sagemaker.describe_endpoint(EndpointName="mine-1")
+    ground.client("iam").delete_user_policy(UserName="leaver", PolicyName="p")
+
+    def refused() -> bool:
+        try:
+            sagemaker.describe_endpoint(EndpointName="mine-1")
+        except ClientError as error:
+            return "AccessDenied" in error.response["Error"]["Code"]
+        return False
+
+    until(refused, 2)
 
 
 def test_a_user_invokes_the_endpoint_the_policy_names(ground: Ground) -> None:

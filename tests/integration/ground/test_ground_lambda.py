@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
-from ground_under_test import Ground, until
+from ground_under_test import Ground, packed, until
 
 ECHO = """
 import os, json
@@ -64,6 +65,28 @@ def test_a_function_sees_its_own_packages_and_the_sdk_only(ground: Ground) -> No
     for foreign in ("ministack", "xgboost", "refit_local", "refit", "numpy"):
         answer, _ = ground.call("imports", foreign)
         assert answer["errorType"] == "ModuleNotFoundError", foreign
+
+
+WHERE = """
+import os, time
+def handler(event, context):
+    time.sleep(1)
+    return os.getpid(), os.path.realpath(__file__)
+"""
+
+
+def test_the_processes_of_a_function_share_its_package_and_new_code_is_a_new_one(
+    ground: Ground,
+) -> None:
+    ground.function("where", WHERE)
+    with ThreadPoolExecutor(2) as pool:
+        (one, here), (other, there) = (answer for answer, _ in pool.map(ground.call, ["where"] * 2))
+    assert one != other
+    assert here == there
+    update = ground.client("lambda").update_function_code
+    update(FunctionName="where", ZipFile=packed(WHERE.replace("sleep(1)", "sleep(0)")))
+    (_, now), _ = ground.call("where")
+    assert now != here
 
 
 def test_a_missing_package_is_an_init_error_as_on_aws(ground: Ground) -> None:

@@ -231,6 +231,43 @@ def test_a_transaction_with_a_condition_that_does_not_hold_changes_nothing(groun
     assert "Item" not in tables.get_item(TableName="models", Key={"pk": {"S": "new"}})
 
 
+def test_what_an_item_was_is_kept_apart_from_what_it_becomes(ground: Ground) -> None:
+    tables = ground.client("dynamodb")
+    made = tables.create_table(
+        TableName="nested",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+    )["TableDescription"]
+    before = {"id": {"S": "a"}, "tree": {"M": {"leaves": {"L": [{"N": "1"}, {"B": b"\x00"}]}}}}
+    tables.put_item(TableName="nested", Item=before)
+    change = {
+        "TableName": "nested",
+        "Key": {"id": {"S": "a"}},
+        "UpdateExpression": "SET tree.leaves[0] = :two",
+        "ExpressionAttributeValues": {":two": {"N": "2"}},
+    }
+    refused = {
+        "TableName": "nested",
+        "Key": {"id": {"S": "b"}},
+        "ConditionExpression": "attribute_exists(id)",
+    }
+    with pytest.raises(tables.exceptions.TransactionCanceledException):
+        tables.transact_write_items(TransactItems=[{"Update": change}, {"ConditionCheck": refused}])
+    assert tables.get_item(TableName="nested", Key={"id": {"S": "a"}})["Item"] == before
+    tables.transact_write_items(TransactItems=[{"Update": change}])
+    streams = ground.client("dynamodbstreams")
+    arn = made["LatestStreamArn"]
+    shard = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"][0]["ShardId"]
+    begin = streams.get_shard_iterator(
+        StreamArn=arn, ShardId=shard, ShardIteratorType="TRIM_HORIZON"
+    )["ShardIterator"]
+    *_, last = streams.get_records(ShardIterator=begin)["Records"]
+    assert last["dynamodb"]["OldImage"] == before
+    assert last["dynamodb"]["NewImage"]["tree"]["M"]["leaves"]["L"][0] == {"N": "2"}
+
+
 def test_waiting_messages_trip_an_alarm(ground: Ground) -> None:
     topic = ground.client("sns").create_topic(Name="dead-letters")["TopicArn"]
     told_url, told_arn = queue(ground, "told", "sns")
