@@ -55,6 +55,8 @@ class Hook(Enum):
     ACCOUNT = (_RESPONSES, "get_account_id", "the account of a request")
     REGION = (_RESPONSES, "get_region", "the region of a request")
 
+    TRANSACTION_CHECKS = (_ACTIONS, "dynamodb_transaction_checks", "one check for equal items")
+    CHECKED_BODY = (_ACTIONS, "json", "bodies that are read once")
     IAM_NAMESPACES = (_ACTIONS, "SERVICE_TO_IAM_NAMESPACE", "IAM actions of a service of our own")
     IAM_MODELS = (_ACTIONS, "_BOTOCORE_SERVICE_MAP", "IAM actions of a service of our own")
     IAM_RESOURCE = (_ACTIONS, "extract_resource_arn", "IAM resources of a service of our own")

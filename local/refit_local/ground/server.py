@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import resource
@@ -62,6 +63,8 @@ def main() -> None:
     # MiniStack reads its settings when it is imported.
     os.environ.update(environment(options.port, state, options.region, keep=options.keep))
     make_folders(state)
+    # All tables are in memory: looking through them for garbage at every turn takes its time.
+    gc.set_threshold(50_000, 20, 100)
     asyncio.run(serve(options.port, state, options.region, owned=options.owned))
 
 

@@ -7,6 +7,7 @@ checked anew, as is every policy of whoever writes. Thousands of predictions a m
 from __future__ import annotations
 
 import copy
+import json
 import marshal
 import time
 from functools import lru_cache
@@ -31,6 +32,23 @@ def install() -> None:
     parsed = lru_cache(_REMEMBERED)(parse)
     Hook.PARSE_POLICY.put(lambda policy: (parsed if isinstance(policy, str) else parse)(policy))
     Hook.PRINCIPAL.put(_principals(Hook.PRINCIPAL.get()))
+    Hook.TRANSACTION_CHECKS.wrap(lambda checks, *request: list(dict.fromkeys(checks(*request))))
+    Hook.CHECKED_BODY.put(SimpleNamespace(**vars(json) | {"loads": _LastBody().loads}))
+
+
+class _LastBody:
+    """The body that was read last: who may send a request is asked of it four times."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Any, Any] = None, None
+
+    def loads(self, body: Any) -> Any:
+        """Return what `json.loads` does. Nobody who asks changes it."""
+        text, value = self._last
+        if text is not body or not body:
+            value = json.loads(body)
+            self._last = body, value
+        return value
 
 
 def copied(value: Any) -> Any:
