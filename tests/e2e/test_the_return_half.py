@@ -129,6 +129,7 @@ def test_late_repeated_contradictory_and_orphan_labels_count_as_the_truth_says(
     assert world.post(last[:10]) == ["corrected"] * 10 or set(world.post(last[:10])) == {"repeat"}
     assert set(world.post(last[10:])) <= {"new", "held"}
     assert world.post(last) == ["repeat"] * 20
+    world.user.wait_until_counted(MODEL, 1, {"predictions": world.predictions[1]})
     assert world.post(first) == ["repeat"] * 20, "an older label does not win, however late it is"
     orphans = [{"inferenceId": f"nobody-{number}", "label": "1"} for number in range(5)]
     assert world.post(orphans) == ["held"] * 5
