@@ -9,65 +9,35 @@ from __future__ import annotations
 import hashlib
 import shutil
 import zipfile
+from contextlib import nullcontext
 from pathlib import Path
 from threading import Lock
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
 
 from refit_local.ground.ministack_names import Hook
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 
 def install(folder: Path) -> None:
     """Have Lambda processes share what is unpacked in a folder. Called once, before any request."""
     folder.mkdir(parents=True, exist_ok=True)
-    unpacked = Unpacked(folder)
-
-    class SharedZip:
-        """What MiniStack asks of `zipfile.ZipFile` when it starts a process."""
-
-        def __init__(self, archive: str) -> None:
-            self._archive = Path(archive)
-
-        def __enter__(self) -> SharedZip:
-            return self
-
-        def __exit__(
-            self,
-            kind: type[BaseException] | None,
-            error: BaseException | None,
-            trace: TracebackType | None,
-        ) -> None:
-            pass
-
-        def namelist(self) -> list[str]:
-            """Return none to be checked: `extractall` lets no member leave its folder."""
-            return []
-
-        def extractall(self, path: str) -> None:
-            shared = unpacked.folder_of(self._archive)
-            Path(path).rmdir()
-            Path(path).symlink_to(shared, target_is_directory=True)
-
+    packages = Packages(folder)
     Hook.WORKER_ZIPFILE.put(
         SimpleNamespace(
-            ZipFile=SharedZip,
+            ZipFile=lambda archive: nullcontext(_Archive(packages, Path(archive))),
             BadZipFile=zipfile.BadZipFile,
             LargeFileError=zipfile.LargeZipFile,
         )
     )
 
 
-class Unpacked:
+class Packages:
     """Folders of unpacked archives, by content."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = Lock()
 
-    def folder_of(self, archive: Path) -> Path:
+    def unpacked(self, archive: Path) -> Path:
         """Return where an archive is unpacked.
 
         Raises:
@@ -85,3 +55,20 @@ class Unpacked:
                     zipped.extractall(half)
                 half.replace(target)
         return target
+
+
+class _Archive:
+    """What MiniStack asks of `zipfile.ZipFile` when it starts a process."""
+
+    def __init__(self, packages: Packages, archive: Path) -> None:
+        self._packages = packages
+        self._archive = archive
+
+    def namelist(self) -> list[str]:
+        """Return none to be checked: `extractall` lets no member leave its folder."""
+        return []
+
+    def extractall(self, path: str) -> None:
+        shared = self._packages.unpacked(self._archive)
+        Path(path).rmdir()
+        Path(path).symlink_to(shared, target_is_directory=True)

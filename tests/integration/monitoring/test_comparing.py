@@ -17,7 +17,7 @@ from refit.handlers import compare
 
 from tests.integration.monitoring.traffic import NOON, Traffic, add_version, prediction, said
 from tests.integration.pipeline.conftest import CONTEXT, sample
-from tests.unit.monitoring.joined import rows_that_hold
+from tests.unit.inferences.joined import rows_that_hold
 
 if TYPE_CHECKING:
     from refit.domain.monitoring.cohort import Cohort

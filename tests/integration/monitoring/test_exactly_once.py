@@ -28,7 +28,7 @@ from refit.settings import settings
 
 from tests.integration.monitoring.traffic import NOON, Traffic, add_version, prediction, said
 from tests.integration.pipeline.conftest import CONTEXT
-from tests.unit.monitoring.joined import rows_that_hold
+from tests.unit.inferences.joined import rows_that_hold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

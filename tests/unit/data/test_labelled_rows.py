@@ -20,7 +20,7 @@ from refit.domain.retraining.training_set import (
 )
 from refit.domain.schema import Feature, Schema, number_text
 
-from tests.unit.monitoring.joined import rows_that_hold
+from tests.unit.inferences.joined import rows_that_hold
 
 if TYPE_CHECKING:
     from pathlib import Path

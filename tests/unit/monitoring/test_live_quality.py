@@ -14,7 +14,7 @@ from refit.domain.inferences.tally import CohortKey, Terms, change_of, summed
 from refit.domain.monitoring.cohort import Cohort
 from refit.domain.monitoring.live_quality import bucket_of, newest, quality_of
 
-from tests.unit.monitoring.joined import (
+from tests.unit.inferences.joined import (
     ANIMALS,
     NOON,
     OF_ANIMALS,

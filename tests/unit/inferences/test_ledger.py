@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from refit.domain.inferences.ledger import slice_of
 from refit.domain.inferences.tally import Change, change_of
 
-from tests.unit.monitoring.joined import (
+from tests.unit.inferences.joined import (
     OF_ANIMALS,
     after,
     inference,

@@ -11,7 +11,7 @@ from refit.domain.retraining.rules import DAY, step
 from refit.domain.retraining.state import State
 from refit.domain.spec import RetrainingSettings
 
-from tests.unit.monitoring.loop import ALARM, MODEL, Loop
+from tests.unit.retraining.loop import ALARM, MODEL, Loop
 
 
 class AnyOrder(RuleBasedStateMachine):

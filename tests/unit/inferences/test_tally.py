@@ -17,7 +17,7 @@ from refit.domain.inferences.inference import MAX_LABELS, Inference, kept
 from refit.domain.inferences.tally import CohortKey, change_of, cohort_start, groups_of, summed
 from refit.domain.monitoring.cohort import Cohort
 
-from tests.unit.monitoring.joined import (
+from tests.unit.inferences.joined import (
     ANIMALS,
     NOON,
     OF_ANIMALS,

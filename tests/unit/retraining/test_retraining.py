@@ -10,7 +10,7 @@ from refit.domain.retraining.rules import DAY, step
 from refit.domain.retraining.state import Retraining, State, run_of_episode
 from refit.domain.spec import RetrainingSettings
 
-from tests.unit.monitoring.loop import ALARM, CHANGED_AT, MODEL, Loop
+from tests.unit.retraining.loop import ALARM, CHANGED_AT, MODEL, Loop
 
 
 def drifting(**settings: Any) -> Loop:
