@@ -137,7 +137,7 @@ class Uploader:
             ]
             try:
                 etags = [[job.result() for job in parts] for parts in jobs]
-            except BaseException:
+            except BaseException:  # also at Ctrl-C: no part goes up any more
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
             return [
@@ -153,7 +153,7 @@ class Uploader:
                 answer = self._s3.create_multipart_upload(Bucket=self._bucket, Key=file.key)
                 uploads.append((file, answer["UploadId"]))
             yield uploads
-        except BaseException:
+        except BaseException:  # also at Ctrl-C: parts that nobody puts together cost money
             for file, upload in uploads:
                 self._abort(file, upload)
             raise

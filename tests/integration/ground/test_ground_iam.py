@@ -74,6 +74,31 @@ def test_what_a_user_may_no_longer_do_is_refused_soon(ground: Ground) -> None:
     until(refused, 2)
 
 
+def test_each_item_of_a_transaction_needs_its_own_permission(ground: Ground) -> None:
+    tables = ground.client("dynamodb")
+    for name in ("mine", "yours"):
+        tables.create_table(
+            TableName=name,
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+    resource = "arn:aws:dynamodb:us-east-1:000000000000:table/mine"
+    writer = ground.client("dynamodb", **user(ground, "writer", "dynamodb:PutItem", resource))
+
+    def written(*names: str) -> None:
+        puts = [
+            {"Put": {"TableName": name, "Item": {"id": {"S": str(place)}}}}
+            for place, name in enumerate(names)
+        ]
+        writer.transact_write_items(TransactItems=puts)
+
+    written("mine", "mine")
+    with pytest.raises(ClientError, match="is not authorized to perform: dynamodb:PutItem"):
+        written("mine", "yours")
+    assert tables.scan(TableName="yours")["Count"] == 0
+
+
 def test_a_user_invokes_the_endpoint_the_policy_names(ground: Ground) -> None:
     keys = user(ground, "invoker", "sagemaker:InvokeEndpoint", ENDPOINT)
     runtime = ground.client("sagemaker-runtime", **keys)

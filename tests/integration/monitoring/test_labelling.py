@@ -158,6 +158,13 @@ def test_a_label_is_judged_by_the_version_that_predicted() -> None:
     assert body["results"][0]["reason"] == "unknown class 'tulip'; known: 'iris', 'rose'"
 
 
+def test_a_label_for_a_version_that_no_run_has_registered_is_to_be_sent_again() -> None:
+    predicted("a", version=9)
+    status, body = post(record("a", "rose"))
+    assert (status, body["error"]["code"]) == (503, "VersionNotRegistered")
+    assert holds("a") is None
+
+
 def test_an_ambiguous_id_takes_no_label() -> None:
     predicted("a", ambiguous=True)
     status, body = post(record("a", "rose"))

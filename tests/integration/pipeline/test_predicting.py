@@ -12,6 +12,7 @@ from urllib.parse import quote
 import pytest
 from botocore.response import StreamingBody
 from botocore.stub import ANY, Stubber
+from refit import versions
 from refit.aws import clients, store
 from refit.domain.errors import AnswerMalformed
 from refit.handlers import predict
@@ -172,6 +173,13 @@ def test_during_a_deployment_the_version_that_answered_is_told_and_decodes(live:
     assert [row["prediction"] for row in body["predictions"]] == ["tulip", "iris"]
 
 
+def test_a_version_that_no_run_has_registered_is_waited_for(live: Stubber) -> None:
+    will_answer(live, "0.25\n0.75\n", variant="v9")
+    status, body = ask(sample("predict"))
+    assert (status, body["error"]["code"]) == (503, "VersionNotRegistered")
+    assert body["error"]["message"] == "version 9 of flowers is not registered (yet)"
+
+
 def test_a_request_that_two_versions_answered_is_asked_again(
     live: Stubber, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,7 +223,7 @@ def test_the_champion_is_looked_up_again_after_a_while(
     deployed: Stack, live: Stubber, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moment = 1000.0
-    monkeypatch.setattr(predict.time, "monotonic", lambda: moment)
+    monkeypatch.setattr(versions.time, "monotonic", lambda: moment)
     will_answer(live, "0.25\n0.75\n")
     ask(sample("predict"))
     promoted(4)

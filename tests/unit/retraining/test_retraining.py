@@ -262,6 +262,16 @@ def test_two_challengers_in_a_row_that_are_no_better_block_the_model() -> None:
     assert len(loop.begun) == 2
 
 
+def test_a_challenger_that_was_overtaken_is_no_failure() -> None:
+    loop = drifting(cooldown_s=0, max_per_day=10)
+    for status in ("SUPERSEDED", "REFUSED"):
+        loop.new_labels += 1000
+        loop.look()
+        loop.end(status)
+    assert loop.retraining.failures == 1
+    assert loop.retraining.state is not State.BLOCKED
+
+
 def test_a_better_model_between_two_failures_forgives_the_first() -> None:
     loop = drifting(cooldown_s=0, max_per_day=10)
     for status in ("FAILED", "DEPLOYED", "FAILED"):
