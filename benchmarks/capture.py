@@ -74,7 +74,7 @@ def ground(folder: Path) -> Iterator[dict[str, str]]:
         "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",
     }
-    command = [sys.executable, "-m", "refit_local.ground.server", "--port", str(port)]
+    command = [sys.executable, "-m", "refit_local.stack.server", "--port", str(port)]
     with (folder / "ground.log").open("wb") as log:
         server = subprocess.Popen(
             [*command, "--state", str(folder), "--region", "us-east-1"],
@@ -106,8 +106,8 @@ def ground(folder: Path) -> Iterator[dict[str, str]]:
 def prepare(records: int, features: int) -> int:
     """Make tables and bucket, and put the file and what the version's run left behind."""
     import boto3
-    from refit.aws import s3, store
     from refit.domain.naming import RunKeys
+    from refit.stores import s3, store
 
     boto3.client("s3").create_bucket(Bucket="captures")
     versioning = {"Status": "Enabled"}
@@ -152,7 +152,7 @@ def parsing(records: int, features: int, _: float) -> list[float]:
 
 
 def stand_in(records: int, features: int, transaction_ms: float) -> list[float]:
-    from refit.aws.clients import client
+    from refit.stores.clients import client
 
     def answer(**_: Any) -> tuple[Any, dict[str, Any]]:
         time.sleep(transaction_ms / 1000)
@@ -167,7 +167,7 @@ def on_the_ground(records: int, features: int, _: float) -> list[float]:
 
 
 def handled_s() -> float:
-    from refit.handlers import capture
+    from refit.handlers import ingest_captures as capture
 
     body = json.dumps({"detail": {"object": {"key": KEY, "size": 1}}})
     record = {"messageId": "1", "body": body, "eventSource": "aws:sqs"}

@@ -21,9 +21,9 @@ HOURS_A_DAY = 24
 
 
 def columns_for(random):
-    from refit.domain.data.profile import profile_of
     from refit.domain.monitoring.input_counts import columns_of
     from refit.domain.schema import Feature, Schema
+    from refit.tabular.profile import profile_of
 
     schema = Schema(
         task="classification",

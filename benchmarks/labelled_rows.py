@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from refit.domain.pipeline.manifest import Slice
-from refit.domain.retraining.training_set import labelled_tables
 from refit.domain.schema import Feature, Schema
+from refit.tabular.training_set import labelled_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

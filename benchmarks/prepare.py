@@ -32,11 +32,11 @@ SHARE = 0.1  # held out for validation, and again for testing
 
 
 def split_refit(source: Path, out: Path) -> None:
-    from refit.domain.data.dataset import tables_of
-    from refit.domain.data.preparation import prepare
-    from refit.domain.data.quarantine import Quarantine
-    from refit.domain.data.readers.table import DroppedFile
-    from refit.domain.spec import DataSettings
+    from refit.domain.model_settings import DataSettings
+    from refit.tabular.dataset import tables_of
+    from refit.tabular.preparation import prepare
+    from refit.tabular.quarantine import Quarantine
+    from refit.tabular.readers.table import DroppedFile
 
     file = DroppedFile(source.name, source.stat().st_size, lambda: source.open("rb"))
     with (out / "refused").open("wb") as refused:
@@ -125,7 +125,7 @@ def array_of(source: Path):
 
 
 def write_refit(source: Path, out: Path) -> None:
-    from refit.domain.data.readers.arrays import csv_blocks
+    from refit.tabular.readers.arrays import csv_blocks
 
     values = array_of(source)
     with (out / "csv").open("wb") as file:
@@ -196,7 +196,7 @@ def install() -> None:
 
 def make_table(target: Path, megabytes: int, columns: int) -> None:
     import numpy as np
-    from refit.domain.data.readers.arrays import csv_blocks
+    from refit.tabular.readers.arrays import csv_blocks
 
     random, size_bytes = np.random.default_rng(1), 0
     with target.open("wb") as out:
@@ -208,7 +208,7 @@ def make_table(target: Path, megabytes: int, columns: int) -> None:
 
 def make_array(target: Path) -> None:
     import numpy as np
-    from refit.domain.data.readers.arrays import csv_blocks
+    from refit.tabular.readers.arrays import csv_blocks
 
     random = np.random.default_rng(1)
     values = random.integers(0, 256, MNIST_SHAPE, dtype=np.uint8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from refit.domain.spec import ModelSettings
+from refit.domain.model_settings import ModelSettings
 
 INTRODUCTION = """# `model.toml`
 

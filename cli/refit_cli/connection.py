@@ -23,7 +23,7 @@ from botocore.exceptions import (
     NoRegionError,
     PartialCredentialsError,
 )
-from refit_local.ground import lifecycle
+from refit_local.stack import lifecycle
 
 from refit_cli.errors import BadInput, NotReachable, RunFailed
 from refit_cli.options import DEFAULT_PORT, Target
@@ -66,7 +66,7 @@ class Stack:
 class Connection:
     """Clients of one ground, made when first used, and the stack on it."""
 
-    def __init__(self, ground: lifecycle.GroundInfo | None, stack_name: str) -> None:
+    def __init__(self, ground: lifecycle.StackInfo | None, stack_name: str) -> None:
         self.ground = ground
         self.stack_name = stack_name
         self._clients: dict[str, Any] = {}
@@ -181,7 +181,7 @@ def connected(target: Target) -> Iterator[Connection]:
         raise RunFailed(f"{connection.where}: {error}") from error
 
 
-def _ground(target: Target) -> lifecycle.GroundInfo | None:
+def _ground(target: Target) -> lifecycle.StackInfo | None:
     if target.aws or target.port == 0:
         return None
     if target.port is not None:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from refit_cli import ground, options, terminal
+from refit_cli import local_stack as ground
+from refit_cli import options, terminal
 from refit_cli.demo_clock import Clock
 from refit_cli.errors import BadInput, RunFailed
 
@@ -65,7 +66,7 @@ def demo(
     stage failed, with the cause · 2 --data or --report cannot be used, or the
     port is taken · 4 something took too long · 130 interrupted
     """
-    from refit_local.ground import lifecycle
+    from refit_local.stack import lifecycle
 
     from refit_cli.connection import connected
 
@@ -171,7 +172,7 @@ def _follow(connection: Connection, model: str, run: str | None, clock: Clock) -
 
 
 def _show(found: Report, clock: Clock, report: Path | None) -> None:
-    from refit_local.ground.record import PROJECT
+    from refit_local.stack.record import PROJECT
 
     from refit_cli.demo_picture import save
 

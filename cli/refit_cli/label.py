@@ -72,7 +72,7 @@ def label(
     name or the file is wrong · 3 no ground, stack or key · 130 interrupted;
     what was sent until then was taken
     """
-    from refit.domain.inferences.ground_truth_files import labels_in
+    from refit.tabular.label_files import labels_in
 
     from refit_cli.connection import connected
     from refit_cli.ground_truth_api import GroundTruthApi

@@ -9,7 +9,8 @@ import typer
 from refit.domain.errors import CallerError
 from typer.core import TyperGroup
 
-from refit_cli import demo, ground, label, predict, put, retrain, status, watch
+from refit_cli import demo, label, predict, put, retrain, status, watch
+from refit_cli import local_stack as ground
 from refit_cli.errors import BadInput, CommandError, ExitCode
 from refit_cli.terminal import complain, remark
 

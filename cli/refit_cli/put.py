@@ -84,7 +84,7 @@ def put(
 
 
 def _checked_settings(path: Path) -> bytes:
-    from refit.domain.spec import parse_settings
+    from refit.domain.model_settings import parse_settings
 
     try:
         text = path.read_bytes()

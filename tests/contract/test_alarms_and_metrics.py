@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from refit.domain import metric_names
+from refit.domain.model_settings import ModelSettings
 from refit.domain.monitoring.alarms import alarms_of
 from refit.domain.naming import ResourceNames
-from refit.domain.spec import ModelSettings
 from samcli.yamlhelper import yaml_parse
 
 ROOT = Path(__file__).parents[2]

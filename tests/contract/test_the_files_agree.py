@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from refit.domain import errors
-from refit.settings import Settings
+from refit.environment import Environment
 from samcli.yamlhelper import yaml_parse
 
 ROOT = Path(__file__).parents[2]
@@ -89,7 +89,7 @@ def test_a_handler_imports_only_what_its_layers_bring(name: str) -> None:
 def test_a_function_is_told_only_what_the_settings_read(name: str) -> None:
     variables = FUNCTIONS[name].get("Environment", {}).get("Variables", {})
     variables |= TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
-    known = {field.upper() for field in Settings.model_fields}
+    known = {field.upper() for field in Environment.model_fields}
     assert set(variables) <= known
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from refit_local.ground import lifecycle
+from refit_local.stack import lifecycle
 from sklearn.datasets import load_digits
 
 from tests.e2e.driver import Ground, User

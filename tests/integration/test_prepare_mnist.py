@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.unit.data.conftest import Preparing
+from tests.unit.tabular.conftest import Preparing
 
 MNIST = Path(__file__).parents[3] / "shared" / "data"
 

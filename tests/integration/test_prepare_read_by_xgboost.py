@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import xgboost as xgb
 
-from tests.unit.data.conftest import Preparing
+from tests.unit.tabular.conftest import Preparing
 
 if TYPE_CHECKING:
     from pathlib import Path

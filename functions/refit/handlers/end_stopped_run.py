@@ -15,12 +15,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from refit.aws import store
 from refit.domain.naming import deployment_id, model_of_group
 from refit.domain.pipeline.failure import Failure, explained
-from refit.ending import Ending, end_run
-from refit.settings import settings
+from refit.environment import environment
+from refit.stores import store
 from refit.telemetry import logger
+from refit.usecases.finish_run import Ending, end_run
 
 _UNFINISHED = frozenset(
     {
@@ -66,7 +66,7 @@ def _whose(execution: Execution) -> tuple[str | None, str | None, str | None]:
     given = json.loads(execution.input)
     if "model" in given:
         return given["model"], given["run"], None
-    model = model_of_group(settings().name_prefix, given["detail"]["ModelPackageGroupName"])
+    model = model_of_group(environment().name_prefix, given["detail"]["ModelPackageGroupName"])
     if model is None:
         return None, None, None
     deployment = deployment_id(execution.executionArn)

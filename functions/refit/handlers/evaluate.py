@@ -18,7 +18,6 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from refit.aws import s3
 from refit.domain.errors import DatasetNotFound, EvaluationIncomplete
 from refit.domain.evaluation import batch_output, comparison, metrics, quality_statistics
 from refit.domain.evaluation.report import ChampionRun, EvaluatedRows, Evaluation
@@ -26,6 +25,7 @@ from refit.domain.monitoring import baseline
 from refit.domain.naming import RunKeys
 from refit.domain.pipeline.manifest import Manifest
 from refit.domain.schema import Schema
+from refit.stores import s3
 from refit.telemetry import logger
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from refit.aws import store
 from refit.domain.pipeline.failure import explained
-from refit.ending import Ending, end_run
+from refit.stores import store
 from refit.telemetry import logger
+from refit.usecases.finish_run import Ending, end_run
 
 
 class Request(BaseModel):

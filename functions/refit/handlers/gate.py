@@ -14,11 +14,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from refit.aws import s3
 from refit.domain.evaluation.gate import Retraining, decide
 from refit.domain.evaluation.report import Evaluation
 from refit.domain.naming import RunKeys
 from refit.domain.pipeline.manifest import Manifest
+from refit.stores import s3
 from refit.telemetry import logger
 
 

@@ -24,15 +24,15 @@ from aws_lambda_powertools.utilities.batch import (
     process_partial_response,
 )
 
-from refit import drops
-from refit.aws import s3, store
-from refit.domain.data.drop import Dropped, files_of_drop, is_quiet
 from refit.domain.errors import DatasetNotFound, SettingsInvalid
+from refit.domain.model_settings import DataSettings, parse_settings
 from refit.domain.naming import ModelKeys, run_id
-from refit.domain.spec import DataSettings, parse_settings
-from refit.settings import settings
-from refit.starting import start_execution
+from refit.domain.pipeline.drop import Dropped, files_of_drop, is_quiet
+from refit.environment import environment
+from refit.stores import s3, store
 from refit.telemetry import logger
+from refit.usecases import find_model as drops
+from refit.usecases.start_run import start_execution
 
 processor = BatchProcessor(event_type=EventType.SQS)
 
@@ -69,7 +69,7 @@ def _start_when_quiet(model: str, cause: tuple[str, str | None] | None) -> None:
     if not files:
         logger.info("nothing new was dropped", extra={"model": model})
         return
-    quiet = timedelta(seconds=settings().quiet_seconds)
+    quiet = timedelta(seconds=environment().quiet_seconds)
     if not is_quiet(files, cause, datetime.now(UTC), quiet):
         logger.info("more is being dropped; its own event starts the run", extra={"model": model})
         return

@@ -23,13 +23,13 @@ from aws_lambda_powertools.utilities.batch import (
     process_partial_response,
 )
 
-from refit import drops
-from refit.aws import s3
 from refit.domain.errors import DatasetNotFound
-from refit.domain.inferences.ground_truth_files import labels_in
 from refit.domain.inferences.ground_truth_records import MAX_RECORDS
-from refit.labelling import Rejections, record_labels
+from refit.stores import s3
+from refit.tabular.label_files import labels_in
 from refit.telemetry import logger
+from refit.usecases import find_model as drops
+from refit.usecases.record_labels import Rejections, record_labels
 
 if TYPE_CHECKING:
     from datetime import datetime

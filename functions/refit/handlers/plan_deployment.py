@@ -16,12 +16,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from refit.aws import registry, s3, store
 from refit.domain.errors import DeploymentInProgress
+from refit.domain.model_settings import ModelSettings, MonitoringSettings
 from refit.domain.naming import ModelKeys, ResourceNames, RunKeys, deployment_id, model_of_group
 from refit.domain.pipeline.deployment import Action, action_for
-from refit.domain.spec import ModelSettings, MonitoringSettings
-from refit.settings import settings
+from refit.environment import environment
+from refit.stores import registry, s3, store
 from refit.telemetry import logger
 
 
@@ -38,10 +38,10 @@ class Request(BaseModel):
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Return what the deployment has to do."""
     request = Request.model_validate(event)
-    model = model_of_group(settings().name_prefix, request.group)
+    model = model_of_group(environment().name_prefix, request.group)
     if model is None:
         return {"action": Action.NONE}
-    names = ResourceNames(settings().name_prefix, model)
+    names = ResourceNames(environment().name_prefix, model)
     deployment = deployment_id(request.execution)
     if not store.begin_deployment(model, deployment):
         raise DeploymentInProgress(f"another deployment of {model} is under way")
@@ -106,7 +106,7 @@ def _requests(
     return {
         "model": {
             "ModelName": name,
-            "ExecutionRoleArn": settings().sagemaker_role_arn,
+            "ExecutionRoleArn": environment().sagemaker_role_arn,
             "Containers": [{"ModelPackageName": package.arn}],
             "Tags": tags,
         },
@@ -136,7 +136,9 @@ def _data_capture(model: str, chosen: MonitoringSettings) -> dict[str, Any]:
         "DataCaptureConfig": {
             "EnableCapture": True,
             "InitialSamplingPercentage": chosen.capture_percent,
-            "DestinationS3Uri": f"s3://{settings().bucket}/{ModelKeys(model).capture}".rstrip("/"),
+            "DestinationS3Uri": f"s3://{environment().bucket}/{ModelKeys(model).capture}".rstrip(
+                "/"
+            ),
             "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
             "CaptureContentTypeHeader": {
                 "CsvContentTypes": ["text/csv"],

@@ -14,9 +14,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from refit.aws import store
 from refit.domain.naming import ResourceNames, RunKeys
-from refit.settings import settings
+from refit.environment import environment
+from refit.stores import store
 from refit.telemetry import logger
 
 TRANSFORM_INSTANCE = "ml.m5.large"
@@ -48,13 +48,13 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Return the requests that the next states send to SageMaker."""
     request = Request.model_validate(event)
     keys = RunKeys(request.model, request.run)
-    names = ResourceNames(settings().name_prefix, request.model)
+    names = ResourceNames(environment().name_prefix, request.model)
     store.update_run(request.model, request.run, status=store.RunStatus.EVALUATING)
     champion = store.load_champion(request.model) if request.comparable else None
     return {
         "model_request": {
             "ModelName": request.training.name,
-            "ExecutionRoleArn": settings().sagemaker_role_arn,
+            "ExecutionRoleArn": environment().sagemaker_role_arn,
             "PrimaryContainer": {
                 "Image": request.training.image,
                 "ModelDataUrl": request.training.artifacts,
@@ -68,7 +68,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _transform_job(
     keys: RunKeys, names: ResourceNames, side: str, model_name: str
 ) -> dict[str, Any]:
-    bucket = settings().bucket
+    bucket = environment().bucket
     return {
         "stem": f"{names.job(keys.run)}-{side}",
         "request": {

@@ -12,13 +12,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from refit.aws import s3, store
 from refit.domain.evaluation.gate import deciding_metric
+from refit.domain.model_settings import ModelSettings, Task, TrainingSettings
 from refit.domain.naming import ResourceNames, RunKeys
 from refit.domain.pipeline.images import xgboost_image_uri
 from refit.domain.pipeline.training_plan import DataShape, TrainingPlan, plan_training
-from refit.domain.spec import ModelSettings, Task, TrainingSettings
-from refit.settings import settings
+from refit.environment import environment
+from refit.stores import s3, store
 from refit.telemetry import logger
 
 
@@ -65,7 +65,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     plan = plan_training(shape, chosen.training)
     store.update_run(request.model, request.run, status=store.RunStatus.TRAINING)
     return {
-        "stem": ResourceNames(settings().name_prefix, request.model).job(request.run),
+        "stem": ResourceNames(environment().name_prefix, request.model).job(request.run),
         "request": _training_job(keys, plan, chosen.training, request.has_validation),
     }
 
@@ -77,13 +77,13 @@ def _training_job(
     stopping = {"MaxRuntimeInSeconds": chosen.max_runtime_s}
     if chosen.spot:
         stopping["MaxWaitTimeInSeconds"] = chosen.max_wait_s or 2 * chosen.max_runtime_s
-    bucket = settings().bucket
+    bucket = environment().bucket
     return {
         "AlgorithmSpecification": {
-            "TrainingImage": xgboost_image_uri(settings().region, chosen.image_tag),
+            "TrainingImage": xgboost_image_uri(environment().region, chosen.image_tag),
             "TrainingInputMode": "File",
         },
-        "RoleArn": settings().sagemaker_role_arn,
+        "RoleArn": environment().sagemaker_role_arn,
         "HyperParameters": plan.hyperparameters,
         "InputDataConfig": [
             {

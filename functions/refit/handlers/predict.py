@@ -21,9 +21,6 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.metrics import MetricUnit
 
-from refit import answers, versions
-from refit.aws import endpoint
-from refit.capturing import capture
 from refit.domain import metric_names
 from refit.domain.errors import (
     EndpointNotReady,
@@ -39,11 +36,15 @@ from refit.domain.inferences import payload
 from refit.domain.inferences.capture_line import Invocation
 from refit.domain.inferences.inference import inference_ids
 from refit.domain.naming import ResourceNames, checked_model_name
+from refit.handlers import http as answers
+from refit.stores import endpoint
+from refit.stores import run_artifacts as versions
 from refit.telemetry import count, logger
+from refit.usecases.capture_predictions import capture
 
 if TYPE_CHECKING:
-    from refit.answers import Response
     from refit.domain.schema import Schema
+    from refit.handlers.http import Response
 
 _STATUSES: dict[type[RefitError], int] = {
     ModelNameInvalid: 400,

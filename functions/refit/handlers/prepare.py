@@ -21,24 +21,24 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from pydantic import BaseModel, ConfigDict
 
-from refit.aws import s3, store
-from refit.aws.clients import passing_troubles_named
-from refit.domain.data.dataset import tables_of
-from refit.domain.data.preparation import Preparation, prepare
-from refit.domain.data.quarantine import Quarantine
-from refit.domain.data.readers.table import DroppedFile
-from refit.domain.data.split import SPLITS
 from refit.domain.errors import DatasetNotFound, ModelNotFound, SettingsInvalid
+from refit.domain.model_settings import ModelSettings, parse_settings
 from refit.domain.naming import ModelKeys, RunKeys
 from refit.domain.pipeline.manifest import Drop, LabelledBySide, Manifest, SideRows
-from refit.domain.retraining.training_set import LabelledTables, labelled_tables
 from refit.domain.schema import Schema
-from refit.domain.spec import ModelSettings, parse_settings
+from refit.stores import s3, store
+from refit.stores.clients import passing_troubles_named
+from refit.tabular.dataset import tables_of
+from refit.tabular.preparation import Preparation, prepare
+from refit.tabular.quarantine import Quarantine
+from refit.tabular.readers.table import DroppedFile
+from refit.tabular.split import SPLITS
+from refit.tabular.training_set import LabelledTables, labelled_tables
 from refit.telemetry import logger
 
 if TYPE_CHECKING:
-    from refit.aws.store import Champion
     from refit.domain.pipeline.manifest import File
+    from refit.stores.store import Champion
 
 
 class Request(BaseModel):

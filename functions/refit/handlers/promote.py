@@ -16,9 +16,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from refit.alarming import renew_alarms
-from refit.aws import bus, store
+from refit.stores import bus, store
 from refit.telemetry import logger
+from refit.usecases.set_alarms import renew_alarms
 
 
 class Request(BaseModel):

@@ -18,7 +18,6 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from refit import answers
 from refit.domain.errors import (
     ModelNameInvalid,
     ModelNotFound,
@@ -32,11 +31,12 @@ from refit.domain.inferences import payload
 from refit.domain.inferences.ground_truth import Outcome, Status
 from refit.domain.inferences.ground_truth_records import MAX_RECORDS, LabelRecord, records_of
 from refit.domain.naming import checked_model_name
-from refit.labelling import Rejections, record_labels
+from refit.handlers import http as answers
 from refit.telemetry import logger
+from refit.usecases.record_labels import Rejections, record_labels
 
 if TYPE_CHECKING:
-    from refit.answers import Response
+    from refit.handlers.http import Response
 
 _STATUSES: dict[type[RefitError], int] = {
     ModelNameInvalid: 400,

@@ -14,11 +14,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from refit.aws import registry, s3, store
+from refit.domain.model_settings import ModelSettings
 from refit.domain.naming import ResourceNames, RunKeys
-from refit.domain.spec import ModelSettings
+from refit.environment import environment
 from refit.handlers.plan_evaluation import TRANSFORM_INSTANCE, Training
-from refit.settings import settings
+from refit.stores import registry, s3, store
 from refit.telemetry import logger
 
 
@@ -57,7 +57,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         status=status if status is store.RunStatus.DEPLOYING else store.RunStatus.REGISTERING,
         metrics={name: value for name, value in request.metrics.items() if value is not None},
     )
-    group = ResourceNames(settings().name_prefix, request.model).model_package_group
+    group = ResourceNames(environment().name_prefix, request.model).model_package_group
     registry.ensure_group(group, f"Versions of the model {request.model}, made by Refit")
     package = registry.create_package(_package(request, keys, group, approval, chosen))
     store.record_version(request.model, package.version, request.run, package.arn)
@@ -75,7 +75,7 @@ def _approval(passed: bool, approval: str) -> tuple[str, store.RunStatus]:
 def _package(
     request: Request, keys: RunKeys, group: str, approval: str, chosen: ModelSettings
 ) -> dict[str, Any]:
-    bucket = settings().bucket
+    bucket = environment().bucket
     statistics = {
         "ContentType": "application/json",
         "S3Uri": f"s3://{bucket}/{keys.evaluation_statistics}",

@@ -14,10 +14,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from refit.aws import alarms, registry
 from refit.domain.monitoring.alarms import alarm_names
 from refit.domain.naming import ResourceNames, model_of_group
-from refit.settings import settings
+from refit.environment import environment
+from refit.stores import alarms, registry
 from refit.telemetry import logger
 
 
@@ -33,11 +33,11 @@ class Endpoint(BaseModel):
 def handler(event: dict[str, Any], context: Any) -> dict[str, str | None]:
     """Delete the alarms of the endpoint's model unless the endpoint exists again."""
     name = Endpoint.model_validate(event["detail"]).EndpointName
-    model = model_of_group(settings().name_prefix, name)  # endpoint and group share their name
+    model = model_of_group(environment().name_prefix, name)  # endpoint and group share their name
     if model is None:
         return {"removed": None}
     endpoint = registry.describe_endpoint(name)
     if endpoint is not None and endpoint.status != "Deleting":
         return {"removed": None}
-    alarms.delete(alarm_names(ResourceNames(settings().name_prefix, model)))
+    alarms.delete(alarm_names(ResourceNames(environment().name_prefix, model)))
     return {"removed": model}

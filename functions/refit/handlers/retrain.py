@@ -25,15 +25,15 @@ from aws_lambda_powertools.utilities.batch import (
 )
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from refit.aws import bus, retraining, s3, store
 from refit.domain.errors import DatasetNotFound, ServiceThrottled, SettingsInvalid
+from refit.domain.model_settings import RetrainingSettings, parse_settings
 from refit.domain.naming import ModelKeys
 from refit.domain.pipeline.manifest import Manifest
 from refit.domain.retraining.rules import Facts, RunFacts, Start, step
 from refit.domain.retraining.state import Command, Retraining
-from refit.domain.spec import RetrainingSettings, parse_settings
-from refit.starting import start_execution
+from refit.stores import bus, retraining, s3, store
 from refit.telemetry import logger
+from refit.usecases.start_run import start_execution
 
 _ROUNDS = 20
 """A state that others change so often meanwhile is left to the next delivery."""

@@ -15,11 +15,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from refit.alarming import renew_alarms
-from refit.aws import bus, registry, store
 from refit.domain.errors import EndpointNotReady
 from refit.domain.pipeline.failure import explained
+from refit.stores import bus, registry, store
 from refit.telemetry import logger
+from refit.usecases.set_alarms import renew_alarms
 
 _CHANGING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
 

@@ -15,12 +15,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from refit.aws import endpoint, registry, s3
 from refit.domain.errors import DeploymentRejected, EndpointNotReady
 from refit.domain.inferences.captured import VERIFICATION_ID
+from refit.domain.model_settings import ModelSettings
 from refit.domain.naming import RunKeys
 from refit.domain.pipeline.deployment import first_mismatch, scores
-from refit.domain.spec import ModelSettings
+from refit.stores import endpoint, registry, s3
 from refit.telemetry import logger
 
 BODY_LIMIT_BYTES = 1_000_000

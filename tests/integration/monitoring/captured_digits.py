@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
 from boto3.dynamodb.types import TypeDeserializer
-from refit.aws import cohorts, labels
 from refit.domain.inferences.capture_line import Invocation, capture_line
 from refit.domain.inferences.ground_truth import Change, Outcome, Status
 from refit.domain.inferences.inference import NOTHING_COUNTED, Inference, Label
 from refit.domain.monitoring.input_counts import InputCounter, InputCounts, columns_of, merged
-from refit.handlers import capture
+from refit.handlers import ingest_captures as capture
+from refit.stores import cohorts, labels
 
 from tests.integration.monitoring.live_model import BASELINE, PROFILE, go_live
 from tests.integration.pipeline.conftest import CONTEXT, REGION, Stack, sample
@@ -39,7 +39,7 @@ def line(
 
 def delivered(*keys: str) -> list[str]:
     """Hand messages over; return the ids of those that failed."""
-    (record,) = sample("capture")["Records"]
+    (record,) = sample("ingest_captures")["Records"]
     body = json.loads(record["body"])
     records = []
     for key in keys:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from refit import versions
-from refit.aws import clients, store
 from refit.domain.inferences.inference import Inference, item_id
 from refit.domain.schema import Feature, Schema
+from refit.environment import environment
 from refit.handlers import record_ground_truth
-from refit.settings import settings
+from refit.stores import clients, store
+from refit.stores import run_artifacts as versions
 
 from tests.integration.monitoring.traffic import add_version
 from tests.integration.pipeline.conftest import CONTEXT, Stack, sample
@@ -72,7 +72,7 @@ def predicted(inference_id: str, version: int = 4, rows: int = 1, ambiguous: boo
     }
     values |= {"ambiguous": True} if ambiguous else {}
     clients.client("dynamodb").update_item(
-        TableName=settings().inference_table,
+        TableName=environment().inference_table,
         Key={"id": {"S": item_id("flowers", inference_id)}},
         UpdateExpression="SET "
         + ", ".join(f"#{name} = :{name}" for name in values)
@@ -87,7 +87,7 @@ def predicted(inference_id: str, version: int = 4, rows: int = 1, ambiguous: boo
 
 def item(inference_id: str) -> dict[str, Any]:
     found = clients.client("dynamodb").get_item(
-        TableName=settings().inference_table,
+        TableName=environment().inference_table,
         Key={"id": {"S": item_id("flowers", inference_id)}},
     )
     read = TypeDeserializer().deserialize
@@ -105,7 +105,7 @@ def holds(inference_id: str) -> str | None:
 
 def counters() -> dict[str, Any]:
     found = clients.client("dynamodb").get_item(
-        TableName=settings().model_table,
+        TableName=environment().model_table,
         Key={"pk": {"S": "MODEL#flowers"}, "sk": {"S": "LABELS"}},
     )
     read = TypeDeserializer().deserialize

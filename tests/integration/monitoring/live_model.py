@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from refit.aws import cohorts, retraining, s3, store
-from refit.aws.clients import client
 from refit.domain.inferences.tally import CohortKey, cohort_start
+from refit.domain.model_settings import ModelSettings
 from refit.domain.monitoring.baseline import Baseline, ClassBaseline
 from refit.domain.monitoring.verdict import Alarm, Live, Quality, Verdict
 from refit.domain.naming import ModelKeys, RunKeys
 from refit.domain.pipeline.manifest import Manifest, SideRows
 from refit.domain.schema import Feature, Schema
-from refit.domain.spec import ModelSettings
+from refit.stores import cohorts, retraining, s3, store
+from refit.stores.clients import client
 
 from tests.integration.monitoring.traffic import forget_versions
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from refit.aws import labels
-from refit.aws.clients import client
+from refit.stores import labels
+from refit.stores.clients import client
 
 from tests.integration.monitoring.captured_digits import (
     AT,

@@ -10,9 +10,9 @@ from decimal import Decimal
 
 import boto3
 import pytest
-from refit.aws import cohorts, labels
 from refit.domain.inferences.captured import VERIFICATION_ID
 from refit.domain.schema import Feature, Schema
+from refit.stores import cohorts, labels
 
 from tests.integration.monitoring.captured_digits import (
     AT,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
-from refit.aws import labels
-from refit.aws.clients import client
+from refit.stores import labels
+from refit.stores.clients import client
 
 from tests.integration.monitoring.captured_digits import (
     FOLDER,

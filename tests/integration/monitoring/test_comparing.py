@@ -7,13 +7,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from refit.aws import cohorts
-from refit.aws.clients import client
 from refit.domain.inferences import tally
 from refit.domain.monitoring.live_quality import quality_of
 from refit.domain.naming import RunKeys
 from refit.domain.schema import Feature, Schema
-from refit.handlers import compare
+from refit.handlers import count_labels as compare
+from refit.stores import cohorts
+from refit.stores.clients import client
 
 from tests.integration.monitoring.traffic import NOON, Traffic, add_version, prediction, said
 from tests.integration.pipeline.conftest import CONTEXT, sample
@@ -235,7 +235,7 @@ def test_a_numeric_class_is_the_same_in_each_spelling(stack: Stack, spelling: st
 
 
 def test_what_the_filter_should_have_kept_back_is_passed_over(stack: Stack) -> None:
-    event = sample("compare_nothing_to_count")
+    event = sample("count_labels_nothing_to_count")
     assert len(event["Records"]) == 3
     assert compare.handler(event, CONTEXT) == {"batchItemFailures": []}
     assert cohorts.load("digits", 3) == []
@@ -308,7 +308,7 @@ def test_the_ledger_names_the_row_and_where_its_features_are(stack: Stack) -> No
     digits = ANIMALS.model_copy(update={"classes": ("0", "1", "2")})
     add_version("digits", 3, digits, **AGE)
     table = client("dynamodb")
-    event = sample("compare")
+    event = sample("count_labels")
     image = event["Records"][0]["dynamodb"]["NewImage"]
     stored = {name: value for name, value in image.items() if name != "probabilities"}
     table.put_item(TableName=stack.inference_table, Item=stored)

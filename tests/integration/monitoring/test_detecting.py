@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from refit import watching
-from refit.aws import retraining, s3, store
-from refit.aws.clients import client
 from refit.domain.inferences.tally import cohort_start
 from refit.domain.monitoring.baseline import Baseline
 from refit.domain.monitoring.input_counts import InputCounter, columns_of
 from refit.domain.monitoring.verdict import TELLING, Verdict
 from refit.domain.naming import ModelKeys
 from refit.domain.retraining.state import Owed, Retraining, State
-from refit.handlers import detect_drift
+from refit.handlers import check_drift as detect_drift
+from refit.stores import retraining, s3, store
+from refit.stores.clients import client
+from refit.usecases import check_drift as watching
 
 from tests.integration.monitoring.live_model import (
     BASELINE,
@@ -45,7 +45,7 @@ def live(stack: Stack) -> Stack:
 
 
 def look() -> Verdict:
-    assert detect_drift.handler(sample("detect_drift"), CONTEXT) == {"batchItemFailures": []}
+    assert detect_drift.handler(sample("check_drift"), CONTEXT) == {"batchItemFailures": []}
     found = retraining.load_verdict(MODEL)
     assert found is not None
     return found
@@ -191,7 +191,7 @@ def test_two_looks_at_once_tell_an_alarm_once(live: Stack) -> None:
     def other(**_: Any) -> None:
         if not seen:
             seen.append(1)
-            detect_drift.handler(sample("detect_drift"), CONTEXT)
+            detect_drift.handler(sample("check_drift"), CONTEXT)
 
     events.register("before-call.dynamodb.UpdateItem", other)
     look()
@@ -364,12 +364,12 @@ def test_what_is_owed_or_blocked_asks_again_at_every_look(live: Stack) -> None:
 
 def test_the_schedule_looks_at_every_model(live: Stack) -> None:
     store.begin_run("letters", "r", "drop", "2026-11-20T10:00:00+00:00")
-    detect_drift.handler(sample("detect_drift_scheduled"), CONTEXT)
+    detect_drift.handler(sample("check_drift_scheduled"), CONTEXT)
     assert sorted(it["model"] for it in live.messages(live.detect_queue)) == [MODEL, "letters"]
 
 
 def test_a_model_without_a_live_version_is_passed_over(stack: Stack) -> None:
-    detect_drift.handler(sample("detect_drift"), CONTEXT)
+    detect_drift.handler(sample("check_drift"), CONTEXT)
     assert retraining.load_verdict(MODEL) is None
 
 

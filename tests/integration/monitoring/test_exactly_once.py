@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
-from refit.aws import cohorts, transactions
-from refit.aws.clients import client
 from refit.domain.errors import ServiceThrottled
 from refit.domain.schema import Feature, Schema
-from refit.handlers import compare
-from refit.settings import settings
+from refit.environment import environment
+from refit.handlers import count_labels as compare
+from refit.stores import cohorts, transactions
+from refit.stores.clients import client
 
 from tests.integration.monitoring.traffic import NOON, Traffic, add_version, prediction, said
 from tests.integration.pipeline.conftest import CONTEXT
@@ -300,7 +300,7 @@ def table(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
     )
     monkeypatch.setenv("INFERENCE_TABLE", "without-a-stream")
-    settings.cache_clear()
+    environment.cache_clear()
 
 
 @pytest.mark.usefixtures("table")

@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from refit import labelling
-from refit.aws import labels
+from refit.stores import labels
+from refit.usecases import record_labels as labelling
 
 from tests.integration.monitoring.labelled_flowers import (
     DAY,

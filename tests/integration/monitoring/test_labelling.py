@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from refit import labelling
-from refit.aws import labels
 from refit.handlers import record_ground_truth
+from refit.stores import labels
+from refit.usecases import record_labels as labelling
 
 from tests.integration.monitoring.labelled_flowers import (
     DAY,

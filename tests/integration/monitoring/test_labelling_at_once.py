@@ -6,12 +6,12 @@ import json
 from typing import Any
 
 import pytest
-from refit import labelling
-from refit.aws import clients, transactions
 from refit.domain.inferences.ground_truth_records import LabelRecord
 from refit.domain.inferences.inference import item_id
+from refit.environment import environment
 from refit.handlers import record_ground_truth
-from refit.settings import settings
+from refit.stores import clients, transactions
+from refit.usecases import record_labels as labelling
 
 from tests.integration.monitoring.labelled_flowers import (
     ago,
@@ -79,7 +79,7 @@ def test_an_inference_that_never_stands_still_is_left_to_another_try(
 
 def changed(inference_id: str) -> None:
     clients.client("dynamodb").update_item(
-        TableName=settings().inference_table,
+        TableName=environment().inference_table,
         Key={"id": {"S": item_id("flowers", inference_id)}},
         UpdateExpression="ADD seq :one",
         ExpressionAttributeValues={":one": {"N": "1"}},

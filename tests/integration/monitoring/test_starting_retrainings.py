@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
-from refit.aws import retraining, s3, store
-from refit.aws.clients import client
 from refit.domain.errors import ServiceThrottled
 from refit.domain.naming import RunKeys
 from refit.domain.retraining.state import State
-from refit.ending import Ending, end_run
 from refit.handlers import retrain
+from refit.stores import retraining, s3, store
+from refit.stores.clients import client
+from refit.usecases.finish_run import Ending, end_run
 
 from tests.integration.monitoring.live_model import (
     MODEL,

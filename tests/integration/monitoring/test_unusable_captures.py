@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from refit.handlers import capture
+from refit.handlers import ingest_captures as capture
 
 from tests.integration.monitoring.captured_digits import (
     AT,
@@ -79,7 +79,7 @@ def test_a_file_of_no_known_version_goes_to_quarantine_line_by_line(
     ]
 
 
-@pytest.mark.parametrize("name", ["capture_no_model", "capture_foreign_variant"])
+@pytest.mark.parametrize("name", ["ingest_captures_no_model", "ingest_captures_foreign_variant"])
 def test_what_is_no_capture_file_of_ours_makes_no_inference(digits: Stack, name: str) -> None:
     event = sample(name)
     key = json.loads(event["Records"][0]["body"])["detail"]["object"]["key"]
@@ -94,7 +94,7 @@ def test_what_is_no_capture_file_of_ours_makes_no_inference(digits: Stack, name:
 def test_a_line_beyond_any_invocation_is_not_held_and_the_rest_is_taken(
     digits: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("refit.capture_files.MAX_LINE_BYTES", 2_000_000)
+    monkeypatch.setattr("refit.usecases.read_captures.MAX_LINE_BYTES", 2_000_000)
     captured(digits, line("a"), b"x" * 3_000_000 + b"\n", line("b"))
     assert sorted(items(digits)) == ["digits#a", "digits#b"]
     assert items(digits)["digits#b"]["source_line"] == 2

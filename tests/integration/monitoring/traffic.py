@@ -12,20 +12,22 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from refit import consuming, versions, watching
-from refit.aws import inferences, labels, s3, store
-from refit.aws.clients import client
 from refit.domain.inferences.arrival import Effect, arrival_of
 from refit.domain.inferences.captured_rows import CapturedRow
 from refit.domain.inferences.ground_truth import Status, change_of
 from refit.domain.inferences.ground_truth_records import Observation, Receipt
 from refit.domain.inferences.inference import Label, Prediction, Source, item_id
 from refit.domain.inferences.tally import CohortKey, cohort_start
+from refit.domain.model_settings import ModelSettings, MonitoringSettings
 from refit.domain.naming import ModelKeys, RunKeys
 from refit.domain.pipeline.manifest import Manifest, SideRows
-from refit.domain.spec import ModelSettings, MonitoringSettings
-from refit.handlers import compare
-from refit.settings import settings
+from refit.environment import environment
+from refit.handlers import count_labels as compare
+from refit.stores import inferences, labels, s3, store
+from refit.stores import run_artifacts as versions
+from refit.stores.clients import client
+from refit.usecases import check_drift as watching
+from refit.usecases import ingest_captures as consuming
 
 if TYPE_CHECKING:
     from refit.domain.schema import Schema
@@ -143,7 +145,7 @@ class Traffic:
 
     def item(self, inference_id: str) -> dict[str, Any]:
         answer = client("dynamodb").get_item(
-            TableName=settings().inference_table,
+            TableName=environment().inference_table,
             Key={"id": {"S": item_id(self.model, inference_id)}},
         )
         found: dict[str, Any] = answer.get("Item", {})

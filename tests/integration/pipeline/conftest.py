@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from moto import mock_aws
-from refit import versions
-from refit.aws import clients
-from refit.settings import settings
+from refit.environment import environment
+from refit.stores import clients
+from refit.stores import run_artifacts as versions
 
 from tests.integration.pipeline import moto_dynamodb
 
@@ -94,15 +94,15 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
             "QUIET_SECONDS": "60",
             "INFERENCE_TABLE": made.inference_table,
             "CAPTURE_STREAM": "captures",
-            "DETECT_QUEUE_URL": made.detect_queue,
+            "CHECK_DRIFT_QUEUE_URL": made.detect_queue,
             "RETRAIN_QUEUE_URL": made.retrain_queue,
         }.items():
             monkeypatch.setenv(name, value)
-        settings.cache_clear()
+        environment.cache_clear()
         clients.client.cache_clear()
         versions.forget()
         yield made
-        settings.cache_clear()
+        environment.cache_clear()
         clients.client.cache_clear()
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from botocore.stub import ANY, Stubber
-from refit import versions
-from refit.aws import clients, firehose
 from refit.domain.inferences.captured import capture_key_of, event_of
 from refit.handlers import predict
+from refit.stores import clients, firehose
+from refit.stores import run_artifacts as versions
 
 from tests.integration.pipeline.conftest import REGION, Stack, sample
 from tests.integration.pipeline.test_predicting import (
@@ -168,7 +168,7 @@ def test_a_share_of_the_invocations_is_captured(
 ) -> None:
     watched(deployed, 3, capture="api", capture_percent=30)
     drawn = iter([0.299, 0.301])
-    monkeypatch.setattr("refit.capturing.random.random", lambda: next(drawn))
+    monkeypatch.setattr("refit.usecases.capture_predictions.random.random", lambda: next(drawn))
     stream.takes(True)
     for _ in range(2):
         will_answer(live, "0.25\n0.75\n")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from refit.aws import endpoint, registry, store
-from refit.aws.registry import EndpointState, PackageVersion
 from refit.domain.errors import DeploymentInProgress, DeploymentRejected, EndpointNotReady
 from refit.domain.inferences.captured import VERIFICATION_ID
-from refit.domain.spec import ModelSettings, parse_settings
+from refit.domain.model_settings import ModelSettings, parse_settings
 from refit.handlers import plan_deployment, promote, roll_back, verify_deployment
+from refit.stores import endpoint, registry, store
+from refit.stores.registry import EndpointState, PackageVersion
 
 from tests.integration.pipeline.conftest import CONTEXT, Stack, sample
 from tests.integration.pipeline.test_planning_and_registering import (

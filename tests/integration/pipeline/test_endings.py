@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from refit.aws import store
 from refit.domain.naming import deployment_id
 from refit.handlers import end_stopped_run, finish_run
+from refit.stores import store
 
 from tests.integration.pipeline.conftest import CONTEXT, Stack, sample
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 from refit.domain.errors import EvaluationIncomplete
+from refit.domain.model_settings import ModelSettings
 from refit.domain.monitoring.baseline import Baseline
-from refit.domain.spec import ModelSettings
 from refit.handlers import evaluate, gate
 
 from tests.integration.pipeline.conftest import CONTEXT, Stack, sample

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
-from refit.aws import store, workflow
 from refit.domain.errors import ServiceThrottled
 from refit.handlers import ingest
+from refit.stores import store, workflow
 
 from tests.integration.pipeline.conftest import CONTEXT, Stack, sample
 

@@ -8,10 +8,10 @@ import boto3
 import botocore.session
 import pytest
 from botocore.validate import ParamValidator
-from refit.aws import store
 from refit.domain.errors import SettingsInvalid
-from refit.domain.spec import parse_settings
+from refit.domain.model_settings import parse_settings
 from refit.handlers import plan_evaluation, plan_training, register
+from refit.stores import store
 
 from tests.integration.pipeline.conftest import CONTEXT, REGION, Stack, sample
 

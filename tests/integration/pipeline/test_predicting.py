@@ -12,10 +12,10 @@ from urllib.parse import quote
 import pytest
 from botocore.response import StreamingBody
 from botocore.stub import ANY, Stubber
-from refit import versions
-from refit.aws import clients, store
 from refit.domain.errors import AnswerMalformed
 from refit.handlers import predict
+from refit.stores import clients, store
+from refit.stores import run_artifacts as versions
 
 from tests.integration.pipeline.conftest import CONTEXT, Stack, sample
 

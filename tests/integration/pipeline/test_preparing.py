@@ -11,7 +11,6 @@ from typing import Any
 import boto3
 import numpy as np
 import pytest
-from refit.aws import store
 from refit.domain.errors import (
     DatasetEmpty,
     DatasetInvalid,
@@ -24,6 +23,7 @@ from refit.domain.errors import (
 from refit.domain.naming import RunKeys
 from refit.domain.schema import Schema
 from refit.handlers import prepare
+from refit.stores import store
 
 from tests.integration.pipeline.conftest import CONTEXT, REGION, Stack, sample
 

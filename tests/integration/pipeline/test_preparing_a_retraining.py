@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import numpy as np
 import pytest
-from refit.aws import store
 from refit.domain.errors import DatasetNotFound, ModelNotFound
 from refit.domain.naming import RunKeys
-from refit.domain.retraining.training_set import (
+from refit.handlers import prepare
+from refit.stores import store
+from refit.tabular.training_set import (
     FILE_GONE,
     LABEL_UNKNOWN,
     NO_SUCH_ROW,
     OTHER_COLUMNS,
 )
-from refit.handlers import prepare
 
 from tests.integration.pipeline.conftest import CONTEXT, REGION, Stack
 from tests.integration.pipeline.test_preparing import CHAMPION, body, drop, table

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from refit.aws import alarms, registry, store
-from refit.aws.registry import EndpointState
 from refit.domain.errors import ServiceThrottled
+from refit.domain.model_settings import parse_settings
 from refit.domain.monitoring.alarms import AlarmKind
-from refit.domain.spec import parse_settings
 from refit.handlers import promote, remove_alarms, roll_back
+from refit.stores import alarms, registry, store
+from refit.stores.registry import EndpointState
 
 from tests.integration.pipeline.conftest import CONTEXT, REGION, Stack, sample
 from tests.integration.pipeline.test_planning_and_registering import live_champion

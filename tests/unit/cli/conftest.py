@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from cli_stack import BUCKET, TABLE, ApiGateway, CloudFormation, Histories, Stack
 from moto import mock_aws
 from refit_cli.main import app
-from refit_local.ground import lifecycle
+from refit_local.stack import lifecycle
 from typer.testing import CliRunner
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from cli_stack import BUCKET
 from PIL import Image
-from refit_cli import demo_picture, demo_traffic, ground
+from refit_cli import demo_picture, demo_traffic
+from refit_cli import local_stack as ground
 from refit_cli.demo_data import Digits, held_out_digits, write_digits
 from refit_cli.demo_report import Evidence, Exam, Moment, Report
 from refit_cli.demo_traffic import Call, Traffic

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cli_stack import history
-from refit.aws.store import RunStatus
+from refit.stores.store import RunStatus
 from refit_cli import outcome, records
 
 EVALUATION = {

@@ -19,7 +19,7 @@ from refit.domain.evaluation.metrics import (
     regression_quality,
 )
 from refit.domain.evaluation.report import ChampionRun, EvaluatedRows, Evaluation
-from refit.domain.spec import GateSettings
+from refit.domain.model_settings import GateSettings
 
 CLASSES = ("a", "b", "c", "d")
 CHAMPION = ChampionRun(run="a1b2c3d4e5f6", version=3)

@@ -6,6 +6,7 @@ from typing import Any
 import botocore.session
 import pytest
 from botocore.validate import validate_parameters
+from refit.domain.model_settings import ModelSettings, parse_settings
 from refit.domain.monitoring.alarms import (
     Alarm,
     AlarmKind,
@@ -16,7 +17,6 @@ from refit.domain.monitoring.alarms import (
     request_of,
 )
 from refit.domain.naming import ResourceNames
-from refit.domain.spec import ModelSettings, parse_settings
 
 NAMES = ResourceNames("refit", "digits")
 TOPIC = "arn:aws:sns:us-east-1:123456789012:notices"

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from refit.domain.data.profile import profile_of
 from refit.domain.monitoring.baseline import classification_baseline_of, regression_baseline_of
 from refit.domain.monitoring.input_counts import (
     Columns,
@@ -21,6 +20,7 @@ from refit.domain.monitoring.input_counts import (
     split_by_column,
 )
 from refit.domain.schema import Feature, Schema
+from refit.tabular.profile import profile_of
 
 NAN = float("nan")
 SCHEMA = Schema(

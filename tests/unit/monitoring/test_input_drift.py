@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from refit.domain.data.profile import profile_of
 from refit.domain.monitoring.baseline import Baseline, classification_baseline_of
 from refit.domain.monitoring.input_counts import Columns, InputCounter, columns_of
 from refit.domain.monitoring.input_drift import (
@@ -22,6 +21,7 @@ from refit.domain.monitoring.input_drift import (
     threshold_of,
 )
 from refit.domain.schema import Feature, Schema
+from refit.tabular.profile import profile_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

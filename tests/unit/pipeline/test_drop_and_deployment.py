@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from refit.domain.data.drop import Dropped, files_of_drop, is_quiet
 from refit.domain.pipeline.deployment import Action, action_for, first_mismatch, scores
+from refit.domain.pipeline.drop import Dropped, files_of_drop, is_quiet
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from refit.domain.errors import ModelNameInvalid, SettingsInvalid
+from refit.domain.model_settings import ModelSettings, parse_settings
 from refit.domain.naming import ResourceNames, checked_model_name, model_of_group, run_id
 from refit.domain.pipeline.failure import explained
 from refit.domain.pipeline.images import ACCOUNTS, xgboost_image_uri
-from refit.domain.spec import ModelSettings, parse_settings
 
 SAGEMAKER_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*\Z")
 MODEL_NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,22}[a-z0-9]", fullmatch=True)

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 from refit.domain.errors import SettingsInvalid
+from refit.domain.model_settings import TrainingSettings
 from refit.domain.pipeline.training_plan import DataShape, plan_training
-from refit.domain.spec import TrainingSettings
 
 DIGITS = DataShape("classification", 50_000, 784, 10, 91_000_000, 18_000_000, True)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from refit.domain.model_settings import RetrainingSettings
 from refit.domain.retraining.rules import Facts, RunFacts, Start, step
 from refit.domain.retraining.state import Command, Retraining
-from refit.domain.spec import RetrainingSettings
 
 MODEL = "digits"
 ALARM = "Drift: 40 of 100 answers are wrong (40.00%) since 2026-11-19."

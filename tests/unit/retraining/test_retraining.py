@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from refit.domain.model_settings import RetrainingSettings
 from refit.domain.retraining.rules import DAY, step
 from refit.domain.retraining.state import Retraining, State, run_of_episode
-from refit.domain.spec import RetrainingSettings
 
 from tests.unit.retraining.loop import ALARM, CHANGED_AT, MODEL, Loop
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from refit.domain.model_settings import RetrainingSettings
 from refit.domain.retraining.rules import DAY, step
 from refit.domain.retraining.state import State
-from refit.domain.spec import RetrainingSettings
 
 from tests.unit.retraining.loop import ALARM, MODEL, Loop
 

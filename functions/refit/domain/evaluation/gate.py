@@ -38,7 +38,7 @@ from refit.domain.evaluation.report import HIGHER_IS_BETTER, Comparison, Evaluat
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from refit.domain.spec import GateSettings, Task
+    from refit.domain.model_settings import GateSettings, Task
 
 _METRICS = {"classification": ("accuracy", "log_loss"), "regression": ("rmse", "mae")}
 _SHOWN = {"accuracy": "accuracy", "log_loss": "log loss", "rmse": "RMSE", "mae": "MAE"}

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any
 from refit.domain import metric_names
 
 if TYPE_CHECKING:
+    from refit.domain.model_settings import ModelSettings
     from refit.domain.naming import ResourceNames
-    from refit.domain.spec import ModelSettings
 
 DAY_S = 86_400
 _LOOK_EVERY = re.compile(r"rate\((\d+) minutes?\)")
@@ -194,7 +194,7 @@ def _watching(names: ResourceNames, chosen: ModelSettings, period_s: int) -> lis
             metric_names.CAPTURE_SILENCE,
             f"No prediction of {model} was captured for {monitoring.capture_silence_s} s: nobody "
             "asks it, or captures do not arrive. INSUFFICIENT_DATA: nobody looks at the model; "
-            "see the errors and dead letters of DetectDriftFunction.",
+            "see the errors and dead letters of CheckDriftFunction.",
             period_s,
             # The smallest of a period: one look after a capture ends the silence. The gauge of
             # some looks may come late, hence three periods before it counts as gone.

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from refit.domain.data.profile import BINS
 from refit.domain.schema import SchemaTask
 
 if TYPE_CHECKING:
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
     from refit.domain.evaluation.resampling import Floats, Integers
 
 FEWEST_FRESH_ROWS = 20
+BINS = 32
+"""Up to 31 quantile edges and 32 counts per column."""
+
 SCORE_BINS = 20
 """Equal bins of the largest probability over 0 to 1."""
 

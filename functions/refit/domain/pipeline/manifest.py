@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from refit.domain.spec import ModelSettings
+from refit.domain.model_settings import ModelSettings
 
 Cause: TypeAlias = Literal["drop", "drift", "request"]
 """New files were dropped; quality drift was detected; a person asked for a retraining."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from refit.domain.errors import SettingsInvalid
 
 if TYPE_CHECKING:
-    from refit.domain.spec import Task, TrainingSettings
+    from refit.domain.model_settings import Task, TrainingSettings
 
 GIB = 1024**3
 # (instance type, vCPU, GiB): the general-purpose ladder, smallest that fits is taken.

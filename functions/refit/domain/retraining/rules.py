@@ -27,8 +27,8 @@ from refit.domain.retraining.state import Owed, Result, Retraining, State, run_o
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from refit.domain.model_settings import RetrainingSettings
     from refit.domain.retraining.state import Cause, Command
-    from refit.domain.spec import RetrainingSettings
 
 DAY = timedelta(hours=24)
 NO_BETTER = frozenset({"REFUSED", "FAILED"})

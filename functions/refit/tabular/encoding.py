@@ -1,0 +1,74 @@
+"""From normal rows to what XGBoost reads: texts become codes, and a class its index."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from refit.domain.schema import Schema, class_text, number_text
+from refit.tabular.rows import LABEL, unescaped
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Mapping
+
+
+class RowEncoder:
+    """Encodes rows in their normal form by a schema."""
+
+    def __init__(self, schema: Schema, values: Mapping[int, Counter[bytes]]) -> None:
+        """Look up the code of every text that was seen.
+
+        Args:
+            schema: holds every class and category that was seen.
+            values: the distinct cells of each place of a normal row that may hold texts.
+        """
+        self._labels = _label_codes(schema, values[LABEL]) if schema.classes else {}
+        if all(text == code for text, code in self._labels.items()):
+            self._labels = {}
+        self._categories = {
+            place: {
+                cell: str(feature.codes[unescaped(cell)]).encode() for cell in values.get(place, ())
+            }
+            | {b"": b""}
+            for place, feature in enumerate(schema.features, start=1)
+            if feature.type == "category"
+        }
+
+    def encode(self, lines: list[bytes]) -> list[bytes]:
+        """Return the rows as XGBoost wants them: label first, numbers only, missing empty."""
+        if self._categories:
+            return [self._categories_coded(line) for line in lines]
+        if self._labels:
+            return [self._label_coded(line) for line in lines]
+        return lines
+
+    def _label_coded(self, line: bytes) -> bytes:
+        label, comma, features = line.partition(b",")
+        return self._labels[label] + comma + features
+
+    def _categories_coded(self, line: bytes) -> bytes:
+        cells = line.split(b",")
+        if self._labels:
+            cells[LABEL] = self._labels[cells[LABEL]]
+        for place, codes in self._categories.items():
+            cells[place] = codes[cells[place]]
+        return b",".join(cells)
+
+
+def label_texts(labels: Counter[bytes], numeric: bool) -> dict[bytes, str]:
+    """Return the class that each label as it was dropped stands for.
+
+    Args:
+        labels: the distinct cells.
+        numeric: whether all are numbers; then `1`, `1.0` and `01` are one class.
+    """
+    return {cell: class_text(unescaped(cell)) if numeric else unescaped(cell) for cell in labels}
+
+
+def _label_codes(schema: Schema, labels: Counter[bytes]) -> dict[bytes, bytes]:
+    codes = {}
+    for cell in labels:
+        code = schema.encode_label(unescaped(cell))
+        assert code is not None, cell  # the schema was made from these very labels
+        codes[cell] = number_text(code).encode()
+    return codes

@@ -1,0 +1,218 @@
+"""The classic `mnist.pkl.gz`: pickled NumPy arrays, read without running what a pickle may hold.
+
+Unpickling calls whatever the file names. Here every name but the few that a NumPy array needs is
+refused before it is looked up, and those few stand for functions of our own which only take down
+shape, type and bytes: nothing of NumPy is called with arguments from the file.
+"""
+
+from __future__ import annotations
+
+import math
+import pickle
+from typing import IO, TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from refit.domain.errors import DatasetInvalid, DatasetUnreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from refit.tabular.readers.arrays import Numbers
+    from refit.tabular.split import Split
+
+_NUMBER_KINDS = "biuf"
+_LARGEST_ITEM_BYTES = 8
+
+
+class _Malformed(Exception):
+    """What the file holds is no array."""
+
+
+class _Admitted:
+    """A callable for the unpickler that a pickle cannot change for the next one."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self._call = call
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._call(*arguments)
+
+
+class _Dtype:
+    """What a pickle says of an array's type."""
+
+    __slots__ = ("dtype",)
+
+    def __init__(self, code: object) -> None:
+        text = code.decode("ascii") if isinstance(code, bytes) else code
+        if not isinstance(text, str) or len(text) > 3 or text.lstrip("<>=|")[:1] not in "biuf":
+            raise _Malformed(f"an array of type {code!r}, not of numbers")
+        try:
+            self.dtype = np.dtype(text)
+        except TypeError as error:
+            raise _Malformed(f"an array of type {text!r}") from error
+        if self.dtype.kind not in _NUMBER_KINDS or self.dtype.itemsize > _LARGEST_ITEM_BYTES:
+            raise _Malformed(f"an array of type {text!r}, not of numbers")
+
+    def __setstate__(self, state: Any) -> None:
+        order = state[1] if isinstance(state, tuple) and len(state) > 1 else None
+        order = order.decode("ascii") if isinstance(order, bytes) else order
+        if order not in {"<", ">", "=", "|"}:
+            raise _Malformed("an array whose byte order is not said")
+        if order in {"<", ">"}:
+            self.dtype = self.dtype.newbyteorder("<" if order == "<" else ">")
+
+
+class _Array:
+    """What a pickle says of an array."""
+
+    __slots__ = ("values",)
+
+    def __init__(self) -> None:
+        self.values: Numbers | None = None
+
+    def __setstate__(self, state: Any) -> None:
+        match state:
+            case (int(), tuple() as shape, _Dtype() as type_, fortran, bytes() | str() as data):
+                raw = data if isinstance(data, bytes) else data.encode("latin1")
+                self.values = _array(raw, type_.dtype, shape, bool(fortran))
+            case _:
+                raise _Malformed("an array in a form that is not known")
+
+
+def _array(data: bytes, dtype: np.dtype[Any], shape: tuple[Any, ...], fortran: bool) -> Numbers:
+    if not all(isinstance(size, int) and size >= 0 for size in shape):
+        raise _Malformed(f"an array of shape {shape!r}")
+    if math.prod(shape) * dtype.itemsize != len(data):
+        raise _Malformed(f"an array of shape {shape!r} in {len(data)} bytes")
+    return np.frombuffer(data, dtype=dtype).reshape(shape, order="F" if fortran else "C")
+
+
+def _reconstructed(*_: object) -> _Array:
+    return _Array()
+
+
+def _from_buffer(data: Any, type_: Any, shape: Any, order: Any) -> _Array:
+    if not (isinstance(data, bytes | bytearray) and isinstance(type_, _Dtype)):
+        raise _Malformed("an array in a form that is not known")
+    array = _Array()
+    array.values = _array(bytes(data), type_.dtype, tuple(shape), order == "F")
+    return array
+
+
+def _scalar(type_: Any, data: Any) -> float:
+    raw = data.encode("latin1") if isinstance(data, str) else data
+    if not (isinstance(type_, _Dtype) and isinstance(raw, bytes)):
+        raise _Malformed("a number in a form that is not known")
+    return float(_array(raw, type_.dtype, (1,), False)[0])
+
+
+def _encoded(text: Any, encoding: Any) -> bytes:
+    """Python 2's way to write bytes: as a text in Latin-1."""
+    if not isinstance(text, str) or encoding not in {"latin1", b"latin1"}:
+        raise _Malformed("bytes in a form that is not known")
+    return text.encode("latin1")
+
+
+def _dtype(code: object, *_: object) -> _Dtype:
+    return _Dtype(code)
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Admits what NumPy arrays need, of NumPy 1 and 2 and of Python 2 and 3."""
+
+    _ADMITTED: ClassVar[dict[tuple[str, str], Callable[..., Any]]] = {
+        ("numpy", "ndarray"): _reconstructed,
+        ("numpy", "dtype"): _dtype,
+        ("numpy.core.multiarray", "_reconstruct"): _reconstructed,
+        ("numpy._core.multiarray", "_reconstruct"): _reconstructed,
+        ("numpy.core.multiarray", "scalar"): _scalar,
+        ("numpy._core.multiarray", "scalar"): _scalar,
+        ("numpy.core.numeric", "_frombuffer"): _from_buffer,
+        ("numpy._core.numeric", "_frombuffer"): _from_buffer,
+        ("_codecs", "encode"): _encoded,
+    }
+
+    def find_class(self, module: str, name: str, /) -> Any:
+        admitted = self._ADMITTED.get((module, name))
+        if admitted is None:
+            raise DatasetUnreadable(
+                f"the pickle asks for {module}.{name}, which no NumPy array needs: "
+                "it was refused before anything of it ran"
+            )
+        return _Admitted(admitted)
+
+    def persistent_load(self, pid: Any) -> Any:
+        raise DatasetUnreadable("the pickle refers to objects outside of itself")
+
+
+def read_pickle(file: IO[bytes], name: str) -> list[tuple[Split | None, Numbers, Numbers]]:
+    """Return the (split, features, labels) of a pickled `((x, y), (x, y), (x, y))` of arrays.
+
+    Three pairs are train, validation and test; two are train and test; one pair is not split.
+    Features (n_rows, n_features), images of more dimensions flattened; labels (n_rows,).
+
+    Raises:
+        DatasetUnreadable: when it is no pickle, is damaged, or asks for anything but arrays.
+        DatasetInvalid: when the arrays are not pairs of features and labels.
+    """
+    # Python 2's strings hold an array's bytes: kept as such, or 150 MB would be decoded and encoded
+    # again. (Python 2 itself wrote no other strings into an array's pickle.)
+    try:
+        value = _ArrayUnpickler(file, encoding="bytes").load()
+    except DatasetUnreadable as error:
+        raise DatasetUnreadable(f"{name}: {error}") from error
+    except _Malformed as error:
+        raise DatasetUnreadable(f"{name} holds {error}") from error
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        KeyError,
+        ImportError,
+        OverflowError,
+        MemoryError,
+        RecursionError,
+    ) as error:  # whatever a damaged pickle makes of the unpickler
+        raise DatasetUnreadable(f"{name} is damaged, or no pickle: {error}") from error
+    return _pairs(value, name)
+
+
+def _pairs(value: Any, name: str) -> list[tuple[Split | None, Numbers, Numbers]]:
+    form = f"{name} is not ((x, y), (x, y), (x, y)) of NumPy arrays"
+    if not isinstance(value, tuple | list):
+        raise DatasetInvalid(form)
+    if len(value) == 2 and all(isinstance(part, _Array) for part in value):
+        value = [value]
+    sides: dict[int, list[Split | None]] = {
+        1: [None],
+        2: ["train", "test"],
+        3: ["train", "validation", "test"],
+    }
+    if len(value) not in sides:
+        raise DatasetInvalid(f"{form}: it holds {len(value)} parts")
+    return [
+        (side, *_checked(pair, form)) for side, pair in zip(sides[len(value)], value, strict=True)
+    ]
+
+
+def _checked(pair: Any, form: str) -> tuple[Numbers, Numbers]:
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise DatasetInvalid(form)
+    features, labels = (part.values if isinstance(part, _Array) else part for part in pair)
+    if isinstance(labels, list) and all(isinstance(label, int | float) for label in labels):
+        labels = np.array(labels)
+    if not (isinstance(features, np.ndarray) and isinstance(labels, np.ndarray)):
+        raise DatasetInvalid(form)
+    if labels.ndim != 1 or features.ndim < 2 or len(features) != len(labels):
+        raise DatasetInvalid(
+            f"{form}: x has the shape {features.shape} and y {labels.shape}; one label is wanted "
+            "for each row"
+        )
+    return features.reshape(len(features), -1), labels

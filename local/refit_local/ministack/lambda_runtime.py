@@ -1,0 +1,103 @@
+"""Run Python functions as AWS's runtime does, inside MiniStack: see `lambda_worker`."""
+
+from __future__ import annotations
+
+import contextvars
+import queue
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from refit_local.ministack import hooks as ministack
+from refit_local.ministack.emf import metrics_of
+from refit_local.ministack.names import Hook, log_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SDK_FOLDER_VARIABLE = "REFIT_LAMBDA_SDK"
+_END_OF_LOG = "\x00end of invocation\x00"
+_LOG_DEADLINE_S = 2.0
+_LOG_POLL_S = 0.05
+# What AWS's Python runtimes bring along.
+_SDK_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
+
+_peak_mb: contextvars.ContextVar[int] = contextvars.ContextVar("peak_mb", default=0)
+
+_OUTCOMES_OF_A_LOST_WORKER = {"Worker process died", "Worker returned no response"}
+
+
+def install() -> None:
+    """Hang the runtime and the metrics in logs into MiniStack. Called once, before any request."""
+    Hook.WORKER_SCRIPT.put((Path(__file__).with_name("lambda_worker.py")).read_text())
+    Hook.EXECUTE_WARM.wrap(_execute)
+    Hook.DRAIN_LOG.put(_drain_log)
+    Hook.PEAK_MEMORY.put(lambda function: _peak_mb.get())
+    ministack.on_lambda_log(_publish_embedded_metrics)
+
+
+def provide_sdk(folder: Path) -> None:
+    """Make the folder of the AWS SDK that functions find without packing it, as on AWS."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for package in _SDK_PACKAGES:
+        spec = find_spec(package)
+        if spec is None or spec.origin is None:
+            continue
+        origin = Path(spec.origin)
+        source = origin.parent if origin.name == "__init__.py" else origin
+        link = folder / source.name
+        if not link.is_symlink():
+            link.symlink_to(source)
+
+
+def _execute(
+    original: Callable[..., dict[str, Any]],
+    function: dict[str, Any],
+    event: Any,
+    request_id: str,
+) -> dict[str, Any]:
+    outcome = original(function, event, request_id)
+    body = outcome.get("body")
+    if outcome.get("error"):
+        if isinstance(body, dict) and body.get("errorMessage") in _OUTCOMES_OF_A_LOST_WORKER:
+            message = f"RequestId: {request_id} Error: Runtime exited with error: signal: killed"
+            outcome["body"] = {"errorMessage": message, "errorType": "Runtime.ExitError"}
+        return outcome
+    if not isinstance(body, dict) or not {"value", "failure"} & body.keys():
+        return outcome
+    _peak_mb.set(body.get("peak_mb", 0))
+    if "value" in body:
+        return {**outcome, "body": body["value"]}
+    return {**outcome, "body": {**body["failure"], "requestId": request_id}, "error": True}
+
+
+def _drain_log(worker: Any) -> str:
+    """Collect what the invocation wrote, up to the mark the worker sets at its end."""
+    log, reader = log_of(worker)
+    lines: list[str] = []
+    deadline = time.monotonic() + _LOG_DEADLINE_S
+    while (left_s := deadline - time.monotonic()) > 0:
+        try:
+            line = log.get(timeout=min(left_s, _LOG_POLL_S))
+        except queue.Empty:
+            if not reader.is_alive() and log.empty():
+                break
+            continue
+        if line == _END_OF_LOG:
+            break
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _publish_embedded_metrics(function_name: str, lines: list[str]) -> None:
+    for line in lines:
+        for metric in metrics_of(line):
+            ministack.put_metric(
+                metric.namespace,
+                metric.name,
+                metric.values,
+                metric.unit,
+                metric.dimensions,
+                timestamp_s=metric.timestamp_s,
+            )

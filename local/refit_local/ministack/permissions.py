@@ -1,0 +1,152 @@
+"""Which IAM permissions a request to SageMaker needs, and which a Step Functions task needs.
+
+Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon
+SageMaker" and for AWS Lambda, SNS, SQS, EventBridge, DynamoDB and Step Functions.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from refit_local.ministack.hooks import Permission, account, region
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_INVOCATION = re.compile(r"/endpoints/([^/]+)/invocations")
+_PASSED_ROLES = ("RoleArn", "ExecutionRoleArn")
+# The field that names what a request is about, and the type in that thing's ARN. A create request
+# names several: the one whose field ends the operation's own noun comes first.
+_RESOURCE_FIELDS = {
+    "TrainingJobName": "training-job",
+    "TransformJobName": "transform-job",
+    "HyperParameterTuningJobName": "hyper-parameter-tuning-job",
+    "EndpointName": "endpoint",
+    "EndpointConfigName": "endpoint-config",
+    "ModelPackageGroupName": "model-package-group",
+    "ModelPackageName": "model-package",
+    "ModelName": "model",
+}
+_OPERATION_NOUNS = sorted(
+    ((field.removesuffix("Name"), field) for field in _RESOURCE_FIELDS), key=lambda p: -len(p[0])
+)
+
+
+def sagemaker_permissions(operation: str | None, path: str, body: bytes) -> list[Permission]:
+    """Return what a request to SageMaker needs; nothing for a path that is no operation.
+
+    Args:
+        operation: the name in `X-Amz-Target`, or None for a request of the runtime API.
+        path: the request's path, which names the endpoint of an invocation.
+        body: the request's JSON; one that is none names no resource.
+    """
+    if operation is None:
+        match = _INVOCATION.match(path)
+        return [_sagemaker("InvokeEndpoint", f"endpoint/{match[1]}")] if match else []
+    try:
+        request = json.loads(body or b"{}")
+    except ValueError:
+        request = {}
+    return sagemaker_operation(operation, request if isinstance(request, dict) else {})
+
+
+def sagemaker_operation(operation: str, request: dict[str, Any]) -> list[Permission]:
+    """Return what an operation with this request needs, the operation itself first."""
+    needed = [Permission(f"sagemaker:{operation}", _subject(operation, request))]
+    if operation in {"CreateEndpoint", "UpdateEndpoint"}:
+        config = str(request.get("EndpointConfigName", ""))
+        needed.append(_sagemaker(operation, f"endpoint-config/{config}"))
+    if request.get("Tags") and operation.startswith("Create"):
+        needed.append(Permission("sagemaker:AddTags", needed[0].resource))
+    needed.extend(
+        Permission(
+            "iam:PassRole", str(request[field]), {"iam:PassedToService": "sagemaker.amazonaws.com"}
+        )
+        for field in _PASSED_ROLES
+        if request.get(field)
+    )
+    return needed
+
+
+def _sagemaker(operation: str, resource: str) -> Permission:
+    arn = f"arn:aws:sagemaker:{region()}:{account()}:{resource.lower()}"
+    return Permission(f"sagemaker:{operation}", arn)
+
+
+def _subject(operation: str, request: dict[str, Any]) -> str:
+    for field in ("ResourceArn", "ModelPackageArn"):
+        if request.get(field):
+            return str(request[field])
+    if operation.startswith("List"):
+        return "*"
+    if operation == "CreateModelPackage" and request.get("ModelPackageGroupName"):
+        # The version is not known yet: a policy must admit every version of the group.
+        group = f"model-package/{request['ModelPackageGroupName']}/*"
+        return _sagemaker(operation, group).resource
+    for noun, field in _OPERATION_NOUNS:
+        if operation.endswith(noun) and request.get(field):
+            name = str(request[field])
+            if name.startswith("arn:"):
+                return name
+            return _sagemaker(operation, f"{_RESOURCE_FIELDS[field]}/{name}").resource
+    return "*"
+
+
+def task_permissions(resource: str, arguments: Any) -> list[Permission]:
+    """Return what a state machine's role needs for a task; nothing for services not known here.
+
+    Args:
+        resource: the Resource of the Task state.
+        arguments: its arguments after JSONata or JSONPath has been applied.
+    """
+    if resource.startswith("arn:aws:lambda:"):
+        return [_function(resource)]
+    request = arguments if isinstance(arguments, dict) else {}
+    service, _, action = resource.removeprefix("arn:aws:states:::").rpartition(":")
+    operation = action.split(".")[0]
+    operation = operation[:1].upper() + operation[1:]
+    service = service.removeprefix("aws-sdk:")
+    if service == "sagemaker":
+        return sagemaker_operation(operation, request)
+    subject = _TASK_SUBJECTS.get(service)
+    return [subject(operation, request)] if subject else []
+
+
+def _function(name: str) -> Permission:
+    known = name.startswith("arn:")
+    arn = name if known else f"arn:aws:lambda:{region()}:{account()}:function:{name}"
+    return Permission("lambda:InvokeFunction", arn)
+
+
+def _queue(operation: str, request: dict[str, Any]) -> Permission:
+    name = str(request.get("QueueUrl", "")).rsplit("/", 1)[-1]
+    return Permission(f"sqs:{operation}", f"arn:aws:sqs:{region()}:{account()}:{name}")
+
+
+def _table(operation: str, request: dict[str, Any]) -> Permission:
+    name = str(request.get("TableName", ""))
+    arn = f"arn:aws:dynamodb:{region()}:{account()}:table/{name}"
+    return Permission(f"dynamodb:{operation}", name if name.startswith("arn:") else arn)
+
+
+def _bus(operation: str, request: dict[str, Any]) -> Permission:
+    name = str((request.get("Entries") or [{}])[0].get("EventBusName", "default"))
+    arn = f"arn:aws:events:{region()}:{account()}:event-bus/{name}"
+    return Permission(f"events:{operation}", name if name.startswith("arn:") else arn)
+
+
+_TASK_SUBJECTS: dict[str, Callable[[str, dict[str, Any]], Permission]] = {
+    "lambda": lambda _, request: _function(str(request.get("FunctionName", ""))),
+    "sns": lambda operation, request: Permission(
+        f"sns:{operation}", str(request.get("TopicArn", "*"))
+    ),
+    "sqs": _queue,
+    "dynamodb": _table,
+    "events": _bus,
+    "eventbridge": _bus,
+    "states": lambda operation, request: Permission(
+        f"states:{operation}", str(request.get("StateMachineArn", "*"))
+    ),
+}

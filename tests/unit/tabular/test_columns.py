@@ -1,0 +1,284 @@
+"""What a column holds is decided by all of its rows, and the label by rule."""
+
+from __future__ import annotations
+
+import pytest
+from refit.domain.errors import DatasetInvalid, SchemaChanged, TooManyBadRows
+from refit.domain.schema import Feature, Schema
+
+from tests.unit.tabular.conftest import Preparing, numbers_csv
+
+
+def csv(rows: list[str], header: str = "") -> bytes:
+    return "\n".join(([header] if header else []) + rows).encode() + b"\n"
+
+
+def labelled(labels: list[str], rows: int = 400) -> bytes:
+    return csv([f"{labels[n % len(labels)]},{n},{n * n}" for n in range(rows)])
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "|", "\t"])
+def test_the_delimiter_is_found(prepared: Preparing, delimiter: str) -> None:
+    data = numbers_csv().replace(b",", delimiter.encode())
+    assert prepared(data).all_rows == sorted(numbers_csv().splitlines())
+    assert prepared(data, delimiter=delimiter).train == prepared(data).train
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["y,a,b,c", "label,0,1,2", "0,1,2,label", '"y","a b","c, d","e"', ",a,b,c", "y,1x1,1x2,1x3"],
+)
+def test_a_header_is_seen_above_numbers(prepared: Preparing, header: str) -> None:
+    result = prepared(header.encode() + b"\r\n" + numbers_csv())
+    assert result.refused == []
+    assert sum(result.rows.values()) == 300
+
+
+def test_a_header_is_seen_above_texts_that_repeat(prepared: Preparing) -> None:
+    rows = [f"{'pe'[n % 2]},{'xbs'[n % 3]},{'abcde'[n % 5]}" for n in range(200)]
+    result = prepared(csv(rows, "class,shape,odor"))
+    assert result.schema.label == "class"
+    assert result.schema.classes == ("e", "p")
+    assert sum(result.rows.values()) == 200
+
+
+@pytest.mark.parametrize("first", ["1,2,oops,4", "1,oops,oops,4", "1,0,1,2"])
+def test_a_bad_first_row_is_no_header(prepared: Preparing, first: str) -> None:
+    result = prepared(first.encode() + b"\n" + numbers_csv())
+    assert sum(result.rows.values()) + len(result.refused) == 301
+
+
+def test_the_settings_decide_where_they_say_something(prepared: Preparing) -> None:
+    assert sum(prepared(b"5,6,7,8\n" + numbers_csv(), header="yes").rows.values()) == 300
+    odd = prepared(b"a,b,c,d\n" + numbers_csv(), header="no")
+    assert [refused["line"] for refused in odd.refused] == [1]
+
+
+def test_several_files_are_one_table_whatever_the_order_of_their_columns(
+    prepared: Preparing,
+) -> None:
+    left = csv([f"{n % 2},{n},{n + 1000}" for n in range(100)], "y,a,b")
+    right = csv([f"{n + 1000};{n % 2};{n}" for n in range(100, 200)], "b;y;a")
+    bare = csv([f"{n % 2},{n},{n + 1000}" for n in range(200, 300)])
+    result = prepared({"1.csv": left, "2.csv": right}, label="y")
+    assert result.all_rows == sorted(f"{n % 2},{n},{n + 1000}".encode() for n in range(200))
+    both = prepared({"1.csv": left, "3.csv": bare})
+    assert sum(both.rows.values()) == 200
+
+
+@pytest.mark.parametrize(
+    ("other", "text"),
+    [
+        (csv(["1,2"] * 9), "2.csv has 2 columns and 1.csv 3"),
+        (csv(["1,2,3"] * 9, "y,a,z"), "2.csv has a column 'z' that 1.csv has not"),
+        (csv(["1,2,3"] * 9, "y,a,a"), "2.csv: two columns are named 'a'"),
+    ],
+)
+def test_files_that_do_not_belong_together_are_refused(
+    prepared: Preparing, other: bytes, text: str
+) -> None:
+    first = csv([f"{n % 2},{n},{n}" for n in range(99)], "y,a,b")
+    with pytest.raises(DatasetInvalid, match=text):
+        prepared({"1.csv": first, "2.csv": other})
+
+
+@pytest.mark.parametrize("label", [0, 3, -1, 1])
+def test_the_label_may_stand_anywhere(prepared: Preparing, label: int) -> None:
+    rows = [[str(n), str(n * 7), str(n * n)] for n in range(200)]
+    for n, row in enumerate(rows):
+        row.insert(label if label >= 0 else 3, str(n % 2))
+    result = prepared(csv([",".join(row) for row in rows]), label=label)
+    assert result.schema.task == "classification"
+    assert result.all_rows == sorted(f"{n % 2},{n},{n * 7},{n * n}".encode() for n in range(200))
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"label": 9}, "has 4 columns, none at 9"),
+        ({"label": "y"}, "has no header, so no column is named 'y'"),
+    ],
+)
+def test_a_label_that_is_not_there_is_refused(
+    prepared: Preparing, settings: dict[str, object], text: str
+) -> None:
+    with pytest.raises(DatasetInvalid, match=text):
+        prepared(numbers_csv(), **settings)
+    with pytest.raises(DatasetInvalid, match=r"has no column 'z'.*it has 'y', 'a', 'b', 'c'"):
+        prepared(b"y,a,b,c\n" + numbers_csv(), label="z")
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (["cat", "dog"], ("cat", "dog")),
+        (["2", "10", "1"], ("1", "2", "10")),
+        (["1.0", "1", "01", "-3"], ("-3", "1")),
+        (["x", "1"], ("1", "x")),
+        (["New York", "A, B"], None),
+    ],
+)
+def test_texts_and_few_whole_numbers_are_classes(
+    prepared: Preparing, labels: list[str], classes: tuple[str, ...] | None
+) -> None:
+    rows = [f'"{labels[n % len(labels)]}",{n}' for n in range(300)]
+    result = prepared(csv(rows))
+    assert result.schema.task == "classification"
+    assert result.schema.classes == (classes or ("A, B", "New York"))
+    assert sum(result.profile["label"]["classes"].values()) == result.rows["train"]
+    assert set(result.labels.split()) == {
+        str(code).encode() for code in range(len(result.schema.classes or ()))
+    }
+
+
+@pytest.mark.parametrize(
+    "labels", [["0.5", "1"], [str(n) for n in range(51)], ["1", "2", "3.5e-3"]]
+)
+def test_other_numbers_are_a_quantity(prepared: Preparing, labels: list[str]) -> None:
+    result = prepared(labelled(labels))
+    assert result.schema.task == "regression"
+    assert result.schema.classes is None
+    assert {row.partition(b",")[0].decode() for row in result.all_rows} == set(labels)
+
+
+def test_one_fraction_among_many_whole_labels_makes_them_a_quantity(prepared: Preparing) -> None:
+    labels = ["1"] * 200 + ["2"] * 199 + ["1.5"]
+    assert prepared(labelled(labels)).schema.task == "regression"
+
+
+def test_the_settings_decide_the_task(prepared: Preparing) -> None:
+    assert prepared(labelled(["1", "2"]), task="regression").schema.task == "regression"
+    many = labelled([str(n) for n in range(80)], 2000)
+    assert len(prepared(many, task="classification").schema.classes or ()) == 80
+    halves = prepared(labelled(["1.5", "2.5"]), task="classification")
+    assert halves.schema.classes == ("1.5", "2.5")
+    with pytest.raises(TooManyBadRows, match="'cat' is text where numbers are expected"):
+        prepared(labelled(["cat", "dog"]), task="regression")
+
+
+def test_labels_that_are_all_different_are_no_classes(prepared: Preparing) -> None:
+    with pytest.raises(DatasetInvalid, match="too many to be classes"):
+        prepared(labelled([f"id{n}" for n in range(3000)], 3000))
+
+
+def test_a_column_is_judged_by_all_of_its_rows_not_by_the_first(prepared: Preparing) -> None:
+    # 2,000 numbers come first, then 3,000 words: what the first rows promise does not hold.
+    rows = [f"{n % 2},{n},{n % 100 if n < 2000 else 'abc'[n % 3]}" for n in range(5000)]
+    result = prepared(csv(rows))
+    assert result.refused == []
+    assert [feature.type for feature in result.schema.features] == ["number", "category"]
+    assert result.schema.features[1].values is not None
+    assert len(result.schema.features[1].values) == 103
+    turned = prepared(csv(rows[::-1]))
+    assert turned.schema == result.schema
+    assert turned.all_rows == result.all_rows
+
+
+def test_some_text_among_numbers_is_bad_rows(prepared: Preparing) -> None:
+    rows = [f"{n % 2},{n},{'oops' if n % 200 == 7 else n}" for n in range(1000)]
+    result = prepared(csv(rows))
+    assert [refused["line"] for refused in result.refused] == [8, 208, 408, 608, 808]
+    assert result.schema.features[1].type == "number"
+
+
+def test_names_and_identifiers_are_no_category(prepared: Preparing) -> None:
+    rows = [f"{n % 2},{n},user-{n}" for n in range(3000)]
+    with pytest.raises(DatasetInvalid, match="column 'f1' holds more than 1000 distinct texts"):
+        prepared(csv(rows))
+
+
+def test_missing_categories_stay_missing(prepared: Preparing) -> None:
+    rows = [f"{n % 2},{n},{['red', '', 'NA', 'blue'][n % 4]}" for n in range(400)]
+    result = prepared(csv(rows))
+    assert result.schema.features[1].values == ("blue", "red")
+    cells = {row.split(b",")[2] for row in (result.validation + result.test).splitlines()}
+    assert cells == {b"", b"0", b"1"}
+
+
+def test_a_column_without_any_value_keeps_its_place(prepared: Preparing) -> None:
+    result = prepared(csv([f"{n % 2},{n}," for n in range(300)], "y,a,empty"))
+    assert [feature.name for feature in result.schema.features] == ["a", "empty"]
+    # XGBoost takes the width from the cells it finds: one cell is written for it.
+    assert result.train.splitlines()[0].endswith(b",nan")
+    assert all(row.endswith(b",") for row in result.train.splitlines()[1:])
+    assert result.profile["columns"][1]["completeness"] == 0
+
+
+PRIOR = Schema(
+    task="classification",
+    label="y",
+    features=(
+        Feature(name="a", type="number"),
+        Feature(name="b", type="category", values=("red", "blue")),
+    ),
+    classes=("dog", "cat"),
+)
+
+
+def test_the_live_models_codes_hold(prepared: Preparing) -> None:
+    rows = [f"{['cat', 'ant'][n % 2]},{n},{['green', 'blue'][n % 2]}" for n in range(300)]
+    result = prepared(csv(rows, "y,a,b"), prior=PRIOR)
+    assert result.comparable
+    assert result.schema.classes == ("dog", "cat", "ant")
+    assert result.schema.features[1].values == ("red", "blue", "green")
+    assert {row.split(b",")[0] for row in result.all_rows} == {b"1", b"2"}
+    assert {row.split(b",")[2] for row in result.all_rows} == {b"1", b"2"}
+
+
+def test_columns_in_another_order_or_without_names_are_still_the_live_models(
+    prepared: Preparing,
+) -> None:
+    rows = [(["cat", "dog"][n % 2], str(n), ["red", "blue"][n % 3 % 2]) for n in range(300)]
+    plain = prepared(csv([",".join(row) for row in rows], "y,a,b"), prior=PRIOR)
+    turned = prepared(csv([",".join(row[::-1]) for row in rows], "b,a,y"), prior=PRIOR, label="y")
+    bare = prepared(csv([",".join(row) for row in rows]), prior=PRIOR)
+    assert plain.comparable
+    assert plain.train == turned.train == bare.train
+    assert plain.schema == turned.schema == bare.schema
+
+
+def test_a_category_whose_texts_are_all_numbers_this_time_stays_one(prepared: Preparing) -> None:
+    rows = [f"{['cat', 'dog'][n % 2]},{n},{n % 3}" for n in range(300)]
+    result = prepared(csv(rows, "y,a,b"), prior=PRIOR)
+    assert result.comparable
+    assert result.schema.features[1].values == ("red", "blue", "0", "1", "2")
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (
+            csv([f"cat,{n}" for n in range(50)] + [f"dog,{n}" for n in range(50)], "y,a"),
+            "gone: 'b'",
+        ),
+        (csv([f"{'cd'[n % 2]},{n},{n}" for n in range(99)], "y,a,c"), "'b' .category. and is 'c'"),
+        (csv([f"{n / 7},{n},red" for n in range(99)], "y,a,b"), "the task was classification"),
+    ],
+)
+def test_other_columns_are_refused_by_name_unless_accepted(
+    prepared: Preparing, data: bytes, text: str
+) -> None:
+    with pytest.raises(SchemaChanged, match=text):
+        prepared(data, prior=PRIOR)
+    assert not prepared(data, prior=PRIOR, schema_change="accept").comparable
+
+
+def test_a_quantity_stays_one_when_it_takes_few_values(prepared: Preparing) -> None:
+    prior = prepared(labelled([str(n / 2) for n in range(100)])).schema
+    result = prepared(labelled(["1", "2"]), prior=prior)
+    assert result.comparable
+    assert result.schema.task == "regression"
+
+
+def test_given_sides_win_and_the_missing_ones_are_taken_by_hash(prepared: Preparing) -> None:
+    rows = numbers_csv(600).splitlines(keepends=True)
+    train, test = b"".join(rows[:500]), b"".join(rows[500:])
+    only_test = prepared({"more.csv": train, "test/t.csv": test})
+    assert only_test.test == test
+    assert only_test.rows["validation"] > 0
+    assert only_test.rows["train"] + only_test.rows["validation"] == 500
+    all_given = prepared({"train/a.csv": train, "validation/v.csv": test, "test/t.csv": test})
+    assert all_given.rows == {"train": 500, "validation": 100, "test": 100}
+    no_test = prepared({"train/a.csv": train, "validation/v.csv": test})
+    assert no_test.validation == test
+    assert no_test.rows["test"] > 0

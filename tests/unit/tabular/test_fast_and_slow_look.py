@@ -1,0 +1,135 @@
+"""The fast look at CSV gives what the slow one gives, and both what Python's csv module reads."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from refit.domain.schema import FLOAT32_MAX, is_missing, number_of
+from refit.tabular.csv_bytes import BlockView, Columns
+from refit.tabular.readers.table import Table
+from refit.tabular.rows import Kinds, Refusal
+from refit.tabular.scan import Scanner, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+GOOD = ["0", "1", "23", "-4", "+7", "1.5", ".5", "5.", "-.5", "1e5", "1E+3", "1e-400", "2e+17", ""]
+ODD_WORDS = (
+    "NA nan null None ? inf -inf Infinity 1e38 1e39 1e400 3.5e38 1.2.3 1e2e3 1e2.5 1-2 - + . -. "
+    "e5 1e 1e+ --1 1..2 abc a-b 1_0 0x10 1e5. 1.e5 .e5 e +.5 +-1 1e--5 1e+007 ０ é"
+)
+ODD_LENGTHS = ["9" * 38, "9" * 39, "0" * 50, "1" * 20 + "e19", "1" * 19, "1" * 20]
+ODD_LENGTHS += [f"0.{'0' * zeros}{digits}" for zeros in (8, 17, 25) for digits in (7, "1" * 12)]
+ODD_LENGTHS += ["1.000000000000000000e+00", "-0.000000000000000000e+00", "0.00012345678901234567"]
+ODD = [*ODD_WORDS.split(), *ODD_LENGTHS, " 1", "1 ", "1\t", " a", "a b", "\x01"]
+
+
+class SlowSource(Source):
+    """A source that the fast look is not used for."""
+
+    keeps_order = False  # type: ignore[assignment]
+
+
+def looked_at(
+    kind: type[Source], data: bytes, delimiter: str, picks: Sequence[int], kinds: Kinds
+) -> tuple[Any, ...]:
+    refused: list[Refusal] = []
+    scanner = Scanner(kinds, 50, lambda _, refusal: refused.append(refusal))
+    table = Table("drop.csv", None, lambda: iter([data]))
+    source = kind(table, delimiter, len(picks), 0, tuple(picks))
+    rows = [
+        row for part in scanner.scan(source) for row in zip(part.lines, part.features, strict=True)
+    ]
+    tally = scanner.tally
+    values = {place: cells for place, cells in tally.values.items() if cells}
+    return rows, sorted(refused, key=lambda one: one.line), +tally.numbers, +tally.texts, values
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> tuple[bytes, str, int, Kinds]:
+    width = draw(st.integers(2, 5))
+    delimiter = draw(st.sampled_from(",;|\t"))
+    cell = st.sampled_from(GOOD) | st.sampled_from(ODD)
+    row = st.lists(cell, min_size=width, max_size=width) | st.lists(cell, min_size=1, max_size=7)
+    rows = draw(st.lists(row, min_size=1, max_size=12))
+    texts = draw(st.frozensets(st.integers(0, width - 1)))
+    kinds = Kinds(tuple(f"c{place}" for place in range(width)), texts, draw(st.booleans()))
+    data = "".join(delimiter.join(cells) + "\n" for cells in rows).encode()
+    return data, delimiter, draw(st.integers(0, width - 1)), kinds
+
+
+@settings(max_examples=400, deadline=None)
+@given(tables())
+def test_both_looks_give_the_same_rows_refusals_and_counts(
+    table: tuple[bytes, str, int, Kinds],
+) -> None:
+    data, delimiter, label, kinds = table
+    width = len(kinds.names)
+    picks = (label, *(place for place in range(width) if place != label))
+    fast = looked_at(Source, data, delimiter, picks, kinds)
+    assert fast == looked_at(SlowSource, data, delimiter, picks, kinds)
+
+
+def test_clean_numbers_need_no_slow_look() -> None:
+    block = b"".join(f"{n % 10},{n},-{n}.5,{n}e-3,\n".encode() for n in range(100))
+    view = BlockView(block, Columns(5, b",", 0, frozenset({0})))
+    assert not view.doubtful.any()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text("0123456789+-.eE", min_size=1, max_size=45))
+@example("3.4028236e38")
+@example("-0.e-0")
+def test_a_cell_is_vouched_for_only_when_it_is_a_finite_number(cell: str) -> None:
+    view = BlockView(f"1,{cell}\n".encode(), Columns(2, b",", 0, frozenset({0})))
+    if not view.doubtful[0]:
+        assert number_of(cell) is not None
+        assert abs(float(cell)) <= FLOAT32_MAX
+
+
+texts = st.text(
+    st.characters(codec="utf-8", exclude_categories=("C", "Z")) | st.sampled_from(' ,;"\n'),
+    max_size=8,
+).filter(lambda text: text == text.strip())
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    rows=st.lists(st.tuples(texts, texts, texts), min_size=1, max_size=15),
+    delimiter=st.sampled_from(",;|\t"),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    ends=st.sampled_from(["\n", "\r\n"]),
+    cut=st.integers(1, 40),
+)
+def test_quoted_texts_are_read_as_pythons_csv_module_reads_them(
+    rows: list[tuple[str, str, str]], delimiter: str, quoting: Any, ends: str, cut: int
+) -> None:
+    out = io.StringIO(newline="")
+    csv.writer(out, delimiter=delimiter, quoting=quoting, lineterminator=ends).writerows(rows)
+    data = out.getvalue().encode()
+    blocks = [data[begin : begin + cut] for begin in range(0, len(data), cut)]
+    kinds = Kinds(("label", "a", "b"), frozenset({0, 1, 2}), open_label=True)
+    refused: list[Refusal] = []
+    scanner = Scanner(kinds, None, lambda _, refusal: refused.append(refusal))
+    table = Table("drop.csv", None, lambda: iter(blocks))
+    lines = [
+        line
+        for part in scanner.scan(Source(table, delimiter, 3, 0, (0, 1, 2)))
+        for line in part.lines
+    ]
+
+    def normal(text: str) -> str:
+        escaped = text.replace(",", "\x1c").replace("\n", "\x1d")
+        return "" if is_missing(text) else escaped
+
+    wanted = [
+        ",".join(map(normal, row)).encode()
+        for row in rows
+        if not is_missing(row[0]) and not (is_missing(row[1]) and is_missing(row[2]))
+    ]
+    assert lines == wanted
+    assert len(refused) <= len(rows) - len(wanted)

@@ -1,0 +1,357 @@
+"""Files are recognised by their content, read within bounds, and never run."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import pickle
+import struct
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import numpy as np
+import pytest
+from refit.domain.errors import DatasetEmpty, DatasetInvalid, DatasetUnreadable
+from refit.tabular.readers.arrays import csv_blocks
+from refit.tabular.readers.gunzip import gunzipped
+from refit.tabular.readers.pickled import read_pickle as read_pickle_file
+
+from tests.unit.tabular.conftest import Preparing, numbers_csv
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MIB = 1024 * 1024
+Pairs = tuple[tuple[np.ndarray, np.ndarray], ...]
+
+
+def read_pickle(data: bytes, name: str = "x.pkl") -> Any:
+    return read_pickle_file(io.BytesIO(data), name)
+
+
+def digits(rows: int, seed: int, dtype: Any = np.float32) -> tuple[np.ndarray, np.ndarray]:
+    """Small images as `mnist.pkl.gz` has them: pixels divided by 256, labels as 64-bit numbers."""
+    random = np.random.default_rng(seed)
+    pixels = random.integers(0, 256, (rows, 6)).astype(np.float64) / 256
+    return pixels.astype(dtype), random.integers(0, 3, rows)
+
+
+def idx(array: np.ndarray) -> bytes:
+    head = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+    return head + array.astype(np.uint8).tobytes()
+
+
+def as_rows(features: np.ndarray, labels: np.ndarray) -> list[bytes]:
+    return sorted(b"".join(csv_blocks(features, labels)).splitlines())
+
+
+def test_a_gzipped_csv_is_read_like_the_plain_one(prepared: Preparing) -> None:
+    plain = prepared(numbers_csv())
+    packed = prepared({"drop.csv.gz": gzip.compress(numbers_csv())})
+    halves = numbers_csv().partition(b"\n100")
+    members = gzip.compress(halves[0]) + gzip.compress(halves[1] + halves[2])
+    assert packed.train == plain.train == prepared({"drop.csv.gz": members}).train
+
+
+@pytest.mark.parametrize("name", ["drop.csv", "data", "drop.parquet.csv.gz"])
+def test_the_name_does_not_hide_what_the_content_is(prepared: Preparing, name: str) -> None:
+    assert prepared({name: gzip.compress(numbers_csv())}).rows["train"] > 0
+    assert prepared({name: numbers_csv()}).rows["train"] > 0
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        gzip.compress(numbers_csv(), mtime=0)[:-200],
+        gzip.compress(numbers_csv(), mtime=0)[:200]
+        + b"garbage"
+        + gzip.compress(numbers_csv(), mtime=0)[207:],
+    ],
+)
+def test_a_damaged_gzip_is_refused(prepared: Preparing, data: bytes) -> None:
+    with pytest.raises(DatasetUnreadable, match=r"drop\.csv\.gz is damaged"):
+        prepared({"drop.csv.gz": data})
+
+
+def test_a_zip_bomb_is_refused_after_its_first_megabytes() -> None:
+    packer = zlib.compressobj(9, wbits=31)
+    bomb = b"".join(packer.compress(b"1,2,3,4\n" * (MIB // 8)) for _ in range(200)) + packer.flush()
+    pieces: list[int] = []
+    with pytest.raises(DatasetUnreadable, match="zip bomb"):
+        pieces.extend(map(len, gunzipped(iter([bomb]), "bomb.csv.gz")))
+    assert max(pieces) <= MIB
+    assert sum(pieces) <= 33 * MIB
+
+
+def test_a_zip_bomb_fails_the_run_by_name(prepared: Preparing) -> None:
+    bomb = gzip.compress(b"0" * (100 * MIB), 6)
+    with pytest.raises(DatasetUnreadable, match=r"bomb\.csv\.gz unpacks to more than 250 times"):
+        prepared({"bomb.csv.gz": bomb})
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "text"),
+    [
+        ("a.csv", "a,b\n1,2\n".encode("utf-16"), "UTF-16: save it as UTF-8"),
+        ("a.csv", b"PK\x03\x04" + b"x" * 50, "ZIP archive or an Excel file"),
+        ("a.npy", b"\x93NUMPY\x01\0", "a NumPy array"),
+        ("a.json", b'{"a": 1}', "looks like JSON or HTML"),
+        ("a.csv", bytes(range(256)) * 4 + bytes(100), "is binary"),
+        ("a.csv.gz", gzip.compress(gzip.compress(b"1,2\n", mtime=0), mtime=0), "gzip within gzip"),
+        ("t10k-images-idx3-ubyte", b"1,2\n", "is not an IDX file"),
+        ("a.parquet", b"1,2\n3,4\n", "is not Parquet"),
+    ],
+)
+def test_a_file_that_is_not_read_is_refused_with_its_name_and_what_to_do(
+    prepared: Preparing, name: str, data: bytes, text: str
+) -> None:
+    with pytest.raises(DatasetUnreadable, match=text) as caught:
+        prepared({name: data})
+    assert name in str(caught.value)
+
+
+def test_markers_of_other_systems_are_left_alone(prepared: Preparing) -> None:
+    result = prepared({"_SUCCESS": b"", "sub/.DS_Store": b"\0\1", "drop.csv": numbers_csv()})
+    assert result.train == prepared(numbers_csv()).train
+    with pytest.raises(DatasetEmpty, match="no file"):
+        prepared({"_SUCCESS": b""})
+
+
+def parquet(folder: Path, select: str) -> bytes:
+    path = folder / "made.parquet"
+    duckdb.sql(f"COPY ({select}) TO '{path}' (FORMAT parquet)")
+    return path.read_bytes()
+
+
+def test_parquet_is_read_with_its_names_types_and_gaps(prepared: Preparing, tmp_path: Path) -> None:
+    data = parquet(
+        tmp_path,
+        """SELECT n % 2 AS label, n AS number, n / 7.0 AS share, n % 3 = 0 AS flag,
+                  CASE n % 4 WHEN 0 THEN NULL WHEN 1 THEN 'a,"b"' ELSE 'c' END AS word
+           FROM range(300) t(n)""",
+    )
+    result = prepared({"drop.parquet": data})
+    assert result.refused == []
+    assert [(f.name, f.type, f.values) for f in result.schema.features] == [
+        ("number", "number", None),
+        ("share", "number", None),
+        ("flag", "category", ("false", "true")),
+        ("word", "category", ('a,"b"', "c")),
+    ]
+    assert b"0,0,0.0,1," in result.all_rows
+    assert sum(result.rows.values()) == 300
+
+
+def test_the_label_of_a_parquet_file_may_be_any_column(prepared: Preparing, tmp_path: Path) -> None:
+    data = parquet(tmp_path, "SELECT n, n * n AS square, n % 3 AS kind FROM range(300) t(n)")
+    result = prepared({"drop.parquet": data}, label="kind")
+    assert result.schema.label == "kind"
+    assert [feature.name for feature in result.schema.features] == ["n", "square"]
+    assert b"2,17,289" in result.all_rows
+
+
+@pytest.mark.parametrize("data", [b"PAR1", b"PAR1" + b"garbage" * 20 + b"PAR1", b"PAR1\0\0"])
+def test_a_parquet_that_is_not_is_refused(prepared: Preparing, data: bytes) -> None:
+    with pytest.raises(DatasetUnreadable, match=r"drop\.parquet cannot be read as Parquet"):
+        prepared({"drop.parquet": data})
+
+
+def test_nested_columns_and_empty_parquet_files_are_refused(
+    prepared: Preparing, tmp_path: Path
+) -> None:
+    with pytest.raises(DatasetInvalid, match=r"column 'b' is INTEGER\[\]; a cell holds one value"):
+        prepared({"a.parquet": parquet(tmp_path, "SELECT 1 AS a, [1, 2] AS b")})
+    with pytest.raises(DatasetEmpty):
+        prepared({"a.parquet": parquet(tmp_path, "SELECT 1 AS a, 2 AS b WHERE false")})
+
+
+@pytest.mark.parametrize("protocol", range(2, 6))
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, ">f4"])
+def test_a_pickle_of_three_pairs_gives_the_three_splits_in_its_own_units(
+    prepared: Preparing, protocol: int, dtype: Any
+) -> None:
+    parts = tuple(digits(rows, seed, dtype) for seed, rows in enumerate((90, 20, 30)))
+    data = gzip.compress(pickle.dumps(parts, protocol))
+    result = prepared({"mnist.pkl.gz": data})
+    assert result.rows == {"train": 90, "validation": 20, "test": 30}
+    assert sorted(result.train.splitlines()) == as_rows(*parts[0])
+    assert sorted(result.test.splitlines()) == as_rows(*parts[2])
+    values = [list(map(float, row.split(b",")[1:])) for row in result.test.splitlines()]
+    assert sorted(values) == sorted(parts[2][0].astype(float).tolist())
+
+
+def python2_pickle(pairs: Pairs) -> bytes:
+    """What cPickle of Python 2 with NumPy 1 wrote (protocol 2): bytes as short and long strings."""
+
+    def text(value: bytes) -> bytes:
+        if len(value) < 256:
+            return b"U" + bytes([len(value)]) + value
+        return b"T" + struct.pack("<i", len(value)) + value
+
+    def number(value: int) -> bytes:
+        return b"J" + struct.pack("<i", value)
+
+    def array(value: np.ndarray) -> bytes:
+        shape = b"(" + b"".join(map(number, value.shape)) + b"t"
+        code = f"{value.dtype.kind}{value.dtype.itemsize}".encode()
+        dtype = (
+            b"cnumpy\ndtype\n(" + text(code) + b"K\x00K\x01tR("
+            b"K\x03" + text(b"<") + b"NNN" + number(-1) + number(-1) + b"K\x00tb"
+        )
+        empty = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\x00t" + text(b"b")
+        return empty + b"tR(K\x01" + shape + dtype + b"\x89" + text(value.tobytes()) + b"tb"
+
+    body = b"".join(b"(" + array(x) + array(y) + b"t" for x, y in pairs)
+    return b"\x80\x02(" + body + b"t."
+
+
+def test_a_pickle_of_python_2_is_read(prepared: Preparing) -> None:
+    parts = tuple(digits(rows, rows) for rows in (90, 20, 30))
+    result = prepared({"mnist.pkl.gz": gzip.compress(python2_pickle(parts))})
+    assert result.rows == {"train": 90, "validation": 20, "test": 30}
+    assert sorted(result.train.splitlines()) == as_rows(*parts[0])
+
+
+class Runs:
+    """Pickles to a call of any function with any arguments."""
+
+    def __init__(self, function: Any, *arguments: Any) -> None:
+        self._call = (function, arguments)
+
+    def __reduce__(self) -> Any:
+        return self._call
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("wrap", [lambda x: x, lambda x: (digits(9, 1), digits(9, 2), x)])
+def test_a_pickle_that_would_run_code_is_refused_before_it_runs(
+    prepared: Preparing, tmp_path: Path, protocol: int, wrap: Any
+) -> None:
+    trace = tmp_path / "it-ran"
+    data = pickle.dumps(wrap(Runs(os.system, f"touch {trace}")), protocol)
+    with pytest.raises(DatasetUnreadable, match=r"mnist\.pkl.* asks for (posix|nt)\.system"):
+        prepared({"mnist.pkl": data})
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        (eval, ("1",)),
+        (getattr, (1, "real")),
+        (np.load, ("/etc/passwd",)),
+        (np.fromfile, ("/etc/passwd",)),
+        (type, ("X", (), {})),
+        (open, ("/etc/passwd",)),
+        (pickle.loads, (b"N.",)),
+    ],
+)
+def test_whatever_no_array_needs_is_refused_by_name(function: Any, arguments: Any) -> None:
+    data = pickle.dumps(Runs(function, *arguments))
+    with pytest.raises(DatasetUnreadable, match=function.__name__):
+        read_pickle(data)
+
+
+def test_the_extension_registry_and_persistent_ids_are_no_way_in() -> None:
+    with pytest.raises(DatasetUnreadable):
+        read_pickle(b"\x80\x02\x82\x01.")
+    with pytest.raises(DatasetUnreadable, match="outside of itself"):
+        read_pickle(b"\x80\x02K\x01Q.")
+
+
+def test_an_array_that_claims_more_than_it_brings_takes_no_memory() -> None:
+    huge = python2_pickle((digits(9, 1),) * 2).replace(
+        b"J" + struct.pack("<i", 9), b"J" + struct.pack("<i", 2**31 - 1)
+    )
+    with pytest.raises(DatasetUnreadable, match="an array of shape"):
+        read_pickle(huge)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        ({"x": 1}, DatasetInvalid, "is not"),
+        ((1, 2, 3), DatasetInvalid, "is not"),
+        ((digits(9, 1),) * 4, DatasetInvalid, "it holds 4 parts"),
+        (((np.zeros((3, 2)), np.zeros(4)),) * 3, DatasetInvalid, "one label is wanted"),
+        (np.array(["a"]), DatasetUnreadable, "not of numbers"),
+        (np.array([object()]), DatasetUnreadable, "not of numbers|asks for"),
+        (np.zeros(3, dtype=complex), DatasetUnreadable, "not of numbers"),
+    ],
+)
+def test_a_pickle_of_something_else_is_refused(
+    value: Any, error: type[Exception], text: str
+) -> None:
+    with pytest.raises(error, match=text):
+        read_pickle(pickle.dumps(value))
+
+
+@pytest.mark.parametrize("cut", [1, 10, 100, 400])
+def test_a_damaged_pickle_is_refused(cut: int) -> None:
+    with pytest.raises(DatasetUnreadable, match="damaged, or no pickle"):
+        read_pickle(pickle.dumps((digits(50, 1),) * 3)[:-cut])
+
+
+def test_one_unpickling_leaves_nothing_behind_for_the_next() -> None:
+    # BUILD may set attributes of what it finds on the stack: here of an admitted function.
+    data = b"\x80\x02cnumpy\ndtype\n(N}X\x05\x00\x00\x00_callNs\x86b."
+    with pytest.raises((DatasetUnreadable, DatasetInvalid)):
+        read_pickle(data)
+    assert len(read_pickle(pickle.dumps((digits(9, 1),) * 3))) == 3
+
+
+def test_idx_pairs_give_the_test_split_by_their_names(prepared: Preparing) -> None:
+    random = np.random.default_rng(3)
+    images = {rows: random.integers(0, 256, (rows, 2, 3)) for rows in (200, 40)}
+    labels = {rows: random.integers(0, 10, rows) for rows in (200, 40)}
+    files = {
+        "train-images-idx3-ubyte.gz": gzip.compress(idx(images[200])),
+        "train-labels-idx1-ubyte.gz": gzip.compress(idx(labels[200])),
+        "t10k-images-idx3-ubyte": idx(images[40]),
+        "t10k-labels-idx1-ubyte": idx(labels[40]),
+    }
+    result = prepared(files)
+    assert result.rows["test"] == 40
+    assert result.rows["train"] + result.rows["validation"] == 200
+    assert result.rows["validation"] > 0
+    assert sorted(result.test.splitlines()) == as_rows(images[40].reshape(40, -1), labels[40])
+    assert result.features.splitlines()[0] == result.test.splitlines()[0].partition(b",")[2]
+    assert result.labels.splitlines() == [row.partition(b",")[0] for row in result.test.split()]
+
+
+def test_an_idx_file_without_its_partner_or_damaged_is_refused(prepared: Preparing) -> None:
+    images, labels = idx(np.zeros((5, 2, 2))), idx(np.arange(5))
+    with pytest.raises(DatasetInvalid, match="without the labels that belong to it"):
+        prepared({"train-images-idx3-ubyte": images})
+    with pytest.raises(DatasetUnreadable, match="damaged: 35 bytes where its header says 36"):
+        prepared({"a-images-idx3-ubyte": images[:-1], "a-labels-idx1-ubyte": labels})
+    with pytest.raises(DatasetInvalid, match="one label is wanted for each image"):
+        prepared({"a-images-idx3-ubyte": images, "a-labels-idx1-ubyte": idx(np.arange(4))})
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        np.arange(256, dtype=np.uint8).reshape(-1, 4),
+        np.arange(-300, 300, dtype=np.int16).reshape(-1, 4),
+        np.arange(64).reshape(-1, 4) * 10**12,
+        (np.arange(256) / 255).astype(np.float32).reshape(-1, 4),
+        np.arange(256).reshape(-1, 4) / 255,
+        np.random.default_rng(1).normal(size=(64, 4)).astype(np.float32),
+        np.random.default_rng(1).normal(size=(64, 4)) * 1e30,
+        np.random.default_rng(1).normal(size=(64, 4)).astype(np.float16),
+        np.arange(8).reshape(-1, 4) % 2 == 0,
+    ],
+)
+def test_an_array_reads_back_as_exactly_itself(features: np.ndarray) -> None:
+    labels = np.arange(len(features)) % 3
+    lines = b"".join(csv_blocks(features, labels)).decode().splitlines()
+    back = np.array([line.split(",")[1:] for line in lines]).astype(
+        features.dtype.newbyteorder("=")
+    )
+    if features.dtype != bool:
+        assert np.array_equal(back, features)
+    assert [int(line.split(",")[0]) for line in lines] == labels.tolist()
+    assert not any(cell.endswith(".0") for line in lines for cell in line.split(","))
