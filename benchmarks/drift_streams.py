@@ -125,7 +125,7 @@ def trained(rows, labels, classes):
 
 
 def measured(model, held_out, classes):
-    from refit.domain.monitoring.baseline import classification_baseline_of
+    from refit.domain.monitoring.baseline_measures import classification_baseline_of
 
     rows, labels = held_out
     texts = [str(code) for code in range(classes)]

@@ -1,54 +1,72 @@
-"""The only reader of the environment: what the template tells a Lambda."""
+"""The environment variables that template.yaml passes to a function; their only reader."""
 
 from __future__ import annotations
 
 import os
-from functools import cache
+from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
-from pydantic import BaseModel, ConfigDict, Field
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
-
-class Environment(BaseModel):
-    """Values that template.yaml passes as environment variables, upper-cased.
-
-    A function gets only those it needs: the others stay at their default and are not used there.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    bucket: str = ""
-    model_table: str = ""
-    inference_table: str = ""
-    name_prefix: str = "refit"
-    region: str = Field("us-east-1", validation_alias="AWS_REGION")
-    ingest_queue_url: str = ""
-    quiet_seconds: int = 60
-    train_state_machine_arn: str = ""
-    notices_topic_arn: str = ""
-    capture_stream: str = ""
-    check_drift_queue_url: str = ""
-    retrain_queue_url: str = ""
-    sagemaker_role_arn: str = ""
-    look_every: str = "rate(1 minute)"
-    event_bus: str = "default"
+T = TypeVar("T")
 
 
-@cache
-def environment() -> Environment:
-    """Return the function's settings, read once.
+class VariableMissing(Exception):
+    """When a function reads an environment variable that the template does not pass to it."""
 
-    Raises:
-        ValidationError: when a variable has the wrong form; the deployment is broken then.
-    """
-    known = {
-        str(field.validation_alias or name.upper()): os.environ.get(
-            str(field.validation_alias or name.upper())
+
+class Variable(Generic[T]):
+    """One environment variable, named after the attribute that it is assigned to."""
+
+    def __init__(self, convert: Callable[[str], T]) -> None:
+        self._convert = convert
+        self.name = ""
+
+    def __set_name__(self, owner: type[Environment], attribute: str) -> None:
+        self.name = attribute.upper()
+
+    @overload
+    def __get__(self, instance: None, owner: type[Environment]) -> Variable[T]: ...
+
+    @overload
+    def __get__(self, instance: Environment, owner: type[Environment]) -> T: ...
+
+    def __get__(self, instance: Environment | None, owner: type[Environment]) -> Variable[T] | T:
+        if instance is None:
+            return self
+        try:
+            return self._convert(instance.variables[self.name])
+        except KeyError:
+            raise VariableMissing(
+                f"the environment variable {self.name} is not set: "
+                "template.yaml must pass it to this function"
+            ) from None
+
+
+class Environment:
+    """Typed access to the environment. A function has only the variables that it needs."""
+
+    aws_region = Variable(str)
+    bucket = Variable(str)
+    capture_stream = Variable(str)
+    check_drift_queue_url = Variable(str)
+    check_every = Variable(str)
+    inference_table = Variable(str)
+    ingest_queue_url = Variable(str)
+    model_table = Variable(str)
+    name_prefix = Variable(str)
+    notices_topic_arn = Variable(str)
+    quiet_seconds = Variable(int)
+    retrain_queue_url = Variable(str)
+    sagemaker_role_arn = Variable(str)
+    train_state_machine_arn = Variable(str)
+
+    def __init__(self, variables: Mapping[str, str] = os.environ) -> None:
+        self.variables = variables
+
+    @classmethod
+    def names(cls) -> frozenset[str]:
+        """Return the names of all variables."""
+        return frozenset(
+            variable.name for variable in vars(cls).values() if isinstance(variable, Variable)
         )
-        for name, field in Environment.model_fields.items()
-    }
-    given = {
-        key if key == "AWS_REGION" else key.lower(): value
-        for key, value in known.items()
-        if value is not None
-    }
-    return Environment.model_validate(given)

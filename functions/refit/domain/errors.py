@@ -9,6 +9,7 @@ RefitError
 │   ├── DatasetInvalid            the drop cannot be read as a table, or its shape does not fit
 │   ├── DatasetUnreadable         a file is not what its name says, or is damaged or unsafe
 │   ├── DatasetNotFound           a file of the drop is gone before it could be read
+│   ├── ObjectNotFound            an object that is needed is not in the bucket (any more)
 │   ├── TooManyBadRows            more rows were refused than `[data] max_bad_fraction` allows
 │   ├── SchemaChanged             the columns differ from those of the live model
 │   ├── PayloadInvalid            a prediction request has the wrong form, width or values
@@ -72,6 +73,10 @@ class DatasetUnreadable(CallerError):
 
 class DatasetNotFound(CallerError):
     """When a file of the drop was deleted before it was read."""
+
+
+class ObjectNotFound(CallerError):
+    """When an object, or the requested version of it, is not in the bucket."""
 
 
 class TooManyBadRows(CallerError):

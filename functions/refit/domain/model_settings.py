@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from refit.domain.errors import SettingsInvalid
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Task = Literal["classification", "regression"]
 
 
 class Section(BaseModel):

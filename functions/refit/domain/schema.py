@@ -12,14 +12,12 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from refit.domain.errors import PayloadInvalid
-
-# A type of its own, not spec.Task: predict reads a schema and has no use for the settings.
-SchemaTask: TypeAlias = Literal["classification", "regression"]
+from refit.domain.vocabulary import Task
 
 MISSING_TEXTS = frozenset({"", "na", "nan", "null", "none", "?"})
 """What a dropped cell says when it has no value, in lower case."""
@@ -148,7 +146,7 @@ class Schema(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    task: SchemaTask
+    task: Task
     label: str
     features: tuple[Feature, ...]
     classes: tuple[str, ...] | None = None

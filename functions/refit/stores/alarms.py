@@ -1,28 +1,36 @@
-"""CloudWatch's alarms: put and delete."""
+"""The CloudWatch alarms of the models."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from refit.stores.clients import client, passing_troubles_named
+from refit.stores.clients import translate_transient_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def put(requests: Iterable[dict[str, Any]]) -> None:
-    """Put alarms, or renew them; one that exists keeps its state.
+class Alarms:
+    """CloudWatch alarms: put and delete."""
 
-    Raises:
-        ServiceThrottled: when CloudWatch did not take one; those before it are put.
-    """
-    for request in requests:
-        with passing_troubles_named():
-            client("cloudwatch").put_metric_alarm(**request)
+    def __init__(self, client: Any) -> None:
+        self._client = client
 
+    def put(self, requests: Iterable[dict[str, Any]]) -> None:
+        """Create or update alarms; one that exists keeps its state.
 
-def delete(names: list[str]) -> None:
-    """Delete up to 100 alarms; one that is not there is no error."""
-    if names:
-        with passing_troubles_named():
-            client("cloudwatch").delete_alarms(AlarmNames=names)
+        Args:
+            requests: of PutMetricAlarm.
+
+        Raises:
+            ServiceThrottled: when CloudWatch refused one for now; those before it are put.
+        """
+        for request in requests:
+            with translate_transient_errors():
+                self._client.put_metric_alarm(**request)
+
+    def delete(self, names: list[str]) -> None:
+        """Delete up to 100 alarms; a name without an alarm is ignored."""
+        if names:
+            with translate_transient_errors():
+                self._client.delete_alarms(AlarmNames=names)

@@ -1,4 +1,4 @@
-"""The boto3 clients, made when first used, and their errors in Refit's own words."""
+"""Create boto3 clients, and translate the errors of AWS that pass by themselves."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 _CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 4}, connect_timeout=5, read_timeout=70
 )
-_IMPATIENT = Config(
+_SHORT_TIMEOUTS = Config(
     retries={"mode": "standard", "max_attempts": 2}, connect_timeout=1, read_timeout=2
 )
-_CONFIGS = {"firehose": _IMPATIENT}
-"""A caller waits for an answer while it is captured, and there is another way than the stream."""
+_CONFIGS = {"firehose": _SHORT_TIMEOUTS}
+"""The caller of the predict API waits while its request is captured, and S3 is the fallback."""
 
 _THROTTLES = frozenset(
     {
@@ -38,21 +38,21 @@ _THROTTLES = frozenset(
 
 
 @cache
-def client(service: str) -> Any:
-    """Return the one client of a service in this process."""
+def lambda_client(service: str) -> Any:
+    """Return the one client of a service in this process, created at the first call."""
     return boto3.client(service, config=_CONFIGS.get(service, _CONFIG))  # type: ignore[call-overload]
 
 
 def error_code(error: ClientError) -> str:
-    """Return AWS's name of the error, such as `NoSuchKey`."""
+    """Return the error code of AWS, such as `NoSuchKey`."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 @contextmanager
-def passing_troubles_named() -> Iterator[None]:
+def translate_transient_errors() -> Iterator[None]:
     """Turn throttling, 5xx answers and lost connections into `ServiceThrottled`.
 
-    Everything else passes as it is: an error nobody named is a defect, and must fail loudly.
+    All other errors are defects and are not caught.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""The model registry and the endpoints of SageMaker, as far as a Lambda calls them."""
+"""The SageMaker model registry: model package groups and their versions."""
 
 from __future__ import annotations
 
@@ -7,120 +7,74 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from refit.stores.clients import client, error_code, passing_troubles_named
+from refit.stores.clients import error_code, translate_transient_errors
 
 RUN_PROPERTY = "refit:run"
+_MAX_DESCRIPTION = 1024  # characters of ApprovalDescription
 
 
 @dataclass(frozen=True)
 class PackageVersion:
-    """A model package of a group; `run` is None for one that Refit did not make."""
+    """A model package of a group; `run` is None for a package that Refit did not create."""
 
     version: int
     arn: str
     run: str | None
 
 
-@dataclass(frozen=True)
-class EndpointState:
-    """What an endpoint is doing now."""
+class ModelRegistry:
+    """Model packages of the models."""
 
-    status: str
-    config: str
-    failure_reason: str | None
+    def __init__(self, client: Any) -> None:
+        self._client = client
 
+    def ensure_group(self, group: str, description: str) -> None:
+        """Create the model package group unless it exists."""
+        try:
+            with translate_transient_errors():
+                self._client.describe_model_package_group(ModelPackageGroupName=group)
+        except ClientError as error:
+            if error_code(error) not in {"ValidationException", "ResourceNotFound"}:
+                raise
+            with translate_transient_errors():
+                self._client.create_model_package_group(
+                    ModelPackageGroupName=group, ModelPackageGroupDescription=description
+                )
 
-def ensure_group(group: str, description: str) -> None:
-    """Create the model package group unless it is there."""
-    try:
-        with passing_troubles_named():
-            client("sagemaker").describe_model_package_group(ModelPackageGroupName=group)
-    except ClientError as error:
-        if error_code(error) not in {"ValidationException", "ResourceNotFound"}:
-            raise
-        with passing_troubles_named():
-            client("sagemaker").create_model_package_group(
-                ModelPackageGroupName=group, ModelPackageGroupDescription=description
+    def create_package(self, request: dict[str, Any]) -> PackageVersion:
+        """Register a version; the same ClientToken again returns the same version."""
+        with translate_transient_errors():
+            arn = self._client.create_model_package(**request)["ModelPackageArn"]
+        return self.describe_package(arn)
+
+    def describe_package(self, arn: str) -> PackageVersion:
+        """Return the version number of a package and the run that made it."""
+        with translate_transient_errors():
+            answer = self._client.describe_model_package(ModelPackageName=arn)
+        properties = answer.get("CustomerMetadataProperties", {})
+        return PackageVersion(answer["ModelPackageVersion"], arn, properties.get(RUN_PROPERTY))
+
+    def latest_approved(self, group: str) -> PackageVersion | None:
+        """Return the approved version with the highest number, or None."""
+        with translate_transient_errors():
+            pages = self._client.get_paginator("list_model_packages")
+            packages = [
+                entry
+                for page in pages.paginate(
+                    ModelPackageGroupName=group, ModelApprovalStatus="Approved"
+                )
+                for entry in page["ModelPackageSummaryList"]
+            ]
+        if not packages:
+            return None
+        latest = max(packages, key=lambda entry: int(entry["ModelPackageVersion"]))
+        return self.describe_package(latest["ModelPackageArn"])
+
+    def reject_package(self, arn: str, reason: str) -> None:
+        """Set a version to Rejected, with the reason."""
+        with translate_transient_errors():
+            self._client.update_model_package(
+                ModelPackageArn=arn,
+                ModelApprovalStatus="Rejected",
+                ApprovalDescription=reason[:_MAX_DESCRIPTION],
             )
-
-
-def create_package(request: dict[str, Any]) -> PackageVersion:
-    """Register a version; the same ClientToken again gives the same version."""
-    with passing_troubles_named():
-        arn = client("sagemaker").create_model_package(**request)["ModelPackageArn"]
-    return describe_package(arn)
-
-
-def describe_package(arn: str) -> PackageVersion:
-    """Return a package's version number and the run that made it."""
-    with passing_troubles_named():
-        answer = client("sagemaker").describe_model_package(ModelPackageName=arn)
-    properties = answer.get("CustomerMetadataProperties", {})
-    return PackageVersion(answer["ModelPackageVersion"], arn, properties.get(RUN_PROPERTY))
-
-
-def newest_approved(group: str) -> PackageVersion | None:
-    """Return the approved version with the highest number, or None."""
-    with passing_troubles_named():
-        pages = client("sagemaker").get_paginator("list_model_packages")
-        found = [
-            entry
-            for page in pages.paginate(ModelPackageGroupName=group, ModelApprovalStatus="Approved")
-            for entry in page["ModelPackageSummaryList"]
-        ]
-    if not found:
-        return None
-    newest = max(found, key=lambda entry: int(entry["ModelPackageVersion"]))
-    return describe_package(newest["ModelPackageArn"])
-
-
-def reject_package(arn: str, reason: str) -> None:
-    """Take back a version's approval, with the reason."""
-    with passing_troubles_named():
-        client("sagemaker").update_model_package(
-            ModelPackageArn=arn,
-            ModelApprovalStatus="Rejected",
-            ApprovalDescription=reason[:1024],
-        )
-
-
-def describe_endpoint(name: str) -> EndpointState | None:
-    """Return an endpoint's state, or None when it does not exist."""
-    try:
-        with passing_troubles_named():
-            answer = client("sagemaker").describe_endpoint(EndpointName=name)
-    except ClientError as error:
-        if error_code(error) != "ValidationException":
-            raise
-        return None
-    return EndpointState(
-        answer["EndpointStatus"],
-        answer.get("EndpointConfigName", ""),
-        answer.get("FailureReason"),
-    )
-
-
-def update_endpoint(name: str, config: str) -> None:
-    """Move an endpoint to another config, all at once."""
-    with passing_troubles_named():
-        client("sagemaker").update_endpoint(EndpointName=name, EndpointConfigName=config)
-
-
-def delete_endpoint(name: str) -> None:
-    """Delete an endpoint; none there is what was wanted."""
-    _delete("delete_endpoint", EndpointName=name)
-
-
-def delete_deployment(name: str) -> None:
-    """Delete the endpoint config and the model that one deployment made under its name."""
-    _delete("delete_endpoint_config", EndpointConfigName=name)
-    _delete("delete_model", ModelName=name)
-
-
-def _delete(operation: str, **request: str) -> None:
-    try:
-        with passing_troubles_named():
-            getattr(client("sagemaker"), operation)(**request)
-    except ClientError as error:
-        if error_code(error) != "ValidationException":
-            raise

@@ -1,72 +1,133 @@
-"""What is known of a model's versions, each thing read once.
+"""What runs wrote to the bucket, parsed and cached, and which run made which version.
 
-A version's run wrote its schema and settings, and they never change. Which version is live does:
-that is asked again when ten seconds have passed.
+A finished run never changes its artifacts, so each is read once per process. The champion can
+change: it is read again when ten seconds have passed.
 """
 
 from __future__ import annotations
 
-import time
+import json
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from refit.domain.errors import ModelNotFound, VersionNotRegistered
-from refit.domain.model_settings import ModelSettings
-from refit.domain.naming import RunKeys
+from pydantic import BaseModel
+
+from refit.domain.errors import ModelNotFound, ObjectNotFound, SettingsInvalid, VersionNotRegistered
+from refit.domain.evaluation.report import Evaluation
+from refit.domain.model_settings import ModelSettings, parse_settings
+from refit.domain.monitoring.baseline import Baseline
+from refit.domain.naming import ModelKeys, RunKeys
+from refit.domain.pipeline.manifest import Drop, Manifest
 from refit.domain.schema import Schema
-from refit.stores import s3, store
 
 if TYPE_CHECKING:
-    from refit.domain.model_settings import MonitoringSettings
-    from refit.stores.store import Champion
+    from refit.domain.moments import Clock
+    from refit.domain.monitoring.input_counts import Columns
+    from refit.domain.pipeline.model_state import Champion
+    from refit.stores.bucket import Bucket
+    from refit.stores.models import ModelStore
 
-_CHAMPION_AGE_S = 10
+_CHAMPION_MAX_AGE_S = 10
+_CACHED_ARTIFACTS = 256
 
-
-def live_version(model: str) -> Champion:
-    """Return the version that is live, or was ten seconds ago.
-
-    Raises:
-        ModelNotFound: when none is.
-    """
-    return _champion(model, int(time.monotonic() // _CHAMPION_AGE_S))
+Artifact = TypeVar("Artifact", bound=BaseModel)
 
 
-@lru_cache(maxsize=256)
-def _champion(model: str, _period: int) -> Champion:
-    champion = store.load_champion(model)
-    if champion is None:
-        raise ModelNotFound(f"no model {model!r} is deployed")
-    return champion
+class RunArtifacts:
+    """Artifacts of runs. Every method raises ObjectNotFound when the run did not write it (yet)."""
 
+    def __init__(self, bucket: Bucket, models: ModelStore, clock: Clock) -> None:
+        self._bucket = bucket
+        self._models = models
+        self._clock = clock
+        self._parsed = lru_cache(maxsize=_CACHED_ARTIFACTS)(self._parse)
+        self._columns = lru_cache(maxsize=_CACHED_ARTIFACTS)(self._read_columns)
+        self._run_of = lru_cache(maxsize=_CACHED_ARTIFACTS)(self._find_run)
+        self._champion = lru_cache(maxsize=_CACHED_ARTIFACTS)(self._read_champion)
 
-@lru_cache(maxsize=256)
-def run_of(model: str, version: int) -> str:
-    """Return the run that made a version.
+    def champion(self, model: str) -> Champion:
+        """Return the version that is live, or was live ten seconds ago.
 
-    Raises:
-        VersionNotRegistered: when no run has.
-    """
-    run = store.run_of_version(model, version)
-    if run is None:
-        raise VersionNotRegistered(f"version {version} of {model} is not registered (yet)")
-    return run
+        Raises:
+            ModelNotFound: when no version is live.
+        """
+        return self._champion(model, int(self._clock().timestamp() // _CHAMPION_MAX_AGE_S))
 
+    def run_of(self, model: str, version: int) -> str:
+        """Return the run that made a version.
 
-@lru_cache(maxsize=256)
-def schema_of(model: str, run: str) -> Schema:
-    """Return the columns and classes of the version that a run made."""
-    return Schema.model_validate_json(s3.get_bytes(RunKeys(model, run).schema))
+        Raises:
+            VersionNotRegistered: when no run has made it (yet).
+        """
+        return self._run_of(model, version)
 
+    def drop(self, model: str, run: str) -> Drop:
+        """Return what the run was started with."""
+        return self._artifact(Drop, RunKeys(model, run).drop)
 
-@lru_cache(maxsize=256)
-def monitoring_of(model: str, run: str) -> MonitoringSettings:
-    """Return `[monitoring]` of model.toml as it was when the run began."""
-    manifest = s3.get_json(RunKeys(model, run).manifest)
-    return ModelSettings.model_validate(manifest["settings"]).monitoring
+    def manifest(self, model: str, run: str) -> Manifest:
+        """Return what the run trained on, with which settings."""
+        return self._artifact(Manifest, RunKeys(model, run).manifest)
 
+    def settings(self, model: str, run: str) -> ModelSettings:
+        """Return model.toml as it was when the run prepared its data."""
+        return self.manifest(model, run).settings
 
-def forget() -> None:
-    """Read everything anew from now on."""
-    for remembered in (_champion, run_of, schema_of, monitoring_of):
-        remembered.cache_clear()
+    def schema(self, model: str, run: str) -> Schema:
+        """Return the columns, classes and encodings of the version that the run made."""
+        return self._artifact(Schema, RunKeys(model, run).schema)
+
+    def evaluation(self, model: str, run: str) -> Evaluation:
+        """Return the metrics of challenger and champion."""
+        return self._artifact(Evaluation, RunKeys(model, run).evaluation)
+
+    def baseline(self, model: str, run: str) -> Baseline:
+        """Return what the version is compared with while it is live."""
+        return self._artifact(Baseline, RunKeys(model, run).baseline)
+
+    def columns(self, model: str, run: str) -> Columns:
+        """Return the columns whose live distribution is compared with that of the training data.
+
+        Imports NumPy.
+        """
+        return self._columns(model, run)
+
+    def current_settings(self, model: str) -> ModelSettings:
+        """Return model.toml as it is now, not cached; the defaults when the model has none.
+
+        Raises:
+            SettingsInvalid: when it does not parse, or a key or value is not allowed.
+        """
+        try:
+            text = self._bucket.read(ModelKeys(model).settings).decode()
+        except ObjectNotFound:
+            return ModelSettings()
+        except UnicodeDecodeError as error:
+            raise SettingsInvalid(f"model.toml is not UTF-8 text: {error}") from error
+        return parse_settings(text)
+
+    def _artifact(self, kind: type[Artifact], key: str) -> Artifact:
+        artifact = self._parsed(kind, key)
+        assert isinstance(artifact, kind)
+        return artifact
+
+    def _parse(self, kind: type[BaseModel], key: str) -> BaseModel:
+        return kind.model_validate_json(self._bucket.read(key))
+
+    def _read_columns(self, model: str, run: str) -> Columns:
+        from refit.domain.monitoring.input_counts import columns_of  # noqa: PLC0415 (NumPy)
+
+        profile: dict[str, Any] = json.loads(self._bucket.read(RunKeys(model, run).profile))
+        return columns_of(profile, self.baseline(model, run))
+
+    def _find_run(self, model: str, version: int) -> str:
+        run = self._models.run_of_version(model, version)
+        if run is None:
+            raise VersionNotRegistered(f"version {version} of {model} is not registered (yet)")
+        return run
+
+    def _read_champion(self, model: str, _period: int) -> Champion:
+        champion = self._models.champion(model)
+        if champion is None:
+            raise ModelNotFound(f"no version of model {model!r} is deployed")
+        return champion

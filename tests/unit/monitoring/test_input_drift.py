@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from refit.domain.monitoring.baseline import Baseline, classification_baseline_of
+from refit.domain.monitoring.baseline import Baseline
+from refit.domain.monitoring.baseline_measures import classification_baseline_of
 from refit.domain.monitoring.input_counts import Columns, InputCounter, columns_of
 from refit.domain.monitoring.input_drift import (
     Finding,

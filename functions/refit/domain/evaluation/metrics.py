@@ -23,12 +23,10 @@ from refit.domain.evaluation.resampling import (
     bootstrap_estimate,
     resampled_means,
 )
+from refit.domain.vocabulary import SMALLEST_PROBABILITY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-SMALLEST_PROBABILITY = 1e-15
-"""Log loss takes a smaller probability of the true class for this: 34.5 at most for one row."""
 
 _BLOCK_CELLS = 4_000_000
 

@@ -22,7 +22,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-Task = Literal["classification", "regression"]
+from refit.domain.vocabulary import Task
 
 HIGHER_IS_BETTER = frozenset({"accuracy"})
 """Of the metrics that are compared; the others are losses."""

@@ -9,22 +9,18 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer
+from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from refit.domain.inferences.inference import Source
+from refit.domain.moments import Moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from refit.domain.inferences.tally import Change
-
-Moment = Annotated[
-    datetime, PlainSerializer(lambda moment: moment.isoformat(timespec="milliseconds"))
-]
 
 
 class LedgerRow(BaseModel):

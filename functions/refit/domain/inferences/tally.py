@@ -19,15 +19,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from refit.domain.vocabulary import SMALLEST_PROBABILITY
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from refit.domain.inferences.inference import Counted, Inference, Prediction
     from refit.domain.schema import Schema
-
-SMALLEST_PROBABILITY = 1e-15
-"""As `metrics.SMALLEST_PROBABILITY`, which comes with NumPy: the log loss of live rows is that of
-held-out rows."""
 
 UNKNOWN_CLASS = -1
 """The code of a class that the version does not know: it came with a later one."""

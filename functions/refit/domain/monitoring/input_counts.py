@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from refit.domain.monitoring.baseline import SCORE_BINS, score_bin_of
+from refit.domain.monitoring.baseline import SCORE_BINS
+from refit.domain.monitoring.baseline_measures import score_bin_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

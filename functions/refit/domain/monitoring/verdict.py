@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from refit.domain.inferences.ledger import Moment
+from refit.domain.moments import Moment
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-
-@dataclass(frozen=True)
-class Dropped:
-    """One object of a model's drop folder, at its current version."""
-
-    key: str
-    version: str
-    size: int
-    etag: str
-    last_modified: datetime
+if TYPE_CHECKING:
+    from refit.domain.pipeline.manifest import ObjectVersion
 
 
 def files_of_drop(
-    dropped: list[Dropped], consumed_until: str | None, scope: Literal["drop", "all"]
-) -> list[Dropped]:
+    dropped: list[ObjectVersion], consumed_until: str | None, scope: Literal["drop", "all"]
+) -> list[ObjectVersion]:
     """Return the files that the next run trains on; none when nothing new is there.
 
     Args:
@@ -34,7 +25,7 @@ def files_of_drop(
 
 
 def is_quiet(
-    files: list[Dropped],
+    files: list[ObjectVersion],
     cause: tuple[str, str | None] | None,
     now: datetime,
     quiet_for: timedelta,

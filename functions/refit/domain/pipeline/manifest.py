@@ -1,44 +1,36 @@
-"""What a run is made of: the forms of `drop.json` and `manifest.json`.
+"""The data of a run: the formats of `drop.json` and `manifest.json`.
 
-drop.json is written by what starts a run and names its files and slices; manifest.json is written
-by Prepare and says what became of them.
+drop.json is written by whatever starts a run and names its files and slices. manifest.json is
+written by Prepare and says what became of them.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Literal, TypeAlias
-
 from pydantic import BaseModel, ConfigDict, Field
 
 from refit.domain.model_settings import ModelSettings
+from refit.domain.moments import Moment
+from refit.domain.vocabulary import RunCause
 
-Cause: TypeAlias = Literal["drop", "drift", "request"]
-"""New files were dropped; quality drift was detected; a person asked for a retraining."""
 
+class ObjectVersion(BaseModel):
+    """One version of an object in the bucket: as it is listed, recorded and read."""
 
-class File(BaseModel):
-    """A dropped file, at the version that the run reads."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     key: str
     version: str
     size: int
+    last_modified: Moment
 
 
-class Slice(BaseModel):
+class Slice(ObjectVersion):
     """A slice of the ledger of labelled rows.
 
     Attributes:
-        fresh: whether the live model's own training had not seen it.
+        fresh: whether the training of the champion had not seen it.
     """
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    key: str
-    version: str
-    size: int
     fresh: bool
 
 
@@ -46,16 +38,24 @@ class Drop(BaseModel):
     """All of drop.json.
 
     Attributes:
-        fresh_since: rows predicted before it are not fresh, in no slice: drift is judged by what
-            came since the change. None when all rows of fresh slices are.
+        fresh_since: rows predicted before it are not fresh, whatever their slice: the challenger
+            is judged by what came since the change. None when all rows of fresh slices are fresh.
+        episode: number of the drift episode that starts the run; None for dropped files.
+        reason: why a retraining starts, for a person.
+        labels: labelled predictions that the ledger held when this was written.
     """
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(frozen=True)
 
-    cause: Cause
-    files: tuple[File, ...]
+    model: str
+    run: str
+    cause: RunCause
+    files: tuple[ObjectVersion, ...]
     slices: tuple[Slice, ...] = ()
-    fresh_since: datetime | None = None
+    fresh_since: Moment | None = None
+    episode: int | None = None
+    reason: str | None = None
+    labels: int = 0
 
 
 class UsedSlice(Slice):
@@ -77,7 +77,7 @@ class LabelledBySide(BaseModel):
         fresh_test: those of `test` that come from fresh slices.
     """
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     train: int = 0
     validation: int = 0
@@ -92,7 +92,7 @@ class LabelledBySide(BaseModel):
 class SideRows(BaseModel):
     """How many rows of all kinds each side has."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     train: int
     validation: int
@@ -103,12 +103,12 @@ class SideRows(BaseModel):
 class Manifest(BaseModel):
     """All of manifest.json."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     model: str
     run: str
-    cause: Cause
-    files: tuple[File, ...]
+    cause: RunCause
+    files: tuple[ObjectVersion, ...]
     slices: tuple[UsedSlice, ...] = ()
     settings: ModelSettings
     rows: SideRows

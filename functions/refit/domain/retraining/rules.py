@@ -23,17 +23,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from refit.domain.retraining.state import Owed, Result, Retraining, State, run_of_episode
+from refit.domain.vocabulary import RunStatus
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from refit.domain.model_settings import RetrainingSettings
-    from refit.domain.retraining.state import Cause, Command
+    from refit.domain.retraining.state import Command
+    from refit.domain.vocabulary import RetrainingCause
 
 DAY = timedelta(hours=24)
-NO_BETTER = frozenset({"REFUSED", "FAILED"})
-AWAITING = "AWAITING_APPROVAL"
-_ENDS = NO_BETTER | {"DEPLOYED", AWAITING, "SUPERSEDED"}
+NO_BETTER = frozenset({RunStatus.REFUSED, RunStatus.FAILED})
 _COMMANDS_REMEMBERED = 20
 _OFF = "[retraining] enabled is false: nothing starts by itself."
 
@@ -43,8 +43,8 @@ class RunFacts:
     """What is known of a run that has begun."""
 
     run: str
-    cause: Cause
-    status: str
+    cause: RetrainingCause
+    status: RunStatus
     started_at: datetime
     finished_at: datetime | None
     message: str
@@ -86,7 +86,7 @@ class Start:
     run: str
     version: int
     episode: int
-    cause: Cause
+    cause: RetrainingCause
     reason: str
     changed_at: datetime | None
 
@@ -164,7 +164,7 @@ def _heard(found: Retraining, facts: Facts, now: datetime) -> Retraining:
 
 def _awaits(facts: Facts) -> bool:
     """Say whether the run has ended with a challenger that awaits a person's approval."""
-    return facts.run is not None and facts.run.status == AWAITING
+    return facts.run is not None and facts.run.status is RunStatus.AWAITING_APPROVAL
 
 
 def _taken_up(found: Retraining, facts: Facts, now: datetime) -> Retraining:
@@ -190,7 +190,7 @@ def _taken_up(found: Retraining, facts: Facts, now: datetime) -> Retraining:
     )
 
 
-def _reason(found: Retraining, alarm: str | None, cause: Cause) -> str:
+def _reason(found: Retraining, alarm: str | None, cause: RetrainingCause) -> str:
     if cause == "request":
         return f"{found.request.by if found.request else 'A person'} asked for it."
     return alarm or found.reason or "The live version drifts."
@@ -201,14 +201,14 @@ def _ended(
 ) -> Retraining:
     """Draw the lesson of a run that has ended."""
     run = facts.run
-    if run is None or run.status not in _ENDS or (_awaits(facts) and found.request is None):
+    if run is None or not run.status.is_final or (_awaits(facts) and found.request is None):
         return found
     failures = found.failures + 1 if run.status in NO_BETTER else found.failures
     ended_at = run.finished_at or now
     found = found.but(
         failures=failures,
         # A challenger that was refused would be refused again on the same labels.
-        labels_used=found.labels_used if run.status == "REFUSED" else 0,
+        labels_used=found.labels_used if run.status is RunStatus.REFUSED else 0,
         last=Result(
             run=run.run, cause=run.cause, status=run.status, at=ended_at, message=run.message
         ),
@@ -255,7 +255,9 @@ def _alarmed(
     return found.but(note=None if settings.enabled else _OFF)
 
 
-def _wanted(found: Retraining, facts: Facts, settings: RetrainingSettings) -> Cause | None:
+def _wanted(
+    found: Retraining, facts: Facts, settings: RetrainingSettings
+) -> RetrainingCause | None:
     """Return what asks for a retraining, if anything does."""
     if found.request is not None:
         return "request"
@@ -264,7 +266,11 @@ def _wanted(found: Retraining, facts: Facts, settings: RetrainingSettings) -> Ca
 
 
 def _hindrances(
-    found: Retraining, facts: Facts, settings: RetrainingSettings, cause: Cause, now: datetime
+    found: Retraining,
+    facts: Facts,
+    settings: RetrainingSettings,
+    cause: RetrainingCause,
+    now: datetime,
 ) -> list[str]:
     """Return why a retraining cannot begin now: nothing holds back a person but these three."""
     reasons = []

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from refit.domain.inferences.ledger import Moment
+from refit.domain.moments import Moment
 from refit.domain.naming import run_id
-
-Cause: TypeAlias = Literal["drift", "request"]
+from refit.domain.vocabulary import RetrainingCause
 
 
 class State(StrEnum):
@@ -56,7 +55,7 @@ class Result(Part):
     """How the last retraining ended."""
 
     run: str
-    cause: Cause
+    cause: RetrainingCause
     status: str
     at: Moment
     message: str
@@ -90,7 +89,7 @@ class Retraining(Part):
     episodes: int = 0
     reason: str | None = None
     run: str | None = None
-    cause: Cause | None = None
+    cause: RetrainingCause | None = None
     request: Command | None = None
     owed: Owed | None = None
     started: tuple[Moment, ...] = ()

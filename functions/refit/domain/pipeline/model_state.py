@@ -1,0 +1,51 @@
+"""The state of a model: its champion and the locks that its run and its deployment hold."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from pydantic import BaseModel, ConfigDict
+
+STALE_LOCK = timedelta(days=8)
+"""Longer than any run may take: an older lock belongs to a run whose end was lost."""
+
+
+class Champion(BaseModel):
+    """The live version of a model."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: int
+    run: str
+    package_arn: str
+    endpoint: str
+    endpoint_config: str
+    variant: str
+    promoted_at: str
+
+
+class ModelState(BaseModel):
+    """The STATE item of a model.
+
+    Attributes:
+        active_run: holds the lock of the model, since `active_since`.
+        deployment: holds the deployment lock; `deployment_run` is the run that it deploys.
+        pending: new data arrived while a run was active; the next run starts when that one ends.
+        consumed_until: time stamp of the newest dropped file that a run has consumed.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    champion: Champion | None = None
+    active_run: str | None = None
+    active_since: str | None = None
+    deployment: str | None = None
+    deployment_run: str | None = None
+    pending: bool = False
+    consumed_until: str | None = None
+
+    def lock_is_stale(self, now: datetime) -> bool:
+        """Say whether another run may take the lock from the run that holds it."""
+        if self.active_since is None:
+            return False
+        return datetime.fromisoformat(self.active_since) < now - STALE_LOCK

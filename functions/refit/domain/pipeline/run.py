@@ -1,0 +1,39 @@
+"""One run of a model, as its RUN item records it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from refit.domain.moments import Moment
+from refit.domain.vocabulary import RunCause, RunStatus
+
+
+class Run(BaseModel):
+    """The RUN item of a model. An attribute that the item does not have (yet) is None.
+
+    Attributes:
+        train_execution_arn: execution of the TRAIN state machine.
+        deploy_execution_arn: latest execution of the DEPLOY state machine for this run.
+        error: name of the error that failed the run.
+        message: why the run ended as it did, for a person.
+        metrics: headline metrics of the evaluation.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    run: str
+    model: str
+    cause: RunCause
+    status: RunStatus
+    started_at: Moment
+    updated_at: Moment
+    finished_at: Moment | None = None
+    train_execution_arn: str | None = None
+    deploy_execution_arn: str | None = None
+    version: int | None = None
+    package_arn: str | None = None
+    error: str | None = None
+    message: str | None = None
+    metrics: dict[str, Any] = {}

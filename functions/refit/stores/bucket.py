@@ -1,0 +1,239 @@
+"""The bucket: objects in and out, whole or as a stream."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from botocore.exceptions import ClientError
+
+from refit.domain.errors import ObjectNotFound
+from refit.domain.pipeline.manifest import ObjectVersion
+from refit.stores.clients import error_code, translate_transient_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+PART_BYTES = 8 * 1024 * 1024
+"""S3 takes parts of 5 MiB and more, except the last."""
+
+_CONCURRENT_DOWNLOADS = 8  # botocore keeps 10 connections
+_MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "404", "405", "MethodNotAllowed"})
+
+
+class Bucket:
+    """The objects of one bucket. Each method translates the transient errors of S3."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        self.client = client
+        self.name = name
+
+    def open(self, key: str, version: str | None = None) -> IO[bytes]:
+        """Open an object for reading without loading it.
+
+        Raises:
+            ObjectNotFound: when the object or this version of it does not exist.
+        """
+        with self._translate_errors(key, version):
+            body = self.client.get_object(**self._request(key, version))["Body"]
+        return cast("IO[bytes]", _Stream(body))
+
+    def last_modified(self, key: str, version: str | None = None) -> datetime:
+        """Return when an object was written. Raises ObjectNotFound when it does not exist."""
+        with self._translate_errors(key, version):
+            answer = self.client.head_object(**self._request(key, version))
+        return cast("datetime", answer["LastModified"])
+
+    def read(self, key: str, version: str | None = None) -> bytes:
+        """Return a whole object. Raises ObjectNotFound when it does not exist."""
+        with self._translate_errors(key, version):
+            answer = self.client.get_object(**self._request(key, version))
+            return cast("bytes", answer["Body"].read())
+
+    def read_json(self, key: str) -> Any:
+        """Return a JSON object, parsed. Raises ObjectNotFound when it does not exist."""
+        return json.loads(self.read(key))
+
+    def put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> None:
+        """Write a whole object."""
+        with translate_transient_errors():
+            self.client.put_object(Bucket=self.name, Key=key, Body=data, ContentType=content_type)
+
+    def put_json(self, key: str, value: Any) -> None:
+        """Write a value as indented JSON."""
+        self.put(key, json.dumps(value, indent=1, default=str).encode(), "application/json")
+
+    def upload(self, path: Path, key: str, content_type: str = "application/octet-stream") -> None:
+        """Copy a local file to an object, in constant memory."""
+        with translate_transient_errors():
+            self.client.upload_file(
+                str(path), self.name, key, ExtraArgs={"ContentType": content_type}
+            )
+
+    def copy(self, source: str, target: str) -> None:
+        """Copy an object within the bucket. Raises ObjectNotFound when the source is missing."""
+        with self._translate_errors(source):
+            self.client.copy({"Bucket": self.name, "Key": source}, self.name, target)
+
+    def list(self, prefix: str) -> list[ObjectVersion]:
+        """Return the current versions of the objects below a prefix, in the order of their keys."""
+        objects: list[ObjectVersion] = []
+        with translate_transient_errors():
+            pages = self.client.get_paginator("list_object_versions")
+            for page in pages.paginate(Bucket=self.name, Prefix=prefix):
+                objects += [
+                    ObjectVersion(
+                        key=entry["Key"],
+                        version=entry["VersionId"],
+                        size=entry["Size"],
+                        last_modified=entry["LastModified"],
+                    )
+                    for entry in page.get("Versions", [])
+                    if entry["IsLatest"]
+                ]
+        return sorted(objects, key=lambda entry: entry.key)
+
+    def download_each(
+        self, objects: Sequence[tuple[str, str | None]], folder: Path
+    ) -> Iterator[Path | None]:
+        """Yield each object as a local file, in the order given; None for one that is missing.
+
+        Eight downloads run at a time, because thousands of small objects would otherwise wait for
+        each other.
+
+        Args:
+            objects: keys, each with the version that is wanted or None for the latest.
+            folder: receives the files. A file exists until the next one is requested.
+        """
+        wanted = enumerate(objects)
+        pending: deque[tuple[Path, Future[bool]]] = deque()
+        with ThreadPoolExecutor(_CONCURRENT_DOWNLOADS) as pool:
+
+            def start(count: int) -> None:
+                for number, (key, version) in islice(wanted, count):
+                    path = folder / f"download-{number}"
+                    pending.append((path, pool.submit(self._download, key, version, path)))
+
+            start(_CONCURRENT_DOWNLOADS)
+            while pending:
+                path, download = pending.popleft()
+                exists = download.result()
+                start(1)
+                yield path if exists else None
+                path.unlink(missing_ok=True)
+
+    def _download(self, key: str, version: str | None, path: Path) -> bool:
+        try:
+            stream = self.open(key, version)
+        except ObjectNotFound:
+            return False
+        with path.open("wb") as out:
+            shutil.copyfileobj(stream, out, PART_BYTES)
+        return True
+
+    @contextmanager
+    def writer(self, key: str, content_type: str = "text/csv") -> Iterator[ObjectWriter]:
+        """Write an object while its bytes are produced; an error leaves no object behind."""
+        writer = ObjectWriter(self, key, content_type)
+        try:
+            yield writer
+        except BaseException:
+            writer.abort()
+            raise
+        writer.complete()
+
+    def _request(self, key: str, version: str | None) -> dict[str, str]:
+        request = {"Bucket": self.name, "Key": key}
+        return request | {"VersionId": version} if version and version != "null" else request
+
+    @contextmanager
+    def _translate_errors(self, key: str, version: str | None = None) -> Iterator[None]:
+        try:
+            with translate_transient_errors():
+                yield
+        except ClientError as error:
+            if error_code(error) not in _MISSING:
+                raise
+            name = f"{key} (version {version})" if version else key
+            raise ObjectNotFound(f"s3://{self.name}/{name} does not exist (any more)") from error
+
+
+class _Stream:
+    """The body of an object; a connection that breaks while it is read is a transient error."""
+
+    def __init__(self, body: IO[bytes]) -> None:
+        self._body = body
+
+    def read(self, size: int = -1) -> bytes:
+        with translate_transient_errors():
+            return self._body.read() if size < 0 else self._body.read(size)
+
+    def close(self) -> None:
+        self._body.close()
+
+
+class ObjectWriter:
+    """Writes an object in parts; one that stays smaller than a part is written in a single put.
+
+    Attributes:
+        size_bytes: written so far.
+    """
+
+    def __init__(self, bucket: Bucket, key: str, content_type: str) -> None:
+        self._bucket = bucket
+        self._key = key
+        self._content_type = content_type
+        self._buffer = bytearray()
+        self._upload_id: str | None = None
+        self._parts: list[dict[str, Any]] = []
+        self.size_bytes = 0
+
+    def write(self, data: bytes) -> None:
+        """Append bytes; full parts are uploaded at once."""
+        self._buffer += data
+        self.size_bytes += len(data)
+        while len(self._buffer) >= PART_BYTES:
+            self._upload_part(bytes(self._buffer[:PART_BYTES]))
+            del self._buffer[:PART_BYTES]
+
+    def complete(self) -> None:
+        """Upload the rest and make the object visible."""
+        if self._upload_id is None:
+            self._bucket.put(self._key, bytes(self._buffer), self._content_type)
+            return
+        if self._buffer:
+            self._upload_part(bytes(self._buffer))
+        with translate_transient_errors():
+            self._bucket.client.complete_multipart_upload(
+                **self._target(),
+                UploadId=self._upload_id,
+                MultipartUpload={"Parts": self._parts},
+            )
+
+    def abort(self) -> None:
+        """Discard the parts that were uploaded."""
+        if self._upload_id is not None:
+            self._bucket.client.abort_multipart_upload(**self._target(), UploadId=self._upload_id)
+
+    def _target(self) -> dict[str, str]:
+        return {"Bucket": self._bucket.name, "Key": self._key}
+
+    def _upload_part(self, part: bytes) -> None:
+        with translate_transient_errors():
+            if self._upload_id is None:
+                answer = self._bucket.client.create_multipart_upload(
+                    **self._target(), ContentType=self._content_type
+                )
+                self._upload_id = answer["UploadId"]
+            number = len(self._parts) + 1
+            answer = self._bucket.client.upload_part(
+                **self._target(), UploadId=self._upload_id, PartNumber=number, Body=part
+            )
+        self._parts.append({"PartNumber": number, "ETag": answer["ETag"]})

@@ -1,0 +1,321 @@
+"""DynamoDB on plain Python values: the only place that knows its wire format.
+
+    table = Table(client, "models")
+    table.get({"pk": "MODEL#digits", "sk": "STATE"})
+    table.apply(table.update(key, set={"status": "FAILED"}, condition=Attr("pk").exists()))
+
+A `Write` can be applied by itself, or together with others in one transaction (`transact`). Floats
+are written as decimals with the digits that `str` prints; numbers are read as `Decimal`.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from boto3.dynamodb.conditions import ConditionExpressionBuilder
+from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
+
+from refit.domain.errors import ServiceThrottled
+from refit.stores.clients import error_code, translate_transient_errors
+from refit.stores.retries import TRANSACTION_CONFLICTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from boto3.dynamodb.conditions import ConditionBase
+
+    from refit.stores.retries import RetryPolicy
+
+Item: TypeAlias = dict[str, Any]
+Write: TypeAlias = dict[str, dict[str, Any]]
+"""One element of TransactItems: `{"Put" | "Update" | "Delete": request}`, in wire format."""
+
+MAX_TRANSACTION_WRITES = 100
+_BATCH_GET_KEYS = 100
+
+_CONFLICTED = "ConditionalCheckFailed"
+_TRANSIENT_REASONS = frozenset(
+    {"TransactionConflict", "ProvisionedThroughputExceeded", "ThrottlingError", "None", None}
+)
+_OPERATIONS = {"Put": "put_item", "Update": "update_item", "Delete": "delete_item"}
+
+T = TypeVar("T")
+
+_serializer = TypeSerializer()
+_deserializer = TypeDeserializer()
+
+
+class Table:
+    """One table. Reads are strongly consistent, except those of an index."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        self.client = client
+        self.name = name
+
+    def get(self, key: Mapping[str, Any]) -> Item | None:
+        """Return an item, or None when there is none."""
+        with translate_transient_errors():
+            answer = self.client.get_item(TableName=self.name, Key=_wire(key), ConsistentRead=True)
+        return _plain(answer["Item"]) if "Item" in answer else None
+
+    def get_many(self, keys: Iterable[Mapping[str, Any]]) -> Iterator[Item]:
+        """Yield those items that exist, in any order. No two keys may be equal."""
+        pending = [_wire(key) for key in keys]
+        while pending:
+            request = {self.name: {"Keys": pending[:_BATCH_GET_KEYS], "ConsistentRead": True}}
+            with translate_transient_errors():
+                answer = self.client.batch_get_item(RequestItems=request)
+            yield from map(_plain, answer["Responses"].get(self.name, []))
+            unprocessed = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
+            pending = unprocessed + pending[_BATCH_GET_KEYS:]
+
+    def query(
+        self, condition: ConditionBase, index: str | None = None, attributes: str | None = None
+    ) -> Iterator[Item]:
+        """Yield the items of a key condition in the order of their sort keys.
+
+        Args:
+            condition: of `boto3.dynamodb.conditions.Key`.
+            index: name of a global secondary index, which is read eventually consistent.
+            attributes: projection expression; None for whole items.
+        """
+        expression = ConditionExpressionBuilder().build_expression(condition, True)
+        request: dict[str, Any] = {
+            "TableName": self.name,
+            "KeyConditionExpression": expression.condition_expression,
+            "ExpressionAttributeNames": expression.attribute_name_placeholders,
+            "ExpressionAttributeValues": _wire(expression.attribute_value_placeholders),
+        }
+        request |= {"IndexName": index} if index else {"ConsistentRead": True}
+        if attributes:
+            request["ProjectionExpression"] = attributes
+        pages = iter(self.client.get_paginator("query").paginate(**request))
+        while True:
+            with translate_transient_errors():
+                page = next(pages, None)
+            if page is None:
+                return
+            yield from map(_plain, page["Items"])
+
+    def put(self, item: Mapping[str, Any], condition: ConditionBase | None = None) -> Write:
+        """Return the write that stores a whole item. Values that are None are left out."""
+        stored = {name: value for name, value in item.items() if value is not None}
+        return {"Put": {"TableName": self.name, "Item": _wire(stored)} | _conditional(condition)}
+
+    def update(
+        self,
+        key: Mapping[str, Any],
+        *,
+        set: Mapping[str, Any] | None = None,
+        set_once: Mapping[str, Any] | None = None,
+        add: Mapping[str, Any] | None = None,
+        increment: Mapping[str, int] | None = None,
+        remove: Iterable[str] = (),
+        condition: ConditionBase | None = None,
+    ) -> Write:
+        """Return the write that changes attributes of an item, or makes the item.
+
+        Args:
+            key: of the item.
+            set: new values by attribute; None removes the attribute. A dot descends into a map.
+            set_once: values for attributes that the item does not have yet.
+            add: numbers to add to, or sets to merge with, top-level attributes.
+            increment: numbers to add to attributes that exist; a dot descends into a map.
+            remove: attributes to remove.
+            condition: on the item as it is before the write.
+        """
+        expression = _UpdateExpression()
+        removed = [*remove, *(name for name, value in (set or {}).items() if value is None)]
+        for name, value in (set or {}).items():
+            if value is not None:
+                expression.set(name, value)
+        for name, value in (set_once or {}).items():
+            expression.set_once(name, value)
+        for name, value in (increment or {}).items():
+            expression.increment(name, value)
+        for name, value in (add or {}).items():
+            expression.add(name, value)
+        for name in removed:
+            expression.remove(name)
+        request = {"TableName": self.name, "Key": _wire(key)} | expression.request()
+        return {"Update": _merged(request, _conditional(condition))}
+
+    def delete(self, key: Mapping[str, Any], condition: ConditionBase | None = None) -> Write:
+        """Return the write that deletes an item."""
+        return {"Delete": {"TableName": self.name, "Key": _wire(key)} | _conditional(condition)}
+
+    def apply(self, write: Write) -> bool:
+        """Apply one write; return False when its condition did not hold."""
+        ((kind, request),) = write.items()
+        try:
+            with translate_transient_errors():
+                getattr(self.client, _OPERATIONS[kind])(**request)
+        except ClientError as error:
+            if error_code(error) != "ConditionalCheckFailedException":
+                raise
+            return False
+        return True
+
+
+def transact(client: Any, writes: Sequence[Write]) -> list[str | None]:
+    """Apply up to 100 writes in one transaction.
+
+    Returns:
+        The cancellation reason of each write, in order; empty when the transaction succeeded.
+
+    Raises:
+        ClientError: when it was cancelled for a reason that is neither a condition nor transient.
+    """
+    try:
+        with translate_transient_errors():
+            client.transact_write_items(TransactItems=list(writes))
+    except ClientError as error:
+        if error_code(error) != "TransactionCanceledException":
+            raise
+        codes = [reason.get("Code") for reason in error.response["CancellationReasons"]]
+        if not set(codes) <= _TRANSIENT_REASONS | {_CONFLICTED}:
+            raise
+        return codes
+    return []
+
+
+def transact_each(
+    client: Any,
+    changes: Sequence[T],
+    writes_of: Callable[[Sequence[T]], list[Write]],
+    policy: RetryPolicy = TRANSACTION_CONFLICTS,
+) -> tuple[list[T], list[T]]:
+    """Apply changes in one transaction, without those whose condition does not hold.
+
+    Counters that are written in the same transaction move with what they count or not at all,
+    whether or not this process receives the answer.
+
+    Args:
+        client: of DynamoDB.
+        changes: what is to be written.
+        writes_of: returns the writes of some of the changes: first one for each change in their
+            order, then what else belongs to the transaction, such as counters.
+        policy: how often a transaction is tried that conflicts with other transactions.
+
+    Returns:
+        The changes that were written, and those whose condition did not hold.
+
+    Raises:
+        ServiceThrottled: when the attempts are used up; nothing was written.
+    """
+    pending, conflicted = list(changes), list[T]()
+    attempts = policy.attempts(ServiceThrottled("a transaction conflicted with other writes"))
+    next(attempts)
+    while pending:
+        codes = transact(client, writes_of(pending))
+        if not codes:
+            break
+        if _CONFLICTED in codes:
+            results = list(zip(pending, codes, strict=False))
+            conflicted += [change for change, code in results if code == _CONFLICTED]
+            pending = [change for change, code in results if code != _CONFLICTED]
+        else:
+            next(attempts)
+    return pending, conflicted
+
+
+def was_conflict(code: str | None) -> bool:
+    """Say whether a write of a transaction was refused because its condition did not hold."""
+    return code == _CONFLICTED
+
+
+class _UpdateExpression:
+    """Collects the clauses of an UpdateExpression and its placeholders."""
+
+    def __init__(self) -> None:
+        self._clauses: dict[str, list[str]] = {"SET": [], "ADD": [], "REMOVE": []}
+        self._names: dict[str, str] = {}
+        self._values: dict[str, Any] = {}
+
+    def set(self, name: str, value: Any) -> None:
+        self._clauses["SET"].append(f"{self._name(name)} = {self._value(value)}")
+
+    def set_once(self, name: str, value: Any) -> None:
+        path = self._name(name)
+        self._clauses["SET"].append(f"{path} = if_not_exists({path}, {self._value(value)})")
+
+    def increment(self, name: str, value: int) -> None:
+        path = self._name(name)
+        self._clauses["SET"].append(f"{path} = {path} + {self._value(value)}")
+
+    def add(self, name: str, value: Any) -> None:
+        self._clauses["ADD"].append(f"{self._name(name)} {self._value(value)}")
+
+    def remove(self, name: str) -> None:
+        self._clauses["REMOVE"].append(self._name(name))
+
+    def request(self) -> dict[str, Any]:
+        clauses = (f"{word} {', '.join(parts)}" for word, parts in self._clauses.items() if parts)
+        request: dict[str, Any] = {
+            "UpdateExpression": " ".join(clauses),
+            "ExpressionAttributeNames": self._names,
+        }
+        return request | ({"ExpressionAttributeValues": self._values} if self._values else {})
+
+    def _name(self, path: str) -> str:
+        placeholders = []
+        for part in path.split("."):
+            placeholder = f"#u{len(self._names)}"
+            self._names[placeholder] = part
+            placeholders.append(placeholder)
+        return ".".join(placeholders)
+
+    def _value(self, value: Any) -> str:
+        placeholder = f":u{len(self._values)}"
+        self._values[placeholder] = _serialized(value)
+        return placeholder
+
+
+def _conditional(condition: ConditionBase | None) -> dict[str, Any]:
+    if condition is None:
+        return {}
+    expression = ConditionExpressionBuilder().build_expression(condition)
+    request: dict[str, Any] = {
+        "ConditionExpression": expression.condition_expression,
+        "ExpressionAttributeNames": expression.attribute_name_placeholders,
+    }
+    values = expression.attribute_value_placeholders
+    return request | ({"ExpressionAttributeValues": _wire(values)} if values else {})
+
+
+def _merged(request: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """Merge two requests whose maps of placeholders have different keys."""
+    merged = request | more
+    for name in ("ExpressionAttributeNames", "ExpressionAttributeValues"):
+        if name in request and name in more:
+            merged[name] = request[name] | more[name]
+    return merged
+
+
+def _wire(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _serialized(value) for name, value in values.items()}
+
+
+def _serialized(value: Any) -> Any:
+    return _serializer.serialize(_with_decimals(value))
+
+
+def _with_decimals(value: Any) -> Any:
+    if isinstance(value, float):
+        return Decimal(str(value))
+    if isinstance(value, dict):
+        return {name: _with_decimals(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_decimals(part) for part in value]
+    return value
+
+
+def _plain(item: Mapping[str, Any]) -> Item:
+    return {name: _deserialized(value) for name, value in item.items()}
+
+
+def _deserialized(value: Any) -> Any:
+    plain = _deserializer.deserialize(value)
+    return bytes(plain) if isinstance(plain, Binary) else plain

@@ -1,0 +1,75 @@
+"""Messages that Refit sends: events on the bus, notices to people, messages to its own queues."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from refit.domain.errors import ServiceThrottled
+from refit.stores.clients import translate_transient_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from refit.domain.vocabulary import EventName
+    from refit.environment import Environment
+
+_MAX_SUBJECT_CHARACTERS = 100  # of an SNS message, in ASCII
+
+
+class Messaging:
+    """Publishes events, notifies people, and enqueues work for other functions."""
+
+    def __init__(self, client: Callable[[str], Any], environment: Environment) -> None:
+        self._client = client
+        self._environment = environment
+
+    def publish(self, name: EventName, detail: dict[str, Any]) -> None:
+        """Put one event on the bus.
+
+        Raises:
+            ServiceThrottled: when the bus did not accept it.
+        """
+        entry = {
+            "Source": "refit",
+            "DetailType": name.value,
+            "Detail": json.dumps(detail, default=str),
+        }
+        with translate_transient_errors():
+            answer = self._client("events").put_events(Entries=[entry])
+        if answer["FailedEntryCount"]:
+            raise ServiceThrottled(f"the event bus refused {name.value}: {answer['Entries'][0]}")
+
+    def notify(self, subject: str, message: str) -> None:
+        """Send a notice to the subscribers of the notices topic."""
+        ascii_subject = subject.encode("ascii", "replace").decode()[:_MAX_SUBJECT_CHARACTERS]
+        with translate_transient_errors():
+            self._client("sns").publish(
+                TopicArn=self._environment.notices_topic_arn,
+                Subject=ascii_subject,
+                Message=message,
+            )
+
+    def enqueue_ingest(self, model: str) -> None:
+        """Have Ingest check the drop folder of a model again."""
+        self._enqueue(self._environment.ingest_queue_url, model)
+
+    def enqueue_check_drift(self, model: str) -> None:
+        """Have CheckDrift check a model now."""
+        self._enqueue(self._environment.check_drift_queue_url, model)
+
+    def enqueue_retrain(self, model: str, delay_s: int | None = None) -> None:
+        """Have Retrain take the next step of a model.
+
+        Args:
+            model: its name.
+            delay_s: seconds to wait; None for the default of the queue.
+        """
+        self._enqueue(self._environment.retrain_queue_url, model, delay_s)
+
+    def _enqueue(self, queue_url: str, model: str, delay_s: int | None = None) -> None:
+        delay = {} if delay_s is None else {"DelaySeconds": delay_s}
+        with translate_transient_errors():
+            self._client("sqs").send_message(
+                QueueUrl=queue_url, MessageBody=json.dumps({"model": model}), **delay
+            )

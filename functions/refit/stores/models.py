@@ -1,0 +1,213 @@
+"""ModelTable: the state of each model, its runs and its versions.
+
+Items (pk, sk):
+    MODEL#<model>  STATE               domain/pipeline/model_state.py
+    MODEL#<model>  RUN#<run>           domain/pipeline/run.py
+    MODEL#<model>  VERSION#<10 digits> the run and package of a version number
+    MODELS         <model>             index of the models
+
+Every change is one conditional write or one transaction, so a step that is delivered twice changes
+nothing twice.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.conditions import Attr, Key
+
+from refit.domain.errors import ServiceThrottled
+from refit.domain.moments import iso
+from refit.domain.pipeline.model_state import STALE_LOCK, Champion, ModelState
+from refit.domain.pipeline.run import Run
+from refit.domain.vocabulary import RunStatus
+from refit.stores.dynamodb import transact, was_conflict
+from refit.stores.retries import TRANSACTION_CONFLICTS
+
+if TYPE_CHECKING:
+    from boto3.dynamodb.conditions import ConditionBase
+
+    from refit.domain.moments import Clock
+    from refit.domain.vocabulary import RunCause
+    from refit.stores.dynamodb import Item, Table, Write
+
+
+class BeginResult(StrEnum):
+    """Outcome of `begin_run`."""
+
+    STARTED = "started"
+    KNOWN = "known"
+    BUSY = "busy"
+
+
+def model_pk(model: str) -> str:
+    """Return the partition key of everything in ModelTable that belongs to a model."""
+    return f"MODEL#{model}"
+
+
+class ModelStore:
+    """Models, their runs and their versions."""
+
+    def __init__(self, table: Table, clock: Clock) -> None:
+        self._table = table
+        self._clock = clock
+
+    def models(self) -> list[str]:
+        """Return the names of all models, in order."""
+        return [item["sk"] for item in self._table.query(Key("pk").eq("MODELS"))]
+
+    def state(self, model: str) -> ModelState:
+        """Return the state of a model; an unknown model has an empty one."""
+        return ModelState.model_validate(self._table.get(_key(model, "STATE")) or {})
+
+    def champion(self, model: str) -> Champion | None:
+        """Return the live version of a model, or None while there is none."""
+        return self.state(model).champion
+
+    def run(self, model: str, run: str) -> Run | None:
+        """Return a run, or None when there is no such run."""
+        item = self._table.get(_key(model, f"RUN#{run}"))
+        return Run.model_validate(item) if item else None
+
+    def runs(self, model: str) -> list[Run]:
+        """Return all runs of a model, the latest first."""
+        condition = Key("pk").eq(model_pk(model)) & Key("sk").begins_with("RUN#")
+        runs = [Run.model_validate(item) for item in self._table.query(condition)]
+        return sorted(runs, key=lambda run: run.started_at, reverse=True)
+
+    def run_of_version(self, model: str, version: int) -> str | None:
+        """Return the run that made a version, or None when there is no such version."""
+        item = self._table.get(_key(model, f"VERSION#{version:010d}"))
+        return str(item["run"]) if item else None
+
+    def begin_run(
+        self,
+        model: str,
+        run: str,
+        cause: RunCause,
+        consumed_until: str | None,
+        champion: int | None = None,
+    ) -> BeginResult:
+        """Record a run and take the lock of the model, in one transaction.
+
+        Args:
+            model: its name.
+            run: its id.
+            cause: why it begins.
+            consumed_until: latest time stamp of the files it consumes from the drop folder; None
+                when it consumes none, so that files that arrived meanwhile still count as new.
+            champion: the version that must be live; None when any may be.
+
+        Returns:
+            STARTED when this call began the run; KNOWN when it was begun before; BUSY when another
+            run holds the lock, or another version is live. If the model is busy, it is marked
+            pending, and the next run starts when the active one ends.
+
+        Raises:
+            ServiceThrottled: when the transaction kept conflicting with others.
+        """
+        now = iso(self._clock())
+        record = self._table.put(
+            {
+                **_key(model, f"RUN#{run}"),
+                "run": run,
+                "model": model,
+                "cause": cause,
+                "status": RunStatus.STARTED,
+                "started_at": now,
+                "updated_at": now,
+            },
+            condition=Attr("pk").not_exists(),
+        )
+        index = self._table.put({"pk": "MODELS", "sk": model})
+        writes = [record, self._lock(model, run, now, consumed_until, champion), index]
+        for _ in TRANSACTION_CONFLICTS.attempts(
+            ServiceThrottled(f"run {run} of {model} conflicted with other writes")
+        ):
+            codes = transact(self._table.client, writes)
+            if not codes:
+                return BeginResult.STARTED
+            if was_conflict(codes[0]):
+                return BeginResult.KNOWN
+            if was_conflict(codes[1]):
+                self.mark_pending(model)
+                return BeginResult.BUSY
+        raise AssertionError("the attempts end with an error")
+
+    def _lock(
+        self, model: str, run: str, now: str, consumed_until: str | None, champion: int | None
+    ) -> Write:
+        changes: Item = {"active_run": run, "active_since": now}
+        if consumed_until is not None:
+            changes |= {"consumed_until": consumed_until, "pending": False}
+        free = Attr("active_run").not_exists() | Attr("active_since").lt(self._stale())
+        condition: ConditionBase = free
+        if champion is not None:
+            condition = free & Attr("champion.version").eq(champion)
+        return self._table.update(_key(model, "STATE"), set=changes, condition=condition)
+
+    def mark_pending(self, model: str) -> None:
+        """Note that new data arrived while a run was active."""
+        self._set_state(model, {"pending": True})
+
+    def update_run(self, model: str, run: str, **values: Any) -> None:
+        """Set attributes of a run that exists, such as its status; None removes one."""
+        changes = values | {"updated_at": iso(self._clock())}
+        key = _key(model, f"RUN#{run}")
+        self._table.apply(self._table.update(key, set=changes, condition=Attr("pk").exists()))
+
+    def release_run(self, model: str, run: str) -> bool:
+        """Release the lock of the model if this run holds it; say whether new data is pending."""
+        self._set_state(
+            model, {"active_run": None, "active_since": None}, Attr("active_run").eq(run)
+        )
+        return self.state(model).pending
+
+    def record_version(self, model: str, version: int, run: str, package_arn: str) -> None:
+        """Record which run and model package a version number stands for."""
+        values = {"run": run, "package_arn": package_arn, "version": version}
+        self._table.apply(self._table.update(_key(model, f"VERSION#{version:010d}"), set=values))
+        self.update_run(model, run, version=version, package_arn=package_arn)
+
+    def begin_deployment(self, model: str, deployment: str) -> bool:
+        """Take the deployment lock; a deployment that holds it already takes it again.
+
+        Returns:
+            False when another deployment of the model holds it.
+        """
+        return self._set_state(
+            model,
+            {"deployment": deployment, "deployment_since": iso(self._clock())},
+            Attr("deployment").not_exists()
+            | Attr("deployment").eq(deployment)
+            | Attr("deployment_since").lt(self._stale()),
+        )
+
+    def name_deployment(self, model: str, deployment: str, run: str, execution_arn: str) -> None:
+        """Record which run the deployment that holds the lock deploys, in state and run."""
+        self._set_state(model, {"deployment_run": run}, Attr("deployment").eq(deployment))
+        self.update_run(model, run, status=RunStatus.DEPLOYING, deploy_execution_arn=execution_arn)
+
+    def end_deployment(self, model: str, deployment: str) -> None:
+        """Release the deployment lock if this deployment holds it."""
+        self._set_state(
+            model,
+            {"deployment": None, "deployment_since": None, "deployment_run": None},
+            Attr("deployment").eq(deployment),
+        )
+
+    def promote(self, model: str, champion: Champion) -> None:
+        """Make a version the champion."""
+        self._set_state(model, {"champion": champion.model_dump()})
+
+    def _set_state(self, model: str, values: Item, condition: ConditionBase | None = None) -> bool:
+        write = self._table.update(_key(model, "STATE"), set=values, condition=condition)
+        return self._table.apply(write)
+
+    def _stale(self) -> str:
+        return iso(self._clock() - STALE_LOCK)
+
+
+def _key(model: str, sk: str) -> Item:
+    return {"pk": model_pk(model), "sk": sk}

@@ -1,0 +1,154 @@
+"""ModelTable: the counters of cohorts, the verdict on the live version, and its retraining.
+
+Items (pk, sk):
+    MODEL#<model>  COHORT#<10 digits>#<start>  counters of one version (domain/monitoring/cohort.py)
+    MODEL#<model>  MONITOR      verdict (domain/monitoring/verdict.py); next_check_at
+    MODEL#<model>  RETRAINING   domain/retraining/state.py
+
+The item of a cohort is only ever added to, in the transaction that marks what is counted. Verdict
+and retraining carry a revision, and each change is made on condition of the revision before it: of
+two concurrent writers, one is told to decide again.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from boto3.dynamodb.conditions import Attr, Key
+
+from refit.domain.inferences.tally import START_FORMAT
+from refit.domain.moments import iso
+from refit.domain.monitoring.cohort import Cohort
+from refit.domain.monitoring.verdict import Verdict
+from refit.domain.retraining.state import Retraining
+from refit.stores.models import model_pk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from boto3.dynamodb.conditions import ConditionBase
+
+    from refit.domain.inferences.tally import CohortKey
+    from refit.domain.monitoring.verdict import Alarm
+    from refit.stores.dynamodb import Item, Table, Write
+
+
+class MonitoringStore:
+    """Cohorts, verdicts and retraining states of the models."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def addition(
+        self, cohort: CohortKey, sums: Mapping[str, Decimal | int], files: Iterable[int] = ()
+    ) -> Write:
+        """Return the write of a transaction that adds to the counters of a cohort.
+
+        Args:
+            cohort: its item is created if it does not exist.
+            sums: what to add, by the name of the counter.
+            files: numbers that join the set of its capture files.
+        """
+        numbers = set(files)
+        return self._table.update(
+            _key(cohort.model, cohort.sk),
+            set_once={"seconds": cohort.seconds},
+            add={**sums, **({"files": numbers} if numbers else {})},
+        )
+
+    def cohorts(self, model: str, version: int) -> list[Cohort]:
+        """Return all cohorts of a version in the order of time."""
+        condition = _pk(model) & Key("sk").begins_with(f"COHORT#{version:010d}#")
+        return [Cohort.from_item(item) for item in self._table.query(condition)]
+
+    def labelled_rows(self, model: str) -> int:
+        """Return how many predictions of a model have a label, over all its versions.
+
+        Read from the counters of the cohorts, whose number grows with time, not with the traffic.
+        """
+        return self._labelled(_pk(model) & Key("sk").begins_with("COHORT#"))
+
+    def labelled_rows_since(self, model: str, version: int, since: datetime) -> int:
+        """Return how many predictions of a version have a label, in the cohorts from a moment on."""
+        first = f"COHORT#{version:010d}#"
+        bounds = Key("sk").between(f"{first}{since:{START_FORMAT}}", f"{first}~")
+        return self._labelled(_pk(model) & bounds)
+
+    def _labelled(self, condition: ConditionBase) -> int:
+        items = self._table.query(condition, attributes="labelled")
+        return sum(int(item.get("labelled", 0)) for item in items)
+
+    def claim_check(self, model: str, now: datetime, every_s: int) -> bool:
+        """Claim the next drift check; True for exactly one concurrent caller per `every_s`."""
+        condition = Attr("next_check_at").not_exists() | Attr("next_check_at").lte(iso(now))
+        next_check_at = iso(now + timedelta(seconds=every_s))
+        return self._update(model, {"next_check_at": next_check_at}, condition)
+
+    def verdict(self, model: str) -> Verdict | None:
+        """Return the verdict of the latest check, or None before the first."""
+        item = self._table.get(_key(model, "MONITOR")) or {}
+        return Verdict.model_validate(item["verdict"]) if "verdict" in item else None
+
+    def save_verdict(self, model: str, verdict: Verdict) -> bool:
+        """Store a verdict; return False when another one was stored meanwhile.
+
+        Args:
+            model: its name.
+            verdict: with the revision of the verdict that it replaces; 0 when there was none.
+        """
+        after = verdict.model_copy(update={"revision": verdict.revision + 1})
+        value = json.loads(after.model_dump_json(), parse_float=Decimal)
+        condition = _follows("verdict.revision", verdict.revision)
+        return self._update(model, {"verdict": value}, condition)
+
+    def mark_notified(self, model: str, alarm: Alarm) -> None:
+        """Record that people were notified of an alarm, unless another one has replaced it."""
+        self._table.apply(
+            self._table.update(
+                _key(model, "MONITOR"),
+                set={"verdict.alarm.told": True},
+                add={"verdict.revision": 1},
+                condition=Attr("verdict.alarm.raised_at").eq(iso(alarm.raised_at)),
+            )
+        )
+
+    def retraining(self, model: str) -> Retraining:
+        """Return the retraining state of a model; the one of an unknown model is healthy."""
+        item = self._table.get(_key(model, "RETRAINING")) or {}
+        return Retraining.model_validate(
+            {name: value for name, value in item.items() if name not in {"pk", "sk"}}
+        )
+
+    def save_retraining(self, model: str, after: Retraining) -> bool:
+        """Store a retraining state; return False when it was changed meanwhile.
+
+        Args:
+            model: its name.
+            after: made from what `retraining` returned, so it carries that revision.
+        """
+        item = after.model_copy(update={"revision": after.revision + 1}).model_dump(mode="json")
+        return self._table.apply(
+            self._table.put(
+                _key(model, "RETRAINING") | item, condition=_follows("revision", after.revision)
+            )
+        )
+
+    def _update(self, model: str, values: Item, condition: ConditionBase) -> bool:
+        key = _key(model, "MONITOR")
+        return self._table.apply(self._table.update(key, set=values, condition=condition))
+
+
+def _pk(model: str) -> ConditionBase:
+    return Key("pk").eq(model_pk(model))
+
+
+def _key(model: str, sk: str) -> Item:
+    return {"pk": model_pk(model), "sk": sk}
+
+
+def _follows(attribute: str, revision: int) -> ConditionBase:
+    return Attr(attribute).eq(revision) if revision else Attr(attribute).not_exists()
