@@ -317,5 +317,5 @@ def _plain(item: Mapping[str, Any]) -> Item:
 
 
 def _deserialized(value: Any) -> Any:
-    plain = _deserializer.deserialize(value)
+    plain: Any = _deserializer.deserialize(value)
     return bytes(plain) if isinstance(plain, Binary) else plain

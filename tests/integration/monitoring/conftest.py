@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from tests.integration.monitoring.captured_digits import digits
 from tests.integration.monitoring.labelled_flowers import flowers
-from tests.integration.pipeline.conftest import stack
+from tests.support.aws_stack import stack
 
 __all__ = ["digits", "flowers", "stack"]

@@ -24,7 +24,7 @@ from tests.integration.monitoring.captured_digits import (
 if TYPE_CHECKING:
     import pytest
 
-    from tests.integration.pipeline.conftest import Stack
+    from tests.support.aws_stack import Stack
 
 
 def test_a_label_that_was_held_is_joined(digits: Stack) -> None:

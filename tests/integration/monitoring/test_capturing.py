@@ -29,7 +29,7 @@ from tests.integration.monitoring.captured_digits import (
     quarantined,
 )
 from tests.integration.monitoring.live_model import go_live
-from tests.integration.pipeline.conftest import REGION, Stack
+from tests.support.aws_stack import REGION, Stack
 
 
 def test_a_captured_row_becomes_an_inference(digits: Stack) -> None:

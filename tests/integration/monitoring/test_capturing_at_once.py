@@ -26,7 +26,7 @@ from tests.integration.monitoring.captured_digits import (
 )
 
 if TYPE_CHECKING:
-    from tests.integration.pipeline.conftest import Stack
+    from tests.support.aws_stack import Stack
 
 
 def test_a_file_of_many_rows_is_written_in_transactions_that_dynamodb_takes(digits: Stack) -> None:

@@ -16,13 +16,13 @@ from refit.stores import cohorts
 from refit.stores.clients import client
 
 from tests.integration.monitoring.traffic import NOON, Traffic, add_version, prediction, said
-from tests.integration.pipeline.conftest import CONTEXT, sample
+from tests.support.aws_stack import CONTEXT, sample
 from tests.unit.inferences.joined import rows_that_hold
 
 if TYPE_CHECKING:
     from refit.domain.monitoring.cohort import Cohort
 
-    from tests.integration.pipeline.conftest import Stack
+    from tests.support.aws_stack import Stack
 
 FEATURES = (Feature(name="f0", type="number"),)
 CLASSES = ("cat", "dog", "owl")

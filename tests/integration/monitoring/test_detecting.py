@@ -29,12 +29,12 @@ from tests.integration.monitoring.live_model import (
     count_cohort,
     go_live,
 )
-from tests.integration.pipeline.conftest import CONTEXT, sample
+from tests.support.aws_stack import CONTEXT, sample
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from tests.integration.pipeline.conftest import Stack
+    from tests.support.aws_stack import Stack
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from refit.stores import cohorts, transactions
 from refit.stores.clients import client
 
 from tests.integration.monitoring.traffic import NOON, Traffic, add_version, prediction, said
-from tests.integration.pipeline.conftest import CONTEXT
+from tests.support.aws_stack import CONTEXT
 from tests.unit.inferences.joined import rows_that_hold
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from refit.domain.inferences.inference import Label, Prediction
 
     from tests.integration.monitoring.traffic import Story
-    from tests.integration.pipeline.conftest import Stack
+    from tests.support.aws_stack import Stack
 
 FEATURES = (Feature(name="f0", type="number"),)
 CLASSES = ("cat", "dog", "owl")

@@ -25,7 +25,7 @@ from tests.integration.monitoring.labelled_flowers import (
 )
 
 if TYPE_CHECKING:
-    from tests.integration.pipeline.conftest import Stack
+    from tests.support.aws_stack import Stack
 
 pytestmark = pytest.mark.usefixtures("flowers")
 

@@ -22,7 +22,7 @@ from tests.integration.monitoring.labelled_flowers import (
     quarantined,
     rejections_told,
 )
-from tests.integration.pipeline.conftest import CONTEXT, Stack, sample
+from tests.support.aws_stack import CONTEXT, Stack, sample
 
 pytestmark = pytest.mark.usefixtures("flowers")
 

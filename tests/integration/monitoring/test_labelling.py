@@ -31,7 +31,7 @@ from tests.integration.monitoring.labelled_flowers import (
     rejections_told,
     told,
 )
-from tests.integration.pipeline.conftest import CONTEXT, Stack, sample
+from tests.support.aws_stack import CONTEXT, Stack, sample
 
 pytestmark = pytest.mark.usefixtures("flowers")
 

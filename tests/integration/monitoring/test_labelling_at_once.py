@@ -25,7 +25,7 @@ from tests.integration.monitoring.labelled_flowers import (
     record,
     told,
 )
-from tests.integration.pipeline.conftest import CONTEXT, sample
+from tests.support.aws_stack import CONTEXT, sample
 
 pytestmark = pytest.mark.usefixtures("flowers")
 

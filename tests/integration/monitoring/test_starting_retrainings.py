@@ -24,12 +24,12 @@ from tests.integration.monitoring.live_model import (
     put_slice,
     store_verdict,
 )
-from tests.integration.pipeline.conftest import CONTEXT, sample
+from tests.support.aws_stack import CONTEXT, sample
 
 if TYPE_CHECKING:
     from refit.domain.retraining.state import Retraining
 
-    from tests.integration.pipeline.conftest import Stack
+    from tests.support.aws_stack import Stack
 
 
 @pytest.fixture

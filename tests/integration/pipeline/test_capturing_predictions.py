@@ -15,7 +15,7 @@ from refit.handlers import predict
 from refit.stores import clients, firehose
 from refit.stores import run_artifacts as versions
 
-from tests.integration.pipeline.conftest import REGION, Stack, sample
+from tests.support.aws_stack import REGION, Stack, sample
 from tests.integration.pipeline.test_predicting import (
     RUNS,
     TWO_ROWS,

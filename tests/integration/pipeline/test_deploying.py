@@ -12,7 +12,7 @@ from refit.handlers import plan_deployment, promote, roll_back, verify_deploymen
 from refit.stores import endpoint, registry, store
 from refit.stores.registry import EndpointState, PackageVersion
 
-from tests.integration.pipeline.conftest import CONTEXT, Stack, sample
+from tests.support.aws_stack import CONTEXT, Stack, sample
 from tests.integration.pipeline.test_planning_and_registering import (
     RUN,
     assert_sagemaker_takes,

@@ -10,7 +10,7 @@ from refit.domain.naming import deployment_id
 from refit.handlers import end_stopped_run, finish_run
 from refit.stores import store
 
-from tests.integration.pipeline.conftest import CONTEXT, Stack, sample
+from tests.support.aws_stack import CONTEXT, Stack, sample
 
 RUN = "0f1e2d3c4b5a"
 

@@ -11,7 +11,7 @@ from refit.domain.model_settings import ModelSettings
 from refit.domain.monitoring.baseline import Baseline
 from refit.handlers import evaluate, gate
 
-from tests.integration.pipeline.conftest import CONTEXT, Stack, sample
+from tests.support.aws_stack import CONTEXT, Stack, sample
 
 ROOT = "digits/runs/0f1e2d3c4b5a"
 CHAMPION_ROOT = "digits/runs/a1b2c3d4e5f6"

@@ -12,7 +12,7 @@ from refit.domain.errors import ServiceThrottled
 from refit.handlers import ingest
 from refit.stores import store, workflow
 
-from tests.integration.pipeline.conftest import CONTEXT, Stack, sample
+from tests.support.aws_stack import CONTEXT, Stack, sample
 
 
 def dropped(stack: Stack, *keys: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from refit.domain.model_settings import parse_settings
 from refit.handlers import plan_evaluation, plan_training, register
 from refit.stores import store
 
-from tests.integration.pipeline.conftest import CONTEXT, REGION, Stack, sample
+from tests.support.aws_stack import CONTEXT, REGION, Stack, sample
 
 RUN = "0f1e2d3c4b5a"
 SAGEMAKER = botocore.session.get_session().get_service_model("sagemaker")

@@ -25,7 +25,7 @@ from refit.domain.schema import Schema
 from refit.handlers import prepare
 from refit.stores import store
 
-from tests.integration.pipeline.conftest import CONTEXT, REGION, Stack, sample
+from tests.support.aws_stack import CONTEXT, REGION, Stack, sample
 
 RUN = sample("prepare")["run"]
 KEYS = RunKeys("digits", RUN)

@@ -21,7 +21,7 @@ from refit.tabular.training_set import (
     OTHER_COLUMNS,
 )
 
-from tests.integration.pipeline.conftest import CONTEXT, REGION, Stack
+from tests.support.aws_stack import CONTEXT, REGION, Stack
 from tests.integration.pipeline.test_preparing import CHAMPION, body, drop, table
 
 if TYPE_CHECKING:

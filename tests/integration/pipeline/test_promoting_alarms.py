@@ -15,7 +15,7 @@ from refit.handlers import promote, remove_alarms, roll_back
 from refit.stores import alarms, registry, store
 from refit.stores.registry import EndpointState
 
-from tests.integration.pipeline.conftest import CONTEXT, REGION, Stack, sample
+from tests.support.aws_stack import CONTEXT, REGION, Stack, sample
 from tests.integration.pipeline.test_planning_and_registering import live_champion
 
 if TYPE_CHECKING:

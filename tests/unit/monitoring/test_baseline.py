@@ -6,7 +6,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from refit.domain.monitoring.baseline import Baseline
-from refit.domain.monitoring.baseline_measures import classification_baseline_of, quantile_histogram, regression_baseline_of
+from refit.domain.monitoring.baseline_measures import (
+    classification_baseline_of,
+    quantile_histogram,
+    regression_baseline_of,
+)
 
 CLASSES = ("cat", "dog", "owl")
 

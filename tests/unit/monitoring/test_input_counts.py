@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from refit.domain.monitoring.baseline_measures import classification_baseline_of, regression_baseline_of
+from refit.domain.monitoring.baseline_measures import (
+    classification_baseline_of,
+    regression_baseline_of,
+)
 from refit.domain.monitoring.input_counts import (
     Columns,
     InputCounter,

@@ -1,0 +1,198 @@
+"""The resources of a deployed stack in moto, and the services of a Lambda that work with them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from refit.handlers import wiring
+from refit.stores import clients
+
+from tests.support import moto_dynamodb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from refit.usecases.services import Services
+
+EVENTS = Path(__file__).parents[2] / "events"
+REGION = "us-east-1"
+CONTEXT: Any = SimpleNamespace(
+    function_name="f",
+    function_version="1",
+    memory_limit_in_mb=512,
+    invoked_function_arn=f"arn:aws:lambda:{REGION}:123456789012:function:f",
+    aws_request_id="6d5a7f2e-6c2b-4f5d-9c0a-1f2e3d4c5b6a",
+    get_remaining_time_in_millis=lambda: 60_000,
+)
+
+
+def sample(name: str) -> dict[str, Any]:
+    event: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
+    return event
+
+
+@dataclass
+class Stack:
+    """The resources that the template creates."""
+
+    bucket: str
+    table: str
+    ingest_queue: str
+    notices_queue: str
+    bus_queue: str
+    train: str
+    inference_table: str
+    detect_queue: str
+    retrain_queue: str
+
+    @property
+    def services(self) -> Services:
+        """The services that the handlers use."""
+        return wiring.services()
+
+    def at(self, moment: datetime) -> Services:
+        """Return services whose clock stands still."""
+        return replace(self.services, clock=lambda: moment)
+
+    def with_clients(self, **fakes: Any) -> Services:
+        """Return services with some boto3 clients replaced, by the name of the service."""
+        client = self.services.client
+        known = {name.replace("_", "-"): fake for name, fake in fakes.items()}
+        return replace(
+            self.services, client=lambda name: known[name] if name in known else client(name)
+        )
+
+    def put(self, key: str, body: bytes | str | dict[str, Any] = b"1,2\n") -> str:
+        data = json.dumps(body) if isinstance(body, dict) else body
+        answer = boto3.client("s3", REGION).put_object(Bucket=self.bucket, Key=key, Body=data)
+        return str(answer["VersionId"])
+
+    def get(self, key: str) -> Any:
+        body = boto3.client("s3", REGION).get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        return json.loads(body)
+
+    def keys(self, prefix: str) -> list[str]:
+        answer = boto3.client("s3", REGION).list_objects_v2(Bucket=self.bucket, Prefix=prefix)
+        return [entry["Key"] for entry in answer.get("Contents", [])]
+
+    def messages(self, queue: str) -> list[dict[str, Any]]:
+        answer = boto3.client("sqs", REGION).receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
+        return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+
+    def executions(self) -> list[str]:
+        answer = boto3.client("stepfunctions", REGION).list_executions(stateMachineArn=self.train)
+        return [execution["name"] for execution in answer["executions"]]
+
+
+@pytest.fixture
+def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    moto_dynamodb.let_threads_in(monkeypatch)
+    moto_dynamodb.copy_tables_once(monkeypatch)
+    with mock_aws():
+        made = _make()
+        for name, value in {
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "BUCKET": made.bucket,
+            "MODEL_TABLE": made.table,
+            "INGEST_QUEUE_URL": made.ingest_queue,
+            "NOTICES_TOPIC_ARN": f"arn:aws:sns:{REGION}:123456789012:notices",
+            "TRAIN_STATE_MACHINE_ARN": made.train,
+            "SAGEMAKER_ROLE_ARN": "arn:aws:iam::123456789012:role/jobs",
+            "QUIET_SECONDS": "60",
+            "NAME_PREFIX": "refit",
+            "CHECK_EVERY": "rate(1 minute)",
+            "INFERENCE_TABLE": made.inference_table,
+            "CAPTURE_STREAM": "captures",
+            "CHECK_DRIFT_QUEUE_URL": made.detect_queue,
+            "RETRAIN_QUEUE_URL": made.retrain_queue,
+        }.items():
+            monkeypatch.setenv(name, value)
+        forget_services()
+        yield made
+        forget_services()
+
+
+def forget_services() -> None:
+    """Have the next call of a handler build its services anew, as a new Lambda process does."""
+    wiring.services.cache_clear()
+    clients.lambda_client.cache_clear()
+
+
+def _make() -> Stack:
+    s3 = boto3.client("s3", REGION)
+    s3.create_bucket(Bucket="refit-bucket-1x2y3z")
+    s3.put_bucket_versioning(
+        Bucket="refit-bucket-1x2y3z", VersioningConfiguration={"Status": "Enabled"}
+    )
+    boto3.client("dynamodb", REGION).create_table(
+        TableName="models",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")
+        ],
+        KeySchema=[
+            {"AttributeName": "pk", "KeyType": "HASH"},
+            {"AttributeName": "sk", "KeyType": "RANGE"},
+        ],
+    )
+    _make_inference_table()
+    sqs = boto3.client("sqs", REGION)
+    queues = {
+        name: sqs.create_queue(QueueName=name)["QueueUrl"]
+        for name in ("ingest", "notices", "bus", "detect", "retrain")
+    }
+    arn = f"arn:aws:sqs:{REGION}:123456789012"
+    topic = boto3.client("sns", REGION).create_topic(Name="notices")["TopicArn"]
+    boto3.client("sns", REGION).subscribe(TopicArn=topic, Protocol="sqs", Endpoint=f"{arn}:notices")
+    events = boto3.client("events", REGION)
+    events.put_rule(Name="all", EventPattern='{"source": ["refit"]}')
+    events.put_targets(Rule="all", Targets=[{"Id": "bus", "Arn": f"{arn}:bus"}])
+    machine = boto3.client("stepfunctions", REGION).create_state_machine(
+        name="refit-train",
+        definition='{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}',
+        roleArn="arn:aws:iam::123456789012:role/train",
+    )["stateMachineArn"]
+    return Stack(
+        "refit-bucket-1x2y3z",
+        "models",
+        queues["ingest"],
+        queues["notices"],
+        queues["bus"],
+        machine,
+        "inferences",
+        queues["detect"],
+        queues["retrain"],
+    )
+
+
+def _make_inference_table() -> None:
+    text = ("id", "held_model", "held_until")
+    boto3.client("dynamodb", REGION).create_table(
+        TableName="inferences",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in text],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "HeldLabels",
+                "KeySchema": [
+                    {"AttributeName": "held_model", "KeyType": "HASH"},
+                    {"AttributeName": "held_until", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+        ],
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
+    )
