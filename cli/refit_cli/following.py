@@ -14,8 +14,8 @@ from refit_cli.records import Records, Run, run_to_follow
 from refit_cli.training_log import Round, TrainingLog
 
 if TYPE_CHECKING:
-    from refit.domain.evaluation.gate import Decision
-    from refit.domain.evaluation.report import Evaluation, Quality
+    from refit.domain.evaluation.gate import GateDecision
+    from refit.domain.evaluation.report import Evaluation, ModelQuality
 
     from refit_cli.connection import Connection
 
@@ -49,7 +49,7 @@ class View:
     planned_rounds: int | None = None
     job: str | None = None
     evaluation: Evaluation | None = None
-    decision: Decision | None = None
+    decision: GateDecision | None = None
     endpoint: str | None = None
     endpoint_status: str | None = None
 
@@ -209,5 +209,5 @@ def _evaluation_event(evaluation: Evaluation) -> Event:
     )
 
 
-def _values(quality: Quality) -> dict[str, float]:
+def _values(quality: ModelQuality) -> dict[str, float]:
     return {name: estimate.value for name, estimate in quality.metrics.items()}

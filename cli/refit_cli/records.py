@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ClientError
-from refit.domain.evaluation.gate import Decision
+from refit.domain.evaluation.gate import GateDecision
 from refit.domain.evaluation.report import Evaluation
 from refit.domain.monitoring.verdict import Verdict
 from refit.domain.naming import ModelKeys
@@ -121,10 +121,10 @@ class Records:
         found = self._json(ModelKeys(model).run(run).evaluation)
         return None if found is None else Evaluation.model_validate(found)
 
-    def decision(self, model: str, run: str) -> Decision | None:
+    def decision(self, model: str, run: str) -> GateDecision | None:
         """Return what the gate decided of a run, or None while it has not."""
         found = self._json(ModelKeys(model).run(run).gate)
-        return None if found is None else Decision.model_validate(found)
+        return None if found is None else GateDecision.model_validate(found)
 
     def labels(self, model: str) -> dict[str, Any]:
         """Return how many labels of each kind came; empty before the first."""

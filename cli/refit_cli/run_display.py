@@ -17,7 +17,7 @@ from refit_cli.terminal import duration, speaks_unicode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from refit.domain.evaluation.gate import Decision
+    from refit.domain.evaluation.gate import GateDecision
     from refit.domain.evaluation.report import Estimate, Evaluation
 
     from refit_cli.following import View
@@ -183,7 +183,7 @@ def evaluation_table(evaluation: Evaluation) -> Table:
     return table
 
 
-def gate_lines(decision: Decision) -> list[str]:
+def gate_lines(decision: GateDecision) -> list[str]:
     """Return the gate's checks, one line of markup each."""
     lines = []
     for check in decision.checks:

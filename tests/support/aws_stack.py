@@ -70,6 +70,10 @@ class Stack:
             self.services, client=lambda name: known[name] if name in known else client(name)
         )
 
+    def replace_clients(self, **fakes: Any) -> None:
+        """Have the handlers use other boto3 clients, before they use the real ones."""
+        self.services.client = self.with_clients(**fakes).client
+
     def put(self, key: str, body: bytes | str | dict[str, Any] = b"1,2\n") -> str:
         data = json.dumps(body) if isinstance(body, dict) else body
         answer = boto3.client("s3", REGION).put_object(Bucket=self.bucket, Key=key, Body=data)

@@ -1,4 +1,4 @@
-"""End a run as its state machine says.
+"""Finish a run with the outcome that its state machine reports.
 
 Invoked by  TRAIN and DEPLOY state machines, states FinishRun and FailRun
 Input       {"model", "run", "status", "reasons"?, "error"?, "deployment"?}  events/finish_run.json
@@ -10,22 +10,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
-from refit.domain.pipeline.failure import explained
-from refit.stores import store
+from refit.domain.pipeline.failure import explain_failure
+from refit.domain.vocabulary import RunStatus
+from refit.handlers.wiring import services
 from refit.telemetry import logger
-from refit.usecases.finish_run import Ending, end_run
+from refit.usecases.finish_run import RunOutcome, finish_run
 
 
-class Request(BaseModel):
+class FinishRunRequest(BaseModel):
     """The event."""
-
-    model_config = ConfigDict(extra="ignore")
 
     model: str
     run: str
-    status: store.RunStatus
+    status: RunStatus
     reasons: list[str] = []
     error: dict[str, Any] | None = None
     deployment: str | None = None
@@ -33,17 +32,16 @@ class Request(BaseModel):
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> dict[str, str]:
-    """Record how the run ended and tell those who wait for it."""
-    request = Request.model_validate(event)
-    failure = explained(request.error) if request.error else None
-    end_run(
-        Ending(
-            model=request.model,
-            run=request.run,
-            status=request.status,
-            message=failure.message if failure else " ".join(request.reasons),
-            failure=failure,
-            deployment=request.deployment,
-        )
+    """Finish the run."""
+    request = FinishRunRequest.model_validate(event)
+    failure = explain_failure(request.error) if request.error else None
+    outcome = RunOutcome(
+        model=request.model,
+        run=request.run,
+        status=request.status,
+        message=failure.message if failure else " ".join(request.reasons),
+        failure=failure,
+        deployment=request.deployment,
     )
+    finish_run(services(), outcome)
     return {"status": request.status}

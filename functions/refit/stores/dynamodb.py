@@ -11,7 +11,7 @@ are written as decimals with the digits that `str` prints; numbers are read as `
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from boto3.dynamodb.conditions import ConditionExpressionBuilder
 from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
@@ -317,5 +317,5 @@ def _plain(item: Mapping[str, Any]) -> Item:
 
 
 def _deserialized(value: Any) -> Any:
-    plain: Any = _deserializer.deserialize(value)
-    return bytes(plain) if isinstance(plain, Binary) else plain
+    plain = _deserializer.deserialize(value)
+    return cast("Any", plain).value if isinstance(plain, Binary) else plain

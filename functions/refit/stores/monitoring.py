@@ -73,7 +73,7 @@ class MonitoringStore:
         return self._labelled(_pk(model) & Key("sk").begins_with("COHORT#"))
 
     def labelled_rows_since(self, model: str, version: int, since: datetime) -> int:
-        """Return how many predictions of a version have a label, in the cohorts from a moment on."""
+        """Return how many predictions of a version in the cohorts since a moment have a label."""
         first = f"COHORT#{version:010d}#"
         bounds = Key("sk").between(f"{first}{since:{START_FORMAT}}", f"{first}~")
         return self._labelled(_pk(model) & bounds)

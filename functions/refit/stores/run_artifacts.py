@@ -62,8 +62,8 @@ class RunArtifacts:
         return self._run_of(model, version)
 
     def drop(self, model: str, run: str) -> Drop:
-        """Return what the run was started with."""
-        return self._artifact(Drop, RunKeys(model, run).drop)
+        """Return what the run starts with; not cached, as it is final only when the run begins."""
+        return Drop.model_validate_json(self._bucket.read(RunKeys(model, run).drop))
 
     def manifest(self, model: str, run: str) -> Manifest:
         """Return what the run trained on, with which settings."""

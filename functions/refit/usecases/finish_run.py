@@ -1,72 +1,75 @@
-"""How a run ends, whoever says so: record, tell, give the locks back, pay what is owed."""
+"""Finish a run: notify, record the outcome, release its locks, start the pending drop."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from aws_lambda_powertools.metrics import MetricUnit
+from typing import TYPE_CHECKING
 
 from refit.domain import metric_names
-from refit.stores import bus, store
+from refit.domain.moments import iso
+from refit.domain.vocabulary import EventName, RunStatus
 from refit.telemetry import count
 
 if TYPE_CHECKING:
     from refit.domain.pipeline.failure import Failure
+    from refit.usecases.services import Services
 
-_TOLD = frozenset(
-    {store.RunStatus.FAILED, store.RunStatus.REFUSED, store.RunStatus.AWAITING_APPROVAL}
-)
+_NOTIFIED = frozenset({RunStatus.FAILED, RunStatus.REFUSED, RunStatus.AWAITING_APPROVAL})
+_MAX_MESSAGE_CHARACTERS = 10_000
 
 
 @dataclass(frozen=True)
-class Ending:
-    """One run's end. `deployment` is the lock it holds beside the model's, if any."""
+class RunOutcome:
+    """How a run ended.
+
+    Attributes:
+        message: for a person.
+        deployment: the deployment whose lock the run holds beside its own, if any.
+    """
 
     model: str
     run: str
-    status: store.RunStatus
+    status: RunStatus
     message: str
     failure: Failure | None = None
     deployment: str | None = None
 
 
-def end_run(ending: Ending) -> None:
-    """End a run.
+def finish_run(services: Services, outcome: RunOutcome) -> None:
+    """Finish a run.
 
-    Idempotent: it sets what is, and a lock is given back only by the one that holds it. A notice
-    may be sent twice when a step after it has to be repeated; it is never left out.
+    Idempotent: only the holder of a lock releases it. A notice is sent again when a later step has
+    to be repeated; it is never left out.
     """
-    _tell(ending)
-    _record(ending)
-    if ending.deployment:
-        store.end_deployment(ending.model, ending.deployment)
-    if store.release_run(ending.model, ending.run):
-        bus.poke_ingest(ending.model)
+    _notify(services, outcome)
+    services.models.update_run(
+        outcome.model,
+        outcome.run,
+        status=outcome.status,
+        message=outcome.message[:_MAX_MESSAGE_CHARACTERS],
+        finished_at=iso(services.now()),
+        error=outcome.failure.name if outcome.failure else None,
+    )
+    if outcome.deployment:
+        services.models.end_deployment(outcome.model, outcome.deployment)
+    data_is_pending = services.models.release_run(outcome.model, outcome.run)
+    if data_is_pending:
+        services.messaging.enqueue_ingest(outcome.model)
 
 
-def _tell(ending: Ending) -> None:
-    bus.publish(
-        bus.EventName.RUN_FINISHED,
+def _notify(services: Services, outcome: RunOutcome) -> None:
+    services.messaging.publish(
+        EventName.RUN_FINISHED,
         {
-            "model": ending.model,
-            "run": ending.run,
-            "status": ending.status,
-            "error": ending.failure.name if ending.failure else None,
-            "message": ending.message,
+            "model": outcome.model,
+            "run": outcome.run,
+            "status": outcome.status,
+            "error": outcome.failure.name if outcome.failure else None,
+            "message": outcome.message,
         },
     )
-    if ending.status in _TOLD:
-        bus.notify(f"Refit: {ending.model} run {ending.run} {ending.status}", ending.message)
-    if ending.status is store.RunStatus.FAILED:
-        count(metric_names.RUNS_FAILED, ending.model, 1, MetricUnit.Count)
-
-
-def _record(ending: Ending) -> None:
-    values: dict[str, Any] = {
-        "status": ending.status,
-        "message": ending.message[:10_000],
-        "finished_at": store.now(),
-        "error": ending.failure.name if ending.failure else None,
-    }
-    store.update_run(ending.model, ending.run, **values)
+    if outcome.status in _NOTIFIED:
+        subject = f"Refit: {outcome.model} run {outcome.run} {outcome.status}"
+        services.messaging.notify(subject, outcome.message)
+    if outcome.status is RunStatus.FAILED:
+        count(metric_names.RUNS_FAILED, outcome.model)

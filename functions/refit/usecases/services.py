@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from refit.stores.registry import ModelRegistry
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Services:
     """The stores of one process.
 

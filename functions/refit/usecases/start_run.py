@@ -1,20 +1,25 @@
-"""How a run starts, whoever begins it: its execution, once, and the word of it."""
+"""Start the execution of a run exactly once, and publish Run Started."""
 
 from __future__ import annotations
 
-from refit.stores import bus, store, workflow
+from typing import TYPE_CHECKING
+
+from refit.domain.vocabulary import EventName
+
+if TYPE_CHECKING:
+    from refit.usecases.services import Services
 
 
-def start_execution(model: str, run: str) -> None:
-    """Start a run's execution unless it is known; a start that broke off is taken up here.
+def start_run(services: Services, model: str, run: str) -> None:
+    """Start the TRAIN execution of a run that has begun, unless that is done.
 
-    Args:
-        model: its name.
-        run: a run that was begun; another has nothing to start.
+    Call it again when a caller died between beginning the run and starting its execution. A run
+    that was never begun is ignored.
     """
-    known = store.load_run(model, run)
-    if known is None or "train_execution_arn" in known:
+    record = services.models.run(model, run)
+    if record is None or record.train_execution_arn is not None:
         return
-    execution = workflow.start_training(model, run)
-    bus.publish(bus.EventName.RUN_STARTED, {"model": model, "run": run, "cause": known["cause"]})
-    store.update_run(model, run, train_execution_arn=execution)
+    execution_arn = services.executions.start_training(model, run)
+    detail = {"model": model, "run": run, "cause": record.cause}
+    services.messaging.publish(EventName.RUN_STARTED, detail)
+    services.models.update_run(model, run, train_execution_arn=execution_arn)

@@ -15,7 +15,6 @@ from refit.handlers import predict
 from refit.stores import clients, firehose
 from refit.stores import run_artifacts as versions
 
-from tests.support.aws_stack import REGION, Stack, sample
 from tests.integration.pipeline.test_predicting import (
     RUNS,
     TWO_ROWS,
@@ -25,6 +24,7 @@ from tests.integration.pipeline.test_predicting import (
     watched,
     will_answer,
 )
+from tests.support.aws_stack import REGION, Stack, sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

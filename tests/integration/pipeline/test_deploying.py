@@ -7,69 +7,47 @@ from typing import Any
 import pytest
 from refit.domain.errors import DeploymentInProgress, DeploymentRejected, EndpointNotReady
 from refit.domain.inferences.captured import VERIFICATION_ID
-from refit.domain.model_settings import ModelSettings, parse_settings
 from refit.handlers import plan_deployment, promote, roll_back, verify_deployment
-from refit.stores import endpoint, registry, store
-from refit.stores.registry import EndpointState, PackageVersion
+from refit.handlers.wiring import services
+from refit.stores.endpoints import EndpointState
+from refit.stores.registry import PackageVersion
 
-from tests.support.aws_stack import CONTEXT, Stack, sample
 from tests.integration.pipeline.test_planning_and_registering import (
     RUN,
     assert_sagemaker_takes,
     live_champion,
 )
+from tests.support.aws_stack import CONTEXT, Stack, sample
+from tests.support.fake_sagemaker import FakeSageMaker
+from tests.support.model_files import manifest
 
 ROWS = "1,2\n3,4\n5,6\n"
 BATCH = "[0.25, 0.75]\n[0.5, 0.5]\n[0.1, 0.9]\n"
 LIVE = "0.25,0.75\n0.5,0.5\n0.1,0.9\n"
 
 
-class FakeRegistry:
-    """The registry's answers, settable, and what was asked of it."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.endpoint: EndpointState | None = None
-        self.approved: PackageVersion | None = None
-        self.calls: list[tuple[str, ...]] = []
-        monkeypatch.setattr(registry, "describe_endpoint", lambda _: self.endpoint)
-        monkeypatch.setattr(registry, "newest_approved", lambda _: self.approved)
-        for name in ("update_endpoint", "delete_endpoint", "delete_deployment", "reject_package"):
-            monkeypatch.setattr(
-                registry, name, lambda *given, name=name: self.calls.append((name, *given))
-            )
-
-
 @pytest.fixture
-def sagemaker(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> FakeRegistry:
-    store.begin_run("digits", RUN, "drop", "2026-11-20T10:00:00+00:00")
+def sagemaker(stack: Stack) -> FakeSageMaker:
+    services().models.begin_run("digits", RUN, "drop", "2026-11-20T10:00:00+00:00")
     root = f"digits/runs/{RUN}"
-    for run in (RUN, "aaaaaaaaaaaa"):  # the candidate's and the champion's
-        manifest = {"settings": ModelSettings().model_dump(mode="json")}
-        stack.put(f"digits/runs/{run}/manifest.json", manifest)
+    for run in (RUN, "aaaaaaaaaaaa"):  # of the candidate and of the champion
+        stack.put(f"digits/runs/{run}/manifest.json", manifest(run))
     stack.put(f"{root}/evaluation/in/new.csv", ROWS)
     stack.put(f"{root}/evaluation/challenger/new.csv.out", BATCH)
-    return FakeRegistry(monkeypatch)
+    fake = FakeSageMaker()
+    stack.replace_clients(sagemaker=fake, sagemaker_runtime=fake)
+    return fake
 
 
-def answers(monkeypatch: pytest.MonkeyPatch, body: str, variant: str = "v2") -> None:
-    answer = endpoint.Answer(body.encode(), "text/csv", variant)
-
-    def invoke(*given: Any) -> endpoint.Answer:
-        assert given[-1] == VERIFICATION_ID, "capture would take the rows for live ones"
-        return answer
-
-    monkeypatch.setattr(endpoint, "invoke", invoke)
-
-
-def test_the_first_approved_version_creates_the_endpoint(sagemaker: FakeRegistry) -> None:
+def test_the_first_approved_version_creates_the_endpoint(sagemaker: FakeSageMaker) -> None:
     sagemaker.approved = PackageVersion(1, "arn:package/1", RUN)
     plan = plan_deployment.handler(sample("plan_deployment"), CONTEXT)
     assert plan["action"] == "create"
     assert_sagemaker_takes("CreateEndpoint", plan["requests"]["endpoint"])
-    assert (store.load_run("digits", RUN) or {})["status"] == "DEPLOYING"
+    assert services().models.run("digits", RUN).status == "DEPLOYING"
 
 
-def test_a_newer_version_updates_it_under_names_of_its_own(sagemaker: FakeRegistry) -> None:
+def test_a_newer_version_updates_it_under_names_of_its_own(sagemaker: FakeSageMaker) -> None:
     live_champion()
     sagemaker.approved = PackageVersion(2, "arn:package/2", RUN)
     sagemaker.endpoint = EndpointState("InService", "refit-digits-v1-01234567", None)
@@ -81,9 +59,8 @@ def test_a_newer_version_updates_it_under_names_of_its_own(sagemaker: FakeRegist
     assert plan["name"].startswith("refit-digits-v2-")
 
 
-def planned_config(stack: Stack, sagemaker: FakeRegistry, monitoring: str) -> dict[str, Any]:
-    chosen = parse_settings(f"[monitoring]\n{monitoring}").model_dump(mode="json")
-    stack.put(f"digits/runs/{RUN}/manifest.json", {"settings": chosen})
+def planned_config(stack: Stack, sagemaker: FakeSageMaker, monitoring: str) -> dict[str, Any]:
+    stack.put(f"digits/runs/{RUN}/manifest.json", manifest(RUN, f"[monitoring]\n{monitoring}"))
     sagemaker.approved = PackageVersion(1, "arn:package/1", RUN)
     config = plan_deployment.handler(sample("plan_deployment"), CONTEXT)["requests"]["config"]
     assert_sagemaker_takes("CreateEndpointConfig", config)
@@ -91,7 +68,7 @@ def planned_config(stack: Stack, sagemaker: FakeRegistry, monitoring: str) -> di
 
 
 def test_an_endpoint_that_is_to_capture_by_itself_is_told_where_and_how_much(
-    stack: Stack, sagemaker: FakeRegistry
+    stack: Stack, sagemaker: FakeSageMaker
 ) -> None:
     chosen = "capture = 'endpoint'\ncapture_percent = 25"
     assert planned_config(stack, sagemaker, chosen)["DataCaptureConfig"] == {
@@ -108,23 +85,23 @@ def test_an_endpoint_that_is_to_capture_by_itself_is_told_where_and_how_much(
 
 @pytest.mark.parametrize("capture", ["api", "off"])
 def test_no_endpoint_captures_what_the_api_captures_or_nobody(
-    stack: Stack, sagemaker: FakeRegistry, capture: str
+    stack: Stack, sagemaker: FakeSageMaker, capture: str
 ) -> None:
     config = planned_config(stack, sagemaker, f"capture = '{capture}'")
     assert "DataCaptureConfig" not in config
 
 
 def test_an_event_for_the_live_version_does_nothing_and_holds_no_lock(
-    sagemaker: FakeRegistry,
+    sagemaker: FakeSageMaker,
 ) -> None:
     live_champion()
     sagemaker.approved = PackageVersion(1, "arn:package/1", "aaaaaaaaaaaa")
     sagemaker.endpoint = EndpointState("InService", "refit-digits-v1-01234567", None)
     assert plan_deployment.handler(sample("plan_deployment"), CONTEXT) == {"action": "none"}
-    assert store.load_state("digits").deployment is None
+    assert services().models.state("digits").deployment is None
 
 
-def test_two_deployments_of_a_model_take_turns(sagemaker: FakeRegistry) -> None:
+def test_two_deployments_of_a_model_take_turns(sagemaker: FakeSageMaker) -> None:
     sagemaker.approved = PackageVersion(1, "arn:package/1", RUN)
     plan_deployment.handler(sample("plan_deployment"), CONTEXT)
     with pytest.raises(DeploymentInProgress):
@@ -132,11 +109,13 @@ def test_two_deployments_of_a_model_take_turns(sagemaker: FakeRegistry) -> None:
 
 
 def test_a_live_endpoint_that_answers_as_evaluated_is_verified(
-    sagemaker: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+    sagemaker: FakeSageMaker,
 ) -> None:
     sagemaker.endpoint = EndpointState("InService", "refit-digits-v2-9c1185a5", None)
-    answers(monkeypatch, LIVE)
+    sagemaker.answer = (LIVE, "v2")
     assert verify_deployment.handler(sample("verify_deployment"), CONTEXT) == {"rows": 3}
+    (request,) = sagemaker.invocations
+    assert request["InferenceId"] == VERIFICATION_ID, "capture would take the rows for live ones"
 
 
 @pytest.mark.parametrize(
@@ -149,25 +128,24 @@ def test_a_live_endpoint_that_answers_as_evaluated_is_verified(
     ],
 )
 def test_a_live_endpoint_that_is_not_the_new_model_is_rejected(
-    sagemaker: FakeRegistry,
-    monkeypatch: pytest.MonkeyPatch,
+    sagemaker: FakeSageMaker,
     config: str,
     body: str,
     variant: str,
     said: str,
 ) -> None:
     sagemaker.endpoint = EndpointState("InService", config, "alarm went off")
-    answers(monkeypatch, body, variant)
+    sagemaker.answer = (body, variant)
     with pytest.raises(DeploymentRejected, match=said):
         verify_deployment.handler(sample("verify_deployment"), CONTEXT)
 
 
 def test_a_promoted_version_is_the_champion_and_the_bus_hears_of_it(
-    sagemaker: FakeRegistry, stack: Stack
+    sagemaker: FakeSageMaker, stack: Stack
 ) -> None:
     live_champion()
     assert promote.handler(sample("promote"), CONTEXT) == {"version": 2, "replaced": 1}
-    champion = store.load_champion("digits")
+    champion = services().models.champion("digits")
     assert champion is not None
     assert (champion.version, champion.variant, champion.run) == (2, "v2", RUN)
     assert stack.messages(stack.bus_queue)[0]["detail-type"] == "Model Promoted"
@@ -178,27 +156,33 @@ def undo() -> Any:
 
 
 def test_a_bad_new_version_is_taken_back_to_the_champion_step_by_step(
-    sagemaker: FakeRegistry,
+    sagemaker: FakeSageMaker,
 ) -> None:
     live_champion()
     sagemaker.endpoint = EndpointState("Updating", "refit-digits-v1-01234567", None)
     with pytest.raises(EndpointNotReady, match="is Updating"):
         undo()
     sagemaker.endpoint = EndpointState("InService", "refit-digits-v2-9c1185a5", None)
-    with pytest.raises(EndpointNotReady, match="is going back"):
+    with pytest.raises(EndpointNotReady, match="goes back"):
         undo()
-    assert sagemaker.calls == [("update_endpoint", "refit-digits", "refit-digits-v1-01234567")]
+    update = {"EndpointName": "refit-digits", "EndpointConfigName": "refit-digits-v1-01234567"}
+    assert sagemaker.changes == [("update_endpoint", update)]
     sagemaker.endpoint = EndpointState("InService", "refit-digits-v1-01234567", None)
     assert undo() == {"live": "refit-digits-v1-01234567"}
-    assert sagemaker.calls[1] == ("delete_deployment", "refit-digits-v2-9c1185a5")
-    assert sagemaker.calls[2][0] == "reject_package"
-    assert "answers held-out row 3" in sagemaker.calls[2][2]
+    name = "refit-digits-v2-9c1185a5"
+    assert sagemaker.changes[1:3] == [
+        ("delete_endpoint_config", {"EndpointConfigName": name}),
+        ("delete_model", {"ModelName": name}),
+    ]
+    operation, request = sagemaker.changes[3]
+    assert (operation, request["ModelApprovalStatus"]) == ("update_model_package", "Rejected")
+    assert "answers held-out row 3" in request["ApprovalDescription"]
 
 
-def test_a_first_version_that_failed_leaves_no_endpoint(sagemaker: FakeRegistry) -> None:
+def test_a_first_version_that_failed_leaves_no_endpoint(sagemaker: FakeSageMaker) -> None:
     sagemaker.endpoint = EndpointState("Failed", "refit-digits-v2-9c1185a5", "ping failed")
     with pytest.raises(EndpointNotReady, match="being deleted"):
         undo()
-    assert sagemaker.calls == [("delete_endpoint", "refit-digits")]
+    assert sagemaker.changes == [("delete_endpoint", {"EndpointName": "refit-digits"})]
     sagemaker.endpoint = None
     assert undo() == {"live": None}

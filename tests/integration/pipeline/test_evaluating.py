@@ -12,38 +12,28 @@ from refit.domain.monitoring.baseline import Baseline
 from refit.handlers import evaluate, gate
 
 from tests.support.aws_stack import CONTEXT, Stack, sample
+from tests.support.model_files import manifest, object_version
 
 ROOT = "digits/runs/0f1e2d3c4b5a"
 CHAMPION_ROOT = "digits/runs/a1b2c3d4e5f6"
 ROWS = 400
 
 
-def manifest(
+def run_manifest(
     settings: ModelSettings | None = None, cause: str = "drop", fresh_test: int = 0
 ) -> dict[str, Any]:
     """What Prepare wrote; a retraining took its labelled rows from one fresh slice."""
-    slices = [
-        {
-            "key": "digits/labelled/dt=2025-01-02/0a.jsonl",
-            "version": "v1",
-            "size": 1000,
-            "fresh": True,
-            "rows": 303,
-            "lost": {"superseded": 2, "capture file gone": 1},
-        }
-    ]
+    used = {"fresh": True, "rows": 303, "lost": {"superseded": 2, "capture file gone": 1}}
+    ledger_slice = object_version("digits/labelled/dt=2025-01-02/0a.jsonl", size=1000) | used
     labelled = {"train": 240, "validation": 0, "test": fresh_test, "fresh_test": fresh_test}
-    return {
-        "model": "digits",
-        "run": ROOT.rpartition("/")[2],
-        "cause": cause,
-        "files": [{"key": "digits/raw/a.csv", "version": "v1", "size": 9000}],
-        "slices": slices if fresh_test else [],
-        "settings": (settings or ModelSettings()).model_dump(mode="json"),
-        "rows": {"train": 1440, "validation": 0, "test": ROWS, "quarantined": 0},
-        "labelled": labelled if fresh_test else {},
-        "created_at": "2025-01-02T00:00:00.000+00:00",
-    }
+    return manifest(
+        ROOT.rpartition("/")[2],
+        settings or ModelSettings(),
+        cause=cause,
+        slices=[ledger_slice] if fresh_test else [],
+        rows={"train": 1440, "validation": 0, "test": ROWS, "quarantined": 0},
+        labelled=labelled if fresh_test else {},
+    )
 
 
 def schema(classes: list[str] | None) -> dict[str, Any]:
@@ -74,7 +64,7 @@ def labels(truth: np.ndarray) -> str:
 def classified(stack: Stack) -> Stack:
     """A run whose champion knows classes a and b, while the drop brings c."""
     truth, base = np.arange(ROWS) % 3, np.arange(ROWS) % 2
-    stack.put(f"{ROOT}/manifest.json", manifest())
+    stack.put(f"{ROOT}/manifest.json", run_manifest())
     stack.put(f"{ROOT}/schema.json", schema(["a", "b", "c"]))
     stack.put(f"{CHAMPION_ROOT}/schema.json", schema(["a", "b"]))
     stack.put(f"{ROOT}/evaluation/new.labels", labels(truth))
@@ -131,7 +121,7 @@ def test_a_small_loss_on_base_beyond_the_margin_is_refused_and_recorded(
 
 def test_a_wider_margin_of_the_settings_lets_it_pass(classified: Stack) -> None:
     settings = ModelSettings.model_validate({"gate": {"margin": 0.05}})
-    classified.put(f"{ROOT}/manifest.json", manifest(settings))
+    classified.put(f"{ROOT}/manifest.json", run_manifest(settings))
     evaluate.handler(sample("evaluate"), CONTEXT)
     decision = gate.handler(sample("gate"), CONTEXT)
     assert decision["passed"]
@@ -169,7 +159,7 @@ def regression(stack: Stack, sets: tuple[str, ...]) -> None:
 
 def test_a_regression_is_measured_and_decided_by_rmse(stack: Stack) -> None:
     regression(stack, ("new", "base"))
-    stack.put(f"{ROOT}/manifest.json", manifest())
+    stack.put(f"{ROOT}/manifest.json", run_manifest())
     metrics = evaluate.handler(sample("evaluate"), CONTEXT)["metrics"]
     assert metrics["rmse"] == pytest.approx(0.1, rel=0.1)
     assert metrics["champion_rmse"] == pytest.approx(0.2, rel=0.1)
@@ -188,7 +178,7 @@ def retrained(classified: Stack) -> Stack:
 
 def with_fresh_rows(stack: Stack, challenger: float, champion: float, count: int) -> None:
     truth = np.arange(count) % 2
-    stack.put(f"{ROOT}/manifest.json", manifest(cause="drift", fresh_test=count))
+    stack.put(f"{ROOT}/manifest.json", run_manifest(cause="drift", fresh_test=count))
     stack.put(f"{ROOT}/evaluation/fresh.labels", labels(truth))
     said = batch_output(truth, challenger, 3)
     stack.put(f"{ROOT}/evaluation/challenger/fresh.csv.out", said)
@@ -242,7 +232,7 @@ def test_a_regression_is_held_against_the_error_that_nine_rows_of_ten_stay_below
     stack: Stack,
 ) -> None:
     regression(stack, ("new", "base", "fresh"))
-    stack.put(f"{ROOT}/manifest.json", manifest(cause="request", fresh_test=ROWS))
+    stack.put(f"{ROOT}/manifest.json", run_manifest(cause="request", fresh_test=ROWS))
     metrics = evaluate.handler(sample("evaluate"), CONTEXT)["metrics"]
     assert metrics["fresh_rmse"] < metrics["fresh_champion_rmse"]
     baseline = Baseline.model_validate(stack.get(f"{ROOT}/baseline.json"))
@@ -283,7 +273,7 @@ def test_predictions_that_do_not_match_the_rows_fail_the_run(
 
 def test_predictions_that_were_never_written_are_named(stack: Stack, classified: Stack) -> None:
     event = sample("evaluate") | {"run": "ffffffffffff"}
-    stack.put("digits/runs/ffffffffffff/manifest.json", manifest())
+    stack.put("digits/runs/ffffffffffff/manifest.json", run_manifest())
     stack.put("digits/runs/ffffffffffff/schema.json", schema(["a", "b"]))
     with pytest.raises(EvaluationIncomplete, match=r"evaluation/new.labels was not written"):
         evaluate.handler(event, CONTEXT)

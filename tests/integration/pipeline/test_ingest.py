@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
-from refit.domain.errors import ServiceThrottled
+from botocore.exceptions import ClientError
 from refit.handlers import ingest
-from refit.stores import store, workflow
+from refit.handlers.wiring import services
 
-from tests.support.aws_stack import CONTEXT, Stack, sample
+from tests.support.aws_stack import CONTEXT, Stack, forget_services, sample
 
 
 def dropped(stack: Stack, *keys: str) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def dropped(stack: Stack, *keys: str) -> dict[str, Any]:
 
 
 def owed(model: str) -> dict[str, Any]:
-    event = sample("ingest_owed")
+    event = sample("ingest_pending")
     event["Records"][0]["body"] = json.dumps({"model": model})
     return event
 
@@ -50,7 +50,7 @@ def test_files_dropped_together_start_one_run_with_all_of_them(stack: Stack) -> 
         "digits/raw/b.csv",
         "digits/raw/test/c.csv",
     ]
-    assert store.load_state("digits").active_run == run
+    assert services().models.state("digits").active_run == run
     assert [event["detail-type"] for event in stack.messages(stack.bus_queue)] == ["Run Started"]
 
 
@@ -58,26 +58,26 @@ def test_an_event_delivered_again_starts_nothing(stack: Stack) -> None:
     event = dropped(stack, "digits/raw/a.csv")
     for _ in range(3):
         ingest.handler(event, CONTEXT)
-    run = store.load_state("digits").active_run or ""
-    store.release_run("digits", run)
+    run = services().models.state("digits").active_run or ""
+    services().models.release_run("digits", run)
     ingest.handler(event, CONTEXT)
     assert len(stack.executions()) == 1
-    assert store.load_state("digits").active_run is None
+    assert services().models.state("digits").active_run is None
 
 
 def test_a_drop_during_a_run_is_owed_and_starts_when_the_run_ends(
     stack: Stack, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(ingest, "is_quiet", lambda *_: True)
+    monkeypatch.setenv("QUIET_SECONDS", "0")
     ingest.handler(dropped(stack, "digits/raw/a.csv"), CONTEXT)
-    first = store.load_state("digits").active_run or ""
+    first = services().models.state("digits").active_run or ""
     until_the_next_second()
     ingest.handler(dropped(stack, "digits/raw/a.csv"), CONTEXT)
     assert len(stack.executions()) == 1
-    assert store.release_run("digits", first)
+    assert services().models.release_run("digits", first)
     ingest.handler(owed("digits"), CONTEXT)
     assert len(stack.executions()) == 2
-    assert not store.load_state("digits").owed
+    assert not services().models.state("digits").pending
 
 
 def test_each_model_has_its_own_runs(stack: Stack) -> None:
@@ -111,31 +111,33 @@ def test_a_bad_settings_file_is_left_to_the_run_to_report(stack: Stack) -> None:
 def test_the_whole_folder_is_the_drop_when_the_settings_say_so(
     stack: Stack, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(ingest, "is_quiet", lambda *_: True)
+    monkeypatch.setenv("QUIET_SECONDS", "0")
     stack.put("digits/model.toml", '[data]\nscope = "all"')
     ingest.handler(dropped(stack, "digits/raw/a.csv"), CONTEXT)
-    first = store.load_state("digits").active_run or ""
-    store.release_run("digits", first)
+    first = services().models.state("digits").active_run or ""
+    services().models.release_run("digits", first)
     until_the_next_second()
     ingest.handler(dropped(stack, "digits/raw/b.csv"), CONTEXT)
-    second = store.load_state("digits").active_run
+    second = services().models.state("digits").active_run
     files = stack.get(f"digits/runs/{second}/drop.json")["files"]
     assert [file["key"] for file in files] == ["digits/raw/a.csv", "digits/raw/b.csv"]
 
 
-def test_a_start_that_failed_half_way_is_finished_by_the_next_delivery(
-    stack: Stack, monkeypatch: Any
-) -> None:
+def test_a_start_that_failed_half_way_is_finished_by_the_next_delivery(stack: Stack) -> None:
     event = dropped(stack, "digits/raw/a.csv")
-    with monkeypatch.context() as broken:
-        broken.setattr(workflow, "start_training", _throttled)
-        with pytest.raises(BatchProcessingError):  # the whole batch failed: it is delivered again
-            ingest.handler(event, CONTEXT)
+    stack.replace_clients(stepfunctions=ThrottledStepFunctions())
+    with pytest.raises(BatchProcessingError):  # the whole batch failed: it is delivered again
+        ingest.handler(event, CONTEXT)
     assert stack.executions() == []
+    forget_services()
     ingest.handler(event, CONTEXT)
     assert len(stack.executions()) == 1
     assert [event["detail-type"] for event in stack.messages(stack.bus_queue)] == ["Run Started"]
 
 
-def _throttled(*_: str) -> str:
-    raise ServiceThrottled("slow down")
+class ThrottledStepFunctions:
+    """A client whose every call is throttled."""
+
+    def start_execution(self, **_: Any) -> Any:
+        error: Any = {"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}
+        raise ClientError(error, "StartExecution")

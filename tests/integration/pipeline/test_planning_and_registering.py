@@ -9,11 +9,11 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 from refit.domain.errors import SettingsInvalid
-from refit.domain.model_settings import parse_settings
 from refit.handlers import plan_evaluation, plan_training, register
-from refit.stores import store
+from refit.handlers.wiring import services
 
 from tests.support.aws_stack import CONTEXT, REGION, Stack, sample
+from tests.support.model_files import champion, manifest
 
 RUN = "0f1e2d3c4b5a"
 SAGEMAKER = botocore.session.get_session().get_service_model("sagemaker")
@@ -26,33 +26,19 @@ def assert_sagemaker_takes(operation: str, request: dict[str, Any]) -> None:
     assert not report.has_errors(), report.generate_report()
 
 
-def manifest(stack: Stack, settings: str = "") -> None:
-    stack.put(
-        f"digits/runs/{RUN}/manifest.json",
-        {"settings": parse_settings(settings).model_dump(mode="json")},
-    )
+def write_manifest(stack: Stack, settings: str = "") -> None:
+    stack.put(f"digits/runs/{RUN}/manifest.json", manifest(RUN, settings))
 
 
 @pytest.fixture
 def active(stack: Stack) -> Stack:
-    store.begin_run("digits", RUN, "drop", "2026-11-20T10:00:00+00:00")
-    manifest(stack)
+    services().models.begin_run("digits", RUN, "drop", "2026-11-20T10:00:00+00:00")
+    write_manifest(stack)
     return stack
 
 
 def live_champion() -> None:
-    store.promote(
-        "digits",
-        store.Champion(
-            version=1,
-            run="aaaaaaaaaaaa",
-            package_arn="arn",
-            endpoint="refit-digits",
-            endpoint_config="refit-digits-v1-01234567",
-            variant="v1",
-            promoted_at=store.now(),
-        ),
-    )
+    services().models.promote("digits", champion(1, "aaaaaaaaaaaa", suffix="01234567"))
 
 
 def test_the_planned_training_job_is_one_that_sagemaker_takes(active: Stack) -> None:
@@ -61,7 +47,7 @@ def test_the_planned_training_job_is_one_that_sagemaker_takes(active: Stack) -> 
     assert_sagemaker_takes("CreateTrainingJob", request)
     channels = [channel["ChannelName"] for channel in request["InputDataConfig"]]
     assert channels == ["train", "validation"]
-    assert (store.load_run("digits", RUN) or {})["status"] == "TRAINING"
+    assert services().models.run("digits", RUN).status == "TRAINING"
 
 
 def test_without_validation_rows_there_is_no_validation_channel(active: Stack) -> None:
@@ -71,7 +57,7 @@ def test_without_validation_rows_there_is_no_validation_channel(active: Stack) -
 
 
 def test_spot_waits_at_most_as_long_as_the_settings_allow(active: Stack) -> None:
-    manifest(active, "[training]\nspot = true\nmax_runtime_s = 600")
+    write_manifest(active, "[training]\nspot = true\nmax_runtime_s = 600")
     request = plan_training.handler(sample("plan_training"), CONTEXT)["request"]
     assert request["EnableManagedSpotTraining"]
     assert request["StoppingCondition"] == {
@@ -81,7 +67,7 @@ def test_spot_waits_at_most_as_long_as_the_settings_allow(active: Stack) -> None
 
 
 def test_a_gate_metric_of_the_other_task_is_refused_before_the_training(active: Stack) -> None:
-    manifest(active, '[gate]\nmetric = "rmse"')
+    write_manifest(active, '[gate]\nmetric = "rmse"')
     with pytest.raises(SettingsInvalid, match="allowed: auto, accuracy, log_loss"):
         plan_training.handler(sample("plan_training"), CONTEXT)
 
@@ -122,7 +108,7 @@ def test_the_champion_is_left_out_where_there_is_none_to_compare(
 def test_the_gate_and_the_settings_decide_the_approval(
     active: Stack, passed: bool, settings: str, approval: str, status: str
 ) -> None:
-    manifest(active, settings)
+    write_manifest(active, settings)
     event = sample("register")
     event["gate"]["passed"] = passed
     registered = register.handler(event, CONTEXT)
@@ -132,23 +118,33 @@ def test_the_gate_and_the_settings_decide_the_approval(
     )
     assert package["ModelApprovalStatus"] == approval
     assert package["CustomerMetadataProperties"]["refit:run"] == RUN
-    assert store.run_of_version("digits", registered["version"]) == RUN
-    assert (store.load_run("digits", RUN) or {})["package_arn"] == registered["package_arn"]
+    assert services().models.run_of_version("digits", registered["version"]) == RUN
+    assert services().models.run("digits", RUN).package_arn == registered["package_arn"]
 
 
 def test_a_package_request_is_one_that_sagemaker_takes_and_carries_the_runs_id(
-    active: Stack, monkeypatch: pytest.MonkeyPatch
+    active: Stack,
 ) -> None:
-    seen: list[dict[str, Any]] = []
-    create = register.registry.create_package
-
-    def seen_and_created(request: dict[str, Any]) -> register.registry.PackageVersion:
-        seen.append(request)
-        return create(request)
-
-    monkeypatch.setattr(register.registry, "create_package", seen_and_created)
+    recorder = Recorder(boto3.client("sagemaker", REGION))
+    active.replace_clients(sagemaker=recorder)
     register.handler(sample("register"), CONTEXT)
-    assert_sagemaker_takes("CreateModelPackage", seen[0])
-    assert seen[0]["ClientToken"] == RUN
-    statistics = seen[0]["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"]
+    request = recorder.requests["create_model_package"]
+    assert_sagemaker_takes("CreateModelPackage", request)
+    assert request["ClientToken"] == RUN
+    statistics = request["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"]
     assert statistics.endswith(f"digits/runs/{RUN}/evaluation_statistics.json")
+
+
+class Recorder:
+    """A client that keeps the latest request of each operation."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.requests: dict[str, dict[str, Any]] = {}
+
+    def __getattr__(self, operation: str) -> Any:
+        def call(**request: Any) -> Any:
+            self.requests[operation] = request
+            return getattr(self._client, operation)(**request)
+
+        return call

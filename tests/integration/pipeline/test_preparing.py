@@ -23,9 +23,10 @@ from refit.domain.errors import (
 from refit.domain.naming import RunKeys
 from refit.domain.schema import Schema
 from refit.handlers import prepare
-from refit.stores import store
+from refit.handlers.wiring import services
 
 from tests.support.aws_stack import CONTEXT, REGION, Stack, sample
+from tests.support.model_files import champion, object_version
 
 RUN = sample("prepare")["run"]
 KEYS = RunKeys("digits", RUN)
@@ -46,8 +47,8 @@ def drop(stack: Stack, files: dict[str, bytes], run: str = RUN) -> None:
     for name, data in files.items():
         key = f"digits/raw/{name}"
         version = stack.put(key, data)
-        entries.append({"key": key, "version": version, "size": len(data), "etag": "x"})
-    store.begin_run("digits", run, "drop", "2025-01-01T00:00:00+00:00")
+        entries.append(object_version(key, version, len(data)))
+    services().models.begin_run("digits", run, "drop", "2025-01-01T00:00:00+00:00")
     stack.put(
         keys.drop,
         {"model": "digits", "run": run, "cause": "drop", "files": entries},
@@ -70,19 +71,8 @@ def with_champion(stack: Stack, data: bytes) -> None:
     """Let another run of the same model be live."""
     drop(stack, {"first.csv": data}, CHAMPION.run)
     prepare.handler({"model": "digits", "run": CHAMPION.run}, CONTEXT)
-    store.release_run("digits", CHAMPION.run)
-    store.promote(
-        "digits",
-        store.Champion(
-            version=3,
-            run=CHAMPION.run,
-            package_arn="arn:aws:sagemaker:us-east-1:123456789012:model-package/refit-digits/3",
-            endpoint="refit-digits",
-            endpoint_config="refit-digits-v3-x",
-            variant="v3",
-            promoted_at="2025-01-01T00:00:00+00:00",
-        ),
-    )
+    services().models.release_run("digits", CHAMPION.run)
+    services().models.promote("digits", champion(3, CHAMPION.run))
 
 
 def test_a_drop_becomes_the_files_of_its_run(stack: Stack) -> None:
@@ -132,7 +122,7 @@ def test_schema_profile_and_manifest_say_what_was_prepared(stack: Stack) -> None
     assert manifest["files"][0]["key"] == "digits/raw/drop.csv"
     assert manifest["settings"]["data"]["test_fraction"] == 0.2
     assert manifest["created_at"]
-    assert store.load_run("digits", RUN)["status"] == "PREPARING"  # type: ignore[index]
+    assert services().models.run("digits", RUN).status == "PREPARING"  # type: ignore[index]
 
 
 def test_a_repeated_invocation_writes_the_same_bytes(stack: Stack) -> None:

@@ -13,7 +13,7 @@ import pytest
 from refit.domain.errors import DatasetNotFound, ModelNotFound
 from refit.domain.naming import RunKeys
 from refit.handlers import prepare
-from refit.stores import store
+from refit.handlers.wiring import services
 from refit.tabular.training_set import (
     FILE_GONE,
     LABEL_UNKNOWN,
@@ -21,8 +21,9 @@ from refit.tabular.training_set import (
     OTHER_COLUMNS,
 )
 
-from tests.support.aws_stack import CONTEXT, REGION, Stack
 from tests.integration.pipeline.test_preparing import CHAMPION, body, drop, table
+from tests.support.aws_stack import CONTEXT, REGION, Stack
+from tests.support.model_files import champion, object_version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,20 +48,9 @@ class World:
         self.promote(run, version)
 
     def promote(self, run: str, version: int) -> None:
-        store.release_run("digits", run)
-        store.record_version("digits", version, run, "arn:package")
-        store.promote(
-            "digits",
-            store.Champion(
-                version=version,
-                run=run,
-                package_arn="arn:package",
-                endpoint="refit-digits",
-                endpoint_config=f"refit-digits-v{version}-x",
-                variant=f"v{version}",
-                promoted_at="2025-01-01T00:00:00+00:00",
-            ),
-        )
+        services().models.release_run("digits", run)
+        services().models.record_version("digits", version, run, "arn:package")
+        services().models.promote("digits", champion(version, run))
 
     def captured(self, name: str, events: Sequence[Sequence[str]], form: str = "CSV") -> str:
         """Put a capture file; an event is its encoded rows."""
@@ -94,12 +84,12 @@ class World:
         key = f"digits/labelled/dt=2025-01-02/{name}.jsonl"
         data = "".join(f"{json.dumps(line)}\n" for line in lines)
         version = self.stack.put(key, data)
-        self.slices.append({"key": key, "version": version, "size": len(data), "fresh": fresh})
+        self.slices.append(object_version(key, version, len(data)) | {"fresh": fresh})
 
     def retrain(self, keys: RunKeys = RETRAINING, of: RunKeys = CHAMPION) -> dict[str, Any]:
         """Write what the start of a retraining writes, and prepare it."""
         files = self.stack.get(of.manifest)["files"]
-        store.begin_run("digits", keys.run, "drift", "2025-01-01T00:00:00+00:00")
+        services().models.begin_run("digits", keys.run, "drift", "2025-01-01T00:00:00+00:00")
         self.stack.put(
             keys.drop,
             {

@@ -15,8 +15,8 @@ from refit.handlers import promote, remove_alarms, roll_back
 from refit.stores import alarms, registry, store
 from refit.stores.registry import EndpointState
 
-from tests.support.aws_stack import CONTEXT, REGION, Stack, sample
 from tests.integration.pipeline.test_planning_and_registering import live_champion
+from tests.support.aws_stack import CONTEXT, REGION, Stack, sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable

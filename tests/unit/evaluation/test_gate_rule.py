@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from refit.domain.errors import SettingsInvalid
 from refit.domain.evaluation.comparison import compare_classifiers, compare_regressions
-from refit.domain.evaluation.gate import Decision, Retraining, decide
+from refit.domain.evaluation.gate import GateDecision, RetrainingContext, decide
 from refit.domain.evaluation.metrics import (
     classification_baseline,
     classification_quality,
@@ -76,12 +76,12 @@ def evaluation(
     )
 
 
-RETRAINING = Retraining(
+RETRAINING = RetrainingContext(
     base_margin=0.05, test_fraction=0.1, dropped=1438, labelled=550, held_out=62, lost={}
 )
 
 
-def failed(decision: Decision) -> list[str]:
+def failed(decision: GateDecision) -> list[str]:
     return [check.name for check in decision.checks if not check.passed]
 
 

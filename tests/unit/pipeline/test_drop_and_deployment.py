@@ -8,14 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from refit.domain.pipeline.deployment import Action, action_for, first_mismatch, scores
-from refit.domain.pipeline.drop import Dropped, files_of_drop, is_quiet
+from refit.domain.pipeline.drop import files_of_drop, is_quiet
+from refit.domain.pipeline.manifest import ObjectVersion
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
 
-def dropped(name: str, at: datetime) -> Dropped:
-    return Dropped(f"m/raw/{name}", f"v-{name}", 10, "etag", at)
+def dropped(name: str, at: datetime) -> ObjectVersion:
+    return ObjectVersion(key=f"m/raw/{name}", version=f"v-{name}", size=10, last_modified=at)
 
 
 def test_of_several_files_only_the_last_ones_event_starts_the_run() -> None:

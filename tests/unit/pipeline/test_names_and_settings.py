@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from refit.domain.errors import ModelNameInvalid, SettingsInvalid
 from refit.domain.model_settings import ModelSettings, parse_settings
 from refit.domain.naming import ResourceNames, checked_model_name, model_of_group, run_id
-from refit.domain.pipeline.failure import explained
+from refit.domain.pipeline.failure import explain_failure
 from refit.domain.pipeline.images import ACCOUNTS, xgboost_image_uri
 
 SAGEMAKER_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*\Z")
@@ -105,5 +105,5 @@ def test_a_region_without_the_image_is_refused_with_those_that_have_it() -> None
     ],
 )
 def test_a_caught_error_is_told_in_its_own_words(cause: str, name: str, message: str) -> None:
-    failure = explained({"Error": "States.TaskFailed", "Cause": cause})
+    failure = explain_failure({"Error": "States.TaskFailed", "Cause": cause})
     assert (failure.name, failure.message) == (name, message)

@@ -38,7 +38,8 @@ from refit.domain.evaluation.report import HIGHER_IS_BETTER, Comparison, Evaluat
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from refit.domain.model_settings import GateSettings, Task
+    from refit.domain.model_settings import GateSettings
+    from refit.domain.vocabulary import Task
 
 _METRICS = {"classification": ("accuracy", "log_loss"), "regression": ("rmse", "mae")}
 _SHOWN = {"accuracy": "accuracy", "log_loss": "log loss", "rmse": "RMSE", "mae": "MAE"}
@@ -53,7 +54,7 @@ class _Margin:
     value: float
 
 
-class Check(BaseModel):
+class GateCheck(BaseModel):
     """One rule, held against the evaluation."""
 
     model_config = ConfigDict(frozen=True)
@@ -63,7 +64,7 @@ class Check(BaseModel):
     reason: str
 
 
-_NOT_COMPARED = Check(
+_NOT_COMPARED = GateCheck(
     name="fresh",
     passed=False,
     reason="The columns differ from the live version's, so nothing shows that a retrained model is "
@@ -71,7 +72,7 @@ _NOT_COMPARED = Check(
 )
 
 
-class Decision(BaseModel):
+class GateDecision(BaseModel):
     """The form of `gate.json`.
 
     Attributes:
@@ -90,11 +91,11 @@ class Decision(BaseModel):
     metric: str
     challenger: float
     champion: float | None
-    checks: list[Check]
+    checks: list[GateCheck]
 
 
 @dataclass(frozen=True)
-class Retraining:
+class RetrainingContext:
     """What the gate has to know of a run that trained on labelled predictions.
 
     Attributes:
@@ -115,8 +116,8 @@ class Retraining:
 
 
 def decide(
-    evaluation: Evaluation, settings: GateSettings, retraining: Retraining | None = None
-) -> Decision:
+    evaluation: Evaluation, settings: GateSettings, retraining: RetrainingContext | None = None
+) -> GateDecision:
     """Hold an evaluation against the gate's rule (above).
 
     Args:
@@ -156,7 +157,7 @@ def decide(
     passed = all(check.passed for check in checks)
     told = [check.reason for check in checks if check.passed == passed]
     champion = evaluation.new.champion
-    return Decision(
+    return GateDecision(
         passed=passed,
         reasons=told + notes,
         metric=metric,
@@ -189,7 +190,7 @@ def _comparison(rows: EvaluatedRows, metric: str) -> Comparison:
     return rows.comparisons[metric]
 
 
-def _floor(evaluation: Evaluation, metric: str, settings: GateSettings) -> Check:
+def _floor(evaluation: Evaluation, metric: str, settings: GateSettings) -> GateCheck:
     rows = evaluation.new
     estimate = rows.challenger.metrics[metric]
     sign = 1 if metric in HIGHER_IS_BETTER else -1
@@ -210,7 +211,7 @@ def _floor(evaluation: Evaluation, metric: str, settings: GateSettings) -> Check
         if baseline == (1 if sign > 0 else 0):
             limit += " (all these rows have the same label, so nothing can be: drop data with "
             limit += "other labels too, or set [gate] floor)"
-    return Check(name="floor", passed=passed, reason=f"{is_value}; {limit}.")
+    return GateCheck(name="floor", passed=passed, reason=f"{is_value}; {limit}.")
 
 
 def _constant(evaluation: Evaluation, metric: str) -> str:
@@ -222,7 +223,7 @@ def _constant(evaluation: Evaluation, metric: str) -> str:
     return f"the mean {answer:.6g}"
 
 
-def _base(compared: Comparison, evaluation: Evaluation, metric: str, margin: _Margin) -> Check:
+def _base(compared: Comparison, evaluation: Evaluation, metric: str, margin: _Margin) -> GateCheck:
     rows = evaluation.base.rows if evaluation.base else 0
     relative = evaluation.task == "regression"
     allowed = margin.value * (compared.champion if relative else 1)
@@ -232,7 +233,7 @@ def _base(compared: Comparison, evaluation: Evaluation, metric: str, margin: _Ma
         limit = f"one row is allowed, which is {_difference(metric, allowed)}"
     if relative:
         limit += f" ({_percent(margin.value)} of the champion's)"
-    return Check(
+    return GateCheck(
         name="base",
         passed=compared.advantage >= -allowed - _TINY,
         reason=f"On {_rows(rows, 'base')} of the champion {_told(compared, evaluation, metric)}; "
@@ -242,10 +243,10 @@ def _base(compared: Comparison, evaluation: Evaluation, metric: str, margin: _Ma
 
 def _new(
     compared: Comparison, evaluation: Evaluation, metric: str, settings: GateSettings
-) -> Check:
+) -> GateCheck:
     least = 1 - settings.confidence
     worse = compared.advantage < 0 and compared.p_value < least
-    return Check(
+    return GateCheck(
         name="new",
         passed=not worse,
         reason=f"On {_rows(evaluation.new.rows, 'new')} {_told(compared, evaluation, metric)}, "
@@ -255,12 +256,12 @@ def _new(
 
 def _fresh(
     compared: Comparison, rows: int, evaluation: Evaluation, metric: str, settings: GateSettings
-) -> Check:
+) -> GateCheck:
     least, fewest = 1 - settings.confidence, _fewest_rows(settings.confidence)
     limit = f"it must be better there, with p below {least:.3g}"
     if rows < fewest:
         limit += f", which takes {fewest} rows or more"
-    return Check(
+    return GateCheck(
         name="fresh",
         passed=compared.advantage > 0 and compared.p_value < least,
         reason=f"On {_rows(rows, 'fresh')} {_told(compared, evaluation, metric)}, "
@@ -268,9 +269,9 @@ def _fresh(
     )
 
 
-def _nothing_fresh(settings: GateSettings, retraining: Retraining) -> Check:
+def _nothing_fresh(settings: GateSettings, retraining: RetrainingContext) -> GateCheck:
     fewest = _fewest_rows(settings.confidence)
-    return Check(
+    return GateCheck(
         name="fresh",
         passed=False,
         reason="No labelled prediction since the champion fell to the held-out side, which each "
@@ -289,7 +290,7 @@ def _fewest_rows(confidence: float) -> int:
     return math.floor(-math.log2(1 - confidence)) + 1
 
 
-def _trained_on(retraining: Retraining) -> str:
+def _trained_on(retraining: RetrainingContext) -> str:
     text = (
         f"It was trained on {retraining.dropped:,} dropped and {retraining.labelled:,} labelled "
         f"rows; {retraining.held_out:,} more labelled rows were held out"

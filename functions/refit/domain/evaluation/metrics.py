@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refit.domain.errors import EvaluationIncomplete
-from refit.domain.evaluation.report import Baseline, ClassQuality, Estimate, Quality
+from refit.domain.evaluation.report import ClassQuality, Estimate, ModelQuality, NaiveBaseline
 from refit.domain.evaluation.resampling import (
     REPLICATES,
     SEED,
@@ -172,7 +172,7 @@ def class_shares(hits: Floats, support: Floats, predicted: Floats) -> ClassShare
 
 def classification_quality(
     labels: Integers, outcome: ClassOutcome, classes: Sequence[str], confidence: float
-) -> Quality:
+) -> ModelQuality:
     """Measure a classifier on held-out rows.
 
     F1 and the averages are resampled from the confusion matrix, which holds all they depend on:
@@ -210,7 +210,7 @@ def classification_quality(
         )
         for index, text in enumerate(classes)
     }
-    return Quality(
+    return ModelQuality(
         metrics={name: value for name, value in metrics.items() if value is not None},
         per_class=per_class,
         confusion_matrix=matrix.tolist(),
@@ -246,7 +246,7 @@ def _summed_by(drawn: Floats, side: Integers, n_classes: int) -> Floats:
     return sums[:, :n_classes]
 
 
-def regression_quality(labels: Floats, predictions: Floats, confidence: float) -> Quality:
+def regression_quality(labels: Floats, predictions: Floats, confidence: float) -> ModelQuality:
     """Measure a regression on held-out rows: RMSE, MAE, bias (prediction − label) and R².
 
     R² is 1 − residual variance / label variance; it is left out when all labels are the same.
@@ -269,7 +269,7 @@ def regression_quality(labels: Floats, predictions: Floats, confidence: float) -
     columns = np.column_stack([errors, np.abs(errors), errors**2, centred, centred**2])
     values = _regression_metrics(columns.mean(axis=0, keepdims=True))
     resampled = _regression_metrics(resampled_means(columns))
-    return Quality(
+    return ModelQuality(
         metrics={
             name: bootstrap_estimate(
                 float(value[0]), resampled[name], rows=len(labels), confidence=confidence
@@ -288,11 +288,11 @@ def _regression_metrics(means: Floats) -> dict[str, Floats]:
     return {"rmse": np.sqrt(mse), "mae": mae, "r2": r2, "bias": bias}
 
 
-def classification_baseline(labels: Integers, classes: Sequence[str]) -> Baseline:
+def classification_baseline(labels: Integers, classes: Sequence[str]) -> NaiveBaseline:
     """Measure what always giving the commonest class, and the class shares, would reach."""
     counts = np.bincount(labels, minlength=len(classes))
     shares = counts[counts > 0] / len(labels)
-    return Baseline(
+    return NaiveBaseline(
         answer=classes[int(counts.argmax())],
         metrics={
             "accuracy": float(shares.max()),
@@ -301,10 +301,10 @@ def classification_baseline(labels: Integers, classes: Sequence[str]) -> Baselin
     )
 
 
-def regression_baseline(labels: Floats) -> Baseline:
+def regression_baseline(labels: Floats) -> NaiveBaseline:
     """Measure what always giving the mean of the held-out labels would reach."""
     mean = float(labels.mean())
-    return Baseline(
+    return NaiveBaseline(
         answer=mean,
         metrics={
             "rmse": float(np.sqrt(((labels - mean) ** 2).mean())),

@@ -28,13 +28,13 @@ HIGHER_IS_BETTER = frozenset({"accuracy"})
 """Of the metrics that are compared; the others are losses."""
 
 
-class Result(BaseModel):
+class ReportPart(BaseModel):
     """A part of evaluation.json."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True)
 
 
-class Estimate(Result):
+class Estimate(ReportPart):
     """A metric's value on the held-out rows with its two-sided confidence interval.
 
     The bounds are None where the rows are too few to say anything (one row, by bootstrap).
@@ -46,7 +46,7 @@ class Estimate(Result):
     method: Literal["wilson", "bootstrap"]
 
 
-class ClassQuality(Result):
+class ClassQuality(ReportPart):
     """How one class is recognised.
 
     Attributes:
@@ -64,7 +64,7 @@ class ClassQuality(Result):
     f1: Estimate | None
 
 
-class Quality(Result):
+class ModelQuality(ReportPart):
     """One model on one set of rows.
 
     Attributes:
@@ -78,7 +78,7 @@ class Quality(Result):
     confusion_matrix: list[list[int]] | None = None
 
 
-class Baseline(Result):
+class NaiveBaseline(ReportPart):
     """What always giving the same answer reaches: the least that a model must beat.
 
     Attributes:
@@ -91,7 +91,7 @@ class Baseline(Result):
     metrics: dict[str, float]
 
 
-class Comparison(Result):
+class Comparison(ReportPart):
     """Challenger against champion on the same rows, in the metric's own unit.
 
     Attributes:
@@ -110,24 +110,24 @@ class Comparison(Result):
     method: Literal["mcnemar mid-p", "paired bootstrap"]
 
 
-class EvaluatedRows(Result):
+class EvaluatedRows(ReportPart):
     """Both models on one set of held-out rows."""
 
     rows: int
-    baseline: Baseline
-    challenger: Quality
-    champion: Quality | None = None
+    baseline: NaiveBaseline
+    challenger: ModelQuality
+    champion: ModelQuality | None = None
     comparisons: dict[str, Comparison] | None = None
 
 
-class ChampionRun(Result):
+class ChampionRun(ReportPart):
     """The live version at the time of the evaluation."""
 
     run: str
     version: int
 
 
-class Evaluation(Result):
+class Evaluation(ReportPart):
     """All of evaluation.json."""
 
     model: str

@@ -15,7 +15,7 @@ class Failure:
     message: str
 
 
-def explained(caught: dict[str, Any]) -> Failure:
+def explain_failure(caught: dict[str, Any]) -> Failure:
     """Read the error output of a state: `{"Error", "Cause"}`.
 
     The Cause of a Lambda is JSON with errorMessage; that of a SageMaker job is the job's

@@ -113,7 +113,7 @@ class Manifest(BaseModel):
     settings: ModelSettings
     rows: SideRows
     labelled: LabelledBySide = Field(default_factory=LabelledBySide)
-    created_at: str | None
+    created_at: Moment | None
 
     def lost(self) -> dict[str, int]:
         """Return how many labelled rows could not be used, by the reason, over all slices."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from refit.domain.errors import SettingsInvalid
 
 if TYPE_CHECKING:
-    from refit.domain.model_settings import Task, TrainingSettings
+    from refit.domain.model_settings import TrainingSettings
+    from refit.domain.vocabulary import Task
 
 GIB = 1024**3
 # (instance type, vCPU, GiB): the general-purpose ladder, smallest that fits is taken.

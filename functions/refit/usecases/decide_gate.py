@@ -1,0 +1,43 @@
+"""Decide whether the challenger may replace the champion, and record the decision."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from refit.domain.evaluation.gate import RetrainingContext, decide
+from refit.domain.naming import RunKeys
+from refit.telemetry import logger
+
+if TYPE_CHECKING:
+    from refit.domain.evaluation.gate import GateDecision
+    from refit.domain.pipeline.manifest import Manifest
+    from refit.usecases.services import Services
+
+
+def decide_gate(services: Services, model: str, run: str) -> GateDecision:
+    """Decide by what evaluation.json says, and write gate.json.
+
+    Raises:
+        SettingsInvalid: when `[gate] metric` does not fit the task.
+    """
+    evaluation = services.artifacts.evaluation(model, run)
+    manifest = services.artifacts.manifest(model, run)
+    decision = decide(evaluation, manifest.settings.gate, _retraining_context(manifest))
+    services.bucket.put_json(RunKeys(model, run).gate, decision.model_dump(mode="json"))
+    logger.info("gate decided", extra={"passed": decision.passed, "reasons": decision.reasons})
+    return decision
+
+
+def _retraining_context(manifest: Manifest) -> RetrainingContext | None:
+    """Return what the gate considers for a retraining; None for a run of dropped data."""
+    if manifest.cause == "drop":
+        return None
+    labelled = manifest.labelled
+    return RetrainingContext(
+        base_margin=manifest.settings.retraining.base_margin,
+        test_fraction=manifest.settings.data.test_fraction,
+        dropped=manifest.rows.train - labelled.train,
+        labelled=labelled.train,
+        held_out=labelled.validation + labelled.test,
+        lost=manifest.lost(),
+    )

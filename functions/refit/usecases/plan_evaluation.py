@@ -1,0 +1,93 @@
+"""Plan the batch predictions of the held-out rows, by the challenger and by the champion alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from refit.domain.naming import RunKeys
+from refit.domain.vocabulary import RunStatus
+
+if TYPE_CHECKING:
+    from refit.usecases.services import Services
+
+TRANSFORM_INSTANCE = "ml.m5.large"
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A finished training job.
+
+    Attributes:
+        name: of the job.
+        image: URI of the container image.
+        artifacts: S3 URI of model.tar.gz.
+    """
+
+    name: str
+    image: str
+    artifacts: str
+
+
+def plan_evaluation(
+    services: Services, model: str, run: str, challenger: TrainedModel, comparable: bool
+) -> dict[str, Any]:
+    """Return a CreateModel request for the challenger, and a transform job for each side.
+
+    Args:
+        services: of this process.
+        model: its name.
+        run: its id.
+        challenger: what was trained.
+        comparable: whether the champion can predict the same rows.
+
+    Returns:
+        `model_request`, and `challenger` and `champion`: a CreateTransformJob request without its
+        name, and the stem of the name. `champion` is None where there is none to compare with.
+    """
+    services.models.update_run(model, run, status=RunStatus.EVALUATING)
+    champion = services.models.champion(model) if comparable else None
+    keys = RunKeys(model, run)
+    return {
+        "model_request": {
+            "ModelName": challenger.name,
+            "ExecutionRoleArn": services.environment.sagemaker_role_arn,
+            "PrimaryContainer": {
+                "Image": challenger.image,
+                "ModelDataUrl": challenger.artifacts,
+            },
+        },
+        "challenger": _transform_job(services, keys, "challenger", challenger.name),
+        "champion": champion
+        and _transform_job(services, keys, "champion", champion.endpoint_config),
+    }
+
+
+def _transform_job(services: Services, keys: RunKeys, side: str, model_name: str) -> dict[str, Any]:
+    bucket = services.environment.bucket
+    return {
+        "stem": f"{services.names(keys.model).job(keys.run)}-{side}",
+        "request": {
+            "ModelName": model_name,
+            "BatchStrategy": "MultiRecord",
+            "TransformInput": {
+                "DataSource": {
+                    "S3DataSource": {
+                        "S3DataType": "S3Prefix",
+                        "S3Uri": f"s3://{bucket}/{keys.evaluation_input}",
+                    }
+                },
+                "ContentType": "text/csv",
+                "SplitType": "Line",
+            },
+            "TransformOutput": {
+                "S3OutputPath": f"s3://{bucket}/{keys.evaluation_output(side)}",
+                "AssembleWith": "None",
+            },
+            "TransformResources": {"InstanceType": TRANSFORM_INSTANCE, "InstanceCount": 1},
+            "Tags": [
+                {"Key": "refit:model", "Value": keys.model},
+                {"Key": "refit:run", "Value": keys.run},
+            ],
+        },
+    }

@@ -1,0 +1,92 @@
+"""Plan the training job of a run: image, hyperparameters, instance, channels, time limits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from refit.domain.evaluation.gate import deciding_metric
+from refit.domain.naming import RunKeys
+from refit.domain.pipeline.images import xgboost_image_uri
+from refit.domain.pipeline.training_plan import plan_training as plan_job
+from refit.domain.vocabulary import RunStatus
+
+if TYPE_CHECKING:
+    from refit.domain.model_settings import TrainingSettings
+    from refit.domain.pipeline.training_plan import DataShape, TrainingPlan
+    from refit.usecases.services import Services
+
+
+def plan_training(services: Services, model: str, run: str, shape: DataShape) -> dict[str, Any]:
+    """Return a CreateTrainingJob request without its name, and the stem of the name.
+
+    Raises:
+        SettingsInvalid: when settings do not fit the prepared data; found here, before the training
+            is paid for.
+    """
+    settings = services.artifacts.settings(model, run)
+    deciding_metric(shape.task, settings.gate)
+    plan = plan_job(shape, settings.training)
+    services.models.update_run(model, run, status=RunStatus.TRAINING)
+    keys = RunKeys(model, run)
+    channels = {"train": keys.train}
+    if shape.has_validation:
+        channels["validation"] = keys.validation
+    return {
+        "stem": services.names(model).job(run),
+        "request": _request(services, keys, plan, settings.training, channels),
+    }
+
+
+def _request(
+    services: Services,
+    keys: RunKeys,
+    plan: TrainingPlan,
+    settings: TrainingSettings,
+    channels: dict[str, str],
+) -> dict[str, Any]:
+    environment = services.environment
+    return {
+        "AlgorithmSpecification": {
+            "TrainingImage": xgboost_image_uri(environment.aws_region, settings.image_tag),
+            "TrainingInputMode": "File",
+        },
+        "RoleArn": environment.sagemaker_role_arn,
+        "HyperParameters": plan.hyperparameters,
+        "InputDataConfig": [
+            _channel(name, f"s3://{environment.bucket}/{prefix}")
+            for name, prefix in channels.items()
+        ],
+        "OutputDataConfig": {"S3OutputPath": f"s3://{environment.bucket}/{keys.training_output}"},
+        "ResourceConfig": {
+            "InstanceType": plan.instance_type,
+            "InstanceCount": 1,
+            "VolumeSizeInGB": plan.volume_gb,
+        },
+        "StoppingCondition": _stopping_condition(settings),
+        "EnableManagedSpotTraining": settings.spot,
+        "Tags": [
+            {"Key": "refit:model", "Value": keys.model},
+            {"Key": "refit:run", "Value": keys.run},
+        ],
+    }
+
+
+def _channel(name: str, uri: str) -> dict[str, Any]:
+    return {
+        "ChannelName": name,
+        "ContentType": "text/csv",
+        "DataSource": {
+            "S3DataSource": {
+                "S3DataType": "S3Prefix",
+                "S3Uri": uri,
+                "S3DataDistributionType": "FullyReplicated",
+            }
+        },
+    }
+
+
+def _stopping_condition(settings: TrainingSettings) -> dict[str, int]:
+    condition = {"MaxRuntimeInSeconds": settings.max_runtime_s}
+    if settings.spot:
+        condition["MaxWaitTimeInSeconds"] = settings.max_wait_s or 2 * settings.max_runtime_s
+    return condition

@@ -1,0 +1,236 @@
+"""Turn the data of a run into training, validation and test rows.
+
+A retraining's drop.json names slices of the ledger beside the files of the champion: their rows are
+read back from the capture files. The same run writes the same bytes under the same keys, however
+often it is prepared.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from refit.domain.errors import DatasetNotFound, ModelNotFound, ObjectNotFound
+from refit.domain.naming import ModelKeys, RunKeys
+from refit.domain.pipeline.manifest import LabelledBySide, Manifest, SideRows
+from refit.domain.vocabulary import RunStatus
+from refit.tabular.dataset import tables_of
+from refit.tabular.preparation import prepare
+from refit.tabular.quarantine import Quarantine
+from refit.tabular.readers.table import DroppedFile
+from refit.tabular.split import SPLITS
+from refit.tabular.training_set import LabelledTables, labelled_tables
+from refit.telemetry import logger
+
+if TYPE_CHECKING:
+    from refit.domain.model_settings import ModelSettings
+    from refit.domain.pipeline.manifest import Drop, ObjectVersion
+    from refit.domain.pipeline.model_state import Champion
+    from refit.domain.schema import Schema
+    from refit.tabular.preparation import Preparation
+    from refit.usecases.services import Services
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """What was prepared, and what the later steps need to know of it.
+
+    Attributes:
+        rows: by split; `quarantined` are the rows that were refused.
+        champion: with whom the challenger is compared; None while there is none.
+        comparable: whether the champion can predict the same rows.
+    """
+
+    schema: Schema
+    rows: SideRows
+    train_bytes: int
+    validation_bytes: int
+    champion: Champion | None
+    comparable: bool
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What a run is prepared from."""
+
+    keys: RunKeys
+    drop: Drop
+    settings: ModelSettings
+    champion: Champion | None
+    champion_schema: Schema | None
+
+
+def prepare_data(services: Services, model: str, run: str) -> PreparedData:
+    """Prepare the data of a run.
+
+    Raises:
+        SettingsInvalid: when model.toml is not valid.
+        ModelNotFound: when a retraining has no champion (any more).
+        DatasetNotFound: when a file of the drop has been deleted.
+        DatasetEmpty: when there is no usable row.
+        DatasetUnreadable: when a file is damaged, unsafe or not what its name says.
+        DatasetInvalid: when the data cannot be trained on.
+        TooManyBadRows: when more rows are refused than the settings allow.
+        SchemaChanged: when the columns differ from those of the champion.
+    """
+    services.models.update_run(model, run, status=RunStatus.PREPARING)
+    source = _source(services, model, run)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        labelled = _labelled_tables(services, source, folder)
+        prepared, refused = _read(services, source, labelled, folder)
+        train_bytes, validation_bytes = _write(services, source.keys, prepared)
+    if source.champion and prepared.comparable:
+        _copy_held_out_rows(services, RunKeys(model, source.champion.run), source.keys)
+    rows = SideRows(
+        train=prepared.rows["train"],
+        validation=prepared.rows["validation"],
+        test=prepared.rows["test"],
+        quarantined=refused,
+    )
+    _write_manifest(services, source, rows, prepared, labelled)
+    logger.info("prepared", extra={"model": model, "run": run, "rows": rows.model_dump()})
+    return PreparedData(
+        schema=prepared.schema,
+        rows=rows,
+        train_bytes=train_bytes,
+        validation_bytes=validation_bytes,
+        champion=source.champion,
+        comparable=prepared.comparable,
+    )
+
+
+def _source(services: Services, model: str, run: str) -> _Source:
+    drop = services.artifacts.drop(model, run)
+    settings = services.artifacts.current_settings(model)
+    champion = services.models.champion(model)
+    if champion is None and drop.slices:
+        raise ModelNotFound(
+            f"{model} has no live version (any more), so it cannot be retrained: drop data"
+        )
+    schema = services.artifacts.schema(model, champion.run) if champion else None
+    return _Source(RunKeys(model, run), drop, settings, champion, schema)
+
+
+def _labelled_tables(services: Services, source: _Source, folder: Path) -> LabelledTables:
+    """Read the labelled rows back from their capture files."""
+    if source.champion_schema is None or not source.drop.slices:
+        return LabelledTables([], [])
+    model = source.keys.model
+
+    def schema_of(version: int) -> Schema | None:
+        run = services.models.run_of_version(model, version)
+        return services.artifacts.schema(model, run) if run else None
+
+    return labelled_tables(
+        source.drop.slices,
+        lambda objects: services.bucket.download_each(objects, folder),
+        schema_of,
+        source.champion_schema,
+        folder,
+        source.drop.fresh_since,
+    )
+
+
+def _read(
+    services: Services, source: _Source, labelled: LabelledTables, folder: Path
+) -> tuple[Preparation, int]:
+    """Read and check all rows; return how many were refused beside them.
+
+    Refused rows are stored in quarantine even if the run fails.
+    """
+    keys = source.keys
+    refused = folder / "refused.jsonl"
+    with refused.open("wb") as out:
+        quarantine = Quarantine(out)
+        try:
+            files = [_dropped_file(services, keys.model, file) for file in source.drop.files]
+            tables = tables_of(files, folder) + labelled.tables
+            prepared = prepare(
+                tables,
+                source.settings.data,
+                source.champion_schema,
+                folder,
+                int(keys.run, 16),
+                quarantine,
+            )
+        finally:
+            out.flush()
+            if quarantine.count:
+                key = f"{keys.quarantine}rows.jsonl"
+                services.bucket.upload(refused, key, "application/x-ndjson")
+    return prepared, quarantine.count
+
+
+def _dropped_file(services: Services, model: str, file: ObjectVersion) -> DroppedFile:
+    name = file.key.removeprefix(ModelKeys(model).raw)
+
+    def opened() -> IO[bytes]:
+        try:
+            return services.bucket.open(file.key, file.version)
+        except ObjectNotFound as error:
+            raise DatasetNotFound(f"{error}: drop the file again") from error
+
+    return DroppedFile(name=name, size_bytes=file.size, open=opened)
+
+
+def _write(services: Services, keys: RunKeys, prepared: Preparation) -> tuple[int, int]:
+    """Write rows, schema and profile; return the bytes of the training and validation channels."""
+    bucket = services.bucket
+    with bucket.writer(f"{keys.train}train.csv") as train:
+        profile = prepared.write_train(train)
+    validation_bytes = 0
+    if prepared.rows["validation"]:
+        with bucket.writer(f"{keys.validation}validation.csv") as validation:
+            prepared.write_validation(validation)
+        validation_bytes = validation.size_bytes
+    test_keys = (
+        f"{keys.test}test.csv",
+        f"{keys.evaluation_input}new.csv",
+        keys.evaluation_labels("new"),
+    )
+    with ExitStack() as stack:
+        prepared.write_test(*(stack.enter_context(bucket.writer(key)) for key in test_keys))
+    if prepared.fresh:
+        with (
+            bucket.writer(f"{keys.evaluation_input}fresh.csv") as features,
+            bucket.writer(keys.evaluation_labels("fresh")) as labels,
+        ):
+            prepared.write_fresh(features, labels)
+    bucket.put_json(keys.schema, prepared.schema.as_json())
+    bucket.put_json(keys.profile, profile)
+    return train.size_bytes, validation_bytes
+
+
+def _copy_held_out_rows(services: Services, champion: RunKeys, keys: RunKeys) -> None:
+    """Copy the rows that the champion was tested on: the challenger predicts them as well."""
+    new_rows = f"{champion.evaluation_input}new.csv"
+    services.bucket.copy(new_rows, f"{keys.evaluation_input}base.csv")
+    services.bucket.copy(champion.evaluation_labels("new"), keys.evaluation_labels("base"))
+
+
+def _write_manifest(
+    services: Services,
+    source: _Source,
+    rows: SideRows,
+    prepared: Preparation,
+    labelled: LabelledTables,
+) -> None:
+    keys = source.keys
+    run = services.models.run(keys.model, keys.run)
+    labelled_rows = {side: prepared.labelled[side] for side in SPLITS}
+    manifest = Manifest(
+        model=keys.model,
+        run=keys.run,
+        cause=source.drop.cause,
+        files=source.drop.files,
+        slices=tuple(labelled.slices),
+        settings=source.settings,
+        rows=rows,
+        labelled=LabelledBySide.model_validate(labelled_rows | {"fresh_test": prepared.fresh}),
+        created_at=run.started_at if run else None,
+    )
+    services.bucket.put_json(keys.manifest, manifest.model_dump(mode="json"))

@@ -1,0 +1,36 @@
+"""Make the verified version the champion, and set its alarms.
+
+The alarms are set first: if that fails, the champion stays, and the rollback restores its alarms.
+The model and endpoint config of the replaced version stay, so that its package can be deployed
+again; they cost nothing while no endpoint uses them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from refit.domain.vocabulary import EventName
+from refit.usecases.set_alarms import set_alarms
+
+if TYPE_CHECKING:
+    from refit.domain.pipeline.model_state import Champion
+    from refit.usecases.services import Services
+
+
+def promote_version(services: Services, model: str, champion: Champion) -> int | None:
+    """Promote a version; return the version that it replaces, or None."""
+    before = services.models.champion(model)
+    replaced = before.version if before and before.version != champion.version else None
+    set_alarms(services, model, champion.run, champion.variant)
+    services.models.promote(model, champion)
+    services.messaging.publish(
+        EventName.MODEL_PROMOTED,
+        {
+            "model": model,
+            "run": champion.run,
+            "version": champion.version,
+            "replaced": replaced,
+            "endpoint": champion.endpoint,
+        },
+    )
+    return replaced

@@ -1,0 +1,122 @@
+"""Register the challenger as a version of the model's package group, approved or not.
+
+The ClientToken of the package is the id of the run: registering a run twice gives one version.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from refit.domain.naming import RunKeys
+from refit.domain.vocabulary import RunStatus
+from refit.stores.registry import RUN_PROPERTY
+from refit.usecases.plan_evaluation import TRANSFORM_INSTANCE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from refit.usecases.plan_evaluation import TrainedModel
+    from refit.usecases.services import Services
+
+Approval: TypeAlias = Literal["Approved", "PendingManualApproval", "Rejected"]
+
+_MAX_DESCRIPTION = 1024  # characters of ModelPackageDescription
+_MAX_PROPERTY = 256  # characters of a value of CustomerMetadataProperties
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """A trained model and what the gate decided on it.
+
+    Attributes:
+        reasons: of the gate, as sentences.
+        metrics: the headline metrics of the evaluation.
+    """
+
+    model: str
+    run: str
+    trained: TrainedModel
+    passed: bool
+    reasons: Sequence[str]
+    metrics: Mapping[str, float | int | str]
+
+
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """A version, and the status that its run has now."""
+
+    version: int
+    package_arn: str
+    status: RunStatus
+
+
+def register_version(services: Services, challenger: Challenger) -> RegisteredVersion:
+    """Register the version, and record it with the run."""
+    model, run = challenger.model, challenger.run
+    settings = services.artifacts.settings(model, run)
+    approval, status = _approval(challenger.passed, settings.gate.approval)
+    # An approved package starts its deployment by itself: the run must say so before it exists.
+    services.models.update_run(
+        model,
+        run,
+        status=status if status is RunStatus.DEPLOYING else RunStatus.REGISTERING,
+        metrics=dict(challenger.metrics),
+    )
+    group = services.names(model).model_package_group
+    services.registry.ensure_group(group, f"Versions of the model {model}, created by Refit")
+    package = services.registry.create_package(
+        _package(services, challenger, group, approval, settings.deployment.instance_type)
+    )
+    services.models.record_version(model, package.version, run, package.arn)
+    return RegisteredVersion(package.version, package.arn, status)
+
+
+def _approval(passed: bool, approval: str) -> tuple[Approval, RunStatus]:
+    if not passed:
+        return "Rejected", RunStatus.REFUSED
+    if approval == "manual":
+        return "PendingManualApproval", RunStatus.AWAITING_APPROVAL
+    return "Approved", RunStatus.DEPLOYING
+
+
+def _package(
+    services: Services,
+    challenger: Challenger,
+    group: str,
+    approval: Approval,
+    instance_type: str,
+) -> dict[str, Any]:
+    keys = RunKeys(challenger.model, challenger.run)
+    statistics_uri = f"s3://{services.environment.bucket}/{keys.evaluation_statistics}"
+    metrics = {
+        f"refit:{name}": str(value)[:_MAX_PROPERTY] for name, value in challenger.metrics.items()
+    }
+    return {
+        "ModelPackageGroupName": group,
+        "ModelPackageDescription": " ".join(challenger.reasons)[:_MAX_DESCRIPTION],
+        "ModelApprovalStatus": approval,
+        "ClientToken": challenger.run,
+        "InferenceSpecification": {
+            "Containers": [
+                {
+                    "Image": challenger.trained.image,
+                    "ModelDataUrl": challenger.trained.artifacts,
+                }
+            ],
+            "SupportedContentTypes": ["text/csv"],
+            "SupportedResponseMIMETypes": ["text/csv", "application/json"],
+            "SupportedRealtimeInferenceInstanceTypes": [instance_type],
+            "SupportedTransformInstanceTypes": [TRANSFORM_INSTANCE],
+        },
+        "ModelMetrics": {
+            "ModelQuality": {
+                "Statistics": {"ContentType": "application/json", "S3Uri": statistics_uri}
+            }
+        },
+        "CustomerMetadataProperties": {
+            "refit:model": challenger.model,
+            RUN_PROPERTY: challenger.run,
+            **metrics,
+        },
+    }

@@ -1,0 +1,89 @@
+"""Verify that the live endpoint is the new model: by the name of its config, and by its answers.
+
+An update that SageMaker rolled back ends InService like one that succeeded: only the name of the
+live endpoint config distinguishes them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from refit.domain.errors import DeploymentRejected, EndpointNotReady
+from refit.domain.inferences.captured import VERIFICATION_ID
+from refit.domain.naming import RunKeys
+from refit.domain.pipeline.deployment import first_mismatch, scores
+
+if TYPE_CHECKING:
+    from refit.usecases.services import Services
+
+_MAX_BODY_BYTES = 1_000_000
+
+
+@dataclass(frozen=True)
+class DeployedVersion:
+    """A version that a deployment has brought to the endpoint.
+
+    Attributes:
+        config: the endpoint config that should be live.
+        variant: the production variant that should answer.
+    """
+
+    model: str
+    run: str
+    endpoint: str
+    config: str
+    variant: str
+
+
+def verify_deployment(services: Services, deployed: DeployedVersion) -> int:
+    """Compare the answers of the live endpoint with the evaluation.
+
+    Returns:
+        How many held-out rows the endpoint answered as the evaluation did.
+
+    Raises:
+        EndpointNotReady: when the endpoint is not in service.
+        DeploymentRejected: when another config or variant is live, or an answer differs.
+    """
+    _check_config(services, deployed)
+    keys = RunKeys(deployed.model, deployed.run)
+    settings = services.artifacts.settings(deployed.model, deployed.run).deployment
+    rows = _first_lines(services, f"{keys.evaluation_input}new.csv", settings.verification_rows)
+    expected = _first_lines(
+        services, f"{keys.evaluation_output('challenger')}new.csv.out", len(rows)
+    )
+    body = "\n".join(rows).encode()
+    answer = services.endpoints.invoke(deployed.endpoint, body, VERIFICATION_ID)
+    if answer.variant != deployed.variant:
+        raise DeploymentRejected(
+            f"variant {answer.variant} of endpoint {deployed.endpoint} answered, "
+            f"not the new {deployed.variant}"
+        )
+    mismatch = first_mismatch(scores("\n".join(expected)), scores(answer.body.decode()))
+    if mismatch:
+        raise DeploymentRejected(
+            f"endpoint {deployed.endpoint} answers held-out row {mismatch.row} with "
+            f"{mismatch.answered}, the evaluation had {mismatch.expected}"
+        )
+    return len(rows)
+
+
+def _check_config(services: Services, deployed: DeployedVersion) -> None:
+    live = services.endpoints.describe(deployed.endpoint)
+    if live is None or live.status != "InService":
+        status = live.status if live else "gone"
+        raise EndpointNotReady(f"endpoint {deployed.endpoint} is {status}")
+    if live.config != deployed.config:
+        reason = live.failure_reason or "no reason was given"
+        raise DeploymentRejected(
+            f"SageMaker rolled endpoint {deployed.endpoint} back to {live.config}: {reason}"
+        )
+
+
+def _first_lines(services: Services, key: str, count: int) -> list[str]:
+    """Return up to `count` whole lines of an object, from its first megabyte."""
+    head = services.bucket.open(key).read(_MAX_BODY_BYTES)
+    lines = head.split(b"\n")
+    whole = lines[:-1] if len(head) == _MAX_BODY_BYTES else lines
+    return [line.decode() for line in whole if line.strip()][:count]

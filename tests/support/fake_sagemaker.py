@@ -1,0 +1,90 @@
+"""A boto3 client of SageMaker whose endpoint and registry a test sets, and that records changes."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from refit.stores.endpoints import EndpointState
+    from refit.stores.registry import PackageVersion
+
+
+class FakeSageMaker:
+    """Answers as `sagemaker` and as `sagemaker-runtime`.
+
+    Attributes:
+        endpoint: the state of the only endpoint; None while it does not exist.
+        approved: the only approved package of the group; None while there is none.
+        answer: body and variant of the answer to InvokeEndpoint.
+        invocations: the requests of InvokeEndpoint.
+        changes: (operation, request) of every other call that changes something.
+    """
+
+    def __init__(self) -> None:
+        self.endpoint: EndpointState | None = None
+        self.approved: PackageVersion | None = None
+        self.answer = ("", "v2")
+        self.invocations: list[dict[str, Any]] = []
+        self.changes: list[tuple[str, dict[str, Any]]] = []
+
+    def describe_endpoint(self, EndpointName: str) -> dict[str, Any]:
+        if self.endpoint is None:
+            raise _not_found(f'Could not find endpoint "{EndpointName}".', "DescribeEndpoint")
+        state = {
+            "EndpointStatus": self.endpoint.status,
+            "EndpointConfigName": self.endpoint.config,
+        }
+        reason = self.endpoint.failure_reason
+        return state | ({"FailureReason": reason} if reason else {})
+
+    def get_paginator(self, operation: str) -> FakeSageMaker:
+        assert operation == "list_model_packages"
+        return self
+
+    def paginate(self, **_: str) -> Iterator[dict[str, Any]]:
+        packages = []
+        if self.approved is not None:
+            packages = [
+                {
+                    "ModelPackageVersion": self.approved.version,
+                    "ModelPackageArn": self.approved.arn,
+                }
+            ]
+        yield {"ModelPackageSummaryList": packages}
+
+    def describe_model_package(self, ModelPackageName: str) -> dict[str, Any]:
+        assert self.approved is not None
+        assert ModelPackageName == self.approved.arn
+        return {
+            "ModelPackageVersion": self.approved.version,
+            "CustomerMetadataProperties": {"refit:run": self.approved.run},
+        }
+
+    def invoke_endpoint(self, **request: Any) -> dict[str, Any]:
+        self.invocations.append(request)
+        body, variant = self.answer
+        return {
+            "Body": io.BytesIO(body.encode()),
+            "ContentType": "text/csv",
+            "InvokedProductionVariant": variant,
+        }
+
+    def __getattr__(self, operation: str) -> Any:
+        if not operation.startswith(("update_", "delete_", "create_")):
+            raise AttributeError(operation)
+
+        def change(**request: Any) -> dict[str, Any]:
+            self.changes.append((operation, request))
+            return {}
+
+        return change
+
+
+def _not_found(message: str, operation: str) -> ClientError:
+    answer: Any = {"Error": {"Code": "ValidationException", "Message": message}}
+    return ClientError(answer, operation)

@@ -1,0 +1,48 @@
+"""What a run leaves in bucket and table, for tests that begin after it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from refit.domain.model_settings import ModelSettings, parse_settings
+from refit.domain.pipeline.model_state import Champion
+
+WRITTEN_AT = "2025-01-02T00:00:00.000+00:00"
+
+
+def object_version(key: str, version: str = "v1", size: int = 10) -> dict[str, Any]:
+    """Return an object as drop.json and manifest.json record it."""
+    return {"key": key, "version": version, "size": size, "last_modified": WRITTEN_AT}
+
+
+def manifest(
+    run: str, settings: str | ModelSettings = "", model: str = "digits", **values: Any
+) -> dict[str, Any]:
+    """Return a manifest.json; `settings` is the text of a model.toml or its parsed form."""
+    parsed = parse_settings(settings) if isinstance(settings, str) else settings
+    return {
+        "model": model,
+        "run": run,
+        "cause": "drop",
+        "files": [object_version(f"{model}/raw/a.csv")],
+        "slices": [],
+        "settings": parsed.model_dump(mode="json"),
+        "rows": {"train": 80, "validation": 10, "test": 10, "quarantined": 0},
+        "labelled": {},
+        "created_at": WRITTEN_AT,
+        **values,
+    }
+
+
+def champion(version: int, run: str, model: str = "digits", suffix: str = "x") -> Champion:
+    """Return a live version of a model."""
+    package = f"arn:aws:sagemaker:us-east-1:123456789012:model-package/refit-{model}/{version}"
+    return Champion(
+        version=version,
+        run=run,
+        package_arn=package,
+        endpoint=f"refit-{model}",
+        endpoint_config=f"refit-{model}-v{version}-{suffix}",
+        variant=f"v{version}",
+        promoted_at=WRITTEN_AT,
+    )
