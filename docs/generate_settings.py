@@ -1,4 +1,4 @@
-"""Write docs/settings.md from the one definition of the settings."""
+"""Generate docs/settings.md from the definition of the settings."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from refit.domain.model_settings import ModelSettings
 
 INTRODUCTION = """# `model.toml`
 
-Generated from `functions/refit/domain/spec.py` by `.venv/bin/python docs/generate_settings.py`.
+Generated from `functions/refit/domain/model_settings.py` by
+`.venv/bin/python docs/generate_settings.py`.
 
-A model needs no settings: put a `{model}/model.toml` beside `{model}/raw/` for what should differ
-(`refit put MODEL FILE --settings model.toml` checks and uploads it). An unknown key, or a value
-that is not allowed, fails the run with a message that names the key, the value and what is allowed.
-Each run stores the settings it used in its `manifest.json`.
+Every setting has a default, so a model needs no `model.toml`. To change a setting, upload
+`{model}/model.toml`; `refit put MODEL FILE --settings model.toml` checks and uploads it. An unknown
+key, or a value that is not allowed, fails the run with a message that names the key, the value and
+what is allowed. Each run records the settings it used in its `manifest.json`.
 """
 
 
 def allowed(schema: dict[str, Any]) -> str:
-    """Say in words which values a field's JSON schema allows."""
+    """Describe the values that the JSON schema of a field allows."""
     if "anyOf" in schema:
         return " or ".join(allowed(part) for part in schema["anyOf"] if part != {"type": "null"})
     if "enum" in schema:
@@ -31,20 +32,20 @@ def allowed(schema: dict[str, Any]) -> str:
         "number": "number",
         "boolean": "true/false",
     }
-    said = words.get(schema.get("type", ""), "table of names and values")
+    kind = words.get(schema.get("type", ""), "table of names and values")
     bounds = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     limits = [f"{sign} {schema[key]:,}" for key, sign in bounds.items() if key in schema]
     if "pattern" in schema:
         limits.append("such as `ml.m5.large`")
-    return ", ".join([said, *limits])
+    return ", ".join([kind, *limits])
 
 
-def reference() -> str:
+def page() -> str:
     """Return the whole page."""
     schema = ModelSettings.model_json_schema()
     parts = [INTRODUCTION]
-    for section, place in schema["properties"].items():
-        definition = schema["$defs"][place["$ref"].rpartition("/")[2]]
+    for section, reference in schema["properties"].items():
+        definition = schema["$defs"][reference["$ref"].rpartition("/")[2]]
         parts.append(f"\n## `[{section}]`\n\n{definition['description'].splitlines()[0]}\n")
         parts.append("\n| key | default | allowed | meaning |\n|---|---|---|---|\n")
         for key, field in definition["properties"].items():
@@ -56,4 +57,4 @@ def reference() -> str:
 
 
 if __name__ == "__main__":
-    Path(__file__).with_name("settings.md").write_text(reference())
+    Path(__file__).with_name("settings.md").write_text(page())

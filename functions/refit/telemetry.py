@@ -12,14 +12,14 @@ from refit.domain.metric_names import NAMESPACE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_VALUES_OF_A_LINE = 99
-"""CloudWatch reads 100; the library writes a line of its own accord when it has so many."""
+_VALUES_PER_LINE = 99
+"""CloudWatch accepts 100 values a line; Powertools flushes a line by itself when it has 100."""
 
 logger = Logger(service="refit")
 
 
 def count(name: str, model: str, value: float = 1, unit: MetricUnit = MetricUnit.Count) -> None:
-    """Publish one metric of a model, at once, as an embedded-metric line of the log."""
+    """Publish one metric of a model as an EMF line of the log."""
     metrics = Metrics(namespace=NAMESPACE)
     metrics.add_dimension(name="Model", value=model)
     metrics.add_metric(name=name, unit=unit, value=value)
@@ -27,10 +27,10 @@ def count(name: str, model: str, value: float = 1, unit: MetricUnit = MetricUnit
 
 
 def observe(name: str, model: str, values: Sequence[float], unit: MetricUnit) -> None:
-    """Publish many values of one metric of a model, so that CloudWatch knows their percentiles."""
-    for begin in range(0, len(values), _VALUES_OF_A_LINE):
+    """Publish many values of one metric of a model, so that CloudWatch can compute percentiles."""
+    for start in range(0, len(values), _VALUES_PER_LINE):
         metrics = Metrics(namespace=NAMESPACE)
         metrics.add_dimension(name="Model", value=model)
-        for value in values[begin : begin + _VALUES_OF_A_LINE]:
+        for value in values[start : start + _VALUES_PER_LINE]:
             metrics.add_metric(name=name, unit=unit, value=value)
         metrics.flush_metrics()

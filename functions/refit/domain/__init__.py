@@ -1,1 +1,1 @@
-"""What Refit decides, in plain functions of plain values: no I/O, no AWS, no environment."""
+"""Decisions: plain functions of plain values, without I/O, AWS or the environment."""

@@ -1,4 +1,4 @@
-"""The settings of a model: what `model.toml` may say, and what holds when it says nothing."""
+"""The settings of a model: the keys of `model.toml`, their defaults and what they allow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class Section(BaseModel):
-    """A table of `model.toml`: an unknown key is an error, not a wish."""
+    """A table of `model.toml`. An unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -26,53 +26,62 @@ class DataSettings(Section):
         description="`auto`: text labels, or at most 50 distinct whole numbers, are classes.",
     )
     label: str | int = Field(
-        0, description="The label's column: its name in the header, or its position from 0."
+        0, description="Label column: its name in the header, or its index from 0."
     )
     header: Literal["auto", "yes", "no"] = Field(
-        "auto", description="`auto`: a first line with text where the other rows have numbers."
+        "auto",
+        description="`auto`: the first line is a header if it has text where others have numbers.",
     )
     delimiter: Literal["auto", ",", ";", "|", "\t"] = Field(
-        "auto", description="Of CSV files; `auto` finds it in the first lines."
+        "auto", description="Delimiter of CSV files; `auto` detects it from the first lines."
     )
     scope: Literal["drop", "all"] = Field(
         "drop",
         description="`drop`: a run trains on the files dropped together; `all`: on all of raw/.",
     )
     max_bad_fraction: Fraction = Field(
-        0.01, description="More refused rows than this share fail the run."
+        0.01, description="Largest share of refused rows; a larger share fails the run."
     )
     validation_fraction: Annotated[float, Field(ge=0, le=0.5)] = Field(
-        0.1, description="Share of the rows that early stopping looks at."
+        0.1, description="Share of the rows used for early stopping."
     )
     test_fraction: Annotated[float, Field(gt=0, le=0.5)] = Field(
-        0.1, description="Share of the rows held out: no model is ever trained on them."
+        0.1,
+        description="Share of the rows held out for evaluation; no model is ever trained on them.",
     )
     schema_change: Literal["refuse", "accept"] = Field(
-        "refuse", description="What to do when the columns differ from the live model's."
+        "refuse", description="What to do when the columns differ from those of the live model."
     )
 
 
 class TrainingSettings(Section):
-    """How SageMaker trains."""
+    """The SageMaker training job."""
 
     image_tag: Literal["3.0-5", "3.2-0", "1.7-1"] = Field(
-        "3.0-5", description="Of SageMaker's XGBoost image."
+        "3.0-5", description="Tag of the SageMaker XGBoost image."
     )
     instance_type: str | None = Field(
-        None, pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$", description="Default: from the data's size."
+        None,
+        pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$",
+        description="Instance type of the training job. Default: chosen by data size.",
     )
     volume_gb: Annotated[int, Field(ge=1, le=16384)] | None = Field(
-        None, description="Default: from the data's size."
+        None, description="Volume of the training instance. Default: chosen by data size."
     )
     max_runtime_s: Annotated[int, Field(ge=60, le=2_419_200)] = Field(
-        3600, description="A training that takes longer is stopped."
+        3600, description="A training job that runs longer is stopped."
     )
-    spot: bool = Field(False, description="Managed spot: cheaper, may wait, may start over.")
+    spot: bool = Field(
+        False,
+        description="Use managed spot training: cheaper, but it may wait and may be interrupted.",
+    )
     max_wait_s: Annotated[int, Field(ge=60, le=2_419_200)] | None = Field(
-        None, description="With spot: the longest wait, run time included. Default: twice that."
+        None,
+        description="With spot: longest wait including the run time. Default: twice max_runtime_s.",
     )
     hyperparameters: dict[str, str | int | float | bool] = Field(
-        default_factory=dict, description="Added to, or in place of, those that Refit plans."
+        default_factory=dict,
+        description="Hyperparameters that add to or replace those that Refit chooses.",
     )
 
     @model_validator(mode="after")
@@ -83,110 +92,115 @@ class TrainingSettings(Section):
 
 
 class GateSettings(Section):
-    """When a challenger is good enough."""
+    """When a challenger may replace the champion."""
 
     metric: Literal["auto", "accuracy", "log_loss", "rmse", "mae"] = Field(
         "auto", description="`auto`: accuracy for classes, RMSE for numbers."
     )
     floor: float | None = Field(
         None,
-        description="The worst value allowed. Default: better than always giving the commonest "
-        "class, or the mean.",
+        description="Worst value of the metric that is allowed. Default: better than always "
+        "predicting the most frequent class, or the mean.",
     )
     margin: Annotated[float, Field(ge=0)] = Field(
         0.01,
-        description="How much worse than the champion on its own held-out rows is tolerated: "
-        "absolute for accuracy and log loss, a share of the champion's value for RMSE and MAE.",
+        description="How much worse than the champion the challenger may be on the champion's "
+        "held-out rows: absolute for accuracy and log loss, a share of the champion's value for "
+        "RMSE and MAE.",
     )
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(
-        0.95, description="Of the intervals, and of what counts as more than noise."
+        0.95, description="Confidence level of the intervals and of the significance tests."
     )
     approval: Literal["auto", "manual"] = Field(
-        "auto", description="`manual`: a person approves the package before it is deployed."
+        "auto", description="`manual`: a person approves the model package before it is deployed."
     )
 
 
 class DeploymentSettings(Section):
-    """How the endpoint is made and updated."""
+    """The SageMaker endpoint."""
 
     instance_type: Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")] = Field(
-        "ml.m5.large", description="Of the endpoint."
+        "ml.m5.large", description="Instance type of the endpoint."
     )
     instance_count: Annotated[int, Field(ge=1, le=100)] = Field(
-        1, description="How many of them share the traffic."
+        1, description="Number of instances of the endpoint."
     )
     termination_wait_s: Annotated[int, Field(ge=0, le=3600)] = Field(
-        0, description="How long the old fleet stays after traffic has moved."
+        0, description="How long the old instances stay after traffic has shifted."
     )
     verification_rows: Annotated[int, Field(ge=1, le=1000)] = Field(
-        50, description="Held-out rows asked of the live endpoint before it is promoted."
+        50, description="Held-out rows sent to the new endpoint before it is promoted."
     )
 
 
 class MonitoringSettings(Section):
-    """How the live model is watched."""
+    """How the live model is monitored."""
 
     capture: Literal["api", "endpoint", "off"] = Field(
         "api",
-        description="Who writes the captured inferences: the predict API; the endpoint itself "
-        "(SageMaker's DataCaptureConfig), for callers that invoke it directly; or nobody. Takes "
-        "effect with the next deployment.",
+        description="What captures inferences: `api`, the predict API; `endpoint`, the endpoint "
+        "itself (DataCaptureConfig of SageMaker), for callers that invoke it directly; `off`, "
+        "nothing. Takes effect with the next deployment.",
     )
     capture_percent: Annotated[int, Field(ge=1, le=100)] = Field(
-        100, description="How many of a hundred invocations are captured."
+        100, description="Percentage of invocations that are captured."
     )
     cohort_s: Annotated[int, Field(ge=1, le=604_800)] = Field(
-        3600, description="Predictions of so many seconds are judged together, as one cohort."
+        3600,
+        description="Cohort length. Predictions made within one cohort are evaluated together.",
     )
     label_age_s: Annotated[int, Field(ge=0, le=7_776_000)] = Field(
         86_400,
-        description="A prediction enters the test with what was known of it at this age. Later "
-        "labels still correct the shown figures and the training data.",
+        description="Age at which a prediction enters the drift test, with the label it has then. "
+        "Later labels still correct the reported figures and the training data.",
     )
     label_wait_s: Annotated[int, Field(ge=0, le=7_776_000)] | None = Field(
         None,
-        description="At this age a cohort's labels are as complete as they get; from then on it "
-        "teaches how much sooner errors are labelled than right answers. Default: 3 × "
+        description="Age at which the labels of a cohort count as complete; the cohort then shows "
+        "how much sooner errors are labelled than correct predictions. Default: 3 × "
         "`label_age_s`.",
     )
     held_label_s: Annotated[int, Field(ge=60, le=7_776_000)] = Field(
-        604_800, description="A label without its prediction waits so long, then it is given up."
+        604_800,
+        description="How long a label waits for its prediction before it is moved to quarantine.",
     )
     max_label_age_s: Annotated[int, Field(ge=60, le=31_536_000)] = Field(
         7_776_000,
-        description="Predictions are remembered so long; a label observed earlier is too old.",
+        description="How long a prediction can be labelled; an older label is rejected.",
     )
     tolerance: Annotated[float, Field(ge=0, le=0.5)] = Field(
-        0.005, description="An error share this much above the held-out one is no harm yet."
+        0.005,
+        description="How far the error rate may exceed the held-out error rate without an alarm.",
     )
     false_alarm_every: Annotated[int, Field(ge=10, le=10_000_000)] = Field(
         8760,
-        description="Cohorts between two false alarms, in the mean: a year of hourly cohorts. "
-        "1/α of the test.",
+        description="Average number of cohorts between two false alarms, at least; 8760 hourly "
+        "cohorts are a year. 1/α of the test.",
     )
     min_labels: Annotated[int, Field(ge=1)] = Field(
-        50, description="No alarm on fewer labelled predictions than this."
+        50, description="Fewest labelled predictions that can raise an alarm."
     )
     min_coverage: Fraction = Field(
-        0.01, description="No alarm while a smaller share of the predictions is labelled."
+        0.01, description="Smallest share of labelled predictions that can raise an alarm."
     )
     input_false_alarm_every: Annotated[int, Field(ge=10, le=10_000_000)] = Field(
-        8760, description="Cohorts between two false input warnings, over all features together."
+        8760,
+        description="Average number of cohorts between two false input warnings, of all features.",
     )
     input_effect: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.05, description="A shift of a feature's distribution below this is not worth a word."
+        0.05, description="Smallest distribution shift (0 to 1) that is reported."
     )
     critical_features: tuple[str, ...] = Field(
-        (), description="Columns whose shift is told as critical."
+        (), description="Columns whose shift is reported as critical."
     )
     capture_silence_s: Annotated[int, Field(ge=60, le=31_536_000)] = Field(
-        86_400, description="So long without a captured inference raises an alarm."
+        86_400, description="Time without a captured inference that raises an alarm."
     )
     label_silence_s: Annotated[int, Field(ge=60, le=31_536_000)] = Field(
-        604_800, description="So long without a label raises an alarm."
+        604_800, description="Time without a label that raises an alarm."
     )
     max_latency_ms: Annotated[int, Field(ge=1, le=60_000)] = Field(
-        1000, description="A model that takes longer (99th percentile) raises an alarm."
+        1000, description="Model latency (99th percentile) above which an alarm is raised."
     )
 
     @property
@@ -204,34 +218,35 @@ class MonitoringSettings(Section):
 
 
 class RetrainingSettings(Section):
-    """When drift leads to a new training, and on what."""
+    """When drift starts a retraining."""
 
-    enabled: bool = Field(True, description="`false`: drift is told, and a person decides.")
+    enabled: bool = Field(True, description="`false`: drift is only reported.")
     min_labels: Annotated[int, Field(ge=1)] = Field(
         500,
-        description="Labels that a retraining needs of predictions made since the change; until "
-        "there are so many it is owed.",
+        description="Labelled predictions made since the change that a retraining requires; "
+        "until then it is pending.",
     )
     cooldown_s: Annotated[int, Field(ge=0, le=31_536_000)] = Field(
-        86_400, description="Rest after a retraining before drift may start the next."
+        86_400,
+        description="Shortest time between the end of a retraining and one that drift starts.",
     )
     max_per_day: Annotated[int, Field(ge=1, le=1000)] = Field(
-        2, description="Retrainings started by drift within 24 hours, at most."
+        2, description="Most retrainings that drift starts within 24 hours."
     )
     max_failures: Annotated[int, Field(ge=1, le=100)] = Field(
         2,
-        description="So many retrainings in a row that brought no better model block the model: "
-        "a person looks, and `refit unblock` lets it go on.",
+        description="Consecutive retrainings without a better model after which retraining is "
+        "blocked, until `refit unblock`.",
     )
     base_margin: Annotated[float, Field(ge=0)] = Field(
         0.05,
-        description="In place of `[gate] margin` for a retrained challenger on the champion's old "
-        "held-out rows: the world may have moved away from them.",
+        description="Replaces `[gate] margin` for a retrained challenger, because the champion's "
+        "held-out rows may no longer represent today's data.",
     )
 
 
 class ModelSettings(Section):
-    """All of `model.toml`. No file at all gives every default."""
+    """All of `model.toml`. A model without the file has every default."""
 
     data: DataSettings = Field(default_factory=DataSettings)
     training: TrainingSettings = Field(default_factory=TrainingSettings)
@@ -252,10 +267,10 @@ def parse_settings(text: str) -> ModelSettings:
     except tomllib.TOMLDecodeError as error:
         raise SettingsInvalid(f"model.toml is not valid TOML: {error}") from error
     except ValidationError as error:
-        raise SettingsInvalid("model.toml: " + "; ".join(_explained(error))) from error
+        raise SettingsInvalid("model.toml: " + "; ".join(_messages(error))) from error
 
 
-def _explained(error: ValidationError) -> list[str]:
+def _messages(error: ValidationError) -> list[str]:
     lines = []
     for problem in error.errors(include_url=False):
         *tables, key = [str(part) for part in problem["loc"]] or ["model.toml"]

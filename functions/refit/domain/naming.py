@@ -1,7 +1,7 @@
-"""Every name Refit gives: S3 keys of a model and its runs, SageMaker resources, run ids.
+"""Names: S3 keys of a model and its runs, SageMaker resources, run ids.
 
 SageMaker names hold 63 characters of `[a-zA-Z0-9](-*[a-zA-Z0-9])*`; with a prefix of at most 12
-characters and a model's name of at most 24 every name made here fits.
+characters and a model name of at most 24 characters every name fits.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MODEL_NAME = re.compile(rf"{MODEL_NAME_PATTERN}\Z")
 
 
 def checked_model_name(name: str) -> str:
-    """Return the name, or raise.
+    """Return the name of a model if it is allowed.
 
     Raises:
         ModelNameInvalid: when it is not `[a-z][a-z0-9-]{0,23}`, or ends in a hyphen, which
@@ -38,10 +38,10 @@ def checked_model_name(name: str) -> str:
 
 
 def run_id(model: str, causes: list[tuple[str, str]]) -> str:
-    """Return the id of the run that these causes start: the same causes give the same run.
+    """Return the id of a run; the same causes give the same id.
 
     Args:
-        model: the model's name.
+        model: its name.
         causes: (S3 key, object version) of each file of the drop, in any order.
     """
     digest = hashlib.sha256(model.encode())
@@ -52,7 +52,7 @@ def run_id(model: str, causes: list[tuple[str, str]]) -> str:
 
 @dataclass(frozen=True)
 class ModelKeys:
-    """The S3 keys of one model (design 4.1), all relative to the bucket."""
+    """The S3 keys of one model."""
 
     model: str
 
@@ -70,7 +70,7 @@ class ModelKeys:
 
     @property
     def capture(self) -> str:
-        """Captured inferences, as SageMaker's data capture lays them out."""
+        """Captured inferences, in the layout of SageMaker's data capture."""
         return f"{self.model}/capture/"
 
     @property
@@ -89,11 +89,11 @@ class ModelKeys:
         return f"{self.model}/quarantine/ground-truth/{digest}.jsonl"
 
     def cohort(self, version: int, start: datetime) -> str:
-        """What is counted of one cohort's inputs, and what was found in it."""
+        """Input counts and constraint violations of one cohort."""
         return f"{self.model}/monitoring/v{version}/{start:%Y%m%dT%H%M%S}/"
 
     def input_counts(self, version: int, start: datetime, digest: str) -> str:
-        """The part of a cohort's input counts that one capture file gave."""
+        """Input counts of the part of a cohort that one capture file holds."""
         return f"{self.cohort(version, start)}{digest}.npz"
 
     def violations(self, version: int, start: datetime) -> str:
@@ -116,17 +116,17 @@ class RunKeys:
 
     @property
     def drop(self) -> str:
-        """The files that caused the run, with their versions."""
+        """What the run starts with: files and ledger slices, with their versions."""
         return f"{self.root}drop.json"
 
     @property
     def manifest(self) -> str:
-        """What went into the run and with which settings."""
+        """What the run trained on, and with which settings."""
         return f"{self.root}manifest.json"
 
     @property
     def schema(self) -> str:
-        """Columns, classes and encodings; the predict API applies it again."""
+        """Columns, classes and encodings, which the predict API applies again."""
         return f"{self.root}schema.json"
 
     @property
@@ -136,7 +136,7 @@ class RunKeys:
 
     @property
     def baseline(self) -> str:
-        """What the version is held against while it is live."""
+        """What the version is compared with while it is live."""
         return f"{self.root}baseline.json"
 
     @property
@@ -154,30 +154,30 @@ class RunKeys:
 
     @property
     def evaluation_input(self) -> str:
-        """What both models predict in batch: `new.csv`, the champion's `base.csv`, `fresh.csv`."""
+        """Held-out rows that both models predict: `new.csv`, `base.csv`, `fresh.csv`."""
         return f"{self.root}evaluation/in/"
 
     def evaluation_output(self, side: str) -> str:
-        """Where the batch predictions of `challenger` or `champion` go."""
+        """Batch predictions of `challenger` or `champion`."""
         return f"{self.root}evaluation/{side}/"
 
     def evaluation_labels(self, rows: str) -> str:
-        """The true labels of the held-out rows `new`, `base` or `fresh`, one per line."""
+        """Labels of the held-out rows `new`, `base` or `fresh`, one per line."""
         return f"{self.root}evaluation/{rows}.labels"
 
     @property
     def evaluation(self) -> str:
-        """Every metric of challenger and champion, with intervals, and their comparison."""
+        """Metrics of challenger and champion, and their comparison."""
         return f"{self.root}evaluation.json"
 
     @property
     def evaluation_statistics(self) -> str:
-        """The challenger's quality in the form that SageMaker Studio reads."""
+        """Quality of the challenger in the format that SageMaker Studio reads."""
         return f"{self.root}evaluation_statistics.json"
 
     @property
     def gate(self) -> str:
-        """What the gate decided, and every check behind it."""
+        """The decision of the gate, with all of its checks."""
         return f"{self.root}gate.json"
 
     @property
@@ -192,7 +192,7 @@ class RunKeys:
 
 @dataclass(frozen=True)
 class ResourceNames:
-    """The names of a model's SageMaker resources. `prefix` sets one stack apart from another."""
+    """Names of the SageMaker resources of a model. `prefix` distinguishes stacks."""
 
     prefix: str
     model: str
@@ -206,30 +206,30 @@ class ResourceNames:
         return f"{self.prefix}-{self.model}"
 
     def job(self, run: str) -> str:
-        """The stem of a run's job names; an attempt's number is added, names are used once."""
+        """Stem of the job names of a run. Job names cannot be reused, so attempts add a number."""
         return f"{self.prefix}-{self.model}-{run}"
 
     def deployed(self, version: int, deployment: str) -> str:
-        """The model and endpoint config of one deployment of one package version."""
+        """SageMaker model and endpoint config of one deployment of a version."""
         return f"{self.prefix}-{self.model}-v{version}-{deployment}"
 
     @staticmethod
     def variant(version: int) -> str:
-        """The production variant says which version answered, and captured files are under it."""
+        """Production variant: names the version in each answer and in the keys of capture files."""
         return f"v{version}"
 
     @staticmethod
     def version_of(variant: str) -> int:
-        """Return the version that a variant of ours serves; ValueError for another's name."""
+        """Return the version that a variant serves; ValueError when Refit did not name it."""
         return int(variant.removeprefix("v"))
 
 
 def model_of_group(prefix: str, group: str) -> str | None:
-    """Return the model whose package group this is, or None when it is not of this stack."""
+    """Return the model of a package group, or None when the group belongs to another stack."""
     head = f"{prefix}-"
     return group[len(head) :] if group.startswith(head) else None
 
 
 def deployment_id(execution_arn: str) -> str:
-    """Return the short id of one deployment: the same execution gives the same id."""
+    """Return the id of a deployment; the same execution gives the same id."""
     return hashlib.sha256(execution_arn.encode()).hexdigest()[:8]

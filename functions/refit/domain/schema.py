@@ -1,9 +1,9 @@
-"""The columns of a model's data and their encoding: one definition for training and for serving.
+"""The columns of a model and their encoding: one definition for training and for serving.
 
-A schema is written once per run (`schema.json`) and applied again by the predict API, so the two
-cannot skew. Numbers stay in the units in which they were dropped. Texts become codes: a category's
-code is its index in `values`, a class's its index in `classes`. A later run only ever appends to
-these lists, so a code means the same for every version of a model.
+A run writes its schema once (`schema.json`), and the predict API applies it again, so training and
+serving cannot skew. Numbers keep their units. Texts become codes: the code of a category is its
+index in `values`, that of a class its index in `classes`. A later run only appends to these lists,
+so a code has the same meaning in every version of a model.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from refit.domain.errors import PayloadInvalid
 from refit.domain.vocabulary import Task
 
 MISSING_TEXTS = frozenset({"", "na", "nan", "null", "none", "?"})
-"""What a dropped cell says when it has no value, in lower case."""
+"""Texts of a cell without a value, in lower case."""
 
 FLOAT32_MAX = 3.4028234663852886e38
-"""XGBoost computes in float32: a larger number would be infinite there."""
+"""XGBoost computes in float32, where a larger number would be infinite."""
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\Z")
 _SHOWN_CHARACTERS = 60
 
 
 def number_of(text: str) -> float | None:
-    """Return the finite number that a cell holds, or None when it holds none.
+    """Return the finite number in a cell, or None.
 
-    Decimal notation only, with or without exponent; blanks around it do not count. What float32
-    cannot hold is none.
+    Decimal notation only, with or without exponent; surrounding blanks are ignored. A number that
+    float32 cannot hold is None.
     """
     text = text.strip(" \t")
     if not _NUMBER.match(text):
@@ -43,7 +43,7 @@ def number_of(text: str) -> float | None:
 
 
 def is_missing(text: str) -> bool:
-    """Say whether a cell holds no value: blank, NA, NaN, null, None or ?, in any case."""
+    """Say whether a cell has no value: blank, NA, NaN, null, None or ?, in any case."""
     return text.strip().lower() in MISSING_TEXTS
 
 
@@ -53,30 +53,30 @@ def number_text(value: float) -> str:
 
 
 def class_text(text: str) -> str:
-    """Return the one text for all spellings of a numeric class (`1`, `1.0`, `01`).
+    """Return the canonical text of a class: `1`, `1.0` and `01` are the same class.
 
-    Text that is no number is returned without the blanks around it.
+    Text that is not a number is returned without surrounding blanks.
     """
     value = number_of(text)
     return text.strip() if value is None else number_text(value)
 
 
 def shown(value: object) -> str:
-    """Return a value as an error message may show it: quoted, and never long."""
+    """Return a value as an error message shows it: quoted and shortened."""
     text = repr(value)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 1]}…"
 
 
 class Feature(BaseModel):
-    """A column that the model reads.
+    """A feature column of the model.
 
     Attributes:
         name: from the header, or `f0`, `f1`, … without one.
         type: `number`, or `category` when its cells are texts.
-        values: the texts of a category, in the order of their codes; None for a number.
+        values: texts of a category, in the order of their codes; None for a number.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True)
 
     name: str
     type: Literal["number", "category"]
@@ -84,17 +84,17 @@ class Feature(BaseModel):
 
     @cached_property
     def codes(self) -> dict[str, int]:
-        """Return each category text's code; empty for a number."""
+        """Codes of a category by text; empty for a number."""
         return {text: code for code, text in enumerate(self.values or ())}
 
     def encode(self, value: object) -> float | None:
-        """Encode one value of a prediction request: a text, a number, a truth value or None.
+        """Encode one value of a prediction request: a text, a number, a boolean or None.
 
-        None, a blank and (for a category) a text never seen in training are missing: None.
+        None, a blank and (for a category) a text that training has not seen are missing: None.
 
         Raises:
-            PayloadInvalid: naming column and value, when a number is wanted and this is none or
-                is not finite, or when the value is a list or an object.
+            PayloadInvalid: naming column and value, when a number is required and this is not a
+                finite number, or when the value is a list or an object.
         """
         if value is None:
             return None
@@ -104,7 +104,7 @@ class Feature(BaseModel):
 
     def _number(self, value: str | int | float) -> float | None:
         if isinstance(value, str):
-            # A caller's NaN is a calculation that went wrong more often than a value not known.
+            # NaN in a request is more often a failed calculation than a missing value.
             if is_missing(value) and value.strip().lower() != "nan":
                 return None
             number = number_of(value)
@@ -114,8 +114,8 @@ class Feature(BaseModel):
             number = float(value) if abs(value) <= FLOAT32_MAX else None
         if number is None:
             raise PayloadInvalid(
-                f"column {self.name!r} wants a finite number, not {shown(value)} "
-                "(send null, or an empty cell, where a value is missing)"
+                f"column {self.name!r} requires a finite number, not {shown(value)} "
+                "(send null or an empty cell for a missing value)"
             )
         return number
 
@@ -125,7 +125,7 @@ class Feature(BaseModel):
         elif isinstance(value, bool):
             spellings = [str(value).lower(), str(value), str(value).upper(), str(int(value))]
         elif not math.isfinite(value):
-            raise PayloadInvalid(f"column {self.name!r} wants a value, not {shown(value)}")
+            raise PayloadInvalid(f"column {self.name!r} requires a value, not {shown(value)}")
         else:
             spellings = [number_text(float(value)), str(value)]
         if is_missing(spellings[0]):
@@ -135,16 +135,15 @@ class Feature(BaseModel):
 
 
 class Schema(BaseModel):
-    """What a run's rows are made of: `schema.json`.
+    """The format of `schema.json`.
 
     Attributes:
-        task: `classification` or `regression`.
-        label: the label column's name in the header, or `label`.
+        label: name of the label column in the header, or `label`.
         features: in the order in which the model reads them.
-        classes: the label texts in the order of their codes; None for a regression.
+        classes: label texts in the order of their codes; None for a regression.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True)
 
     task: Task
     label: str
@@ -152,7 +151,7 @@ class Schema(BaseModel):
     classes: tuple[str, ...] | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Return the plain value that is stored as schema.json."""
+        """Return the value that is stored as schema.json."""
         value = self.model_dump(mode="json")
         for feature in value["features"]:
             if feature["values"] is None:
@@ -163,15 +162,15 @@ class Schema(BaseModel):
         """Encode one row of a prediction request.
 
         Args:
-            instance: the values in column order, or by column name; texts (as from CSV), numbers
-                or None. Label not included.
+            instance: values without the label, in column order or by column name: texts (as in
+                CSV), numbers or None.
 
         Returns:
             One number per feature, None where the value is missing.
 
         Raises:
-            PayloadInvalid: when the width or a column's name is wrong, or a value does not fit;
-                names the column.
+            PayloadInvalid: when the width or the name of a column is wrong, or a value is not
+                valid; names the column.
         """
         if isinstance(instance, Mapping):
             values: Sequence[Any] = self._in_order(instance)
@@ -183,7 +182,7 @@ class Schema(BaseModel):
             )
         if len(values) != len(self.features):
             raise PayloadInvalid(
-                f"an instance has {len(values)} values; the model wants {len(self.features)}"
+                f"an instance has {len(values)} values; the model requires {len(self.features)}"
                 f" ({self._shown_columns()})"
             )
         if self._all_numbers and (numbers := _all_finite_numbers(values)) is not None:
@@ -191,7 +190,7 @@ class Schema(BaseModel):
         return [feature.encode(value) for feature, value in zip(self.features, values, strict=True)]
 
     def encode_label(self, text: str) -> float | None:
-        """Return a class's code or a regression's value; None when the text is neither."""
+        """Return the code of a class, or the value of a regression; None for other texts."""
         if self.classes is None:
             return number_of(text)
         code = self._class_codes.get(text.strip())
@@ -200,9 +199,9 @@ class Schema(BaseModel):
         return None if code is None else float(code)
 
     def changes_to(self, other: Schema) -> list[str]:
-        """Name what differs in another schema's columns; empty when rows of both fit both.
+        """Describe how the columns of another schema differ; empty when rows of each fit both.
 
-        Categories and classes that are new are no difference: codes are appended.
+        New categories and classes are not a difference, because codes are only appended.
         """
         if self.task != other.task:
             return [f"the task was {self.task} and is {other.task}"]
@@ -215,16 +214,15 @@ class Schema(BaseModel):
             parts += [f"new: {_listed(new)}"] if new else []
             return parts
         return [
-            f"column {place} was {_described(was)} and is {_described(now)}"
-            for place, (was, now) in enumerate(zip(self.features, other.features, strict=True))
+            f"column {index} was {_described(was)} and is {_described(now)}"
+            for index, (was, now) in enumerate(zip(self.features, other.features, strict=True))
             if (was.name, was.type) != (now.name, now.type)
         ]
 
     def extend(self, other: Schema) -> Schema:
-        """Return this schema with the categories and classes that are new in another.
+        """Return this schema with the new categories and classes of another appended.
 
-        Codes given here stay; new texts are appended in the other's order. Both have the same
-        columns (`changes_to` is empty).
+        Both have the same columns (`changes_to` is empty).
         """
         features = tuple(
             mine.model_copy(update={"values": _appended(mine.values, theirs.values)})
@@ -242,8 +240,8 @@ class Schema(BaseModel):
         return {text: code for code, text in enumerate(self.classes or ())}
 
     @cached_property
-    def _places(self) -> dict[str, int]:
-        return {feature.name: place for place, feature in enumerate(self.features)}
+    def _indices(self) -> dict[str, int]:
+        return {feature.name: index for index, feature in enumerate(self.features)}
 
     def _names(self) -> list[str]:
         return [feature.name for feature in self.features]
@@ -252,33 +250,33 @@ class Schema(BaseModel):
         return _listed(self._names())
 
     def _in_order(self, instance: Mapping[str, Any]) -> list[Any]:
-        unknown = [name for name in instance if name not in self._places]
+        unknown = [name for name in instance if name not in self._indices]
         if unknown:
             raise PayloadInvalid(
-                f"unknown column {shown(unknown[0])}; the model's are {self._shown_columns()}"
+                f"unknown column {shown(unknown[0])}; the model has {self._shown_columns()}"
             )
-        absent = [name for name in self._places if name not in instance]
+        absent = [name for name in self._indices if name not in instance]
         if absent:
             raise PayloadInvalid(
-                f"no value for column {_listed(absent)} (send null where a value is missing)"
+                f"no value for column {_listed(absent)} (send null for a missing value)"
             )
-        return [instance[name] for name in self._places]
+        return [instance[name] for name in self._indices]
 
 
 def csv_line(values: Sequence[float | None]) -> str:
-    """Return encoded values as one CSV line without line end; a missing value is an empty cell."""
+    """Return encoded values as one CSV line without line end; missing values are empty cells."""
     if None in values:
         return ",".join("" if value is None else number_text(value) for value in values)
-    # repr() ends every whole float in ".0": taken off for the whole line at once.
+    # repr() ends whole floats in ".0", which is removed from the whole line at once.
     return (",".join(map(repr, values)) + ",").replace(".0,", ",")[:-1]
 
 
 def _all_finite_numbers(values: Sequence[Any]) -> list[float | None] | None:
-    """Return all values as floats where that is plain; None sends the row to the checked path."""
+    """Return all values as floats if they need no check; None for all other rows."""
     kinds = set(map(type, values))
     if kinds == {str}:
         joined = "".join(values)
-        if "_" in joined or not joined.isascii():  # float() reads both, a CSV reader neither
+        if "_" in joined or not joined.isascii():  # float() accepts both, a CSV reader neither
             return None
     elif not kinds <= {int, float}:
         return None

@@ -1,1 +1,1 @@
-"""One module per Lambda, thin: parse, decide, act, return."""
+"""One thin module per Lambda: parse the event, call one use case, return."""

@@ -1,1 +1,1 @@
-"""The only home of boto3: one module per service, AWS errors turned into domain errors."""
+"""Access to AWS, the only users of boto3. Each store owns the keys and format of its items."""

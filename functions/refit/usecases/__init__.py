@@ -1,1 +1,1 @@
-"""What Refit does, one module per use case. Each takes the stores and the clock it works with."""
+"""What Refit does, one module per use case. Each takes the services that it works with."""

@@ -231,13 +231,13 @@ def test_the_champion_is_looked_up_again_after_a_while(
     moment += 10
     status, body = ask(sample("predict"))
     assert status == 400
-    assert "the model wants 2" in body["error"]["message"]
+    assert "the model requires 2" in body["error"]["message"]
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("predict_too_few_values", "an instance has 2 values; the model wants 3 ('width'"),
+        ("predict_too_few_values", "an instance has 2 values; the model requires 3 ('width'"),
         ("predict_nan", "NaN is not JSON"),
     ],
 )

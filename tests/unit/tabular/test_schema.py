@@ -71,14 +71,14 @@ def test_texts_become_codes_and_what_is_not_known_is_missing(
 @pytest.mark.parametrize(
     ("instance", "text"),
     [
-        ([1], r"an instance has 1 values; the model wants 2 \('size', 'colour'\)"),
+        ([1], r"an instance has 1 values; the model requires 2 \('size', 'colour'\)"),
         ([1, "red", 2], "an instance has 3 values"),
-        ([float("nan"), "red"], "column 'size' wants a finite number, not nan"),
-        (["NaN", "red"], "column 'size' wants a finite number, not 'NaN'"),
+        ([float("nan"), "red"], "column 'size' requires a finite number, not nan"),
+        (["NaN", "red"], "column 'size' requires a finite number, not 'NaN'"),
         ([float("inf"), "red"], "not inf"),
         (["1e39", "red"], "not '1e39'"),
-        ([10**400, "red"], "column 'size' wants a finite number"),
-        (["tall", "red"], "column 'size' wants a finite number, not 'tall'"),
+        ([10**400, "red"], "column 'size' requires a finite number"),
+        (["tall", "red"], "column 'size' requires a finite number, not 'tall'"),
         (["1_000", "red"], "not '1_000'"),
         (["１", "red"], "column 'size'"),
         ([True, "red"], "not True"),
@@ -100,7 +100,7 @@ def test_a_row_that_does_not_fit_is_refused_by_column_and_value(
     "bad", [["1", "2", "nan", "4"], [1, 2, float("inf"), 4], "1_0 2 3 4".split()]
 )
 def test_the_quick_way_for_numbers_lets_nothing_through(bad: list[object]) -> None:
-    with pytest.raises(PayloadInvalid, match="wants a finite number"):
+    with pytest.raises(PayloadInvalid, match="requires a finite number"):
         NUMBERS.encode_instance(bad)
 
 

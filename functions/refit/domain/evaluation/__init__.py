@@ -1,1 +1,1 @@
-"""How good a model is on held-out rows, and whether it may become the live one."""
+"""Quality of a model on held-out rows, and whether it may replace the live one."""

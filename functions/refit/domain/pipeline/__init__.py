@@ -1,1 +1,1 @@
-"""What is decided while a run goes its way: what to train, what is live, why it failed."""
+"""Decisions of a run: what to train, what to deploy, why it failed."""

@@ -1,4 +1,4 @@
-"""Which version should be live, and whether the one that is answers as it should."""
+"""Decide which version should be live, and whether the live endpoint answers as it should."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Mismatch:
 
 
 def action_for(wanted: int | None, live: int | None, endpoint_exists: bool) -> Action:
-    """Decide from levels, not from events: an event delivered twice or late changes nothing.
+    """Decide from the present state, not from the event, which may arrive twice or late.
 
     Args:
         wanted: the newest approved version, if any.
-        live: the champion's version, if any.
-        endpoint_exists: whether the model's endpoint is there.
+        live: the version of the champion, if any.
+        endpoint_exists: whether the endpoint of the model exists.
     """
     if wanted is None or (wanted == live and endpoint_exists):
         return Action.NONE
@@ -41,10 +41,9 @@ def action_for(wanted: int | None, live: int | None, endpoint_exists: bool) -> A
 
 
 def scores(text: str) -> list[list[float]]:
-    """Parse a model's answer, one row a line.
+    """Parse the answer of a model, one row a line.
 
-    Reads both forms of the container: `0.1,0.9` from a live endpoint and `[0.1, 0.9]` from a batch
-    transform.
+    The container answers `0.1,0.9` from a live endpoint and `[0.1, 0.9]` in a batch transform.
 
     Raises:
         ValueError: when a cell is not a number.

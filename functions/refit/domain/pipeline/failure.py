@@ -1,4 +1,4 @@
-"""What a state machine caught, in words a person understands."""
+"""Explain to a person the error that a state machine caught."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Failure:
-    """An error's public name and its message."""
+    """The public name of an error, and its message."""
 
     name: str
     message: str

@@ -1,4 +1,4 @@
-"""The address of the XGBoost image in each region, without the SageMaker SDK (1 GB).
+"""The URI of the XGBoost image in each region, without the SageMaker SDK, which is 1 GB.
 
 Source: `image_uri_config/xgboost.json` of the SageMaker SDK 3.27; the tags 1.7-1, 3.0-5 and 3.2-0
 have the same accounts.
@@ -48,7 +48,7 @@ ACCOUNTS = {
     "us-west-1": "746614075791",
     "us-west-2": "246618743249",
 }
-_DOMAINS = (  # the first prefix that fits, so the longer ones stand first
+_DOMAINS = (  # the first matching prefix wins, so longer ones come first
     ("us-isob-", "sc2s.sgov.gov"),
     ("us-isof-", "csp.hci.ic.gov"),
     ("us-iso-", "c2s.ic.gov"),
@@ -61,7 +61,7 @@ def xgboost_image_uri(region: str, tag: str) -> str:
     """Return the URI of SageMaker's XGBoost image.
 
     Raises:
-        SettingsInvalid: for a region or tag that has none; the message lists those that do.
+        SettingsInvalid: for a region or tag without an image; the message lists the others.
     """
     if region not in ACCOUNTS:
         raise SettingsInvalid(

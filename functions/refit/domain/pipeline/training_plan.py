@@ -1,4 +1,4 @@
-"""What to ask SageMaker for: hyperparameters, instance, volume and time, from the data's shape."""
+"""Choose hyperparameters, instance type and volume of a training job from the shape of the data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from refit.domain.vocabulary import Task
 
 GIB = 1024**3
-# (instance type, vCPU, GiB): the general-purpose ladder, smallest that fits is taken.
+# (instance type, vCPU, GiB), general purpose: the smallest that fits is chosen.
 INSTANCES = (
     ("ml.m5.large", 2, 8),
     ("ml.m5.xlarge", 4, 16),
@@ -23,13 +23,13 @@ INSTANCES = (
     ("ml.m5.24xlarge", 96, 384),
 )
 # XGBoost's text loader peaks at about 4.2 times the dense float32 matrix (657 MB for 50,000 x 784);
-# the histogram index and the trees come on top.
+# the histogram index and the trees need more.
 LOADER_FACTOR = 6
 BASE_GIB = 1.0
 WIDE_FEATURES = 100
 EARLY_STOPPING_ROUNDS = 10
 _OBJECTIVES_WITH_PROBABILITIES = ("binary:logistic", "multi:softprob")
-# The container takes probabilities for margins here: constant or wrong in every round.
+# The container computes these from probabilities as if they were margins: the values are wrong.
 _BROKEN_METRICS = frozenset(
     "accuracy balanced_accuracy f1 f1_binary f1_macro precision precision_macro precision_micro "
     "recall recall_macro recall_micro".split()
@@ -38,7 +38,7 @@ _BROKEN_METRICS = frozenset(
 
 @dataclass(frozen=True)
 class DataShape:
-    """What was prepared: counts of rows, features and classes, and CSV sizes in bytes."""
+    """Shape of the prepared data: counts of rows, features and classes, and CSV sizes in bytes."""
 
     task: Task
     train_rows: int
@@ -59,11 +59,11 @@ class TrainingPlan:
 
 
 def plan_training(shape: DataShape, settings: TrainingSettings) -> TrainingPlan:
-    """Choose hyperparameters, instance type and volume; what the settings say wins.
+    """Choose hyperparameters, instance type and volume; the settings take precedence.
 
     Raises:
         SettingsInvalid: when a hyperparameter of the settings would train a model that Refit
-            cannot evaluate, or would stop early on a number that means nothing.
+            cannot evaluate, or would stop early on a meaningless metric.
     """
     hyperparameters = _defaults(shape) | {
         key: _text(value) for key, value in settings.hyperparameters.items()
@@ -81,14 +81,15 @@ def _text(value: str | int | float | bool) -> str:
 
 
 def _defaults(shape: DataShape) -> dict[str, str]:
-    """Return hyperparameters that do well without tuning (figures: docs/training.md).
+    """Return hyperparameters that perform well without tuning (figures: docs/training.md).
 
-    Wide data (images, bags of words) gains from coarse bins and sampled columns: a quarter of the
-    time a round, and more accurate. Early stopping needs a validation channel and an explicit
-    metric, or it is silently off; without it fewer rounds are safer.
+    Wide data (images, bags of words) gains from coarse bins and sampled columns: a round takes a
+    quarter of the time, and the model is more accurate. The container turns early stopping off
+    without a message unless there is a validation channel and an explicit metric; without early
+    stopping fewer rounds are safer.
     """
     wide = shape.features >= WIDE_FEATURES
-    chosen = {
+    hyperparameters = {
         "tree_method": "hist",
         "max_depth": "6",
         "eta": "0.3" if wide else "0.2",
@@ -99,12 +100,12 @@ def _defaults(shape: DataShape) -> dict[str, str]:
         "seed": "1",
     }
     if shape.has_validation:
-        chosen["early_stopping_rounds"] = str(EARLY_STOPPING_ROUNDS)
-    return chosen | _objective(shape)
+        hyperparameters["early_stopping_rounds"] = str(EARLY_STOPPING_ROUNDS)
+    return hyperparameters | _objective(shape)
 
 
 def _objective(shape: DataShape) -> dict[str, str]:
-    """Classes are always trained with probabilities: the log loss and the monitor need them."""
+    """Return objective and metrics; classes always get probabilities, which the log loss needs."""
     if shape.task == "regression":
         return {"objective": "reg:squarederror", "eval_metric": "rmse"}
     if shape.classes == 2:
@@ -136,20 +137,18 @@ def _check(shape: DataShape, hyperparameters: dict[str, str]) -> None:
             "wrongly for binary:logistic; allowed: auc, aucpr, error, logloss"
         )
     if "_kfold" in hyperparameters:
-        raise SettingsInvalid(
-            f"{where} _kfold: training by k folds is not offered yet; leave it out"
-        )
+        raise SettingsInvalid(f"{where} _kfold is not supported: leave it out")
 
 
 def _instance(shape: DataShape) -> str:
     matrix = shape.train_rows * shape.features * 4 * (1 + _validation_share(shape))
     needed_gib = BASE_GIB + LOADER_FACTOR * matrix / GIB
     for name, _, memory_gib in INSTANCES:
-        if needed_gib <= memory_gib * 0.85:  # the rest is the agent's and the page cache's
+        if needed_gib <= memory_gib * 0.85:  # the rest is for the agent and the page cache
             return name
     raise SettingsInvalid(
         f"the training data needs about {needed_gib:.0f} GiB of memory, more than the largest "
-        f"instance Refit picks by itself ({INSTANCES[-1][0]}): set [training] instance_type"
+        f"instance that Refit chooses by itself ({INSTANCES[-1][0]}): set [training] instance_type"
     )
 
 
@@ -158,5 +157,5 @@ def _validation_share(shape: DataShape) -> float:
 
 
 def _volume_gb(shape: DataShape) -> int:
-    """Twice the data, the model and 5 GB for the rest."""
+    """Return twice the size of the data, plus 5 GB for the model and everything else."""
     return 5 + math.ceil(2 * (shape.train_bytes + shape.validation_bytes) / 10**9)
