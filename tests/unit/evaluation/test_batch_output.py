@@ -65,8 +65,8 @@ def test_plain_numbers_and_blank_lines_between_parts_are_read() -> None:
     [
         (b"0.5\nlabel\n", "line 2: 'label' is not a prediction"),
         (b"[0.5, 0.5]\n[0.5, 0.5\n", r"line 2: '\[0.5, 0.5' is not a prediction"),
-        (b"[0.5, 0.5]\n\n[1.0]\n", "line 3: 1 values where the lines before have 2"),
-        (b"[0.5, 0.5]\n0.5\n", "line 2: 1 values where the lines before have 2"),
+        (b"[0.5, 0.5]\n\n[1.0]\n", "line 3: 1 values, but the lines before have 2"),
+        (b"[0.5, 0.5]\n0.5\n", "line 2: 1 values, but the lines before have 2"),
         (b"0.5\nNaN\n", "line 2: 'NaN' is not finite"),
         (b"0.5\nnan\n", "line 2: 'nan' is not a prediction"),
         (b"0.5\n-Infinity\n", "line 2: '-Infinity' is not finite"),
@@ -110,7 +110,7 @@ def test_rows_and_predictions_must_match_one_to_one(rows: int, given: int) -> No
 
 
 def test_predicted_classes_in_place_of_probabilities_are_refused() -> None:
-    with pytest.raises(EvaluationIncomplete, match="1 values a row, where the model knows 3"):
+    with pytest.raises(EvaluationIncomplete, match="1 values a row, but the model knows 3"):
         read_outcome(io.BytesIO(b"2.0\n"), "out", np.array([2]), 3, 3)
 
 

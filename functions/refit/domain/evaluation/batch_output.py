@@ -1,7 +1,7 @@
-"""Read what a batch transform job wrote, and the labels it is held against.
+"""Read the output of a batch transform job, and the labels that it is compared with.
 
-XGBoost's container writes one line per row: a number, or for multi:softprob a list such as
-`[0.79, 0.11, 0.10]`, whatever the Accept header says (batch mode, container version 3.0-5).
+The XGBoost container writes one line per row: a number, or for multi:softprob a list such as
+`[0.79, 0.11, 0.10]`, whatever the Accept header (batch mode, container version 3.0-5).
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ _BLOCK_BYTES = 4 * 1024 * 1024
 
 
 def prediction_blocks(stream: IO[bytes], name: str) -> Iterator[Floats]:
-    """Yield the predictions of a batch output, some thousand rows at a time.
+    """Yield the predictions of a batch output, in blocks of some thousand rows.
 
-    Blank lines are skipped: joined parts may leave some. A block's numbers are parsed together.
+    Blank lines, which joined parts can leave, are skipped.
 
     Args:
         stream: the object's bytes.
-        name: what to call it in an error.
+        name: for error messages.
 
     Yields:
-        (n_rows, n_values): one value of a line with a number, else as many as the list has.
+        (n_rows, n_values): 1 value for lines with a number, else the length of the list.
 
     Raises:
-        EvaluationIncomplete: when a line is neither a number nor a list of numbers, all finite, or
-            has another width than the lines around it.
+        EvaluationIncomplete: when a line is neither a finite number nor a list of finite numbers,
+            or its width differs from the other lines.
     """
     first_line, rest = 1, b""
     while block := stream.read(_BLOCK_BYTES):
@@ -51,11 +51,11 @@ def prediction_blocks(stream: IO[bytes], name: str) -> Iterator[Floats]:
 
 
 def _parsed(lines: list[bytes], first_line: int, name: str) -> Iterator[Floats]:
-    given = [line for line in lines if line.strip()]
-    if not given:
+    filled = [line for line in lines if line.strip()]
+    if not filled:
         return
     try:
-        values = _array(given)
+        values = _array(filled)
     except ValueError:
         raise _refused(lines, first_line, name) from None
     if not np.isfinite(values).all():
@@ -65,16 +65,16 @@ def _parsed(lines: list[bytes], first_line: int, name: str) -> Iterator[Floats]:
 
 def _array(lines: list[bytes]) -> Floats:
     values = np.array(json.loads(b"[" + b",".join(lines) + b"]"))
-    # The count, since a line with a comma outside of brackets would read as two.
+    # Count the lines: one with a comma outside brackets would be read as two.
     if values.dtype.kind not in "if" or not 1 <= values.ndim <= 2 or len(values) != len(lines):
-        raise ValueError("not one number, or one list of numbers, a line")
+        raise ValueError("a line is neither one number nor one list of numbers")
     if not values.size:
         raise ValueError("an empty list")
     return values.astype(np.float64).reshape(len(values), -1)
 
 
 def _refused(lines: list[bytes], first_line: int, name: str) -> EvaluationIncomplete:
-    """Find the first line that is to blame."""
+    """Return an error that names the first bad line."""
     width = None
     for number, line in enumerate(lines, first_line):
         if not line.strip():
@@ -89,10 +89,10 @@ def _refused(lines: list[bytes], first_line: int, name: str) -> EvaluationIncomp
         width = width or values.shape[1]
         if values.shape[1] != width:
             return EvaluationIncomplete(
-                f"{name}, line {number}: {values.shape[1]} values where the lines before have "
+                f"{name}, line {number}: {values.shape[1]} values, but the lines before have "
                 f"{width}"
             )
-    return EvaluationIncomplete(f"{name}, from line {first_line} on: lines of different kinds")
+    return EvaluationIncomplete(f"{name}, from line {first_line} on: lines of different formats")
 
 
 def parse_labels(data: bytes, name: str) -> Floats:
@@ -117,7 +117,7 @@ def class_indices(labels: Floats, n_classes: int, name: str) -> Integers:
     """Return labels as class indices.
 
     Raises:
-        EvaluationIncomplete: when one is not a whole number of 0 to n_classes − 1.
+        EvaluationIncomplete: when one is not a whole number from 0 to n_classes − 1.
     """
     indices = labels.astype(np.int64)
     wrong = (indices != labels) | (indices < 0) | (indices >= n_classes)
@@ -133,34 +133,34 @@ def class_indices(labels: Floats, n_classes: int, name: str) -> Integers:
 def read_outcome(
     stream: IO[bytes], name: str, labels: Integers, n_known: int, n_classes: int
 ) -> ClassOutcome:
-    """Read a classifier's batch output and hold it against the labels, block by block.
+    """Read the batch output of a classifier and compare it with the labels, block by block.
 
-    Only what the metrics need is kept: 24 to 32 bytes a row, however many classes there are.
+    Keeps 24 to 32 bytes a row, whatever the number of classes.
 
     Args:
         stream: the batch output.
-        name: what to call it in an error.
+        name: for error messages.
         labels: (n_rows,) class indices of the same rows in the same order.
-        n_known: how many classes the model knows; two of them may be one number, the probability
-            of class 1.
-        n_classes: how many classes there are now.
+        n_known: number of classes that the model knows; the output for two classes can be one
+            number, the probability of class 1.
+        n_classes: number of classes now.
 
     Raises:
         EvaluationIncomplete: when rows are missing or too many, or are not probabilities of the
             known classes.
     """
-    parts, done = [], 0
+    parts, rows = [], 0
     for block in prediction_blocks(stream, name):
-        start, done = done, done + len(block)
-        if done > len(labels):
-            continue  # read on, so that the error can say how many there are
+        start, rows = rows, rows + len(block)
+        if rows > len(labels):
+            continue  # keep counting for the error message
         probabilities = np.column_stack([1 - block, block]) if block.shape[1] == 1 else block
         if probabilities.shape[1] != n_known or n_known > n_classes:
             raise EvaluationIncomplete(
-                f"{name}: {block.shape[1]} values a row, where the model knows {n_known} classes"
+                f"{name}: {block.shape[1]} values a row, but the model knows {n_known} classes"
             )
-        parts.append(outcome_of(labels[start:done], probabilities, n_classes))
-    _check_count(name, done, len(labels))
+        parts.append(outcome_of(labels[start:rows], probabilities, n_classes))
+    _check_count(name, rows, len(labels))
     seconds = [part.second_class for part in parts if part.second_class is not None]
     return ClassOutcome(
         predicted=np.concatenate([part.predicted for part in parts]),
@@ -171,7 +171,7 @@ def read_outcome(
 
 
 def read_numbers(stream: IO[bytes], name: str, rows: int) -> Floats:
-    """Read a regression's batch output: one number per row.
+    """Read the batch output of a regression: one number per row.
 
     Raises:
         EvaluationIncomplete: when rows are missing or too many, or hold more than one value.
@@ -179,7 +179,7 @@ def read_numbers(stream: IO[bytes], name: str, rows: int) -> Floats:
     blocks = list(prediction_blocks(stream, name))
     _check_count(name, sum(len(block) for block in blocks), rows)
     if any(block.shape[1] != 1 for block in blocks):
-        raise EvaluationIncomplete(f"{name}: several values a row, where a regression gives one")
+        raise EvaluationIncomplete(f"{name}: several values a row, but a regression has one")
     return np.concatenate(blocks)[:, 0]
 
 

@@ -1,4 +1,4 @@
-"""Challenger against champion on the very same rows, so that easy and hard rows cancel out."""
+"""Compare challenger and champion on the same rows, so that easy and hard rows cancel out."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def compare_classifiers(
 
     Args:
         labels: (n_rows,) class indices, n_rows ≥ 1.
-        challenger: what it said of these rows.
-        champion: what it said of these rows.
+        challenger: its predictions of these rows.
+        champion: its predictions of these rows.
         confidence: of the intervals, two-sided.
     """
     right, champion_right = challenger.predicted == labels, champion.predicted == labels
@@ -44,7 +44,7 @@ def compare_classifiers(
             p_value=mcnemar_mid_p(won, lost),
             method="mcnemar mid-p",
         ),
-        "log_loss": _compared(
+        "log_loss": _bootstrap_comparison(
             np.column_stack([challenger.losses, champion.losses]), confidence, root=False
         ),
     }
@@ -63,19 +63,19 @@ def compare_regressions(
     """
     errors = np.abs(np.column_stack([challenger - labels, champion - labels]))
     return {
-        "rmse": _compared(errors**2, confidence, root=True),
-        "mae": _compared(errors, confidence, root=False),
+        "rmse": _bootstrap_comparison(errors**2, confidence, root=True),
+        "mae": _bootstrap_comparison(errors, confidence, root=False),
     }
 
 
-def _compared(losses: Floats, confidence: float, root: bool) -> Comparison:
+def _bootstrap_comparison(losses: Floats, confidence: float, root: bool) -> Comparison:
     """Compare two mean losses (or their roots) of the same rows; columns challenger, champion."""
     means, resampled = losses.mean(axis=0), resampled_means(losses)
     if root:
         means, resampled = np.sqrt(means), np.sqrt(resampled)
     advantage = float(means[1] - means[0])
     differences = resampled[:, 1] - resampled[:, 0]
-    if len(losses) < 2:  # one row says nothing about spread, so nothing is shown either
+    if len(losses) < 2:  # one row has no spread
         low, high, p_value = None, None, 1.0
     else:
         bounds = percentile_interval(differences, confidence)
@@ -93,11 +93,11 @@ def _compared(losses: Floats, confidence: float, root: bool) -> Comparison:
 
 
 def mcnemar_mid_p(won: int, lost: int) -> float:
-    """Return the two-sided mid-p value of McNemar's test: are two classifiers equally accurate?
+    """Return the two-sided mid-p value of McNemar's test that two classifiers are equally accurate.
 
-    Only rows on which exactly one of the two is right tell them apart; if both are equally good,
-    each such row is a coin toss. Mid-p counts half of what was observed: its error rate stays at
-    the nominal level where the exact test is far too careful.
+    The test uses only rows on which exactly one of the two is right; if both are equally good, each
+    such row is a coin toss. The mid-p value counts half of the observed outcome: its error rate
+    stays at the nominal level, where the exact test is conservative.
 
     Args:
         won: rows on which only the first is right.
@@ -134,13 +134,13 @@ def paired_share_interval(
 ) -> tuple[float, float]:
     """Return the interval of the difference of two shares over the same rows, first − second.
 
-    Wilson intervals of the two shares, put together with their correlation.
+    Combines the Wilson intervals of the two shares with their correlation.
 
     Args:
         both: rows on which both are right.
         won: rows on which only the first is right.
         lost: rows on which only the second is right.
-        neither: rows on which neither is; the four add up to at least 1.
+        neither: rows on which neither is right; the four add up to at least 1.
         confidence: two-sided, within (0, 1).
 
     Source: Newcombe (1998), Statistics in Medicine 17:2635, method 10.
@@ -151,13 +151,13 @@ def paired_share_interval(
     low2, high2 = wilson_interval(both + lost, rows, confidence)
     correlation = _correlation(both, won, lost, neither)
 
-    def together(below: float, above: float) -> float:
-        # Never below zero but for rounding, since the correlation is at most 1.
+    def combined(below: float, above: float) -> float:
+        # Only rounding can make this negative, since the correlation is at most 1.
         return math.sqrt(max(0.0, below**2 - 2 * correlation * below * above + above**2))
 
     difference = first - second
-    low = difference - together(first - low1, high2 - second)
-    high = difference + together(high1 - first, second - low2)
+    low = difference - combined(first - low1, high2 - second)
+    high = difference + combined(high1 - first, second - low2)
     return max(-1.0, low), min(1.0, high)
 
 

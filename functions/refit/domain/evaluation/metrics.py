@@ -1,7 +1,7 @@
-"""How good a model is on held-out rows, with the interval that the number of rows allows.
+"""Metrics of a model on held-out rows, with their confidence intervals.
 
-Shares of counted rows (accuracy, precision, recall) have Wilson intervals; everything else has
-seeded percentile bootstrap intervals.
+Accuracy, precision and recall have Wilson intervals; all other metrics have percentile bootstrap
+intervals with a fixed seed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _BLOCK_CELLS = 4_000_000
 
 @dataclass(frozen=True)
 class ClassOutcome:
-    """What a classifier said of each held-out row, reduced to what the metrics need.
+    """The predictions of a classifier, reduced to what the metrics need.
 
     Attributes:
         predicted: (n_rows,) index of the most probable class; ties go to the lower index.
@@ -61,16 +61,16 @@ class ClassShares:
 def outcome_of(labels: Integers, probabilities: Floats, n_classes: int) -> ClassOutcome:
     """Reduce class probabilities to predicted class and loss.
 
-    A model that knows fewer classes than there are gives the others a probability of 0.
+    A model that knows fewer classes gives the others a probability of 0.
 
     Args:
         labels: (n_rows,) class index of each row, 0 to n_classes − 1.
         probabilities: (n_rows, n_known), n_known ≤ n_classes, each row adding up to 1.
-        n_classes: how many classes there are.
+        n_classes: number of classes.
 
     Raises:
-        EvaluationIncomplete: when they are not probabilities: not finite, outside of 0 to 1, or
-            not adding up to 1 (the objective gives classes or raw scores).
+        EvaluationIncomplete: when they are not probabilities: not finite, outside 0 to 1, or not
+            adding up to 1 (the objective returns classes or raw scores).
     """
     known = probabilities.shape[1]
     # not(...) so that a NaN, for which every comparison is false, is refused as well.
@@ -133,7 +133,7 @@ def confusion_matrix(labels: Integers, predicted: Integers, n_classes: int) -> I
     Args:
         labels: (n_rows,) class indices.
         predicted: (n_rows,) class indices.
-        n_classes: how many classes there are.
+        n_classes: number of classes.
 
     Returns:
         (n_classes, n_classes), rows actual, columns predicted.
@@ -149,9 +149,9 @@ def class_shares(hits: Floats, support: Floats, predicted: Floats) -> ClassShare
     predicted has precision 0 there (scikit-learn's `zero_division=0` over the labels' classes).
 
     Args:
-        hits: (…, n_classes) rows of a class that were recognised.
+        hits: (…, n_classes) rows of a class that were predicted correctly.
         support: (…, n_classes) rows of a class.
-        predicted: (…, n_classes) rows said to be of a class.
+        predicted: (…, n_classes) rows predicted to be of a class.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         precision = hits / predicted
@@ -181,7 +181,7 @@ def classification_quality(
     Args:
         labels: (n_rows,) class indices, n_rows ≥ 1.
         outcome: of the same rows.
-        classes: the classes' texts, by index.
+        classes: texts of the classes, by index.
         confidence: of every interval, two-sided.
     """
     matrix = confusion_matrix(labels, outcome.predicted, len(classes))
@@ -220,13 +220,13 @@ def classification_quality(
 def _resampled_shares(matrix: Integers) -> ClassShares:
     """Compute the shares of many resamples of the rows behind a confusion matrix."""
     n_classes = len(matrix)
-    actual, said = np.nonzero(matrix)
-    counts = matrix[actual, said]
+    actual, predicted = np.nonzero(matrix)
+    counts = matrix[actual, predicted]
     total = int(counts.sum())
     generator = np.random.default_rng(SEED)
     block = max(1, _BLOCK_CELLS // max(len(counts), n_classes))
-    # Which class a cell is a hit, an actual or a predicted row of: three indicator matrices.
-    sides = [np.where(actual == said, actual, n_classes), actual, said]
+    # The class of which a cell holds hits, actual rows and predicted rows.
+    sides = [np.where(actual == predicted, actual, n_classes), actual, predicted]
     parts: list[list[Floats]] = [[], [], []]
     for start in range(0, REPLICATES, block):
         drawn = generator.multinomial(
@@ -238,7 +238,7 @@ def _resampled_shares(matrix: Integers) -> ClassShares:
 
 
 def _summed_by(drawn: Floats, side: Integers, n_classes: int) -> Floats:
-    """Add up the columns that belong to the same class; class n_classes is nobody's."""
+    """Add up the columns that belong to the same class; index n_classes is dropped."""
     order = np.argsort(side, kind="stable")
     owners, starts = np.unique(side[order], return_index=True)
     sums = np.zeros((len(drawn), n_classes + 1))
@@ -253,7 +253,7 @@ def regression_quality(labels: Floats, predictions: Floats, confidence: float) -
 
     Args:
         labels: (n_rows,), n_rows ≥ 1.
-        predictions: (n_rows,), in the labels' unit.
+        predictions: (n_rows,), in the unit of the labels.
         confidence: of every interval, two-sided.
 
     Raises:
@@ -289,7 +289,7 @@ def _regression_metrics(means: Floats) -> dict[str, Floats]:
 
 
 def classification_baseline(labels: Integers, classes: Sequence[str]) -> NaiveBaseline:
-    """Measure what always giving the commonest class, and the class shares, would reach."""
+    """Measure the constant prediction of the most frequent class, and of the class frequencies."""
     counts = np.bincount(labels, minlength=len(classes))
     shares = counts[counts > 0] / len(labels)
     return NaiveBaseline(
@@ -302,7 +302,7 @@ def classification_baseline(labels: Integers, classes: Sequence[str]) -> NaiveBa
 
 
 def regression_baseline(labels: Floats) -> NaiveBaseline:
-    """Measure what always giving the mean of the held-out labels would reach."""
+    """Measure the constant prediction of the mean of the held-out labels."""
     mean = float(labels.mean())
     return NaiveBaseline(
         answer=mean,

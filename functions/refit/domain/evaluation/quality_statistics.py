@@ -1,8 +1,8 @@
-"""The challenger's quality in the form of SageMaker Model Monitor's `statistics.json`.
+"""Quality of the challenger in the format of SageMaker Model Monitor's `statistics.json`.
 
-SageMaker Studio and the model registry show this form (ModelMetrics.ModelQuality.Statistics of a
+SageMaker Studio and the model registry show this format (ModelMetrics.ModelQuality.Statistics of a
 model package). The names are Model Monitor's: `binary_classification_metrics`,
-`multiclass_classification_metrics` or `regression_metrics`. Class 1 of two is the positive one.
+`multiclass_classification_metrics` or `regression_metrics`. Of two classes, class 1 is positive.
 
 Source: Amazon SageMaker Developer Guide, "Model quality metrics and Amazon CloudWatch monitoring".
 """
@@ -36,7 +36,7 @@ def classification_statistics(
     Args:
         labels: (n_rows,) class indices, n_rows ≥ 1.
         outcome: of the same rows.
-        classes: the classes' texts, by index.
+        classes: texts of the classes, by index.
     """
     n_classes = len(classes)
     binary = outcome.second_class is not None
@@ -44,29 +44,29 @@ def classification_statistics(
     measured = _binary if binary else _multiclass
 
     def metrics(rows: Integers) -> dict[str, float]:
-        truth, said = labels[rows], outcome.predicted[rows]
-        found = measured(confusion_matrix(truth, said, n_classes))
+        truth, predicted = labels[rows], outcome.predicted[rows]
+        values = measured(confusion_matrix(truth, predicted, n_classes))
         always = measured(confusion_matrix(truth, np.full_like(truth, constant), n_classes))
-        found |= {
+        values |= {
             f"{name}_best_constant_classifier": value
             for name, value in always.items()
             if not name.endswith("_rate")
         }
         if outcome.second_class is not None:
-            found["auc"] = _area(*_roc(truth, outcome.second_class[rows]))
-        return found
+            values["auc"] = _area(*_roc(truth, outcome.second_class[rows]))
+        return values
 
     matrix = confusion_matrix(labels, outcome.predicted, n_classes)
-    shown: Statistics = {
+    statistics: Statistics = {
         "confusion_matrix": {
             actual: dict(zip(classes, counts, strict=True))
             for actual, counts in zip(classes, matrix.tolist(), strict=True)
         }
     } | _with_deviations(metrics, len(labels))
     if outcome.second_class is not None:
-        shown |= _curves(labels, outcome.second_class)
+        statistics |= _curves(labels, outcome.second_class)
     kind = "binary" if binary else "multiclass"
-    return _document(f"{kind}_classification_metrics", shown, len(labels))
+    return _document(f"{kind}_classification_metrics", statistics, len(labels))
 
 
 def regression_statistics(labels: Floats, predictions: Floats) -> Statistics:
@@ -98,8 +98,8 @@ def _document(kind: str, metrics: Statistics, rows: int) -> Statistics:
 def _with_deviations(metrics: Callable[[Integers], dict[str, float]], rows: int) -> Statistics:
     """Add to each metric the standard deviation over five samples of 80 % of the rows.
 
-    As Model Monitor does it: only from 200 rows on, else the text "NaN", which also stands for a
-    metric that is not defined.
+    Like Model Monitor, this needs at least 200 rows; otherwise the deviation is the text "NaN",
+    which also represents an undefined metric.
     """
     values = metrics(np.arange(rows))
     deviations: dict[str, float] = {}
@@ -126,14 +126,14 @@ def _number(value: float) -> float | str:
 
 
 def _multiclass(matrix: Integers) -> dict[str, float]:
-    hits, support, said = (
+    hits, support, predicted = (
         counts.astype(np.float64)
         for counts in (matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0))
     )
-    shares = class_shares(hits, support, said)
+    shares = class_shares(hits, support, predicted)
     weights = support / support.sum()
     weighted = {
-        f"weighted_{name}": float((_f_score(beta, hits, support, said) * weights).sum())
+        f"weighted_{name}": float((_f_score(beta, hits, support, predicted) * weights).sum())
         for name, beta in _BETAS.items()
     }
     return {
@@ -146,15 +146,15 @@ def _multiclass(matrix: Integers) -> dict[str, float]:
 def _binary(matrix: Integers) -> dict[str, float]:
     (true_negatives, false_positives), (false_negatives, true_positives) = matrix.tolist()
     positives, negatives = true_positives + false_negatives, true_negatives + false_positives
-    said = true_positives + false_positives
+    predicted_positives = true_positives + false_positives
     recall = _share(true_positives, positives)
     specificity = _share(true_negatives, negatives)
     hits, support, predicted = (
-        np.array([float(count)]) for count in (true_positives, positives, said)
+        np.array([float(count)]) for count in (true_positives, positives, predicted_positives)
     )
     return {
         "recall": recall,
-        "precision": _share(true_positives, said),
+        "precision": _share(true_positives, predicted_positives),
         "accuracy": _share(true_positives + true_negatives, positives + negatives),
         "true_positive_rate": recall,
         "true_negative_rate": specificity,
@@ -167,10 +167,10 @@ def _share(count: int, of: int) -> float:
     return count / of if of else float("nan")
 
 
-def _f_score(beta: float, hits: Floats, support: Floats, said: Floats) -> Floats:
+def _f_score(beta: float, hits: Floats, support: Floats, predicted: Floats) -> Floats:
     """Return the F score per class; 0 where a class neither occurs nor is predicted."""
     weight = beta * beta
-    below = weight * support + said
+    below = weight * support + predicted
     return np.divide((1 + weight) * hits, below, out=np.zeros_like(hits), where=below > 0)
 
 

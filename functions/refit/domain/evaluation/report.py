@@ -1,16 +1,16 @@
-"""What an evaluation says: the form of `evaluation.json`.
+"""The format of `evaluation.json`.
 
 evaluation.json
 ├── model, run, task, classes, confidence, champion {run, version} or null, comparable
 ├── new    all held-out rows of this run
-├── base   the champion's own held-out rows; null without a comparable champion
+├── base   the champion's held-out rows; null without a comparable champion
 └── fresh  those of `new` that were predicted and labelled since the champion; null without any
     each:
-    ├── rows          how many
-    ├── baseline      what always giving one answer reaches on them: the commonest class, the mean
+    ├── rows          number of rows
+    ├── baseline      metrics of a constant prediction: the most frequent class, or the mean
     ├── challenger    metrics, per class, confusion matrix; every estimate with its interval
     ├── champion      the same for the live model, or null
-    └── comparisons   per metric: the challenger's advantage, its interval and p value, or null
+    └── comparisons   by metric: advantage of the challenger, its interval and p value, or null
 
 Metrics of a classification: accuracy, log_loss, macro_ and weighted_ precision, recall and f1.
 Metrics of a regression: rmse, mae, r2 (absent when all labels are the same), bias.
@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict
 from refit.domain.vocabulary import Task
 
 HIGHER_IS_BETTER = frozenset({"accuracy"})
-"""Of the metrics that are compared; the others are losses."""
+"""Of the compared metrics; the others are losses."""
 
 
 class ReportPart(BaseModel):
@@ -35,9 +35,9 @@ class ReportPart(BaseModel):
 
 
 class Estimate(ReportPart):
-    """A metric's value on the held-out rows with its two-sided confidence interval.
+    """The value of a metric on the held-out rows, with its two-sided confidence interval.
 
-    The bounds are None where the rows are too few to say anything (one row, by bootstrap).
+    The bounds are None where the rows are too few for an interval (one row, by bootstrap).
     """
 
     value: float
@@ -47,11 +47,11 @@ class Estimate(ReportPart):
 
 
 class ClassQuality(ReportPart):
-    """How one class is recognised.
+    """Quality of the predictions of one class.
 
     Attributes:
         support: held-out rows of this class.
-        predicted: held-out rows that were said to be of it.
+        predicted: held-out rows that were predicted to be of this class.
         precision: None when it was never predicted.
         recall: None when no held-out row is of it.
         f1: None when neither.
@@ -68,8 +68,8 @@ class ModelQuality(ReportPart):
     """One model on one set of rows.
 
     Attributes:
-        metrics: by the metric's name.
-        per_class: by the class's text; classification only.
+        metrics: by name.
+        per_class: by the text of the class; classification only.
         confusion_matrix: rows actual, columns predicted, in the order of `classes`.
     """
 
@@ -79,12 +79,12 @@ class ModelQuality(ReportPart):
 
 
 class NaiveBaseline(ReportPart):
-    """What always giving the same answer reaches: the least that a model must beat.
+    """Metrics of a constant prediction, which a model must beat.
 
     Attributes:
-        answer: the commonest class's text, or the mean label.
-        metrics: accuracy of the commonest class and log loss of the class shares; or RMSE and MAE
-            of the mean.
+        answer: text of the most frequent class, or the mean label.
+        metrics: accuracy of the most frequent class and log loss of the class frequencies; or RMSE
+            and MAE of the mean.
     """
 
     answer: str | float
@@ -92,13 +92,13 @@ class NaiveBaseline(ReportPart):
 
 
 class Comparison(ReportPart):
-    """Challenger against champion on the same rows, in the metric's own unit.
+    """Challenger and champion compared on the same rows, in the unit of the metric.
 
     Attributes:
-        advantage: how much better the challenger is; negative when it is worse.
+        advantage: how much better the challenger is; negative if it is worse.
         low: lower bound of the advantage; None with fewer than two rows.
         high: upper bound.
-        p_value: of "they are equally good", two-sided.
+        p_value: two-sided, of the hypothesis that both are equally good.
     """
 
     challenger: float

@@ -1,4 +1,4 @@
-"""The bootstrap: how far a figure could be off, by drawing the held-out rows again."""
+"""The bootstrap: confidence intervals and p values by resampling the held-out rows."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 REPLICATES = 2000
-SEED = 20_240_229  # fixed: the same rows give the same intervals, whoever computes them
-_MOST_UNITS = 10_000
+SEED = 20_240_229  # fixed, so that the same rows give the same intervals
+_MAX_UNITS = 10_000
 _BLOCK_CELLS = 1_000_000  # 8 MB of weights at a time
 
 
 def resampled_means(values: Floats) -> Floats:
     """Return the column means of many resamples of the rows.
 
-    Rows are drawn with replacement, all columns of a row together, so figures made of several
+    Rows are drawn with replacement, all columns of a row together, so metrics of several
     columns (a difference of two models, R²) stay paired. Equal row counts give the same draws.
-    Beyond 10,000 rows, random groups of rows are drawn instead of rows: a mean's spread then comes
-    from 10,000 group means, whose own error is about 1 %, and the time no longer grows.
+    Above 10,000 rows, random groups of rows are drawn instead of rows: the spread of a mean is then
+    estimated from 10,000 group means, with an error of about 1 %, and the time stays constant.
 
     Args:
         values: (n_rows, n_columns), n_rows ≥ 1, finite.
@@ -47,11 +47,11 @@ def resampled_means(values: Floats) -> Floats:
 
 
 def _units(values: Floats, generator: np.random.Generator) -> Floats:
-    """Return what is drawn, rows or sums of groups of rows, and in a last column their size."""
+    """Return the rows, or sums of groups of rows, with their size as last column."""
     counted = np.column_stack([values, np.ones(len(values))])
-    if len(counted) <= _MOST_UNITS:
+    if len(counted) <= _MAX_UNITS:
         return counted
-    starts = np.linspace(0, len(counted), _MOST_UNITS, endpoint=False).astype(np.int64)
+    starts = np.linspace(0, len(counted), _MAX_UNITS, endpoint=False).astype(np.int64)
     shuffled = counted[generator.permutation(len(counted))]
     return np.add.reduceat(shuffled, starts, axis=0)
 
@@ -59,13 +59,13 @@ def _units(values: Floats, generator: np.random.Generator) -> Floats:
 def bootstrap_estimate(value: float, replicates: Floats, rows: int, confidence: float) -> Estimate:
     """Return a value with the percentile interval of its replicates.
 
-    Replicates that are not finite (a figure that a resample leaves undefined) are left out. The
-    interval always holds the value itself, also where the figure's bias would push it out.
+    Replicates that are not finite (the metric is undefined on that resample) are ignored. The
+    interval always contains the value itself.
 
     Args:
-        value: the figure on the rows as they are.
-        replicates: (n_replicates,) the figure on each resample.
-        rows: how many rows it is from; fewer than two say nothing about its spread.
+        value: the metric on the original rows.
+        replicates: (n_replicates,) the metric on each resample.
+        rows: number of rows; fewer than two have no interval.
         confidence: two-sided, within (0, 1).
     """
     finite = replicates[np.isfinite(replicates)]
@@ -85,8 +85,8 @@ def percentile_interval(replicates: Floats, confidence: float) -> tuple[float, f
 def bootstrap_p_value(replicates: Floats) -> float:
     """Return the two-sided p value of "the true difference is zero".
 
-    The smallest 1 − confidence whose percentile interval leaves zero out; never 0, since that many
-    replicates cannot show it; 1 when every difference is exactly zero.
+    The smallest 1 − confidence whose percentile interval excludes zero. Never 0, which a finite
+    number of replicates cannot show; 1 when every difference is exactly zero.
 
     Args:
         replicates: (n_replicates,) the difference on each resample.

@@ -1,4 +1,4 @@
-"""Which dropped files belong together, and when a drop is complete."""
+"""Decide which dropped files belong together, and when a drop is complete."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 def files_of_drop(
     dropped: list[ObjectVersion], consumed_until: str | None, scope: Literal["drop", "all"]
 ) -> list[ObjectVersion]:
-    """Return the files that the next run trains on; none when nothing new is there.
+    """Return the files that the next run trains on; empty when there is no new file.
 
     Args:
-        dropped: all that is in the folder now.
-        consumed_until: the newest time stamp that earlier runs have seen (ISO 8601).
+        dropped: all files in the folder now.
+        consumed_until: latest time stamp that earlier runs have consumed (ISO 8601).
         scope: `drop` for the new files only, `all` for the whole folder.
     """
-    seen = datetime.fromisoformat(consumed_until) if consumed_until else None
-    new = [file for file in dropped if seen is None or file.last_modified > seen]
+    consumed = datetime.fromisoformat(consumed_until) if consumed_until else None
+    new = [file for file in dropped if consumed is None or file.last_modified > consumed]
     return (dropped if scope == "all" else new) if new else []
 
 
@@ -32,14 +32,15 @@ def is_quiet(
 ) -> bool:
     """Say whether a drop is complete.
 
-    It is when the event at hand, which waited the quiet period in the queue, is that of the newest
-    file (this holds whatever the clocks say), or when the newest file is old enough by the clock.
+    A drop is complete when its newest file is the one whose event is being handled, because that
+    event has waited for the quiet period in the queue (independently of the clocks), or when its
+    newest file is older than the quiet period.
 
     Args:
-        files: the files of the drop, at least one.
-        cause: (key, version) of the event's object; None when no file's event caused the look.
-        now: this moment.
-        quiet_for: how long the folder must rest.
+        files: of the drop, at least one.
+        cause: (key, version) of the object of the event; None without an event of a file.
+        now: the current time.
+        quiet_for: how long no file may have arrived.
     """
     newest = max(file.last_modified for file in files)
     if cause is not None:

@@ -59,11 +59,11 @@ class Drop(BaseModel):
 
 
 class UsedSlice(Slice):
-    """A slice and what became of it.
+    """A slice, and what the run used of it.
 
     Attributes:
-        rows: how many it gave.
-        lost: how many of them could not be used, by the reason.
+        rows: number of rows in the slice.
+        lost: number of rows that could not be used, by reason.
     """
 
     rows: int
@@ -71,7 +71,7 @@ class UsedSlice(Slice):
 
 
 class LabelledBySide(BaseModel):
-    """How many of a run's rows are labelled predictions, by side.
+    """Number of labelled predictions among the rows of a run, by split.
 
     Attributes:
         fresh_test: those of `test` that come from fresh slices.
@@ -90,7 +90,7 @@ class LabelledBySide(BaseModel):
 
 
 class SideRows(BaseModel):
-    """How many rows of all kinds each side has."""
+    """Number of rows of each split, and of refused rows."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -116,9 +116,9 @@ class Manifest(BaseModel):
     created_at: Moment | None
 
     def lost(self) -> dict[str, int]:
-        """Return how many labelled rows could not be used, by the reason, over all slices."""
+        """Return how many labelled rows could not be used, by reason, over all slices."""
         reasons: dict[str, int] = {}
-        for part in self.slices:
-            for reason, count in part.lost.items():
+        for used in self.slices:
+            for reason, count in used.lost.items():
                 reasons[reason] = reasons.get(reason, 0) + count
         return reasons
