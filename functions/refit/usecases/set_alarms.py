@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from refit.domain.monitoring.alarms import alarm_names, alarms_of, look_period_s, request_of
+from refit.domain.monitoring.alarms import alarm_names, alarms_of, check_period_s, request_of
 
 if TYPE_CHECKING:
     from refit.usecases.services import Services
@@ -18,7 +18,7 @@ def set_alarms(services: Services, model: str, run: str, variant: str) -> None:
     """
     names = services.names(model)
     settings = services.artifacts.settings(model, run)
-    period_s = look_period_s(services.environment.check_every)
+    period_s = check_period_s(services.environment.check_every)
     alarms = alarms_of(names, variant, settings, period_s)
     topic_arn = services.environment.notices_topic_arn
     services.alarms.put(request_of(alarm, topic_arn) for alarm in alarms)

@@ -36,7 +36,7 @@ def variant_watched() -> str:
 
 @pytest.fixture
 def settle(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
-    monkeypatch.setenv("LOOK_EVERY", "rate(2 minutes)")
+    monkeypatch.setenv("CHECK_EVERY", "rate(2 minutes)")
 
     def write(run: str, settings: str) -> None:
         manifest = {"settings": parse_settings(settings).model_dump(mode="json")}

@@ -13,7 +13,7 @@ from refit.domain.monitoring.alarms import (
     Missing,
     alarm_names,
     alarms_of,
-    look_period_s,
+    check_period_s,
     request_of,
 )
 from refit.domain.naming import ResourceNames
@@ -130,9 +130,9 @@ def test_every_request_is_one_that_cloudwatch_takes(settings: str) -> None:
 
 @pytest.mark.parametrize(("rate", "period_s"), [("rate(1 minute)", 60), ("rate(59 minutes)", 3540)])
 def test_the_schedule_of_the_looks_gives_their_distance(rate: str, period_s: int) -> None:
-    assert look_period_s(rate) == period_s
+    assert check_period_s(rate) == period_s
 
 
 def test_another_kind_of_schedule_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"cron\(0 \* \* \* \? \*\)"):
-        look_period_s("cron(0 * * * ? *)")
+        check_period_s("cron(0 * * * ? *)")

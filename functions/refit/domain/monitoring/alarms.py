@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from refit.domain.naming import ResourceNames
 
 DAY_S = 86_400
-_LOOK_EVERY = re.compile(r"rate\((\d+) minutes?\)")
+_CHECK_EVERY = re.compile(r"rate\((\d+) minutes?\)")
 
 
 class AlarmKind(StrEnum):
@@ -85,18 +85,18 @@ def alarm_names(names: ResourceNames) -> list[str]:
     return [alarm_name(names, kind) for kind in AlarmKind]
 
 
-def look_period_s(look_every: str) -> int:
-    """Return how far apart the gauges of the watcher are, in seconds.
+def check_period_s(check_every: str) -> int:
+    """Return the interval between two drift checks of a model, in seconds.
 
     Args:
-        look_every: the schedule of the looks, as EventBridge writes it: `rate(5 minutes)`.
+        check_every: an EventBridge schedule such as `rate(5 minutes)`.
 
     Raises:
-        ValueError: when it is another kind of schedule.
+        ValueError: when the schedule is not `rate(N minutes)`.
     """
-    match = _LOOK_EVERY.fullmatch(look_every)
+    match = _CHECK_EVERY.fullmatch(check_every)
     if match is None:
-        raise ValueError(f"LookEvery is {look_every!r}; it must be rate(N minutes)")
+        raise ValueError(f"CheckEvery is {check_every!r}; it must be rate(N minutes)")
     return 60 * int(match[1])
 
 
