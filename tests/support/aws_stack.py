@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
     from refit.usecases.services import Services
 
-EVENTS = Path(__file__).parents[2] / "events"
 REGION = "us-east-1"
 CONTEXT: Any = SimpleNamespace(
     function_name="f",
@@ -32,11 +30,6 @@ CONTEXT: Any = SimpleNamespace(
     aws_request_id="6d5a7f2e-6c2b-4f5d-9c0a-1f2e3d4c5b6a",
     get_remaining_time_in_millis=lambda: 60_000,
 )
-
-
-def sample(name: str) -> dict[str, Any]:
-    event: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
-    return event
 
 
 @dataclass

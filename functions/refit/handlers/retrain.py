@@ -3,7 +3,7 @@
 Invoked by  RetrainQueue (batches of up to 10): Drift Detected, Run Finished, Retraining Requested
             and Retraining Unblocked from the bus, and {"model"} from those who look
 Input       SQS records around bus events        events/retrain.json, events/retrain_requested.json
-            or {"model"}                         events/retrain_look.json
+            or {"model"}                         events/retrain_check.json
 Output      the failed message ids only
 Raises      nothing of its own: a message that keeps failing goes to the dead-letter queue
 

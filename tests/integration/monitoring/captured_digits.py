@@ -19,7 +19,8 @@ from refit.handlers import ingest_captures as capture
 from refit.stores import cohorts, labels
 
 from tests.integration.monitoring.live_model import BASELINE, PROFILE, go_live
-from tests.support.aws_stack import CONTEXT, REGION, Stack, sample
+from tests.support.aws_stack import CONTEXT, REGION, Stack
+from tests.support.events import sample
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,7 +16,8 @@ from refit.stores import cohorts
 from refit.stores.clients import client
 
 from tests.integration.monitoring.traffic import NOON, Traffic, add_version, prediction, said
-from tests.support.aws_stack import CONTEXT, sample
+from tests.support.aws_stack import CONTEXT
+from tests.support.events import sample
 from tests.unit.inferences.joined import rows_that_hold
 
 if TYPE_CHECKING:

@@ -29,7 +29,8 @@ from tests.integration.monitoring.live_model import (
     count_cohort,
     go_live,
 )
-from tests.support.aws_stack import CONTEXT, sample
+from tests.support.aws_stack import CONTEXT
+from tests.support.events import sample
 
 if TYPE_CHECKING:
     from datetime import datetime

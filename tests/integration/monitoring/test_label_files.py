@@ -22,7 +22,8 @@ from tests.integration.monitoring.labelled_flowers import (
     quarantined,
     rejections_told,
 )
-from tests.support.aws_stack import CONTEXT, Stack, sample
+from tests.support.aws_stack import CONTEXT, Stack
+from tests.support.events import sample
 
 pytestmark = pytest.mark.usefixtures("flowers")
 

@@ -25,7 +25,8 @@ from tests.integration.monitoring.labelled_flowers import (
     record,
     told,
 )
-from tests.support.aws_stack import CONTEXT, sample
+from tests.support.aws_stack import CONTEXT
+from tests.support.events import sample
 
 pytestmark = pytest.mark.usefixtures("flowers")
 

@@ -24,7 +24,8 @@ from tests.integration.monitoring.live_model import (
     put_slice,
     store_verdict,
 )
-from tests.support.aws_stack import CONTEXT, sample
+from tests.support.aws_stack import CONTEXT
+from tests.support.events import sample
 
 if TYPE_CHECKING:
     from refit.domain.retraining.state import Retraining
@@ -49,7 +50,7 @@ def drifting(live: Stack) -> Stack:
 
 
 def look() -> Retraining:
-    assert retrain.handler(sample("retrain_look"), CONTEXT) == {"batchItemFailures": []}
+    assert retrain.handler(sample("retrain_check"), CONTEXT) == {"batchItemFailures": []}
     return retraining.load(MODEL)
 
 
@@ -176,11 +177,11 @@ def look_once_at(operation: str, when: str, stack: Stack) -> None:
     def other(**_: Any) -> None:
         if not seen:
             seen.append(operation)
-            retrain.handler(sample("retrain_look"), CONTEXT)
+            retrain.handler(sample("retrain_check"), CONTEXT)
 
     name = f"{when}-call.{SERVICES.get(operation, 'dynamodb')}.{operation}"
     events.register(name, other)
-    retrain.handler(sample("retrain_look"), CONTEXT)
+    retrain.handler(sample("retrain_check"), CONTEXT)
     events.unregister(name, other)
     assert seen, f"{operation} was never called"
 
@@ -198,7 +199,7 @@ def test_a_look_that_breaks_off_at_any_write_is_finished_by_the_next(
 
     events.register(f"{when}-call.{service}.{operation}", break_off)
     with pytest.raises((BatchProcessingError, ServiceThrottled)):
-        retrain.handler(sample("retrain_look"), CONTEXT)
+        retrain.handler(sample("retrain_check"), CONTEXT)
     events.unregister(f"{when}-call.{service}.{operation}", break_off)
     found = look()
     assert found.state is State.RETRAINING
@@ -297,7 +298,7 @@ def test_switched_off_nothing_starts(drifting: Stack) -> None:
 
 
 def test_an_unknown_message_fails_alone(drifting: Stack) -> None:
-    event = sample("retrain_look")
+    event = sample("retrain_check")
     bad = event["Records"][0] | {"messageId": "bad", "body": '{"detail-type": "Something"}'}
     event["Records"].append(bad)
     answer = retrain.handler(event, CONTEXT)

@@ -21,7 +21,8 @@ from tests.integration.monitoring.captured_digits import (
     quarantined,
 )
 from tests.integration.monitoring.live_model import SCHEMA, go_live
-from tests.support.aws_stack import CONTEXT, Stack, sample
+from tests.support.aws_stack import CONTEXT, Stack
+from tests.support.events import sample
 
 
 def test_a_bad_line_goes_to_quarantine_and_the_rest_is_taken(

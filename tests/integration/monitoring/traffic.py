@@ -183,7 +183,7 @@ def record(item: dict[str, Any], number: int) -> dict[str, Any]:
                     "Keys": {"id": item["id"]},
                     "NewImage": image,
                     "SequenceNumber": f"{number:021d}",
-                    "StreamViewType": "NEW_AND_OLD_IMAGES",
+                    "StreamViewType": "NEW_IMAGE",
                 },
             }
         )

@@ -24,7 +24,8 @@ from tests.integration.pipeline.test_predicting import (
     watched,
     will_answer,
 )
-from tests.support.aws_stack import REGION, Stack, sample
+from tests.support.aws_stack import REGION, Stack
+from tests.support.events import sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

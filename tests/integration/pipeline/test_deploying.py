@@ -17,7 +17,8 @@ from tests.integration.pipeline.test_planning_and_registering import (
     assert_sagemaker_takes,
     live_champion,
 )
-from tests.support.aws_stack import CONTEXT, Stack, sample
+from tests.support.aws_stack import CONTEXT, Stack
+from tests.support.events import sample
 from tests.support.fake_sagemaker import FakeSageMaker
 from tests.support.model_files import manifest
 

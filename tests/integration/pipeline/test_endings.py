@@ -11,7 +11,8 @@ from refit.domain.vocabulary import RunStatus
 from refit.handlers import end_stopped_run, finish_run
 from refit.handlers.wiring import services
 
-from tests.support.aws_stack import CONTEXT, Stack, sample
+from tests.support.aws_stack import CONTEXT, Stack
+from tests.support.events import sample
 
 if TYPE_CHECKING:
     from refit.domain.pipeline.run import Run

@@ -12,7 +12,8 @@ from botocore.exceptions import ClientError
 from refit.handlers import ingest
 from refit.handlers.wiring import services
 
-from tests.support.aws_stack import CONTEXT, Stack, forget_services, sample
+from tests.support.aws_stack import CONTEXT, Stack, forget_services
+from tests.support.events import sample
 
 
 def dropped(stack: Stack, *keys: str) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from refit.domain.errors import SettingsInvalid
 from refit.handlers import plan_evaluation, plan_training, register
 from refit.handlers.wiring import services
 
-from tests.support.aws_stack import CONTEXT, REGION, Stack, sample
+from tests.support.aws_stack import CONTEXT, REGION, Stack
+from tests.support.events import sample
 from tests.support.model_files import champion, manifest
 
 RUN = "0f1e2d3c4b5a"

@@ -17,7 +17,8 @@ from refit.handlers import predict
 from refit.stores import clients, store
 from refit.stores import run_artifacts as versions
 
-from tests.support.aws_stack import CONTEXT, Stack, sample
+from tests.support.aws_stack import CONTEXT, Stack
+from tests.support.events import sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

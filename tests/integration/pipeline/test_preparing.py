@@ -25,7 +25,8 @@ from refit.domain.schema import Schema
 from refit.handlers import prepare
 from refit.handlers.wiring import services
 
-from tests.support.aws_stack import CONTEXT, REGION, Stack, sample
+from tests.support.aws_stack import CONTEXT, REGION, Stack
+from tests.support.events import sample
 from tests.support.model_files import champion, object_version
 
 RUN = sample("prepare")["run"]

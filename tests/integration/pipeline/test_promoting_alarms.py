@@ -16,7 +16,8 @@ from refit.stores import alarms, registry, store
 from refit.stores.registry import EndpointState
 
 from tests.integration.pipeline.test_planning_and_registering import live_champion
-from tests.support.aws_stack import CONTEXT, REGION, Stack, sample
+from tests.support.aws_stack import CONTEXT, REGION, Stack
+from tests.support.events import sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,121 @@
+"""The definitions of the state machines fit the template and the errors of the code."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from refit.domain import errors
+
+from tests.support.template import DEFINITIONS, ROOT, STATE_MACHINES, states_of
+
+# The error names of AWS that may be matched. A misspelt name is legal ASL and matches nothing.
+TRANSIENT_ERRORS = {
+    "lambda:invoke": {
+        "Lambda.ServiceException",
+        "Lambda.AWSLambdaException",
+        "Lambda.SdkClientException",
+        "Lambda.TooManyRequestsException",
+        "Lambda.ClientExecutionTimeoutException",
+    },
+    "sagemaker": {
+        "SageMaker.AmazonSageMakerException",
+        "SageMaker.ResourceLimitExceededException",
+        "SageMaker.ThrottlingException",
+    },
+    "aws-sdk:sagemaker": {"SageMaker.SageMakerException", "SageMaker.ThrottlingException"},
+}
+AWS_ERRORS = set.union(*TRANSIENT_ERRORS.values(), {"States.ALL", "States.TaskFailed"})
+
+ALL_STATES = [
+    pytest.param(state, id=f"{file}:{name}")
+    for file, machine in DEFINITIONS.items()
+    for name, state in states_of(machine).items()
+]
+TASKS = [param for param in ALL_STATES if param.values[0]["Type"] == "Task"]
+CATCHING = [
+    pytest.param(state, id=f"{file}:{name}")
+    for file, machine in DEFINITIONS.items()
+    for name, state in machine["States"].items()
+    if state["Type"] in {"Task", "Parallel"}
+]
+
+
+def service_of(task: dict[str, Any]) -> str:
+    """Return the key of TRANSIENT_ERRORS for the service that a task calls."""
+    resource = task["Resource"].removeprefix("arn:aws:states:::")
+    return next(key for key in TRANSIENT_ERRORS if resource.startswith(key))
+
+
+@pytest.mark.parametrize("name", STATE_MACHINES)
+def test_every_substitution_is_used_and_every_placeholder_is_filled(name: str) -> None:
+    text = (ROOT / STATE_MACHINES[name]["DefinitionUri"]).read_text()
+    assert set(re.findall(r"\$\{(\w+)\}", text)) == set(
+        STATE_MACHINES[name]["DefinitionSubstitutions"]
+    )
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_retries_the_transient_errors_of_its_service(task: dict[str, Any]) -> None:
+    # Only a task calls a service, so only a task fails transiently. A Parallel fails when one of
+    # its branches has used up its own retries: to repeat it would repeat what has failed for good.
+    retried = {error for retrier in task["Retry"] for error in retrier["ErrorEquals"]}
+    assert retried >= TRANSIENT_ERRORS[service_of(task)]
+    assert "States.ALL" not in retried, "a defect fails every time"
+    if service_of(task) == "lambda:invoke":
+        assert errors.ServiceThrottled.__name__ in retried
+
+
+def test_all_functions_are_retried_by_one_policy() -> None:
+    policies = {
+        json.dumps(retrier, sort_keys=True)
+        for task in TASKS
+        for retrier in task.values[0]["Retry"]
+        if "Lambda.ServiceException" in retrier["ErrorEquals"]
+    }
+    assert len(policies) == 1
+
+
+@pytest.mark.parametrize("state", CATCHING)
+def test_no_failure_of_a_task_ends_the_execution_unhandled(state: dict[str, Any]) -> None:
+    # The states of a branch have no Catch: the Parallel that they belong to catches for them.
+    assert state["Catch"][-1]["ErrorEquals"] == ["States.ALL"]
+
+
+@pytest.mark.parametrize("state", ALL_STATES)
+def test_an_error_that_is_matched_exists(state: dict[str, Any]) -> None:
+    for rule in state.get("Retry", []) + state.get("Catch", []):
+        for name in rule["ErrorEquals"]:
+            if name not in AWS_ERRORS:
+                assert issubclass(getattr(errors, name), errors.RefitError), name
+
+
+@pytest.mark.parametrize("state", ALL_STATES)
+def test_no_state_retries_what_cannot_pass_by_itself(state: dict[str, Any]) -> None:
+    for rule in state.get("Retry", []):
+        for name in rule["ErrorEquals"]:
+            if name not in AWS_ERRORS:
+                assert issubclass(getattr(errors, name), errors.TransientError), name
+
+
+@pytest.mark.parametrize("file", DEFINITIONS)
+def test_every_state_can_be_reached(file: str) -> None:
+    def reached(machine: dict[str, Any]) -> set[str]:
+        seen: set[str] = set()
+        pending = [machine["StartAt"]]
+        while pending:
+            name = pending.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            state = machine["States"][name]
+            pending += [state[key] for key in ("Next", "Default") if key in state]
+            pending += [choice["Next"] for choice in state.get("Choices", [])]
+            pending += [catcher["Next"] for catcher in state.get("Catch", [])]
+            for branch in state.get("Branches", []):
+                assert reached(branch) == set(branch["States"])
+        return seen
+
+    assert reached(DEFINITIONS[file]) == set(DEFINITIONS[file]["States"])

@@ -1,0 +1,39 @@
+"""The deployed files as data: `template.yaml` and the definitions of the state machines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from samcli.yamlhelper import yaml_parse
+
+ROOT = Path(__file__).parents[2]
+TEMPLATE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
+RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
+
+
+def of_type(kind: str) -> dict[str, Any]:
+    """Return the properties of all resources of a type, by logical name."""
+    return {
+        name: resource["Properties"]
+        for name, resource in RESOURCES.items()
+        if resource["Type"] == kind
+    }
+
+
+FUNCTIONS = of_type("AWS::Serverless::Function")
+STATE_MACHINES = of_type("AWS::Serverless::StateMachine")
+DEFINITIONS: dict[str, Any] = {
+    path.name: json.loads(path.read_text()) for path in ROOT.glob("statemachine/*.json")
+}
+
+
+def states_of(machine: dict[str, Any]) -> dict[str, Any]:
+    """Return all states of a state machine or branch, those of its branches included."""
+    states: dict[str, Any] = {}
+    for name, state in machine["States"].items():
+        states[name] = state
+        for branch in state.get("Branches", []):
+            states |= states_of(branch)
+    return states
