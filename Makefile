@@ -1,13 +1,13 @@
-# One word for each thing a person does. `make` alone lists them.
+# The commands of this repository. `make` lists them.
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 .SHELLFLAGS := -euc
 
-# The first Python at hand that fits; `make PYTHON=/path/to/python …` chooses another.
-FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
+# The first suitable Python; `make PYTHON=/path/to/python …` chooses another.
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
-	$$p -c '$(FITS)' 2>/dev/null && { echo $$p; break; }; done)
+	$$p -c '$(SUPPORTED)' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 PORT ?= $(or $(REFIT_PORT),4566)
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
@@ -16,19 +16,19 @@ LOCK := .refit/lock
 
 .PHONY: help setup demo test check lint types up down lock clean
 
-help: ## list these words
+help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: .venv/.installed ## make .venv with all that Refit needs (again when the lock changed)
+setup: .venv/.installed ## install everything into .venv (again after requirements.lock changes)
 
 .venv/.installed: requirements.lock pyproject.toml
 	@[ -n "$(PYTHON)" ] || { echo "Refit needs Python 3.11, 3.12 or 3.13, and none was found." \
-		"Install one, or name it: make PYTHON=/path/to/python3.12 setup" >&2; exit 1; }
-	@$(PYTHON) -c '$(FITS)' || { echo "$(PYTHON) is $$($(PYTHON) -V): Refit needs Python 3.11," \
-		"3.12 or 3.13. Name one: make PYTHON=/path/to/python3.12 setup" >&2; exit 1; }
+		"Install one, or select it: make PYTHON=/path/to/python3.12 setup" >&2; exit 1; }
+	@$(PYTHON) -c '$(SUPPORTED)' || { echo "$(PYTHON) is $$($(PYTHON) -V): Refit needs Python 3.11," \
+		"3.12 or 3.13. Select one: make PYTHON=/path/to/python3.12 setup" >&2; exit 1; }
 	@echo "setting up .venv with $$($(PYTHON) -V): downloads about 250 MB, one to three minutes"
 	@began=$$(date +%s); \
-	[ -x $(BIN)/python ] && $(BIN)/python -c '$(FITS)' 2>/dev/null \
+	[ -x $(BIN)/python ] && $(BIN)/python -c '$(SUPPORTED)' 2>/dev/null \
 		|| $(PYTHON) -m venv --clear .venv \
 		|| { echo "On Debian and Ubuntu: sudo apt install python3-venv" >&2; exit 1; }; \
 	$(PIP) install --no-deps --require-hashes -r requirements.lock; \
@@ -36,31 +36,31 @@ setup: .venv/.installed ## make .venv with all that Refit needs (again when the 
 	touch $@; \
 	echo "ready after $$(( $$(date +%s) - began )) s: $(BIN)/refit"
 
-demo: setup ## once around the loop on digits, in three minutes (DATA=mnist.pkl.gz, REPORT=figures.json)
+demo: setup ## run the whole loop on digits, 1½ minutes (DATA=mnist.pkl.gz, REPORT=figures.json)
 	@$(BIN)/refit demo $(if $(DATA),--data "$(DATA)") $(if $(REPORT),--report "$(REPORT)")
 
-test: setup ## run the tests (ARGS="tests/unit -k split" for some of them)
+test: setup ## run the tests (ARGS="tests/unit -k split" selects some)
 	@$(BIN)/pytest $(ARGS)
 
-check: lint types ## what CI checks: format, lint, types, template
+check: lint types ## run the checks of CI: format, lint, types, template
 	@$(SAM) validate --lint --template-file template.yaml --region us-east-1
 	@$(BIN)/cfn-lint template.yaml
 
-lint: setup ## format and lint of the Python files, and that imports point down
+lint: setup ## check format, lint and import layers
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports --no-cache
 
-types: setup ## mypy, strict on the functions
+types: setup ## check types with mypy
 	@$(BIN)/mypy
 
-up: setup ## start a ground and leave it standing (PORT=4566)
+up: setup ## start the local stack in the background (PORT=4566)
 	@$(BIN)/refit up --detach --port $(PORT)
 
-down: setup ## end it
+down: setup ## stop the local stack
 	@$(BIN)/refit down --port $(PORT)
 
-lock: ## pin the newest versions that pyproject.toml allows in requirements.lock
+lock: ## pin the latest versions that pyproject.toml allows in requirements.lock
 	@$(PYTHON) -m venv --clear $(LOCK)
 	@$(LOCK)/bin/python -m pip --disable-pip-version-check -qq install uv
 	@$(LOCK)/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
@@ -68,8 +68,8 @@ lock: ## pin the newest versions that pyproject.toml allows in requirements.lock
 		--custom-compile-command 'make lock' --quiet -o requirements.lock
 	@rm -r $(LOCK)
 
-clean: ## end all grounds here, and remove their state, builds and caches (not .venv)
-	@[ ! -x $(BIN)/refit ] || for ground in .refit/[0-9]*/; do \
-		[ ! -d "$$ground" ] || $(BIN)/refit down --discard --port "$$(basename "$$ground")"; done
+clean: ## stop all local stacks, and remove their state, builds and caches (not .venv)
+	@[ ! -x $(BIN)/refit ] || for stack in .refit/[0-9]*/; do \
+		[ ! -d "$$stack" ] || $(BIN)/refit down --discard --port "$$(basename "$$stack")"; done
 	@rm -rf .refit .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
