@@ -1,1 +1,1 @@
-"""The command `refit`: speaks boto3 and HTTP, to either ground alike."""
+"""The command `refit`: a client of a Refit stack, on AWS or on this machine."""

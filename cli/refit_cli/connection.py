@@ -1,6 +1,6 @@
-"""The one way to a ground: which it is, its clients, and where the parts of its stack are.
+"""Connect to a Refit stack: select the local stack or AWS, and create its clients.
 
-A local ground is spoken to exactly as AWS is, by boto3 and HTTP; only the endpoint and the
+The local stack is used through boto3 and HTTP exactly like AWS; only the endpoint and the
 credentials differ.
 """
 
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -23,14 +22,18 @@ from botocore.exceptions import (
     NoRegionError,
     PartialCredentialsError,
 )
-from refit_local.stack import lifecycle
 
+from refit_cli.api.model_api import ApiAccess
 from refit_cli.errors import BadInput, NotReachable, RunFailed
-from refit_cli.options import DEFAULT_PORT, Target
-from refit_cli.terminal import remark
+from refit_cli.options import DEFAULT_PORT, StackTarget
+from refit_cli.terminal import inform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from refit_local.stack.record import StackInfo
+
+    from refit_cli.runtime import LocalStacks, Runtime
 
 _CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 5},
@@ -38,8 +41,10 @@ _CONFIG = Config(
     read_timeout=70,
     max_pool_connections=16,
 )
-_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
-_NOT_RECOGNISED = frozenset(
+# AWS throttles requests and charges for some of them.
+_LOCAL_POLL_S, _AWS_POLL_S = 0.5, 3.0
+_ACCESS_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+_CREDENTIALS_REJECTED = frozenset(
     {
         "ExpiredToken",
         "ExpiredTokenException",
@@ -52,8 +57,8 @@ _NOT_RECOGNISED = frozenset(
 
 
 @dataclass(frozen=True)
-class Stack:
-    """Where the parts of a deployed stack are: the outputs of `template.yaml`."""
+class StackOutputs:
+    """The outputs of `template.yaml` that the commands use."""
 
     name: str
     bucket: str
@@ -63,75 +68,89 @@ class Stack:
     api_key_id: str
 
 
-class Connection:
-    """Clients of one ground, made when first used, and the stack on it."""
+class StackConnection:
+    """The clients and the outputs of one stack, each created or read on first use.
 
-    def __init__(self, ground: lifecycle.StackInfo | None, stack_name: str) -> None:
-        self.ground = ground
+    Args:
+        runtime: creates the sessions.
+        local: the local stack; None for AWS.
+        stack_name: name of the CloudFormation stack.
+    """
+
+    def __init__(self, runtime: Runtime, local: StackInfo | None, stack_name: str) -> None:
+        self.runtime = runtime
+        self.local = local
         self.stack_name = stack_name
         self._clients: dict[str, Any] = {}
 
     @property
-    def where(self) -> str:
-        """Name the ground, for a message."""
-        if self.ground is not None:
-            return f"the ground on port {self.ground.port}"
+    def location(self) -> str:
+        """The local stack or the AWS region, for messages."""
+        if self.local is not None:
+            return f"the local stack on port {self.local.port}"
         return f"AWS ({self._session.region_name or 'no region'})"
 
+    @property
+    def poll_s(self) -> float:
+        """Seconds between two reads of a followed run."""
+        if self.runtime.poll_s is not None:
+            return self.runtime.poll_s
+        return _LOCAL_POLL_S if self.local else _AWS_POLL_S
+
     @cached_property
-    def _session(self) -> boto3.Session:
-        if self.ground is None:
-            return boto3.Session()
-        return boto3.Session(
-            aws_access_key_id=self.ground.access_key_id,
-            aws_secret_access_key=self.ground.secret_access_key,
-            region_name=self.ground.region,
+    def _session(self) -> Any:
+        if self.local is None:
+            return self.runtime.open_session()
+        return self.runtime.open_session(
+            aws_access_key_id=self.local.access_key_id,
+            aws_secret_access_key=self.local.secret_access_key,
+            region_name=self.local.region,
         )
 
     def client(self, service: str) -> Any:
-        """Return the one client of a service."""
+        """Return the boto3 client of a service; there is one per connection."""
         if service not in self._clients:
-            self._clients[service] = self._session.client(  # type: ignore[call-overload]
+            self._clients[service] = self._session.client(
                 service,
-                endpoint_url=self.ground.endpoint_url if self.ground else None,
+                endpoint_url=self.local.endpoint_url if self.local else None,
                 config=_CONFIG,
             )
         return self._clients[service]
 
     @cached_property
-    def stack(self) -> Stack:
-        """Read the stack's outputs.
+    def stack(self) -> StackOutputs:
+        """The stack's outputs.
 
         Raises:
-            NotReachable: when there is no such stack, or it is not a Refit.
+            NotReachable: when the stack does not exist or is not a Refit stack.
         """
-        outputs = self._outputs()
+        outputs = self._read_outputs()
         try:
-            return Stack(
+            return StackOutputs(
                 name=self.stack_name,
                 bucket=outputs["BucketName"],
                 model_table=outputs["ModelTableName"],
                 name_prefix=outputs["NamePrefix"],
-                api_url=(self.ground.api_url if self.ground else None) or outputs["ApiUrl"],
+                api_url=(self.local.api_url if self.local else None) or outputs["ApiUrl"],
                 api_key_id=outputs["ApiKeyId"],
             )
         except KeyError as missing:
             raise NotReachable(
-                f"the stack {self.stack_name!r} on {self.where} has no output {missing}, "
-                "so it is not a Refit, or one of another version, or its deployment failed",
-                "give the name of a Refit stack with --stack-name, or deploy again",
+                f"the stack {self.stack_name!r} on {self.location} has no output {missing}: it is "
+                "not a Refit stack, has another version, or its deployment failed",
+                "select a Refit stack with --stack-name, or deploy again",
             ) from missing
 
-    def _outputs(self) -> dict[str, str]:
+    def _read_outputs(self) -> dict[str, str]:
         try:
             answer = self.client("cloudformation").describe_stacks(StackName=self.stack_name)
         except ClientError as error:
             if error.response["Error"]["Code"] != "ValidationError":
                 raise
             raise NotReachable(
-                f"there is no stack named {self.stack_name!r} on {self.where}",
-                "start a local ground with `refit up`, or deploy to AWS with `sam deploy` "
-                "and give its name with --stack-name",
+                f"there is no stack named {self.stack_name!r} on {self.location}",
+                "start the local stack with `refit up`, or deploy to AWS with `sam deploy` "
+                "and select the stack with --stack-name",
             ) from error
         return {
             str(output["OutputKey"]): str(output["OutputValue"])
@@ -140,64 +159,71 @@ class Connection:
 
     @cached_property
     def api_key(self) -> str:
-        """Read the value of the stack's API key."""
-        if self.ground is not None and self.ground.api_key:
-            return self.ground.api_key
+        """The value of the stack's API key."""
+        if self.local is not None and self.local.api_key:
+            return self.local.api_key
         answer = self.client("apigateway").get_api_key(
             apiKey=self.stack.api_key_id, includeValue=True
         )
         return str(answer["value"])
 
+    def api_access(self, model: str) -> ApiAccess:
+        """Return what a client of a model's HTTP API needs."""
+        return ApiAccess(
+            self.stack.api_url, self.api_key, model, backoff_s=self.runtime.retry_backoff_s
+        )
+
 
 @contextmanager
-def connected(target: Target) -> Iterator[Connection]:
-    """Give a connection to the ground that is meant; AWS's errors come out as one clear message.
+def connected(target: StackTarget, runtime: Runtime) -> Iterator[StackConnection]:
+    """Connect to the selected stack, and turn AWS errors inside the block into one message.
 
     Raises:
-        NotReachable: when nobody answers there, or credentials are missing or refused.
-        RunFailed: when AWS refuses a request for another reason.
+        NotReachable: when nothing responds, or credentials are missing or rejected.
+        RunFailed: when AWS rejects a request for another reason.
     """
-    connection = Connection(_ground(target), target.stack_name)
-    if connection.ground is not None:
-        connection.stack_name = connection.ground.stack_name
+    local = _selected_local_stack(target, runtime.local_stacks)
+    stack_name = local.stack_name if local else target.stack_name
+    connection = StackConnection(runtime, local, stack_name)
     try:
         yield connection
     except (NoCredentialsError, PartialCredentialsError, NoRegionError) as error:
         raise NotReachable(
-            f"{_no_ground(target)}, and AWS cannot be reached: {str(error).rstrip('.')}",
-            "start a ground with `refit up`; or, for AWS, run `aws configure` (or set "
-            "AWS_PROFILE and AWS_REGION) and name the stack with --stack-name",
+            f"{_why_aws(target)}, and AWS cannot be used: {str(error).rstrip('.')}",
+            "start the local stack with `refit up`; or, for AWS, run `aws configure` (or set "
+            "AWS_PROFILE and AWS_REGION) and select the stack with --stack-name",
         ) from error
     except (ConnectionError, HTTPClientError) as error:
         raise NotReachable(
-            f"{connection.where} does not answer: {error}",
-            "look with `refit status`; start a ground with `refit up`"
-            if connection.ground
+            f"{connection.location} does not respond: {error}",
+            "check it with `refit status`; start it with `refit up`"
+            if local
             else "check the network and the region",
         ) from error
     except ClientError as error:
-        raise _named(error, connection) from error
+        raise _translate_client_error(error, connection) from error
     except BotoCoreError as error:
-        raise RunFailed(f"{connection.where}: {error}") from error
+        raise RunFailed(f"{connection.location}: {error}") from error
 
 
-def _ground(target: Target) -> lifecycle.StackInfo | None:
+def _selected_local_stack(target: StackTarget, local_stacks: LocalStacks) -> StackInfo | None:
+    """Return the local stack to use, or None for AWS."""
     if target.aws or target.port == 0:
         return None
     if target.port is not None:
-        ground = lifecycle.info(target.port)
-        if ground is None:
+        local = local_stacks.info(target.port)
+        if local is None:
             raise NotReachable(
-                f"there is no ground on port {target.port}",
-                f"start it with `refit up --port {target.port}`; to speak to AWS, give --aws",
+                f"no local stack is running on port {target.port}",
+                f"start it with `refit up --port {target.port}`; to use AWS, give --aws",
             )
-        return ground
+        return local
     port = _port_of_environment()
-    ground = lifecycle.info(port or DEFAULT_PORT) if port != 0 else None
-    if ground is None and port:
-        # A port was named: its owner must see that this goes to AWS instead.
-        remark(f"[yellow]no ground on port {port} (REFIT_PORT): speaking to AWS[/]")
-    return ground
+    local = local_stacks.info(port or DEFAULT_PORT) if port != 0 else None
+    if local is None and port:
+        # The user set a port: the use of AWS instead must not go unnoticed.
+        inform(f"[yellow]no local stack is running on port {port} (REFIT_PORT): using AWS[/]")
+    return local
 
 
 def _port_of_environment() -> int | None:
@@ -206,29 +232,31 @@ def _port_of_environment() -> int | None:
         return None
     if not text.isdigit() or int(text) > 65535:
         raise BadInput(
-            f"REFIT_PORT is {text!r}, and must be a port from 1 to 65535, or 0 for AWS",
-            "set it, or unset it for the ground on its default port",
+            f"REFIT_PORT is {text!r}, but must be a port from 1 to 65535, or 0 for AWS",
+            "set it to a port, or unset it to use the default port",
         )
     return int(text)
 
 
-def _no_ground(target: Target) -> str:
+def _why_aws(target: StackTarget) -> str:
     port = _port_of_environment()
     if target.aws or target.port == 0 or port == 0:
-        return "AWS was asked for"
-    return f"there is no ground on port {port or DEFAULT_PORT}"
+        return "AWS was selected"
+    return f"no local stack is running on port {port or DEFAULT_PORT}"
 
 
-def _named(error: ClientError, connection: Connection) -> NotReachable | RunFailed:
+def _translate_client_error(
+    error: ClientError, connection: StackConnection
+) -> NotReachable | RunFailed:
     code = error.response.get("Error", {}).get("Code", "")
-    if code in _NOT_RECOGNISED:
+    if code in _CREDENTIALS_REJECTED:
         return NotReachable(
-            f"{connection.where} does not accept these credentials: {error}",
-            "log in again, or choose others with AWS_PROFILE",
+            f"{connection.location} rejects these credentials: {error}",
+            "log in again, or select other credentials with AWS_PROFILE",
         )
-    if code in _DENIED:
+    if code in _ACCESS_DENIED:
         return NotReachable(
-            f"these credentials may not do that on {connection.where}: {error}",
-            "ask for the named permission, or choose others with AWS_PROFILE",
+            f"these credentials lack a permission on {connection.location}: {error}",
+            "request the permission, or select other credentials with AWS_PROFILE",
         )
-    return RunFailed(f"{connection.where} refused a request: {error}")
+    return RunFailed(f"{connection.location} rejected a request: {error}")

@@ -1,12 +1,12 @@
-"""What can end a command early, and the exit code each ending has.
+"""Errors that end a command, and their exit codes.
 
 CommandError
-├── RunFailed       1    the work was done or tried, and its outcome is not the one asked for
-├── BadInput        2    an argument, a file or a value is wrong; nothing was changed
-├── NotReachable    3    no ground, no stack, no credentials, or no answer
-└── TimedOut        4    the time given with --timeout is over
+├── RunFailed       1    the run or the request failed, or its outcome is not the requested one
+├── BadInput        2    an argument, a file or a value is invalid; nothing was changed
+├── NotReachable    3    no stack, no credentials, or no response
+└── TimedOut        4    the --timeout has expired
 
-130 is Ctrl-C. Anything else (a traceback) is a defect of Refit.
+130 is Ctrl-C. Any other exception (a traceback) is a defect in Refit.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class ExitCode(IntEnum):
 
 
 class CommandError(Exception):
-    """Base of what ends a command with one clear message instead of a traceback.
+    """Base of the errors that end a command with one message instead of a traceback.
 
     Args:
-        message: what happened, with the value that caused it and what is allowed.
-        advice: what to do about it, as a sentence of its own.
+        message: what happened, with the value that caused it and the values that are allowed.
+        advice: what the user can do about it, as a separate sentence.
     """
 
     exit_code: ClassVar[ExitCode]
@@ -43,24 +43,24 @@ class CommandError(Exception):
 
 
 class RunFailed(CommandError):
-    """When a run, a request or the demo did not end as it was asked to."""
+    """When a run, a request or the demo failed."""
 
     exit_code = ExitCode.FAILED
 
 
 class BadInput(CommandError):
-    """When an argument, a file or a row cannot be used as it is."""
+    """When an argument, a file or a row is invalid."""
 
     exit_code = ExitCode.BAD_INPUT
 
 
 class NotReachable(CommandError):
-    """When there is nobody to talk to: no ground, stack, credentials or answer."""
+    """When there is no stack, when credentials are missing or rejected, or nothing responds."""
 
     exit_code = ExitCode.NOT_REACHABLE
 
 
 class TimedOut(CommandError):
-    """When the deadline that was given has passed."""
+    """When the timeout has expired."""
 
     exit_code = ExitCode.TIMED_OUT

@@ -1,20 +1,23 @@
-"""The state of a model's loop, for `refit status`: what was seen, what follows from it, and why."""
+"""The state of a model's monitoring and retraining, for `refit status`."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from pydantic.alias_generators import to_camel
+from refit.domain.retraining.state import State
 from rich.markup import escape
 from rich.table import Table
 
 from refit_cli import terminal
 
 if TYPE_CHECKING:
-    from refit.domain.monitoring.verdict import Alarm, Inputs, Live, Quality
+    from pydantic import BaseModel
+    from refit.domain.monitoring.verdict import Alarm, Inputs, Live, Quality, Verdict
     from refit.domain.retraining.state import Retraining
-    from rich.console import Console
 
     from refit_cli.records import Records
 
@@ -22,263 +25,235 @@ _BAR_CELLS = 24
 _SHOWN_SHIFTS = 5
 _LABEL_COUNTS = ("held", "expired", "new", "repeat", "corrected", "rejected")
 _STYLES = {
-    "healthy": "green",
-    "drifting": "yellow",
-    "retraining": "cyan",
-    "cooling": "cyan",
-    "blocked": "bold red",
+    State.HEALTHY: "green",
+    State.DRIFTING: "yellow",
+    State.RETRAINING: "cyan",
+    State.COOLING: "cyan",
+    State.BLOCKED: "bold red",
 }
-_PERCENT = frozenset({"accuracy"})
+_PERCENTAGES = frozenset({"accuracy"})
 
 
-def loop_of(records: Records, model: str, version: int) -> dict[str, Any]:
-    """Return the state of a model's loop as `refit status --json` has it.
+@dataclass(frozen=True)
+class LoopStatus:
+    """The state of monitoring and retraining of a live version.
 
-    Args:
-        records: of the stack.
-        model: its name.
-        version: the live one. What a look found of another is not told as if it were of this.
+    Attributes:
+        verdict: the newest verdict on this version; None before its first evaluation.
+        alarm: the newest drift alarm of the model, whichever version it was raised for.
+        labels: the LABELS item: number of labels by status, times of the last label and capture.
     """
-    verdict = records.verdict(model)
-    current = verdict if verdict and verdict.version == version else None
-    return {
-        "version": version,
-        "lookedAt": _iso(current.looked_at) if current else None,
-        "quality": _live(current.live) if current else None,
-        "evidence": _evidence(current.quality) if current and current.quality else None,
-        "alarm": _alarm(verdict.alarm) if verdict and verdict.alarm else None,
-        "inputs": _inputs(current.inputs) if current and current.inputs else None,
-        "labels": _labels(records.labels(model)),
-        "retraining": _retraining(records.retraining(model)),
-    }
 
+    version: int
+    verdict: Verdict | None
+    alarm: Alarm | None
+    labels: dict[str, Any]
+    retraining: Retraining
 
-def _live(live: Live) -> dict[str, Any]:
-    return {
-        "since": _iso(live.since),
-        "until": _iso(live.until),
-        "cohorts": live.cohorts,
-        "predictions": live.predictions,
-        "labelled": live.labelled,
-        "coverage": live.coverage,
-        "labelDelaySeconds": live.label_delay_s,
-        "metrics": live.metrics,
-        "baseline": live.baseline,
-    }
-
-
-def _evidence(quality: Quality) -> dict[str, Any]:
-    return {
-        "drifted": quality.drifted,
-        "log10": quality.log10_evidence,
-        "threshold": quality.threshold,
-        "since": _iso(quality.since),
-        "cohorts": quality.cohorts,
-        "labels": quality.labels,
-        "counted": quality.counted,
-        "errors": quality.errors,
-        "errorRate": quality.error_rate,
-        "bar": quality.bar,
-        "baselineError": quality.baseline_error,
-        "coverage": quality.coverage,
-        "className": quality.class_name,
-        "heldBack": quality.held_back,
-        "sentence": quality.sentence,
-    }
-
-
-def _alarm(alarm: Alarm) -> dict[str, Any]:
-    return {
-        "version": alarm.version,
-        "raisedAt": _iso(alarm.raised_at),
-        "takenBackAt": _iso(alarm.taken_back_at),
-        "sentence": alarm.sentence,
-    }
-
-
-def _inputs(inputs: Inputs) -> dict[str, Any]:
-    return {
-        "cohort": _iso(inputs.cohort),
-        "rows": inputs.rows,
-        "flagged": inputs.flagged,
-        "shifts": [shift.model_dump() for shift in inputs.shifts],
-        "estimatedAccuracy": inputs.estimated_accuracy,
-    }
-
-
-def _labels(counters: dict[str, Any]) -> dict[str, Any]:
-    return {
-        **{name: int(counters.get(name, 0)) for name in _LABEL_COUNTS},
-        "lastLabelAt": counters.get("last_label_at"),
-        "lastCaptureAt": counters.get("last_capture_at"),
-    }
-
-
-def _retraining(found: Retraining) -> dict[str, Any]:
-    last, owed = found.last, found.owed
-    return {
-        "state": found.state.value,
-        "since": _iso(found.since),
-        "reason": found.reason,
-        "run": found.run,
-        "cause": found.cause,
-        "requestedBy": found.request.by if found.request else None,
-        "owed": {"why": owed.why, "since": _iso(owed.since)} if owed else None,
-        "failures": found.failures,
-        "cooledUntil": _iso(found.cooled_until),
-        "last": {
-            "run": last.run,
-            "cause": last.cause,
-            "status": last.status,
-            "at": _iso(last.at),
-            "message": last.message,
+    def as_json(self) -> dict[str, Any]:
+        """Return the state as `refit status --json` prints it."""
+        verdict = self.verdict
+        return {
+            "version": self.version,
+            "lookedAt": verdict and _dump(verdict, "looked_at")["lookedAt"],
+            "quality": verdict and _live_json(verdict.live),
+            "evidence": verdict and verdict.quality and _evidence_json(verdict.quality),
+            "alarm": self.alarm and _dump(self.alarm, *_ALARM_FIELDS),
+            "inputs": verdict and verdict.inputs and _dump(verdict.inputs),
+            "labels": _labels_json(self.labels),
+            "retraining": _retraining_json(self.retraining),
         }
-        if last
-        else None,
-        "note": found.note,
+
+    @property
+    def styled_state(self) -> str:
+        """The state of retraining, as Rich markup."""
+        state = self.retraining.state
+        return f"[{_STYLES[state]}]{state}[/]{', pending' if self.retraining.owed else ''}"
+
+    def table(self, model: str) -> Table:
+        """Return the state as text for people."""
+        verdict = self.verdict
+        live = verdict.live if verdict else None
+        table = Table.grid(padding=(0, 2, 0, 0))
+        for title, lines in (
+            ("quality", _quality_lines(live)),
+            ("evidence", _evidence_lines(verdict.quality) if verdict and verdict.quality else []),
+            ("alarm", _alarm_lines(self.alarm) if self.alarm else []),
+            ("labels", _label_lines(live, self.labels)),
+            ("inputs", _input_lines(verdict.inputs) if verdict and verdict.inputs else []),
+            ("retraining", _retraining_lines(model, self.retraining)),
+        ):
+            if lines:
+                table.add_row(f"[bold]{title}[/]", "\n".join(lines))
+        return table
+
+
+def read_loop_status(records: Records, model: str, version: int) -> LoopStatus:
+    """Read the state of a model whose live version is `version`."""
+    verdict = records.verdict(model)
+    return LoopStatus(
+        version=version,
+        verdict=verdict if verdict and verdict.version == version else None,
+        alarm=verdict.alarm if verdict else None,
+        labels=records.labels(model),
+        retraining=records.retraining(model),
+    )
+
+
+_ALARM_FIELDS = ("version", "raised_at", "taken_back_at", "sentence")
+_RETRAINING_FIELDS = (
+    "state",
+    "since",
+    "reason",
+    "run",
+    "cause",
+    "owed",
+    "failures",
+    "cooled_until",
+    "last",
+    "note",
+)
+
+
+def _dump(model: BaseModel, *fields: str) -> dict[str, Any]:
+    """Return the fields of a model, or those named, as JSON values under camelCase keys."""
+    values = model.model_dump(mode="json", by_alias=False, include=set(fields) or None)
+    return {to_camel(name): value for name, value in values.items()}
+
+
+def _live_json(live: Live) -> dict[str, Any]:
+    values = _dump(live)
+    values["labelDelaySeconds"] = values.pop("labelDelayS")
+    return values
+
+
+def _evidence_json(quality: Quality) -> dict[str, Any]:
+    internal = {"log10Evidence", "selectivity", "alarmCohort"}
+    values = {key: value for key, value in _dump(quality).items() if key not in internal}
+    return values | {"log10": quality.log10_evidence}
+
+
+def _labels_json(labels: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **{name: int(labels.get(name, 0)) for name in _LABEL_COUNTS},
+        "lastLabelAt": labels.get("last_label_at"),
+        "lastCaptureAt": labels.get("last_capture_at"),
     }
 
 
-def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat(timespec="milliseconds") if moment else None
+def _retraining_json(retraining: Retraining) -> dict[str, Any]:
+    request = retraining.request
+    return _dump(retraining, *_RETRAINING_FIELDS) | {"requestedBy": request.by if request else None}
 
 
-def styled_state(loop: dict[str, Any] | None) -> str:
-    """Return the word for a loop's state, with its colour."""
-    if loop is None:
-        return ""
-    state = loop["retraining"]["state"]
-    owed = ", owed" if loop["retraining"]["owed"] else ""
-    return f"[{_STYLES[state]}]{state}[/]{owed}"
-
-
-def print_loop(console: Console, model: str, loop: dict[str, Any]) -> None:
-    """Print a loop's state for a person."""
-    table = Table.grid(padding=(0, 2, 0, 0))
-    for title, lines in (
-        ("quality", _quality_lines(loop["quality"])),
-        ("evidence", _evidence_lines(loop["evidence"])),
-        ("alarm", _alarm_lines(loop["alarm"])),
-        ("labels", _label_lines(loop["quality"], loop["labels"])),
-        ("inputs", _input_lines(loop["inputs"])),
-        ("retraining", _retraining_lines(model, loop["retraining"])),
-    ):
-        if lines:
-            table.add_row(f"[bold]{title}[/]", "\n".join(lines))
-    console.print(table)
-
-
-def _quality_lines(live: dict[str, Any] | None) -> list[str]:
+def _quality_lines(live: Live | None) -> list[str]:
     if live is None:
-        return ["the live version has not been looked at yet"]
-    if not live["labelled"]:
-        return [f"no label yet for {live['predictions']:,} predictions"]
-    compared = [
-        f"{name} {_figure(name, value)}{_against(name, live['baseline'])}"
-        for name, value in live["metrics"].items()
+        return ["the live version has not been evaluated yet"]
+    if not live.labelled:
+        return [f"no labels yet for {live.predictions:,} predictions"]
+    metrics = [
+        f"{name} {_figure(name, value)}{_baseline(name, live.baseline)}"
+        for name, value in live.metrics.items()
     ]
     return [
-        ", ".join(compared),
-        f"[dim]{live['labelled']:,} labelled of {live['predictions']:,} predictions, "
-        f"{live['cohorts']:,} cohorts, {_moment(live['since'])} to {_moment(live['until'])}[/]",
+        ", ".join(metrics),
+        f"[dim]{live.labelled:,} labelled of {live.predictions:,} predictions, "
+        f"{live.cohorts:,} cohorts, {_time(live.since)} to {_time(live.until)}[/]",
     ]
 
 
-def _against(name: str, baseline: dict[str, float]) -> str:
-    held_out = baseline.get(name)
-    return "" if held_out is None else f" (held-out rows: {_figure(name, held_out)})"
+def _baseline(name: str, baseline: dict[str, float]) -> str:
+    value = baseline.get(name)
+    return "" if value is None else f" (held-out rows: {_figure(name, value)})"
 
 
 def _figure(name: str, value: float) -> str:
-    return f"{value:.2%}" if name in _PERCENT else f"{value:.4g}"
+    return f"{value:.2%}" if name in _PERCENTAGES else f"{value:.4g}"
 
 
-def _evidence_lines(evidence: dict[str, Any] | None) -> list[str]:
-    if evidence is None:
-        return []
-    needed = math.log10(evidence["threshold"])
-    reached = max(0.0, min(1.0, (evidence["log10"] or 0.0) / needed))
-    style = "bold red" if evidence["drifted"] else "yellow" if reached == 1 else "green"
-    amount = 10 ** min(evidence["log10"], 15) if evidence["log10"] is not None else 0
+def _evidence_lines(quality: Quality) -> list[str]:
+    log10 = quality.log10_evidence
+    share = max(0.0, min(1.0, (log10 or 0.0) / math.log10(quality.threshold)))
+    style = "bold red" if quality.drifted else "yellow" if share == 1 else "green"
+    evidence = 0 if log10 is None else 10 ** min(log10, 15)
     return [
-        f"[{style}]{_bar(reached)}[/] {amount:,.1f} of {evidence['threshold']:,.0f}",
-        f"[dim]{escape(evidence['sentence'])}[/]",
+        f"[{style}]{_bar(share)}[/] {evidence:,.1f} of {quality.threshold:,.0f} (alarm threshold)",
+        f"[dim]{escape(quality.sentence)}[/]",
     ]
 
 
 def _bar(share: float) -> str:
-    full, empty = ("█", "░") if terminal.speaks_unicode() else ("#", ".")
+    full, empty = ("█", "░") if terminal.supports_unicode() else ("#", ".")
     filled = round(share * _BAR_CELLS)
     return full * filled + empty * (_BAR_CELLS - filled)
 
 
-def _alarm_lines(alarm: dict[str, Any] | None) -> list[str]:
-    if alarm is None:
-        return []
-    over = ""
-    if alarm["takenBackAt"]:
-        over = f", taken back by later labels {_moment(alarm['takenBackAt'])}"
-    return [f"version {alarm['version']}, raised {_moment(alarm['raisedAt'])}{over}"]
+def _alarm_lines(alarm: Alarm) -> list[str]:
+    withdrawn = ""
+    if alarm.taken_back_at:
+        withdrawn = f", withdrawn {_time(alarm.taken_back_at)} because of later labels"
+    return [f"version {alarm.version}, raised {_time(alarm.raised_at)}{withdrawn}"]
 
 
-def _label_lines(live: dict[str, Any] | None, labels: dict[str, Any]) -> list[str]:
+def _label_lines(live: Live | None, labels: dict[str, Any]) -> list[str]:
     parts = []
-    if live and live["coverage"] is not None:
-        parts.append(f"{live['coverage']:.1%} of the predictions have one")
-    if live and live["labelDelaySeconds"] is not None:
-        parts.append(f"{terminal.duration(live['labelDelaySeconds'])} later in the mean")
-    if labels["lastLabelAt"]:
-        parts.append(f"the last came {terminal.ago(datetime.fromisoformat(labels['lastLabelAt']))}")
-    counts = ", ".join(f"{labels[name]:,} {name}" for name in _LABEL_COUNTS if labels[name])
+    if live and live.coverage is not None:
+        parts.append(f"{live.coverage:.1%} of the predictions are labelled")
+    if live and live.label_delay_s is not None:
+        parts.append(f"after {terminal.duration(live.label_delay_s)} on average")
+    if labels.get("last_label_at"):
+        last = datetime.fromisoformat(labels["last_label_at"])
+        parts.append(f"last label {terminal.ago(last)}")
+    counts = ", ".join(f"{int(labels[name]):,} {name}" for name in _LABEL_COUNTS if labels.get(name))
     lines = [", ".join(parts) or "none yet"]
     return [*lines, f"[dim]{counts}[/]"] if counts else lines
 
 
-def _input_lines(inputs: dict[str, Any] | None) -> list[str]:
-    if inputs is None:
-        return []
-    estimated = inputs["estimatedAccuracy"]
-    expected = "" if estimated is None else f"; estimated accuracy {estimated:.1%}"
-    where = f"the cohort of {_moment(inputs['cohort'])} ({inputs['rows']:,} rows)"
-    if not inputs["flagged"]:
-        return [f"as in training, in {where}{expected}"]
-    shown = inputs["shifts"][:_SHOWN_SHIFTS]
-    hidden = inputs["flagged"] - len(shown)
-    lines = [f"[yellow]{inputs['flagged']} shifted[/] in {where}{expected}"]
+def _input_lines(inputs: Inputs) -> list[str]:
+    estimate = ""
+    if inputs.estimated_accuracy is not None:
+        estimate = f"; estimated accuracy {inputs.estimated_accuracy:.1%}"
+    cohort = f"in the cohort of {_time(inputs.cohort)} ({inputs.rows:,} rows){estimate}"
+    if not inputs.flagged:
+        return [f"no shift from the training data {cohort}"]
+    shown = inputs.shifts[:_SHOWN_SHIFTS]
+    lines = [f"[yellow]{inputs.flagged} shifted[/] {cohort}"]
     for shift in shown:
-        critical = "[bold]critical[/] " if shift["critical"] else ""
-        name, told = escape(shift["feature_name"]), escape(shift["description"])
-        lines.append(f"{critical}{name}  [dim]{told}[/]")
+        critical = "[bold]critical[/] " if shift.critical else ""
+        lines.append(
+            f"{critical}{escape(shift.feature_name)}  [dim]{escape(shift.description)}[/]"
+        )
+    hidden = inputs.flagged - len(shown)
     return [*lines, f"[dim]and {hidden} more[/]"] if hidden > 0 else lines
 
 
-def _retraining_lines(model: str, found: dict[str, Any]) -> list[str]:
-    since = f" since {_moment(found['since'])}" if found["since"] else ""
-    until = f", rests until {_moment(found['cooledUntil'])}" if found["cooledUntil"] else ""
-    run = f", run {found['run']}" if found["state"] == "retraining" else ""
-    lines = [f"[{_STYLES[found['state']]}]{found['state']}[/]{since}{run}{until}"]
-    if found["state"] in {"drifting", "retraining"} and found["reason"]:
-        lines.append(f"[dim]{escape(found['reason'])}[/]")
-    if found["requestedBy"]:
-        lines.append(f"asked for by {escape(found['requestedBy'])}")
-    if found["owed"]:
-        since = _moment(found["owed"]["since"])
-        lines.append(f"[yellow]owed[/] since {since}: {escape(found['owed']['why'])}")
-    if found["last"]:
-        last = found["last"]
-        message = f": {escape(last['message'])}" if last["message"] else ""
+def _retraining_lines(model: str, retraining: Retraining) -> list[str]:
+    state, last, pending = retraining.state, retraining.last, retraining.owed
+    since = f" since {_time(retraining.since)}" if retraining.since else ""
+    until = (
+        f", cool-down until {_time(retraining.cooled_until)}" if retraining.cooled_until else ""
+    )
+    run = f", run {retraining.run}" if state is State.RETRAINING else ""
+    lines = [f"[{_STYLES[state]}]{state}[/]{since}{run}{until}"]
+    if state in {State.DRIFTING, State.RETRAINING} and retraining.reason:
+        lines.append(f"[dim]{escape(retraining.reason)}[/]")
+    if retraining.request:
+        lines.append(f"requested by {escape(retraining.request.by)}")
+    if pending:
+        lines.append(f"[yellow]pending[/] since {_time(pending.since)}: {escape(pending.why)}")
+    if last:
+        message = f": {escape(last.message)}" if last.message else ""
         lines.append(
-            f"last run {last['run']} ({last['cause']}) ended {last['status']} "
-            f"{_moment(last['at'])}{message}"
+            f"last run {last.run} ({last.cause}) ended {last.status} {_time(last.at)}{message}"
         )
-    if found["failures"]:
-        lines.append(f"{found['failures']} in a row brought no better model")
-    if found["note"]:
-        lines.append(f"[dim]{escape(found['note'])}[/]")
-    if found["state"] == "blocked":
-        lines.append(f"when the cause is removed: [bold]refit unblock {model}[/]")
+    if retraining.failures:
+        lines.append(f"consecutive retrainings without improvement: {retraining.failures}")
+    if retraining.note:
+        lines.append(f"[dim]{escape(retraining.note)}[/]")
+    if state is State.BLOCKED:
+        lines.append(f"when the cause is fixed: [bold]refit unblock {model}[/]")
     return lines
 
 
-def _moment(text: str) -> str:
-    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S} UTC"
+def _time(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else "unknown"

@@ -9,39 +9,38 @@ import typer
 from refit.domain.errors import CallerError
 from typer.core import TyperGroup
 
-from refit_cli import demo, label, predict, put, retrain, status, watch
-from refit_cli import local_stack as ground
+from refit_cli.commands import demo, label, local_stack, predict, put, retrain, status, watch
 from refit_cli.errors import BadInput, CommandError, ExitCode
-from refit_cli.terminal import complain, remark
+from refit_cli.terminal import inform, print_error
 
 
 class RefitGroup(TyperGroup):
-    """Runs a command and turns what ended it into a message and an exit code."""
+    """Runs a command and turns its exceptions into one message and an exit code."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Keep the order in which a person meets them."""
+        """Return the commands in the order of registration, which is the order of use."""
         return list(self.commands)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command. SIGTERM is taken as Ctrl-C, so that what was begun is cleaned up.
+        """Run the command. SIGTERM is handled like Ctrl-C, so that the command cleans up.
 
         Raises:
-            typer.Exit: with the code of `ExitCode` that says how it ended.
+            typer.Exit: with the exit code of the error.
         """
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        previous_handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             return super().invoke(ctx)
         except CommandError as error:
-            complain(error)
+            print_error(error)
             raise typer.Exit(error.exit_code) from error
         except CallerError as error:
-            complain(BadInput(str(error)))
+            print_error(BadInput(str(error)))
             raise typer.Exit(ExitCode.BAD_INPUT) from error
         except KeyboardInterrupt as error:
-            remark("[dim]interrupted[/]")
+            inform("[dim]interrupted[/]")
             raise typer.Exit(ExitCode.INTERRUPTED) from error
         finally:
-            signal.signal(signal.SIGTERM, before)
+            signal.signal(signal.SIGTERM, previous_handler)
 
 
 app = typer.Typer(
@@ -55,26 +54,26 @@ app = typer.Typer(
 
 @app.callback()
 def refit() -> None:
-    """Drop data, get a tested model that answers: on AWS, or whole on this machine.
+    """Train, deploy and monitor models from uploaded data, on AWS or on this machine.
 
-    [bold]A first round[/]
+    [bold]Getting started[/]
 
-      refit up --detach                 start the local ground (about a minute)
-      refit put digits train.csv        drop data: label first, one row a line
-      refit watch digits                see it trained, tested and deployed
-      refit predict digits rows.csv     ask the live model
-      refit label digits labels.csv     tell it what was true
-      refit down                        stop the ground
+      refit up --detach                 start the local stack (about a minute)
+      refit put digits train.csv        upload data, label in the first column
+      refit watch digits                follow training, evaluation, deployment
+      refit predict digits rows.csv     get predictions from the live model
+      refit label digits labels.csv     send the true labels of predictions
+      refit down                        stop the local stack
 
-    [bold]Which ground[/]  A local ground on port REFIT_PORT (default 4566) if there is
-    one, otherwise AWS with the usual credentials and --stack-name.
+    [bold]Which stack[/]  The local stack on port REFIT_PORT (default 4566) if it is
+    running, otherwise AWS, with the usual credentials and --stack-name.
 
-    [bold]Exit codes[/]    0 done · 1 the run or request failed · 2 wrong usage or input ·
-    3 no ground, stack or answer · 4 timeout · 130 interrupted
+    [bold]Exit codes[/]   0 success · 1 the run or request failed · 2 invalid usage or
+    input · 3 stack not found or not reachable · 4 timeout · 130 interrupted
     """
 
 
-app.command("up")(ground.up)
+app.command("up")(local_stack.up)
 app.command("put")(put.put)
 app.command("watch")(watch.watch)
 app.command("predict")(predict.predict)
@@ -82,5 +81,5 @@ app.command("label")(label.label)
 app.command("status")(status.status)
 app.command("retrain")(retrain.retrain)
 app.command("unblock")(retrain.unblock)
-app.command("down")(ground.down)
+app.command("down")(local_stack.down)
 app.command("demo")(demo.demo)

@@ -1,4 +1,4 @@
-"""The options that several commands share, so that each means the same everywhere."""
+"""Arguments and options that several commands share."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ import typer
 DEFAULT_PORT = 4566
 DEFAULT_STACK = "refit"
 
-GROUND_PANEL = "Which ground"
+_STACK_PANEL = "Which stack"
 
+Model = Annotated[
+    str, typer.Argument(metavar="MODEL", help="Name of the model: a-z, 0-9 and hyphens.")
+]
 Port = Annotated[
     int | None,
     typer.Option(
@@ -20,9 +23,9 @@ Port = Annotated[
         max=65535,
         metavar="N",
         show_default=False,
-        rich_help_panel=GROUND_PANEL,
-        help=f"Port of the local ground that must be there; 0 is AWS. Default: the ground on "
-        f"REFIT_PORT ({DEFAULT_PORT} without it), or AWS when there is none.",
+        rich_help_panel=_STACK_PANEL,
+        help="Use the local stack on port N, and fail if it is not running; 0 means AWS. Default: "
+        f"the local stack on port REFIT_PORT (or {DEFAULT_PORT}) if it is running, otherwise AWS.",
     ),
 ]
 StackName = Annotated[
@@ -31,7 +34,7 @@ StackName = Annotated[
         "--stack-name",
         envvar="REFIT_STACK",
         metavar="NAME",
-        rich_help_panel=GROUND_PANEL,
+        rich_help_panel=_STACK_PANEL,
         help="Name of the CloudFormation stack on AWS.",
     ),
 ]
@@ -39,8 +42,25 @@ Aws = Annotated[
     bool,
     typer.Option(
         "--aws",
-        rich_help_panel=GROUND_PANEL,
-        help="Speak to AWS even when a local ground is running.",
+        rich_help_panel=_STACK_PANEL,
+        help="Use AWS even if a local stack is running.",
+    ),
+]
+LocalPort = Annotated[
+    int,
+    typer.Option(
+        "--port",
+        envvar="REFIT_PORT",
+        min=1,
+        max=65535,
+        metavar="N",
+        help="Port of the local stack.",
+    ),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout", min=0, metavar="S", help="Stop waiting after S seconds. Default: no limit."
     ),
 ]
 Json = Annotated[
@@ -49,13 +69,13 @@ Json = Annotated[
 
 
 @dataclass(frozen=True)
-class Target:
-    """Which ground a command was asked to speak to.
+class StackTarget:
+    """Which stack the options of a command select.
 
     Attributes:
-        port: of the ground that must be there, 0 for AWS; None leaves it to REFIT_PORT.
-        stack_name: of the stack on AWS.
-        aws: AWS was asked for by name.
+        port: port of the local stack; 0 selects AWS, None leaves the choice to REFIT_PORT.
+        stack_name: name of the CloudFormation stack on AWS.
+        aws: whether AWS is selected explicitly.
     """
 
     port: int | None = None

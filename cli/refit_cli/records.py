@@ -1,4 +1,4 @@
-"""What a stack's table and bucket say about its models and runs, in plain values."""
+"""Read the models and runs of a stack from its table and its bucket."""
 
 from __future__ import annotations
 
@@ -14,20 +14,23 @@ from refit.domain.evaluation.report import Evaluation
 from refit.domain.monitoring.verdict import Verdict
 from refit.domain.naming import ModelKeys
 from refit.domain.retraining.state import Retraining
+from refit.domain.vocabulary import RunStatus
 
 if TYPE_CHECKING:
-    from refit_cli.connection import Connection
+    from refit_cli.connection import StackConnection
 
-ENDED = frozenset({"DEPLOYED", "REFUSED", "FAILED", "SUPERSEDED"})
-NEWEST_REFUSALS = 200
+ENDED: frozenset[str] = frozenset(
+    {RunStatus.DEPLOYED, RunStatus.REFUSED, RunStatus.FAILED, RunStatus.SUPERSEDED}
+)
+_NEWEST_REFUSALS = 200
 
-# S3 tells times in whole seconds, and the table's are another service's clock.
-CLOCK_SLACK = timedelta(seconds=2)
+# S3 rounds times to whole seconds, and its clock differs from the clock of the table's writer.
+_CLOCK_TOLERANCE = timedelta(seconds=2)
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a model. Attributes that its item does not have (yet) are None."""
+    """One run of a model. An attribute that its item does not have (yet) is None."""
 
     run: str
     status: str
@@ -44,13 +47,13 @@ class Run:
 
     @property
     def has_ended(self) -> bool:
-        """Say whether nothing more will come of it. One that awaits approval has not ended."""
+        """Whether the run has ended. A run that awaits approval has not."""
         return self.status in ENDED
 
 
 @dataclass(frozen=True)
-class DroppedFile:
-    """One object below a model's raw/ folder, at its current version."""
+class CurrentObject:
+    """An object below a model's raw/ folder, at its current version."""
 
     key: str
     version: str
@@ -60,20 +63,20 @@ class DroppedFile:
 class Records:
     """Reads the records of one stack."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: StackConnection) -> None:
         self._connection = connection
         self._stack = connection.stack
 
     def models(self) -> list[str]:
-        """Return the names of all models, in order."""
+        """Return the names of all models, sorted."""
         return sorted(item["sk"] for item in self._query("MODELS"))
 
     def state(self, model: str) -> dict[str, Any]:
-        """Return a model's state; an unknown model has an empty one."""
+        """Return a model's STATE item; empty for an unknown model."""
         return self._item(model, "STATE")
 
     def runs(self, model: str) -> list[Run]:
-        """Return all runs of a model, the newest first."""
+        """Return all runs of a model, newest first."""
         items = self._query(f"MODEL#{model}", "RUN#")
         return sorted((_run(item) for item in items), key=lambda run: run.started_at, reverse=True)
 
@@ -83,26 +86,26 @@ class Records:
         return _run(item) if item else None
 
     def verdict(self, model: str) -> Verdict | None:
-        """Return what the last look at a live version found, or None before the first."""
-        found = self._item(model, "MONITOR").get("verdict")
-        return None if found is None else Verdict.model_validate(found)
+        """Return the newest verdict on a live version, or None before the first."""
+        verdict = self._item(model, "MONITOR").get("verdict")
+        return None if verdict is None else Verdict.model_validate(verdict)
 
     def retraining(self, model: str) -> Retraining:
-        """Return where a model's retraining stands; one of which nothing is known is healthy."""
+        """Return the state of a model's retraining; healthy if nothing is recorded."""
         item = self._item(model, "RETRAINING")
         return Retraining.model_validate(
             {name: value for name, value in item.items() if name not in {"pk", "sk"}}
         )
 
-    def newest_file(self, model: str) -> DroppedFile | None:
-        """Return the file that was dropped last and is still there, or None."""
+    def newest_file(self, model: str) -> CurrentObject | None:
+        """Return the data file that was uploaded last and still exists, or None."""
         pages = (
             self._connection.client("s3")
             .get_paginator("list_object_versions")
             .paginate(Bucket=self._stack.bucket, Prefix=ModelKeys(model).raw)
         )
         current = [
-            DroppedFile(entry["Key"], entry["VersionId"], entry["LastModified"])
+            CurrentObject(entry["Key"], entry["VersionId"], entry["LastModified"])
             for page in pages
             for entry in page.get("Versions", [])
             if entry["IsLatest"] and not entry["Key"].endswith("/")
@@ -110,7 +113,7 @@ class Records:
         return max(current, key=lambda file: file.last_modified, default=None)
 
     def files_of_run(self, model: str, run: str) -> frozenset[tuple[str, str]] | None:
-        """Return (key, version) of the files that caused a run; None while that is not written."""
+        """Return (key, version) of the files of a run's drop; None before drop.json is written."""
         drop = self._json(ModelKeys(model).run(run).drop)
         if drop is None:
             return None
@@ -118,35 +121,35 @@ class Records:
 
     def evaluation(self, model: str, run: str) -> Evaluation | None:
         """Return a run's evaluation, or None while there is none."""
-        found = self._json(ModelKeys(model).run(run).evaluation)
-        return None if found is None else Evaluation.model_validate(found)
+        evaluation = self._json(ModelKeys(model).run(run).evaluation)
+        return None if evaluation is None else Evaluation.model_validate(evaluation)
 
     def decision(self, model: str, run: str) -> GateDecision | None:
-        """Return what the gate decided of a run, or None while it has not."""
-        found = self._json(ModelKeys(model).run(run).gate)
-        return None if found is None else GateDecision.model_validate(found)
+        """Return the gate's decision on a run, or None before there is one."""
+        decision = self._json(ModelKeys(model).run(run).gate)
+        return None if decision is None else GateDecision.model_validate(decision)
 
     def labels(self, model: str) -> dict[str, Any]:
-        """Return how many labels of each kind came; empty before the first."""
+        """Return the LABELS item: the number of labels by status; empty before the first label."""
         return self._item(model, "LABELS")
 
     def refusal(self, folder: str) -> str | None:
-        """Return why a drop into a folder that can be no model was refused, or None."""
+        """Return why files in a folder whose name is no model name were refused, or None."""
         pages = (
             self._connection.client("s3")
             .get_paginator("list_objects_v2")
             .paginate(Bucket=self._stack.bucket, Prefix="_refused/")
         )
-        found = [entry for page in pages for entry in page.get("Contents", [])]
-        found.sort(key=lambda entry: entry["LastModified"], reverse=True)
-        for entry in found[:NEWEST_REFUSALS]:
+        entries = [entry for page in pages for entry in page.get("Contents", [])]
+        entries.sort(key=lambda entry: entry["LastModified"], reverse=True)
+        for entry in entries[:_NEWEST_REFUSALS]:
             refused = self._json(entry["Key"]) or {}
             if str(refused.get("key", "")).startswith(f"{folder}/"):
                 return str(refused.get("reason"))
         return None
 
     def endpoint_status(self, endpoint: str) -> str:
-        """Return the status SageMaker gives of an endpoint, or `missing`."""
+        """Return SageMaker's status of an endpoint, or `missing`."""
         try:
             answer = self._connection.client("sagemaker").describe_endpoint(EndpointName=endpoint)
         except ClientError as error:
@@ -189,15 +192,13 @@ class Records:
 
 
 def run_to_follow(records: Records, model: str, runs: list[Run]) -> Run | None:
-    """Return the run whose outcome counts now: the newest, unless a later drop awaits its own.
+    """Return the run to follow: the newest, or None while newer data has no run yet.
 
-    What was dropped and what each run took are read from the bucket, so a `put` that was followed
-    at once by `watch` is waited for and the outcome of the run before it is not reported again.
+    The uploaded files and the files of each run are read from the bucket. So `refit watch` waits
+    for the run of a `refit put` just before it, and does not report the outcome of the run before.
 
     Args:
-        records: the stack's records.
-        model: the model's name.
-        runs: its runs, the newest first.
+        runs: the model's runs, newest first.
     """
     if not runs:
         return None
@@ -206,10 +207,10 @@ def run_to_follow(records: Records, model: str, runs: list[Run]) -> Run | None:
         return runs[0]
     for run in runs:
         files = records.files_of_run(model, run.run)
-        began_after = run.started_at >= newest.last_modified - CLOCK_SLACK
-        if (files is None and began_after) or (newest.key, newest.version) in (files or ()):
+        started_after = run.started_at >= newest.last_modified - _CLOCK_TOLERANCE
+        if (files is None and started_after) or (newest.key, newest.version) in (files or ()):
             return runs[0]
-        if not began_after:
+        if not started_after:
             return None
     return None
 

@@ -1,7 +1,7 @@
-"""Writing for people and for scripts.
+"""Output for people and for scripts.
 
-Results go to stdout, everything said about the work goes to stderr, so that a pipe carries only
-results. Without a terminal, or with NO_COLOR, every line is plain text and stays one line.
+Results go to stdout, messages about the work to stderr, so that a pipe carries only results.
+Without a terminal, or with NO_COLOR, every line is plain text and is not wrapped.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from rich.markup import escape
 if TYPE_CHECKING:
     from refit_cli.errors import CommandError
 
-# A file has no edge: no table is cut there, and no line is broken.
+# Output that is not a terminal has no width: tables are not cut and lines are not wrapped.
 _NO_TERMINAL_WIDTH = 1000
 
 
 def results() -> Console:
-    """Return the console of stdout. Made anew each time: a test or a pipe may swap the stream."""
+    """Return the console of stdout, created on each call because the stream may be replaced."""
     return _console(is_terminal=sys.stdout.isatty(), stderr=False)
 
 
-def remarks() -> Console:
+def messages() -> Console:
     """Return the console of stderr."""
     return _console(is_terminal=sys.stderr.isatty(), stderr=True)
 
@@ -41,36 +41,36 @@ def _console(*, is_terminal: bool, stderr: bool) -> Console:
 
 
 def is_interactive() -> bool:
-    """Say whether stdout is a terminal on which a line can be drawn over."""
+    """Return whether stdout is a terminal whose lines can be redrawn."""
     return results().is_terminal and not results().is_dumb_terminal
 
 
 def write_json(value: Any) -> None:
-    """Write one value as one line of JSON to stdout, at once."""
+    """Write a value to stdout as one line of JSON, and flush."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")
     sys.stdout.flush()
 
 
-def remark(text: str) -> None:
-    """Write one line about the work to stderr. Rich markup is read."""
-    remarks().print(text)
+def inform(text: str) -> None:
+    """Write one line, with Rich markup, to stderr."""
+    messages().print(text)
 
 
-def complain(error: CommandError) -> None:
-    """Write an error as one message, and what to do about it, to stderr."""
-    console = remarks()
+def print_error(error: CommandError) -> None:
+    """Write an error and its advice to stderr."""
+    console = messages()
     console.print(f"[bold red]error:[/] {escape(error.message)}")
     if error.advice:
         console.print(f"[dim]try:[/]   {escape(error.advice)}")
 
 
-def speaks_unicode() -> bool:
-    """Say whether stdout can carry block and check-mark characters."""
+def supports_unicode() -> bool:
+    """Return whether stdout can encode block and check-mark characters."""
     return (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time as people read it: `0.8 s`, `12 s`, `3:07`, `1:02:03`."""
+    """Format a duration: `0.8 s`, `12 s`, `3:07 min`, `1:02:03`."""
     if seconds < 9.95:
         return f"{max(seconds, 0):.1f} s"
     if seconds < 59.5:
@@ -81,7 +81,7 @@ def duration(seconds: float) -> str:
 
 
 def ago(moment: datetime) -> str:
-    """Return how long something is past as people read it: `12 s ago`, `3 hours ago`."""
+    """Format the time since a moment: `12 s ago`, `3 hours ago`."""
     seconds = (datetime.now(UTC) - moment).total_seconds()
     for length, unit in ((86_400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= length:
@@ -91,7 +91,7 @@ def ago(moment: datetime) -> str:
 
 
 def size(n_bytes: int) -> str:
-    """Return a number of bytes as people read it: `812 B`, `1.5 MB`."""
+    """Format a number of bytes: `812 B`, `1.5 MB`."""
     value = float(n_bytes)
     for unit in ("B", "kB", "MB", "GB"):
         if value < 999.5:

@@ -1,8 +1,8 @@
-"""Puts files into a model's drop folder so that they make one drop.
+"""Upload files into a model's drop folder so that they form one drop.
 
-A run starts when the folder has been quiet for a while. Were a large file uploaded after a small
-one, the small one alone could start a run. So every file is uploaded in parts first, and only when
-all parts are there are the uploads completed, one right after the other: the files appear together.
+A run starts when no file has been added to the folder for a while. If a small file were complete
+before a large one, it could start a run alone. So the parts of all files are uploaded first, and
+then all uploads are completed in succession: the files appear together.
 """
 
 from __future__ import annotations
@@ -14,24 +14,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from refit.domain.naming import ModelKeys
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from refit_cli import terminal
 from refit_cli.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from refit_cli.connection import StackConnection
+
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 PART_BYTES = 16 * 1024**2
-_MOST_PARTS = 10_000
+_MAX_PARTS = 10_000  # of S3
 _PARALLEL_PARTS = 4
 
 
 @dataclass(frozen=True)
 class PlannedFile:
-    """A file on disk and the key it gets."""
+    """A local file and the object key it is uploaded to."""
 
     path: Path
     key: str
@@ -40,7 +44,7 @@ class PlannedFile:
 
 @dataclass(frozen=True)
 class UploadedFile:
-    """An object that was made: its key, version and size."""
+    """An uploaded object: its key, version and size in bytes."""
 
     key: str
     version: str | None
@@ -48,20 +52,20 @@ class UploadedFile:
 
 
 def plan_files(model: str, paths: list[Path], split: Split | None) -> list[PlannedFile]:
-    """Return which file goes where.
+    """Return the files to upload with their keys.
 
-    A directory must hold train/, validation/ or test/; its tree is kept below raw/.
+    A directory must contain train/, validation/ or test/; its structure is kept below raw/.
 
     Raises:
-        BadInput: when a path is missing, empty or unreadable, or two files get one key.
+        BadInput: when a path is missing, empty or unreadable, or two files have the same key.
     """
     planned = [file for path in paths for file in _planned(model, path, split)]
     for key, count in Counter(file.key for file in planned).items():
         if count > 1:
             same = ", ".join(str(file.path) for file in planned if file.key == key)
             raise BadInput(
-                f"{same} would all become {key}, and only the last would stay",
-                "rename them, so that each has a name of its own",
+                f"{same} would all become {key}, and each would overwrite the one before",
+                "rename the files so that their names differ",
             )
     return planned
 
@@ -71,8 +75,8 @@ def _planned(model: str, path: Path, split: Split | None) -> Iterator[PlannedFil
     if path.is_dir():
         if split:
             raise BadInput(
-                f"{path} is a directory, and --split is for files",
-                f"give its files: {path}/*",
+                f"{path} is a directory, but --split applies to files",
+                f"give the files: {path}/*",
             )
         yield from _planned_tree(raw, path)
     else:
@@ -81,13 +85,13 @@ def _planned(model: str, path: Path, split: Split | None) -> Iterator[PlannedFil
 
 
 def _planned_tree(raw: str, root: Path) -> Iterator[PlannedFile]:
-    found = [split for split in SPLITS if (root / split).is_dir()]
-    if not found:
+    splits = [split for split in SPLITS if (root / split).is_dir()]
+    if not splits:
         raise BadInput(
             f"{root} is a directory without train/, validation/ or test/ in it",
-            f"give its files ({root}/*), or a directory whose folders are the splits",
+            f"give its files ({root}/*), or a directory that contains these folders",
         )
-    for split in found:
+    for split in splits:
         for path in sorted((root / split).rglob("*")):
             if path.is_file() and not path.name.startswith("."):
                 yield _checked(path, raw + path.relative_to(root).as_posix())
@@ -102,13 +106,44 @@ def _checked(path: Path, key: str) -> PlannedFile:
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}") from error
     if size == 0:
-        raise BadInput(f"{path} is empty: nothing can be learnt from it")
+        raise BadInput(f"{path} is empty")
     if path.suffix == ".toml":
         raise BadInput(
             f"{path} is a settings file, not data",
-            f"give it with --settings {path}",
+            f"upload it with --settings {path}",
         )
     return PlannedFile(path, key, size)
+
+
+def upload_with_progress(
+    connection: StackConnection, planned: list[PlannedFile]
+) -> list[UploadedFile]:
+    """Upload files as one drop; on a terminal, show a progress bar for each."""
+    console = terminal.messages()
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as progress:
+        bars = {file.key: progress.add_task(file.path.name, total=file.size) for file in planned}
+        return Uploader(
+            connection.client("s3"),
+            connection.stack.bucket,
+            lambda file, n_bytes: progress.advance(bars[file.key], n_bytes),
+        ).upload(planned)
+
+
+def put_settings(connection: StackConnection, model: str, toml: bytes) -> str:
+    """Upload a valid model.toml; return its key."""
+    key = ModelKeys(model).settings
+    connection.client("s3").put_object(
+        Bucket=connection.stack.bucket, Key=key, Body=toml, ContentType="application/toml"
+    )
+    return key
 
 
 class Uploader:
@@ -117,27 +152,35 @@ class Uploader:
     Args:
         s3: the boto3 client.
         bucket: the stack's bucket.
-        on_bytes: called with (file, bytes) for each part that arrived, from several threads.
+        on_bytes: called with the file and the bytes of each uploaded part, from several threads.
+        part_bytes: smallest size of a part; S3 takes parts of 5 MiB and more.
     """
 
-    def __init__(self, s3: Any, bucket: str, on_bytes: Callable[[PlannedFile, int], None]) -> None:
+    def __init__(
+        self,
+        s3: Any,
+        bucket: str,
+        on_bytes: Callable[[PlannedFile, int], None],
+        part_bytes: int = PART_BYTES,
+    ) -> None:
         self._s3 = s3
         self._bucket = bucket
         self._on_bytes = on_bytes
+        self._part_bytes = part_bytes
 
     def upload(self, files: list[PlannedFile]) -> list[UploadedFile]:
-        """Upload all of them, or none: what was begun is taken back on any error or Ctrl-C."""
-        with self._begun(files) as uploads, ThreadPoolExecutor(_PARALLEL_PARTS) as pool:
+        """Upload all files or none: on any error or Ctrl-C the started uploads are aborted."""
+        with self._started(files) as uploads, ThreadPoolExecutor(_PARALLEL_PARTS) as pool:
             jobs = [
                 [
                     pool.submit(self._upload_part, file, upload, number, start, length)
-                    for number, start, length in parts_of(file.size)
+                    for number, start, length in parts_of(file.size, self._part_bytes)
                 ]
                 for file, upload in uploads
             ]
             try:
                 etags = [[job.result() for job in parts] for parts in jobs]
-            except BaseException:  # also at Ctrl-C: no part goes up any more
+            except BaseException:  # also on Ctrl-C: do not start the remaining parts
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
             return [
@@ -146,14 +189,14 @@ class Uploader:
             ]
 
     @contextmanager
-    def _begun(self, files: list[PlannedFile]) -> Iterator[list[tuple[PlannedFile, str]]]:
+    def _started(self, files: list[PlannedFile]) -> Iterator[list[tuple[PlannedFile, str]]]:
         uploads: list[tuple[PlannedFile, str]] = []
         try:
             for file in files:
                 answer = self._s3.create_multipart_upload(Bucket=self._bucket, Key=file.key)
                 uploads.append((file, answer["UploadId"]))
             yield uploads
-        except BaseException:  # also at Ctrl-C: parts that nobody puts together cost money
+        except BaseException:  # also on Ctrl-C: S3 charges for the parts of open uploads
             for file, upload in uploads:
                 self._abort(file, upload)
             raise
@@ -162,7 +205,7 @@ class Uploader:
         try:
             self._s3.abort_multipart_upload(Bucket=self._bucket, Key=file.key, UploadId=upload)
         except self._s3.exceptions.NoSuchUpload:
-            return  # it was complete already
+            return  # it was completed before
 
     def _upload_part(
         self, file: PlannedFile, upload: str, number: int, start: int, length: int
@@ -193,9 +236,9 @@ class Uploader:
         return UploadedFile(file.key, answer.get("VersionId"), file.size)
 
 
-def parts_of(size: int) -> list[tuple[int, int, int]]:
-    """Return (number from 1, start, length) of the parts of a file of `size` > 0 bytes."""
-    length = max(PART_BYTES, -(-size // _MOST_PARTS))
+def parts_of(size: int, part_bytes: int = PART_BYTES) -> list[tuple[int, int, int]]:
+    """Return (number from 1, start, length) of each part of a file of `size` > 0 bytes."""
+    length = max(part_bytes, -(-size // _MAX_PARTS))
     return [
         (number, start, min(length, size - start))
         for number, start in enumerate(range(0, size, length), 1)

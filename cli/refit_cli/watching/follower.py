@@ -1,4 +1,4 @@
-"""Reads all there is to know about one run, again and again, and says what changed."""
+"""Read all information about one run repeatedly, and report what has changed."""
 
 from __future__ import annotations
 
@@ -7,137 +7,140 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from refit.domain.naming import ResourceNames
+from refit.domain.vocabulary import RunStatus
 
 from refit_cli.errors import BadInput
-from refit_cli.history import ExecutionHistory, StateSpan
 from refit_cli.records import Records, Run, run_to_follow
-from refit_cli.training_log import Round, TrainingLog
+from refit_cli.watching.progress import BoostingRound, ExecutionHistory, StateSpan, TrainingLog
 
 if TYPE_CHECKING:
     from refit.domain.evaluation.gate import GateDecision
     from refit.domain.evaluation.report import Evaluation, ModelQuality
 
-    from refit_cli.connection import Connection
+    from refit_cli.connection import StackConnection
 
-_BEFORE_TRAINING = frozenset({"STARTED", "PREPARING"})
-_AFTER_EVALUATION = frozenset({"REGISTERING", "AWAITING_APPROVAL", "DEPLOYING"})
+_BEFORE_TRAINING = frozenset({RunStatus.STARTED, RunStatus.PREPARING})
+_AFTER_EVALUATION = frozenset(
+    {RunStatus.REGISTERING, RunStatus.AWAITING_APPROVAL, RunStatus.DEPLOYING}
+)
 
 
 @dataclass(frozen=True)
-class Event:
-    """Something that changed."""
+class RunEvent:
+    """A change of the followed run."""
 
     event: str
     data: dict[str, Any]
 
     def as_json(self, model: str, run: str | None) -> dict[str, Any]:
-        """Return the event as `watch --json` prints it."""
+        """Return the event as `refit watch --json` prints it."""
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
         return {"event": self.event, "at": at, "model": model, "run": run, **self.data}
 
 
 @dataclass
-class View:
-    """All that is known of the followed run by now."""
+class RunView:
+    """What is known of the followed run so far.
+
+    Attributes:
+        began_at: when the command began to follow or to wait.
+        waiting_for: why there is no run yet.
+    """
 
     model: str
     began_at: datetime
     run: Run | None = None
     waiting_for: str = ""
     spans: list[StateSpan] = field(default_factory=list)
-    rounds: list[Round] = field(default_factory=list)
+    rounds: list[BoostingRound] = field(default_factory=list)
     planned_rounds: int | None = None
-    job: str | None = None
     evaluation: Evaluation | None = None
     decision: GateDecision | None = None
     endpoint: str | None = None
     endpoint_status: str | None = None
 
     def seconds(self, now: datetime) -> float:
-        """Return how long the run has taken, or the wait for it."""
+        """Return the duration of the run, or of the wait for it."""
         if self.run is None:
             return (now - self.began_at).total_seconds()
         return ((self.run.finished_at or now) - self.run.started_at).total_seconds()
 
 
 class Follower:
-    """Follows a run's record, its executions' histories and its training log.
+    """Follows a run's record, the histories of its executions and its training log.
 
     Args:
-        connection: the ground.
-        model: the model's name.
-        run: the run to follow; without one, the run whose outcome counts now.
+        run: the run to follow; by default, the run of the newest uploaded data.
     """
 
-    def __init__(self, connection: Connection, model: str, run: str | None = None) -> None:
+    def __init__(self, connection: StackConnection, model: str, run: str | None = None) -> None:
         self._connection = connection
         self._records = Records(connection)
         self._names = ResourceNames(connection.stack.name_prefix, model)
-        self._asked_for = run
-        self._chosen = run
-        self._awaited = ""
+        self._requested_run = run
+        self._followed_run = run
+        self._waiting_for = ""
         self._histories: dict[str, ExecutionHistory] = {}
         self._log: TrainingLog | None = None
-        self.view = View(model, datetime.now(UTC))
+        self.view = RunView(model, datetime.now(UTC))
 
     @property
     def is_complete(self) -> bool:
-        """Say whether the executions have nothing more to tell."""
+        """Whether the histories of all executions have been read to their end."""
         return all(history.ended for history in self._histories.values())
 
-    def poll(self) -> list[Event]:
-        """Read everything once, and return what changed.
+    def poll(self) -> list[RunEvent]:
+        """Read everything once, and return what has changed.
 
         Raises:
-            BadInput: when the run that was asked for does not exist.
+            BadInput: when the requested run does not exist.
         """
-        before = self.view.run
+        previous = self.view.run
         run = self._current_run()
         if run is None:
-            return self._still_waiting()
+            return self._waiting_events()
         self.view.run = run
-        events: list[Event] = []
-        if before is None or before.run != run.run:
+        events: list[RunEvent] = []
+        if previous is None or previous.run != run.run:
             self._begin(run)
-            before = None
+            previous = None
             started_at = run.started_at.isoformat(timespec="milliseconds")
-            events.append(Event("run", {"cause": run.cause, "startedAt": started_at}))
-        events += self._new_spans(run)
-        events += self._new_rounds(run)
-        if before is None or before.status != run.status:
-            events.append(Event("status", {"status": run.status}))
-        events += self._new_results(run)
-        return events
+            events.append(RunEvent("run", {"cause": run.cause, "startedAt": started_at}))
+        events += self._state_events(run)
+        events += self._round_events(run)
+        if previous is None or previous.status != run.status:
+            events.append(RunEvent("status", {"status": run.status}))
+        return events + self._result_events(run)
 
     def _current_run(self) -> Run | None:
         model = self.view.model
-        found = self._records.run(model, self._chosen) if self._chosen else None
-        if self._asked_for is not None:
-            if found is None:
+        run = self._records.run(model, self._followed_run) if self._followed_run else None
+        if self._requested_run is not None:
+            if run is None:
                 raise BadInput(
-                    f"the model {model!r} has no run {self._asked_for!r}",
-                    f"see its runs with `refit status {model}`",
+                    f"the model {model!r} has no run {self._requested_run!r}",
+                    f"list its runs with `refit status {model}`",
                 )
-            return found
-        if found is None or found.status == "SUPERSEDED":
+            return run
+        if run is None or run.status == RunStatus.SUPERSEDED:
             runs = self._records.runs(model)
-            found = run_to_follow(self._records, model, runs)
-            self._chosen = found.run if found else None
-            self._awaited = "" if found else self._what_is_awaited(runs)
-        return found
+            run = run_to_follow(self._records, model, runs)
+            self._followed_run = run.run if run else None
+            self._waiting_for = "" if run else self._reason_to_wait(runs)
+        return run
 
-    def _what_is_awaited(self, runs: list[Run]) -> str:
+    def _reason_to_wait(self, runs: list[Run]) -> str:
         if self._records.newest_file(self.view.model) is None:
-            return f"nothing has been dropped yet: refit put {self.view.model} FILE"
+            return f"no data has been uploaded yet: refit put {self.view.model} FILE"
         if runs and not runs[0].has_ended:
-            return f"run {runs[0].run} is {runs[0].status}; your drop starts when it has ended"
-        return "the drop folder has to be quiet for a while, then the run starts"
+            return f"run {runs[0].run} is {runs[0].status}; the run of your data starts after it"
+        return "the run starts when no more files are uploaded for a moment"
 
-    def _still_waiting(self) -> list[Event]:
-        if self._awaited == self.view.waiting_for:
+    def _waiting_events(self) -> list[RunEvent]:
+        if self._waiting_for == self.view.waiting_for:
             return []
-        self.view.waiting_for = self._awaited
-        return [Event("waiting", {"for": self._awaited})]
+        self.view.waiting_for = self._waiting_for
+        return [RunEvent("waiting", {"for": self._waiting_for})]
 
     def _begin(self, run: Run) -> None:
         self.view.waiting_for = ""
@@ -150,7 +153,7 @@ class Follower:
             self._names.job(run.run),
         )
 
-    def _new_spans(self, run: Run) -> list[Event]:
+    def _state_events(self, run: Run) -> list[RunEvent]:
         events = []
         for machine, execution in (
             ("train", run.train_execution),
@@ -162,19 +165,21 @@ class Follower:
                 stepfunctions = self._connection.client("stepfunctions")
                 self._histories[machine] = ExecutionHistory(stepfunctions, machine, execution)
             events += [_state_event(span) for span in self._histories[machine].poll()]
-        self.view.spans = [span for found in self._histories.values() for span in found.spans]
+        self.view.spans = [span for history in self._histories.values() for span in history.spans]
         return events
 
-    def _new_rounds(self, run: Run) -> list[Event]:
+    def _round_events(self, run: Run) -> list[RunEvent]:
         if self._log is None or run.status in _BEFORE_TRAINING:
             return []
-        new = self._log.poll()
+        rounds = self._log.poll()
         self.view.rounds = self._log.rounds
         self.view.planned_rounds = self._log.planned_rounds
-        self.view.job = self._log.job
-        return [Event("round", {"round": found.number, "metrics": found.metrics}) for found in new]
+        return [
+            RunEvent("round", {"round": round_.number, "metrics": round_.metrics})
+            for round_ in rounds
+        ]
 
-    def _new_results(self, run: Run) -> list[Event]:
+    def _result_events(self, run: Run) -> list[RunEvent]:
         view = self.view
         events = []
         if view.evaluation is None and (run.has_ended or run.status in _AFTER_EVALUATION):
@@ -184,26 +189,26 @@ class Follower:
         if view.decision is None and view.evaluation is not None:
             view.decision = self._records.decision(view.model, run.run)
             if view.decision is not None:
-                events.append(Event("gate", view.decision.model_dump()))
-        if view.endpoint is None and run.status == "DEPLOYED":
+                events.append(RunEvent("gate", view.decision.model_dump()))
+        if view.endpoint is None and run.status == RunStatus.DEPLOYED:
             view.endpoint = self._names.endpoint
             view.endpoint_status = self._records.endpoint_status(view.endpoint)
-            found = {"endpoint": view.endpoint, "endpointStatus": view.endpoint_status}
-            events.append(Event("endpoint", found))
+            data = {"endpoint": view.endpoint, "endpointStatus": view.endpoint_status}
+            events.append(RunEvent("endpoint", data))
         return events
 
 
-def _state_event(span: StateSpan) -> Event:
+def _state_event(span: StateSpan) -> RunEvent:
     data: dict[str, Any] = {"machine": span.machine, "state": span.state}
     if span.left_at is None:
-        return Event("entered", data)
-    return Event("left", data | {"seconds": round(span.seconds(span.left_at), 3)})
+        return RunEvent("entered", data)
+    return RunEvent("left", data | {"seconds": round(span.seconds(span.left_at), 3)})
 
 
-def _evaluation_event(evaluation: Evaluation) -> Event:
+def _evaluation_event(evaluation: Evaluation) -> RunEvent:
     new = evaluation.new
     champion = _values(new.champion) if new.champion else None
-    return Event(
+    return RunEvent(
         "evaluation",
         {"rows": new.rows, "challenger": _values(new.challenger), "champion": champion},
     )

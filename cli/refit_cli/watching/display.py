@@ -1,4 +1,4 @@
-"""Draws a followed run: its states with their times, the metric of each round, the evaluation."""
+"""Draw a followed run: its states with their durations, training metrics, the evaluation."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from refit.domain.vocabulary import RunStatus
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from refit_cli.terminal import duration, speaks_unicode
+from refit_cli.terminal import duration, supports_unicode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,31 +21,30 @@ if TYPE_CHECKING:
     from refit.domain.evaluation.gate import GateDecision
     from refit.domain.evaluation.report import Estimate, Evaluation
 
-    from refit_cli.following import View
-    from refit_cli.history import StateSpan
-    from refit_cli.training_log import Round
+    from refit_cli.watching.follower import RunView
+    from refit_cli.watching.progress import BoostingRound, StateSpan
 
-STATUS_STYLE = {
-    "DEPLOYED": "bold green",
-    "REFUSED": "bold yellow",
-    "FAILED": "bold red",
-    "SUPERSEDED": "dim",
-    "AWAITING_APPROVAL": "bold magenta",
+STATUS_STYLE: dict[str, str] = {
+    RunStatus.DEPLOYED: "bold green",
+    RunStatus.REFUSED: "bold yellow",
+    RunStatus.FAILED: "bold red",
+    RunStatus.SUPERSEDED: "dim",
+    RunStatus.AWAITING_APPROVAL: "bold magenta",
 }
 _SPARKS = "▁▂▃▄▅▆▇█"
 _ASCII_SPARKS = "_.-~=+*#"
 SPARK_WIDTH = 12
 _SHORTEST_SHOWN_S = 0.1
 _BAR_WIDTH = 16
-_INDENT = 7  # of the states, behind the machine's name
+_INDENT = 7  # of the states, to the right of the machine's name
 
-# The metrics of a per-class average say little that accuracy does not; --json has them.
+# Other averages over classes add little to accuracy; --json has all metrics.
 _SHOWN_METRICS = ("accuracy", "log_loss", "macro_f1", "rmse", "mae", "r2", "bias")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """All stays in one state, added up: a state that is looped through is told once."""
+    """All visits of one state: a state inside a loop is shown once, with its total duration."""
 
     machine: str
     state: str
@@ -53,22 +53,22 @@ class Stage:
 
 
 def stages_of(spans: Sequence[StateSpan], now: datetime) -> list[Stage]:
-    """Add up the spans by state, in the order in which the states were first entered."""
+    """Return the spans added up by state, in the order of the first visit."""
     stages: dict[tuple[str, str], Stage] = {}
     for span in spans:
         key = (span.machine, span.state)
-        before = stages.get(key)
+        earlier = stages.get(key)
         stages[key] = Stage(
             span.machine,
             span.state,
-            span.seconds(now) + (before.seconds if before else 0),
-            span.left_at is None or bool(before and before.is_active),
+            span.seconds(now) + (earlier.seconds if earlier else 0),
+            span.left_at is None or bool(earlier and earlier.is_active),
         )
     return list(stages.values())
 
 
 def shown_stages(spans: Sequence[StateSpan], now: datetime) -> list[Stage]:
-    """Return the stages that a person sees: those that go on, or took a time worth telling."""
+    """Return the stages that are active or took at least 0.1 s."""
     return [
         stage
         for stage in stages_of(spans, now)
@@ -77,12 +77,12 @@ def shown_stages(spans: Sequence[StateSpan], now: datetime) -> list[Stage]:
 
 
 def sparkline(values: Sequence[float], width: int = SPARK_WIDTH, ascii_only: bool = False) -> str:
-    """Return a line of characters whose height follows the values.
+    """Return a line of characters whose heights show the values.
 
     Args:
-        values: at least one finite number; more than `width` are thinned out evenly.
-        width: the most characters.
-        ascii_only: for a terminal without block characters.
+        values: one or more finite numbers; if there are more than `width`, an even selection.
+        width: largest number of characters.
+        ascii_only: for terminals without block characters.
     """
     if len(values) > width:
         step = (len(values) - 1) / (width - 1)
@@ -93,15 +93,15 @@ def sparkline(values: Sequence[float], width: int = SPARK_WIDTH, ascii_only: boo
     return "".join(marks[round((value - low) * scale)] for value in values)
 
 
-def watched_metric(rounds: Sequence[Round]) -> str | None:
-    """Return the metric that training is watched by: the last on validation, else on train."""
+def shown_metric(rounds: Sequence[BoostingRound]) -> str | None:
+    """Return the metric to show: the last one on validation data, or else on training data."""
     names = list(rounds[-1].metrics) if rounds else []
     validation = [name for name in names if name.startswith("validation-")]
     return next(iter(reversed(validation or names)), None)
 
 
-def draw(view: View) -> RenderableType:
-    """Return the whole picture of a run in progress."""
+def draw(view: RunView) -> RenderableType:
+    """Return the live view of a run."""
     now = datetime.now(UTC)
     parts: list[RenderableType] = [_title(view, now)]
     if view.run is None:
@@ -113,7 +113,7 @@ def draw(view: View) -> RenderableType:
     return Group(*parts)
 
 
-def _title(view: View, now: datetime) -> Table:
+def _title(view: RunView, now: datetime) -> Table:
     line = Table.grid(expand=True)
     line.add_column()
     line.add_column(justify="right")
@@ -128,43 +128,43 @@ def _title(view: View, now: datetime) -> Table:
     return line
 
 
-def stage_table(view: View, now: datetime) -> Table:
-    """Return the states with their times."""
+def stage_table(view: RunView, now: datetime) -> Table:
+    """Return the states with their durations."""
     table = Table.grid(padding=(0, 1))
     table.add_column(style="dim", min_width=_INDENT - 1)
     table.add_column(width=1)
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True, min_width=8)
-    shown = ""
+    last_machine = ""
     for stage in shown_stages(view.spans, now):
-        machine = stage.machine if stage.machine != shown else ""
-        shown = stage.machine
-        active, passed = ("●", "✓") if speaks_unicode() else ("*", "+")
+        machine = stage.machine if stage.machine != last_machine else ""
+        last_machine = stage.machine
+        active, passed = ("●", "✓") if supports_unicode() else ("*", "+")
         mark = Text(active, "cyan") if stage.is_active else Text(passed, "green")
         time = Text(duration(stage.seconds), style="" if stage.is_active else "dim")
         table.add_row(machine, mark, stage.state, time)
     return table
 
 
-def round_line(view: View) -> RenderableType:
-    """Return how far training is and how the watched metric went, in one line."""
+def round_line(view: RunView) -> RenderableType:
+    """Return the progress of training and the course of its metric, in one line."""
     grid = Table.grid(padding=(0, 1))
     done, planned = view.rounds[-1].number + 1, view.planned_rounds
     cells: list[RenderableType] = [" " * (_INDENT - 1)]
     cells.append(f"round {done}/{planned}" if planned else f"round {done}")
     if planned:
         cells.append(ProgressBar(total=planned, completed=done, width=_BAR_WIDTH))
-    metric = watched_metric(view.rounds)
+    metric = shown_metric(view.rounds)
     if metric:
-        values = [found.metrics[metric] for found in view.rounds if metric in found.metrics]
+        values = [past.metrics[metric] for past in view.rounds if metric in past.metrics]
         cells.append(f"{metric} {values[-1]:.4f}")
-        cells.append(Text(sparkline(values, ascii_only=not speaks_unicode()), style="cyan"))
+        cells.append(Text(sparkline(values, ascii_only=not supports_unicode()), style="cyan"))
     grid.add_row(*cells)
     return grid
 
 
 def evaluation_table(evaluation: Evaluation) -> Table:
-    """Return the numbers on the held-out rows: challenger beside champion, with intervals."""
+    """Return the metrics on the held-out rows: challenger and champion, with intervals."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     table.add_column(f"on {evaluation.new.rows:,} held-out rows")
     table.add_column("this run", justify="right")
@@ -184,10 +184,10 @@ def evaluation_table(evaluation: Evaluation) -> Table:
 
 
 def gate_lines(decision: GateDecision) -> list[str]:
-    """Return the gate's checks, one line of markup each."""
+    """Return one line of markup for each check of the gate."""
     lines = []
     for check in decision.checks:
-        mark = "[green]passed[/] " if check.passed else "[yellow]refused[/]"
+        mark = "[green]passed[/] " if check.passed else "[yellow]failed[/] "
         lines.append(f"  {mark} {check.name:<5} {escape(check.reason)}")
     return lines
 

@@ -1,0 +1,221 @@
+"""`refit retrain` and `refit unblock`: user commands for a model's retraining."""
+# ruff: noqa: PLC0415 (imports that are slow wait until the command runs)
+
+from __future__ import annotations
+
+import json as json_
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from refit.domain.naming import checked_model_name
+from refit.domain.vocabulary import EventName
+from rich.markup import escape
+
+from refit_cli import options, terminal
+from refit_cli.errors import BadInput, RunFailed, TimedOut
+from refit_cli.runtime import runtime_of
+
+if TYPE_CHECKING:
+    from refit_cli.connection import StackConnection
+    from refit_cli.records import Records
+
+
+def retrain(
+    context: typer.Context,
+    model: options.Model,
+    *,
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow", help="Wait for the run to start, and follow it until it ends or --timeout."
+        ),
+    ] = False,
+    timeout_s: options.Timeout = None,
+    port: options.Port = None,
+    stack_name: options.StackName = options.DEFAULT_STACK,
+    aws: options.Aws = False,
+    json: options.Json = False,
+) -> None:
+    """Retrain a model on its last training data and all newer labels.
+
+    Ignores drift, cool-down and the daily limit, and gives a blocked model one
+    more attempt. Needs at least one new label. If a run is active, the request
+    is queued. The new version goes live only if it is better.
+
+    [bold]Examples[/]
+      refit retrain digits
+      refit retrain digits --follow --timeout 900
+      refit retrain digits && refit status digits
+
+    [bold]Exit codes[/]  0 requested; with --follow, the new version is live · 1 the
+    run failed or the gate refused the model · 2 no such model, or no live
+    version · 3 stack not found or not reachable · 4 timeout · 130 interrupted;
+    the request stays
+    """
+    from refit_cli.connection import connected
+    from refit_cli.records import Records
+
+    checked_model_name(model)
+    target = options.StackTarget(port, stack_name, aws)
+    with connected(target, runtime_of(context)) as connection:
+        records = Records(connection)
+        version = _live_version(records, connection, model)
+        user = _user_name(connection)
+        event = _publish(connection, EventName.RETRAINING_REQUESTED, model, user)
+        if json and not follow:
+            terminal.write_json({"model": model, "event": event, "by": user, "version": version})
+        elif not json:
+            terminal.results().print(
+                f"[green]requested[/]  retraining of {model}, by {escape(user)}"
+            )
+            terminal.inform(
+                f"It uses the training data of version {version} and all newer labels, and starts "
+                "when no other run is active. See whether it is pending with "
+                f"[bold]refit status {model}[/]; follow the run with [bold]refit watch {model}[/]"
+            )
+        if follow:
+            _follow(connection, records, model, event, timeout_s, json)
+
+
+def unblock(
+    context: typer.Context,
+    model: options.Model,
+    *,
+    port: options.Port = None,
+    stack_name: options.StackName = options.DEFAULT_STACK,
+    aws: options.Aws = False,
+    json: options.Json = False,
+) -> None:
+    """Allow retraining again after consecutive retrainings without improvement.
+
+    Find the cause first: `refit status MODEL` shows the messages of the runs.
+    If the model still drifts, a retraining starts as soon as there are enough
+    labels. The command also stops the wait for an approval that is not given.
+
+    [bold]Examples[/]
+      refit unblock digits
+      refit unblock digits && refit status digits
+
+    [bold]Exit codes[/]  0 unblocked, or not blocked · 2 no such model, or no live
+    version · 3 stack not found or not reachable
+    """
+    from refit_cli.connection import connected
+    from refit_cli.records import Records
+
+    checked_model_name(model)
+    target = options.StackTarget(port, stack_name, aws)
+    with connected(target, runtime_of(context)) as connection:
+        records = Records(connection)
+        _live_version(records, connection, model)
+        state = records.retraining(model).state.value
+        user = _user_name(connection)
+        event = _publish(connection, EventName.RETRAINING_UNBLOCKED, model, user)
+    if json:
+        terminal.write_json({"model": model, "event": event, "by": user, "state": state})
+        return
+    if state != "blocked":
+        terminal.results().print(f"{model} was not blocked: its state is {state}")
+        return
+    terminal.results().print(f"[green]unblocked[/]  {model}, by {escape(user)}")
+    terminal.inform(
+        "If the model still drifts, a retraining starts when there are enough labels: see "
+        f"[bold]refit status {model}[/], and follow the run with [bold]refit watch {model}[/]"
+    )
+
+
+def _live_version(records: Records, connection: StackConnection, model: str) -> int:
+    """Return the live version.
+
+    Raises:
+        BadInput: when the model does not exist or has no live version.
+    """
+    champion = records.state(model).get("champion")
+    if champion:
+        return int(champion["version"])
+    models = records.models()
+    if model in models:
+        raise BadInput(
+            f"no version of {model!r} is live on {connection.location}, so there is nothing to "
+            "retrain",
+            f"see its runs with `refit status {model}`, or upload data: refit put {model} FILE",
+        )
+    raise BadInput(
+        f"there is no model {model!r} on {connection.location}; models: "
+        f"{', '.join(models) or 'none'}",
+        f"create it by uploading data: refit put {model} FILE",
+    )
+
+
+def _user_name(connection: StackConnection) -> str:
+    try:
+        return connection.runtime.user_name()
+    except (KeyError, ImportError, OSError):  # raised by Python if the user id has no name
+        return "unknown user"
+
+
+def _publish(connection: StackConnection, name: EventName, model: str, user: str) -> str:
+    """Publish a user command on the event bus; return the event's id."""
+    entry = {
+        "Source": "refit",
+        "DetailType": name,
+        "Detail": json_.dumps({"model": model, "by": user}),
+    }
+    response = connection.client("events").put_events(Entries=[entry])
+    (result,) = response["Entries"]
+    if response["FailedEntryCount"]:
+        raise RunFailed(
+            f"the event bus rejected the event '{name}': {result.get('ErrorMessage', result)}",
+            "try again in a moment",
+        )
+    return str(result["EventId"])
+
+
+def _follow(
+    connection: StackConnection,
+    records: Records,
+    model: str,
+    event: str,
+    timeout_s: float | None,
+    json: bool,
+) -> None:
+    from refit_cli.watching.reporters import follow_and_show
+
+    started = time.monotonic()
+    run = _wait_for_run(connection, records, model, event, timeout_s)
+    remaining_s = None if timeout_s is None else max(0.0, timeout_s - (time.monotonic() - started))
+    outcome, _ = follow_and_show(
+        connection, model, run=run, until="deployed", timeout_s=remaining_s, json=json
+    )
+    outcome.raise_unless_ok()
+
+
+def _wait_for_run(
+    connection: StackConnection, records: Records, model: str, event: str, timeout_s: float | None
+) -> str:
+    """Wait until the requested retraining has started, and report why it is pending.
+
+    Returns:
+        The run's id.
+
+    Raises:
+        TimedOut: when it has not started in time.
+    """
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    reported: str | None = None
+    while True:
+        retraining = records.retraining(model)
+        is_received = event in retraining.commands
+        if is_received and retraining.request is None and retraining.run is not None:
+            return retraining.run
+        reason = retraining.owed.why if is_received and retraining.owed else None
+        if reason is not None and reason != reported:
+            terminal.inform(f"[dim]pending: {escape(reason)}[/]")
+            reported = reason
+        if deadline is not None and time.monotonic() >= deadline:
+            raise TimedOut(
+                f"the retraining of {model} did not start within {timeout_s:g} s: "
+                f"{reported or 'the request has not been processed yet'}",
+                f"the request stays pending; check with `refit status {model}`",
+            )
+        time.sleep(connection.poll_s)

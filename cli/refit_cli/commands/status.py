@@ -1,0 +1,269 @@
+"""`refit status`: show the stack, its models and their runs."""
+# ruff: noqa: PLC0415 (imports that are slow wait until the command runs)
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from refit.domain.naming import checked_model_name
+from rich.markup import escape
+from rich.table import Table
+
+from refit_cli import options, terminal
+from refit_cli.errors import BadInput, NotReachable
+from refit_cli.runtime import runtime_of
+
+if TYPE_CHECKING:
+    from refit_cli.connection import StackConnection
+    from refit_cli.loop_status import LoopStatus
+    from refit_cli.records import Records, Run
+
+_SHOWN_RUNS = 20
+
+
+def status(
+    context: typer.Context,
+    model: Annotated[
+        str | None,
+        typer.Argument(metavar="MODEL", help="Show this model and its runs. Default: all models."),
+    ] = None,
+    port: options.Port = None,
+    stack_name: options.StackName = options.DEFAULT_STACK,
+    aws: options.Aws = False,
+    json: options.Json = False,
+) -> None:
+    """Show the stack, its models, their live versions and their runs.
+
+    For one model, also the state of its monitoring: quality compared with the
+    held-out rows, evidence of drift, labels, shifted inputs, pending work, and
+    the state of retraining with its reason.
+
+    [bold]Examples[/]
+      refit status
+      refit status digits
+      refit status --json | jq '.models[] | {model, live: .champion.version}'
+      refit status digits --json | jq '.models[0].loop.evidence'
+      refit status --aws --stack-name refit-prod
+
+    [bold]Exit codes[/]  0 the stack responds · 2 no such model · 3 stack not found or
+    not reachable
+    """
+    from refit_cli.connection import connected
+    from refit_cli.records import Records
+
+    if model is not None:
+        checked_model_name(model)
+    target = options.StackTarget(port, stack_name, aws)
+    try:
+        with connected(target, runtime_of(context)) as connection:
+            records = Records(connection)
+            names = records.models()
+            if model is not None and model not in names:
+                raise BadInput(
+                    f"there is no model {model!r} on {connection.location}; models: "
+                    f"{', '.join(names) or 'none'}",
+                    f"create it by uploading data: refit put {model} FILE",
+                )
+            models = [_model_status(records, name) for name in ([model] if model else names)]
+            stack = _stack_json(connection)
+    except NotReachable as error:
+        if json:
+            terminal.write_json({"localStack": None, "stack": None, "error": error.message})
+        raise
+    if json:
+        terminal.write_json(stack | {"models": [status.as_json() for status in models]})
+        return
+    _print_stack(stack)
+    _print_models(models)
+    if model is not None:
+        _print_loop(models[0])
+        _print_runs(models[0])
+
+
+@dataclass(frozen=True)
+class LiveVersion:
+    """The live version of a model and its endpoint."""
+
+    version: int
+    run: str
+    endpoint: str
+    endpoint_status: str
+    promoted_at: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the champion as `refit status --json` prints it."""
+        return {
+            "version": self.version,
+            "run": self.run,
+            "endpoint": self.endpoint,
+            "endpointStatus": self.endpoint_status,
+            "promotedAt": self.promoted_at,
+        }
+
+
+@dataclass(frozen=True)
+class ModelStatus:
+    """What the command shows of one model.
+
+    Attributes:
+        has_pending_drop: whether uploaded data waits for the active run to end.
+        loop: state of monitoring and retraining; None without a live version.
+        runs: all runs, newest first.
+    """
+
+    name: str
+    live: LiveVersion | None
+    active_run: str | None
+    has_pending_drop: bool
+    loop: LoopStatus | None
+    runs: list[Run]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the model as `refit status --json` prints it."""
+        return {
+            "model": self.name,
+            "champion": self.live.as_json() if self.live else None,
+            "activeRun": self.active_run,
+            "owed": self.has_pending_drop,
+            "loop": self.loop.as_json() if self.loop else None,
+            "runs": [_run_json(run) for run in self.runs],
+        }
+
+
+def _model_status(records: Records, name: str) -> ModelStatus:
+    from refit_cli.loop_status import read_loop_status
+
+    state = records.state(name)
+    champion = state.get("champion")
+    live = None
+    if champion:
+        live = LiveVersion(
+            version=int(champion["version"]),
+            run=champion["run"],
+            endpoint=champion["endpoint"],
+            endpoint_status=records.endpoint_status(champion["endpoint"]),
+            promoted_at=champion.get("promoted_at"),
+        )
+    return ModelStatus(
+        name=name,
+        live=live,
+        active_run=state.get("active_run"),
+        has_pending_drop=bool(state.get("owed")),
+        loop=read_loop_status(records, name, live.version) if live else None,
+        runs=records.runs(name),
+    )
+
+
+def _run_json(run: Run) -> dict[str, Any]:
+    return {
+        "run": run.run,
+        "status": run.status,
+        "cause": run.cause,
+        "version": run.version,
+        "startedAt": run.started_at.isoformat(),
+        "finishedAt": run.finished_at.isoformat() if run.finished_at else None,
+        "metrics": _metrics(run),
+        "error": run.error,
+        "message": run.message,
+    }
+
+
+def _metrics(run: Run) -> dict[str, float | str]:
+    return {
+        name: value if isinstance(value, str) else float(value)
+        for name, value in run.metrics.items()
+    }
+
+
+def _stack_json(connection: StackConnection) -> dict[str, Any]:
+    local, stack = connection.local, connection.stack
+    return {
+        "localStack": local
+        and {
+            "port": local.port,
+            "pid": local.pid,
+            "endpointUrl": local.endpoint_url,
+            "stateDir": str(local.state_dir),
+        },
+        "stack": {
+            "name": stack.name,
+            "bucket": stack.bucket,
+            "modelTable": stack.model_table,
+            "apiUrl": stack.api_url,
+        },
+    }
+
+
+def _print_stack(description: dict[str, Any]) -> None:
+    console = terminal.results()
+    local, stack = description["localStack"], description["stack"]
+    if local:
+        console.print(
+            f"[bold]local stack[/]  port {local['port']}, process {local['pid']}, "
+            f"data in {escape(local['stateDir'])}"
+        )
+    console.print(f"[bold]stack[/]        {stack['name']}")
+    console.print(f"[bold]bucket[/]       {stack['bucket']}")
+    console.print(f"[bold]API[/]          {stack['apiUrl']}\n")
+
+
+def _print_models(models: list[ModelStatus]) -> None:
+    console = terminal.results()
+    if not models:
+        console.print("No models. Create one by uploading data: [bold]refit put MODEL FILE[/]")
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+    for title in ("model", "live", "endpoint", "state", "newest run", "status", "started"):
+        table.add_column(title, no_wrap=True)
+    for model in models:
+        newest = model.runs[0] if model.runs else None
+        table.add_row(
+            f"[bold]{model.name}[/]",
+            f"version {model.live.version}" if model.live else "none",
+            model.live.endpoint_status if model.live else "",
+            model.loop.styled_state if model.loop else "",
+            newest.run if newest else "",
+            _styled(newest.status) if newest else "",
+            terminal.ago(newest.started_at) if newest else "",
+        )
+    console.print(table)
+
+
+def _print_loop(model: ModelStatus) -> None:
+    if model.loop is not None:
+        console = terminal.results()
+        console.print()
+        console.print(model.loop.table(model.name))
+
+
+def _print_runs(model: ModelStatus) -> None:
+    console = terminal.results()
+    console.print()
+    if model.has_pending_drop:
+        console.print("[cyan]pending[/]  new data is waiting for the active run to end\n")
+    for run in model.runs[:_SHOWN_RUNS]:
+        took = ""
+        if run.finished_at:
+            took = f", took {terminal.duration((run.finished_at - run.started_at).total_seconds())}"
+        version = f"  version {run.version}" if run.version else ""
+        started = terminal.ago(run.started_at)
+        console.print(f"{run.run}  {_styled(run.status)}{version}  [dim]{started}{took}[/]")
+        if run.metrics:
+            metrics = "  ".join(
+                f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+                for name, value in _metrics(run).items()
+            )
+            console.print(f"  {escape(metrics)}")
+        if run.message:
+            console.print(f"  [dim]{escape(run.message)}[/]")
+    hidden = len(model.runs) - _SHOWN_RUNS
+    if hidden > 0:
+        console.print(f"[dim]and {hidden} older runs; --json lists all of them[/]")
+
+
+def _styled(run_status: str) -> str:
+    from refit_cli.watching.display import STATUS_STYLE
+
+    return f"[{STATUS_STYLE.get(run_status, 'cyan')}]{run_status}[/]"

@@ -1,0 +1,1 @@
+"""The parts of `refit demo`: images, traffic, report and picture."""

@@ -1,0 +1,1 @@
+"""Follow a run: read its records, show its progress, report its outcome."""

@@ -1,0 +1,189 @@
+"""Progress of a run: the states of its Step Functions executions, and its boosting rounds."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+
+# These states take no time and only control the flow.
+_CONTROL_STATES = frozenset({"ChoiceState", "PassState", "SucceedState", "FailState"})
+
+# CloudWatch shows the tab in the container's output as `#011`.
+_ROUND = re.compile(r"^\[(\d+)\]((?:(?:\t|#011)[\w@.-]+:\S+?)+)\s*$")
+_METRIC = re.compile(r"(?:\t|#011)([\w@.-]+):([^\s#]+)")
+
+
+@dataclass(frozen=True)
+class StateSpan:
+    """One visit of one state. `left_at` is None while the execution is in the state."""
+
+    machine: str
+    state: str
+    entered_at: datetime
+    left_at: datetime | None = None
+
+    def seconds(self, now: datetime) -> float:
+        """Return the duration of the visit, up to now if it has not ended."""
+        return ((self.left_at or now) - self.entered_at).total_seconds()
+
+
+class ExecutionHistory:
+    """The states of one execution.
+
+    Args:
+        stepfunctions: the boto3 client.
+        machine: the displayed name of the state machine, `train` or `deploy`.
+        execution: the execution's ARN.
+    """
+
+    def __init__(self, stepfunctions: Any, machine: str, execution: str) -> None:
+        self._stepfunctions = stepfunctions
+        self._machine = machine
+        self._execution = execution
+        self._last_id = 0
+        self.ended = False
+        self.spans: list[StateSpan] = []
+
+    def poll(self) -> list[StateSpan]:
+        """Read the history, and return the spans that started or ended since the last call."""
+        if self.ended:
+            return []
+        changed: dict[int, StateSpan] = {}
+        for event in self._new_events():
+            index = self._apply(event)
+            if index is not None:
+                changed[index] = self.spans[index]
+        return [changed[index] for index in sorted(changed)]
+
+    def _new_events(self) -> list[dict[str, Any]]:
+        pages = self._stepfunctions.get_paginator("get_execution_history").paginate(
+            executionArn=self._execution, includeExecutionData=False
+        )
+        events = [
+            event for page in pages for event in page["events"] if event["id"] > self._last_id
+        ]
+        self._last_id = max((event["id"] for event in events), default=self._last_id)
+        return events
+
+    def _apply(self, event: dict[str, Any]) -> int | None:
+        """Apply an event to the spans; return the index of the span that it changed."""
+        kind, at = event["type"], event["timestamp"]
+        if kind.startswith("Execution") and kind != "ExecutionStarted":
+            self.ended = True
+            self.spans = [
+                span if span.left_at else replace(span, left_at=at) for span in self.spans
+            ]
+            return None
+        if kind.endswith("StateEntered") and kind.removesuffix("Entered") not in _CONTROL_STATES:
+            name = event["stateEnteredEventDetails"]["name"]
+            self.spans.append(StateSpan(self._machine, name, at))
+            return len(self.spans) - 1
+        if kind.endswith("StateExited") and kind.removesuffix("Exited") not in _CONTROL_STATES:
+            name = event["stateExitedEventDetails"]["name"]
+            for index, span in enumerate(self.spans):
+                if span.state == name and span.left_at is None:
+                    self.spans[index] = replace(span, left_at=at)
+                    return index
+        return None
+
+
+@dataclass(frozen=True)
+class BoostingRound:
+    """One boosting round: its number from 0, and its metrics such as `validation-mlogloss`."""
+
+    number: int
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+def parse_round(line: str) -> BoostingRound | None:
+    """Return the metrics in a log line; None for any other line."""
+    match = _ROUND.match(line)
+    if match is None:
+        return None
+    try:
+        metrics = {name: float(value) for name, value in _METRIC.findall(match[2])}
+    except ValueError:
+        return None
+    return BoostingRound(int(match[1]), metrics)
+
+
+class TrainingLog:
+    """The log of the newest training job whose name starts with a prefix.
+
+    Args:
+        logs: the boto3 client of CloudWatch Logs.
+        sagemaker: the boto3 client of SageMaker; it provides the number of planned rounds.
+        job_prefix: what a run's job names start with; the number of the attempt follows.
+    """
+
+    def __init__(self, logs: Any, sagemaker: Any, job_prefix: str) -> None:
+        self._logs = logs
+        self._sagemaker = sagemaker
+        self._job_prefix = job_prefix
+        self._stream: str | None = None
+        self._token: str | None = None
+        self.planned_rounds: int | None = None
+        self.rounds: list[BoostingRound] = []
+
+    @property
+    def job(self) -> str | None:
+        """The training job whose log is read; None before it has one."""
+        return self._stream.partition("/")[0] if self._stream else None
+
+    def poll(self) -> list[BoostingRound]:
+        """Read the log, and return the rounds that were added since the last call."""
+        stream = self._newest_stream()
+        if stream is None:
+            return []
+        if stream != self._stream:  # a new attempt starts from the first round
+            self._stream, self._token, self.rounds = stream, None, []
+            self.planned_rounds = self._read_planned_rounds()
+        new = [parsed for line in self._new_lines() if (parsed := parse_round(line))]
+        self.rounds += new
+        return new
+
+    def _newest_stream(self) -> str | None:
+        try:
+            pages = self._logs.get_paginator("describe_log_streams").paginate(
+                logGroupName=LOG_GROUP, logStreamNamePrefix=f"{self._job_prefix}-"
+            )
+            streams = [stream for page in pages for stream in page["logStreams"]]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceNotFoundException":
+                raise
+            return None
+        created = [(stream["creationTime"], str(stream["logStreamName"])) for stream in streams]
+        return max(created)[1] if created else None
+
+    def _new_lines(self) -> list[str]:
+        lines: list[str] = []
+        while True:
+            page = self._logs.get_log_events(
+                logGroupName=LOG_GROUP,
+                logStreamName=self._stream,
+                startFromHead=True,
+                **({"nextToken": self._token} if self._token else {}),
+            )
+            lines += [event["message"] for event in page["events"]]
+            # A page may be empty before the end. At the end, the token stays the same.
+            if page["nextForwardToken"] == self._token:
+                return lines
+            self._token = page["nextForwardToken"]
+
+    def _read_planned_rounds(self) -> int | None:
+        try:
+            job = self._sagemaker.describe_training_job(TrainingJobName=self.job)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in {"ValidationException", "ResourceNotFound"}:
+                raise
+            return None
+        rounds = job.get("HyperParameters", {}).get("num_round", "")
+        return int(rounds) if rounds.isdigit() else None

@@ -1,0 +1,200 @@
+"""Show a run while it is followed: as a live view, as plain lines, or as JSON lines."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from rich.live import Live
+from rich.markup import escape
+
+from refit_cli import terminal
+from refit_cli.watching import display
+from refit_cli.watching.follower import Follower, RunEvent, RunView
+from refit_cli.watching.outcome import follow
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rich.console import Console, RenderableType
+
+    from refit_cli.connection import StackConnection
+    from refit_cli.watching.outcome import RunOutcome, Until
+
+_ROUND_LINES = 10
+
+
+def follow_and_show(
+    connection: StackConnection,
+    model: str,
+    *,
+    run: str | None = None,
+    until: Until,
+    timeout_s: float | None,
+    json: bool,
+) -> tuple[RunOutcome, RunView]:
+    """Follow a run and show it in the form that the output allows.
+
+    Returns:
+        How the run ended, and all that is known of it.
+    """
+    console = terminal.results()
+    reporter: JsonLines | LiveView | PlainLines
+    if json:
+        reporter = JsonLines()
+    elif terminal.is_interactive():
+        reporter = LiveView(console)
+    else:
+        reporter = PlainLines(console)
+    follower = Follower(connection, model, run)
+    with reporter if isinstance(reporter, LiveView) else nullcontext():
+        outcome = follow(
+            follower,
+            reporter,
+            until,
+            timeout_s,
+            poll_s=connection.poll_s,
+            history_grace_s=connection.runtime.history_grace_s,
+        )
+        reporter.finish(follower.view, outcome)
+    return outcome, follower.view
+
+
+
+class JsonLines:
+    """One JSON event per line, for scripts."""
+
+    def report(self, event: RunEvent, view: RunView) -> None:
+        """Write the event."""
+        terminal.write_json(event.as_json(view.model, view.run.run if view.run else None))
+
+    def draw(self, view: RunView) -> None:
+        """Do nothing: the events contain everything."""
+
+    def finish(self, view: RunView, outcome: RunOutcome) -> None:
+        """Write the outcome as the last event."""
+        now = datetime.now(UTC)
+        stages = [
+            {"machine": stage.machine, "state": stage.state, "seconds": round(stage.seconds, 3)}
+            for stage in display.stages_of(view.spans, now)
+        ]
+        data = {
+            "status": view.run.status if view.run else None,
+            "version": view.run.version if view.run else None,
+            "error": view.run.error if view.run else None,
+            "message": outcome.text,
+            "exitCode": int(outcome.exit_code),
+            "seconds": round(view.seconds(now), 3),
+            "stages": stages,
+        }
+        self.report(RunEvent("outcome", data), view)
+
+
+class PlainLines:
+    """One line per change, for a log file."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def report(self, event: RunEvent, view: RunView) -> None:
+        """Write the event as a line that starts with the time of day."""
+        text = _sentence(event, view)
+        if text:
+            self._console.print(f"{datetime.now():%H:%M:%S}  {escape(text)}")
+
+    def draw(self, view: RunView) -> None:
+        """Do nothing: lines are not redrawn."""
+
+    def finish(self, view: RunView, outcome: RunOutcome) -> None:
+        """Write the evaluation, the gate's decision and the endpoint."""
+        print_results(self._console, view)
+
+
+class LiveView:
+    """A view that is redrawn while the run continues; a context manager."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._view: RunView | None = None
+        self._live = Live(
+            console=console,
+            refresh_per_second=4,
+            transient=True,
+            redirect_stdout=False,  # Rich's proxy hides the encoding of the terminal
+            redirect_stderr=False,
+            get_renderable=self._renderable,
+        )
+
+    def __enter__(self) -> LiveView:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    def report(self, event: RunEvent, view: RunView) -> None:
+        """Do nothing: the view shows the change."""
+
+    def draw(self, view: RunView) -> None:
+        """Set what is drawn from now on."""
+        self._view = view
+
+    def finish(self, view: RunView, outcome: RunOutcome) -> None:
+        """Leave the final view and the results on the screen."""
+        self._live.stop()
+        self._console.print(display.draw(view))
+        print_results(self._console, view)
+
+    def _renderable(self) -> RenderableType:
+        return display.draw(self._view) if self._view else ""
+
+
+def print_results(console: Console, view: RunView) -> None:
+    """Print the evaluation, the gate's decision and the endpoint."""
+    if view.evaluation:
+        console.print()
+        console.print(display.evaluation_table(view.evaluation))
+    if view.decision:
+        console.print()
+        for line in display.gate_lines(view.decision):
+            console.print(line)
+    if view.endpoint and view.run:
+        console.print(
+            f"\n[green]live[/]  version {view.run.version} on endpoint {view.endpoint} "
+            f"({view.endpoint_status}), after {terminal.duration(view.seconds(datetime.now(UTC)))}"
+        )
+        console.print(f"[dim]next[/]  refit predict {view.model} FILE")
+
+
+def _sentence(event: RunEvent, view: RunView) -> str | None:
+    data, text = event.data, None
+    match event.event:
+        case "waiting":
+            text = f"waiting: {data['for']}"
+        case "run":
+            run = view.run.run if view.run else ""
+            text = f"run {run} of {view.model}, cause: {data['cause'] or 'unknown'}"
+        case "status":
+            text = f"status {data['status']}"
+        case "entered":
+            text = f"{data['machine']}: {data['state']} …"
+        case "left":
+            text = f"{data['machine']}: {data['state']} took {terminal.duration(data['seconds'])}"
+        case "round":
+            text = _round_sentence(data["round"], data["metrics"], view.planned_rounds)
+    return text
+
+
+def _round_sentence(number: int, metrics: dict[str, float], planned: int | None) -> str | None:
+    done = number + 1
+    every = max(1, (planned or 10 * _ROUND_LINES) // _ROUND_LINES)
+    if number and done % every and done != planned:
+        return None
+    values = "  ".join(f"{name} {value:.5f}" for name, value in metrics.items())
+    return f"round {done}{f' of {planned}' if planned else ''}  {values}"
