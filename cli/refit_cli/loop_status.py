@@ -204,7 +204,9 @@ def _label_lines(live: Live | None, labels: dict[str, Any]) -> list[str]:
     if labels.get("last_label_at"):
         last = datetime.fromisoformat(labels["last_label_at"])
         parts.append(f"last label {terminal.ago(last)}")
-    counts = ", ".join(f"{int(labels[name]):,} {name}" for name in _LABEL_COUNTS if labels.get(name))
+    counts = ", ".join(
+        f"{int(labels[name]):,} {name}" for name in _LABEL_COUNTS if labels.get(name)
+    )
     lines = [", ".join(parts) or "none yet"]
     return [*lines, f"[dim]{counts}[/]"] if counts else lines
 
@@ -220,9 +222,7 @@ def _input_lines(inputs: Inputs) -> list[str]:
     lines = [f"[yellow]{inputs.flagged} shifted[/] {cohort}"]
     for shift in shown:
         critical = "[bold]critical[/] " if shift.critical else ""
-        lines.append(
-            f"{critical}{escape(shift.feature_name)}  [dim]{escape(shift.description)}[/]"
-        )
+        lines.append(f"{critical}{escape(shift.feature_name)}  [dim]{escape(shift.description)}[/]")
     hidden = inputs.flagged - len(shown)
     return [*lines, f"[dim]and {hidden} more[/]"] if hidden > 0 else lines
 
@@ -230,9 +230,7 @@ def _input_lines(inputs: Inputs) -> list[str]:
 def _retraining_lines(model: str, retraining: Retraining) -> list[str]:
     state, last, pending = retraining.state, retraining.last, retraining.owed
     since = f" since {_time(retraining.since)}" if retraining.since else ""
-    until = (
-        f", cool-down until {_time(retraining.cooled_until)}" if retraining.cooled_until else ""
-    )
+    until = f", cool-down until {_time(retraining.cooled_until)}" if retraining.cooled_until else ""
     run = f", run {retraining.run}" if state is State.RETRAINING else ""
     lines = [f"[{_STYLES[state]}]{state}[/]{since}{run}{until}"]
     if state in {State.DRIFTING, State.RETRAINING} and retraining.reason:

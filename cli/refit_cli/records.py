@@ -196,9 +196,7 @@ def run_to_follow(records: Records, model: str, runs: list[Run]) -> Run | None:
 
     The uploaded files and the files of each run are read from the bucket. So `refit watch` waits
     for the run of a `refit put` just before it, and does not report the outcome of the run before.
-
-    Args:
-        runs: the model's runs, newest first.
+    `runs` are the model's runs, newest first.
     """
     if not runs:
         return None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class GroundTruthApi:
-    """The route `ground-truth` of a model. A repeated request reports recorded labels as repeats."""
+    """The route `ground-truth` of a model. Labels that are sent again are reported as repeats."""
 
     def __init__(self, access: ApiAccess) -> None:
         self._api = ModelApi(access, "ground-truth")
@@ -51,7 +51,5 @@ class GroundTruthApi:
             raise error_of(response, f"{len(records)} labels")
         results = body_with_list(response, "results")["results"]
         if len(results) != len(records):
-            raise RunFailed(
-                f"the API returned {len(results)} results for {len(records)} labels"
-            )
+            raise RunFailed(f"the API returned {len(results)} results for {len(records)} labels")
         return list(results)

@@ -119,9 +119,7 @@ class PredictionApi:
         batch: list[EncodedRow] = []
         n_bytes = 0
         for row in rows:
-            is_full = (
-                n_bytes + row.wire_bytes > self._request_bytes or len(batch) >= self._max_rows
-            )
+            is_full = n_bytes + row.wire_bytes > self._request_bytes or len(batch) >= self._max_rows
             if batch and is_full:
                 yield batch
                 batch, n_bytes = [], 0

@@ -121,7 +121,7 @@ def down(
         bool, typer.Option("--discard", help="Also delete the data that --keep has kept.")
     ] = False,
 ) -> None:
-    """Stop the local stack with all its processes. Does nothing if it is not running.
+    """Stop the local stack and all its processes, if it is running.
 
     [bold]Examples[/]
       refit down

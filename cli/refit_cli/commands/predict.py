@@ -36,9 +36,7 @@ def predict(
     ] = "auto",
     columns: Annotated[
         str | None,
-        typer.Option(
-            "--columns", metavar="A,B,…", help="Column names, if the file has no header."
-        ),
+        typer.Option("--columns", metavar="A,B,…", help="Column names, if the file has no header."),
     ] = None,
     label: Annotated[
         str | None,

@@ -83,6 +83,8 @@ def follow(
     """Follow a run until it ends or the time is over.
 
     Args:
+        follower: reads the run.
+        reporter: shows the run.
         until: whether an approval is waited for (`deployed`) or ends the command (`finished`).
         timeout_s: longest wait; None for no limit.
         poll_s: pause between two polls.

@@ -61,7 +61,6 @@ def follow_and_show(
     return outcome, follower.view
 
 
-
 class JsonLines:
     """One JSON event per line, for scripts."""
 

@@ -1,26 +1,32 @@
-"""A stack for the command line to speak to: moto, and three services that moto lacks here."""
+"""The command `refit` on a machine without local stack and AWS account, or with a stack in moto."""
 
 from __future__ import annotations
 
-from functools import cache
+from functools import partial
 from typing import Any
 
 import boto3
-import botocore.loaders
-import botocore.session
 import pytest
-from botocore.exceptions import ClientError
-from cli_stack import BUCKET, TABLE, ApiGateway, CloudFormation, Histories, Stack
 from moto import mock_aws
 from refit_cli.main import app
-from refit_local.stack import lifecycle
+from refit_cli.runtime import Runtime
 from typer.testing import CliRunner
+
+from tests.support.cli import (
+    BUCKET,
+    TABLE,
+    ApiGateway,
+    CloudFormation,
+    FakeLocalStacks,
+    Histories,
+    Session,
+    Stack,
+)
 
 
 @pytest.fixture(autouse=True)
-def _no_ground(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no command find the ground or the AWS account of the machine that runs the tests."""
-    monkeypatch.setattr(lifecycle, "info", lambda port=4566: None)
+def _no_aws_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the AWS account and the settings of the machine that runs the tests."""
     for name in ("REFIT_PORT", "REFIT_STACK", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
@@ -30,41 +36,52 @@ def _no_ground(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _service_models_are_read_once():
-    """Let all sessions share one loader: each command begins a session, and reading is slow."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(botocore.session, "create_loader", cache(botocore.loaders.create_loader))
-        yield
+@pytest.fixture
+def local_stacks(tmp_path) -> FakeLocalStacks:
+    """The local stacks of the machine: none is running."""
+    return FakeLocalStacks(tmp_path)
 
 
 @pytest.fixture
-def refit():
+def clients() -> dict[str, Any]:
+    """The clients that replace those of boto3, by service."""
+    return {}
+
+
+@pytest.fixture
+def runtime(local_stacks, clients) -> Runtime:
+    return Runtime(
+        local_stacks=local_stacks,
+        open_session=partial(Session, clients),
+        user_name=lambda: "ada",
+        poll_s=0.02,
+        history_grace_s=0.1,
+        retry_backoff_s=0.0,
+    )
+
+
+@pytest.fixture
+def refit(runtime):
     """Run the command and return its result."""
 
-    def run(*arguments: object, **options: Any) -> Any:
-        return CliRunner().invoke(app, [str(argument) for argument in arguments], **options)
+    def run(*arguments: object, runtime: Runtime = runtime, **options: Any) -> Any:
+        return CliRunner().invoke(
+            app, [str(argument) for argument in arguments], obj=runtime, **options
+        )
 
     return run
 
 
 @pytest.fixture
-def stack(monkeypatch: pytest.MonkeyPatch):
-    """Stand a Refit on AWS: a bucket and a table in moto."""
+def stack(monkeypatch: pytest.MonkeyPatch, clients):
+    """A Refit stack on AWS: a bucket and a table in moto."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     histories = Histories()
-    standing = {
-        "cloudformation": CloudFormation(ClientError),
-        "apigateway": ApiGateway(),
-        "stepfunctions": histories,
-    }
-    real = boto3.Session.client
-
-    def client(session: boto3.Session, service: str, **options: Any) -> Any:
-        return standing.get(service) or real(session, service, **options)
-
+    clients.update(
+        cloudformation=CloudFormation(), apigateway=ApiGateway(), stepfunctions=histories
+    )
     with mock_aws():
         s3, dynamodb = boto3.client("s3"), boto3.resource("dynamodb")
         s3.create_bucket(Bucket=BUCKET)
@@ -81,5 +98,4 @@ def stack(monkeypatch: pytest.MonkeyPatch):
                 {"AttributeName": "sk", "AttributeType": "S"},
             ],
         )
-        monkeypatch.setattr(boto3.Session, "client", client)
         yield Stack(s3, dynamodb, histories)

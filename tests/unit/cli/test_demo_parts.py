@@ -1,4 +1,4 @@
-"""The demo's parts: which digits are kept back, the traffic, what is reported, and its cleaning."""
+"""The parts of the demo: its digits, the traffic, the report, the picture, and the clean-up."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from cli_stack import BUCKET
 from PIL import Image
-from refit_cli import demo_picture, demo_traffic
-from refit_cli import local_stack as ground
-from refit_cli.demo_data import Digits, held_out_digits, write_digits
-from refit_cli.demo_report import Evidence, Exam, Moment, Report
-from refit_cli.demo_traffic import Call, Traffic
+from refit_cli.demo import picture
+from refit_cli.demo.data import Digits, held_out_digits, write_digits
+from refit_cli.demo.report import DemoReport, EvidencePoint, Exam, TimelineEntry
+from refit_cli.demo.traffic import Traffic, TrafficCall
+
+from tests.support.cli import BUCKET
 
 
-def test_the_digits_are_written_label_first_and_none_of_the_kept_back_is_among_them(tmp_path):
+def test_the_digits_are_written_label_first_without_those_of_traffic_and_exam(tmp_path):
     live = write_digits(tmp_path / "digits.csv")
     with (tmp_path / "digits.csv").open(newline="") as file:
         header, *rows = csv.reader(file)
@@ -32,21 +32,21 @@ def test_the_digits_are_written_label_first_and_none_of_the_kept_back_is_among_t
     assert not exam & {tuple(cells) for cells in live.traffic.cells()}
 
 
-def test_the_same_digits_are_kept_back_each_time(tmp_path):
+def test_traffic_and_exam_are_the_same_digits_each_time(tmp_path):
     one, other = write_digits(tmp_path / "a.csv"), write_digits(tmp_path / "b.csv")
     assert (one.exam.images == other.exam.images).all()
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
 
 
-def test_a_tilted_digit_is_another_image_in_the_same_units_with_the_same_label(tmp_path):
+def test_a_rotated_digit_is_another_image_in_the_same_units_with_the_same_label(tmp_path):
     exam = write_digits(tmp_path / "digits.csv").exam
-    tilted = exam.tilted()
-    assert tilted.labels == exam.labels
-    assert np.mean(tilted.images != exam.images) > 0.3
-    assert set(np.unique(tilted.images)) <= set(range(17))
+    rotated = exam.rotated()
+    assert rotated.labels == exam.labels
+    assert np.mean(rotated.images != exam.images) > 0.3
+    assert set(np.unique(rotated.images)) <= set(range(17))
 
 
-def test_the_rows_a_run_held_out_come_back_with_the_labels_they_were_dropped_with(stack):
+def test_the_rows_that_a_run_held_out_are_read_with_their_original_labels(stack):
     schema = {
         "task": "classification",
         "label": "label",
@@ -77,23 +77,22 @@ class FakeLabels:
         self.records += records
 
 
-def test_the_traffic_tells_the_truth_of_each_answer_a_little_later(monkeypatch):
-    monkeypatch.setattr(demo_traffic, "PAUSE_S", 0.01)
-    monkeypatch.setattr(demo_traffic, "LABEL_DELAY_S", 0.02)
+def test_the_traffic_sends_the_label_of_each_prediction_a_little_later():
     labels = FakeLabels()
     digits = Digits(np.zeros((4, 64)), ("7", "7", "1", "7"))
     deadline = time.monotonic() + 10
-    with Traffic(FakeApi(), labels, digits, is_tilted=True) as traffic:
-        while len(traffic.labels_tilted) < 60 and time.monotonic() < deadline:
+    traffic = Traffic(FakeApi(), labels, digits, is_rotated=True, pause_s=0.01, label_delay_s=0.02)
+    with traffic:
+        while len(traffic.rotated_label_times) < 60 and time.monotonic() < deadline:
             time.sleep(0.01)
-    assert len(traffic.labels_tilted) == len(labels.records) >= 60
+    assert len(traffic.rotated_label_times) == len(labels.records) >= 60
     assert {record["label"] for record in labels.records} == {"1", "7"}
     asked = sum(call.rows for call in traffic.calls)
-    assert 0.5 < sum(call.right for call in traffic.calls) / asked < 1
-    assert all(call.is_tilted for call in traffic.calls)
+    assert 0.5 < sum(call.correct for call in traffic.calls) / asked < 1
+    assert all(call.is_rotated for call in traffic.calls)
 
 
-def test_traffic_that_breaks_off_says_why():
+def test_the_error_that_stops_the_traffic_is_raised():
     def refused(table):
         raise OSError("no answer")
 
@@ -104,25 +103,25 @@ def test_traffic_that_breaks_off_says_why():
 
 
 def exam_of(version: int, right: int) -> Exam:
-    labels = tuple(str(place % 10) for place in range(50))
+    labels = tuple(str(index % 10) for index in range(50))
     answers = tuple(
-        label if place < right else str((int(label) + 1) % 10) for place, label in enumerate(labels)
+        label if index < right else str((int(label) + 1) % 10) for index, label in enumerate(labels)
     )
     return Exam(Digits(np.ones((50, 64)), labels), version, answers)
 
 
 @pytest.fixture
-def report() -> Report:
-    calls = [Call(second, second > 20, 1 + (second > 40), 20, 18) for second in range(60)]
-    return Report(
+def report() -> DemoReport:
+    calls = [TrafficCall(second, second > 20, 1 + (second > 40), 20, 18) for second in range(60)]
+    return DemoReport(
         before=exam_of(1, 48),
         drifted_old=exam_of(1, 20),
         drifted_new=exam_of(2, 45),
         upright_new=exam_of(2, 47),
         labels_until_detection=140,
         retrainings=1,
-        moments=[Moment(0, "traffic begins", ""), Moment(20, "camera knocked askew", "")],
-        evidence=[Evidence(second, second / 10, 3.9) for second in range(60)],
+        timeline=[TimelineEntry(0, "traffic starts", ""), TimelineEntry(20, "camera rotated", "")],
+        evidence=[EvidencePoint(second, second / 10, 3.9) for second in range(60)],
         calls=calls,
         seconds={"total": 99.94},
     )
@@ -140,7 +139,7 @@ def test_the_report_gives_each_figure_with_its_number_of_rows(report):
 
 def test_the_picture_marks_wrong_answers_in_another_colour(tmp_path, report):
     path = tmp_path / "folder" / "demo.png"
-    demo_picture.save(path, report)
+    picture.save(path, report)
     with Image.open(path) as image:
         assert image.width >= 1200
         colours = {
@@ -149,7 +148,7 @@ def test_the_picture_marks_wrong_answers_in_another_colour(tmp_path, report):
     assert {(0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)} <= colours
 
 
-def test_a_file_that_is_no_mnist_pickle_is_refused_before_a_ground_is_started(refit, tmp_path):
+def test_a_file_that_is_no_mnist_pickle_is_rejected_before_a_stack_is_started(refit, tmp_path):
     other = tmp_path / "rows.csv"
     other.write_text("1,2\n")
     result = refit("demo", "--data", other)
@@ -158,25 +157,21 @@ def test_a_file_that_is_no_mnist_pickle_is_refused_before_a_ground_is_started(re
     assert refit("demo", "--data", tmp_path / "none.pkl.gz").exit_code == 2
 
 
-def test_a_report_that_has_no_folder_is_refused_before_a_ground_is_started(refit, tmp_path):
+def test_a_report_that_has_no_folder_is_rejected_before_a_stack_is_started(refit, tmp_path):
     result = refit("demo", "--report", tmp_path / "none" / "figures.json")
     assert result.exit_code == 2
     assert "no folder" in result.stderr
 
 
-@pytest.mark.parametrize(("keep", "ended"), [([], ["down"]), (["--keep"], [])])
-def test_a_ground_that_the_demo_started_is_ended_on_ctrl_c_unless_it_is_to_be_kept(
-    refit, stack, monkeypatch, keep, ended
+@pytest.mark.parametrize(("keep", "stopped"), [([], ["down"]), (["--keep"], [])])
+def test_a_stack_that_the_demo_started_is_stopped_on_ctrl_c_unless_it_is_to_be_kept(
+    refit, stack, clients, local_stacks, keep, stopped
 ):
-    asked = []
+    class InterruptedS3:
+        def put_object(self, **request: object) -> None:
+            raise KeyboardInterrupt
 
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(ground, "bring_up", lambda *_, **__: None)
-    monkeypatch.setattr(ground, "bring_down", lambda *_, **__: asked.append("down"))
-    monkeypatch.setattr("refit_cli.demo._round", interrupted)
-    monkeypatch.setattr("refit_cli.connection._ground", lambda target: None)
+    clients["s3"] = InterruptedS3()
     result = refit("demo", *keep)
     assert result.exit_code == 130
-    assert asked == ended
+    assert [call[0] for call in local_stacks.calls] == ["up", *stopped]

@@ -1,4 +1,4 @@
-"""What a person meets first: help, and a clear word when something is missing."""
+"""Help, and the errors when a stack, credentials or a valid name is missing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COMMANDS = (  # as registered
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_teaches_by_examples_and_says_its_exit_codes(refit, command):
+def test_the_help_of_every_command_has_examples_and_exit_codes(refit, command):
     result = refit(command, "--help")
     assert result.exit_code == 0
     assert f"refit {command}" in result.output
@@ -59,10 +59,10 @@ def test_help_loads_nothing_that_is_slow_to_import():
 @pytest.mark.parametrize(
     "arguments", [["status"], ["watch", "digits"], ["put", "digits", __file__]]
 )
-def test_without_ground_and_credentials_a_command_says_what_to_start(refit, arguments):
+def test_without_local_stack_and_credentials_a_command_says_what_to_start(refit, arguments):
     result = refit(*arguments)
     assert result.exit_code == 3
-    assert "no ground on port 4566" in result.stderr
+    assert "no local stack is running on port 4566" in result.stderr
     assert "refit up" in result.stderr
     assert "Traceback" not in result.output
 
@@ -70,48 +70,48 @@ def test_without_ground_and_credentials_a_command_says_what_to_start(refit, argu
 def test_a_port_given_as_an_option_never_falls_through_to_aws(refit, stack):
     result = refit("status", "--port", "26001")
     assert result.exit_code == 3
-    assert "no ground on port 26001" in result.stderr
+    assert "no local stack is running on port 26001" in result.stderr
     assert "refit up --port 26001" in result.stderr
 
 
-def test_without_a_ground_on_refit_port_aws_is_spoken_to_and_that_is_said(refit, stack):
+def test_without_a_local_stack_on_refit_port_aws_is_used_and_a_message_says_so(refit, stack):
     result = refit("status", env={"REFIT_PORT": "26001"})
     assert result.exit_code == 0
-    assert "no ground on port 26001 (REFIT_PORT): speaking to AWS" in result.stderr
+    assert "no local stack is running on port 26001 (REFIT_PORT): using AWS" in result.stderr
 
 
 @pytest.mark.parametrize("arguments", [["--port", "0"], ["--aws"], []])
-def test_aws_can_be_asked_for_by_name(refit, stack, arguments):
+def test_aws_can_be_selected_explicitly(refit, stack, arguments):
     environment = {} if arguments else {"REFIT_PORT": "0"}
     result = refit("status", *arguments, env=environment)
     assert result.exit_code == 0
     assert result.stderr == ""
 
 
-def test_a_port_that_is_none_is_refused(refit, stack):
+def test_an_invalid_port_is_rejected(refit, stack):
     result = refit("status", env={"REFIT_PORT": "http"})
     assert result.exit_code == 2
     assert "REFIT_PORT is 'http'" in result.stderr
 
 
-def test_a_stack_that_is_not_there_is_named(refit, stack):
+def test_an_unknown_stack_is_named(refit, stack):
     result = refit("status", "--stack-name", "other")
     assert result.exit_code == 3
     assert "'other'" in result.stderr
     assert "--stack-name" in result.stderr
 
 
-def test_status_in_json_says_the_same_when_nothing_is_there(refit):
+def test_status_has_the_error_in_its_json(refit):
     result = refit("status", "--json")
     assert result.exit_code == 3
-    told = json.loads(result.stdout)
-    assert told["ground"] is None
-    assert "no ground on port 4566" in told["error"]
+    description = json.loads(result.stdout)
+    assert description["localStack"] is None
+    assert "no local stack is running on port 4566" in description["error"]
 
 
 @pytest.mark.parametrize("name", ["../etc", "two words", "Upper", "a" * 200, "ends-"])
 @pytest.mark.parametrize("command", [["put"], ["predict"], ["status"]])
-def test_a_name_that_is_not_allowed_is_refused_before_anything_else(refit, command, name, tmp_path):
+def test_an_invalid_model_name_is_rejected_before_anything_else(refit, command, name, tmp_path):
     rows = tmp_path / "rows.csv"
     rows.write_text("1,2\n")
     files = [] if command == ["status"] else [rows]

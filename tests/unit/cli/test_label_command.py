@@ -1,4 +1,4 @@
-"""`refit label`: what is sent, what is told, and which exit code says whose fault it was."""
+"""`refit label`: what is sent, what is printed, and the exit code of each failure."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import json
 
 import pytest
 import responses
-from cli_stack import API_KEY, API_URL
-from refit_cli import model_api
-from refit_cli.ground_truth_api import GroundTruthApi
+from refit_cli.api.ground_truth_api import GroundTruthApi
+from refit_cli.api.model_api import ApiAccess
+
+from tests.support.cli import API_KEY, API_URL
 
 URL = f"{API_URL}/models/digits/ground-truth"
 
@@ -47,8 +48,7 @@ class Model:
 
 
 @pytest.fixture
-def api(monkeypatch):
-    monkeypatch.setattr(model_api, "BACKOFF_S", 0.0)
+def api():
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
         yield mock
 
@@ -116,7 +116,7 @@ def test_with_json_each_record_is_a_line_in_order_with_its_place(label, model):
     assert "1 new, 1 corrected, 2 rejected" in result.stderr
 
 
-def test_when_some_are_rejected_the_first_reasons_are_told_and_it_is_a_failure(label, model):
+def test_rejected_labels_are_a_failure_and_the_first_reasons_are_printed(label, model):
     result = label("a,1\nb\n" + "c,x\n" * 9)
     assert result.exit_code == 1
     assert "line 2: the line has 1 cells, not 2 or 3" in result.stderr
@@ -150,8 +150,8 @@ def test_a_number_that_json_lacks_is_sent_as_its_name(label, model):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("", "labels.csv holds no label"),
-        ("inferenceId,label\n", "labels.csv holds no label"),
+        ("", "labels.csv contains no labels"),
+        ("inferenceId,label\n", "labels.csv contains no labels"),
         ("inferenceId,truth\na,1\n", "has no line that is a label"),
         (b"PAR1\x15\x04", "has no line that is a label"),
     ],
@@ -192,13 +192,11 @@ def test_without_a_ground_nothing_is_reached(refit, tmp_path):
         (403, {"message": "Forbidden"}, 3, "Forbidden"),
         (503, {"error": {"code": "ServiceThrottled", "message": "slow down"}}, 3, "slow down"),
         (500, {"message": "Internal server error"}, 1, "HTTP 500"),
-        (202, {"unexpected": 1}, 1, "without results"),
-        (202, {"results": []}, 1, "1 labels were sent and 0 were answered"),
+        (202, {"unexpected": 1}, 1, "no list 'results'"),
+        (202, {"results": []}, 1, "0 results for 1 labels"),
     ],
 )
-def test_a_refusal_is_told_with_an_exit_code_that_says_whose_fault_it_is(
-    label, api, status, body, exit_code, says
-):
+def test_the_exit_code_names_the_cause_of_an_api_error(label, api, status, body, exit_code, says):
     api.add(responses.POST, URL, status=status, json=body)
     result = label("a,1\n")
     assert result.exit_code == exit_code
@@ -206,18 +204,18 @@ def test_a_refusal_is_told_with_an_exit_code_that_says_whose_fault_it_is(
     assert "Traceback" not in result.output
 
 
-def test_what_may_pass_is_sent_again(api):
+def test_a_temporary_error_is_retried(api):
     api.add(responses.POST, URL, status=503, headers={"Retry-After": "0"})
     found = Model()
     api.add_callback(responses.POST, URL, callback=found)
-    sender = GroundTruthApi(API_URL, API_KEY, "digits")
+    sender = GroundTruthApi(ApiAccess(API_URL, API_KEY, "digits", backoff_s=0.0))
     assert sender.send([{"inferenceId": "a", "label": 1}]) == [
         {"inferenceId": "a", "status": "new"}
     ]
     assert sender.calls == 1
 
 
-def test_when_it_breaks_off_what_was_taken_is_told(label, api):
+def test_a_failure_in_between_still_prints_what_was_accepted(label, api):
     api.add_callback(responses.POST, URL, callback=Model(breaks_after=500))
     result = label("".join(f"id-{n},1\n" for n in range(501)))
     assert result.exit_code == 1
@@ -225,7 +223,7 @@ def test_when_it_breaks_off_what_was_taken_is_told(label, api):
     assert "HTTP 500" in result.stderr
 
 
-def test_ctrl_c_ends_it_with_what_was_taken(label, api):
+def test_ctrl_c_still_prints_what_was_accepted(label, api):
     class Interrupted(Model):
         def __call__(self, request):
             if self.records:

@@ -1,4 +1,4 @@
-"""`refit predict`: how rows are asked, in which order answers come, and what is refused."""
+"""`refit predict`: how rows are sent, in which order answers are printed, what is rejected."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import json
 
 import pytest
 import responses
-from cli_stack import API_KEY, API_URL
-from refit_cli import model_api, prediction_api
-from refit_cli.prediction_api import PredictionApi
+from refit_cli.api import prediction_api
+from refit_cli.api.model_api import ApiAccess
+from refit_cli.api.prediction_api import PredictionApi
 from refit_cli.rows import Table, numbered
+
+from tests.support.cli import API_KEY, API_URL
 
 URL = f"{API_URL}/models/digits/predictions"
 
@@ -63,11 +65,11 @@ def serve(api, model: Model) -> Model:
     return model
 
 
-def asked(rows: list[list[str]], names: list[str] | None = None) -> list[str]:
-    found = PredictionApi(API_URL, API_KEY, "digits", retries=2).predict(
-        Table(names, numbered(rows))
-    )
-    return [prediction.answer["inferenceId"] for prediction in found]
+def predicted_ids(rows: list[list[str]], **limits: int) -> list[str]:
+    """Get predictions of the rows, and return their inference ids."""
+    access = ApiAccess(API_URL, API_KEY, "digits", retries=2, backoff_s=0.0)
+    predicted = PredictionApi(access, **limits).predict(Table(None, numbered(rows)))
+    return [row.answer["inferenceId"] for row in predicted]
 
 
 def test_each_row_is_answered_by_one_line_of_json_in_order(refit, stack, api, tmp_path):
@@ -81,7 +83,7 @@ def test_each_row_is_answered_by_one_line_of_json_in_order(refit, stack, api, tm
     assert [answer["prediction"] for answer in answers] == [str(number) for number in range(250)]
     assert model.requests[0].headers["x-api-key"] == API_KEY
     assert model.requests[0].headers["content-type"] == "text/csv"
-    assert "250 rows in 2 calls" in result.stderr
+    assert "250 rows in 2 requests" in result.stderr
 
 
 def test_rows_with_names_are_sent_by_name(refit, stack, api, tmp_path):
@@ -102,62 +104,63 @@ def test_for_people_each_row_is_a_line_with_its_probability(refit, stack, api, t
     assert line.split() == ["1", "4", "75.00%", "id-4"]
 
 
-def test_with_labels_the_accuracy_is_told_and_the_label_is_not_sent(refit, stack, api, tmp_path):
+def test_with_labels_the_accuracy_is_printed_and_the_label_is_not_sent(refit, stack, api, tmp_path):
     model = serve(api, Model())
     rows = tmp_path / "rows.csv"
     rows.write_text("4,4\n5,5\n6,5\n7,7\n")
     result = refit("predict", "digits", rows, "--label", "0", "--json")
-    assert "accuracy 75.00% (3 right)" in result.stderr
+    assert "accuracy 75.00% (3 correct)" in result.stderr
     assert model.requests[0].body == b"4\n5\n5\n7"
     assert json.loads(result.stdout.splitlines()[2])["label"] == "6"
 
 
-def test_for_a_regression_the_error_is_told(refit, stack, api, tmp_path):
+def test_for_a_regression_the_rmse_is_printed(refit, stack, api, tmp_path):
     serve(api, Model(classes=False))
     rows = tmp_path / "rows.csv"
     rows.write_text("1,4\n5,5\n")
     assert "RMSE 2.1213" in refit("predict", "digits", rows, "--label", "0").stderr
 
 
-def test_many_rows_go_out_in_calls_that_stay_below_the_limit(api, monkeypatch):
-    monkeypatch.setattr(prediction_api, "REQUEST_BYTES", 2_000)
+def test_many_rows_go_out_in_calls_that_stay_below_the_limit(api):
     model = serve(api, Model())
     rows = [[str(number), "1" * 90] for number in range(1_000)]
-    assert asked(rows) == [f"id-{number}" for number in range(1_000)]
+    assert predicted_ids(rows, request_bytes=2_000) == [f"id-{number}" for number in range(1_000)]
     assert max(len(request.body) for request in model.requests) <= 2_000
     assert len(model.requests) < 70
 
 
-def test_the_first_answer_s_size_limits_the_rows_of_later_calls(api, monkeypatch):
-    monkeypatch.setattr(prediction_api, "RESPONSE_BYTES", 20_000)
+def test_the_first_answer_s_size_limits_the_rows_of_later_calls(api):
     model = serve(api, Model())
-    assert len(asked([[str(number)] for number in range(2_000)])) == 2_000
+    rows = [[str(number)] for number in range(2_000)]
+    assert len(predicted_ids(rows, response_bytes=20_000)) == 2_000
     assert model.sizes[0] == prediction_api.FIRST_CALL_ROWS
     answer_bytes = len(json.dumps(model.answer("1999")))
     assert 100 < max(model.sizes) <= 20_000 / (answer_bytes - 20)
 
 
-def test_a_call_refused_as_too_large_is_halved_until_it_fits(api):
+def test_a_batch_rejected_as_too_large_is_halved_until_it_fits(api):
     model = serve(api, Model(most_rows=30))
-    assert asked([[str(number)] for number in range(500)]) == [f"id-{n}" for n in range(500)]
+    assert predicted_ids([[str(number)] for number in range(500)]) == [
+        f"id-{n}" for n in range(500)
+    ]
     assert model.sizes[:3] == [100, 50, 25]
 
 
-def test_one_row_that_is_too_large_is_refused_by_its_number(refit, stack, api, tmp_path):
+def test_one_row_that_is_too_large_is_rejected_by_its_number(refit, stack, api, tmp_path):
     serve(api, Model(most_rows=0))
     rows = tmp_path / "rows.csv"
     rows.write_text("4,1\n")
     result = refit("predict", "digits", rows)
     assert result.exit_code == 2
-    assert "row 1 alone is too large" in result.stderr
+    assert "one request cannot carry row 1" in result.stderr
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_what_may_pass_is_asked_again(api, status):
+def test_a_temporary_error_is_retried(api, status):
     model = Model()
     api.add(responses.POST, URL, status=status, headers={"Retry-After": "0"})
     serve(api, model)
-    assert asked([["1"]]) == ["id-1"]
+    assert predicted_ids([["1"]]) == ["id-1"]
 
 
 @pytest.mark.parametrize(
@@ -168,14 +171,13 @@ def test_what_may_pass_is_asked_again(api, status):
         (403, {"message": "Forbidden"}, 3, "Forbidden"),
         (503, {"error": {"code": "EndpointNotReady", "message": "wait"}}, 3, "not ready"),
         (500, {"message": "Internal server error"}, 1, "HTTP 500"),
-        (200, {"unexpected": 1}, 1, "without predictions"),
-        (200, {"predictions": []}, 1, "1 rows were asked and 0 were answered"),
+        (200, {"unexpected": 1}, 1, "no list 'predictions'"),
+        (200, {"predictions": []}, 1, "0 predictions for 1 rows"),
     ],
 )
-def test_a_refusal_is_told_with_an_exit_code_that_says_whose_fault_it_is(
-    refit, stack, api, tmp_path, monkeypatch, status, body, exit_code, says
+def test_the_exit_code_names_the_cause_of_an_api_error(
+    refit, stack, api, tmp_path, status, body, exit_code, says
 ):
-    monkeypatch.setattr(model_api, "BACKOFF_S", 0.0)
     api.add(responses.POST, URL, status=status, json=body)
     rows = tmp_path / "rows.csv"
     rows.write_text("4,1\n")
@@ -185,7 +187,7 @@ def test_a_refusal_is_told_with_an_exit_code_that_says_whose_fault_it_is(
     assert "Traceback" not in result.output
 
 
-def test_answers_before_a_refused_row_are_printed_and_the_place_is_named(
+def test_answers_before_a_rejected_batch_are_printed_and_the_error_names_its_rows(
     refit, stack, api, tmp_path
 ):
     class Strict(Model):
@@ -201,13 +203,13 @@ def test_answers_before_a_refused_row_are_printed_and_the_place_is_named(
     result = refit("predict", "digits", rows, "--json")
     assert result.exit_code == 2
     assert len(result.stdout.splitlines()) == 100
-    assert "rows 101-200 were refused" in result.stderr
+    assert "the API rejected rows 101-200" in result.stderr
     assert "counted from row 101" in result.stderr
 
 
-def test_an_api_that_is_not_there_is_told_as_not_reachable(refit, stack, api, tmp_path):
+def test_an_api_that_does_not_respond_is_not_reachable(refit, stack, api, tmp_path):
     rows = tmp_path / "rows.csv"
     rows.write_text("4,1\n")
     result = refit("predict", "digits", rows)
     assert result.exit_code == 3
-    assert "does not answer" in result.stderr
+    assert "does not respond" in result.stderr

@@ -1,13 +1,14 @@
-"""`refit put`: what is uploaded where, and what is refused before anything is."""
+"""`refit put`: what is uploaded where, and what is rejected before any upload."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
-from cli_stack import BUCKET
 from refit_cli import uploads
 from refit_cli.uploads import PlannedFile, Uploader, parts_of
+
+from tests.support.cli import BUCKET
 
 
 @pytest.fixture
@@ -27,11 +28,11 @@ def test_a_file_becomes_an_object_in_the_drop_folder(refit, stack, rows):
 
 
 def test_json_names_each_object_with_its_version(refit, stack, rows):
-    told = json.loads(refit("put", "digits", rows, "--json").stdout)
+    result = json.loads(refit("put", "digits", rows, "--json").stdout)
     head = stack.s3.head_object(Bucket=BUCKET, Key="digits/raw/rows.csv")
-    assert told["model"] == "digits"
-    assert told["bucket"] == BUCKET
-    assert told["objects"] == [
+    assert result["model"] == "digits"
+    assert result["bucket"] == BUCKET
+    assert result["objects"] == [
         {"key": "digits/raw/rows.csv", "version": head["VersionId"], "size": 8}
     ]
 
@@ -54,8 +55,7 @@ def test_a_directory_of_splits_is_uploaded_whole(refit, stack, tmp_path):
     ]
 
 
-def test_no_file_appears_before_all_parts_of_all_files_have_arrived(stack, tmp_path, monkeypatch):
-    monkeypatch.setattr(uploads, "PART_BYTES", 5 * 1024**2)
+def test_no_file_appears_before_all_parts_of_all_files_have_arrived(stack, tmp_path):
     small, large = tmp_path / "small.csv", tmp_path / "large.csv"
     small.write_bytes(b"1,2\n")
     large.write_bytes(b"1,2\n" * 3 * 1024**2)
@@ -63,9 +63,13 @@ def test_no_file_appears_before_all_parts_of_all_files_have_arrived(stack, tmp_p
         PlannedFile(path, f"m/raw/{path.name}", path.stat().st_size) for path in (small, large)
     ]
     seen_early = []
-    Uploader(stack.s3, BUCKET, lambda file, n_bytes: seen_early.extend(stack.keys())).upload(
-        planned
+    uploader = Uploader(
+        stack.s3,
+        BUCKET,
+        lambda file, n_bytes: seen_early.extend(stack.keys()),
+        part_bytes=5 * 1024**2,
     )
+    uploader.upload(planned)
     assert seen_early == []
     assert stack.keys() == ["m/raw/large.csv", "m/raw/small.csv"]
     body = stack.s3.get_object(Bucket=BUCKET, Key="m/raw/large.csv")["Body"].read()
@@ -101,7 +105,7 @@ def test_parts_cover_a_file_exactly_and_never_exceed_what_s3_takes(size):
         (lambda path: path.mkdir(), "without train/, validation/ or test/"),
     ],
 )
-def test_a_path_that_cannot_be_dropped_is_named(refit, stack, rows, tmp_path, make, says):
+def test_an_error_names_the_path_that_cannot_be_uploaded(refit, stack, rows, tmp_path, make, says):
     path = tmp_path / "wrong"
     make(path)
     result = refit("put", "digits", rows, path)
@@ -145,7 +149,7 @@ def test_wrong_settings_are_refused_and_nothing_is_uploaded(refit, stack, rows, 
     assert stack.keys() == []
 
 
-def test_a_settings_file_given_as_data_is_told_how_to_be_given(refit, stack, tmp_path):
+def test_a_settings_file_given_as_data_is_rejected_with_the_right_option(refit, stack, tmp_path):
     settings = tmp_path / "model.toml"
     settings.write_text("[data]\n")
     result = refit("put", "digits", settings)
@@ -153,7 +157,7 @@ def test_a_settings_file_given_as_data_is_told_how_to_be_given(refit, stack, tmp
     assert f"--settings {settings}" in result.stderr
 
 
-def test_nothing_to_put_is_said(refit, stack):
+def test_without_files_and_settings_there_is_nothing_to_upload(refit, stack):
     result = refit("put", "digits")
     assert result.exit_code == 2
     assert "no FILE" in result.stderr

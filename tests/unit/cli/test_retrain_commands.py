@@ -1,32 +1,30 @@
-"""`refit retrain` and `refit unblock`: a person's word on the bus, and what follows is told."""
+"""`refit retrain` and `refit unblock`: the published command, and what is printed."""
 
 from __future__ import annotations
 
-import getpass
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import boto3
 import pytest
 from refit.domain.retraining.state import Command, Owed, Result, Retraining, State
-from refit_cli import retrain as command
 
 
 @pytest.fixture
-def bus(stack, monkeypatch):
-    """Collect what is put on the bus in a queue."""
-    monkeypatch.setattr(getpass, "getuser", lambda: "ada")
+def bus(stack):
+    """Return a function that returns the events published since its last call."""
     queue = boto3.client("sqs").create_queue(QueueName="bus")["QueueUrl"]
     events = boto3.client("events")
     events.put_rule(Name="all", EventPattern='{"source": ["refit"]}')
     arn = "arn:aws:sqs:us-east-1:123456789012:bus"
     events.put_targets(Rule="all", Targets=[{"Id": "bus", "Arn": arn}])
 
-    def told():
+    def published():
         answer = boto3.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
         return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
 
-    return told
+    return published
 
 
 @pytest.fixture
@@ -39,23 +37,23 @@ def digits(stack, bus):
     return stack
 
 
-def test_a_retraining_is_asked_for_in_the_name_of_who_asks(refit, digits, bus):
+def test_a_retraining_is_requested_in_the_name_of_the_user(refit, digits, bus):
     result = refit("retrain", "digits")
     assert result.exit_code == 0
     (event,) = bus()
     assert (event["source"], event["detail-type"]) == ("refit", "Retraining Requested")
     assert event["detail"] == {"model": "digits", "by": "ada"}
-    assert "for a retraining of digits, by ada" in result.stdout
-    assert "version 3 was trained on" in result.stderr
+    assert "retraining of digits, by ada" in result.stdout
+    assert "training data of version 3" in result.stderr
     assert "refit watch digits" in result.stderr
 
 
 def test_json_names_the_event(refit, digits, bus):
-    told = json.loads(refit("retrain", "digits", "--json").stdout)
-    assert told == {"model": "digits", "event": bus()[0]["id"], "by": "ada", "version": 3}
+    result = json.loads(refit("retrain", "digits", "--json").stdout)
+    assert result == {"model": "digits", "event": bus()[0]["id"], "by": "ada", "version": 3}
 
 
-def test_unblock_tells_the_bus_and_what_comes_next(refit, digits, bus):
+def test_unblock_publishes_the_command_and_says_what_happens_next(refit, digits, bus):
     digits.put_item("digits", "RETRAINING", Retraining(state=State.BLOCKED))
     result = refit("unblock", "digits")
     assert result.exit_code == 0
@@ -65,66 +63,74 @@ def test_unblock_tells_the_bus_and_what_comes_next(refit, digits, bus):
     assert "refit status digits" in result.stderr
 
 
-def test_to_unblock_what_is_not_blocked_is_no_error_and_is_said(refit, digits):
+def test_unblocking_a_model_that_is_not_blocked_is_no_error_and_is_reported(refit, digits):
     result = refit("unblock", "digits")
     assert result.exit_code == 0
-    assert "digits was not blocked: it is healthy" in result.stdout
+    assert "digits was not blocked: its state is healthy" in result.stdout
 
 
-@pytest.mark.parametrize("word", ["retrain", "unblock"])
-def test_a_model_that_is_not_there_is_refused(refit, digits, bus, word):
-    result = refit(word, "letters")
+@pytest.mark.parametrize("command", ["retrain", "unblock"])
+def test_an_unknown_model_is_rejected(refit, digits, bus, command):
+    result = refit(command, "letters")
     assert result.exit_code == 2
-    assert "known: digits" in result.stderr
+    assert "models: digits" in result.stderr
     assert bus() == []
 
 
-@pytest.mark.parametrize("word", ["retrain", "unblock"])
-def test_a_model_that_never_went_live_is_refused(refit, stack, bus, word):
+@pytest.mark.parametrize("command", ["retrain", "unblock"])
+def test_a_model_without_a_live_version_is_rejected(refit, stack, bus, command):
     stack.add_run("letters", "r1", "FAILED")
-    result = refit(word, "letters")
+    result = refit(command, "letters")
     assert result.exit_code == 2
     assert "no version of 'letters' is live" in result.stderr
     assert bus() == []
 
 
-def test_a_user_whom_the_machine_does_not_know_is_somebody(refit, digits, bus, monkeypatch):
-    def nobody():
+def test_a_user_without_a_name_is_an_unknown_user(refit, digits, bus, runtime):
+    def user_name():
         raise KeyError("uid")
 
-    monkeypatch.setattr(getpass, "getuser", nobody)
-    refit("retrain", "digits")
-    assert bus()[0]["detail"]["by"] == "somebody"
+    refit("retrain", "digits", runtime=replace(runtime, user_name=user_name))
+    assert bus()[0]["detail"]["by"] == "unknown user"
 
 
-def taken_in(**values):
-    asked = Command(id="e1", kind="retrain", by="ada", at=datetime(2026, 11, 20, tzinfo=UTC))
-    return Retraining(commands=("e1",), **({"request": asked} | values))
+def received(**values):
+    """Return the state after event e1 was processed."""
+    request = Command(id="e1", kind="retrain", by="ada", at=datetime(2026, 11, 20, tzinfo=UTC))
+    return Retraining(commands=("e1",), **({"request": request} | values))
+
+
+class EventBus:
+    """Accepts an event as e1."""
+
+    def put_events(self, Entries):
+        return {"FailedEntryCount": 0, "Entries": [{"EventId": "e1"}]}
 
 
 @pytest.fixture
-def as_event_e1(monkeypatch):
-    """Put nothing on a bus; the event is e1."""
-    monkeypatch.setattr(command, "_tell", lambda *_: "e1")
+def as_event_e1(clients):
+    clients["events"] = EventBus()
 
 
-def test_followed_it_shows_the_run_that_was_begun_for_it(refit, digits, as_event_e1):
+def test_with_follow_it_shows_the_run_that_was_started_for_it(refit, digits, as_event_e1):
     last = Result(
         run="r4", cause="request", status="REFUSED", at=datetime.now(UTC), message="no better"
     )
     digits.put_item(
-        "digits", "RETRAINING", taken_in(request=None, run="r4", state=State.COOLING, last=last)
+        "digits", "RETRAINING", received(request=None, run="r4", state=State.COOLING, last=last)
     )
     digits.add_run("digits", "r4", "REFUSED", message="no better")
     result = refit("retrain", "digits", "--follow", "--timeout", "20")
     assert result.exit_code == 1
-    assert "run r4 was refused by the gate: no better" in result.stderr
+    assert "the gate refused the model of run r4: no better" in result.stderr
 
 
-def test_followed_it_says_why_it_is_owed_and_gives_up_in_time(refit, digits, as_event_e1):
+def test_with_follow_it_reports_why_the_request_is_pending_and_stops_in_time(
+    refit, digits, as_event_e1
+):
     owed = Owed(why="run r3 is under way", since=datetime.now(UTC))
-    digits.put_item("digits", "RETRAINING", taken_in(owed=owed))
+    digits.put_item("digits", "RETRAINING", received(owed=owed))
     result = refit("retrain", "digits", "--follow", "--timeout", "0")
     assert result.exit_code == 4
-    assert "owed: run r3 is under way" in result.stderr
-    assert "it stays owed" in result.stderr
+    assert "pending: run r3 is under way" in result.stderr
+    assert "the request stays pending" in result.stderr

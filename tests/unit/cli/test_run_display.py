@@ -1,4 +1,4 @@
-"""How a run is drawn: what is added up, what is left out, and that it fits."""
+"""The live view of a run: what is added up, what is left out, and that it fits the terminal."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from cli_stack import Histories, history
 from hypothesis import given
 from hypothesis import strategies as st
-from refit_cli import run_display, terminal
+from refit_cli import terminal
 from refit_cli.errors import ExitCode
-from refit_cli.following import View
-from refit_cli.history import ExecutionHistory, StateSpan
-from refit_cli.outcome import Ending
 from refit_cli.records import Run
-from refit_cli.reporters import LiveView
-from refit_cli.run_display import shown_stages, sparkline, stages_of, watched_metric
-from refit_cli.training_log import Round
+from refit_cli.watching import display
+from refit_cli.watching.display import shown_metric, shown_stages, sparkline, stages_of
+from refit_cli.watching.follower import RunView
+from refit_cli.watching.outcome import RunOutcome
+from refit_cli.watching.progress import BoostingRound, ExecutionHistory, StateSpan
+from refit_cli.watching.reporters import LiveView
 from rich.console import Console
+
+from tests.support.cli import Histories, history
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -28,15 +29,15 @@ def at(seconds: float) -> datetime:
     return NOW + timedelta(seconds=seconds)
 
 
-def test_stays_in_one_state_are_added_up_in_the_order_of_the_first():
+def test_visits_of_one_state_are_added_up_in_the_order_of_the_first():
     spans = [
         StateSpan("deploy", "Wait", at(0), at(5)),
-        StateSpan("deploy", "Look", at(5), at(6)),
+        StateSpan("deploy", "Check", at(5), at(6)),
         StateSpan("deploy", "Wait", at(6)),
     ]
     assert [(stage.state, stage.seconds, stage.is_active) for stage in stages_of(spans, at(9))] == [
         ("Wait", 8.0, True),
-        ("Look", 1.0, False),
+        ("Check", 1.0, False),
     ]
 
 
@@ -70,12 +71,12 @@ def test_a_sparkline_of_equal_values_is_flat_and_can_do_without_unicode():
         ({"train-a": 1.0}, "train-a"),
     ],
 )
-def test_training_is_watched_by_its_last_validation_metric(metrics, expected):
-    assert watched_metric([Round(0, metrics)]) == expected
-    assert watched_metric([]) is None
+def test_the_metric_shown_is_the_last_on_validation_data(metrics, expected):
+    assert shown_metric([BoostingRound(0, metrics)]) == expected
+    assert shown_metric([]) is None
 
 
-def test_the_history_tells_a_span_when_it_begins_and_when_it_ends():
+def test_the_history_reports_a_span_when_it_starts_and_when_it_ends():
     histories = Histories()
     followed = ExecutionHistory(histories, "train", "arn")
     histories.events["arn"] = history(("Prepare", 0, 2), ("Train", 2, None), ended=False)
@@ -101,7 +102,7 @@ def test_a_failed_execution_ends_the_state_it_was_in():
     assert followed.spans[0].left_at is not None
 
 
-def test_states_that_only_steer_are_left_out():
+def test_states_that_only_control_the_flow_are_left_out():
     histories = Histories()
     events = history(("Train", 0, 1))
     choice = {"stateEnteredEventDetails": {"name": "IsItGood"}}
@@ -115,14 +116,16 @@ def test_states_that_only_steer_are_left_out():
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_the_picture_of_a_long_run_fits_the_terminal(width):
+def test_the_view_of_a_long_run_fits_the_terminal(width):
     run = Run("3f0c9a1b2d4e", "TRAINING", "drop", at(-60))
-    view = View("a-model-of-24-characters", at(-60), run)
+    view = RunView("a-model-of-24-characters", at(-60), run)
     view.spans = [StateSpan("train", "Prepare", at(-60), at(-50)), StateSpan("train", "Train", NOW)]
-    view.rounds = [Round(n, {"train-mlogloss": 1.0, "validation-mlogloss": n}) for n in range(99)]
+    view.rounds = [
+        BoostingRound(n, {"train-mlogloss": 1.0, "validation-mlogloss": n}) for n in range(99)
+    ]
     view.planned_rounds = 200
     console = Console(width=width, file=io.StringIO(), record=True)
-    console.print(run_display.draw(view))
+    console.print(display.draw(view))
     lines = console.export_text().splitlines()
     assert len(lines) == 4
     assert "round 99/200" in lines[-1]
@@ -134,29 +137,29 @@ def test_the_picture_of_a_long_run_fits_the_terminal(width):
     ("seconds", "text"),
     [(0.04, "0.0 s"), (9.94, "9.9 s"), (42.4, "42 s"), (187, "3:07 min"), (3723, "1:02:03")],
 )
-def test_lengths_of_time_are_told_as_people_read_them(seconds, text):
+def test_durations_are_formatted_for_people(seconds, text):
     assert terminal.duration(seconds) == text
 
 
 @pytest.mark.parametrize(
     ("n_bytes", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (16_720_086, "16.7 MB")]
 )
-def test_sizes_are_told_as_people_read_them(n_bytes, text):
+def test_sizes_are_formatted_for_people(n_bytes, text):
     assert terminal.size(n_bytes) == text
 
 
-def test_the_live_picture_leaves_its_last_state_and_the_results_on_the_screen():
+def test_the_live_view_leaves_its_last_state_and_the_results_on_the_screen():
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=80)
-    view = View("digits", at(0))
-    could = terminal.speaks_unicode()
+    view = RunView("digits", at(0))
+    supported = terminal.supports_unicode()
     with LiveView(console) as live:
         live.draw(view)
-        assert terminal.speaks_unicode() == could
+        assert terminal.supports_unicode() == supported
         view.run = Run("r1", "DEPLOYED", "drop", at(0), finished_at=at(61), version=4)
         view.endpoint, view.endpoint_status = "refit-digits", "InService"
         view.spans = [StateSpan("train", "Prepare", at(0), at(3))]
-        live.finish(view, Ending(ExitCode.OK, "version 4 is live"))
+        live.finish(view, RunOutcome(ExitCode.OK, "version 4 is live"))
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue())
     assert "Prepare" in shown
     assert "version 4 on endpoint refit-digits (InService), after 1:01 min" in shown

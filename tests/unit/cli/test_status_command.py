@@ -1,4 +1,4 @@
-"""`refit status`: what is there, for people and for scripts."""
+"""`refit status`: the stack, its models and their runs, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from decimal import Decimal
 import boto3
 import pytest
 from refit.domain.monitoring.verdict import Alarm, Inputs, Live, Quality, Shift, Verdict
-from refit.domain.retraining.state import Owed, Result, Retraining, State
+from refit.domain.retraining.state import Command, Owed, Result, Retraining, State
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def digits(stack):
     return stack
 
 
-def test_without_models_it_says_how_to_make_one(refit, stack):
+def test_without_models_it_says_how_to_create_one(refit, stack):
     result = refit("status")
     assert result.exit_code == 0
     assert "refit-data" in result.stdout
@@ -53,7 +53,7 @@ def test_each_model_is_a_line_with_its_live_version_and_newest_run(refit, digits
     assert "FAILED" in line
 
 
-def test_a_model_s_runs_are_told_newest_first_with_their_causes(refit, digits):
+def test_the_runs_of_a_model_are_printed_newest_first_with_their_messages(refit, digits):
     output = refit("status", "digits").stdout
     assert output.index("r2  FAILED") < output.index("r1  DEPLOYED")
     assert "no usable row" in output
@@ -61,11 +61,11 @@ def test_a_model_s_runs_are_told_newest_first_with_their_causes(refit, digits):
     assert "1 hour ago, took 1:15 min" in output
 
 
-def test_json_holds_all_of_it(refit, digits):
-    told = json.loads(refit("status", "--json").stdout)
-    assert told["ground"] is None
-    assert told["stack"]["bucket"] == "refit-data"
-    (model,) = told["models"]
+def test_json_has_the_stack_the_live_version_and_all_runs(refit, digits):
+    description = json.loads(refit("status", "--json").stdout)
+    assert description["localStack"] is None
+    assert description["stack"]["bucket"] == "refit-data"
+    (model,) = description["models"]
     assert model["champion"]["version"] == 1
     assert model["champion"]["endpointStatus"] == "missing"
     assert [run["run"] for run in model["runs"]] == ["r2", "r1"]
@@ -82,26 +82,26 @@ def test_the_endpoint_s_status_is_sagemaker_s(refit, digits):
         EndpointConfigName="c", ProductionVariants=[variant | {"InstanceType": "ml.m5.large"}]
     )
     sagemaker.create_endpoint(EndpointName="refit-digits", EndpointConfigName="c")
-    told = json.loads(refit("status", "digits", "--json").stdout)
-    assert told["models"][0]["champion"]["endpointStatus"] == "InService"
+    description = json.loads(refit("status", "digits", "--json").stdout)
+    assert description["models"][0]["champion"]["endpointStatus"] == "InService"
 
 
-def test_a_model_that_is_not_there_is_refused_with_those_that_are(refit, digits):
+def test_an_unknown_model_is_rejected_with_the_known_ones(refit, digits):
     result = refit("status", "letters")
     assert result.exit_code == 2
-    assert "known: digits" in result.stderr
+    assert "models: digits" in result.stderr
 
 
-def test_a_drop_that_waits_for_the_active_run_is_told(refit, digits):
+def test_data_that_waits_for_the_active_run_is_reported(refit, digits):
     digits.set_state("digits", active_run="r2", owed=True)
-    assert "a drop waits for the active run" in refit("status", "digits").stdout
+    assert "new data is waiting for the active run to end" in refit("status", "digits").stdout
 
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 def verdict(drifted: bool = False, **changes):
-    """What a look found: 40 of 500 answers are wrong."""
+    """A verdict: 40 of 500 predictions are wrong."""
     quality = Quality(
         drifted=drifted,
         log10_evidence=4.5 if drifted else 1.97,
@@ -142,15 +142,15 @@ def loop_of(result):
     return json.loads(result.stdout)["models"][0]["loop"]
 
 
-def test_quality_is_told_against_the_held_out_rows(refit, digits):
+def test_quality_is_compared_with_the_held_out_rows(refit, digits):
     digits.put_item("digits", "MONITOR", verdict())
     output = refit("status", "digits").stdout
     assert "accuracy 92.00% (held-out rows: 95.00%), log_loss 0.31" in output
     assert "500 labelled of 1,000 predictions, 5 cohorts, 2026-11-20 12:00:00 UTC to" in output
-    assert "50.0% of the predictions have one, 1:30 min later in the mean" in output
+    assert "50.0% of the predictions are labelled, after 1:30 min on average" in output
 
 
-def test_evidence_is_drawn_on_its_way_to_the_alarm_and_put_in_words(refit, digits):
+def test_evidence_is_shown_as_a_bar_and_in_words(refit, digits):
     digits.put_item("digits", "MONITOR", verdict())
     output = refit("status", "digits").stdout
     line = next(line for line in output.splitlines() if line.startswith("evidence"))
@@ -159,7 +159,7 @@ def test_evidence_is_drawn_on_its_way_to_the_alarm_and_put_in_words(refit, digit
     assert "No drift: so far." in output
 
 
-def test_an_alarm_fills_the_bar_and_one_taken_back_stays_told(refit, digits):
+def test_an_alarm_fills_the_bar_and_stays_visible_when_it_is_withdrawn(refit, digits):
     alarm = Alarm(
         version=1,
         raised_at=NOON,
@@ -172,27 +172,30 @@ def test_an_alarm_fills_the_bar_and_one_taken_back_stays_told(refit, digits):
     output = refit("status", "digits").stdout
     line = next(line for line in output.splitlines() if line.startswith("evidence"))
     assert line.count("█") == 24
-    assert "raised 2026-11-20 12:00:00 UTC, taken back by later labels 2026-11-20 13" in output
+    assert (
+        "raised 2026-11-20 12:00:00 UTC, withdrawn 2026-11-20 13:00:00 UTC because of later"
+        in output
+    )
     loop = loop_of(refit("status", "digits", "--json"))
     assert loop["evidence"]["drifted"]
     assert loop["alarm"]["takenBackAt"] == "2026-11-20T13:00:00.000+00:00"
 
 
-def test_evidence_before_the_first_ripe_cohort_is_none(refit, digits):
+def test_before_the_first_cohort_there_is_no_evidence(refit, digits):
     empty = verdict()
     empty["verdict"]["quality"] |= {"log10_evidence": None, "cohorts": 0, "since": None}
     digits.put_item("digits", "MONITOR", empty)
     assert "0.0 of 8,760" in refit("status", "digits").stdout
 
 
-def test_what_was_found_of_another_version_is_not_told_of_this_one(refit, digits):
+def test_the_verdict_on_another_version_is_not_shown_for_this_one(refit, digits):
     digits.put_item("digits", "MONITOR", verdict(drifted=True, version=7))
     output = refit("status", "digits").stdout
-    assert "the live version has not been looked at yet" in output
+    assert "the live version has not been evaluated yet" in output
     assert "40 of 500" not in output
 
 
-def test_inputs_that_moved_are_named_with_their_numbers(refit, digits):
+def test_shifted_inputs_are_named_with_their_numbers(refit, digits):
     shift = Shift(
         feature_name="age", description="moved by 0.4", value=0.4, threshold=0.1, n=9, critical=True
     )
@@ -205,21 +208,21 @@ def test_inputs_that_moved_are_named_with_their_numbers(refit, digits):
     assert "and 2 more" in output
 
 
-def test_labels_are_counted_by_what_became_of_them(refit, digits):
+def test_labels_are_counted_by_status(refit, digits):
     digits.put_item("digits", "LABELS", {"held": 3, "new": 480, "rejected": 7})
     assert "3 held, 480 new, 7 rejected" in refit("status", "digits").stdout
     assert loop_of(refit("status", "digits", "--json"))["labels"]["rejected"] == 7
 
 
-def test_what_is_owed_is_told_with_its_reason(refit, digits):
+def test_a_pending_retraining_is_shown_with_its_reason(refit, digits):
     owed = Owed(why="120 of 500 new labels have come", since=NOON)
     state = Retraining(state=State.DRIFTING, since=NOON, reason="Drift: it is so.", owed=owed)
     digits.put_item("digits", "RETRAINING", state)
     output = refit("status", "digits").stdout
     assert "drifting since 2026-11-20 12:00:00 UTC" in output
     assert "Drift: it is so." in output
-    assert "owed since 2026-11-20 12:00:00 UTC: 120 of 500 new labels have come" in output
-    assert "drifting, owed" in refit("status").stdout, "in the list of all models as well"
+    assert "pending since 2026-11-20 12:00:00 UTC: 120 of 500 new labels have come" in output
+    assert "drifting, pending" in refit("status").stdout, "in the list of all models as well"
 
 
 def test_a_blocked_model_says_why_and_what_to_do(refit, digits):
@@ -228,18 +231,122 @@ def test_a_blocked_model_says_why_and_what_to_do(refit, digits):
     digits.put_item("digits", "RETRAINING", state)
     output = refit("status", "digits").stdout
     assert "last run r9 (drift) ended REFUSED 2026-11-20 12:00:00 UTC: no better" in output
-    assert "2 in a row brought no better model" in output
+    assert "consecutive retrainings without improvement: 2" in output
     assert "refit unblock digits" in output
-    told = loop_of(refit("status", "digits", "--json"))["retraining"]
-    assert (told["state"], told["failures"], told["last"]["status"]) == ("blocked", 2, "REFUSED")
+    state = loop_of(refit("status", "digits", "--json"))["retraining"]
+    assert (state["state"], state["failures"], state["last"]["status"]) == ("blocked", 2, "REFUSED")
 
 
-def test_a_rest_is_told_with_its_end(refit, digits):
+def test_a_cool_down_is_shown_with_its_end(refit, digits):
     state = Retraining(state=State.COOLING, since=NOON, cooled_until=NOON + timedelta(hours=2))
     digits.put_item("digits", "RETRAINING", state)
-    assert "rests until 2026-11-20 14:00:00 UTC" in refit("status", "digits").stdout
+    assert "cool-down until 2026-11-20 14:00:00 UTC" in refit("status", "digits").stdout
 
 
 def test_a_model_that_is_not_live_has_no_loop(refit, stack):
     stack.add_run("letters", "r1", "FAILED")
     assert loop_of(refit("status", "letters", "--json")) is None
+
+
+def test_json_has_the_whole_state_of_monitoring_and_retraining(refit, digits):
+    shift = Shift(
+        feature_name="age", description="moved by 0.4", value=0.4, threshold=0.1, n=9, critical=True
+    )
+    alarm = Alarm(version=1, raised_at=NOON, claimed_at=NOON, told=True, sentence="Drift")
+    inputs = Inputs(cohort=NOON, rows=900, flagged=1, shifts=(shift,), estimated_accuracy=0.88)
+    digits.put_item("digits", "MONITOR", verdict(drifted=True, inputs=inputs, alarm=alarm))
+    digits.put_item("digits", "LABELS", {"new": 480, "last_label_at": "2026-11-20T12:00:00+00:00"})
+    state = Retraining(
+        state=State.DRIFTING,
+        since=NOON,
+        version=1,
+        reason="Drift: it is so.",
+        run="r8",
+        cause="drift",
+        request=Command(id="e1", kind="retrain", by="ada", at=NOON),
+        owed=Owed(why="run r9 is active", since=NOON),
+        failures=1,
+        cooled_until=NOON,
+        last=Result(run="r8", cause="drift", status="REFUSED", at=NOON, message="no better"),
+        note="A note.",
+    )
+    digits.put_item("digits", "RETRAINING", state)
+    noon = "2026-11-20T12:00:00.000+00:00"
+    assert loop_of(refit("status", "digits", "--json")) == {
+        "version": 1,
+        "lookedAt": noon,
+        "quality": {
+            "since": noon,
+            "until": "2026-11-20T17:00:00.000+00:00",
+            "cohorts": 5,
+            "predictions": 1000,
+            "labelled": 500,
+            "coverage": 0.5,
+            "labelDelaySeconds": 90.0,
+            "metrics": {"accuracy": 0.92, "log_loss": 0.31},
+            "baseline": {"accuracy": 0.95},
+        },
+        "evidence": {
+            "drifted": True,
+            "log10": 4.5,
+            "threshold": 8760.0,
+            "since": noon,
+            "cohorts": 5,
+            "labels": 500,
+            "counted": 500,
+            "errors": 40,
+            "errorRate": 0.08,
+            "bar": 0.06,
+            "baselineError": 0.05,
+            "coverage": 0.5,
+            "className": None,
+            "heldBack": None,
+            "sentence": "Drift: 40 of 500 answers are wrong.",
+        },
+        "alarm": {"version": 1, "raisedAt": noon, "takenBackAt": None, "sentence": "Drift"},
+        "inputs": {
+            "cohort": noon,
+            "rows": 900,
+            "flagged": 1,
+            "shifts": [
+                {
+                    "feature_name": "age",
+                    "description": "moved by 0.4",
+                    "value": 0.4,
+                    "threshold": 0.1,
+                    "n": 9,
+                    "critical": True,
+                }
+            ],
+            "estimatedAccuracy": 0.88,
+        },
+        "labels": {
+            "held": 0,
+            "expired": 0,
+            "new": 480,
+            "repeat": 0,
+            "corrected": 0,
+            "rejected": 0,
+            "lastLabelAt": "2026-11-20T12:00:00+00:00",
+            "lastCaptureAt": None,
+        },
+        "retraining": {
+            "state": "drifting",
+            "since": noon,
+            "reason": "Drift: it is so.",
+            "run": "r8",
+            "cause": "drift",
+            "requestedBy": "ada",
+            "owed": {"why": "run r9 is active", "since": noon},
+            "failures": 1,
+            "cooledUntil": noon,
+            "last": {
+                "run": "r8",
+                "cause": "drift",
+                "status": "REFUSED",
+                "at": noon,
+                "message": "no better",
+            },
+            "note": "A note.",
+        },
+    }

@@ -8,7 +8,7 @@ from contextlib import suppress
 import boto3
 import pytest
 from moto import mock_aws
-from refit_cli.training_log import LOG_GROUP, Round, TrainingLog, parse_round
+from refit_cli.watching.progress import LOG_GROUP, BoostingRound, TrainingLog, parse_round
 
 
 class SageMaker:
@@ -36,14 +36,14 @@ def write(logs, stream: str, *lines: str) -> None:
 
 def test_a_line_of_the_container_gives_its_metrics():
     line = "[12]\ttrain-mlogloss:0.50439\tvalidation-mlogloss:0.51634"
-    assert parse_round(line) == Round(
+    assert parse_round(line) == BoostingRound(
         12, {"train-mlogloss": 0.50439, "validation-mlogloss": 0.51634}
     )
 
 
 def test_cloudwatch_s_spelling_of_a_tab_is_read():
     line = "[0]#011train-rmse:3.2e-05#011validation-rmse:1"
-    assert parse_round(line) == Round(0, {"train-rmse": 3.2e-05, "validation-rmse": 1.0})
+    assert parse_round(line) == BoostingRound(0, {"train-rmse": 3.2e-05, "validation-rmse": 1.0})
 
 
 @pytest.mark.parametrize(
@@ -56,11 +56,11 @@ def test_cloudwatch_s_spelling_of_a_tab_is_read():
         "TRAIN_JOB_DEBUG: x",
     ],
 )
-def test_another_line_is_no_round(line):
+def test_any_other_line_has_no_metrics(line):
     assert parse_round(line) is None
 
 
-def test_before_the_job_has_a_log_there_is_nothing_to_tell(logs):
+def test_before_the_job_has_a_log_there_are_no_rounds(logs):
     log = TrainingLog(logs, SageMaker(), "refit-digits-r1")
     assert log.poll() == []
     logs.create_log_group(logGroupName=LOG_GROUP)
@@ -68,15 +68,15 @@ def test_before_the_job_has_a_log_there_is_nothing_to_tell(logs):
     assert log.job is None
 
 
-def test_only_new_rounds_are_told(logs):
+def test_only_new_rounds_are_returned(logs):
     logs.create_log_group(logGroupName=LOG_GROUP)
     log = TrainingLog(logs, SageMaker(), "refit-digits-r1")
     write(logs, "refit-digits-r1-1/algo-1-170", "hello", "[0]#011train-rmse:3")
-    assert [found.number for found in log.poll()] == [0]
+    assert [new.number for new in log.poll()] == [0]
     write(logs, "refit-digits-r1-1/algo-1-170", "[1]#011train-rmse:2", "[2]#011train-rmse:1")
-    assert [found.number for found in log.poll()] == [1, 2]
+    assert [new.number for new in log.poll()] == [1, 2]
     assert log.poll() == []
-    assert [found.number for found in log.rounds] == [0, 1, 2]
+    assert [new.number for new in log.rounds] == [0, 1, 2]
     assert (log.job, log.planned_rounds) == ("refit-digits-r1-1", 100)
 
 
@@ -85,8 +85,8 @@ def test_a_new_attempt_starts_over_and_another_run_is_not_read(logs):
     log = TrainingLog(logs, SageMaker(), "refit-digits-r1")
     write(logs, "refit-digits-r12-1/algo-1-1", "[9]#011train-rmse:9")
     write(logs, "refit-digits-r1-1/algo-1-1", "[0]#011train-rmse:3", "[1]#011train-rmse:2")
-    assert [found.number for found in log.poll()] == [0, 1]
+    assert [new.number for new in log.poll()] == [0, 1]
     write(logs, "refit-digits-r1-2/algo-1-2", "[0]#011train-rmse:7")
-    assert log.poll() == [Round(0, {"train-rmse": 7})]
-    assert log.rounds == [Round(0, {"train-rmse": 7})]
+    assert log.poll() == [BoostingRound(0, {"train-rmse": 7})]
+    assert log.rounds == [BoostingRound(0, {"train-rmse": 7})]
     assert log.job == "refit-digits-r1-2"

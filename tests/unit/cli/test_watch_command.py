@@ -6,9 +6,10 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from cli_stack import history
-from refit.stores.store import RunStatus
-from refit_cli import outcome, records
+from refit.domain.vocabulary import RunStatus
+from refit_cli import records
+
+from tests.support.cli import history
 
 EVALUATION = {
     "model": "digits",
@@ -49,14 +50,8 @@ DECISION = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    monkeypatch.setattr(outcome, "AWS_POLL_S", 0.02)
-    monkeypatch.setattr(outcome, "_HISTORY_GRACE_S", 0.1)
-
-
 def drop(stack, run: str | None = None, name: str = "rows.csv") -> None:
-    """Drop a file; with a run, as the one that this run took."""
+    """Upload a file; with a run, as the data of that run."""
     key = f"digits/raw/{name}"
     version = stack.put(key, "1,2\n")
     if run:
@@ -71,7 +66,7 @@ def outcome_of(result) -> dict:
     return events(result)[-1]
 
 
-def test_a_live_model_ends_it_well(refit, stack):
+def test_a_live_version_is_a_success(refit, stack):
     drop(stack, "r1")
     stack.add_run("digits", "r1", "DEPLOYED", version=3)
     result = refit("watch", "digits", "--timeout", 5)
@@ -88,7 +83,7 @@ def test_a_live_model_ends_it_well(refit, stack):
         ("SUPERSEDED", {}, "superseded"),
     ],
 )
-def test_another_end_is_a_failure_with_its_cause(refit, stack, status, values, says):
+def test_any_other_outcome_is_a_failure_with_its_cause(refit, stack, status, values, says):
     drop(stack, "r1")
     stack.add_run("digits", "r1", status, **values)
     result = refit("watch", "digits", "--timeout", 5)
@@ -97,9 +92,7 @@ def test_another_end_is_a_failure_with_its_cause(refit, stack, status, values, s
     assert "Traceback" not in result.output
 
 
-def test_a_drop_that_was_just_made_is_waited_for_and_the_old_outcome_is_not_told_again(
-    refit, stack
-):
+def test_the_run_of_new_data_is_waited_for_and_the_old_outcome_is_not_reported_again(refit, stack):
     before = datetime.now(UTC) - timedelta(hours=1)
     drop(stack, "r1", "old.csv")
     stack.add_run("digits", "r1", "DEPLOYED", started_at=before)
@@ -117,13 +110,13 @@ def test_the_same_file_dropped_again_is_a_new_drop(refit, stack):
     assert refit("watch", "digits", "--timeout", 0.2).exit_code == 4
 
 
-def test_while_another_run_is_active_a_drop_is_told_what_it_waits_for(refit, stack):
+def test_while_another_run_is_active_it_is_named_as_the_reason_to_wait(refit, stack):
     before = datetime.now(UTC) - timedelta(hours=1)
     drop(stack, "r1", "old.csv")
     stack.add_run("digits", "r1", "TRAINING", started_at=before)
     drop(stack, None, "new.csv")
     result = refit("watch", "digits", "--timeout", 0.2)
-    assert "run r1 is TRAINING; your drop starts when it has ended" in result.stdout
+    assert "run r1 is TRAINING; the run of your data starts after it" in result.stdout
 
 
 def test_a_run_that_began_after_the_drop_counts_even_before_its_files_are_listed(refit, stack):
@@ -143,7 +136,7 @@ def test_the_newest_run_counts_when_it_has_another_cause_than_the_last_drop(refi
     assert outcome_of(refit("watch", "digits", "--timeout", 5, "--json"))["run"] == "r2"
 
 
-def test_a_certain_run_can_be_asked_for(refit, stack):
+def test_a_run_can_be_selected(refit, stack):
     drop(stack, "r2")
     stack.add_run("digits", "r1", "FAILED", message="no")
     stack.add_run("digits", "r2", "DEPLOYED")
@@ -153,13 +146,13 @@ def test_a_certain_run_can_be_asked_for(refit, stack):
     assert "no run 'r9'" in unknown.stderr
 
 
-def test_without_any_drop_it_says_what_it_waits_for(refit, stack):
+def test_without_any_data_it_says_how_to_upload_some(refit, stack):
     result = refit("watch", "digits", "--timeout", 0.1)
     assert result.exit_code == 4
     assert "refit put digits FILE" in result.stdout
 
 
-def test_out_of_time_it_says_how_far_the_run_is(refit, stack):
+def test_a_timeout_reports_the_status_of_the_run(refit, stack):
     drop(stack, "r1")
     stack.add_run("digits", "r1", "TRAINING")
     result = refit("watch", "digits", "--timeout", 0.1)
@@ -176,7 +169,7 @@ def test_until_finished_ends_at_an_approval_and_until_deployed_waits_through_it(
     assert "--model-package-arn arn:package/4" in waiting.stderr
 
 
-def test_json_tells_states_and_their_times_one_event_a_line(refit, stack):
+def test_json_has_states_and_their_durations_one_event_per_line(refit, stack):
     drop(stack, "r1")
     stack.add_run(
         "digits",
@@ -215,7 +208,7 @@ def test_json_tells_states_and_their_times_one_event_a_line(refit, stack):
     }
 
 
-def test_the_evaluation_and_what_the_gate_said_of_it_are_shown(refit, stack):
+def test_the_evaluation_and_the_decision_of_the_gate_are_printed(refit, stack):
     drop(stack, "r1")
     stack.add_run("digits", "r1", "REFUSED", message="Too bad.")
     stack.put("digits/runs/r1/evaluation.json", EVALUATION)
@@ -225,13 +218,13 @@ def test_the_evaluation_and_what_the_gate_said_of_it_are_shown(refit, stack):
     for text in ("1,000 held-out rows", "97.50%", "96.00% to 98.50%", "live version 2", "97.10%"):
         assert text in plain.stdout
     assert "passed  floor Good enough." in plain.stdout
-    assert "refused base  Too bad." in plain.stdout
-    told = {event["event"]: event for event in events(refit("watch", "digits", "--json"))}
-    assert told["evaluation"]["challenger"] == {"accuracy": 0.975, "log_loss": 0.1}
-    assert told["gate"]["passed"] is False
+    assert "failed  base  Too bad." in plain.stdout
+    by_name = {event["event"]: event for event in events(refit("watch", "digits", "--json"))}
+    assert by_name["evaluation"]["challenger"] == {"accuracy": 0.975, "log_loss": 0.1}
+    assert by_name["gate"]["passed"] is False
 
 
-def test_a_drop_into_a_folder_that_can_be_no_model_is_told_as_refused(refit, stack):
+def test_files_in_a_folder_with_an_invalid_name_are_reported_as_rejected(refit, stack):
     stack.put("_refused/abc.json", {"key": "Bad Name/raw/x.csv", "reason": "not allowed because"})
     refused = refit("watch", "Bad Name")
     assert refused.exit_code == 1
@@ -239,7 +232,7 @@ def test_a_drop_into_a_folder_that_can_be_no_model_is_told_as_refused(refit, sta
     assert refit("watch", "Other Name").exit_code == 2
 
 
-def test_what_counts_as_an_end_is_what_the_table_s_writer_calls_one():
+def test_every_run_status_is_either_open_or_ended():
     assert {str(status) for status in RunStatus} >= records.ENDED
     open_statuses = {str(status) for status in RunStatus} - records.ENDED
     assert open_statuses == {

@@ -1,14 +1,25 @@
-"""The stack that the tests of the command line set up, and what it answers."""
+"""The stack that the tests of the command line use: moto, and fakes of what moto lacks."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
+import boto3
+import botocore.session
+from botocore.exceptions import ClientError
+from botocore.loaders import Loader, create_loader
 from pydantic import BaseModel
+from refit_cli.runtime import LocalStacks
+from refit_local.stack.record import StackInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 BUCKET = "refit-data"
 TABLE = "refit-models"
@@ -25,14 +36,11 @@ OUTPUTS = {
 
 
 class CloudFormation:
-    """Knows one stack, `refit`, and no other."""
-
-    def __init__(self, error: type[Exception]) -> None:
-        self._error = error
+    """Has one stack, `refit`."""
 
     def describe_stacks(self, StackName: str) -> dict[str, Any]:
         if StackName != "refit":
-            raise self._error(
+            raise ClientError(
                 {"Error": {"Code": "ValidationError", "Message": "does not exist"}},
                 "DescribeStacks",
             )
@@ -47,7 +55,7 @@ class ApiGateway:
 
 
 class Histories:
-    """Step Functions as far as its histories go: events by execution."""
+    """The execution histories of Step Functions: events by execution."""
 
     def __init__(self) -> None:
         self.events: dict[str, list[dict[str, Any]]] = {}
@@ -64,7 +72,7 @@ class Histories:
 
 
 def history(*steps: tuple[str, float, float | None], ended: bool = True) -> list[dict[str, Any]]:
-    """Make the events of states that were (name, entered, left) at seconds from now."""
+    """Return the events of an execution with these states: (name, entered, left) in seconds."""
     origin = datetime.now(UTC) - timedelta(seconds=100)
     moments: list[tuple[float, str, dict[str, Any]]] = []
     for name, entered, left in steps:
@@ -75,13 +83,15 @@ def history(*steps: tuple[str, float, float | None], ended: bool = True) -> list
         moments.append((max(moment[0] for moment in moments), "ExecutionSucceeded", {}))
     return [
         {"id": number, "type": kind, "timestamp": origin + timedelta(seconds=at), **details}
-        for number, (at, kind, details) in enumerate(sorted(moments, key=lambda one: one[0]), 1)
+        for number, (at, kind, details) in enumerate(
+            sorted(moments, key=lambda moment: moment[0]), 1
+        )
     ]
 
 
 @dataclass
 class Stack:
-    """The stack behind the commands, as a test sets it up."""
+    """The stack that the commands use, as a test sets it up."""
 
     s3: Any
     dynamodb: Any
@@ -115,7 +125,90 @@ class Stack:
         self.dynamodb.Table(TABLE).put_item(Item={"pk": f"MODEL#{model}", "sk": "STATE", **values})
 
     def put_item(self, model: str, sk: str, values: BaseModel | dict[str, Any]) -> None:
-        """Store an item of a model as the functions do."""
+        """Store an item of a model in the form that the functions write."""
         text = values.model_dump_json() if isinstance(values, BaseModel) else json.dumps(values)
         item = json.loads(text, parse_float=Decimal)
         self.dynamodb.Table(TABLE).put_item(Item={"pk": f"MODEL#{model}", "sk": sk, **item})
+
+
+@cache
+def _loader() -> Loader:
+    return create_loader()
+
+
+class Session:
+    """A boto3 session in which a test can replace the clients of some services.
+
+    All sessions share one loader: each command opens a session, and reading the models is slow.
+    """
+
+    def __init__(self, clients: dict[str, Any], **credentials: str) -> None:
+        botocore_session = botocore.session.get_session()
+        botocore_session.register_component("data_loader", _loader())
+        self._session = boto3.Session(botocore_session=botocore_session, **credentials)
+        self._clients = clients
+
+    @property
+    def region_name(self) -> str | None:
+        return self._session.region_name
+
+    def client(self, service: str, **options: Any) -> Any:
+        return self._clients.get(service) or self._session.client(service, **options)
+
+
+@dataclass
+class FakeLocalStacks(LocalStacks):
+    """One local stack that is not started for real; the stack in moto is behind it.
+
+    Attributes:
+        calls: what the commands have called, in order.
+        running: the stack that has been started.
+        error: raised by the next call of `up` or `down`.
+    """
+
+    state_dir: Path
+    calls: list[tuple[object, ...]] = field(default_factory=list)
+    running: StackInfo | None = None
+    error: Exception | None = None
+
+    def info(self, port: int) -> StackInfo | None:
+        return self.running if self.running and self.running.port == port else None
+
+    def up(
+        self,
+        port: int,
+        state_dir: Path | None,
+        *,
+        keep: bool,
+        detach: bool,
+        log: Callable[[str], None],
+    ) -> StackInfo:
+        self.calls.append(("up", port, state_dir, keep, detach))
+        if self.error:
+            raise self.error
+        log("MiniStack responds")
+        self.running = StackInfo(
+            port=port,
+            pid=4242,
+            state_dir=self.state_dir,
+            endpoint_url=None,
+            region="us-east-1",
+            access_key_id="testing",
+            secret_access_key="testing",
+            stack_name="refit",
+            api_url=API_URL,
+            api_key=API_KEY,
+        )
+        return self.running
+
+    def down(self, port: int, *, discard: bool, log: Callable[[str], None]) -> bool:
+        self.calls.append(("down", port, discard))
+        if self.error:
+            raise self.error
+        log("stopped")
+        self.running = None
+        return True
+
+    def log_path(self, port: int) -> Path:
+        """Stand for a user who presses Ctrl-C while the log is shown."""
+        raise KeyboardInterrupt
