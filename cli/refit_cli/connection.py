@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from refit_local.stack.record import StackInfo
 
-    from refit_cli.runtime import LocalStacks, Runtime
+    from refit_cli.runtime import CommandRuntime, LocalStacks
 
 _CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 5},
@@ -77,7 +77,7 @@ class StackConnection:
         stack_name: name of the CloudFormation stack.
     """
 
-    def __init__(self, runtime: Runtime, local: StackInfo | None, stack_name: str) -> None:
+    def __init__(self, runtime: CommandRuntime, local: StackInfo | None, stack_name: str) -> None:
         self.runtime = runtime
         self.local = local
         self.stack_name = stack_name
@@ -175,7 +175,7 @@ class StackConnection:
 
 
 @contextmanager
-def connected(target: StackTarget, runtime: Runtime) -> Iterator[StackConnection]:
+def connected(target: StackTarget, runtime: CommandRuntime) -> Iterator[StackConnection]:
     """Connect to the selected stack, and turn AWS errors inside the block into one message.
 
     Raises:

@@ -219,7 +219,7 @@ def _input_lines(inputs: Inputs) -> list[str]:
     if not inputs.flagged:
         return [f"no shift from the training data {cohort}"]
     shown = inputs.shifts[:_SHOWN_SHIFTS]
-    lines = [f"[yellow]{inputs.flagged} shifted[/] {cohort}"]
+    lines = [f"[yellow]{inputs.flagged} shifts[/] {cohort}"]
     for shift in shown:
         critical = "[bold]critical[/] " if shift.critical else ""
         lines.append(f"{critical}{escape(shift.feature_name)}  [dim]{escape(shift.description)}[/]")

@@ -37,18 +37,13 @@ class Run:
     cause: str
     started_at: datetime
     finished_at: datetime | None = None
-    train_execution: str | None = None
-    deploy_execution: str | None = None
+    train_execution_arn: str | None = None
+    deploy_execution_arn: str | None = None
     version: int | None = None
     package_arn: str | None = None
     error: str | None = None
     message: str | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the run has ended. A run that awaits approval has not."""
-        return self.status in ENDED
 
 
 @dataclass(frozen=True)
@@ -191,6 +186,11 @@ class Records:
         return [_plain(item) for page in pages for item in page["Items"]]
 
 
+def has_ended(run: Run) -> bool:
+    """Return whether a run has ended. A run that awaits approval has not."""
+    return run.status in ENDED
+
+
 def run_to_follow(records: Records, model: str, runs: list[Run]) -> Run | None:
     """Return the run to follow: the newest, or None while newer data has no run yet.
 
@@ -226,8 +226,8 @@ def _run(item: dict[str, Any]) -> Run:
         cause=str(item.get("cause", "")),
         started_at=datetime.fromisoformat(item["started_at"]),
         finished_at=datetime.fromisoformat(finished) if finished else None,
-        train_execution=item.get("train_execution_arn"),
-        deploy_execution=item.get("deploy_execution_arn"),
+        train_execution_arn=item.get("train_execution_arn"),
+        deploy_execution_arn=item.get("deploy_execution_arn"),
         version=int(version) if version is not None else None,
         package_arn=item.get("package_arn"),
         error=item.get("error"),

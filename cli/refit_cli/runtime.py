@@ -1,4 +1,4 @@
-"""What the commands use of the machine they run on. Tests pass their own `Runtime` as Typer's obj.
+"""What the commands use of the machine they run on; a test passes its own as Typer's `obj`.
 
 `refit_local` and boto3 are imported on first use: `--help` does not wait for them.
 """
@@ -61,7 +61,7 @@ def _boto3_session(**credentials: str) -> Any:
 
 
 @dataclass(frozen=True)
-class Runtime:
+class CommandRuntime:
     """What a command takes from its surroundings.
 
     Attributes:
@@ -80,6 +80,6 @@ class Runtime:
     retry_backoff_s: float = 0.4
 
 
-def runtime_of(context: typer.Context) -> Runtime:
+def runtime_of(context: typer.Context) -> CommandRuntime:
     """Return the runtime that the caller of the command line passed, or the real one."""
-    return context.obj or Runtime()
+    return context.obj or CommandRuntime()

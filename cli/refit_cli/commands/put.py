@@ -32,7 +32,7 @@ def put(
     split: Annotated[
         Literal["train", "validation", "test"] | None,
         typer.Option(
-            "--split", help="Use all files as this split; Refit then does not split the data."
+            "--split", help="Assign all files to this split; Refit then does not split the data."
         ),
     ] = None,
     settings: Annotated[

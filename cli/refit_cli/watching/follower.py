@@ -10,7 +10,7 @@ from refit.domain.naming import ResourceNames
 from refit.domain.vocabulary import RunStatus
 
 from refit_cli.errors import BadInput
-from refit_cli.records import Records, Run, run_to_follow
+from refit_cli.records import Records, Run, has_ended, run_to_follow
 from refit_cli.watching.progress import BoostingRound, ExecutionHistory, StateSpan, TrainingLog
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class Follower:
     def _reason_to_wait(self, runs: list[Run]) -> str:
         if self._records.newest_file(self.view.model) is None:
             return f"no data has been uploaded yet: refit put {self.view.model} FILE"
-        if runs and not runs[0].has_ended:
+        if runs and not has_ended(runs[0]):
             return f"run {runs[0].run} is {runs[0].status}; the run of your data starts after it"
         return "the run starts when no more files are uploaded for a moment"
 
@@ -156,8 +156,8 @@ class Follower:
     def _state_events(self, run: Run) -> list[RunEvent]:
         events = []
         for machine, execution in (
-            ("train", run.train_execution),
-            ("deploy", run.deploy_execution),
+            ("train", run.train_execution_arn),
+            ("deploy", run.deploy_execution_arn),
         ):
             if execution is None:
                 continue
@@ -182,7 +182,7 @@ class Follower:
     def _result_events(self, run: Run) -> list[RunEvent]:
         view = self.view
         events = []
-        if view.evaluation is None and (run.has_ended or run.status in _AFTER_EVALUATION):
+        if view.evaluation is None and (has_ended(run) or run.status in _AFTER_EVALUATION):
             view.evaluation = self._records.evaluation(view.model, run.run)
             if view.evaluation is not None:
                 events.append(_evaluation_event(view.evaluation))

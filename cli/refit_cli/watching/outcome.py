@@ -18,7 +18,7 @@ Until = Literal["deployed", "finished"]
 
 
 @dataclass(frozen=True)
-class RunOutcome:
+class WatchOutcome:
     """How following a run ended: the command's exit code, the reason and what can be done."""
 
     exit_code: ExitCode
@@ -48,16 +48,16 @@ class Reporter(Protocol):
         """Show the current state; called after every poll."""
 
 
-def outcome_of(run: Run, until: Until) -> RunOutcome | None:
+def outcome_of(run: Run, until: Until) -> WatchOutcome | None:
     """Return the outcome of a run, or None if it has not ended."""
     reason = run.message or "no reason was recorded"
     match run.status:
         case RunStatus.DEPLOYED:
-            return RunOutcome(ExitCode.OK, f"version {run.version} is live")
+            return WatchOutcome(ExitCode.OK, f"version {run.version} is live")
         case RunStatus.AWAITING_APPROVAL if until == "finished":
-            return RunOutcome(ExitCode.OK, f"version {run.version} awaits manual approval")
+            return WatchOutcome(ExitCode.OK, f"version {run.version} awaits manual approval")
         case RunStatus.REFUSED:
-            return RunOutcome(
+            return WatchOutcome(
                 ExitCode.FAILED,
                 f"the gate refused the model of run {run.run}: {reason}",
                 "a live version, if there is one, stays live; upload better data, or change "
@@ -65,9 +65,9 @@ def outcome_of(run: Run, until: Until) -> RunOutcome | None:
             )
         case RunStatus.FAILED:
             name = f" ({run.error})" if run.error else ""
-            return RunOutcome(ExitCode.FAILED, f"run {run.run} failed{name}: {reason}")
+            return WatchOutcome(ExitCode.FAILED, f"run {run.run} failed{name}: {reason}")
         case RunStatus.SUPERSEDED:
-            return RunOutcome(ExitCode.FAILED, f"run {run.run} was superseded by a later run")
+            return WatchOutcome(ExitCode.FAILED, f"run {run.run} was superseded by a later run")
     return None
 
 
@@ -79,7 +79,7 @@ def follow(
     *,
     poll_s: float,
     history_grace_s: float,
-) -> RunOutcome:
+) -> WatchOutcome:
     """Follow a run until it ends or the time is over.
 
     Args:
@@ -109,10 +109,10 @@ def follow(
         time.sleep(poll_s if deadline is None else max(0.05, min(poll_s, deadline - now)))
 
 
-def _timeout(view: RunView, timeout_s: float) -> RunOutcome:
+def _timeout(view: RunView, timeout_s: float) -> WatchOutcome:
     run = view.run
     if run is None:
-        return RunOutcome(
+        return WatchOutcome(
             ExitCode.TIMED_OUT,
             f"no run started within {timeout_s:g} s: {view.waiting_for}",
             f"upload data with `refit put {view.model} FILE`; if you did, check the logs of the "
@@ -121,7 +121,7 @@ def _timeout(view: RunView, timeout_s: float) -> RunOutcome:
     advice = f"the run continues; follow it with `refit watch {view.model} --run {run.run}`"
     if run.status == RunStatus.AWAITING_APPROVAL and run.package_arn:
         advice = f"approve the version: {_approval_command(run.package_arn)}"
-    return RunOutcome(
+    return WatchOutcome(
         ExitCode.TIMED_OUT, f"run {run.run} is still {run.status} after {timeout_s:g} s", advice
     )
 

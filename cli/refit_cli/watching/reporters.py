@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from refit_cli.connection import StackConnection
-    from refit_cli.watching.outcome import RunOutcome, Until
+    from refit_cli.watching.outcome import Until, WatchOutcome
 
 _ROUND_LINES = 10
 
@@ -33,7 +33,7 @@ def follow_and_show(
     until: Until,
     timeout_s: float | None,
     json: bool,
-) -> tuple[RunOutcome, RunView]:
+) -> tuple[WatchOutcome, RunView]:
     """Follow a run and show it in the form that the output allows.
 
     Returns:
@@ -71,7 +71,7 @@ class JsonLines:
     def draw(self, view: RunView) -> None:
         """Do nothing: the events contain everything."""
 
-    def finish(self, view: RunView, outcome: RunOutcome) -> None:
+    def finish(self, view: RunView, outcome: WatchOutcome) -> None:
         """Write the outcome as the last event."""
         now = datetime.now(UTC)
         stages = [
@@ -105,7 +105,7 @@ class PlainLines:
     def draw(self, view: RunView) -> None:
         """Do nothing: lines are not redrawn."""
 
-    def finish(self, view: RunView, outcome: RunOutcome) -> None:
+    def finish(self, view: RunView, outcome: WatchOutcome) -> None:
         """Write the evaluation, the gate's decision and the endpoint."""
         print_results(self._console, view)
 
@@ -144,7 +144,7 @@ class LiveView:
         """Set what is drawn from now on."""
         self._view = view
 
-    def finish(self, view: RunView, outcome: RunOutcome) -> None:
+    def finish(self, view: RunView, outcome: WatchOutcome) -> None:
         """Leave the final view and the results on the screen."""
         self._live.stop()
         self._console.print(display.draw(view))

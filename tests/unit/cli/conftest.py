@@ -9,7 +9,7 @@ import boto3
 import pytest
 from moto import mock_aws
 from refit_cli.main import app
-from refit_cli.runtime import Runtime
+from refit_cli.runtime import CommandRuntime
 from typer.testing import CliRunner
 
 from tests.support.cli import (
@@ -49,8 +49,8 @@ def clients() -> dict[str, Any]:
 
 
 @pytest.fixture
-def runtime(local_stacks, clients) -> Runtime:
-    return Runtime(
+def runtime(local_stacks, clients) -> CommandRuntime:
+    return CommandRuntime(
         local_stacks=local_stacks,
         open_session=partial(Session, clients),
         user_name=lambda: "ada",
@@ -64,7 +64,7 @@ def runtime(local_stacks, clients) -> Runtime:
 def refit(runtime):
     """Run the command and return its result."""
 
-    def run(*arguments: object, runtime: Runtime = runtime, **options: Any) -> Any:
+    def run(*arguments: object, runtime: CommandRuntime = runtime, **options: Any) -> Any:
         return CliRunner().invoke(
             app, [str(argument) for argument in arguments], obj=runtime, **options
         )

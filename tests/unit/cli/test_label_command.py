@@ -72,7 +72,7 @@ def label(refit, stack, tmp_path):
     return run
 
 
-def test_the_labels_of_a_file_are_sent_and_counted_by_what_became_of_them(label, model):
+def test_the_labels_of_a_file_are_sent_and_counted_by_status(label, model):
     result = label("a,1\nb,0,2026-11-20T10:00:00Z\nh1,1\n")
     assert result.exit_code == 0
     assert model.records == [
@@ -84,25 +84,25 @@ def test_the_labels_of_a_file_are_sent_and_counted_by_what_became_of_them(label,
     assert [line.split() for line in result.stdout.splitlines()] == [["new", "2"], ["held", "1"]]
 
 
-def test_json_lines_keep_the_kind_of_their_labels(label, model):
+def test_json_lines_keep_the_type_of_their_labels(label, model):
     lines = '{"inferenceId": "a", "label": 1}\n{"inferenceId": "b", "label": true}\n'
     assert label(gzip.compress(lines.encode()), name="labels.jsonl.gz").exit_code == 0
     assert [record["label"] for record in model.records] == [1, True]
 
 
-def test_labels_come_from_stdin_too(refit, stack, model):
+def test_labels_can_come_from_stdin(refit, stack, model):
     assert refit("label", "digits", "-", input="a,1\n").exit_code == 0
     assert model.records == [{"inferenceId": "a", "label": "1"}]
 
 
-def test_500_labels_go_out_in_a_call_one_call_after_the_other(label, model):
+def test_labels_are_sent_500_per_request_one_request_after_the_other(label, model):
     assert label("".join(f"id-{n},1\n" for n in range(1_001))).exit_code == 0
     sizes = [len(json.loads(request.body)["labels"]) for request in model.requests]
     assert sizes == [500, 500, 1]
     assert [record["inferenceId"] for record in model.records] == [f"id-{n}" for n in range(1_001)]
 
 
-def test_with_json_each_record_is_a_line_in_order_with_its_place(label, model):
+def test_with_json_each_record_is_a_line_in_order_with_its_line_number(label, model):
     result = label("a,1\nbroken\n\na,0\nb,x\n", "--json")
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert [(line["line"], line["status"]) for line in lines] == [
@@ -127,7 +127,7 @@ def test_rejected_labels_are_a_failure_and_the_first_reasons_are_printed(label, 
     assert len(model.records) == 10
 
 
-def test_a_list_of_labels_for_an_event_is_left_to_the_bucket_where_its_length_is_checked(
+def test_a_list_of_labels_for_an_event_is_rejected_because_only_the_bucket_route_checks_its_length(
     label, model
 ):
     record = {
@@ -163,7 +163,7 @@ def test_a_file_without_labels_is_bad_input_and_nothing_is_sent(label, model, co
     assert model.requests == []
 
 
-def test_a_header_that_says_something_else_is_told(label, model):
+def test_a_header_without_the_needed_columns_is_reported(label, model):
     assert "unknown column 'truth': a header names" in label("inferenceId,truth\na,1\n").stderr
 
 
@@ -178,7 +178,7 @@ def test_a_bad_model_name_is_bad_input(refit, stack, model, tmp_path):
     assert refit("label", "Digits", tmp_path / "labels.csv").exit_code == 2
 
 
-def test_without_a_ground_nothing_is_reached(refit, tmp_path):
+def test_without_a_stack_the_exit_code_is_not_reachable(refit, tmp_path):
     (tmp_path / "labels.csv").write_text("a,1\n")
     result = refit("label", "digits", tmp_path / "labels.csv")
     assert result.exit_code == 3

@@ -121,7 +121,7 @@ def test_for_a_regression_the_rmse_is_printed(refit, stack, api, tmp_path):
     assert "RMSE 2.1213" in refit("predict", "digits", rows, "--label", "0").stderr
 
 
-def test_many_rows_go_out_in_calls_that_stay_below_the_limit(api):
+def test_many_rows_are_sent_in_requests_below_the_size_limit(api):
     model = serve(api, Model())
     rows = [[str(number), "1" * 90] for number in range(1_000)]
     assert predicted_ids(rows, request_bytes=2_000) == [f"id-{number}" for number in range(1_000)]
@@ -129,7 +129,7 @@ def test_many_rows_go_out_in_calls_that_stay_below_the_limit(api):
     assert len(model.requests) < 70
 
 
-def test_the_first_answer_s_size_limits_the_rows_of_later_calls(api):
+def test_the_size_of_the_first_response_limits_the_rows_of_later_requests(api):
     model = serve(api, Model())
     rows = [[str(number)] for number in range(2_000)]
     assert len(predicted_ids(rows, response_bytes=20_000)) == 2_000

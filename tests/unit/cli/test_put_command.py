@@ -42,7 +42,7 @@ def test_files_given_as_a_split_go_into_its_folder(refit, stack, rows):
     assert stack.keys() == ["digits/raw/test/rows.csv"]
 
 
-def test_a_directory_of_splits_is_uploaded_whole(refit, stack, tmp_path):
+def test_a_directory_of_splits_is_uploaded_as_a_whole(refit, stack, tmp_path):
     for name in ("train/a.csv", "train/more/b.csv", "test/c.csv", "notes/d.txt", "train/.hidden"):
         path = tmp_path / "drop" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +115,7 @@ def test_an_error_names_the_path_that_cannot_be_uploaded(refit, stack, rows, tmp
     assert stack.keys() == []
 
 
-def test_two_files_of_one_name_are_refused_instead_of_overwritten(refit, stack, tmp_path):
+def test_two_files_with_the_same_name_are_rejected(refit, stack, tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "x.csv").write_text("1,2\n")
@@ -124,7 +124,7 @@ def test_two_files_of_one_name_are_refused_instead_of_overwritten(refit, stack, 
     assert "would all become digits/raw/x.csv" in result.stderr
 
 
-def test_settings_are_checked_here_and_put_in_place_before_the_data(refit, stack, rows, tmp_path):
+def test_settings_are_checked_and_uploaded_before_the_data(refit, stack, rows, tmp_path):
     settings = tmp_path / "mine.toml"
     settings.write_text("[data]\nlabel = 3\n")
     result = refit("put", "digits", rows, "--settings", settings)
@@ -132,14 +132,14 @@ def test_settings_are_checked_here_and_put_in_place_before_the_data(refit, stack
     assert stack.keys() == ["digits/model.toml", "digits/raw/rows.csv"]
 
 
-def test_settings_can_be_put_alone(refit, stack, tmp_path):
+def test_settings_can_be_uploaded_alone(refit, stack, tmp_path):
     settings = tmp_path / "model.toml"
     settings.write_text("[data]\nlabel = 3\n")
     assert refit("put", "digits", "--settings", settings).exit_code == 0
     assert stack.keys() == ["digits/model.toml"]
 
 
-def test_wrong_settings_are_refused_and_nothing_is_uploaded(refit, stack, rows, tmp_path):
+def test_invalid_settings_are_rejected_and_nothing_is_uploaded(refit, stack, rows, tmp_path):
     settings = tmp_path / "model.toml"
     settings.write_text("[data]\nlabl = 3\n")
     result = refit("put", "digits", rows, "--settings", settings)

@@ -15,7 +15,7 @@ from refit_cli.records import Run
 from refit_cli.watching import display
 from refit_cli.watching.display import shown_metric, shown_stages, sparkline, stages_of
 from refit_cli.watching.follower import RunView
-from refit_cli.watching.outcome import RunOutcome
+from refit_cli.watching.outcome import WatchOutcome
 from refit_cli.watching.progress import BoostingRound, ExecutionHistory, StateSpan
 from refit_cli.watching.reporters import LiveView
 from rich.console import Console
@@ -159,7 +159,7 @@ def test_the_live_view_leaves_its_last_state_and_the_results_on_the_screen():
         view.run = Run("r1", "DEPLOYED", "drop", at(0), finished_at=at(61), version=4)
         view.endpoint, view.endpoint_status = "refit-digits", "InService"
         view.spans = [StateSpan("train", "Prepare", at(0), at(3))]
-        live.finish(view, RunOutcome(ExitCode.OK, "version 4 is live"))
+        live.finish(view, WatchOutcome(ExitCode.OK, "version 4 is live"))
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue())
     assert "Prepare" in shown
     assert "version 4 on endpoint refit-digits (InService), after 1:01 min" in shown

@@ -202,7 +202,7 @@ def test_shifted_inputs_are_named_with_their_numbers(refit, digits):
     inputs = Inputs(cohort=NOON, rows=900, flagged=3, shifts=(shift,), estimated_accuracy=0.88)
     digits.put_item("digits", "MONITOR", verdict(inputs=inputs))
     output = refit("status", "digits").stdout
-    assert "3 shifted in the cohort of 2026-11-20 12:00:00 UTC (900 rows)" in output
+    assert "3 shifts in the cohort of 2026-11-20 12:00:00 UTC (900 rows)" in output
     assert "estimated accuracy 88.0%" in output
     assert "critical age  moved by 0.4" in output
     assert "and 2 more" in output

@@ -41,7 +41,7 @@ def test_a_line_of_the_container_gives_its_metrics():
     )
 
 
-def test_cloudwatch_s_spelling_of_a_tab_is_read():
+def test_a_tab_as_cloudwatch_shows_it_is_read():
     line = "[0]#011train-rmse:3.2e-05#011validation-rmse:1"
     assert parse_round(line) == BoostingRound(0, {"train-rmse": 3.2e-05, "validation-rmse": 1.0})
 
@@ -80,7 +80,7 @@ def test_only_new_rounds_are_returned(logs):
     assert (log.job, log.planned_rounds) == ("refit-digits-r1-1", 100)
 
 
-def test_a_new_attempt_starts_over_and_another_run_is_not_read(logs):
+def test_a_new_attempt_starts_from_round_0_and_other_runs_are_not_read(logs):
     logs.create_log_group(logGroupName=LOG_GROUP)
     log = TrainingLog(logs, SageMaker(), "refit-digits-r1")
     write(logs, "refit-digits-r12-1/algo-1-1", "[9]#011train-rmse:9")

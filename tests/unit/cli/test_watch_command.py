@@ -102,7 +102,7 @@ def test_the_run_of_new_data_is_waited_for_and_the_old_outcome_is_not_reported_a
     assert [event["event"] for event in events(result)] == ["waiting", "outcome"]
 
 
-def test_the_same_file_dropped_again_is_a_new_drop(refit, stack):
+def test_the_same_file_uploaded_again_is_new_data(refit, stack):
     before = datetime.now(UTC) - timedelta(hours=1)
     drop(stack, "r1")
     stack.add_run("digits", "r1", "DEPLOYED", started_at=before)
@@ -119,13 +119,13 @@ def test_while_another_run_is_active_it_is_named_as_the_reason_to_wait(refit, st
     assert "run r1 is TRAINING; the run of your data starts after it" in result.stdout
 
 
-def test_a_run_that_began_after_the_drop_counts_even_before_its_files_are_listed(refit, stack):
+def test_a_run_that_started_after_the_upload_is_followed_before_its_files_are_listed(refit, stack):
     drop(stack)
     stack.add_run("digits", "r1", "DEPLOYED")
     assert refit("watch", "digits", "--timeout", 5).exit_code == 0
 
 
-def test_the_newest_run_counts_when_it_has_another_cause_than_the_last_drop(refit, stack):
+def test_the_newest_run_is_followed_even_if_new_data_is_not_its_cause(refit, stack):
     before = datetime.now(UTC)
     drop(stack, "r1")
     stack.add_run("digits", "r1", "DEPLOYED", started_at=before)
@@ -160,7 +160,7 @@ def test_a_timeout_reports_the_status_of_the_run(refit, stack):
     assert "run r1 is still TRAINING after 0.1 s" in result.stderr
 
 
-def test_until_finished_ends_at_an_approval_and_until_deployed_waits_through_it(refit, stack):
+def test_until_finished_stops_at_an_approval_and_until_deployed_waits_for_it(refit, stack):
     drop(stack, "r1")
     stack.add_run("digits", "r1", "AWAITING_APPROVAL", version=4, package_arn="arn:package/4")
     assert refit("watch", "digits", "--until", "finished", "--timeout", 5).exit_code == 0
