@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer
@@ -13,37 +13,21 @@ from refit.domain.evaluation.gate import GateDecision
 from refit.domain.evaluation.report import Evaluation
 from refit.domain.monitoring.verdict import Verdict
 from refit.domain.naming import ModelKeys
+from refit.domain.pipeline.model_state import ModelState
+from refit.domain.pipeline.run import Run
 from refit.domain.retraining.state import Retraining
 from refit.domain.vocabulary import RunStatus
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from refit_cli.connection import StackConnection
 
-ENDED: frozenset[str] = frozenset(
-    {RunStatus.DEPLOYED, RunStatus.REFUSED, RunStatus.FAILED, RunStatus.SUPERSEDED}
-)
+ENDED = frozenset({RunStatus.DEPLOYED, RunStatus.REFUSED, RunStatus.FAILED, RunStatus.SUPERSEDED})
 _NEWEST_REFUSALS = 200
 
 # S3 rounds times to whole seconds, and its clock differs from the clock of the table's writer.
 _CLOCK_TOLERANCE = timedelta(seconds=2)
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run of a model. An attribute that its item does not have (yet) is None."""
-
-    run: str
-    status: str
-    cause: str
-    started_at: datetime
-    finished_at: datetime | None = None
-    train_execution_arn: str | None = None
-    deploy_execution_arn: str | None = None
-    version: int | None = None
-    package_arn: str | None = None
-    error: str | None = None
-    message: str | None = None
-    metrics: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,19 +50,20 @@ class Records:
         """Return the names of all models, sorted."""
         return sorted(item["sk"] for item in self._query("MODELS"))
 
-    def state(self, model: str) -> dict[str, Any]:
-        """Return a model's STATE item; empty for an unknown model."""
-        return self._item(model, "STATE")
+    def state(self, model: str) -> ModelState:
+        """Return the state of a model; empty for an unknown model."""
+        return ModelState.model_validate(self._item(model, "STATE"))
 
     def runs(self, model: str) -> list[Run]:
         """Return all runs of a model, newest first."""
         items = self._query(f"MODEL#{model}", "RUN#")
-        return sorted((_run(item) for item in items), key=lambda run: run.started_at, reverse=True)
+        runs = [Run.model_validate(item) for item in items]
+        return sorted(runs, key=lambda run: run.started_at, reverse=True)
 
     def run(self, model: str, run: str) -> Run | None:
         """Return one run, or None when there is no such run."""
         item = self._item(model, f"RUN#{run}")
-        return _run(item) if item else None
+        return Run.model_validate(item) if item else None
 
     def verdict(self, model: str) -> Verdict | None:
         """Return the newest verdict on a live version, or None before the first."""
@@ -216,21 +201,3 @@ def run_to_follow(records: Records, model: str, runs: list[Run]) -> Run | None:
 def _plain(item: dict[str, Any]) -> dict[str, Any]:
     deserializer = TypeDeserializer()
     return {key: deserializer.deserialize(value) for key, value in item.items()}
-
-
-def _run(item: dict[str, Any]) -> Run:
-    version, finished = item.get("version"), item.get("finished_at")
-    return Run(
-        run=item["sk"].removeprefix("RUN#"),
-        status=item["status"],
-        cause=str(item.get("cause", "")),
-        started_at=datetime.fromisoformat(item["started_at"]),
-        finished_at=datetime.fromisoformat(finished) if finished else None,
-        train_execution_arn=item.get("train_execution_arn"),
-        deploy_execution_arn=item.get("deploy_execution_arn"),
-        version=int(version) if version is not None else None,
-        package_arn=item.get("package_arn"),
-        error=item.get("error"),
-        message=item.get("message"),
-        metrics=item.get("metrics") or {},
-    )

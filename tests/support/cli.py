@@ -14,6 +14,7 @@ import botocore.session
 from botocore.exceptions import ClientError
 from botocore.loaders import Loader, create_loader
 from pydantic import BaseModel
+from refit.domain.pipeline.model_state import Champion, ModelState
 from refit_cli.runtime import LocalStacks
 from refit_local.stack.record import StackInfo
 
@@ -33,6 +34,17 @@ OUTPUTS = {
     "ApiUrl": API_URL,
     "ApiKeyId": "key-id",
 }
+
+
+CHAMPION = Champion(
+    version=1,
+    run="r1",
+    package_arn="arn:package/1",
+    endpoint="refit-digits",
+    endpoint_config="refit-digits-1",
+    variant="v1",
+    promoted_at="2026-11-20T12:00:00.000+00:00",
+)
 
 
 class CloudFormation:
@@ -113,16 +125,19 @@ class Stack:
         item = {
             "pk": f"MODEL#{model}",
             "sk": f"RUN#{run}",
+            "run": run,
+            "model": model,
             "status": status,
             "cause": "drop",
             "started_at": started_at.isoformat(timespec="milliseconds"),
+            "updated_at": started_at.isoformat(timespec="milliseconds"),
             **values,
         }
         self.dynamodb.Table(TABLE).put_item(Item=item)
         self.dynamodb.Table(TABLE).put_item(Item={"pk": "MODELS", "sk": model})
 
-    def set_state(self, model: str, **values: Any) -> None:
-        self.dynamodb.Table(TABLE).put_item(Item={"pk": f"MODEL#{model}", "sk": "STATE", **values})
+    def set_state(self, model: str, champion: Champion, **values: Any) -> None:
+        self.put_item(model, "STATE", ModelState(champion=champion, **values))
 
     def put_item(self, model: str, sk: str, values: BaseModel | dict[str, Any]) -> None:
         """Store an item of a model in the form that the functions write."""

@@ -130,9 +130,9 @@ def _live_version(records: Records, connection: StackConnection, model: str) -> 
     Raises:
         BadInput: when the model does not exist or has no live version.
     """
-    champion = records.state(model).get("champion")
+    champion = records.state(model).champion
     if champion:
-        return int(champion["version"])
+        return champion.version
     models = records.models()
     if model in models:
         raise BadInput(

@@ -16,9 +16,12 @@ from refit_cli.errors import BadInput, NotReachable
 from refit_cli.runtime import runtime_of
 
 if TYPE_CHECKING:
+    from refit.domain.pipeline.model_state import ModelState
+    from refit.domain.pipeline.run import Run
+
     from refit_cli.connection import StackConnection
     from refit_cli.loop_status import LoopStatus
-    from refit_cli.records import Records, Run
+    from refit_cli.records import Records
 
 _SHOWN_RUNS = 20
 
@@ -83,51 +86,37 @@ def status(
 
 
 @dataclass(frozen=True)
-class LiveVersion:
-    """The live version of a model and its endpoint."""
-
-    version: int
-    run: str
-    endpoint: str
-    endpoint_status: str
-    promoted_at: str | None
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the champion as `refit status --json` prints it."""
-        return {
-            "version": self.version,
-            "run": self.run,
-            "endpoint": self.endpoint,
-            "endpointStatus": self.endpoint_status,
-            "promotedAt": self.promoted_at,
-        }
-
-
-@dataclass(frozen=True)
 class ModelStatus:
     """What the command shows of one model.
 
     Attributes:
-        has_pending_drop: whether uploaded data waits for the active run to end.
+        endpoint_status: status of the live version's endpoint; None without a live version.
         loop: state of monitoring and retraining; None without a live version.
         runs: all runs, newest first.
     """
 
     name: str
-    live: LiveVersion | None
-    active_run: str | None
-    has_pending_drop: bool
+    state: ModelState
+    endpoint_status: str | None
     loop: LoopStatus | None
     runs: list[Run]
 
     def as_json(self) -> dict[str, Any]:
         """Return the model as `refit status --json` prints it."""
+        champion = self.state.champion
         return {
             "model": self.name,
-            "champion": self.live.as_json() if self.live else None,
-            "activeRun": self.active_run,
-            "owed": self.has_pending_drop,
-            "loop": self.loop.as_json() if self.loop else None,
+            "champion": champion
+            and {
+                "version": champion.version,
+                "run": champion.run,
+                "endpoint": champion.endpoint,
+                "endpointStatus": self.endpoint_status,
+                "promotedAt": champion.promoted_at,
+            },
+            "activeRun": self.state.active_run,
+            "owed": self.state.pending,
+            "loop": self.loop and self.loop.as_json(),
             "runs": [_run_json(run) for run in self.runs],
         }
 
@@ -136,22 +125,12 @@ def _model_status(records: Records, name: str) -> ModelStatus:
     from refit_cli.loop_status import read_loop_status
 
     state = records.state(name)
-    champion = state.get("champion")
-    live = None
-    if champion:
-        live = LiveVersion(
-            version=int(champion["version"]),
-            run=champion["run"],
-            endpoint=champion["endpoint"],
-            endpoint_status=records.endpoint_status(champion["endpoint"]),
-            promoted_at=champion.get("promoted_at"),
-        )
+    champion = state.champion
     return ModelStatus(
         name=name,
-        live=live,
-        active_run=state.get("active_run"),
-        has_pending_drop=bool(state.get("owed")),
-        loop=read_loop_status(records, name, live.version) if live else None,
+        state=state,
+        endpoint_status=records.endpoint_status(champion.endpoint) if champion else None,
+        loop=read_loop_status(records, name, champion.version) if champion else None,
         runs=records.runs(name),
     )
 
@@ -218,11 +197,12 @@ def _print_models(models: list[ModelStatus]) -> None:
     for title in ("model", "live", "endpoint", "state", "newest run", "status", "started"):
         table.add_column(title, no_wrap=True)
     for model in models:
+        champion = model.state.champion
         newest = model.runs[0] if model.runs else None
         table.add_row(
             f"[bold]{model.name}[/]",
-            f"version {model.live.version}" if model.live else "none",
-            model.live.endpoint_status if model.live else "",
+            f"version {champion.version}" if champion else "none",
+            model.endpoint_status or "",
             model.loop.styled_state if model.loop else "",
             newest.run if newest else "",
             _styled(newest.status) if newest else "",
@@ -241,7 +221,7 @@ def _print_loop(model: ModelStatus) -> None:
 def _print_runs(model: ModelStatus) -> None:
     console = terminal.results()
     console.print()
-    if model.has_pending_drop:
+    if model.state.pending:
         console.print("[cyan]pending[/]  new data is waiting for the active run to end\n")
     for run in model.runs[:_SHOWN_RUNS]:
         took = ""

@@ -20,10 +20,11 @@ from refit_cli.rows import Table, numbered
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from refit.domain.pipeline.run import Run
+
     from refit_cli.connection import StackConnection
     from refit_cli.demo.data import Digits, LiveDigits, Scale
     from refit_cli.demo.report import StageTimes
-    from refit_cli.records import Run
 
 T = TypeVar("T")
 

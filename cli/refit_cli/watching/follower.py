@@ -10,12 +10,13 @@ from refit.domain.naming import ResourceNames
 from refit.domain.vocabulary import RunStatus
 
 from refit_cli.errors import BadInput
-from refit_cli.records import Records, Run, has_ended, run_to_follow
+from refit_cli.records import Records, has_ended, run_to_follow
 from refit_cli.watching.progress import BoostingRound, ExecutionHistory, StateSpan, TrainingLog
 
 if TYPE_CHECKING:
     from refit.domain.evaluation.gate import GateDecision
     from refit.domain.evaluation.report import Evaluation, ModelQuality
+    from refit.domain.pipeline.run import Run
 
     from refit_cli.connection import StackConnection
 

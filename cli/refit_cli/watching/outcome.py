@@ -11,7 +11,8 @@ from refit.domain.vocabulary import RunStatus
 from refit_cli.errors import ExitCode, RunFailed, TimedOut
 
 if TYPE_CHECKING:
-    from refit_cli.records import Run
+    from refit.domain.pipeline.run import Run
+
     from refit_cli.watching.follower import Follower, RunEvent, RunView
 
 Until = Literal["deployed", "finished"]

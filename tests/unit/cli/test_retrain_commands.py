@@ -10,6 +10,8 @@ import boto3
 import pytest
 from refit.domain.retraining.state import Command, Owed, Result, Retraining, State
 
+from tests.support.cli import CHAMPION
+
 
 @pytest.fixture
 def bus(stack):
@@ -31,9 +33,7 @@ def bus(stack):
 def digits(stack, bus):
     """A model whose version 3 is live."""
     stack.add_run("digits", "r3", "DEPLOYED", version=3)
-    stack.set_state(
-        "digits", champion={"version": 3, "run": "r3", "endpoint": "e", "promoted_at": "2026"}
-    )
+    stack.set_state("digits", CHAMPION.model_copy(update={"version": 3, "run": "r3"}))
     return stack
 
 

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from refit.domain.pipeline.run import Run
 from refit_cli import terminal
 from refit_cli.errors import ExitCode
-from refit_cli.records import Run
 from refit_cli.watching import display
 from refit_cli.watching.display import shown_metric, shown_stages, sparkline, stages_of
 from refit_cli.watching.follower import RunView
@@ -27,6 +27,18 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 def at(seconds: float) -> datetime:
     return NOW + timedelta(seconds=seconds)
+
+
+def run_of(run: str, status: str, started_at: datetime, **values) -> Run:
+    return Run(
+        run=run,
+        model="digits",
+        cause="drop",
+        status=status,
+        started_at=started_at,
+        updated_at=started_at,
+        **values,
+    )
 
 
 def test_visits_of_one_state_are_added_up_in_the_order_of_the_first():
@@ -117,7 +129,7 @@ def test_states_that_only_control_the_flow_are_left_out():
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_view_of_a_long_run_fits_the_terminal(width):
-    run = Run("3f0c9a1b2d4e", "TRAINING", "drop", at(-60))
+    run = run_of("3f0c9a1b2d4e", "TRAINING", at(-60))
     view = RunView("a-model-of-24-characters", at(-60), run)
     view.spans = [StateSpan("train", "Prepare", at(-60), at(-50)), StateSpan("train", "Train", NOW)]
     view.rounds = [
@@ -156,7 +168,7 @@ def test_the_live_view_leaves_its_last_state_and_the_results_on_the_screen():
     with LiveView(console) as live:
         live.draw(view)
         assert terminal.supports_unicode() == supported
-        view.run = Run("r1", "DEPLOYED", "drop", at(0), finished_at=at(61), version=4)
+        view.run = run_of("r1", "DEPLOYED", at(0), finished_at=at(61), version=4)
         view.endpoint, view.endpoint_status = "refit-digits", "InService"
         view.spans = [StateSpan("train", "Prepare", at(0), at(3))]
         live.finish(view, WatchOutcome(ExitCode.OK, "version 4 is live"))

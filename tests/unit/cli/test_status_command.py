@@ -11,6 +11,8 @@ import pytest
 from refit.domain.monitoring.verdict import Alarm, Inputs, Live, Quality, Shift, Verdict
 from refit.domain.retraining.state import Command, Owed, Result, Retraining, State
 
+from tests.support.cli import CHAMPION
+
 
 @pytest.fixture
 def digits(stack):
@@ -26,15 +28,7 @@ def digits(stack):
         metrics={"accuracy": Decimal("0.975"), "task": "classification"},
     )
     stack.add_run("digits", "r2", "FAILED", error="DatasetEmpty", message="no usable row")
-    stack.set_state(
-        "digits",
-        champion={
-            "version": 1,
-            "run": "r1",
-            "endpoint": "refit-digits",
-            "promoted_at": before.isoformat(),
-        },
-    )
+    stack.set_state("digits", CHAMPION)
     return stack
 
 
@@ -93,7 +87,7 @@ def test_an_unknown_model_is_rejected_with_the_known_ones(refit, digits):
 
 
 def test_data_that_waits_for_the_active_run_is_reported(refit, digits):
-    digits.set_state("digits", active_run="r2", owed=True)
+    digits.set_state("digits", CHAMPION, active_run="r2", pending=True)
     assert "new data is waiting for the active run to end" in refit("status", "digits").stdout
 
 
