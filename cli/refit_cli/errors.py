@@ -54,6 +54,14 @@ class BadInput(CommandError):
     exit_code = ExitCode.BAD_INPUT
 
 
+def unknown_model(model: str, models: list[str], location: str) -> BadInput:
+    """Return the error for a model that does not exist, with those that do."""
+    return BadInput(
+        f"there is no model {model!r} on {location}; models: {', '.join(models) or 'none'}",
+        f"create it by uploading data: refit put {model} FILE",
+    )
+
+
 class NotReachable(CommandError):
     """When there is no stack, when credentials are missing or rejected, or nothing responds."""
 

@@ -13,7 +13,7 @@ from refit.domain.vocabulary import EventName
 from rich.markup import escape
 
 from refit_cli import options, terminal
-from refit_cli.errors import BadInput, RunFailed, TimedOut
+from refit_cli.errors import BadInput, RunFailed, TimedOut, unknown_model
 from refit_cli.runtime import runtime_of
 
 if TYPE_CHECKING:
@@ -140,11 +140,7 @@ def _live_version(records: Records, connection: StackConnection, model: str) -> 
             "retrain",
             f"see its runs with `refit status {model}`, or upload data: refit put {model} FILE",
         )
-    raise BadInput(
-        f"there is no model {model!r} on {connection.location}; models: "
-        f"{', '.join(models) or 'none'}",
-        f"create it by uploading data: refit put {model} FILE",
-    )
+    raise unknown_model(model, models, connection.location)
 
 
 def _user_name(connection: StackConnection) -> str:

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from refit_cli import options, terminal
-from refit_cli.errors import BadInput, NotReachable
+from refit_cli.errors import NotReachable, unknown_model
 from refit_cli.runtime import runtime_of
 
 if TYPE_CHECKING:
@@ -64,11 +64,7 @@ def status(
             records = Records(connection)
             names = records.models()
             if model is not None and model not in names:
-                raise BadInput(
-                    f"there is no model {model!r} on {connection.location}; models: "
-                    f"{', '.join(names) or 'none'}",
-                    f"create it by uploading data: refit put {model} FILE",
-                )
+                raise unknown_model(model, names, connection.location)
             models = [_model_status(records, name) for name in ([model] if model else names)]
             stack = _stack_json(connection)
     except NotReachable as error:
