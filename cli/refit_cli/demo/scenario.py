@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from refit_cli import terminal
 from refit_cli.api.ground_truth_api import GroundTruthApi
 from refit_cli.api.prediction_api import PredictionApi
+from refit_cli.demo.data import ROTATION_DEGREES
 from refit_cli.demo.report import DemoReport, EvidencePoint, Exam, TimelineEntry
 from refit_cli.demo.traffic import Traffic
 from refit_cli.errors import RunFailed, TimedOut
@@ -74,7 +75,7 @@ class DriftScenario:
                 self._note("traffic starts", "each label is sent a second after its prediction")
                 self._wait_for_calls(CALLS_BEFORE)
             traffic.is_rotated = True
-            self._note("camera rotated", "from now on every image is rotated by 25 degrees")
+            self._note("images rotated", f"every image by {ROTATION_DEGREES} degrees from now on")
             with self.times.stage("exam, rotated"):
                 drifted_old = self._examine(rotated)
             with self.times.stage("until drift is detected"):

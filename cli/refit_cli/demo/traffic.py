@@ -78,9 +78,9 @@ class Traffic:
     label_delay_s: float = 1.0
     calls: list[TrafficCall] = field(default_factory=list)
     rotated_label_times: list[float] = field(default_factory=list)
-    started: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
+        self.started = 0.0
         self._stop = threading.Event()
         self._pending: deque[tuple[float, bool, list[dict[str, Any]]]] = deque()
         self._random = np.random.default_rng(_SEED)
@@ -88,6 +88,7 @@ class Traffic:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="traffic")
 
     def __enter__(self) -> Traffic:
+        self.started = time.monotonic()
         self._thread = self._pool.submit(self._run)
         return self
 

@@ -120,7 +120,7 @@ def report() -> DemoReport:
         upright_new=exam_of(2, 47),
         labels_until_detection=140,
         retrainings=1,
-        timeline=[TimelineEntry(0, "traffic starts", ""), TimelineEntry(20, "camera rotated", "")],
+        timeline=[TimelineEntry(0, "traffic starts", ""), TimelineEntry(20, "images rotated", "")],
         evidence=[EvidencePoint(second, second / 10, 3.9) for second in range(60)],
         calls=calls,
         seconds={"total": 99.94},
