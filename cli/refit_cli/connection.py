@@ -22,6 +22,14 @@ from botocore.exceptions import (
     NoRegionError,
     PartialCredentialsError,
 )
+from refit.domain.errors import ServiceThrottled
+from refit.domain.moments import utc_now
+from refit.stores.bucket import Bucket
+from refit.stores.dynamodb import Table
+from refit.stores.endpoints import Endpoints
+from refit.stores.models import ModelStore, model_pk
+from refit.stores.monitoring import MonitoringStore
+from refit.stores.run_artifacts import RunArtifacts
 
 from refit_cli.api.model_api import ApiAccess
 from refit_cli.errors import BadInput, NotReachable, RunFailed
@@ -106,6 +114,39 @@ class StackConnection:
             aws_secret_access_key=self.local.secret_access_key,
             region_name=self.local.region,
         )
+
+    @cached_property
+    def bucket(self) -> Bucket:
+        """The bucket of the stack."""
+        return Bucket(self.client("s3"), self.stack.bucket)
+
+    @cached_property
+    def models(self) -> ModelStore:
+        """The models and runs of the stack."""
+        return ModelStore(self._model_table, utc_now)
+
+    @cached_property
+    def monitoring(self) -> MonitoringStore:
+        """The verdicts and retraining states of the stack."""
+        return MonitoringStore(self._model_table)
+
+    @cached_property
+    def artifacts(self) -> RunArtifacts:
+        """What the runs of the stack wrote."""
+        return RunArtifacts(self.bucket, self.models, utc_now)
+
+    @cached_property
+    def _model_table(self) -> Table:
+        return Table(self.client("dynamodb"), self.stack.model_table)
+
+    def label_counts(self, model: str) -> dict[str, Any]:
+        """Return the LABELS item of a model: the number of labels by status."""
+        return self._model_table.get({"pk": model_pk(model), "sk": "LABELS"}) or {}
+
+    def endpoint_status(self, endpoint: str) -> str:
+        """Return SageMaker's status of an endpoint, or `missing`."""
+        state = Endpoints(self.client).describe(endpoint)
+        return state.status if state else "missing"
 
     def client(self, service: str) -> Any:
         """Return the boto3 client of a service; there is one per connection."""
@@ -194,16 +235,24 @@ def connected(target: StackTarget, runtime: CommandRuntime) -> Iterator[StackCon
             "AWS_PROFILE and AWS_REGION) and select the stack with --stack-name",
         ) from error
     except (ConnectionError, HTTPClientError) as error:
-        raise NotReachable(
-            f"{connection.location} does not respond: {error}",
-            "check it with `refit status`; start it with `refit up`"
-            if local
-            else "check the network and the region",
-        ) from error
+        raise _not_responding(error, connection) from error
+    except ServiceThrottled as error:
+        if isinstance(error.__cause__, ClientError):
+            raise _translate_client_error(error.__cause__, connection) from error
+        raise _not_responding(error, connection) from error
     except ClientError as error:
         raise _translate_client_error(error, connection) from error
     except BotoCoreError as error:
         raise RunFailed(f"{connection.location}: {error}") from error
+
+
+def _not_responding(error: Exception, connection: StackConnection) -> NotReachable:
+    return NotReachable(
+        f"{connection.location} does not respond: {error}",
+        "check it with `refit status`; start it with `refit up`"
+        if connection.local
+        else "check the network and the region",
+    )
 
 
 def _selected_local_stack(target: StackTarget, local_stacks: LocalStacks) -> StackInfo | None:

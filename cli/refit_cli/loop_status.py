@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from refit.domain.monitoring.verdict import Alarm, Inputs, Live, Quality, Verdict
     from refit.domain.retraining.state import Retraining
 
-    from refit_cli.records import Records
+    from refit_cli.connection import StackConnection
+
 
 _BAR_CELLS = 24
 _SHOWN_SHIFTS = 5
@@ -88,15 +89,15 @@ class LoopStatus:
         return table
 
 
-def read_loop_status(records: Records, model: str, version: int) -> LoopStatus:
+def read_loop_status(connection: StackConnection, model: str, version: int) -> LoopStatus:
     """Read the state of a model whose live version is `version`."""
-    verdict = records.verdict(model)
+    verdict = connection.monitoring.verdict(model)
     return LoopStatus(
         version=version,
         verdict=verdict if verdict and verdict.version == version else None,
         alarm=verdict.alarm if verdict else None,
-        labels=records.labels(model),
-        retraining=records.retraining(model),
+        labels=connection.label_counts(model),
+        retraining=connection.monitoring.retraining(model),
     )
 
 

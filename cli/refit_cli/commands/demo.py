@@ -115,9 +115,7 @@ def _check_files(data: Path | None, report: Path | None) -> None:
 
 def _unused_name(connection: StackConnection, name: str) -> str:
     """Return a name that no model has: an earlier demo leaves its model on a running stack."""
-    from refit_cli.records import Records
-
-    models = Records(connection).models()
+    models = connection.models.models()
     names = (name if number == 1 else f"{name}-{number}" for number in count(1))
     return next(name for name in names if name not in models)
 

@@ -18,7 +18,6 @@ from refit_cli.runtime import runtime_of
 
 if TYPE_CHECKING:
     from refit_cli.connection import StackConnection
-    from refit_cli.records import Records
 
 
 def retrain(
@@ -54,13 +53,11 @@ def retrain(
     the request stays
     """
     from refit_cli.connection import connected
-    from refit_cli.records import Records
 
     checked_model_name(model)
     target = options.StackTarget(port, stack_name, aws)
     with connected(target, runtime_of(context)) as connection:
-        records = Records(connection)
-        version = _live_version(records, connection, model)
+        version = _live_version(connection, model)
         user = _user_name(connection)
         event = _publish(connection, EventName.RETRAINING_REQUESTED, model, user)
         if json and not follow:
@@ -75,7 +72,7 @@ def retrain(
                 f"[bold]refit status {model}[/]; follow the run with [bold]refit watch {model}[/]"
             )
         if follow:
-            _follow(connection, records, model, event, timeout_s, json)
+            _follow(connection, model, event, timeout_s, json)
 
 
 def unblock(
@@ -101,14 +98,12 @@ def unblock(
     version · 3 stack not found or not reachable
     """
     from refit_cli.connection import connected
-    from refit_cli.records import Records
 
     checked_model_name(model)
     target = options.StackTarget(port, stack_name, aws)
     with connected(target, runtime_of(context)) as connection:
-        records = Records(connection)
-        _live_version(records, connection, model)
-        state = records.retraining(model).state.value
+        _live_version(connection, model)
+        state = connection.monitoring.retraining(model).state.value
         user = _user_name(connection)
         event = _publish(connection, EventName.RETRAINING_UNBLOCKED, model, user)
     if json:
@@ -124,16 +119,16 @@ def unblock(
     )
 
 
-def _live_version(records: Records, connection: StackConnection, model: str) -> int:
+def _live_version(connection: StackConnection, model: str) -> int:
     """Return the live version.
 
     Raises:
         BadInput: when the model does not exist or has no live version.
     """
-    champion = records.state(model).champion
+    champion = connection.models.state(model).champion
     if champion:
         return champion.version
-    models = records.models()
+    models = connection.models.models()
     if model in models:
         raise BadInput(
             f"no version of {model!r} is live on {connection.location}, so there is nothing to "
@@ -169,7 +164,6 @@ def _publish(connection: StackConnection, name: EventName, model: str, user: str
 
 def _follow(
     connection: StackConnection,
-    records: Records,
     model: str,
     event: str,
     timeout_s: float | None,
@@ -178,7 +172,7 @@ def _follow(
     from refit_cli.watching.reporters import follow_and_show
 
     started = time.monotonic()
-    run = _wait_for_run(connection, records, model, event, timeout_s)
+    run = _wait_for_run(connection, model, event, timeout_s)
     remaining_s = None if timeout_s is None else max(0.0, timeout_s - (time.monotonic() - started))
     outcome, _ = follow_and_show(
         connection, model, run=run, until="deployed", timeout_s=remaining_s, json=json
@@ -187,7 +181,7 @@ def _follow(
 
 
 def _wait_for_run(
-    connection: StackConnection, records: Records, model: str, event: str, timeout_s: float | None
+    connection: StackConnection, model: str, event: str, timeout_s: float | None
 ) -> str:
     """Wait until the requested retraining has started, and report why it is pending.
 
@@ -200,7 +194,7 @@ def _wait_for_run(
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     reported: str | None = None
     while True:
-        retraining = records.retraining(model)
+        retraining = connection.monitoring.retraining(model)
         is_received = event in retraining.commands
         if is_received and retraining.request is None and retraining.run is not None:
             return retraining.run

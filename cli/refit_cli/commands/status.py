@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from refit_cli.connection import StackConnection
     from refit_cli.loop_status import LoopStatus
-    from refit_cli.records import Records
 
 _SHOWN_RUNS = 20
 
@@ -54,18 +53,16 @@ def status(
     not reachable
     """
     from refit_cli.connection import connected
-    from refit_cli.records import Records
 
     if model is not None:
         checked_model_name(model)
     target = options.StackTarget(port, stack_name, aws)
     try:
         with connected(target, runtime_of(context)) as connection:
-            records = Records(connection)
-            names = records.models()
+            names = connection.models.models()
             if model is not None and model not in names:
                 raise unknown_model(model, names, connection.location)
-            models = [_model_status(records, name) for name in ([model] if model else names)]
+            models = [_model_status(connection, name) for name in ([model] if model else names)]
             stack = _stack_json(connection)
     except NotReachable as error:
         if json:
@@ -117,17 +114,17 @@ class ModelStatus:
         }
 
 
-def _model_status(records: Records, name: str) -> ModelStatus:
+def _model_status(connection: StackConnection, name: str) -> ModelStatus:
     from refit_cli.loop_status import read_loop_status
 
-    state = records.state(name)
+    state = connection.models.state(name)
     champion = state.champion
     return ModelStatus(
         name=name,
         state=state,
-        endpoint_status=records.endpoint_status(champion.endpoint) if champion else None,
-        loop=read_loop_status(records, name, champion.version) if champion else None,
-        runs=records.runs(name),
+        endpoint_status=connection.endpoint_status(champion.endpoint) if champion else None,
+        loop=read_loop_status(connection, name, champion.version) if champion else None,
+        runs=connection.models.runs(name),
     )
 
 

@@ -79,9 +79,9 @@ def _report_rejected_drop(connection: StackConnection, folder: str) -> None:
     Raises:
         RunFailed: when files in that folder were rejected.
     """
-    from refit_cli.records import Records
+    from refit_cli.watching.selection import refusal
 
-    reason = Records(connection).refusal(folder)
+    reason = refusal(connection.bucket, folder)
     if reason is not None:
         raise RunFailed(
             f"the files in folder {folder!r} were rejected: {reason}",

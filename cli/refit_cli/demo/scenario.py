@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
+from refit.domain.errors import ObjectNotFound
+
 from refit_cli import terminal
 from refit_cli.api.ground_truth_api import GroundTruthApi
 from refit_cli.api.prediction_api import PredictionApi
@@ -15,7 +17,6 @@ from refit_cli.demo.data import ROTATION_DEGREES
 from refit_cli.demo.report import DemoReport, EvidencePoint, Exam, TimelineEntry
 from refit_cli.demo.traffic import Traffic
 from refit_cli.errors import RunFailed, TimedOut
-from refit_cli.records import Records
 from refit_cli.rows import Table, numbered
 
 if TYPE_CHECKING:
@@ -48,7 +49,6 @@ class DriftScenario:
     evidence: list[EvidencePoint] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._records = Records(self.connection)
         access = self.connection.api_access(self.model)
         self._api = PredictionApi(access)
         self._traffic = Traffic(
@@ -139,7 +139,7 @@ class DriftScenario:
     def _observe(self) -> None:
         """Record the evidence of drift, and raise the error that stopped the traffic, if any."""
         self._traffic.raise_if_stopped()
-        verdict = self._records.verdict(self.model)
+        verdict = self.connection.monitoring.verdict(self.model)
         if verdict is None or verdict.quality is None:
             return
         quality = verdict.quality
@@ -149,14 +149,14 @@ class DriftScenario:
         )
 
     def _detected_at(self) -> datetime | None:
-        verdict = self._records.verdict(self.model)
+        verdict = self.connection.monitoring.verdict(self.model)
         if verdict is None or verdict.alarm is None:
             return None
         self._note("drift detected", verdict.alarm.sentence)
         return verdict.alarm.raised_at
 
     def _labels_until_detection(self) -> int:
-        verdict = self._records.verdict(self.model)
+        verdict = self.connection.monitoring.verdict(self.model)
         if verdict is None or verdict.alarm is None:
             raise RunFailed("the drift alarm has disappeared")
         elapsed_s = (datetime.now(UTC) - verdict.alarm.raised_at).total_seconds()
@@ -164,11 +164,13 @@ class DriftScenario:
         return sum(sent_at <= detected_at for sent_at in self._traffic.rotated_label_times)
 
     def _retrainings(self) -> list[Run]:
-        return [run for run in self._records.runs(self.model) if run.cause == "drift"]
+        return [run for run in self.connection.models.runs(self.model) if run.cause == "drift"]
 
     def _newest_retraining(self) -> Run | None:
         return next(iter(self._retrainings()), None)
 
     def _gate_reason(self, run: str) -> str:
-        decision = self._records.decision(self.model, run)
-        return decision.reasons[-1] if decision else ""
+        try:
+            return self.connection.artifacts.decision(self.model, run).reasons[-1]
+        except ObjectNotFound:
+            return ""

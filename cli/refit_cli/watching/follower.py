@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from refit.domain.errors import ObjectNotFound
 from refit.domain.naming import ResourceNames
 from refit.domain.vocabulary import RunStatus
 
 from refit_cli.errors import BadInput
-from refit_cli.records import Records, has_ended, run_to_follow
 from refit_cli.watching.progress import BoostingRound, ExecutionHistory, StateSpan, TrainingLog
+from refit_cli.watching.selection import has_ended, newest_file, run_to_follow
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from refit.domain.evaluation.gate import GateDecision
     from refit.domain.evaluation.report import Evaluation, ModelQuality
     from refit.domain.pipeline.run import Run
 
     from refit_cli.connection import StackConnection
+
+Artifact = TypeVar("Artifact")
 
 _BEFORE_TRAINING = frozenset({RunStatus.STARTED, RunStatus.PREPARING})
 _AFTER_EVALUATION = frozenset(
@@ -76,7 +81,6 @@ class Follower:
 
     def __init__(self, connection: StackConnection, model: str, run: str | None = None) -> None:
         self._connection = connection
-        self._records = Records(connection)
         self._names = ResourceNames(connection.stack.name_prefix, model)
         self._requested_run = run
         self._followed_run = run
@@ -115,7 +119,7 @@ class Follower:
 
     def _current_run(self) -> Run | None:
         model = self.view.model
-        run = self._records.run(model, self._followed_run) if self._followed_run else None
+        run = self._connection.models.run(model, self._followed_run) if self._followed_run else None
         if self._requested_run is not None:
             if run is None:
                 raise BadInput(
@@ -124,14 +128,14 @@ class Follower:
                 )
             return run
         if run is None or run.status == RunStatus.SUPERSEDED:
-            runs = self._records.runs(model)
-            run = run_to_follow(self._records, model, runs)
+            runs = self._connection.models.runs(model)
+            run = run_to_follow(self._connection, model, runs)
             self._followed_run = run.run if run else None
             self._waiting_for = "" if run else self._reason_to_wait(runs)
         return run
 
     def _reason_to_wait(self, runs: list[Run]) -> str:
-        if self._records.newest_file(self.view.model) is None:
+        if newest_file(self._connection.bucket, self.view.model) is None:
             return f"no data has been uploaded yet: refit put {self.view.model} FILE"
         if runs and not has_ended(runs[0]):
             return f"run {runs[0].run} is {runs[0].status}; the run of your data starts after it"
@@ -184,19 +188,27 @@ class Follower:
         view = self.view
         events = []
         if view.evaluation is None and (has_ended(run) or run.status in _AFTER_EVALUATION):
-            view.evaluation = self._records.evaluation(view.model, run.run)
+            view.evaluation = _if_written(self._connection.artifacts.evaluation, run)
             if view.evaluation is not None:
                 events.append(_evaluation_event(view.evaluation))
         if view.decision is None and view.evaluation is not None:
-            view.decision = self._records.decision(view.model, run.run)
+            view.decision = _if_written(self._connection.artifacts.decision, run)
             if view.decision is not None:
                 events.append(RunEvent("gate", view.decision.model_dump()))
         if view.endpoint is None and run.status == RunStatus.DEPLOYED:
             view.endpoint = self._names.endpoint
-            view.endpoint_status = self._records.endpoint_status(view.endpoint)
+            view.endpoint_status = self._connection.endpoint_status(view.endpoint)
             data = {"endpoint": view.endpoint, "endpointStatus": view.endpoint_status}
             events.append(RunEvent("endpoint", data))
         return events
+
+
+def _if_written(read: Callable[[str, str], Artifact], run: Run) -> Artifact | None:
+    """Read an artifact of a run; None while the run has not written it."""
+    try:
+        return read(run.model, run.run)
+    except ObjectNotFound:
+        return None
 
 
 def _state_event(span: StateSpan) -> RunEvent:

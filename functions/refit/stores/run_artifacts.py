@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel
 
 from refit.domain.errors import ModelNotFound, ObjectNotFound, SettingsInvalid, VersionNotRegistered
+from refit.domain.evaluation.gate import GateDecision
 from refit.domain.evaluation.report import Evaluation
 from refit.domain.model_settings import ModelSettings, parse_settings
 from refit.domain.monitoring.baseline import Baseline
@@ -80,6 +81,10 @@ class RunArtifacts:
     def evaluation(self, model: str, run: str) -> Evaluation:
         """Return the metrics of challenger and champion."""
         return self._artifact(Evaluation, RunKeys(model, run).evaluation)
+
+    def decision(self, model: str, run: str) -> GateDecision:
+        """Return the decision of the gate."""
+        return self._artifact(GateDecision, RunKeys(model, run).gate)
 
     def baseline(self, model: str, run: str) -> Baseline:
         """Return what the version is compared with while it is live."""

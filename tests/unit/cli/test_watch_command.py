@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from refit.domain.vocabulary import RunStatus
-from refit_cli import records
+from refit_cli.watching import selection
 
 from tests.support.cli import history
+from tests.support.model_files import object_version
 
 EVALUATION = {
     "model": "digits",
@@ -50,12 +51,17 @@ DECISION = {
 }
 
 
+def drop_of(run: str, *files: dict) -> dict:
+    """Return a drop.json."""
+    return {"model": "digits", "run": run, "cause": "drop", "files": list(files)}
+
+
 def drop(stack, run: str | None = None, name: str = "rows.csv") -> None:
     """Upload a file; with a run, as the data of that run."""
     key = f"digits/raw/{name}"
     version = stack.put(key, "1,2\n")
     if run:
-        stack.put(f"digits/runs/{run}/drop.json", {"files": [{"key": key, "version": version}]})
+        stack.put(f"digits/runs/{run}/drop.json", drop_of(run, object_version(key, version)))
 
 
 def events(result) -> list[dict]:
@@ -129,7 +135,7 @@ def test_the_newest_run_is_followed_even_if_new_data_is_not_its_cause(refit, sta
     before = datetime.now(UTC)
     drop(stack, "r1")
     stack.add_run("digits", "r1", "DEPLOYED", started_at=before)
-    stack.put("digits/runs/r2/drop.json", {"files": []})
+    stack.put("digits/runs/r2/drop.json", drop_of("r2"))
     stack.add_run(
         "digits", "r2", "REFUSED", started_at=before + timedelta(minutes=1), message="No."
     )
@@ -233,8 +239,8 @@ def test_files_in_a_folder_with_an_invalid_name_are_reported_as_rejected(refit, 
 
 
 def test_every_run_status_is_either_open_or_ended():
-    assert {str(status) for status in RunStatus} >= records.ENDED
-    open_statuses = {str(status) for status in RunStatus} - records.ENDED
+    assert {str(status) for status in RunStatus} >= selection.ENDED
+    open_statuses = {str(status) for status in RunStatus} - selection.ENDED
     assert open_statuses == {
         "STARTED",
         "PREPARING",
