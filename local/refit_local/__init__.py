@@ -1,1 +1,1 @@
-"""The second ground: the whole of Refit on one machine, without an AWS account."""
+"""The local stack: Refit on one machine, without an AWS account."""

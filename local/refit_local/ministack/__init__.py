@@ -1,1 +1,1 @@
-"""Corrections to MiniStack, one module each, and the private names they rely on."""
+"""Corrections to MiniStack, one module each, and the private names that they depend on."""

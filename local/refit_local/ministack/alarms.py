@@ -1,38 +1,38 @@
-"""Evaluate alarms as CloudWatch does, and publish the AWS metrics that MiniStack leaves out.
+"""CloudWatch: evaluate alarms period by period, over their own dimensions, as time passes.
 
-MiniStack looks at an alarm when a metric is put, over all dimensions at once, and never clears one
-by the passing of time. Here an alarm looks at its own dimensions, period by period, every few
-seconds. A period ends now, not at the full minute: a person in front of a laptop waits for it.
+AWS        evaluates the points of the alarm's own dimensions, one value a period, treats missing
+           data as configured, and re-evaluates an alarm when no new data arrives
+MiniStack  evaluates an alarm when a metric is put, over all dimensions and periods together, and
+           never clears it by the passing of time
+Source     CloudWatch User Guide, "Evaluating an alarm" and "Configuring how CloudWatch alarms treat
+           missing data"
 
-Source: CloudWatch User Guide, "Evaluating an alarm" and "Configuring how CloudWatch alarms treat
-missing data"; SQS, Step Functions and Lambda Developer Guides on their metrics; Service
-Authorization Reference for CloudWatch.
+One difference from AWS remains: the newest period ends now, not at the full minute, so that an
+alarm reacts within seconds.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from refit_local.ministack import hooks as ministack
+from refit_local.ministack import hooks, service_metrics
 from refit_local.ministack.names import Hook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-MINUTE_S = 60.0
-"""How long a minute of an alarm's period takes. Only a test of alarms has less patience."""
+    from refit_local.ministack.hooks import Document
 
-TICK_MINUTES = 1 / 12
-# A value that does not change is published again before the shortest period has passed.
-REPEAT_MINUTES = 5 / 6
-# Every metric that is put makes all alarms look; more often than this they would see nothing new.
-LOOK_AGAIN_MINUTES = 1 / 60
-# A point may come so much later than its time says.
+MINUTE_S = 60.0
+"""The length of a minute of an alarm's period; only tests shorten it."""
+
+EVALUATION_MINUTES = 1 / 12
+# Every metric that is put evaluates all alarms; evaluations closer than this are skipped.
+MIN_DISTANCE_MINUTES = 1 / 60
+# How much later than its timestamp a point may arrive.
 LATE_S = 60.0
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
@@ -41,40 +41,25 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "LessThanThreshold": lambda value, threshold: value < threshold,
     "LessThanOrEqualToThreshold": lambda value, threshold: value <= threshold,
 }
-_QUEUE_METRICS = {
-    "ApproximateNumberOfMessagesVisible": "ApproximateNumberOfMessages",
-    "ApproximateNumberOfMessagesNotVisible": "ApproximateNumberOfMessagesNotVisible",
-    "ApproximateNumberOfMessagesDelayed": "ApproximateNumberOfMessagesDelayed",
-}
-_EXECUTION_METRICS = {
-    "RUNNING": "ExecutionsStarted",
-    "SUCCEEDED": "ExecutionsSucceeded",
-    "FAILED": "ExecutionsFailed",
-    "ABORTED": "ExecutionsAborted",
-    "TIMED_OUT": "ExecutionsTimedOut",
-}
 
 
 def install(minute_s: float = MINUTE_S) -> None:
-    """Hang alarms and missing metrics into MiniStack. Called once, before the first request."""
+    """Install these patches into MiniStack."""
     Hook.EVALUATE_ALARM.put(partial(_evaluate, minute_s))
-    Hook.EVALUATE_ALARMS.wrap(_Pace(LOOK_AGAIN_MINUTES * minute_s))
-    Hook.IAM_RESOURCE.wrap(_deleted_alarm)
-    Hook.EMIT_STATUS.wrap(_count_execution)
-    Hook.EXECUTE_WARM.wrap(_measure_stream)
+    Hook.EVALUATE_ALARMS.wrap(_Pace(MIN_DISTANCE_MINUTES * minute_s))
 
 
-async def watch(minute_s: float = MINUTE_S) -> None:
-    """Publish the metrics of queues and let alarms look, for as long as the ground stands."""
-    published: dict[tuple[str, str], tuple[float, float]] = {}
+async def evaluate_regularly(minute_s: float = MINUTE_S) -> None:
+    """Publish the metrics of queues and evaluate all alarms, until cancelled."""
+    queue_metrics = service_metrics.QueueMetrics(minute_s)
     while True:
-        _publish_queues(published, time.time(), REPEAT_MINUTES * minute_s)
-        ministack.evaluate_alarms()
-        await asyncio.sleep(TICK_MINUTES * minute_s)
+        queue_metrics.publish(time.time())
+        hooks.evaluate_alarms()
+        await asyncio.sleep(EVALUATION_MINUTES * minute_s)
 
 
 class _Pace:
-    """Lets through one call in so many seconds; `watch` makes up for those it drops."""
+    """Skip calls that follow another too closely; `evaluate_regularly` makes up for them."""
 
     def __init__(self, distance_s: float) -> None:
         self._distance_s = distance_s
@@ -92,16 +77,16 @@ def state_of(
     compare: Callable[[float, float], bool],
     threshold: float,
     *,
-    needed: int,
+    required: int,
     missing: str,
 ) -> str | None:
-    """Return the state an alarm goes to, or None when it keeps the one it has.
+    """Return the state an alarm goes to, or None when it keeps its state.
 
     Args:
-        periods: the metric's value in each of the last periods; None where there is none.
+        periods: the metric's value in each of the last periods; None where there is no data.
         compare: whether a value breaches the threshold.
-        threshold: what the values are compared with.
-        needed: how many periods must breach (DatapointsToAlarm).
+        threshold: the alarm's threshold.
+        required: how many periods must breach (DatapointsToAlarm).
         missing: TreatMissingData: `breaching`, `notBreaching`, `ignore` or `missing`.
     """
     known = [compare(value, threshold) for value in periods if value is not None]
@@ -109,14 +94,14 @@ def state_of(
     if not known and missing in {"ignore", "missing"}:
         return None if missing == "ignore" else "INSUFFICIENT_DATA"
     breaching = sum(known) + (gaps if missing == "breaching" else 0)
-    if breaching >= needed:
+    if breaching >= required:
         return "ALARM"
-    if missing == "ignore" and breaching + gaps >= needed:
+    if missing == "ignore" and breaching + gaps >= required:
         return None
     return "OK"
 
 
-def _evaluate(minute_s: float, alarm: dict[str, Any]) -> None:
+def _evaluate(minute_s: float, alarm: Document) -> None:
     compare = _COMPARE.get(alarm.get("ComparisonOperator", ""))
     if not alarm.get("MetricName") or compare is None:
         return
@@ -125,7 +110,7 @@ def _evaluate(minute_s: float, alarm: dict[str, Any]) -> None:
         periods,
         compare,
         float(alarm.get("Threshold", 0)),
-        needed=alarm.get("DatapointsToAlarm") or len(periods),
+        required=alarm.get("DatapointsToAlarm") or len(periods),
         missing=alarm.get("TreatMissingData") or "missing",
     )
     before = alarm["StateValue"]
@@ -141,8 +126,8 @@ def _evaluate(minute_s: float, alarm: dict[str, Any]) -> None:
     Hook.ALARM_PARENTS.get()(alarm)
 
 
-def _values(alarm: dict[str, Any], now: float, minute_s: float) -> list[float | None]:
-    """The alarm's statistic in each of its periods, the latest first."""
+def _values(alarm: Document, now: float, minute_s: float) -> list[float | None]:
+    """Return the alarm's statistic in each of its periods, the newest first."""
     given = alarm.get("Dimensions") or []
     dimensions = {d["Name"]: d["Value"] for d in given} if isinstance(given, list) else given
     key = (alarm["Namespace"], alarm["MetricName"], Hook.METRIC_KEY.get()(dimensions))
@@ -153,69 +138,19 @@ def _values(alarm: dict[str, Any], now: float, minute_s: float) -> list[float | 
     values: list[float | None] = []
     for index in range(periods):
         end = now - index * period_s
-        held = [p for p in points if end - period_s < p["Timestamp"] <= end]
-        statistics = Hook.METRIC_STATISTICS.get()(held)
-        values.append(Hook.METRIC_STATISTIC.get()(statistics, statistic, held) if held else None)
+        in_period = [p for p in points if end - period_s < p["Timestamp"] <= end]
+        statistics = Hook.METRIC_STATISTICS.get()(in_period)
+        value = Hook.METRIC_STATISTIC.get()(statistics, statistic, in_period) if in_period else None
+        values.append(value)
     return values
 
 
-def _since(points: Sequence[dict[str, Any]], begin: float) -> list[dict[str, Any]]:
-    """The points after a moment: they stand nearly in order, and there are two weeks of them."""
-    found = []
+def _since(points: Sequence[Document], begin: float) -> list[Document]:
+    """Return the points after a time; stop early, for points are nearly sorted and kept 2 weeks."""
+    recent = []
     for point in reversed(points):
         if point["Timestamp"] <= begin - LATE_S:
             break
         if point["Timestamp"] > begin:
-            found.append(point)
-    return found
-
-
-def _deleted_alarm(
-    original: Callable[..., str], service: str, method: str, path: str, *rest: Any
-) -> str:
-    """DeleteAlarms is about the alarms that it names, not about all; the first stands for them."""
-    headers, body, _, region, account = rest
-    if service == "monitoring" and headers.get("x-amz-target", "").endswith(".DeleteAlarms"):
-        names = json.loads(body).get("AlarmNames") or ["*"]
-        return f"arn:aws:cloudwatch:{region}:{account}:alarm:{names[0]}"
-    return original(service, method, path, *rest)
-
-
-def _publish_queues(
-    published: dict[tuple[str, str], tuple[float, float]], now: float, repeat_s: float
-) -> None:
-    for queue in list(Hook.QUEUES.get().values()):
-        Hook.COUNT_MESSAGES.get()(queue)
-        for metric, attribute in _QUEUE_METRICS.items():
-            value = float(queue["attributes"][attribute])
-            at, last = published.get((queue["name"], metric), (0.0, -1.0))
-            if value == last and now - at < repeat_s:
-                continue
-            published[queue["name"], metric] = (now, value)
-            dimensions = {"QueueName": queue["name"]}
-            ministack.put_metric("AWS/SQS", metric, [value], "Count", dimensions)
-
-
-def _count_execution(original: Callable[[dict[str, Any]], None], execution: dict[str, Any]) -> None:
-    original(execution)
-    dimensions = {"StateMachineArn": execution["stateMachineArn"]}
-    metric = _EXECUTION_METRICS[execution["status"]]
-    ministack.put_metric("AWS/States", metric, [1.0], "Count", dimensions)
-    if execution.get("stopDate"):
-        began, ended = (datetime.fromisoformat(execution[k]) for k in ("startDate", "stopDate"))
-        lasted_ms = (ended - began).total_seconds() * 1000
-        ministack.put_metric("AWS/States", "ExecutionTime", [lasted_ms], "Milliseconds", dimensions)
-
-
-def _measure_stream(
-    original: Callable[..., dict[str, Any]], function: dict[str, Any], event: Any, request_id: str
-) -> dict[str, Any]:
-    """Publish how old the last record is that a function is given from a stream."""
-    records = event.get("Records") if isinstance(event, dict) else None
-    if records and records[-1].get("eventSource") == "aws:dynamodb":
-        age_s = time.time() - float(records[-1]["dynamodb"]["ApproximateCreationDateTime"])
-        name = (function.get("config") or function).get("FunctionName", "")
-        dimensions = {"FunctionName": name}
-        age_ms = max(0.0, age_s * 1000)
-        ministack.put_metric("AWS/Lambda", "IteratorAge", [age_ms], "Milliseconds", dimensions)
-    return original(function, event, request_id)
+            recent.append(point)
+    return recent

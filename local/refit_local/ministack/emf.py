@@ -1,4 +1,4 @@
-"""Read CloudWatch Embedded Metric Format: metrics that a function writes as lines of its log.
+"""Parse the CloudWatch Embedded Metric Format: metrics in the log lines of a function.
 
 Source: CloudWatch User Guide, "Specification: Embedded metric format".
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ MAX_VALUES = 100
 
 @dataclass(frozen=True)
 class EmbeddedMetric:
-    """One metric under one set of dimensions; `values` are of the same moment."""
+    """A metric with one set of dimensions; all `values` have the same timestamp."""
 
     namespace: str
     name: str
@@ -31,11 +31,10 @@ class EmbeddedMetric:
 
 
 def metrics_of(line: str) -> Iterator[EmbeddedMetric]:
-    """Yield the metrics of a log line: none for a line that is not valid EMF.
+    """Yield the metrics of a log line; nothing for a line that is not valid EMF.
 
-    Each metric directive gives every metric once per dimension set. As CloudWatch does, a directive
-    that breaks the specification is passed over, and so is a target that is missing or has the
-    wrong type: the line stays a log line.
+    A metric directive yields each of its metrics once per dimension set. As in CloudWatch, invalid
+    directives, missing targets and targets of the wrong type are skipped.
     """
     if '"_aws"' not in line:
         return
@@ -52,10 +51,10 @@ def metrics_of(line: str) -> Iterator[EmbeddedMetric]:
         return
     for directive in directives:
         if isinstance(directive, dict):
-            yield from _of_directive(directive, root, timestamp_ms / 1000)
+            yield from _metrics_of_directive(directive, root, timestamp_ms / 1000)
 
 
-def _of_directive(
+def _metrics_of_directive(
     directive: dict[str, Any], root: dict[str, Any], timestamp_s: float
 ) -> Iterator[EmbeddedMetric]:
     namespace, sets = directive.get("Namespace"), directive.get("Dimensions")
@@ -70,7 +69,9 @@ def _of_directive(
             continue
         for definition in definitions[:MAX_METRICS]:
             name = definition.get("Name") if isinstance(definition, dict) else None
-            values = _values(root.get(name)) if isinstance(name, str) else None
+            if not isinstance(name, str):
+                continue
+            values = _values(root.get(name))
             if values:
                 unit = definition.get("Unit", "None")
                 yield EmbeddedMetric(namespace, name, values, unit, dimensions, timestamp_s)
@@ -91,5 +92,5 @@ def _values(target: Any) -> list[float] | None:
     return [float(value) for value in values]
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,7 +1,7 @@
-"""Unpack a function's package and its layers once, not once for every process that runs them.
+"""Lambda: unpack a function's package and its layers once; no behaviour changes.
 
 MiniStack unpacks some ten thousand files for each Lambda process it starts. On AWS `/var/task` and
-`/opt` are read-only, so processes can share one folder; what Python compiles stays there as well.
+`/opt` are read-only, so here processes share one folder, with the bytecode that Python writes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from refit_local.ministack.names import Hook
 
 
 def install(folder: Path) -> None:
-    """Have Lambda processes share what is unpacked in a folder. Called once, before any request."""
+    """Install this patch into MiniStack; packages are unpacked in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     packages = Packages(folder)
     Hook.WORKER_ZIPFILE.put(
@@ -31,41 +31,41 @@ def install(folder: Path) -> None:
 
 
 class Packages:
-    """Folders of unpacked archives, by content."""
+    """Folders of unpacked archives, named by the digest of the archive."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = Lock()
 
     def unpacked(self, archive: Path) -> Path:
-        """Return where an archive is unpacked.
+        """Return the folder of an unpacked archive; unpack it if it is new.
 
         Raises:
-            BadZipFile: when it is none.
+            BadZipFile: when the file is not a zip archive.
         """
         with archive.open("rb") as opened:
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
         target = self._folder / digest
         with self._lock:
             if not target.exists():
-                # Whole or not at all: a ground may be killed at any moment.
-                half = self._folder / f"{digest}.half"
-                shutil.rmtree(half, ignore_errors=True)
+                # The server may be killed at any time: a folder under its final name is complete.
+                partial = self._folder / f"{digest}.partial"
+                shutil.rmtree(partial, ignore_errors=True)
                 with zipfile.ZipFile(archive) as zipped:
-                    zipped.extractall(half)
-                half.replace(target)
+                    zipped.extractall(partial)
+                partial.replace(target)
         return target
 
 
 class _Archive:
-    """What MiniStack asks of `zipfile.ZipFile` when it starts a process."""
+    """The part of `zipfile.ZipFile` that MiniStack uses when it starts a process."""
 
     def __init__(self, packages: Packages, archive: Path) -> None:
         self._packages = packages
         self._archive = archive
 
     def namelist(self) -> list[str]:
-        """Return none to be checked: `extractall` lets no member leave its folder."""
+        """Return no names to check: `extractall` keeps every member inside its folder."""
         return []
 
     def extractall(self, path: str) -> None:

@@ -1,4 +1,11 @@
-"""Run Python functions as AWS's runtime does, inside MiniStack: see `lambda_worker`."""
+"""Lambda: run Python functions as AWS's runtime does, and publish the metrics in their logs.
+
+AWS        reports an error by its class, keeps the environment after a handler's error, logs all
+           that an invocation wrote, and publishes embedded metrics; see also `lambda_worker`
+MiniStack  reports every error alike, ends the process, loses log lines, and ignores metrics in logs
+Source     Lambda Developer Guide, "Lambda function errors in Python" and "Understanding the Lambda
+           execution environment lifecycle"; CloudWatch User Guide, "Embedding metrics within logs"
+"""
 
 from __future__ import annotations
 
@@ -9,36 +16,38 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from refit_local.ministack import hooks as ministack
 from refit_local.ministack.emf import metrics_of
+from refit_local.ministack.hooks import on_lambda_log, put_metric
 from refit_local.ministack.names import Hook, log_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from refit_local.ministack.hooks import Document
+
 SDK_FOLDER_VARIABLE = "REFIT_LAMBDA_SDK"
 _END_OF_LOG = "\x00end of invocation\x00"
 _LOG_DEADLINE_S = 2.0
 _LOG_POLL_S = 0.05
-# What AWS's Python runtimes bring along.
+# The packages that AWS's Python runtimes contain.
 _SDK_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
 
 _peak_mb: contextvars.ContextVar[int] = contextvars.ContextVar("peak_mb", default=0)
 
-_OUTCOMES_OF_A_LOST_WORKER = {"Worker process died", "Worker returned no response"}
+_MESSAGES_OF_LOST_WORKERS = {"Worker process died", "Worker returned no response"}
 
 
 def install() -> None:
-    """Hang the runtime and the metrics in logs into MiniStack. Called once, before any request."""
+    """Install these patches into MiniStack."""
     Hook.WORKER_SCRIPT.put((Path(__file__).with_name("lambda_worker.py")).read_text())
     Hook.EXECUTE_WARM.wrap(_execute)
     Hook.DRAIN_LOG.put(_drain_log)
     Hook.PEAK_MEMORY.put(lambda function: _peak_mb.get())
-    ministack.on_lambda_log(_publish_embedded_metrics)
+    on_lambda_log(_publish_embedded_metrics)
 
 
 def provide_sdk(folder: Path) -> None:
-    """Make the folder of the AWS SDK that functions find without packing it, as on AWS."""
+    """Make the folder of the AWS SDK, which functions import without packaging it."""
     folder.mkdir(parents=True, exist_ok=True)
     for package in _SDK_PACKAGES:
         spec = find_spec(package)
@@ -52,15 +61,12 @@ def provide_sdk(folder: Path) -> None:
 
 
 def _execute(
-    original: Callable[..., dict[str, Any]],
-    function: dict[str, Any],
-    event: Any,
-    request_id: str,
-) -> dict[str, Any]:
+    original: Callable[..., Document], function: Document, event: Any, request_id: str
+) -> Document:
     outcome = original(function, event, request_id)
     body = outcome.get("body")
     if outcome.get("error"):
-        if isinstance(body, dict) and body.get("errorMessage") in _OUTCOMES_OF_A_LOST_WORKER:
+        if isinstance(body, dict) and body.get("errorMessage") in _MESSAGES_OF_LOST_WORKERS:
             message = f"RequestId: {request_id} Error: Runtime exited with error: signal: killed"
             outcome["body"] = {"errorMessage": message, "errorType": "Runtime.ExitError"}
         return outcome
@@ -73,7 +79,7 @@ def _execute(
 
 
 def _drain_log(worker: Any) -> str:
-    """Collect what the invocation wrote, up to the mark the worker sets at its end."""
+    """Return what the invocation wrote, up to the end mark that the worker writes."""
     log, reader = log_of(worker)
     lines: list[str] = []
     deadline = time.monotonic() + _LOG_DEADLINE_S
@@ -93,7 +99,7 @@ def _drain_log(worker: Any) -> str:
 def _publish_embedded_metrics(function_name: str, lines: list[str]) -> None:
     for line in lines:
         for metric in metrics_of(line):
-            ministack.put_metric(
+            put_metric(
                 metric.namespace,
                 metric.name,
                 metric.values,

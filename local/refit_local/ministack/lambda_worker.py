@@ -1,13 +1,19 @@
-"""Run one Python function for MiniStack, as AWS's Python runtime does. Executed, never imported.
+"""Lambda: the process that runs one Python function, as AWS's runtime does.
 
-MiniStack starts this file as a process, writes one line that says what to run, then one line for
-each invocation, and reads one line of answer for each. In place of MiniStack's own worker it
-- reports an error by its class name, message and stack, which state machines match on
-- keeps the environment alive after an error of the handler
-- gives the function its own packages, its layers and the AWS SDK, and nothing of this installation
-- ends when the function outgrows its MemorySize, and when MiniStack is gone
-- marks the end of each invocation's log, so that the log is complete
+MiniStack runs this file as a process; it is never imported. MiniStack writes one line that says
+what to run, then one line for each invocation, and reads one line of response for each.
+
+AWS        reports an error by its class name, message and stack, which state machines match on;
+           keeps the environment alive after an error of the handler; gives the function its own
+           packages, its layers and the AWS SDK; ends it when it exceeds its MemorySize
+MiniStack  has a worker that does none of this, and that exposes the packages of its installation
+Source     Lambda Developer Guide, "Lambda function errors in Python", "Building Lambda functions
+           with Python" and "Configure Lambda function memory"
+
+The worker also ends when MiniStack has ended, and marks the end of each invocation's log.
 """
+
+from __future__ import annotations
 
 import contextlib
 import importlib
@@ -18,57 +24,64 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, NoReturn, TextIO
 
 END_OF_LOG = "\x00end of invocation\x00"
 SDK_FOLDER_VARIABLE = "REFIT_LAMBDA_SDK"
 WATCH_INTERVAL_S = 0.1
 EXIT_OUT_OF_MEMORY = 137
 
+Document = dict[str, Any]
+Function = Callable[[Any, Any], Any]
 
-def main():
-    """Answer invocations until MiniStack closes the pipe."""
-    requests, answers = _claim_pipes()
+
+def main() -> None:
+    """Run invocations until MiniStack closes the pipe."""
+    requests, responses = _claim_pipes()
     init = json.loads(requests.readline())
     sdk = _clean_environment(init["env"])
     _set_import_path(init["code_dir"], sdk)
     memory = MemoryWatch(init["memory"])
     handler, failure = _load(init["module"], init["handler"])
-    _answer(answers, {"status": "ready"})
+    _respond(responses, {"status": "ready"})
     for line in requests:
         message = json.loads(line)
-        result = {"failure": failure} if failure else _invoke(handler, message, init)
+        result: Document = (
+            {"failure": failure} if handler is None else _invoke(handler, message, init)
+        )
         result["peak_mb"] = memory.peak_mb()
         sys.stdout.flush()
         sys.stderr.write(f"{END_OF_LOG}\n")
         sys.stderr.flush()
-        # MiniStack ends a worker whose status is not ok; AWS keeps the environment.
-        _answer(answers, {"status": "ok", "result": result})
+        # MiniStack ends a worker whose status is not "ok"; AWS keeps the environment.
+        _respond(responses, {"status": "ok", "result": result})
 
 
-def _claim_pipes():
-    """Keep the protocol's pipes for ourselves: what the function prints goes to the log."""
+def _claim_pipes() -> tuple[TextIO, TextIO]:
+    """Return the protocol's pipes, and send what the function prints to the log."""
     requests = os.fdopen(os.dup(0), "r", encoding="utf-8")
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
+    responses = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
     os.dup2(2, 1)
-    return requests, answers
+    return requests, responses
 
 
-def _answer(answers, message):
-    answers.write(json.dumps(message) + "\n")
-    answers.flush()
+def _respond(responses: TextIO, message: Document) -> None:
+    responses.write(json.dumps(message) + "\n")
+    responses.flush()
 
 
 _RUNTIME_VARIABLES = ("AWS_", "_AWS", "LAMBDA_", "_LAMBDA", "_HANDLER", "_X_AMZN", "LC_")
 _SYSTEM_VARIABLES = {"PATH", "LANG", "TZ", "HOME", "TMPDIR", "LD_LIBRARY_PATH"}
 
 
-def _clean_environment(function_variables):
-    """Leave the function's own variables and the runtime's: the ground's are not its business."""
+def _clean_environment(function_variables: dict[str, str]) -> str:
+    """Keep the function's own variables and the runtime's; return the folder of the AWS SDK."""
     sdk = os.environ[SDK_FOLDER_VARIABLE]
     for name in list(os.environ):
         if not name.startswith(_RUNTIME_VARIABLES) and name not in _SYSTEM_VARIABLES:
@@ -80,15 +93,15 @@ def _clean_environment(function_variables):
     return sdk
 
 
-def _set_import_path(code_dir, sdk):
-    """The function's code first, then its layers, the standard library, and the AWS SDK."""
+def _set_import_path(code_dir: str, sdk: str) -> None:
+    """Import from the function's code, its layers, the standard library and the AWS SDK only."""
     standard = [
         path
         for path in sys.path
         if path.startswith((sys.base_prefix, sys.base_exec_prefix)) and "-packages" not in path
     ]
     sys.path[:] = [code_dir, *standard, sdk]
-    # An editable installation finds its packages by a hook of its own.
+    # Editable installations find their packages by a hook in sys.meta_path.
     sys.meta_path[:] = [f for f in sys.meta_path if not f.__module__.startswith("__editable__")]
     for layer in filter(None, os.environ.get("_LAMBDA_LAYERS_DIRS", "").split(os.pathsep)):
         python = Path(layer, "python")
@@ -99,22 +112,22 @@ def _set_import_path(code_dir, sdk):
 
 
 class MemoryWatch(threading.Thread):
-    """Ends the process when it holds more than MemorySize, or when its parent is gone."""
+    """Ends the process when it uses more than MemorySize, or when its parent has ended."""
 
-    def __init__(self, limit_mb):
+    def __init__(self, limit_mb: int) -> None:
         super().__init__(daemon=True, name="memory-watch")
         self._limit_mb = limit_mb
         self._parent = os.getppid()
-        self._peak_mb = 0
+        self._peak_mb = 0.0
         self._readable = Path("/proc/self/status").exists()
         self.start()
 
-    def run(self):
+    def run(self) -> NoReturn:
         while True:
             time.sleep(WATCH_INTERVAL_S)
             if os.getppid() != self._parent:
                 os._exit(0)
-            self._look()
+            self._measure()
             if self._peak_mb > self._limit_mb:
                 sys.stderr.write(
                     f"Memory Size: {self._limit_mb} MB Max Memory Used: {self._peak_mb:.0f} MB\n"
@@ -122,22 +135,23 @@ class MemoryWatch(threading.Thread):
                 sys.stderr.flush()
                 os._exit(EXIT_OUT_OF_MEMORY)
 
-    def _look(self):
+    def _measure(self) -> None:
         if not self._readable:
             return
-        held_kb = 0
-        # What the process holds for itself; pages of mapped files can be given back at any time.
+        used_kb = 0
+        # Only private memory: the kernel can reclaim pages of mapped files at any time.
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith(("RssAnon:", "RssShmem:")):
-                held_kb += int(line.split()[1])
-        self._peak_mb = max(self._peak_mb, held_kb / 1024)
+                used_kb += int(line.split()[1])
+        self._peak_mb = max(self._peak_mb, used_kb / 1024)
 
-    def peak_mb(self):
-        self._look()
+    def peak_mb(self) -> int:
+        self._measure()
         return round(self._peak_mb)
 
 
-def _load(module_name, handler_name):
+def _load(module_name: str, handler_name: str) -> tuple[Function | None, Document]:
+    """Return the handler, or None and the error of its initialization."""
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
@@ -146,21 +160,21 @@ def _load(module_name, handler_name):
     except SyntaxError as error:
         message = f"Syntax error in module '{module_name}': {error}"
         return None, _failure("Runtime.UserCodeSyntaxError", message, [])
-    except BaseException as error:  # whatever a module raises at import is its init error
+    except BaseException as error:  # the runtime reports any error of a module
         return None, _failure_of(error)
     handler = getattr(module, handler_name, None)
     if handler is None:
         message = f"Handler '{handler_name}' missing on module '{module_name}'"
         return None, _failure("Runtime.HandlerNotFound", message, [])
-    return handler, None
+    return handler, {}
 
 
-def _invoke(handler, message, init):
+def _invoke(handler: Function, message: Document, init: Document) -> Document:
     context = message.get("ctx") or {}
     _set_trace(context.get("trace_id"))
     try:
-        answer = handler(message["event"], _context(context, init))
-    except BaseException as error:  # the runtime's own boundary: any error is the answer
+        value = handler(message["event"], _context(context, init))
+    except BaseException as error:  # the runtime reports any error of the handler
         failure = _failure_of(error)
         sys.stderr.write(
             f"[ERROR] {failure['errorType']}: {failure['errorMessage']}\n"
@@ -168,20 +182,20 @@ def _invoke(handler, message, init):
         )
         return {"failure": failure}
     try:
-        json.dumps(answer)
+        json.dumps(value)
     except (TypeError, ValueError) as error:
-        message = f"Unable to marshal response: {error}"
-        return {"failure": _failure("Runtime.MarshalError", message, [])}
-    return {"value": answer}
+        reason = f"Unable to marshal response: {error}"
+        return {"failure": _failure("Runtime.MarshalError", reason, [])}
+    return {"value": value}
 
 
-def _set_trace(trace_id):
+def _set_trace(trace_id: str | None) -> None:
     os.environ.pop("_X_AMZN_TRACE_ID", None)
     if trace_id:
         os.environ["_X_AMZN_TRACE_ID"] = trace_id
 
 
-def _context(values, init):
+def _context(values: Document, init: Document) -> SimpleNamespace:
     deadline = time.time() + values.get("timeout_ms", 3000) / 1000
     return SimpleNamespace(
         function_name=init["function_name"],
@@ -197,12 +211,12 @@ def _context(values, init):
     )
 
 
-def _failure(error_type, message, stack):
+def _failure(error_type: str, message: str, stack: list[str]) -> Document:
     return {"errorMessage": message, "errorType": error_type, "stackTrace": stack}
 
 
-def _failure_of(error):
-    # The first frame is this file's.
+def _failure_of(error: BaseException) -> Document:
+    # The first frame is in this file.
     frames = traceback.extract_tb(error.__traceback__)[1:]
     return _failure(type(error).__name__, str(error), traceback.format_list(frames))
 

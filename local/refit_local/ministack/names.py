@@ -1,8 +1,9 @@
-"""The one home of MiniStack's private names: what Refit hangs itself into, and what for.
+"""The private names of MiniStack that Refit calls or replaces, and why.
 
-MiniStack has no plug-in interface, so the local ground replaces or calls functions that start with
-an underscore. Each is a member of `Hook`; no other module names one. `requirements.lock` pins the
-exact MiniStack, and a test resolves every member, so an upgrade that moves one is seen at once.
+MiniStack has no plug-in interface, so the corrections replace or call functions whose names start
+with an underscore. Each is a member of `Hook`; no other module names one. `requirements.lock` pins
+the exact version of MiniStack, and a test resolves every member, so that an upgrade which moves a
+name fails at once.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import importlib
 from enum import Enum
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -38,11 +40,11 @@ _EVENTS = "ministack.services.eventbridge"
 
 
 class HookMoved(RuntimeError):
-    """When the installed MiniStack has no such name: it is not the version Refit was made for."""
+    """Raised when the installed MiniStack lacks a name: Refit is made for another version."""
 
 
 class Hook(Enum):
-    """A private name of MiniStack: module, attribute path, and what Refit needs it for."""
+    """A private name of MiniStack: module, attribute path, and what Refit uses it for."""
 
     APP = (_APP, "app", "the ASGI application")
     PIN_ORIGIN = (_APP, "pin_request_origin", "aws:SecureTransport on the loopback interface")
@@ -56,20 +58,20 @@ class Hook(Enum):
     REGION = (_RESPONSES, "get_region", "the region of a request")
 
     TRANSACTION_CHECKS = (_ACTIONS, "dynamodb_transaction_checks", "one check for equal items")
-    CHECKED_BODY = (_ACTIONS, "json", "bodies that are read once")
+    CHECKED_BODY = (_ACTIONS, "json", "request bodies that are parsed once")
     IAM_NAMESPACES = (_ACTIONS, "SERVICE_TO_IAM_NAMESPACE", "IAM actions of a service of our own")
     IAM_MODELS = (_ACTIONS, "_BOTOCORE_SERVICE_MAP", "IAM actions of a service of our own")
-    IAM_RESOURCE = (_ACTIONS, "extract_resource_arn", "IAM resources of a service of our own")
+    IAM_RESOURCE = (_ACTIONS, "extract_resource_arn", "IAM resources of a request")
     IAM_ENFORCE = (_EVALUATOR, "enforce", "iam:PassRole and second resources of a request")
-    IAM_EVALUATE = (_EVALUATOR, "evaluate", "what a state machine's role may do")
-    IAM_CONTEXT = (_EVALUATOR, "EvalContext", "what a state machine's role may do")
-    PRINCIPAL = (_EVALUATOR, "resolve_principal", "callers that are looked up once")
-    PARSE_POLICY = (_EVALUATOR, "parse_policy_document", "policies that are read once")
-    IAM_ROLE_POLICIES = (_EVALUATOR, "_gather_role_policies", "what a state machine's role may do")
+    IAM_EVALUATE = (_EVALUATOR, "evaluate", "permissions of a role")
+    IAM_CONTEXT = (_EVALUATOR, "EvalContext", "permissions of a role")
+    PRINCIPAL = (_EVALUATOR, "resolve_principal", "callers that are cached")
+    PARSE_POLICY = (_EVALUATOR, "parse_policy_document", "policies that are parsed once")
+    IAM_ROLE_POLICIES = (_EVALUATOR, "_gather_role_policies", "permissions of a role")
 
-    ROLES = (_IAM, "_roles", "acting as a role for a service of our own")
-    TRUSTS_SERVICE = (_EVALUATOR, "_service_principal_matches", "acting as a role")
-    REGISTER_SESSION = (_STS, "register_session", "acting as a role for a service of our own")
+    ROLES = (_IAM, "_roles", "assuming a role for a service of our own")
+    TRUSTS_SERVICE = (_EVALUATOR, "_service_principal_matches", "trust policies of roles")
+    REGISTER_SESSION = (_STS, "register_session", "assuming a role for a service of our own")
 
     STATE_MACHINES = (_STATES, "_state_machines", "the role and definition of a state machine")
     EXECUTIONS = (_STATES, "_executions", "the state of an execution")
@@ -84,7 +86,7 @@ class Hook(Enum):
     INVOKE_RESOURCE = (_STATES, "_invoke_resource", "the state machine's role")
     INVOKE_WITH_TIMEOUT = (_STATES, "_invoke_resource_with_timeout", "tasks stopped at a timeout")
     FIND_RETRIER = (_STATES, "_find_matching_retrier", "MaxDelaySeconds and JitterStrategy")
-    FIND_CATCHER = (_STATES, "_find_matching_catcher", "aborts that nothing catches")
+    FIND_CATCHER = (_STATES, "_find_matching_catcher", "aborts that no state catches")
     SLEEP = (_STATES, "_scaled_sleep", "waits that end at an abort")
     PARALLEL = (_STATES, "_run_parallel_branches", "JSONata and aborts in Parallel")
     SUB_MACHINE = (_STATES, "_run_sub_machine", "branches of Parallel")
@@ -102,7 +104,7 @@ class Hook(Enum):
     ADD_HISTORY = (_STATES, "_add_event", "execution history")
     EMIT_STATUS = (_STATES, "_emit_execution_status_event", "status events of executions")
 
-    WORKER_SCRIPT = (_WORKERS, "_PYTHON_WORKER_SCRIPT", "a Python runtime that is true to AWS's")
+    WORKER_SCRIPT = (_WORKERS, "_PYTHON_WORKER_SCRIPT", "the Python runtime of AWS")
     WORKER_ZIPFILE = (_WORKERS, "zipfile", "packages that are unpacked once")
     DRAIN_LOG = (_WORKERS, "Worker._drain_stderr_bounded", "complete logs of an invocation")
     KILL_WORKERS = (_WORKERS, "reset", "ending the Lambda processes")
@@ -110,49 +112,49 @@ class Hook(Enum):
     PEAK_MEMORY = (_LAMBDA, "_probe_peak_memory_mb", "the memory in a REPORT line")
     EMIT_LAMBDA_LOGS = (_LAMBDA, "_emit_lambda_logs", "embedded metrics in logs")
 
-    ITEM_COPY = (_TABLES, "copy", "writes to tables that do not take seconds")
-    CONDITION_SYNTAX = (_TABLES, "_condition_syntax_error", "expressions that are read once")
-    EXPRESSION_TOKENS = (_TABLES, "_tokenize", "expressions that are read once")
+    ITEM_COPY = (_TABLES, "copy", "fast copies of items")
+    CONDITION_SYNTAX = (_TABLES, "_condition_syntax_error", "expressions that are parsed once")
+    EXPRESSION_TOKENS = (_TABLES, "_tokenize", "expressions that are parsed once")
 
-    S3_HANDLE = (_S3, "handle_request", "large objects that do not hold up the ground")
-    UPLOAD_PART = (_S3, "_upload_part", "parts that do not stay in memory")
-    UPLOADS = (_S3, "_multipart_uploads", "parts that do not stay in memory")
-    DISPLACE_VERSION = (_S3, "_persist_displaced_version", "versions that are not copied")
+    S3_HANDLE = (_S3, "handle_request", "large objects that do not block other services")
+    UPLOAD_PART = (_S3, "_upload_part", "upload parts on disk")
+    UPLOADS = (_S3, "_multipart_uploads", "upload parts on disk")
+    DISPLACE_VERSION = (_S3, "_persist_displaced_version", "links to replaced versions")
     GET_OBJECT = (_S3, "_get_object", "objects larger than the memory")
     READ_BODY = (_S3, "_read_body", "objects larger than the memory")
     VERSION_BODY = (_S3, "_version_body", "objects larger than the memory")
-    VERSION_ENTRY = (_S3, "_version_entry_from_record", "versions that do not stay in memory")
+    VERSION_ENTRY = (_S3, "_version_entry_from_record", "versions that are not kept in memory")
     OBJECT_PATH = (_S3, "_object_disk_path", "objects larger than the memory")
     VERSION_PATH = (_S3, "_version_disk_path", "objects larger than the memory")
     PARSE_RANGE = (_S3, "_parse_range", "ranges of older versions")
     STREAMED = (_RESPONSES, "StreamingResponse", "objects larger than the memory")
     EVENT_TARGET = (_EVENTS, "_invoke_target", "dead-letter queues of targets")
-    EVENT_TO_FUNCTION = (_EVENTS, "_dispatch_to_lambda", "retries of asynchronous calls")
-    FUNCTION_RECORD = (_LAMBDA, "_get_func_record_for_ref", "retries of asynchronous calls")
-    EXECUTION_RECORD = (_LAMBDA, "_execution_record_for_config", "retries of asynchronous calls")
-    INVOKE_ASYNC = (_LAMBDA, "invoke_async_with_retry", "retries of asynchronous calls")
+    EVENT_TO_FUNCTION = (_EVENTS, "_dispatch_to_lambda", "asynchronous invocations")
+    FUNCTION_RECORD = (_LAMBDA, "_get_func_record_for_ref", "asynchronous invocations")
+    EXECUTION_RECORD = (_LAMBDA, "_execution_record_for_config", "asynchronous invocations")
+    INVOKE_ASYNC = (_LAMBDA, "invoke_async_with_retry", "asynchronous invocations")
     RESOLVE_MACHINE = (_STATES, "_resolve_state_machine_arn", "dead-letter queues of targets")
     QUEUE_BY_ARN = (_SQS, "_queue_by_arn", "dead-letter queues of targets")
     QUEUE_ALLOWS = (_SQS, "queue_policy_allows", "dead-letter queues of targets")
-    DISPATCH_EVENT = (_EVENTS, "_dispatch_event", "the version in S3's events")
-    S3_EVENT = (_S3, "_fire_s3_event", "the version in S3's events")
+    DISPATCH_EVENT = (_EVENTS, "_dispatch_event", "the version in events of S3")
+    S3_EVENT = (_S3, "_fire_s3_event", "the version in events of S3")
 
     LOG_GROUPS = (_LOGS, "_log_groups", "logs of a service of our own")
     LOG_GROUP_ARN = (_LOGS, "_make_group_arn", "logs of a service of our own")
     APPEND_LOG = (_LOGS, "_append_log_events", "logs of a service of our own")
     PUT_EVENTS = (_EVENTS, "_put_events", "events whose source is aws.*")
-    METRIC_POINTS = (_METRICS, "_metric_bucket", "alarms that look at their own dimensions")
-    METRIC_KEY = (_METRICS, "_dims_key", "alarms that look at their own dimensions")
-    METRIC_STATISTICS = (_METRICS, "_calc_stats", "alarms that look at their own periods")
-    METRIC_STATISTIC = (_METRICS, "_stat_value", "alarms that look at their own periods")
+    METRIC_POINTS = (_METRICS, "_metric_bucket", "alarms on their own dimensions")
+    METRIC_KEY = (_METRICS, "_dims_key", "alarms on their own dimensions")
+    METRIC_STATISTICS = (_METRICS, "_calc_stats", "alarms on their own periods")
+    METRIC_STATISTIC = (_METRICS, "_stat_value", "alarms on their own periods")
     EVALUATE_ALARM = (_METRICS, "_evaluate_alarm", "alarms as CloudWatch evaluates them")
     ALARM_HISTORY = (_METRICS, "_record_history", "alarms as CloudWatch evaluates them")
     ALARM_ACTIONS = (_METRICS, "_dispatch_alarm_actions", "alarms as CloudWatch evaluates them")
     ALARM_PARENTS = (_METRICS, "_evaluate_parent_alarms", "alarms as CloudWatch evaluates them")
-    QUEUES = (_SQS, "_queues", "the metrics of queues")
-    COUNT_MESSAGES = (_SQS, "_refresh_counts", "the metrics of queues")
+    QUEUES = (_SQS, "_queues", "metrics of queues")
+    COUNT_MESSAGES = (_SQS, "_refresh_counts", "metrics of queues")
     STORE_METRIC = (_METRICS, "_store_datum", "metrics of a service of our own")
-    EVALUATE_ALARMS = (_METRICS, "_evaluate_all_alarms", "alarms on metrics of our own")
+    EVALUATE_ALARMS = (_METRICS, "_evaluate_all_alarms", "evaluating alarms on metrics of our own")
 
     def _owner(self) -> tuple[Any, str]:
         module, path, purpose = self.value
@@ -162,28 +164,28 @@ class Hook(Enum):
             holder, owner = owner, getattr(owner, step, _MISSING)
             if owner is _MISSING:
                 raise HookMoved(
-                    f"MiniStack has no {module}.{path}, which Refit needs for {purpose}. Refit is "
-                    f"made for ministack=={PINNED_VERSION}: install that, or find where the new "
-                    f"version keeps it and move Hook.{self.name} in ministack_names.py there."
+                    f"MiniStack has no {module}.{path}, which Refit uses for: {purpose}. Refit is "
+                    f"made for ministack=={PINNED_VERSION}: install that version, or find the name "
+                    f"in the new version and change Hook.{self.name} in {Path(__file__).name}."
                 )
         return holder, name
 
     def get(self) -> Any:
-        """Return what the name stands for now.
+        """Return the current value of the name.
 
         Raises:
-            HookMoved: when the installed MiniStack has no such name.
+            HookMoved: when the installed MiniStack lacks the name.
         """
         owner, name = self._owner()
         return getattr(owner, name)
 
     def put(self, value: Any) -> None:
-        """Replace what the name stands for."""
+        """Replace the value of the name."""
         owner, name = self._owner()
         setattr(owner, name, value)
 
     def wrap(self, around: Callable[..., Any]) -> None:
-        """Have `around(original, *args)` run in place of `original(*args)`."""
+        """Replace `original(*args)` with `around(original, *args)`."""
         self.put(partial(around, self.get()))
 
 
@@ -191,5 +193,5 @@ _MISSING = object()
 
 
 def log_of(worker: Any) -> tuple[queue.Queue[str], threading.Thread]:
-    """Return the lines a Lambda process has logged, and the thread that collects them."""
+    """Return the queue of a Lambda process's log lines, and the thread that fills it."""
     return worker._stderr_queue, worker._stderr_thread

@@ -1,9 +1,11 @@
-"""Take in large S3 objects without holding up the ground, and without keeping them in memory.
+"""S3: take in large objects without blocking other services or exhausting the memory.
 
-MiniStack does all of S3's work on its event loop, so hashing and writing a gigabyte stops every
-other service for seconds; it keeps the parts of an upload in memory and copies an object whenever
-it is replaced. Here what moves many bytes runs in a thread while only S3 waits, parts lie on disk,
-and the version that is replaced is linked, not copied.
+AWS        serves other requests while an object is written
+MiniStack  hashes and writes objects on its event loop, so that a gigabyte blocks every service for
+           seconds; keeps the parts of an upload in memory; copies an object when it is replaced
+
+Here a request that moves many bytes runs in a thread while only S3 waits, parts are kept on disk,
+and a replaced version is linked, not copied.
 """
 
 from __future__ import annotations
@@ -21,22 +23,23 @@ from refit_local.ministack.names import Hook
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-LARGE_BYTES = 1 << 20
+    from refit_local.ministack.hooks import Document, Response
 
-Response = tuple[int, dict[str, str], Any]
+LARGE_BYTES = 1 << 20
 
 
 def install() -> None:
-    """Hang it into MiniStack. Called once, on the ground's event loop, before the first request."""
-    turn, home = asyncio.Lock(), asyncio.get_running_loop()
+    """Install these patches into MiniStack; call it on the server's event loop."""
+    turn, server_loop = asyncio.Lock(), asyncio.get_running_loop()
 
     async def one_at_a_time(
         original: Callable[..., Awaitable[Response]], *request: Any, **settings: Any
     ) -> Response:
-        # MiniStack's S3 was written for one thread, so nothing else of it runs meanwhile.
-        if asyncio.get_running_loop() is not home:  # Firehose delivers from a thread of its own
-            here = one_at_a_time(original, *request, **settings)
-            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(here, home))
+        # MiniStack's S3 is not thread-safe: only one request runs at a time.
+        if asyncio.get_running_loop() is not server_loop:  # Firehose delivers from its own thread
+            handled = one_at_a_time(original, *request, **settings)
+            future = asyncio.run_coroutine_threadsafe(handled, server_loop)
+            return await asyncio.wrap_future(future)
         async with turn:
             if not _moves_many_bytes(*request[:5]):
                 return await original(*request, **settings)
@@ -48,7 +51,7 @@ def install() -> None:
 
 
 def _moves_many_bytes(
-    method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
+    method: str, path: str, headers: dict[str, str], body: bytes, query: Document
 ) -> bool:
     finishes_upload = method == "POST" and "uploadId" in query
     copies = method == "PUT" and "x-amz-copy-source" in headers
@@ -80,7 +83,7 @@ def _upload_part(
 
 
 def _on_disk(body: bytes) -> mmap.mmap:
-    """Return the same bytes, held by a file that goes when they are no longer held."""
+    """Return the same bytes in a temporary file, which is deleted with the last reference."""
     with tempfile.TemporaryFile() as file:
         file.write(body)
         file.flush()
@@ -91,7 +94,7 @@ def _displace_version(
     original: Callable[..., None],
     bucket: str,
     key: str,
-    prior: dict[str, Any] | None,
+    prior: Document | None,
     versioning: str,
 ) -> None:
     if prior is not None and versioning == "Enabled" and prior.get("body") is None:
@@ -103,7 +106,7 @@ def _displace_version(
 
 
 def _linked(source: Path, target: Path) -> bool:
-    """Give a stored object a second name; a write replaces the first, and the second stays."""
+    """Link a stored object to a second path, which stays when a write replaces the first."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileNotFoundError):
         target.unlink()

@@ -1,4 +1,6 @@
-"""Which IAM permissions a request to SageMaker needs, and which a Step Functions task needs.
+"""IAM: the permissions that a SageMaker request and a Step Functions task require.
+
+MiniStack checks neither (see `services` and `state_machine_roles`).
 
 Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon
 SageMaker" and for AWS Lambda, SNS, SQS, EventBridge, DynamoDB and Step Functions.
@@ -10,15 +12,16 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from refit_local.ministack.hooks import Permission, account, region
+from refit_local.ministack.hooks import account, region
+from refit_local.ministack.iam import Permission
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _INVOCATION = re.compile(r"/endpoints/([^/]+)/invocations")
 _PASSED_ROLES = ("RoleArn", "ExecutionRoleArn")
-# The field that names what a request is about, and the type in that thing's ARN. A create request
-# names several: the one whose field ends the operation's own noun comes first.
+# The request field that names a resource, and the resource type in its ARN. A create request has
+# several such fields: the one that belongs to the operation's noun decides.
 _RESOURCE_FIELDS = {
     "TrainingJobName": "training-job",
     "TransformJobName": "transform-job",
@@ -35,12 +38,12 @@ _OPERATION_NOUNS = sorted(
 
 
 def sagemaker_permissions(operation: str | None, path: str, body: bytes) -> list[Permission]:
-    """Return what a request to SageMaker needs; nothing for a path that is no operation.
+    """Return what a request to SageMaker requires; nothing for a path that is not an operation.
 
     Args:
         operation: the name in `X-Amz-Target`, or None for a request of the runtime API.
         path: the request's path, which names the endpoint of an invocation.
-        body: the request's JSON; one that is none names no resource.
+        body: the request's JSON; invalid JSON is treated as an empty request.
     """
     if operation is None:
         match = _INVOCATION.match(path)
@@ -53,21 +56,21 @@ def sagemaker_permissions(operation: str | None, path: str, body: bytes) -> list
 
 
 def sagemaker_operation(operation: str, request: dict[str, Any]) -> list[Permission]:
-    """Return what an operation with this request needs, the operation itself first."""
-    needed = [Permission(f"sagemaker:{operation}", _subject(operation, request))]
+    """Return what an operation with this request requires, the operation itself first."""
+    required = [Permission(f"sagemaker:{operation}", _resource_arn(operation, request))]
     if operation in {"CreateEndpoint", "UpdateEndpoint"}:
         config = str(request.get("EndpointConfigName", ""))
-        needed.append(_sagemaker(operation, f"endpoint-config/{config}"))
+        required.append(_sagemaker(operation, f"endpoint-config/{config}"))
     if request.get("Tags") and operation.startswith("Create"):
-        needed.append(Permission("sagemaker:AddTags", needed[0].resource))
-    needed.extend(
+        required.append(Permission("sagemaker:AddTags", required[0].resource))
+    required.extend(
         Permission(
             "iam:PassRole", str(request[field]), {"iam:PassedToService": "sagemaker.amazonaws.com"}
         )
         for field in _PASSED_ROLES
         if request.get(field)
     )
-    return needed
+    return required
 
 
 def _sagemaker(operation: str, resource: str) -> Permission:
@@ -75,14 +78,14 @@ def _sagemaker(operation: str, resource: str) -> Permission:
     return Permission(f"sagemaker:{operation}", arn)
 
 
-def _subject(operation: str, request: dict[str, Any]) -> str:
+def _resource_arn(operation: str, request: dict[str, Any]) -> str:
     for field in ("ResourceArn", "ModelPackageArn"):
         if request.get(field):
             return str(request[field])
     if operation.startswith("List"):
         return "*"
     if operation == "CreateModelPackage" and request.get("ModelPackageGroupName"):
-        # The version is not known yet: a policy must admit every version of the group.
+        # The version does not exist yet: a policy must allow every version of the group.
         group = f"model-package/{request['ModelPackageGroupName']}/*"
         return _sagemaker(operation, group).resource
     for noun, field in _OPERATION_NOUNS:
@@ -95,11 +98,11 @@ def _subject(operation: str, request: dict[str, Any]) -> str:
 
 
 def task_permissions(resource: str, arguments: Any) -> list[Permission]:
-    """Return what a state machine's role needs for a task; nothing for services not known here.
+    """Return what a task requires of the state machine's role; nothing for unknown services.
 
     Args:
         resource: the Resource of the Task state.
-        arguments: its arguments after JSONata or JSONPath has been applied.
+        arguments: its arguments after JSONata or JSONPath is applied.
     """
     if resource.startswith("arn:aws:lambda:"):
         return [_function(resource)]
@@ -110,13 +113,13 @@ def task_permissions(resource: str, arguments: Any) -> list[Permission]:
     service = service.removeprefix("aws-sdk:")
     if service == "sagemaker":
         return sagemaker_operation(operation, request)
-    subject = _TASK_SUBJECTS.get(service)
-    return [subject(operation, request)] if subject else []
+    permission_of = _TASK_PERMISSIONS.get(service)
+    return [permission_of(operation, request)] if permission_of else []
 
 
 def _function(name: str) -> Permission:
-    known = name.startswith("arn:")
-    arn = name if known else f"arn:aws:lambda:{region()}:{account()}:function:{name}"
+    is_arn = name.startswith("arn:")
+    arn = name if is_arn else f"arn:aws:lambda:{region()}:{account()}:function:{name}"
     return Permission("lambda:InvokeFunction", arn)
 
 
@@ -137,7 +140,7 @@ def _bus(operation: str, request: dict[str, Any]) -> Permission:
     return Permission(f"events:{operation}", name if name.startswith("arn:") else arn)
 
 
-_TASK_SUBJECTS: dict[str, Callable[[str, dict[str, Any]], Permission]] = {
+_TASK_PERMISSIONS: dict[str, Callable[[str, dict[str, Any]], Permission]] = {
     "lambda": lambda _, request: _function(str(request.get("FunctionName", ""))),
     "sns": lambda operation, request: Permission(
         f"sns:{operation}", str(request.get("TopicArn", "*"))

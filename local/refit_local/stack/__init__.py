@@ -1,1 +1,1 @@
-"""The local ground: MiniStack in one process, with what AWS does and MiniStack lacks added."""
+"""Run the local stack: one process with MiniStack and the local SageMaker, and Refit on it."""

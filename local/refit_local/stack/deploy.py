@@ -1,7 +1,7 @@
-"""Build `template.yaml` and deploy it on a ground, with the real SAM CLI.
+"""Build `template.yaml` and deploy it on a local stack, with the real SAM CLI.
 
-The CLI is pointed at the ground by AWS_ENDPOINT_URL and sees neither the person's AWS settings
-nor SAM's own folder; pip, which it calls, sees the person's pip settings as ever.
+AWS_ENDPOINT_URL points the CLI at the local stack. The CLI sees neither the user's AWS settings nor
+SAM's own settings folder. pip, which it calls, uses the user's pip settings.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from refit_local.stack.record import PROJECT, StackInfo
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# The runtime on AWS is newer; here a function runs with the Python that Refit itself runs with.
+# Functions run with the Python that runs Refit; the template's default runtime may be newer.
 RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
 STEP_DEADLINE_S = 900
 _SOURCES = ("template.yaml", "samconfig.toml", "functions", "layers", "statemachine")
@@ -38,46 +38,46 @@ _API_URL = re.compile(r"https://([a-z0-9]+)\.execute-api\.[^/]+/([^/]+)/?")
 
 @dataclass(frozen=True)
 class Deployment:
-    """What a deployed stack says of itself. The API's URL and key are empty when it has none."""
+    """The outputs of a deployed stack. URL and key of the API are empty if the stack has no API."""
 
     outputs: dict[str, str]
     api_url: str
     api_key: str
 
 
-def deploy(ground: StackInfo, log: Callable[[str], None], project: Path = PROJECT) -> Deployment:
+def deploy(info: StackInfo, log: Callable[[str], None], project: Path = PROJECT) -> Deployment:
     """Build and deploy the project's template, and return the stack's outputs.
 
-    All grounds share one build, in `.refit/build` of the project: one at a time uses it.
+    All local stacks share one build in `.refit/build` of the project, which a file lock protects.
 
     Args:
-        ground: where to deploy; its API URL and key need not be known yet.
-        log: told how long each step took.
+        info: where to deploy; its API URL and key are not used.
+        log: called with the duration of each step.
         project: the folder of `template.yaml`.
 
     Raises:
-        DeployFailed: when the SAM CLI fails; the text holds all it said.
+        DeployFailed: when the SAM CLI fails; the text contains its whole output.
     """
     folder = project / ".refit" / "build"
     folder.mkdir(parents=True, exist_ok=True)
-    environment = _environment(ground, folder)
+    environment = _environment(info, folder)
     parameters = ["--parameter-overrides", *_parameters(project)]
-    with _alone_in(folder, log):
+    with _locked(folder, log):
         _build(project, folder, parameters, environment, log)
-        packaged = upload_packages(client(ground, "s3"), folder / "build", folder / "packages")
+        packaged = upload_packages(client(info, "s3"), folder / "build", folder / "packages")
         rollout = ["deploy", "--template-file", str(packaged)]
-        rollout += ["--stack-name", ground.stack_name, "--region", ground.region]
+        rollout += ["--stack-name", info.stack_name, "--region", info.region]
         _sam([*rollout, *parameters], environment, project, log)
-    return _deployment(ground)
+    return _deployment(info)
 
 
 @contextmanager
-def _alone_in(folder: Path, log: Callable[[str], None]) -> Iterator[None]:
+def _locked(folder: Path, log: Callable[[str], None]) -> Iterator[None]:
     with (folder / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            log("another ground is being deployed; this one comes next")
+            log("waiting for another deployment that uses the same build folder")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -89,40 +89,40 @@ def _build(
     environment: dict[str, str],
     log: Callable[[str], None],
 ) -> None:
-    """Build, unless the last build was of the same files with the same parameters."""
+    """Build, unless the last build had the same files and parameters."""
     sources = [project / name for name in _SOURCES if (project / name).exists()]
-    wanted = f"{digest_of(*sources)} {' '.join(parameters)}"
-    done = folder / "built"
-    if done.exists() and done.read_text() == wanted:
-        log("sam build: nothing changed since the last time")
+    fingerprint = f"{digest_of(*sources)} {' '.join(parameters)}"
+    built = folder / "built"
+    if built.exists() and built.read_text() == fingerprint:
+        log("sam build: nothing has changed since the last build")
         return
-    done.unlink(missing_ok=True)
+    built.unlink(missing_ok=True)
     build = ["build", "--template-file", str(project / "template.yaml")]
     build += ["--build-dir", str(folder / "build"), "--cache-dir", str(folder / "cache")]
     _sam([*build, *parameters], environment, project, log)
-    done.write_text(wanted)
+    built.write_text(fingerprint)
 
 
 def _parameters(project: Path) -> list[str]:
-    """The template's parameters: those of samconfig's [local], and this machine's Python."""
+    """Return the template's parameters: those of samconfig's [local], and this Python."""
     settings = tomllib.loads((project / "samconfig.toml").read_text())
     local = settings["local"]["deploy"]["parameters"]["parameter_overrides"]
     return [*local.split(), f"PythonRuntime={RUNTIME}"]
 
 
-def _environment(ground: StackInfo, folder: Path) -> dict[str, str]:
-    own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    scratch = ground.state_dir / "tmp"
+def _environment(info: StackInfo, folder: Path) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    scratch = info.state_dir / "tmp"
     scratch.mkdir(parents=True, exist_ok=True)
     return {
-        **own,
-        # SAM looks for a python of the runtime's version by name.
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{own.get('PATH', '')}",
+        **inherited,
+        # SAM finds the Python of the runtime by its name on the PATH.
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{inherited.get('PATH', '')}",
         "TMPDIR": str(scratch),
-        "AWS_ENDPOINT_URL": ground.endpoint_url,
-        "AWS_ACCESS_KEY_ID": ground.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": ground.secret_access_key,
-        "AWS_DEFAULT_REGION": ground.region,
+        "AWS_ENDPOINT_URL": info.endpoint_url,
+        "AWS_ACCESS_KEY_ID": info.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": info.secret_access_key,
+        "AWS_DEFAULT_REGION": info.region,
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -139,34 +139,32 @@ def _sam(
     step = f"sam {arguments[0]}"
     settings = ["--config-file", str(project / "samconfig.toml"), "--config-env", "local"]
     command = [sys.executable, "-m", "samcli", *arguments, *settings]
-    # SAM keeps what it downloaded in `.aws-sam` of the folder it runs in.
+    # SAM caches its downloads in `.aws-sam` of the current folder.
     folder = Path(environment["__SAM_CLI_APP_DIR"]).parent
-    code, said = _whole_family(command, environment, folder)
+    code, output = _run(command, environment, folder)
     if code is None:
-        raise DeployFailed(f"{said}\n`{step}` did not end within {STEP_DEADLINE_S} s")
+        raise DeployFailed(f"{output}\n`{step}` did not end within {STEP_DEADLINE_S} s")
     if code != 0:
         raise DeployFailed(
-            f"{said}\n`{step}` failed (exit code {code}); what it said stands above. If it could "
-            "not fetch a package, check the network and pip's settings; if a resource failed, the "
-            "ground's log next to ground.json says why."
+            f"{output}\n`{step}` failed (exit code {code}); its output is shown above. If a "
+            "package could not be downloaded, check the network and pip's settings; if a resource "
+            "could not be created, look for the reason in stack.log, next to stack.json."
         )
     log(f"{step}: {time.monotonic() - started:.1f} s")
 
 
-def _whole_family(
-    command: list[str], environment: dict[str, str], folder: Path
-) -> tuple[int | None, str]:
-    """Run a command; return its exit code (None: it took too long) and all it said.
+def _run(command: list[str], environment: dict[str, str], folder: Path) -> tuple[int | None, str]:
+    """Run a command; return its exit code (None after a timeout) and its output.
 
-    Whatever interrupts this ends the command with all it started: SAM starts pip.
+    A timeout or an interruption ends the command and its children; SAM starts pip.
     """
-    with tempfile.TemporaryFile() as output:
+    with tempfile.TemporaryFile() as output_file:
         process = subprocess.Popen(
             command,
             env=environment,
             cwd=folder,
             stdin=subprocess.DEVNULL,
-            stdout=output,
+            stdout=output_file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
@@ -178,37 +176,37 @@ def _whole_family(
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-        output.seek(0)
-        return code, output.read().decode(errors="replace")
+        output_file.seek(0)
+        return code, output_file.read().decode(errors="replace")
 
 
-def _deployment(ground: StackInfo) -> Deployment:
-    cloudformation = client(ground, "cloudformation")
-    stack = cloudformation.describe_stacks(StackName=ground.stack_name)["Stacks"][0]
+def _deployment(info: StackInfo) -> Deployment:
+    cloudformation = client(info, "cloudformation")
+    stack = cloudformation.describe_stacks(StackName=info.stack_name)["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
     key = ""
     if "ApiKeyId" in outputs:
-        found = client(ground, "apigateway").get_api_key(
-            apiKey=outputs["ApiKeyId"], includeValue=True
-        )
-        key = found["value"]
-    return Deployment(outputs, local_api_url(ground, outputs.get("ApiUrl", "")), key)
+        apigateway = client(info, "apigateway")
+        key = apigateway.get_api_key(apiKey=outputs["ApiKeyId"], includeValue=True)["value"]
+    return Deployment(outputs, local_api_url(info, outputs.get("ApiUrl", "")), key)
 
 
-def local_api_url(ground: StackInfo, url: str) -> str:
-    """Return where an API answers on the ground, given the URL it would have on AWS."""
+def local_api_url(info: StackInfo, url: str) -> str:
+    """Return the URL of an API on the local stack, given the URL it would have on AWS."""
     match = _API_URL.match(url)
     if match is None:
         return url
-    return f"{ground.endpoint_url}/_aws/execute-api/{match[1]}/{match[2]}"
+    return f"{info.endpoint_url}/_aws/execute-api/{match[1]}/{match[2]}"
 
 
-def client(ground: StackInfo, service: str) -> Any:
-    """Return a boto3 client of the ground."""
-    return boto3.client(
+def client(info: StackInfo, service: str) -> Any:
+    """Return a boto3 client of the local stack, with the administrator's credentials."""
+    # The stubs of boto3 take literal names of services only.
+    create: Any = boto3.client
+    return create(
         service,
-        endpoint_url=ground.endpoint_url,
-        region_name=ground.region,
-        aws_access_key_id=ground.access_key_id,
-        aws_secret_access_key=ground.secret_access_key,
+        endpoint_url=info.endpoint_url,
+        region_name=info.region,
+        aws_access_key_id=info.access_key_id,
+        aws_secret_access_key=info.secret_access_key,
     )

@@ -1,19 +1,19 @@
-"""What can keep a local ground from standing. Each text says what to do about it.
+"""Errors of starting, deploying and stopping the local stack. Each text says what to do.
 
 StackError
 ├── PortTaken             another program listens on the port
-├── StateFolderInUse      the folder for the state holds something else
-├── GroundBusy            another `up` is starting the ground of this port
-├── GroundNotStarted      the server ended, or did not answer in time
-├── DeployFailed          `sam build` or `sam deploy` failed; holds their whole output
-└── GroundNotEnded        a process of the ground could not be ended
+├── StateFolderInUse      the state folder belongs to another stack or holds other files
+├── StackBusy             another `up` is starting the local stack of this port
+├── StackNotStarted       the server ended, or did not respond in time
+├── DeployFailed          `sam build` or `sam deploy` failed; the text contains their output
+└── StackNotStopped       a process of the local stack did not end
 """
 
 from __future__ import annotations
 
 
 class StackError(Exception):
-    """Base of every error of the ground's life. Its text is written for a person."""
+    """Base of the errors of this package. The text is shown to the user."""
 
 
 class PortTaken(StackError):
@@ -21,20 +21,20 @@ class PortTaken(StackError):
 
 
 class StateFolderInUse(StackError):
-    """When the folder for the state holds something that is no ground's."""
+    """When the state folder belongs to a running local stack or holds other files."""
 
 
-class GroundBusy(StackError):
-    """When another process is starting the ground of this port."""
+class StackBusy(StackError):
+    """When another process is starting the local stack of this port."""
 
 
-class GroundNotStarted(StackError):
-    """When the server ended at once, or did not answer in time."""
+class StackNotStarted(StackError):
+    """When the server ended at once, or did not respond in time."""
 
 
 class DeployFailed(StackError):
     """When the SAM CLI could not build or deploy the template."""
 
 
-class GroundNotEnded(StackError):
-    """When a process of the ground is still there after SIGKILL."""
+class StackNotStopped(StackError):
+    """When a process of the local stack still runs after SIGKILL."""

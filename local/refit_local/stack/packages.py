@@ -1,7 +1,7 @@
-"""Put what `sam build` made into the ground's S3: once for all functions that share their code.
+"""Upload the output of `sam build` to the local stack's S3, once for functions that share code.
 
-`sam deploy` would compress the same folder anew for each function, which takes most of its time.
-What is left in the template for it to upload (state machines, the template itself) is small.
+`sam deploy` would compress the same folder again for each function, which takes most of its time.
+It uploads the rest: state machines and the template, which are small.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import compileall
 import hashlib
 import shutil
 import zipfile
+from py_compile import PycInvalidationMode
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -18,10 +19,9 @@ from samcli.yamlhelper import yaml_dump, yaml_parse
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-from py_compile import PycInvalidationMode
 
 BUCKET = "refit-packages"
-# Stored on this machine and read once: speed counts, size does not.
+# The archive is read once, on this machine: speed matters, size does not.
 _COMPRESSION_LEVEL = 1
 _CODE = {
     "AWS::Serverless::Function": "CodeUri",
@@ -30,7 +30,7 @@ _CODE = {
 
 
 def digest_of(*roots: Path) -> str:
-    """Return a digest of the names and contents of files and of all files in folders."""
+    """Return a digest of the names and contents of files, and of all files in folders."""
     digest = hashlib.sha256()
     for number, root in enumerate(roots):
         for path, name in _files(root):
@@ -41,38 +41,38 @@ def digest_of(*roots: Path) -> str:
 
 
 def upload_packages(s3: Any, build: Path, store: Path) -> Path:
-    """Upload functions and layers, and return a template that says where they are.
+    """Upload functions and layers, and return the template that refers to the uploaded archives.
 
     Args:
-        s3: a client of the ground's S3.
-        build: the folder that `sam build` made, with its `template.yaml`.
-        store: where archives are kept for the next time.
+        s3: a client of the local stack's S3.
+        build: the output folder of `sam build`, with its `template.yaml`.
+        store: the folder in which archives are kept for the next deployment.
     """
     template = yaml_parse((build / "template.yaml").read_text())
-    _make_bucket(s3)
+    _create_bucket(s3)
     store.mkdir(exist_ok=True)
     uploaded: dict[str, str] = {}
     for resource in template["Resources"].values():
         code = _CODE.get(resource["Type"])
-        local = resource.get("Properties", {}).get(code) if code else None
-        if not isinstance(local, str) or local.startswith("s3://"):
+        path = resource.get("Properties", {}).get(code) if code else None
+        if not isinstance(path, str) or path.startswith("s3://"):
             continue
-        digest = digest_of(build / local)
+        digest = digest_of(build / path)
         if digest not in uploaded:
-            # All functions share one folder; compiling the layers would not pay.
+            # All functions share one folder; compiling the layers takes longer than it saves.
             is_function = code == "CodeUri"
-            archive = _archive(build / local, store, digest, compiled=is_function)
+            archive = _archive(build / path, store, digest, compiled=is_function)
             s3.upload_file(str(archive), BUCKET, archive.name)
             uploaded[digest] = f"s3://{BUCKET}/{digest}.zip"
         resource["Properties"][code] = uploaded[digest]
-    _forget_others(store, uploaded)
+    _delete_others(store, uploaded)
     packaged = build / "packaged.yaml"
     packaged.write_text(yaml_dump(template))
     return packaged
 
 
 def _files(root: Path) -> Iterator[tuple[Path, str]]:
-    """Yield each file with its name below the root; what Python caches is no content."""
+    """Yield each file with its name relative to the root, without Python's bytecode caches."""
     if root.is_file():
         yield root, ""
         return
@@ -82,7 +82,7 @@ def _files(root: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _archive(folder: Path, store: Path, digest: str, *, compiled: bool) -> Path:
-    """Return the folder's archive; with compiled modules a Lambda process starts sooner."""
+    """Return the folder's archive; a Lambda process starts sooner with compiled modules."""
     archive = store / f"{digest}.zip"
     if archive.exists():
         return archive
@@ -102,21 +102,21 @@ def _archive(folder: Path, store: Path, digest: str, *, compiled: bool) -> Path:
 
 
 def _entry(path: Path, name: str) -> zipfile.ZipInfo:
-    """The same content makes the same archive: the time of the build is left out."""
+    """Return an entry without the file's time, so that the same content gives the same archive."""
     entry = zipfile.ZipInfo(name)
     entry.compress_type = zipfile.ZIP_DEFLATED
     entry.external_attr = path.stat().st_mode << 16
     return entry
 
 
-def _make_bucket(s3: Any) -> None:
+def _create_bucket(s3: Any) -> None:
     try:
         s3.head_bucket(Bucket=BUCKET)
     except ClientError:
         s3.create_bucket(Bucket=BUCKET)
 
 
-def _forget_others(store: Path, uploaded: dict[str, str]) -> None:
+def _delete_others(store: Path, uploaded: dict[str, str]) -> None:
     for archive in store.glob("*.zip"):
         if archive.stem not in uploaded:
             archive.unlink()

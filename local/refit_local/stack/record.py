@@ -1,4 +1,4 @@
-"""The file that says which ground stands on a port: `.refit/<port>/ground.json` in the project."""
+"""The files of a local stack in the project: `.refit/<port>/stack.json` and `stack.log`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 import psutil
 
 PROJECT = Path(__file__).resolve().parents[3]
-# psutil reads the start of a process from the system's clock, which may be adjusted a little.
+# psutil derives a process's start from the system clock, which may be adjusted slightly.
 _SAME_START_S = 2.0
 
 
 @dataclass(frozen=True)
 class StackInfo:
-    """A ground that stands, and how to speak to it."""
+    """Where a running local stack is, and the credentials of its administrator."""
 
     port: int
     pid: int
@@ -33,11 +33,12 @@ class StackInfo:
 
 @dataclass(frozen=True)
 class Record:
-    """A ground as it is on file: also one that is being started.
+    """The recorded state of a local stack that runs or is being started.
 
     Attributes:
-        started_at: when the process started, Unix time in seconds: ids of processes come again.
-        keep: whether the state outlives the ground.
+        started_at: when the process started, Unix time in seconds. Process ids are reused, so the
+            id alone does not identify a process.
+        keep: whether the state is kept when the stack stops.
         ready: whether the template is deployed.
     """
 
@@ -57,18 +58,28 @@ class Record:
         return process if alive else None
 
 
+def endpoint_url(port: int) -> str:
+    """Return the URL of all services of a local stack."""
+    return f"http://127.0.0.1:{port}"
+
+
 def folder(port: int) -> Path:
-    """Return where everything of a port's ground lies."""
+    """Return the folder of all files of a port's local stack."""
     return PROJECT / ".refit" / str(port)
 
 
-def _path(port: int) -> Path:
-    return folder(port) / "ground.json"
+def log_path(port: int) -> Path:
+    """Return the file that the server's output is written to."""
+    return folder(port) / "stack.log"
+
+
+def _record_path(port: int) -> Path:
+    return folder(port) / "stack.json"
 
 
 def write(record: Record) -> None:
-    """Put the record on file, readable by this user only: it holds the ground's keys."""
-    path = _path(record.info.port)
+    """Write the record, readable by this user only since it contains credentials."""
+    path = _record_path(record.info.port)
     path.parent.mkdir(parents=True, exist_ok=True)
     content = dataclasses.asdict(record)
     content["info"]["state_dir"] = str(record.info.state_dir)
@@ -79,9 +90,9 @@ def write(record: Record) -> None:
 
 
 def read(port: int) -> Record | None:
-    """Return what is on file for a port; None when there is nothing that can be read."""
+    """Return the record of a port; None when there is none or it is not readable."""
     try:
-        content = json.loads(_path(port).read_text())
+        content = json.loads(_record_path(port).read_text())
         info = content.pop("info")
         return Record(StackInfo(**{**info, "state_dir": Path(info["state_dir"])}), **content)
     except (FileNotFoundError, ValueError, TypeError, KeyError):
@@ -89,5 +100,5 @@ def read(port: int) -> Record | None:
 
 
 def remove(port: int) -> None:
-    """Take the record off file."""
-    _path(port).unlink(missing_ok=True)
+    """Delete the record of a port."""
+    _record_path(port).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What the tests of the ground share: how to start one and speak to it."""
+"""What these tests share: a running emulator, and functions that call its services."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
-KEYS = {"AWS_ACCESS_KEY_ID": "AKIAGROUNDUNDERTEST", "AWS_SECRET_ACCESS_KEY": "ground-under-test"}
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIASTACKUNDERTEST1", "AWS_SECRET_ACCESS_KEY": "stack-under-test"}
 
 
 def free_port() -> int:
@@ -31,17 +31,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def until(look: Callable[[], Any], deadline_s: float = 20) -> Any:
-    """Look until there is something to see."""
+def until(check: Callable[[], Any], deadline_s: float = 20) -> Any:
+    """Poll until the check returns something true, and return it."""
     end = time.monotonic() + deadline_s
-    while not (seen := look()):
-        assert time.monotonic() < end, f"nothing to see within {deadline_s} s; last was {seen!r}"
+    while not (result := check()):
+        assert time.monotonic() < end, f"still {result!r} after {deadline_s} s"
         time.sleep(0.05)
-    return seen
+    return result
 
 
 def packed(code: str) -> bytes:
-    """Return a deployment package of one module, app."""
+    """Return a deployment package with one module, app."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         archive.writestr("app.py", code)
@@ -49,7 +49,9 @@ def packed(code: str) -> bytes:
 
 
 @dataclass
-class Ground:
+class LocalAws:
+    """The services of a running emulator."""
+
     port: int
 
     @property
@@ -72,14 +74,14 @@ class Ground:
             ],
         }
         iam = self.client("iam")
-        made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
+        created = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
         if statements:
             document = {"Version": "2012-10-17", "Statement": list(statements)}
             iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps(document))
-        return str(made["Role"]["Arn"])
+        return str(created["Role"]["Arn"])
 
     def function(self, name: str, code: str, **settings: Any) -> str:
-        made = self.client("lambda").create_function(
+        created = self.client("lambda").create_function(
             FunctionName=name,
             Runtime=RUNTIME,
             Handler="app.handler",
@@ -87,54 +89,55 @@ class Ground:
             Code={"ZipFile": packed(code)},
             **{"Timeout": 20, "MemorySize": 256, **settings},
         )
-        return str(made["FunctionArn"])
+        return str(created["FunctionArn"])
 
-    def call(self, name: str, event: Any = None) -> tuple[Any, str | None]:
-        """Invoke a function; return its answer and its `FunctionError`."""
-        answer = self.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event))
-        return json.loads(answer["Payload"].read()), answer.get("FunctionError")
+    def invoke(self, name: str, event: Any = None) -> tuple[Any, str | None]:
+        """Invoke a function; return its payload and its `FunctionError`."""
+        response = self.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event))
+        return json.loads(response["Payload"].read()), response.get("FunctionError")
 
     def machine(self, name: str, definition: dict[str, Any], *statements: dict[str, Any]) -> str:
-        made = self.client("stepfunctions").create_state_machine(
+        created = self.client("stepfunctions").create_state_machine(
             name=name,
             definition=json.dumps({"QueryLanguage": "JSONata", **definition}),
             roleArn=self.role(f"{name}-role", "states", *statements),
         )
-        return str(made["stateMachineArn"])
+        return str(created["stateMachineArn"])
 
-    def start(self, machine: str, given: Any = None) -> str:
+    def start(self, machine: str, state_input: Any = None) -> str:
         started = self.client("stepfunctions").start_execution(
-            stateMachineArn=machine, input=json.dumps(given or {})
+            stateMachineArn=machine, input=json.dumps(state_input or {})
         )
         return str(started["executionArn"])
 
-    def ended(self, execution: str, deadline_s: float = 20) -> dict[str, Any]:
+    def ended(self, execution: str) -> dict[str, Any]:
+        """Wait until an execution has ended; return its description."""
         states = self.client("stepfunctions")
 
-        def look() -> dict[str, Any] | None:
-            seen: dict[str, Any] = states.describe_execution(executionArn=execution)
-            return None if seen["status"] == "RUNNING" else seen
+        def description() -> dict[str, Any] | None:
+            described: dict[str, Any] = states.describe_execution(executionArn=execution)
+            return None if described["status"] == "RUNNING" else described
 
-        return until(look, deadline_s)
+        return until(description)
 
-    def run(self, machine: str, given: Any = None) -> Any:
+    def run(self, machine: str, state_input: Any = None) -> Any:
         """Run a state machine to its end; return its output, or the error's name."""
-        end = self.ended(self.start(machine, given))
+        end = self.ended(self.start(machine, state_input))
         return json.loads(end["output"]) if end["status"] == "SUCCEEDED" else end["error"]
 
     def log(self, group: str, stream: str | None = None) -> list[str]:
         logs = self.client("logs")
         try:
-            names = {"logStreamNames": [stream]} if stream else {}
-            found = logs.filter_log_events(logGroupName=group, **names)
+            streams = {"logStreamNames": [stream]} if stream else {}
+            events = logs.filter_log_events(logGroupName=group, **streams)["events"]
         except logs.exceptions.ResourceNotFoundException:
             return []
-        return [event["message"] for event in found["events"]]
+        return [event["message"] for event in events]
 
 
 @contextmanager
-def standing(state: Path, alarm_minute_s: float = 60) -> Iterator[Ground]:
-    """Start a ground, give it, and end it; its alarms may be told that a minute is shorter."""
+def running_emulator(state: Path, alarm_minute_s: float = 60) -> Iterator[LocalAws]:
+    """Run MiniStack with all corrections; alarms may use a shorter minute."""
     port = free_port()
     probe = str(Path(__file__).with_name("probe_server.py"))
     with (state / "log").open("wb") as log:
@@ -145,17 +148,17 @@ def standing(state: Path, alarm_minute_s: float = 60) -> Iterator[Ground]:
             stdout=log,
             stderr=subprocess.STDOUT,
         )
-    made = Ground(port)
+    aws = LocalAws(port)
 
-    def answers() -> bool:
+    def responds() -> bool:
         assert server.poll() is None, (state / "log").read_text()
         try:
-            return requests.get(f"{made.url}/_ministack/health", timeout=5).ok
+            return requests.get(f"{aws.url}/_ministack/health", timeout=5).ok
         except requests.ConnectionError:
             return False
 
-    until(answers, 30)
-    yield made
+    until(responds, 30)
+    yield aws
     server.terminate()
     assert server.wait(20) == 0
     if server.stdin:

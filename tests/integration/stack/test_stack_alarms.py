@@ -1,8 +1,8 @@
-"""Each alarm of the stack and of a model goes off for its cause, and ends when the cause does.
+"""Each alarm of the stack and of a model goes off for its cause, and clears when the cause ends.
 
-The template's own alarms, dead-letter queues, topic and dashboard are deployed as they are, with
-stand-ins for the functions, state machines and the stream; a model's alarms are put beside them.
-All causes come at once, since alarms only take time. A minute takes `MINUTE_S` on this ground.
+The alarms, dead-letter queues, topic and dashboard of the template are deployed unchanged, with
+stand-ins for the functions, state machines and the stream; the alarms of a model are added.
+All causes occur at once, to save time. A minute of an alarm's period lasts `MINUTE_S` here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from refit.domain.monitoring.alarms import AlarmKind, alarms_of, request_of
 from refit.domain.naming import ResourceNames
 from refit_local.sagemaker.metrics import EndpointMetrics
 from samcli.yamlhelper import yaml_parse
-from stack_under_test import RUNTIME, Ground, standing, until
+from stack_under_test import RUNTIME, LocalAws, running_emulator, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,8 +32,8 @@ MINUTE_S = 5.0
 DEADLINE_S = 60.0
 TEMPLATE = yaml_parse((Path(__file__).parents[3] / "template.yaml").read_text())["Resources"]
 NAMES = ResourceNames("refit", "digits")
-CHOSEN = ModelSettings()
-MODEL_ALARMS = {alarm.kind: alarm for alarm in alarms_of(NAMES, "v2", CHOSEN, 60)}
+SETTINGS = ModelSettings()
+MODEL_ALARMS = {alarm.kind: alarm for alarm in alarms_of(NAMES, "v2", SETTINGS, 60)}
 DEAD_LETTERS = [name for name in TEMPLATE if name.endswith("DeadLetters")]
 
 FAILING = """
@@ -66,7 +66,7 @@ def reduced_template() -> dict[str, Any]:
         "Statement": [
             {
                 "Effect": "Allow",
-                "Principal": {"Service": [f"{it}.amazonaws.com" for it in ("lambda", "states")]},
+                "Principal": {"Service": ["lambda.amazonaws.com", "states.amazonaws.com"]},
                 "Action": "sts:AssumeRole",
             }
         ],
@@ -102,49 +102,57 @@ def reduced_template() -> dict[str, Any]:
 
 @dataclass
 class Stack:
-    """The deployed alarms, and what is needed to cause each."""
+    """The deployed alarms, and functions that cause them.
 
-    ground: Ground
+    Attributes:
+        names: physical by logical names of the deployed resources.
+        notices_queue: the URL of a queue that is subscribed to the topic.
+        notified: the alarms that were notified, by their new state.
+    """
+
+    aws: LocalAws
     names: dict[str, str]
     notices_queue: str
-    told: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    notified: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def states(self) -> dict[str, str]:
-        """The state of each alarm, by its logical name or its kind."""
-        cloudwatch = self.ground.client("cloudwatch")
-        found = cloudwatch.describe_alarms()["MetricAlarms"]
-        states = {alarm["AlarmName"]: alarm["StateValue"] for alarm in found}
+        """Return the state of each alarm, by its logical name or its kind."""
+        cloudwatch = self.aws.client("cloudwatch")
+        alarms = cloudwatch.describe_alarms()["MetricAlarms"]
+        states = {alarm["AlarmName"]: alarm["StateValue"] for alarm in alarms}
         physical = {name: self.names[name] for name in of_type("AWS::CloudWatch::Alarm")}
         physical |= {alarm.kind: alarm.name for alarm in MODEL_ALARMS.values()}
         return {name: states[alarm] for name, alarm in physical.items()}
 
     def put(self, namespace: str, metric: str, value: float, **dimensions: str) -> None:
-        pairs = [{"Name": name, "Value": it} for name, it in dimensions.items()]
+        pairs = [{"Name": name, "Value": dimension} for name, dimension in dimensions.items()]
         datum = {"MetricName": metric, "Value": value, "Dimensions": pairs}
-        self.ground.client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=[datum])
+        self.aws.client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=[datum])
 
     def fail(self, function: str) -> None:
-        self.ground.call(self.names[function], "fail")
+        self.aws.invoke(self.names[function], "fail")
 
     def fail_run(self, machine: str) -> None:
-        self.ground.start(self.names[machine], {"fail": True})
+        self.aws.start(self.names[machine], {"fail": True})
 
-    def die(self, queue: str) -> None:
-        self.ground.client("sqs").send_message(QueueUrl=self.names[queue], MessageBody="{}")
+    def send_message(self, queue: str) -> None:
+        self.aws.client("sqs").send_message(QueueUrl=self.names[queue], MessageBody="{}")
 
-    def behind(self, namespace: str, metric: str, dimension: str, of: str, value: float) -> None:
-        self.put(namespace, metric, value, **{dimension: self.names[of]})
+    def put_of(
+        self, resource: str, namespace: str, metric: str, dimension: str, value: float
+    ) -> None:
+        self.put(namespace, metric, value, **{dimension: self.names[resource]})
 
-    def listen(self) -> None:
-        """Note which alarms people have been told of."""
-        sqs = self.ground.client("sqs")
+    def receive_notices(self) -> None:
+        """Record which alarms were notified."""
+        sqs = self.aws.client("sqs")
         logical = {physical: name for name, physical in self.names.items()}
         logical |= {alarm.name: alarm.kind for alarm in MODEL_ALARMS.values()}
         while True:
-            got = sqs.receive_message(QueueUrl=self.notices_queue, MaxNumberOfMessages=10)
-            for message in (messages := got.get("Messages", [])):
+            response = sqs.receive_message(QueueUrl=self.notices_queue, MaxNumberOfMessages=10)
+            for message in (messages := response.get("Messages", [])):
                 notice = json.loads(json.loads(message["Body"])["Message"])
-                self.told[notice["NewStateValue"]].add(logical[notice["AlarmName"]])
+                self.notified[notice["NewStateValue"]].add(logical[notice["AlarmName"]])
                 sqs.delete_message(
                     QueueUrl=self.notices_queue, ReceiptHandle=message["ReceiptHandle"]
                 )
@@ -152,18 +160,21 @@ class Stack:
                 return
 
 
-# What makes each alarm of the stack go off. Failures pass by themselves; letters do not.
+# What sets off each alarm of the stack. Failures end by themselves; dead letters do not.
 CAUSES: dict[str, Callable[[Stack], None]] = {
-    **{f"{it}Alarm": lambda stack, it=it: stack.die(it) for it in DEAD_LETTERS},
     **{
-        f"{machine.removesuffix('StateMachine')}FailedAlarm": lambda stack, it=machine: (
-            stack.fail_run(it)
+        f"{queue}Alarm": lambda stack, queue=queue: stack.send_message(queue)
+        for queue in DEAD_LETTERS
+    },
+    **{
+        f"{machine.removesuffix('StateMachine')}FailedAlarm": lambda stack, machine=machine: (
+            stack.fail_run(machine)
         )
         for machine in of_type("AWS::Serverless::StateMachine")
     },
     **{
-        f"{it}ErrorsAlarm": lambda stack, it=it: stack.fail(f"{it}Function")
-        for it in (
+        f"{name}ErrorsAlarm": lambda stack, name=name: stack.fail(f"{name}Function")
+        for name in (
             "Predict",
             "RecordGroundTruth",
             "Ingest",
@@ -176,57 +187,58 @@ CAUSES: dict[str, Callable[[Stack], None]] = {
             "RemoveAlarms",
         )
     },
-    "CountLabelsBehindAlarm": lambda stack: stack.behind(
-        "AWS/Lambda", "IteratorAge", "FunctionName", "CountLabelsFunction", 900_001
+    "CountLabelsBehindAlarm": lambda stack: stack.put_of(
+        "CountLabelsFunction", "AWS/Lambda", "IteratorAge", "FunctionName", 900_001
     ),
-    "CaptureStreamBehindAlarm": lambda stack: stack.behind(
-        "AWS/Firehose", "DeliveryToS3.DataFreshness", "DeliveryStreamName", "CaptureStream", 901
+    "CaptureStreamBehindAlarm": lambda stack: stack.put_of(
+        "CaptureStream", "AWS/Firehose", "DeliveryToS3.DataFreshness", "DeliveryStreamName", 901
     ),
 }
-# The gauges of a model, well and ill: what the watcher and the predict API publish.
+# (metric, healthy value, alarming value) of a model: published by CheckDrift and the predict API.
 GAUGES: dict[AlarmKind, tuple[str, float, float]] = {
     AlarmKind.QUALITY_DRIFT: (metric_names.QUALITY_DRIFT, 0, 1),
     AlarmKind.INPUT_DRIFT: (metric_names.INPUT_DRIFT, 0, 3),
     AlarmKind.CAPTURE_SILENCE: (
         metric_names.CAPTURE_SILENCE,
         1,
-        CHOSEN.monitoring.capture_silence_s + 1,
+        SETTINGS.monitoring.capture_silence_s + 1,
     ),
     AlarmKind.LABEL_SILENCE: (
         metric_names.LABEL_SILENCE,
         1,
-        CHOSEN.monitoring.label_silence_s + 1,
+        SETTINGS.monitoring.label_silence_s + 1,
     ),
     AlarmKind.RETRAINING_OWED: (
         metric_names.RETRAINING_OWED,
         0,
-        CHOSEN.retraining.cooldown_s + 86_401,
+        SETTINGS.retraining.cooldown_s + 86_401,
     ),
     AlarmKind.RETRAINING_BLOCKED: (metric_names.RETRAINING_BLOCKED, 0, 1),
     AlarmKind.UNANSWERED: (metric_names.PREDICTIONS_UNANSWERED, 0, 1),
 }
-# (status, model latency in µs) of the endpoint's calls, well and ill.
+# (status, model latency in µs) of an invocation of the endpoint: healthy, alarming.
 CALLS: dict[AlarmKind, tuple[tuple[int, float], tuple[int, float]]] = {
     AlarmKind.ENDPOINT_ERRORS: ((200, 5_000), (500, 5_000)),
-    AlarmKind.LATENCY: ((200, 5_000), (200, 1000 * CHOSEN.monitoring.max_latency_ms + 10_000)),
+    AlarmKind.LATENCY: ((200, 5_000), (200, 1000 * SETTINGS.monitoring.max_latency_ms + 10_000)),
 }
-EVERY = [*CAUSES, *GAUGES, *CALLS]
+ALL_ALARMS = [*CAUSES, *GAUGES, *CALLS]
 
 
-def live(stack: Stack, ill: bool) -> None:
-    """Publish once what a model publishes that is well, or ill in every way."""
-    for metric, well, bad in GAUGES.values():
-        stack.put(metric_names.NAMESPACE, metric, bad if ill else well, Model="digits")
-    endpoint = EndpointMetrics(_put_of(stack))
-    for well_call, bad_call in CALLS.values():
-        status, latency_us = bad_call if ill else well_call
+def publish_model_metrics(stack: Stack, *, alarming: bool) -> None:
+    """Publish once the metrics of a healthy model, or of one with every problem."""
+    for metric, healthy_value, alarming_value in GAUGES.values():
+        value = alarming_value if alarming else healthy_value
+        stack.put(metric_names.NAMESPACE, metric, value, Model="digits")
+    endpoint = EndpointMetrics(_put_metric_of(stack))
+    for healthy_call, alarming_call in CALLS.values():
+        status, latency_us = alarming_call if alarming else healthy_call
         endpoint.record("refit-digits", "v2", status, latency_us, 100.0)
-        endpoint.record("refit-other", "v2", 500, 1e9, 100.0)  # another endpoint is no concern
+        endpoint.record("refit-other", "v2", 500, 1e9, 100.0)  # of no alarm here
     endpoint.flush()
 
 
-def _put_of(stack: Stack) -> Any:
-    cloudwatch = stack.ground.client("cloudwatch")
+def _put_metric_of(stack: Stack) -> Any:
+    cloudwatch = stack.aws.client("cloudwatch")
 
     def put(
         namespace: str,
@@ -245,13 +257,13 @@ def _put_of(stack: Stack) -> Any:
 
 
 @contextmanager
-def living(stack: Stack, ill: bool) -> Iterator[None]:
-    """Publish it again and again, some times a minute."""
+def model_metrics(stack: Stack, *, alarming: bool) -> Iterator[None]:
+    """Publish the metrics of a model five times a minute until the block ends."""
     end = threading.Event()
 
     def run() -> None:
         while not end.is_set():
-            live(stack, ill)
+            publish_model_metrics(stack, alarming=alarming)
             end.wait(MINUTE_S / 5)
 
     thread = threading.Thread(target=run)
@@ -263,18 +275,18 @@ def living(stack: Stack, ill: bool) -> Iterator[None]:
         thread.join()
 
 
-def watched(stack: Stack, state: str) -> set[str]:
-    """The alarms that were in a state at any look, until all were or time is up."""
+def alarms_seen_in(stack: Stack, state: str) -> set[str]:
+    """Poll until every alarm has been in a state at least once, or the time is up."""
     seen: set[str] = set()
     end = time.monotonic() + DEADLINE_S
-    while seen < set(EVERY) and time.monotonic() < end:
-        seen |= {name for name, now in stack.states().items() if now == state}
+    while seen < set(ALL_ALARMS) and time.monotonic() < end:
+        seen |= {name for name, current in stack.states().items() if current == state}
         time.sleep(0.2)
-    stack.listen()
+    stack.receive_notices()
     return seen
 
 
-def subscribe(ground: Ground, topic: str) -> str:
+def subscribe(aws: LocalAws, topic: str) -> str:
     arn = "arn:aws:sqs:us-east-1:000000000000:notices"
     statement = {
         "Effect": "Allow",
@@ -283,16 +295,16 @@ def subscribe(ground: Ground, topic: str) -> str:
         "Resource": arn,
     }
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    made = ground.client("sqs").create_queue(QueueName="notices", Attributes={"Policy": policy})
-    ground.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
-    return str(made["QueueUrl"])
+    created = aws.client("sqs").create_queue(QueueName="notices", Attributes={"Policy": policy})
+    aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    return str(created["QueueUrl"])
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with standing(tmp_path_factory.mktemp("alarms"), alarm_minute_s=MINUTE_S) as ground:
-        cloudformation = ground.client("cloudformation")
-        ground.client("s3").create_bucket(Bucket="bucket")
+    with running_emulator(tmp_path_factory.mktemp("alarms"), alarm_minute_s=MINUTE_S) as aws:
+        cloudformation = aws.client("cloudformation")
+        aws.client("s3").create_bucket(Bucket="bucket")
         cloudformation.create_stack(
             StackName="refit",
             TemplateBody=json.dumps(reduced_template()),
@@ -305,92 +317,95 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             return state["StackStatus"] == "CREATE_COMPLETE"
 
         until(deployed, 60)
-        found = cloudformation.describe_stack_resources(StackName="refit")["StackResources"]
-        names = {it["LogicalResourceId"]: it["PhysicalResourceId"] for it in found}
+        resources = cloudformation.describe_stack_resources(StackName="refit")["StackResources"]
+        names = {item["LogicalResourceId"]: item["PhysicalResourceId"] for item in resources}
         for alarm in MODEL_ALARMS.values():
-            ground.client("cloudwatch").put_metric_alarm(**request_of(alarm, names["NoticesTopic"]))
-        notices = subscribe(ground, names["NoticesTopic"])
-        yield Stack(ground, names, notices)
+            aws.client("cloudwatch").put_metric_alarm(**request_of(alarm, names["NoticesTopic"]))
+        notices = subscribe(aws, names["NoticesTopic"])
+        yield Stack(aws, names, notices)
 
 
 @dataclass
-class Course:
-    """Which alarms were seen quiet, then in alarm, then quiet again; and told of."""
+class Observed:
+    """The alarms that were OK before, in ALARM, and OK after; and those that were notified."""
 
-    quiet: set[str]
-    alarmed: set[str]
-    told_of: set[str]
-    over: set[str]
-    told_over: set[str]
+    ok_before: set[str]
+    in_alarm: set[str]
+    notified_of_alarm: set[str]
+    ok_after: set[str]
+    notified_of_ok: set[str]
 
 
 @pytest.fixture(scope="module")
-def course(stack: Stack) -> Course:
-    with living(stack, ill=False):
-        quiet = watched(stack, "OK")
-        stack.told.clear()
-    with living(stack, ill=True):
+def observed(stack: Stack) -> Observed:
+    with model_metrics(stack, alarming=False):
+        ok_before = alarms_seen_in(stack, "OK")
+        stack.notified.clear()
+    with model_metrics(stack, alarming=True):
         for cause in CAUSES.values():
             cause(stack)
-        alarmed = watched(stack, "ALARM")
+        in_alarm = alarms_seen_in(stack, "ALARM")
     for queue in DEAD_LETTERS:
-        stack.ground.client("sqs").purge_queue(QueueUrl=stack.names[queue])
-    told_of = set(stack.told["ALARM"])
-    with living(stack, ill=False):
-        over = watched(stack, "OK")
-    return Course(quiet, alarmed, told_of, over, set(stack.told["OK"]))
+        stack.aws.client("sqs").purge_queue(QueueUrl=stack.names[queue])
+    notified_of_alarm = set(stack.notified["ALARM"])
+    with model_metrics(stack, alarming=False):
+        ok_after = alarms_seen_in(stack, "OK")
+    notified_of_ok = set(stack.notified["OK"])
+    return Observed(ok_before, in_alarm, notified_of_alarm, ok_after, notified_of_ok)
 
 
-def test_every_alarm_of_the_template_and_of_a_model_has_a_cause_here() -> None:
+def test_every_alarm_of_the_template_and_of_a_model_has_a_cause_in_this_test() -> None:
     assert set(CAUSES) == set(of_type("AWS::CloudWatch::Alarm"))
     assert set(GAUGES) | set(CALLS) == set(AlarmKind) == set(MODEL_ALARMS)
 
 
-@pytest.mark.parametrize("name", EVERY)
-def test_an_alarm_goes_off_for_its_cause_and_people_are_told(course: Course, name: str) -> None:
-    assert name in course.quiet, "it was never quiet before"
-    assert name in course.alarmed
-    assert name in course.told_of
-
-
-@pytest.mark.parametrize("name", EVERY)
-def test_an_alarm_ends_when_its_cause_does(course: Course, name: str) -> None:
-    assert name in course.alarmed
-    assert name in course.over
-
-
-def test_people_are_told_of_the_end_too(course: Course) -> None:
-    failed_runs = {"TrainFailedAlarm", "DeployFailedAlarm"}  # a run that failed stays failed
-    assert set(EVERY) - course.told_over == failed_runs
-
-
-def test_people_are_told_when_nobody_looks_at_a_model_any_more(
-    stack: Stack, course: Course
+@pytest.mark.parametrize("name", ALL_ALARMS)
+def test_an_alarm_goes_off_for_its_cause_and_notifies_the_topic(
+    observed: Observed, name: str
 ) -> None:
-    def told() -> bool:
-        stack.listen()
-        return AlarmKind.CAPTURE_SILENCE in stack.told["INSUFFICIENT_DATA"]
+    assert name in observed.ok_before
+    assert name in observed.in_alarm
+    assert name in observed.notified_of_alarm
 
-    until(told, 8 * MINUTE_S)
+
+@pytest.mark.parametrize("name", ALL_ALARMS)
+def test_an_alarm_clears_when_its_cause_ends(observed: Observed, name: str) -> None:
+    assert name in observed.in_alarm
+    assert name in observed.ok_after
+
+
+def test_the_end_of_an_alarm_notifies_the_topic_except_for_failed_runs(observed: Observed) -> None:
+    failed_runs = {"TrainFailedAlarm", "DeployFailedAlarm"}
+    assert set(ALL_ALARMS) - observed.notified_of_ok == failed_runs
+
+
+def test_a_model_whose_drift_check_has_stopped_notifies_the_topic(
+    stack: Stack, observed: Observed
+) -> None:
+    def notified() -> bool:
+        stack.receive_notices()
+        return AlarmKind.CAPTURE_SILENCE in stack.notified["INSUFFICIENT_DATA"]
+
+    until(notified, 8 * MINUTE_S)
     states = stack.states()
     assert states[AlarmKind.CAPTURE_SILENCE] == "INSUFFICIENT_DATA"
     assert states[AlarmKind.QUALITY_DRIFT] == "OK"
-    assert stack.told["INSUFFICIENT_DATA"] == {AlarmKind.CAPTURE_SILENCE}
+    assert stack.notified["INSUFFICIENT_DATA"] == {AlarmKind.CAPTURE_SILENCE}
 
 
-def test_the_dashboard_is_drawn_with_the_names_of_what_is_deployed(stack: Stack) -> None:
-    cloudwatch = stack.ground.client("cloudwatch")
-    drawn = cloudwatch.get_dashboard(DashboardName=stack.names["Dashboard"])["DashboardBody"]
-    assert json.loads(drawn)["widgets"][0]["properties"]["alarms"]
-    assert stack.names["CountLabelsFunction"] in drawn
-    assert "${PROP('Dim.Model')}" in drawn
-    assert "${AWS::Region}" not in drawn
+def test_the_dashboard_refers_to_the_deployed_resources_by_their_names(stack: Stack) -> None:
+    cloudwatch = stack.aws.client("cloudwatch")
+    body = cloudwatch.get_dashboard(DashboardName=stack.names["Dashboard"])["DashboardBody"]
+    assert json.loads(body)["widgets"][0]["properties"]["alarms"]
+    assert stack.names["CountLabelsFunction"] in body
+    assert "${PROP('Dim.Model')}" in body
+    assert "${AWS::Region}" not in body
 
 
-def test_a_role_may_delete_the_alarms_that_it_names_and_no_others(stack: Stack) -> None:
+def test_a_role_may_delete_only_the_alarms_that_its_policy_allows(stack: Stack) -> None:
     arn = "arn:aws:cloudwatch:us-east-1:000000000000:alarm:mine-*"
     actions = ["cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms"]
-    role = stack.ground.role(
+    role = stack.aws.role(
         "alarming", "lambda", {"Effect": "Allow", "Action": actions, "Resource": arn}
     )
     code = """
@@ -402,20 +417,20 @@ def handler(event, context):
         return error.response["Error"]["Code"]
     return "deleted"
 """
-    stack.ground.function("alarming", code, role=role)
-    assert stack.ground.call("alarming", "mine-latency")[0] == "deleted"
-    assert "AccessDenied" in stack.ground.call("alarming", "other-latency")[0]
+    stack.aws.function("alarming", code, role=role)
+    assert stack.aws.invoke("alarming", "mine-latency")[0] == "deleted"
+    assert "AccessDenied" in stack.aws.invoke("alarming", "other-latency")[0]
 
 
-def test_the_age_of_what_a_stream_gives_a_function_is_a_metric(stack: Stack) -> None:
-    ground = stack.ground
+def test_the_iterator_age_of_a_function_on_a_stream_is_published(stack: Stack) -> None:
+    aws = stack.aws
     read = {
         "Effect": "Allow",
-        "Action": [f"dynamodb:{it}" for it in ("GetRecords", "GetShardIterator", "DescribeStream")],
+        "Action": ["dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:DescribeStream"],
         "Resource": "*",
     }
-    ground.function("reads", FAILING, role=ground.role("reads", "lambda", read))
-    dynamodb = ground.client("dynamodb")
+    aws.function("reads", FAILING, role=aws.role("reads", "lambda", read))
+    dynamodb = aws.client("dynamodb")
     table = dynamodb.create_table(
         TableName="streamed",
         BillingMode="PAY_PER_REQUEST",
@@ -423,13 +438,13 @@ def test_the_age_of_what_a_stream_gives_a_function_is_a_metric(stack: Stack) -> 
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
         StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
     )["TableDescription"]
-    ground.client("lambda").create_event_source_mapping(
+    aws.client("lambda").create_event_source_mapping(
         FunctionName="reads", EventSourceArn=table["LatestStreamArn"], StartingPosition="LATEST"
     )
 
     def age() -> list[dict[str, Any]]:
         dynamodb.put_item(TableName="streamed", Item={"id": {"S": "a"}})
-        found: list[dict[str, Any]] = ground.client("cloudwatch").get_metric_statistics(
+        datapoints: list[dict[str, Any]] = aws.client("cloudwatch").get_metric_statistics(
             Namespace="AWS/Lambda",
             MetricName="IteratorAge",
             Dimensions=[{"Name": "FunctionName", "Value": "reads"}],
@@ -438,6 +453,6 @@ def test_the_age_of_what_a_stream_gives_a_function_is_a_metric(stack: Stack) -> 
             Period=60,
             Statistics=["Maximum"],
         )["Datapoints"]
-        return found
+        return datapoints
 
     assert 0 <= until(age, 30)[0]["Maximum"] < 30_000

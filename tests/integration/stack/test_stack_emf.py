@@ -27,11 +27,11 @@ def read(content: dict[str, Any]) -> list[EmbeddedMetric]:
     return list(metrics_of(json.dumps(content)))
 
 
-def test_each_metric_is_given_once_for_each_dimension_set() -> None:
-    found = read(line())
+def test_each_metric_is_published_once_for_each_dimension_set() -> None:
+    metrics = read(line())
     both = {"Model": "digits", "Function": "prepare"}
     at = 1_700_000_000.5
-    assert found == [
+    assert metrics == [
         EmbeddedMetric("Refit", "Rows", [3.0, 4.0], "Count", {"Model": "digits"}, at),
         EmbeddedMetric("Refit", "Loss", [0.25], "None", {"Model": "digits"}, at),
         EmbeddedMetric("Refit", "Rows", [3.0, 4.0], "Count", both, at),
@@ -39,18 +39,18 @@ def test_each_metric_is_given_once_for_each_dimension_set() -> None:
     ]
 
 
-def test_an_empty_dimension_set_gives_a_metric_without_dimensions() -> None:
+def test_an_empty_dimension_set_publishes_a_metric_without_dimensions() -> None:
     content = line()
     content["_aws"]["CloudWatchMetrics"][0]["Dimensions"] = [[]]
     assert [metric.dimensions for metric in read(content)] == [{}, {}]
 
 
 @pytest.mark.parametrize("value", ["3", None, True, [1, "2"], {"Rows": 3}, list(range(101))])
-def test_a_target_that_is_no_number_is_passed_over(value: object) -> None:
+def test_a_metric_target_that_is_not_a_number_is_skipped(value: object) -> None:
     assert {metric.name for metric in read(line(Rows=value))} == {"Loss"}
 
 
-def test_a_dimension_set_with_a_missing_target_is_passed_over() -> None:
+def test_a_dimension_set_with_a_missing_target_is_skipped() -> None:
     content = line()
     del content["Function"]
     assert {tuple(metric.dimensions) for metric in read(content)} == {("Model",)}
@@ -68,5 +68,5 @@ def test_a_dimension_set_with_a_missing_target_is_passed_over() -> None:
         '{"_aws": {"Timestamp": 1, "CloudWatchMetrics": [{"Namespace": ""}, 7]}}',
     ],
 )
-def test_a_line_that_is_no_embedded_metric_gives_none(text: str) -> None:
+def test_a_line_without_valid_embedded_metrics_publishes_none(text: str) -> None:
     assert list(metrics_of(text)) == []

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 from botocore.exceptions import ClientError
-from stack_under_test import Ground, until
+from stack_under_test import LocalAws, until
 
 
-def user(ground: Ground, name: str, action: str, resource: str) -> dict[str, str]:
-    """Make a user who may do one thing; return its credentials."""
-    iam = ground.client("iam")
+def user(aws: LocalAws, name: str, action: str, resource: str) -> dict[str, str]:
+    """Create a user with permission for one action; return its credentials."""
+    iam = aws.client("iam")
     iam.create_user(UserName=name)
     iam.put_user_policy(
         UserName=name,
@@ -25,30 +25,32 @@ def user(ground: Ground, name: str, action: str, resource: str) -> dict[str, str
 ENDPOINT = "arn:aws:sagemaker:us-east-1:000000000000:endpoint/mine-*"
 
 
-def test_control_plane_and_invocations_reach_the_registered_service(ground: Ground) -> None:
-    described = ground.client("sagemaker").describe_endpoint(EndpointName="live")
+def test_sagemaker_operations_and_invocations_reach_the_registered_service(aws: LocalAws) -> None:
+    described = aws.client("sagemaker").describe_endpoint(EndpointName="live")
     assert described["EndpointStatus"] == "InService"
-    answer = ground.client("sagemaker-runtime").invoke_endpoint(
+    response = aws.client("sagemaker-runtime").invoke_endpoint(
         EndpointName="live", Body=b"1,2\n", ContentType="text/csv"
     )
-    assert answer["Body"].read() == b"1,2\n"
-    assert (answer["ContentType"], answer["InvokedProductionVariant"]) == ("text/csv", "v1")
+    assert response["Body"].read() == b"1,2\n"
+    assert (response["ContentType"], response["InvokedProductionVariant"]) == ("text/csv", "v1")
 
 
-def test_an_error_of_the_service_arrives_with_its_code(ground: Ground) -> None:
+def test_an_error_of_the_registered_service_reaches_boto3_with_its_code(aws: LocalAws) -> None:
     with pytest.raises(ClientError) as refused:
-        ground.client("sagemaker").describe_endpoint(EndpointName="none")
+        aws.client("sagemaker").describe_endpoint(EndpointName="none")
     assert refused.value.response["Error"]["Code"] == "ValidationException"
 
 
-def test_a_user_may_do_what_the_policy_names_and_nothing_else(ground: Ground) -> None:
-    keys = user(ground, "describer", "sagemaker:DescribeEndpoint", ENDPOINT)
-    sagemaker = ground.client("sagemaker", **keys)
+def test_a_user_may_call_only_the_action_on_the_resource_that_the_policy_allows(
+    aws: LocalAws,
+) -> None:
+    keys = user(aws, "describer", "sagemaker:DescribeEndpoint", ENDPOINT)
+    sagemaker = aws.client("sagemaker", **keys)
     assert sagemaker.describe_endpoint(EndpointName="mine-1")["EndpointName"] == "mine-1"
     for call in (
         lambda: sagemaker.describe_endpoint(EndpointName="yours"),
         lambda: sagemaker.delete_endpoint(EndpointName="mine-1"),
-        lambda: ground.client("sagemaker-runtime", **keys).invoke_endpoint(
+        lambda: aws.client("sagemaker-runtime", **keys).invoke_endpoint(
             EndpointName="mine-1", Body=b"1"
         ),
     ):
@@ -58,11 +60,11 @@ def test_a_user_may_do_what_the_policy_names_and_nothing_else(ground: Ground) ->
         assert "is not authorized to perform: sagemaker:" in str(refused.value)
 
 
-def test_what_a_user_may_no_longer_do_is_refused_soon(ground: Ground) -> None:
-    keys = user(ground, "leaver", "sagemaker:DescribeEndpoint", ENDPOINT)
-    sagemaker = ground.client("sagemaker", **keys)
+def test_a_deleted_user_policy_takes_effect_within_two_seconds(aws: LocalAws) -> None:
+    keys = user(aws, "leaver", "sagemaker:DescribeEndpoint", ENDPOINT)
+    sagemaker = aws.client("sagemaker", **keys)
     sagemaker.describe_endpoint(EndpointName="mine-1")
-    ground.client("iam").delete_user_policy(UserName="leaver", PolicyName="p")
+    aws.client("iam").delete_user_policy(UserName="leaver", PolicyName="p")
 
     def refused() -> bool:
         try:
@@ -74,8 +76,8 @@ def test_what_a_user_may_no_longer_do_is_refused_soon(ground: Ground) -> None:
     until(refused, 2)
 
 
-def test_each_item_of_a_transaction_needs_its_own_permission(ground: Ground) -> None:
-    tables = ground.client("dynamodb")
+def test_each_item_of_a_transaction_requires_permission_on_its_table(aws: LocalAws) -> None:
+    tables = aws.client("dynamodb")
     for name in ("mine", "yours"):
         tables.create_table(
             TableName=name,
@@ -84,46 +86,48 @@ def test_each_item_of_a_transaction_needs_its_own_permission(ground: Ground) -> 
             BillingMode="PAY_PER_REQUEST",
         )
     resource = "arn:aws:dynamodb:us-east-1:000000000000:table/mine"
-    writer = ground.client("dynamodb", **user(ground, "writer", "dynamodb:PutItem", resource))
+    writer = aws.client("dynamodb", **user(aws, "writer", "dynamodb:PutItem", resource))
 
-    def written(*names: str) -> None:
+    def write_to(*names: str) -> None:
         puts = [
-            {"Put": {"TableName": name, "Item": {"id": {"S": str(place)}}}}
-            for place, name in enumerate(names)
+            {"Put": {"TableName": name, "Item": {"id": {"S": str(index)}}}}
+            for index, name in enumerate(names)
         ]
         writer.transact_write_items(TransactItems=puts)
 
-    written("mine", "mine")
+    write_to("mine", "mine")
     with pytest.raises(ClientError, match="is not authorized to perform: dynamodb:PutItem"):
-        written("mine", "yours")
+        write_to("mine", "yours")
     assert tables.scan(TableName="yours")["Count"] == 0
 
 
-def test_a_user_invokes_the_endpoint_the_policy_names(ground: Ground) -> None:
-    keys = user(ground, "invoker", "sagemaker:InvokeEndpoint", ENDPOINT)
-    runtime = ground.client("sagemaker-runtime", **keys)
+def test_a_user_may_invoke_the_endpoint_that_the_policy_allows(aws: LocalAws) -> None:
+    keys = user(aws, "invoker", "sagemaker:InvokeEndpoint", ENDPOINT)
+    runtime = aws.client("sagemaker-runtime", **keys)
     assert runtime.invoke_endpoint(EndpointName="mine-1", Body=b"x")["Body"].read() == b"x"
 
 
-def test_creating_an_endpoint_asks_for_its_config_as_well(ground: Ground) -> None:
-    keys = user(ground, "creator", "sagemaker:CreateEndpoint", ENDPOINT)
+def test_create_endpoint_requires_permission_on_the_endpoint_config_as_well(aws: LocalAws) -> None:
+    keys = user(aws, "creator", "sagemaker:CreateEndpoint", ENDPOINT)
     with pytest.raises(ClientError, match="endpoint-config/other") as refused:
-        ground.client("sagemaker", **keys).create_endpoint(
+        aws.client("sagemaker", **keys).create_endpoint(
             EndpointName="mine-1", EndpointConfigName="other"
         )
     assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
 
 
-def test_passing_a_role_needs_permission(ground: Ground) -> None:
-    keys = user(ground, "trainer", "sagemaker:CreateModel", "*")
+def test_create_model_requires_iam_pass_role(aws: LocalAws) -> None:
+    keys = user(aws, "trainer", "sagemaker:CreateModel", "*")
     with pytest.raises(ClientError, match="iam:PassRole"):
-        ground.client("sagemaker", **keys).create_model(
+        aws.client("sagemaker", **keys).create_model(
             ModelName="m", ExecutionRoleArn="arn:aws:iam::000000000000:role/model"
         )
 
 
-def test_a_bucket_for_tls_only_answers_on_the_loopback_interface(ground: Ground) -> None:
-    s3 = ground.client("s3")
+def test_a_bucket_policy_that_requires_tls_allows_requests_on_the_loopback_interface(
+    aws: LocalAws,
+) -> None:
+    s3 = aws.client("s3")
     s3.create_bucket(Bucket="tls-only")
     s3.put_bucket_policy(
         Bucket="tls-only",
@@ -131,6 +135,6 @@ def test_a_bucket_for_tls_only_answers_on_the_loopback_interface(ground: Ground)
         '"Action": "s3:*", "Resource": ["arn:aws:s3:::tls-only", "arn:aws:s3:::tls-only/*"], '
         '"Condition": {"Bool": {"aws:SecureTransport": "false"}}}]}',
     )
-    keys = user(ground, "putter", "s3:PutObject", "arn:aws:s3:::tls-only/*")
-    ground.client("s3", **keys).put_object(Bucket="tls-only", Key="k", Body=b"1")
+    keys = user(aws, "putter", "s3:PutObject", "arn:aws:s3:::tls-only/*")
+    aws.client("s3", **keys).put_object(Bucket="tls-only", Key="k", Body=b"1")
     assert s3.get_object(Bucket="tls-only", Key="k")["Body"].read() == b"1"

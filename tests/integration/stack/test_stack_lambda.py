@@ -5,7 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
-from stack_under_test import Ground, packed, until
+from stack_under_test import LocalAws, packed, until
 
 ECHO = """
 import os, json
@@ -27,44 +27,44 @@ def handler(event, context):
 """
 
 
-def test_a_failed_function_is_named_by_its_error_class(ground: Ground) -> None:
-    ground.function("named-error", ECHO)
-    answer, kind = ground.call("named-error", "fail")
+def test_a_failed_function_reports_the_class_name_of_its_error(aws: LocalAws) -> None:
+    aws.function("named-error", ECHO)
+    payload, kind = aws.invoke("named-error", "fail")
     assert kind == "Unhandled"
-    assert (answer["errorType"], answer["errorMessage"]) == ("DatasetEmpty", "nothing in it")
-    assert any("app.py" in frame for frame in answer["stackTrace"])
+    assert (payload["errorType"], payload["errorMessage"]) == ("DatasetEmpty", "nothing in it")
+    assert any("app.py" in frame for frame in payload["stackTrace"])
 
 
-def test_an_error_of_the_handler_keeps_the_environment(ground: Ground) -> None:
-    ground.function("kept-warm", ECHO)
-    ground.call("kept-warm", "count")
-    ground.call("kept-warm", "fail")
-    assert ground.call("kept-warm", "count") == (2, None)
+def test_the_execution_environment_is_reused_after_an_error_of_the_handler(aws: LocalAws) -> None:
+    aws.function("kept-warm", ECHO)
+    aws.invoke("kept-warm", "count")
+    aws.invoke("kept-warm", "fail")
+    assert aws.invoke("kept-warm", "count") == (2, None)
 
 
-def test_what_a_function_prints_is_in_its_log_group_with_the_report(ground: Ground) -> None:
-    ground.function("printer", ECHO)
-    ground.call("printer", "fail")
-    lines = ground.log("/aws/lambda/printer")
+def test_the_log_group_holds_what_the_function_prints_and_the_report_line(aws: LocalAws) -> None:
+    aws.function("printer", ECHO)
+    aws.invoke("printer", "fail")
+    lines = aws.log("/aws/lambda/printer")
     assert lines[0].startswith("START RequestId")
     assert lines[1] == "hello from printer"
     assert lines[2].startswith("[ERROR] DatasetEmpty: nothing in it")
     assert "Max Memory Used:" in lines[-1]
 
 
-def test_a_shared_log_group_receives_the_lines(ground: Ground) -> None:
-    ground.function("shared", ECHO, LoggingConfig={"LogGroup": "/aws/lambda/together"})
-    ground.call("shared")
-    assert "hello from shared" in ground.log("/aws/lambda/together")
+def test_a_function_logs_to_the_log_group_of_its_logging_config(aws: LocalAws) -> None:
+    aws.function("shared", ECHO, LoggingConfig={"LogGroup": "/aws/lambda/together"})
+    aws.invoke("shared")
+    assert "hello from shared" in aws.log("/aws/lambda/together")
 
 
-def test_a_function_sees_its_own_packages_and_the_sdk_only(ground: Ground) -> None:
-    code = "def handler(event, context):\n    __import__(event)\n    return 'found'"
-    ground.function("imports", code)
-    assert ground.call("imports", "boto3") == ("found", None)
+def test_a_function_can_import_its_own_packages_and_the_aws_sdk_only(aws: LocalAws) -> None:
+    code = "def handler(event, context):\n    __import__(event)\n    return 'imported'"
+    aws.function("imports", code)
+    assert aws.invoke("imports", "boto3") == ("imported", None)
     for foreign in ("ministack", "xgboost", "refit_local", "refit", "numpy"):
-        answer, _ = ground.call("imports", foreign)
-        assert answer["errorType"] == "ModuleNotFoundError", foreign
+        payload, _ = aws.invoke("imports", foreign)
+        assert payload["errorType"] == "ModuleNotFoundError", foreign
 
 
 WHERE = """
@@ -75,51 +75,55 @@ def handler(event, context):
 """
 
 
-def test_the_processes_of_a_function_share_its_package_and_new_code_is_a_new_one(
-    ground: Ground,
+def test_processes_of_a_function_share_its_unpacked_package_until_the_code_is_updated(
+    aws: LocalAws,
 ) -> None:
-    ground.function("where", WHERE)
+    aws.function("where", WHERE)
     with ThreadPoolExecutor(2) as pool:
-        (one, here), (other, there) = (answer for answer, _ in pool.map(ground.call, ["where"] * 2))
-    assert one != other
-    assert here == there
-    update = ground.client("lambda").update_function_code
+        (first_pid, first_path), (second_pid, second_path) = (
+            payload for payload, _ in pool.map(aws.invoke, ["where"] * 2)
+        )
+    assert first_pid != second_pid
+    assert first_path == second_path
+    update = aws.client("lambda").update_function_code
     update(FunctionName="where", ZipFile=packed(WHERE.replace("sleep(1)", "sleep(0)")))
-    (_, now), _ = ground.call("where")
-    assert now != here
+    (_, updated_path), _ = aws.invoke("where")
+    assert updated_path != first_path
 
 
-def test_a_missing_package_is_an_init_error_as_on_aws(ground: Ground) -> None:
-    ground.function("no-package", "import pandas\ndef handler(event, context): ...")
-    answer, _ = ground.call("no-package")
-    assert answer["errorType"] == "Runtime.ImportModuleError"
-    assert "No module named 'pandas'" in answer["errorMessage"]
+def test_an_import_of_a_missing_package_is_reported_as_an_import_module_error(
+    aws: LocalAws,
+) -> None:
+    aws.function("no-package", "import pandas\ndef handler(event, context): ...")
+    payload, _ = aws.invoke("no-package")
+    assert payload["errorType"] == "Runtime.ImportModuleError"
+    assert "No module named 'pandas'" in payload["errorMessage"]
 
 
-def test_a_function_gets_its_environment_and_not_the_grounds(ground: Ground) -> None:
-    ground.function("env", ECHO, Environment={"Variables": {"BUCKET": "b", "SFN_SCALE": "1"}})
-    environment, _ = ground.call("env", "environment")
+def test_a_function_sees_its_own_environment_and_not_that_of_the_server(aws: LocalAws) -> None:
+    aws.function("env", ECHO, Environment={"Variables": {"BUCKET": "b", "SFN_SCALE": "1"}})
+    environment, _ = aws.invoke("env", "environment")
     assert environment["BUCKET"] == "b"
-    assert environment["AWS_ENDPOINT_URL"] == ground.url
+    assert environment["AWS_ENDPOINT_URL"] == aws.url
     assert environment["AWS_REGION"] == "us-east-1"
     assert environment["AWS_ACCESS_KEY_ID"].startswith("ASIA")
     assert not {"STATE_DIR", "AUTH", "S3_DATA_DIR", "VIRTUAL_ENV"} & environment.keys()
 
 
-def test_an_answer_that_is_no_json_is_a_marshal_error(ground: Ground) -> None:
-    ground.function("marshal", ECHO)
-    answer, _ = ground.call("marshal", "unserializable")
-    assert answer["errorType"] == "Runtime.MarshalError"
+def test_a_return_value_that_is_not_json_is_a_marshal_error(aws: LocalAws) -> None:
+    aws.function("marshal", ECHO)
+    payload, _ = aws.invoke("marshal", "unserializable")
+    assert payload["errorType"] == "Runtime.MarshalError"
 
 
-def test_a_function_that_ends_its_process_is_an_exit_error(ground: Ground) -> None:
-    ground.function("exits", ECHO)
-    answer, _ = ground.call("exits", "exit")
-    assert answer["errorType"] == "Runtime.ExitError"
-    assert ground.call("exits", 5) == (5, None)
+def test_a_function_that_exits_its_process_is_an_exit_error(aws: LocalAws) -> None:
+    aws.function("exits", ECHO)
+    payload, _ = aws.invoke("exits", "exit")
+    assert payload["errorType"] == "Runtime.ExitError"
+    assert aws.invoke("exits", 5) == (5, None)
 
 
-def test_a_function_that_outgrows_its_memory_is_ended(ground: Ground) -> None:
+def test_a_function_that_exceeds_its_memory_size_is_ended(aws: LocalAws) -> None:
     code = """
 import time
 def handler(event, context):
@@ -127,37 +131,39 @@ def handler(event, context):
     time.sleep(1)
     return len(held)
 """
-    ground.function("grows", code, MemorySize=128)
-    assert ground.call("grows", 20) == (20 * 2**20, None)
-    answer, _ = ground.call("grows", 300)
-    assert answer["errorType"] == "Runtime.ExitError"
-    assert any("Memory Size: 128 MB Max Memory Used:" in s for s in ground.log("/aws/lambda/grows"))
+    aws.function("grows", code, MemorySize=128)
+    assert aws.invoke("grows", 20) == (20 * 2**20, None)
+    payload, _ = aws.invoke("grows", 300)
+    assert payload["errorType"] == "Runtime.ExitError"
+    assert any(
+        "Memory Size: 128 MB Max Memory Used:" in line for line in aws.log("/aws/lambda/grows")
+    )
 
 
-def test_a_function_that_takes_too_long_times_out(ground: Ground) -> None:
+def test_a_function_that_exceeds_its_timeout_fails(aws: LocalAws) -> None:
     code = "import time\ndef handler(event, context): time.sleep(10)"
-    ground.function("sleeps", code, Timeout=1)
+    aws.function("sleeps", code, Timeout=1)
     started = time.monotonic()
-    answer, _ = ground.call("sleeps")
-    assert "Task timed out after 1.00 seconds" in answer["errorMessage"]
+    payload, _ = aws.invoke("sleeps")
+    assert "Task timed out after 1.00 seconds" in payload["errorMessage"]
     assert time.monotonic() - started < 8
 
 
-def test_embedded_metrics_in_a_log_become_metrics(ground: Ground) -> None:
+def test_embedded_metrics_in_a_log_are_published_to_cloudwatch(aws: LocalAws) -> None:
     code = """
 import json, time
 def handler(event, context):
     print(json.dumps({
         "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [{
-            "Namespace": "GroundTest", "Dimensions": [["Model"]],
+            "Namespace": "StackTest", "Dimensions": [["Model"]],
             "Metrics": [{"Name": "Rows", "Unit": "Count"}]}]},
         "Model": "digits", "Rows": [2, 3]}))
 """
-    ground.function("measures", code)
-    ground.call("measures")
+    aws.function("measures", code)
+    aws.invoke("measures")
     now = datetime.now(UTC)
-    found = ground.client("cloudwatch").get_metric_statistics(
-        Namespace="GroundTest",
+    statistics = aws.client("cloudwatch").get_metric_statistics(
+        Namespace="StackTest",
         MetricName="Rows",
         Dimensions=[{"Name": "Model", "Value": "digits"}],
         StartTime=now - timedelta(minutes=5),
@@ -165,13 +171,13 @@ def handler(event, context):
         Period=3600,
         Statistics=["Sum", "SampleCount"],
     )
-    assert [(d["Sum"], d["SampleCount"], d["Unit"]) for d in found["Datapoints"]] == [
+    assert [(d["Sum"], d["SampleCount"], d["Unit"]) for d in statistics["Datapoints"]] == [
         (5.0, 2.0, "Count")
     ]
 
 
-def test_an_embedded_metric_trips_an_alarm_that_tells_a_topic(ground: Ground) -> None:
-    sns, sqs, cloudwatch = (ground.client(s) for s in ("sns", "sqs", "cloudwatch"))
+def test_an_embedded_metric_sets_off_an_alarm_that_notifies_a_topic(aws: LocalAws) -> None:
+    sns, sqs, cloudwatch = (aws.client(s) for s in ("sns", "sqs", "cloudwatch"))
     topic = sns.create_topic(Name="alarms")["TopicArn"]
     queue = sqs.create_queue(QueueName="alarms")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
@@ -186,7 +192,7 @@ def test_an_embedded_metric_trips_an_alarm_that_tells_a_topic(ground: Ground) ->
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn["QueueArn"])
     cloudwatch.put_metric_alarm(
         AlarmName="too-many-failures",
-        Namespace="GroundTest",
+        Namespace="StackTest",
         MetricName="RunsFailed",
         Statistic="Sum",
         Period=60,
@@ -200,11 +206,11 @@ import json, time
 def handler(event, context):
     print(json.dumps({
         "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [{
-            "Namespace": "GroundTest", "Dimensions": [[]], "Metrics": [{"Name": "RunsFailed"}]}]},
+            "Namespace": "StackTest", "Dimensions": [[]], "Metrics": [{"Name": "RunsFailed"}]}]},
         "RunsFailed": 1}))
 """
-    ground.function("fails-runs", code)
-    ground.call("fails-runs")
+    aws.function("fails-runs", code)
+    aws.invoke("fails-runs")
     received = until(lambda: sqs.receive_message(QueueUrl=queue).get("Messages"))
     message = json.loads(json.loads(received[0]["Body"])["Message"])
     assert (message["AlarmName"], message["NewStateValue"]) == ("too-many-failures", "ALARM")

@@ -1,4 +1,4 @@
-"""A ground's whole life, with a small template of its own and the real SAM CLI."""
+"""Start, find and stop a local stack, with a small template and the real SAM CLI."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+import requests
 from refit_local.stack import lifecycle, record
 from refit_local.stack.deploy import client
 from refit_local.stack.errors import DeployFailed, PortTaken, StateFolderInUse
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
     from refit_local.stack.record import StackInfo
 
-# They share one build of the template.
-pytestmark = pytest.mark.xdist_group("ground lifecycle")
+# These tests share one build of the template.
+pytestmark = pytest.mark.xdist_group("stack lifecycle")
 
 TEMPLATE = """
 AWSTemplateFormatVersion: "2010-09-09"
@@ -80,7 +81,7 @@ def handler(event, context):
 """
 
 
-def written(folder: Path, requirements: str = "") -> Path:
+def written_project(folder: Path, requirements: str = "") -> Path:
     (folder / "functions").mkdir()
     (folder / "functions" / "app.py").write_text(HANDLER)
     (folder / "functions" / "requirements.txt").write_text(requirements)
@@ -91,59 +92,62 @@ def written(folder: Path, requirements: str = "") -> Path:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return written(tmp_path_factory.mktemp("project"))
+    return written_project(tmp_path_factory.mktemp("project"))
 
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    chosen = free_port()
-    yield chosen
-    lifecycle.down(chosen, discard=True)
-    shutil.rmtree(record.folder(chosen), ignore_errors=True)
+    port = free_port()
+    yield port
+    lifecycle.down(port, discard=True)
+    shutil.rmtree(record.folder(port), ignore_errors=True)
 
 
-def children(ground: StackInfo) -> list[psutil.Process]:
-    return psutil.Process(ground.pid).children(recursive=True)
+def children(info: StackInfo) -> list[psutil.Process]:
+    return psutil.Process(info.pid).children(recursive=True)
 
 
-def call_echo(ground: StackInfo) -> None:
-    answer = client(ground, "lambda").invoke(FunctionName="echo", Payload=b'{"body": "1"}')
-    assert json.loads(answer["Payload"].read())["body"] == "1"
+def invoke_echo(info: StackInfo) -> None:
+    response = client(info, "lambda").invoke(FunctionName="echo", Payload=b'{"body": "1"}')
+    assert json.loads(response["Payload"].read())["body"] == "1"
 
 
-def test_a_ground_stands_answers_and_is_found_again_with_its_state(
-    project: Path, port: int
-) -> None:
-    said: list[str] = []
-    ground = lifecycle.up(port, keep=True, log=said.append, project=project)
-    assert lifecycle.info(port) == ground
-    assert lifecycle.up(port, log=said.append) == ground
-    with pytest.raises(StateFolderInUse, match=f"the ground on port {port} keeps its state in"):
-        lifecycle.up(free_port(), ground.state_dir, project=project)
-    assert any("stands on port" in line for line in said)
-    import requests
-
-    url = f"{ground.api_url}/echo"
-    assert requests.post(url, data="hello", timeout=20).status_code == 403
-    answer = requests.post(url, data="hello", headers={"x-api-key": ground.api_key}, timeout=20)
-    assert (answer.status_code, answer.text) == (200, "hello")
-    client(ground, "dynamodb").put_item(TableName="kept", Item={"pk": {"S": "mine"}})
-    started = [psutil.Process(ground.pid), *children(ground)]
-    assert len(started) > 1, "a Lambda process runs"
-    assert lifecycle.down(port)
+def test_kept_state_is_there_after_the_next_up(project: Path, port: int) -> None:
+    log: list[str] = []
+    info = lifecycle.up(port, keep=True, log=log.append, project=project)
+    assert lifecycle.info(port) == info
+    assert lifecycle.up(port, log=log.append) == info
+    running = f"the local stack is already running on port {port} (process {info.pid})"
+    assert log[-1] == running
+    with pytest.raises(StateFolderInUse, match=f"local stack on port {port} keeps its state in"):
+        lifecycle.up(free_port(), info.state_dir, project=project)
+    assert_api_requires_its_key(info)
+    client(info, "dynamodb").put_item(TableName="kept", Item={"pk": {"S": "mine"}})
+    started = [psutil.Process(info.pid), *children(info)]
+    assert len(started) > 1, "no Lambda process runs"
+    assert lifecycle.down(port, log=log.append)
+    assert log[-1] == f"the local stack on port {port} has stopped"
     assert not any(process.is_running() for process in started)
     assert lifecycle.info(port) is None
-    assert not lifecycle.down(port), "there is no ground any more"
-    again = lifecycle.up(port, log=said.append, project=project)
-    assert "sam build: nothing changed since the last time" in said
-    found = client(again, "dynamodb").get_item(TableName="kept", Key={"pk": {"S": "mine"}})
-    assert found["Item"] == {"pk": {"S": "mine"}}
-    call_echo(again)
+    assert not lifecycle.down(port, log=log.append)
+    assert log[-1] == f"no local stack is running on port {port}"
+    restarted = lifecycle.up(port, log=log.append, project=project)
+    assert "sam build: nothing has changed since the last build" in log
+    response = client(restarted, "dynamodb").get_item(TableName="kept", Key={"pk": {"S": "mine"}})
+    assert response["Item"] == {"pk": {"S": "mine"}}
+    invoke_echo(restarted)
     lifecycle.down(port, discard=True)
-    assert not again.state_dir.exists()
+    assert not restarted.state_dir.exists()
 
 
-def test_a_taken_port_is_named_with_the_flag_that_changes_it(project: Path) -> None:
+def assert_api_requires_its_key(info: StackInfo) -> None:
+    url = f"{info.api_url}/echo"
+    assert requests.post(url, data="hello", timeout=20).status_code == 403
+    response = requests.post(url, data="hello", headers={"x-api-key": info.api_key}, timeout=20)
+    assert (response.status_code, response.text) == (200, "hello")
+
+
+def test_the_error_for_a_taken_port_names_the_option_that_changes_it(project: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -153,7 +157,7 @@ def test_a_taken_port_is_named_with_the_flag_that_changes_it(project: Path) -> N
     assert not record.folder(taken).exists()
 
 
-def test_a_folder_of_other_things_is_never_taken_for_state(
+def test_a_folder_with_other_files_is_neither_used_nor_deleted(
     project: Path, port: int, tmp_path: Path
 ) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
@@ -163,10 +167,10 @@ def test_a_folder_of_other_things_is_never_taken_for_state(
     assert (tmp_path / "thesis.txt").exists()
 
 
-def test_a_template_that_does_not_build_is_shown_whole_and_leaves_nothing(
+def test_a_failed_build_shows_the_whole_output_and_stops_the_server(
     tmp_path: Path, port: int
 ) -> None:
-    project = written(tmp_path, requirements="no-such-package==0.0.0\n")
+    project = written_project(tmp_path, requirements="no-such-package==0.0.0\n")
     with pytest.raises(DeployFailed, match=r"(?s)no-such-package.*`sam build` failed"):
         lifecycle.up(port, log=lambda _: None, project=project)
     assert lifecycle.info(port) is None
@@ -174,10 +178,10 @@ def test_a_template_that_does_not_build_is_shown_whole_and_leaves_nothing(
         probe.bind(("127.0.0.1", port))
 
 
-def in_own_process(project: Path, port: int) -> subprocess.Popen[bytes]:
-    """Start `up` in a process of its own, and wait until its server is on file."""
+def up_in_own_process(project: Path, port: int) -> subprocess.Popen[bytes]:
+    """Run `up` in a process of its own, and wait until its server is recorded."""
     code = (
-        # Where these tests run in the background, a shell had SIGINT ignored in all that follows.
+        # A shell ignores SIGINT in background jobs, and child processes inherit that.
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
         "import sys; from pathlib import Path; from refit_local.stack import lifecycle;"
         f"lifecycle.up({port}, project=Path({str(project)!r})); print('ready', flush=True);"
@@ -188,11 +192,11 @@ def in_own_process(project: Path, port: int) -> subprocess.Popen[bytes]:
     return process
 
 
-def test_an_interrupted_start_leaves_nothing(project: Path, port: int) -> None:
-    starting = in_own_process(project, port)
-    known = record.read(port)
-    assert known is not None
-    server = known.process()
+def test_an_interrupted_start_leaves_no_process_and_no_files(project: Path, port: int) -> None:
+    starting = up_in_own_process(project, port)
+    recorded = record.read(port)
+    assert recorded is not None
+    server = recorded.process()
     assert server is not None
     starting.send_signal(signal.SIGINT)
     assert starting.wait(30) != 0
@@ -200,27 +204,29 @@ def test_an_interrupted_start_leaves_nothing(project: Path, port: int) -> None:
     starting.stdout.close()
     assert not server.is_running()
     assert record.read(port) is None
-    assert not known.info.state_dir.exists()
+    assert not recorded.info.state_dir.exists()
 
 
-def test_a_ground_ends_with_the_process_that_started_it(project: Path, port: int) -> None:
-    owner = in_own_process(project, port)
+def test_the_stack_stops_when_the_process_that_started_it_is_killed(
+    project: Path, port: int
+) -> None:
+    owner = up_in_own_process(project, port)
     assert owner.stdout is not None
     until(lambda: lifecycle.info(port), 60)
-    ground = lifecycle.info(port)
-    assert ground is not None
-    call_echo(ground)
-    family = [psutil.Process(ground.pid), *children(ground)]
+    info = lifecycle.info(port)
+    assert info is not None
+    invoke_echo(info)
+    processes = [psutil.Process(info.pid), *children(info)]
     owner.kill()
     owner.wait()
     owner.stdout.close()
-    until(lambda: not any(process.is_running() for process in family), 30)
+    until(lambda: not any(process.is_running() for process in processes), 30)
 
 
-def test_lambda_processes_end_with_a_ground_that_is_killed(project: Path, port: int) -> None:
-    ground = lifecycle.up(port, detach=True, log=lambda _: None, project=project)
-    call_echo(ground)
-    workers = children(ground)
+def test_lambda_processes_end_when_the_server_is_killed(project: Path, port: int) -> None:
+    info = lifecycle.up(port, detach=True, log=lambda _: None, project=project)
+    invoke_echo(info)
+    workers = children(info)
     assert workers
-    os.kill(ground.pid, signal.SIGKILL)
+    os.kill(info.pid, signal.SIGKILL)
     until(lambda: not any(process.is_running() for process in workers), 10)

@@ -11,7 +11,7 @@ from refit_local.stack.packages import digest_of, upload_packages
 
 
 class Bucket:
-    """An S3 client that keeps what is uploaded."""
+    """An S3 client that records uploads."""
 
     def __init__(self) -> None:
         self.uploaded: dict[str, bytes] = {}
@@ -45,7 +45,7 @@ def built(folder: Path) -> Path:
     return folder
 
 
-def test_code_that_is_shared_is_uploaded_once(tmp_path: Path) -> None:
+def test_functions_with_the_same_code_share_one_upload(tmp_path: Path) -> None:
     bucket = Bucket()
     packaged = upload_packages(bucket, built(tmp_path), tmp_path / "store")
     resources = yaml.safe_load(packaged.read_text())["Resources"]
@@ -58,31 +58,31 @@ def test_code_that_is_shared_is_uploaded_once(tmp_path: Path) -> None:
         assert any(name.startswith("__pycache__/app.") for name in archive.namelist())
 
 
-def test_the_same_files_make_the_same_archive_and_old_archives_go(tmp_path: Path) -> None:
+def test_the_same_files_give_the_same_archive_and_old_archives_are_deleted(tmp_path: Path) -> None:
     (tmp_path / "build").mkdir()
     build, store = built(tmp_path / "build"), tmp_path / "store"
-    first, again = Bucket(), Bucket()
+    first, second = Bucket(), Bucket()
     upload_packages(first, build, store)
     for archive in store.iterdir():
         archive.unlink()
-    upload_packages(again, build, store)
-    assert first.uploaded == again.uploaded
+    upload_packages(second, build, store)
+    assert first.uploaded == second.uploaded
     for name in ("First", "Second"):
         (build / name / "app.py").write_text("answer = 43\n")
-    upload_packages(again, build, store)
+    upload_packages(second, build, store)
     assert len(list(store.iterdir())) == 2
 
 
-def test_a_digest_sees_names_and_contents_and_no_caches(tmp_path: Path) -> None:
+def test_a_digest_depends_on_names_and_contents_and_not_on_bytecode_caches(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "a.py").write_text("1")
-    seen = {digest_of(folder)}
+    digests = {digest_of(folder)}
     (folder / "__pycache__").mkdir()
     (folder / "__pycache__" / "a.pyc").write_text("x")
-    assert digest_of(folder) in seen
+    assert digest_of(folder) in digests
     (folder / "a.py").rename(folder / "b.py")
-    seen.add(digest_of(folder))
+    digests.add(digest_of(folder))
     (folder / "b.py").write_text("2")
-    seen.add(digest_of(folder))
-    assert len(seen) == 3
+    digests.add(digest_of(folder))
+    assert len(digests) == 3

@@ -3,7 +3,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from stack_under_test import ALLOW_TASKS, Ground, until
+from stack_under_test import ALLOW_TASKS, LocalAws, until
 
 TRAIN = "arn:aws:states:::sagemaker:createTrainingJob.sync"
 FAIL = """
@@ -15,21 +15,21 @@ ECHO = "def handler(event, context): return event"
 
 
 def job(name: str, **more: Any) -> dict[str, Any]:
-    """A state that runs a probe job."""
+    """Return a Task state that runs a job of the probe."""
     arguments = {"TrainingJobName": name, **more.pop("arguments", {})}
     return {"Type": "Task", "Resource": TRAIN, "Arguments": arguments, "End": True, **more}
 
 
-def one(state: dict[str, Any]) -> dict[str, Any]:
+def single(state: dict[str, Any]) -> dict[str, Any]:
     return {"StartAt": "Only", "States": {"Only": state}}
 
 
-def test_a_synchronous_task_gives_its_result(ground: Ground) -> None:
-    machine = ground.machine("sync-job", one(job("sync-1")), ALLOW_TASKS)
-    assert ground.run(machine) == {"TrainingJobName": "sync-1", "Resource": TRAIN}
+def test_a_sync_task_returns_the_result_of_its_job(aws: LocalAws) -> None:
+    machine = aws.machine("sync-job", single(job("sync-1")), ALLOW_TASKS)
+    assert aws.run(machine) == {"TrainingJobName": "sync-1", "Resource": TRAIN}
 
 
-def test_a_retried_task_sees_how_often_it_was_retried(ground: Ground) -> None:
+def test_the_context_object_counts_the_retries_of_a_task(aws: LocalAws) -> None:
     state = job("{% 'retried-' & $string($states.context.State.RetryCount) %}")
     state["Arguments"]["Error"] = "SageMaker.ThrottlingException"
     state["Retry"] = [
@@ -42,16 +42,16 @@ def test_a_retried_task_sees_how_often_it_was_retried(ground: Ground) -> None:
             "JitterStrategy": "FULL",
         }
     ]
-    machine = ground.machine("retried", one(state), ALLOW_TASKS)
+    machine = aws.machine("retried", single(state), ALLOW_TASKS)
     started = time.monotonic()
-    assert ground.run(machine) == "SageMaker.ThrottlingException"
-    assert time.monotonic() - started < 8, "a hundred seconds of backoff are capped at one"
+    assert aws.run(machine) == "SageMaker.ThrottlingException"
+    assert time.monotonic() - started < 8, "MaxDelaySeconds caps the backoff of 100 seconds"
     for attempt in range(3):
-        assert ground.log("/probe/tasks", f"retried-{attempt}") == ["started"]
+        assert aws.log("/probe/tasks", f"retried-{attempt}") == ["started"]
 
 
-def test_an_error_of_a_function_is_caught_by_its_class_name(ground: Ground) -> None:
-    ground.function("throttles", FAIL)
+def test_a_catcher_matches_the_class_name_of_a_functions_error(aws: LocalAws) -> None:
+    aws.function("throttles", FAIL)
     states = {
         "Call": {
             "Type": "Task",
@@ -70,13 +70,13 @@ def test_an_error_of_a_function_is_caught_by_its_class_name(ground: Ground) -> N
         "Wrong": {"Type": "Fail"},
         "Done": {"Type": "Succeed", "Output": {"why": "{% $states.input %}"}},
     }
-    machine = ground.machine("named-catch", {"StartAt": "Call", "States": states}, ALLOW_TASKS)
-    assert ground.run(machine) == {"why": "slow down"}
+    machine = aws.machine("named-catch", {"StartAt": "Call", "States": states}, ALLOW_TASKS)
+    assert aws.run(machine) == {"why": "slow down"}
 
 
-def test_parallel_branches_take_arguments_keep_their_own_context_and_join(ground: Ground) -> None:
+def test_a_parallel_evaluates_jsonata_and_each_branch_has_its_own_context(aws: LocalAws) -> None:
     branches = [
-        one(
+        single(
             job(
                 f"{{% '{side}-' & $states.input.run & '-' & $states.context.State.Name %}}",
                 arguments={"Seconds": 1},
@@ -103,17 +103,17 @@ def test_parallel_branches_take_arguments_keep_their_own_context_and_join(ground
             "End": True,
         },
     }
-    machine = ground.machine("both", {"StartAt": "Both", "States": states}, ALLOW_TASKS)
-    assert ground.run(machine, {"run": "r"}) == [
+    machine = aws.machine("both", {"StartAt": "Both", "States": states}, ALLOW_TASKS)
+    assert aws.run(machine, {"run": "r"}) == [
         ["new-rx-Only", "base-rx-Other"],
         "new-rx-Only",
     ]
 
 
-def test_a_failed_branch_stops_the_jobs_of_the_others(ground: Ground) -> None:
+def test_a_failed_branch_of_a_parallel_stops_the_jobs_of_the_others(aws: LocalAws) -> None:
     branches = [
-        one(job("sibling-slow", arguments={"Seconds": 60})),
-        one(job("sibling-bad", arguments={"Error": "SageMaker.AmazonSageMakerException"})),
+        single(job("sibling-slow", arguments={"Seconds": 60})),
+        single(job("sibling-bad", arguments={"Error": "SageMaker.AmazonSageMakerException"})),
     ]
     state = {
         "Type": "Parallel",
@@ -128,66 +128,66 @@ def test_a_failed_branch_stops_the_jobs_of_the_others(ground: Ground) -> None:
         "End": True,
     }
     definition = {"StartAt": "P", "States": {"P": state, "Caught": {"Type": "Succeed"}}}
-    machine = ground.machine("siblings", definition, ALLOW_TASKS)
-    assert ground.run(machine) == "SageMaker.AmazonSageMakerException"
-    assert ground.log("/probe/tasks", "sibling-slow") == ["started", "stopped"]
+    machine = aws.machine("siblings", definition, ALLOW_TASKS)
+    assert aws.run(machine) == "SageMaker.AmazonSageMakerException"
+    assert aws.log("/probe/tasks", "sibling-slow") == ["started", "stopped"]
 
 
-def test_stopping_an_execution_stops_its_job_and_nothing_retries_or_catches(
-    ground: Ground,
+def test_stop_execution_stops_the_job_without_retry_or_catch(
+    aws: LocalAws,
 ) -> None:
     state = job("aborted", arguments={"Seconds": 60})
     state["Retry"] = [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 1, "MaxAttempts": 5}]
     state["Catch"] = [{"ErrorEquals": ["States.ALL"], "Next": "Caught"}]
     definition = {"StartAt": "J", "States": {"J": state, "Caught": job("never-run")}}
-    machine = ground.machine("aborts", definition, ALLOW_TASKS)
-    execution = ground.start(machine)
-    until(lambda: ground.log("/probe/tasks", "aborted"))
-    ground.client("stepfunctions").stop_execution(executionArn=execution, cause="enough")
-    until(lambda: "stopped" in ground.log("/probe/tasks", "aborted"))
-    again = ground.run(ground.machine("after-abort", one(job("later")), ALLOW_TASKS))
-    assert again["TrainingJobName"] == "later"
-    assert ground.ended(execution)["status"] == "ABORTED"
-    assert ground.log("/probe/tasks", "aborted") == ["started", "stopped"]
-    assert ground.log("/probe/tasks", "never-run") == []
+    machine = aws.machine("aborts", definition, ALLOW_TASKS)
+    execution = aws.start(machine)
+    until(lambda: aws.log("/probe/tasks", "aborted"))
+    aws.client("stepfunctions").stop_execution(executionArn=execution, cause="enough")
+    until(lambda: "stopped" in aws.log("/probe/tasks", "aborted"))
+    later = aws.run(aws.machine("after-abort", single(job("later")), ALLOW_TASKS))
+    assert later["TrainingJobName"] == "later"
+    assert aws.ended(execution)["status"] == "ABORTED"
+    assert aws.log("/probe/tasks", "aborted") == ["started", "stopped"]
+    assert aws.log("/probe/tasks", "never-run") == []
 
 
-def test_a_task_whose_time_is_up_is_stopped_and_times_out(ground: Ground) -> None:
+def test_timeout_seconds_of_a_task_stops_its_job(aws: LocalAws) -> None:
     state = job("overdue", arguments={"Seconds": 60}, TimeoutSeconds="{% 2 - 1 %}")
-    machine = ground.machine("task-timeout", one(state), ALLOW_TASKS)
-    assert ground.run(machine) == "States.Timeout"
-    assert ground.log("/probe/tasks", "overdue") == ["started", "stopped"]
+    machine = aws.machine("task-timeout", single(state), ALLOW_TASKS)
+    assert aws.run(machine) == "States.Timeout"
+    assert aws.log("/probe/tasks", "overdue") == ["started", "stopped"]
 
 
-def test_an_execution_whose_time_is_up_times_out_whole(ground: Ground) -> None:
-    definition = {**one(job("whole", arguments={"Seconds": 60})), "TimeoutSeconds": 1}
-    execution = ground.start(ground.machine("whole-timeout", definition, ALLOW_TASKS))
-    assert ground.ended(execution)["status"] == "TIMED_OUT"
-    until(lambda: ground.log("/probe/tasks", "whole") == ["started", "stopped"])
+def test_timeout_seconds_of_a_state_machine_ends_the_execution_as_timed_out(aws: LocalAws) -> None:
+    definition = {**single(job("whole", arguments={"Seconds": 60})), "TimeoutSeconds": 1}
+    execution = aws.start(aws.machine("whole-timeout", definition, ALLOW_TASKS))
+    assert aws.ended(execution)["status"] == "TIMED_OUT"
+    until(lambda: aws.log("/probe/tasks", "whole") == ["started", "stopped"])
 
 
-def test_a_wait_of_computed_length_ends_and_is_cut_short_by_a_stop(ground: Ground) -> None:
+def test_stop_execution_ends_a_wait_with_jsonata_seconds(aws: LocalAws) -> None:
     wait = {"Type": "Wait", "Seconds": "{% $states.input.seconds %}", "End": True}
-    machine = ground.machine("waits", one(wait))
-    assert ground.run(machine, {"seconds": 1}) == {"seconds": 1}
-    execution = ground.start(machine, {"seconds": 600})
-    ground.client("stepfunctions").stop_execution(executionArn=execution)
-    assert ground.ended(execution)["status"] == "ABORTED"
+    machine = aws.machine("waits", single(wait))
+    assert aws.run(machine, {"seconds": 1}) == {"seconds": 1}
+    execution = aws.start(machine, {"seconds": 600})
+    aws.client("stepfunctions").stop_execution(executionArn=execution)
+    assert aws.ended(execution)["status"] == "ABORTED"
 
 
-def test_a_machine_may_do_only_what_its_role_may(ground: Ground) -> None:
+def test_a_task_fails_if_the_state_machines_role_does_not_allow_it(aws: LocalAws) -> None:
     allowed = {
         "Effect": "Allow",
         "Action": "sagemaker:CreateTrainingJob",
         "Resource": "arn:aws:sagemaker:us-east-1:000000000000:training-job/mine-*",
     }
     state = job("{% $states.input.name %}")
-    machine = ground.machine("narrow", one(state), allowed)
-    assert ground.run(machine, {"name": "mine-1"})["TrainingJobName"] == "mine-1"
-    assert ground.run(machine, {"name": "yours-1"}) == "SageMaker.AmazonSageMakerException"
+    machine = aws.machine("narrow", single(state), allowed)
+    assert aws.run(machine, {"name": "mine-1"})["TrainingJobName"] == "mine-1"
+    assert aws.run(machine, {"name": "yours-1"}) == "SageMaker.AmazonSageMakerException"
 
 
-def test_a_machine_must_be_allowed_to_pass_the_role_it_gives_a_job(ground: Ground) -> None:
+def test_a_task_that_passes_a_role_requires_iam_pass_role(aws: LocalAws) -> None:
     role = "arn:aws:iam::000000000000:role/jobs"
     state = job("{% $states.input.name %}", arguments={"RoleArn": role})
     create = {"Effect": "Allow", "Action": "sagemaker:CreateTrainingJob", "Resource": "*"}
@@ -197,33 +197,33 @@ def test_a_machine_must_be_allowed_to_pass_the_role_it_gives_a_job(ground: Groun
         "Resource": role,
         "Condition": {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
     }
-    without = ground.machine("without-pass-role", one(state), create)
-    assert ground.run(without, {"name": "p-1"}) == "SageMaker.AmazonSageMakerException"
-    having = ground.machine("with-pass-role", one(state), create, passing)
-    assert ground.run(having, {"name": "p-2"})["TrainingJobName"] == "p-2"
+    without = aws.machine("without-pass-role", single(state), create)
+    assert aws.run(without, {"name": "p-1"}) == "SageMaker.AmazonSageMakerException"
+    having = aws.machine("with-pass-role", single(state), create, passing)
+    assert aws.run(having, {"name": "p-2"})["TrainingJobName"] == "p-2"
 
 
-def test_a_machine_that_may_not_call_a_function_does_not(ground: Ground) -> None:
-    arn = ground.function("callee", ECHO)
+def test_a_task_that_invokes_a_function_requires_lambda_invoke_function(aws: LocalAws) -> None:
+    arn = aws.function("callee", ECHO)
     state = {"Type": "Task", "Resource": arn, "End": True}
-    machine = ground.machine("no-invoke", one(state))
-    assert ground.run(machine) == "Lambda.AWSLambdaException"
+    machine = aws.machine("no-invoke", single(state))
+    assert aws.run(machine) == "Lambda.AWSLambdaException"
 
 
-def test_an_sdk_task_asks_the_service_with_names_as_on_aws(ground: Ground) -> None:
+def test_an_aws_sdk_task_calls_the_registered_service_and_reports_its_errors(aws: LocalAws) -> None:
     state = {
         "Type": "Task",
         "Resource": "arn:aws:states:::aws-sdk:sagemaker:describeEndpoint",
         "Arguments": {"EndpointName": "{% $states.input.name %}"},
         "End": True,
     }
-    machine = ground.machine("describes", one(state), ALLOW_TASKS)
-    answer = ground.run(machine, {"name": "live"})
-    assert (answer["EndpointName"], answer["EndpointStatus"]) == ("live", "InService")
-    assert ground.run(machine, {"name": "none"}) == "SageMaker.ValidationException"
+    machine = aws.machine("describes", single(state), ALLOW_TASKS)
+    output = aws.run(machine, {"name": "live"})
+    assert (output["EndpointName"], output["EndpointStatus"]) == ("live", "InService")
+    assert aws.run(machine, {"name": "none"}) == "SageMaker.ValidationException"
 
 
-def test_a_branch_that_retries_keeps_its_own_state_beside_the_others(ground: Ground) -> None:
+def test_a_branch_that_retries_has_its_own_retry_count_and_state_name(aws: LocalAws) -> None:
     retried = job("{% $states.context.State.Name & $string($states.context.State.RetryCount) %}")
     retried["Arguments"]["Error"] = "SageMaker.ThrottlingException"
     retried["Retry"] = [
@@ -237,19 +237,19 @@ def test_a_branch_that_retries_keeps_its_own_state_beside_the_others(ground: Gro
             "States": {"First": {"Type": "Pass", "Next": "Linger"}, "Linger": wait},
         },
     ]
-    machine = ground.machine(
-        "beside", one({"Type": "Parallel", "Branches": branches, "End": True}), ALLOW_TASKS
+    machine = aws.machine(
+        "beside", single({"Type": "Parallel", "Branches": branches, "End": True}), ALLOW_TASKS
     )
-    assert ground.run(machine) == "SageMaker.ThrottlingException"
-    assert ground.log("/probe/tasks", "Mine0") == ["started"]
-    assert ground.log("/probe/tasks", "Mine1") == ["started"]
+    assert aws.run(machine) == "SageMaker.ThrottlingException"
+    assert aws.log("/probe/tasks", "Mine0") == ["started"]
+    assert aws.log("/probe/tasks", "Mine1") == ["started"]
 
 
-def test_a_stopped_branch_that_catches_everything_ends_all_the_same(ground: Ground) -> None:
+def test_a_stopped_branch_that_catches_all_errors_still_ends(aws: LocalAws) -> None:
     stubborn = job("stubborn", arguments={"Seconds": 60})
     stubborn["Catch"] = [{"ErrorEquals": ["States.ALL"], "Next": "Only"}]
     bad = job("stubborn-sibling", arguments={"Error": "SageMaker.AmazonSageMakerException"})
-    state = {"Type": "Parallel", "Branches": [one(stubborn), one(bad)], "End": True}
-    machine = ground.machine("stubborn", one(state), ALLOW_TASKS)
-    assert ground.run(machine) == "SageMaker.AmazonSageMakerException"
-    assert ground.log("/probe/tasks", "stubborn") == ["started", "stopped"]
+    state = {"Type": "Parallel", "Branches": [single(stubborn), single(bad)], "End": True}
+    machine = aws.machine("stubborn", single(state), ALLOW_TASKS)
+    assert aws.run(machine) == "SageMaker.AmazonSageMakerException"
+    assert aws.log("/probe/tasks", "stubborn") == ["started", "stopped"]

@@ -7,7 +7,7 @@ from refit_local.ministack.alarms import state_of
 
 
 @pytest.mark.parametrize(
-    ("periods", "needed", "missing", "state"),
+    ("periods", "required", "missing", "state"),
     [
         ([2.0], 1, "missing", "ALARM"),
         ([1.0], 1, "missing", "OK"),
@@ -23,8 +23,7 @@ from refit_local.ministack.alarms import state_of
         ([2.0, None, None], 3, "missing", "OK"),
     ],
 )
-def test_an_alarm_counts_breaching_periods_and_treats_gaps_as_told(
-    periods: list[float | None], needed: int, missing: str, state: str | None
+def test_an_alarm_counts_breaching_periods_and_treats_missing_data_as_configured(
+    periods: list[float | None], required: int, missing: str, state: str | None
 ) -> None:
-    found = state_of(periods, operator.gt, 1.0, needed=needed, missing=missing)
-    assert found == state
+    assert state_of(periods, operator.gt, 1.0, required=required, missing=missing) == state

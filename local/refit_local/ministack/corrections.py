@@ -1,0 +1,66 @@
+"""Install all corrections into MiniStack.
+
+MiniStack reads its settings when it is imported, and installing imports it: set the environment
+first. Install once, on the server's event loop, before the first request.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from refit_local.ministack import (
+    alarm_permissions,
+    alarms,
+    authorization_speed,
+    event_delivery,
+    executions,
+    jsonata_fields,
+    lambda_packages,
+    lambda_runtime,
+    object_events,
+    object_reads,
+    object_writes,
+    parallel_states,
+    retriers,
+    secure_transport,
+    service_metrics,
+    state_machine_roles,
+    table_speed,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LAMBDA_SDK_FOLDER = "lambda-sdk"
+_WITHOUT_SETTINGS = (
+    lambda_runtime,
+    state_machine_roles,
+    executions,
+    retriers,
+    parallel_states,
+    jsonata_fields,
+    event_delivery,
+    object_reads,
+    object_events,
+    object_writes,
+    table_speed,
+    authorization_speed,
+    alarm_permissions,
+    # Wraps what `lambda_runtime` has replaced.
+    service_metrics,
+    secure_transport,
+)
+
+
+def install_corrections(state: Path, alarm_minute_s: float = alarms.MINUTE_S) -> None:
+    """Make Lambda, Step Functions, S3, EventBridge, CloudWatch and IAM behave as on AWS.
+
+    Args:
+        state: the folder of the local stack's state; unpacked Lambda packages are put there.
+        alarm_minute_s: the length of a minute of an alarm's period; below 60 in tests only.
+    """
+    lambda_runtime.provide_sdk(state / LAMBDA_SDK_FOLDER)
+    lambda_packages.install(state / "lambda-packages")
+    alarms.install(alarm_minute_s)
+    for correction in _WITHOUT_SETTINGS:
+        correction.install()
