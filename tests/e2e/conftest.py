@@ -1,4 +1,4 @@
-"""One ground for all end-to-end tests: the real template, with IAM enforced."""
+"""One local stack for all end-to-end tests: the real template, with IAM enforced."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from refit_local.stack import lifecycle
 from sklearn.datasets import load_digits
 
-from tests.e2e.driver import Ground, User
+from tests.e2e.driver import User
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,25 +25,15 @@ def free_port() -> int:
 @pytest.fixture(scope="session")
 def user() -> Iterator[User]:
     port = free_port()
-    info = lifecycle.up(port)
+    stack = lifecycle.up(port)
     try:
-        yield User(
-            Ground(
-                endpoint_url=info.endpoint_url,
-                access_key_id=info.access_key_id,
-                secret_access_key=info.secret_access_key,
-                region=info.region,
-                stack_name=info.stack_name,
-                api_url=info.api_url,
-                api_key=info.api_key,
-            )
-        )
+        yield User(stack)
     finally:
         lifecycle.down(port)
 
 
 class Digits:
-    """The 8x8 handwritten digits that ship with scikit-learn: 1,797 rows of 64 whole numbers."""
+    """The 8x8 handwritten digits of scikit-learn: 1,797 rows of 64 integers."""
 
     def __init__(self) -> None:
         data = load_digits()
@@ -52,7 +42,7 @@ class Digits:
         self.labels = data.target[order]
 
     def csv(self, rows: slice, wrong: bool = False) -> bytes:
-        """Return label-first CSV; `wrong` gives each image the label of the next digit."""
+        """Return CSV with the label first; `wrong` labels each image as the next digit."""
         labels = (self.labels[rows] + 1) % 10 if wrong else self.labels[rows]
         table = np.column_stack([labels, self.images[rows]])
         return "".join(",".join(map(str, row)) + "\n" for row in table).encode()

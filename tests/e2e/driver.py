@@ -1,11 +1,10 @@
-"""A user of the deployed stack: boto3 and HTTP only."""
+"""A user of the deployed stack, who calls it with boto3 and HTTP only."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections import Counter
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,54 +15,43 @@ from boto3.dynamodb.types import TypeDeserializer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from refit_local.stack.record import StackInfo
+
 T = TypeVar("T")
 ENDED = {"DEPLOYED", "REFUSED", "FAILED", "AWAITING_APPROVAL"}
 
 
-def wait_for(look: Callable[[], T | None], what: str, timeout_s: float = 120) -> T:
-    """Poll until there is something, or fail naming what did not come."""
+def wait_for(check: Callable[[], T | None], what: str, timeout_s: float = 120) -> T:
+    """Poll until the check returns something other than None; fail after the timeout."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        found = look()
-        if found is not None:
-            return found
+        result = check()
+        if result is not None:
+            return result
         time.sleep(0.25)
-    raise AssertionError(f"{what} did not come within {timeout_s:.0f} s")
-
-
-@dataclass(frozen=True)
-class Ground:
-    """Where the stack is."""
-
-    endpoint_url: str
-    access_key_id: str
-    secret_access_key: str
-    region: str
-    stack_name: str
-    api_url: str
-    api_key: str
+    raise AssertionError(f"{what} did not happen within {timeout_s:.0f} s")
 
 
 class User:
-    """Drops data, watches runs, asks for predictions."""
+    """Drops data, reads the state of runs, and sends predictions and labels."""
 
-    def __init__(self, ground: Ground) -> None:
-        self.ground = ground
-        stacks = self.client("cloudformation").describe_stacks(StackName=ground.stack_name)
+    def __init__(self, stack: StackInfo) -> None:
+        self.stack = stack
+        stacks = self.client("cloudformation").describe_stacks(StackName=stack.stack_name)
         self.outputs = {
             output["OutputKey"]: output["OutputValue"] for output in stacks["Stacks"][0]["Outputs"]
         }
         self.bucket = self.outputs["BucketName"]
         self.http = requests.Session()
-        self.http.headers["x-api-key"] = ground.api_key
+        self.http.headers["x-api-key"] = stack.api_key
 
     def client(self, service: str) -> Any:
         return boto3.client(
             service,
-            endpoint_url=self.ground.endpoint_url,
-            region_name=self.ground.region,
-            aws_access_key_id=self.ground.access_key_id,
-            aws_secret_access_key=self.ground.secret_access_key,
+            endpoint_url=self.stack.endpoint_url,
+            region_name=self.stack.region,
+            aws_access_key_id=self.stack.access_key_id,
+            aws_secret_access_key=self.stack.secret_access_key,
         )
 
     def drop(self, model: str, files: dict[str, bytes], settings: str | None = None) -> None:
@@ -74,55 +62,55 @@ class User:
             s3.put_object(Bucket=self.bucket, Key=f"{model}/raw/{name}", Body=body)
 
     def items(self, model: str) -> dict[str, dict[str, Any]]:
-        answer = self.client("dynamodb").query(
+        response = self.client("dynamodb").query(
             TableName=self.outputs["ModelTableName"],
             KeyConditionExpression="pk = :pk",
             ExpressionAttributeValues={":pk": {"S": f"MODEL#{model}"}},
             ConsistentRead=True,
         )
         reader = TypeDeserializer()
-        plain = [{k: reader.deserialize(v) for k, v in item.items()} for item in answer["Items"]]
+        plain = [{k: reader.deserialize(v) for k, v in item.items()} for item in response["Items"]]
         return {item["sk"]: item for item in plain}
 
     def state(self, model: str) -> dict[str, Any]:
         return self.items(model).get("STATE", {})
 
     def runs(self, model: str) -> list[dict[str, Any]]:
-        found = [item for sk, item in self.items(model).items() if sk.startswith("RUN#")]
-        return sorted(found, key=lambda run: str(run["started_at"]))
+        runs = [item for sk, item in self.items(model).items() if sk.startswith("RUN#")]
+        return sorted(runs, key=lambda run: str(run["started_at"]))
 
     def ended_run(self, model: str, number: int = 1, timeout_s: float = 180) -> dict[str, Any]:
-        """Wait until the model's run of this number (from 1) has ended."""
+        """Wait until the model's run number `number` (from 1) has ended; return its item."""
 
-        def look() -> dict[str, Any] | None:
+        def ended_run() -> dict[str, Any] | None:
             runs = self.runs(model)
             ended = len(runs) >= number and runs[number - 1]["status"] in ENDED
             return runs[number - 1] if ended else None
 
-        return wait_for(look, f"the end of run {number} of {model}", timeout_s)
+        return wait_for(ended_run, f"the end of run {number} of {model}", timeout_s)
 
     def status_of(self, model: str, number: int, status: str, timeout_s: float = 120) -> None:
-        def look() -> bool | None:
+        def has_status() -> bool | None:
             runs = self.runs(model)
             return (len(runs) >= number and runs[number - 1]["status"] == status) or None
 
-        wait_for(look, f"{status} of run {number} of {model}", timeout_s)
+        wait_for(has_status, f"status {status} of run {number} of {model}", timeout_s)
 
     def json_of(self, key: str) -> Any:
         body = self.client("s3").get_object(Bucket=self.bucket, Key=key)["Body"].read()
         return json.loads(body, parse_float=Decimal)
 
     def predict(self, model: str, rows: Any, **kwargs: Any) -> requests.Response:
-        """Ask with a list of rows (JSON) or with bytes (CSV)."""
-        url = f"{self.ground.api_url}/models/{model}/predictions"
+        """Request predictions for a list of rows (sent as JSON) or for bytes (sent as CSV)."""
+        url = f"{self.stack.api_url}/models/{model}/predictions"
         if isinstance(rows, bytes):
             headers = {"Content-Type": "text/csv"} | kwargs.pop("headers", {})
             return self.http.post(url, data=rows, headers=headers, timeout=60, **kwargs)
         return self.http.post(url, json={"instances": rows}, timeout=60, **kwargs)
 
     def label(self, model: str, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Post labels; return what became of each."""
-        url = f"{self.ground.api_url}/models/{model}/ground-truth"
+        """Post labels; return the result of each."""
+        url = f"{self.stack.api_url}/models/{model}/ground-truth"
         response = self.http.post(url, json={"labels": records}, timeout=60)
         assert response.status_code == 202, response.text
         results: list[dict[str, Any]] = response.json()["results"]
@@ -130,7 +118,7 @@ class User:
         return results
 
     def counted(self, model: str, version: int) -> Counter[str]:
-        """Return the sum of a version's cohort counters."""
+        """Return the sum of the counters of all cohorts of a version."""
         total: Counter[str] = Counter()
         for sk, item in self.items(model).items():
             if sk.startswith(f"COHORT#{version:010d}#"):
@@ -139,19 +127,18 @@ class User:
         return total
 
     def wait_until_counted(
-        self, model: str, version: int, wanted: dict[str, int], timeout_s: float = 60
+        self, model: str, version: int, expected: dict[str, int], timeout_s: float = 60
     ) -> None:
-        """Wait until a version's counters are what a plain count gives, and stay so."""
+        """Wait until a version's counters have the expected values."""
 
-        def look() -> bool | None:
+        def counters() -> dict[str, int]:
             counted = self.counted(model, version)
-            return {name: counted[name] for name in wanted} == wanted or None
+            return {name: counted[name] for name in expected}
 
         try:
-            wait_for(look, "the count", timeout_s)
+            wait_for(lambda: counters() == expected or None, "counting", timeout_s)
         except AssertionError:
-            counted = self.counted(model, version)
-            assert {name: counted[name] for name in wanted} == wanted
+            assert counters() == expected
 
     def answers(self, model: str, rows: Any) -> list[str]:
         response = self.predict(model, rows)
