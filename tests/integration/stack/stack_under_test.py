@@ -40,6 +40,21 @@ def until(check: Callable[[], Any], deadline_s: float = 20) -> Any:
     return result
 
 
+def allow(action: str | list[str], resource: str = "*") -> dict[str, Any]:
+    """Return a statement of an identity-based policy."""
+    return {"Effect": "Allow", "Action": action, "Resource": resource}
+
+
+def policy(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def trust_policy(*services: str) -> str:
+    """Return the trust policy of a role for services, e.g. `lambda`."""
+    principals = {"Service": [f"{service}.amazonaws.com" for service in services]}
+    return policy({"Effect": "Allow", "Principal": principals, "Action": "sts:AssumeRole"})
+
+
 def packed(code: str) -> bytes:
     """Return a deployment package with one module, app."""
     content = io.BytesIO()
@@ -63,21 +78,10 @@ class LocalAws:
         return boto3.client(service, endpoint_url=self.url, region_name="us-east-1", **keys)
 
     def role(self, name: str, service: str, *statements: dict[str, Any]) -> str:
-        trust = {
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Effect": "Allow",
-                    "Principal": {"Service": f"{service}.amazonaws.com"},
-                    "Action": "sts:AssumeRole",
-                }
-            ],
-        }
         iam = self.client("iam")
-        created = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
+        created = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust_policy(service))
         if statements:
-            document = {"Version": "2012-10-17", "Statement": list(statements)}
-            iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps(document))
+            iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=policy(*statements))
         return str(created["Role"]["Arn"])
 
     def function(self, name: str, code: str, **settings: Any) -> str:
@@ -125,6 +129,32 @@ class LocalAws:
         end = self.ended(self.start(machine, state_input))
         return json.loads(end["output"]) if end["status"] == "SUCCEEDED" else end["error"]
 
+    def queue(self, name: str, service: str, **attributes: str) -> tuple[str, str]:
+        """Create a queue that a service may send to; return its URL and ARN."""
+        arn = f"arn:aws:sqs:us-east-1:000000000000:{name}"
+        statement = allow("sqs:SendMessage", arn)
+        statement["Principal"] = {"Service": f"{service}.amazonaws.com"}
+        attributes["Policy"] = policy(statement)
+        created = self.client("sqs").create_queue(QueueName=name, Attributes=attributes)
+        return str(created["QueueUrl"]), arn
+
+    def received(self, queue_url: str) -> list[Any]:
+        """Wait for messages; return their bodies, parsed as JSON."""
+        receive = self.client("sqs").receive_message
+        messages = until(lambda: receive(QueueUrl=queue_url, WaitTimeSeconds=1).get("Messages"))
+        return [json.loads(message["Body"]) for message in messages]
+
+    def table(self, name: str, **settings: Any) -> dict[str, Any]:
+        """Create a table whose key is the string `id`; return its description."""
+        created: dict[str, Any] = self.client("dynamodb").create_table(
+            TableName=name,
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+            **settings,
+        )["TableDescription"]
+        return created
+
     def log(self, group: str, stream: str | None = None) -> list[str]:
         logs = self.client("logs")
         try:
@@ -165,8 +195,4 @@ def running_emulator(state: Path, alarm_minute_s: float = 60) -> Iterator[LocalA
         server.stdin.close()
 
 
-ALLOW_TASKS = {
-    "Effect": "Allow",
-    "Action": ["sagemaker:*", "lambda:InvokeFunction"],
-    "Resource": "*",
-}
+ALLOW_TASKS = allow(["sagemaker:*", "lambda:InvokeFunction"])

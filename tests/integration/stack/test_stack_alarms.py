@@ -23,7 +23,7 @@ from refit.domain.monitoring.alarms import AlarmKind, alarms_of, request_of
 from refit.domain.naming import ResourceNames
 from refit_local.sagemaker.metrics import EndpointMetrics
 from samcli.yamlhelper import yaml_parse
-from stack_under_test import RUNTIME, LocalAws, running_emulator, until
+from stack_under_test import RUNTIME, LocalAws, allow, running_emulator, trust_policy, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,22 +61,12 @@ def of_type(kind: str) -> list[str]:
 
 
 def reduced_template() -> dict[str, Any]:
-    trust = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": ["lambda.amazonaws.com", "states.amazonaws.com"]},
-                "Action": "sts:AssumeRole",
-            }
-        ],
-    }
     role = {"Fn::GetAtt": ["Role", "Arn"]}
     kept = [*of_type("AWS::CloudWatch::Alarm"), *DEAD_LETTERS, "NoticesTopic", "Dashboard"]
     resources: dict[str, Any] = {name: TEMPLATE[name] for name in kept}
     resources["Role"] = {
         "Type": "AWS::IAM::Role",
-        "Properties": {"AssumeRolePolicyDocument": trust},
+        "Properties": {"AssumeRolePolicyDocument": json.loads(trust_policy("lambda", "states"))},
     }
     for name in of_type("AWS::Serverless::Function"):
         properties = {
@@ -287,17 +277,9 @@ def alarms_seen_in(stack: Stack, state: str) -> set[str]:
 
 
 def subscribe(aws: LocalAws, topic: str) -> str:
-    arn = "arn:aws:sqs:us-east-1:000000000000:notices"
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": "sns.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": arn,
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    created = aws.client("sqs").create_queue(QueueName="notices", Attributes={"Policy": policy})
+    url, arn = aws.queue("notices", "sns")
     aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
-    return str(created["QueueUrl"])
+    return url
 
 
 @pytest.fixture(scope="module")
@@ -405,9 +387,7 @@ def test_the_dashboard_refers_to_the_deployed_resources_by_their_names(stack: St
 def test_a_role_may_delete_only_the_alarms_that_its_policy_allows(stack: Stack) -> None:
     arn = "arn:aws:cloudwatch:us-east-1:000000000000:alarm:mine-*"
     actions = ["cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms"]
-    role = stack.aws.role(
-        "alarming", "lambda", {"Effect": "Allow", "Action": actions, "Resource": arn}
-    )
+    role = stack.aws.role("alarming", "lambda", allow(actions, arn))
     code = """
 import boto3
 def handler(event, context):
@@ -424,20 +404,11 @@ def handler(event, context):
 
 def test_the_iterator_age_of_a_function_on_a_stream_is_published(stack: Stack) -> None:
     aws = stack.aws
-    read = {
-        "Effect": "Allow",
-        "Action": ["dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:DescribeStream"],
-        "Resource": "*",
-    }
+    read = allow(["dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:DescribeStream"])
     aws.function("reads", FAILING, role=aws.role("reads", "lambda", read))
     dynamodb = aws.client("dynamodb")
-    table = dynamodb.create_table(
-        TableName="streamed",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
-    )["TableDescription"]
+    stream = {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}
+    table = aws.table("streamed", StreamSpecification=stream)
     aws.client("lambda").create_event_source_mapping(
         FunctionName="reads", EventSourceArn=table["LatestStreamArn"], StartingPosition="LATEST"
     )

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 from ministack.core.lambda_runtime import Worker
+from refit_local.ministack import corrections
 from refit_local.ministack.names import PINNED_VERSION, Hook, HookMoved, log_of
 
 HINT = "see HookMoved: change the name in local/refit_local/ministack/names.py"
@@ -33,3 +36,10 @@ def test_the_error_for_a_missing_private_name_says_what_to_change(
     monkeypatch.delattr("ministack.services.stepfunctions._run_execution")
     with pytest.raises(HookMoved, match=r"_run_execution.*change Hook\.RUN_EXECUTION"):
         Hook.RUN_EXECUTION.get()
+
+
+def test_every_module_with_a_correction_is_installed() -> None:
+    folder = Path(corrections.__file__).parent
+    written = {path.stem for path in folder.glob("*.py") if "\ndef install(" in path.read_text()}
+    installed = {name for name, value in vars(corrections).items() if isinstance(value, ModuleType)}
+    assert written == installed

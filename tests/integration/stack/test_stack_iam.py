@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from botocore.exceptions import ClientError
-from stack_under_test import LocalAws, until
+from stack_under_test import LocalAws, allow, policy, until
 
 
 def user(aws: LocalAws, name: str, action: str, resource: str) -> dict[str, str]:
@@ -12,8 +12,7 @@ def user(aws: LocalAws, name: str, action: str, resource: str) -> dict[str, str]
     iam.put_user_policy(
         UserName=name,
         PolicyName="p",
-        PolicyDocument=f'{{"Version": "2012-10-17", "Statement": [{{"Effect": "Allow", '
-        f'"Action": "{action}", "Resource": "{resource}"}}]}}',
+        PolicyDocument=policy(allow(action, resource)),
     )
     key = iam.create_access_key(UserName=name)["AccessKey"]
     return {
@@ -79,12 +78,7 @@ def test_a_deleted_user_policy_takes_effect_within_two_seconds(aws: LocalAws) ->
 def test_each_item_of_a_transaction_requires_permission_on_its_table(aws: LocalAws) -> None:
     tables = aws.client("dynamodb")
     for name in ("mine", "yours"):
-        tables.create_table(
-            TableName=name,
-            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        aws.table(name)
     resource = "arn:aws:dynamodb:us-east-1:000000000000:table/mine"
     writer = aws.client("dynamodb", **user(aws, "writer", "dynamodb:PutItem", resource))
 
@@ -129,12 +123,14 @@ def test_a_bucket_policy_that_requires_tls_allows_requests_on_the_loopback_inter
 ) -> None:
     s3 = aws.client("s3")
     s3.create_bucket(Bucket="tls-only")
-    s3.put_bucket_policy(
-        Bucket="tls-only",
-        Policy='{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*", '
-        '"Action": "s3:*", "Resource": ["arn:aws:s3:::tls-only", "arn:aws:s3:::tls-only/*"], '
-        '"Condition": {"Bool": {"aws:SecureTransport": "false"}}}]}',
-    )
+    require_tls = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": ["arn:aws:s3:::tls-only", "arn:aws:s3:::tls-only/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    s3.put_bucket_policy(Bucket="tls-only", Policy=policy(require_tls))
     keys = user(aws, "putter", "s3:PutObject", "arn:aws:s3:::tls-only/*")
     aws.client("s3", **keys).put_object(Bucket="tls-only", Key="k", Body=b"1")
     assert s3.get_object(Bucket="tls-only", Key="k")["Body"].read() == b"1"

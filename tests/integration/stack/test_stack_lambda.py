@@ -5,7 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
-from stack_under_test import LocalAws, packed, until
+from stack_under_test import LocalAws, packed
 
 ECHO = """
 import os, json
@@ -177,19 +177,10 @@ def handler(event, context):
 
 
 def test_an_embedded_metric_sets_off_an_alarm_that_notifies_a_topic(aws: LocalAws) -> None:
-    sns, sqs, cloudwatch = (aws.client(s) for s in ("sns", "sqs", "cloudwatch"))
+    sns, cloudwatch = aws.client("sns"), aws.client("cloudwatch")
     topic = sns.create_topic(Name="alarms")["TopicArn"]
-    queue = sqs.create_queue(QueueName="alarms")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": "sns.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": arn["QueueArn"],
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
-    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn["QueueArn"])
+    queue_url, queue_arn = aws.queue("alarms", "sns")
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn)
     cloudwatch.put_metric_alarm(
         AlarmName="too-many-failures",
         Namespace="StackTest",
@@ -211,6 +202,6 @@ def handler(event, context):
 """
     aws.function("fails-runs", code)
     aws.invoke("fails-runs")
-    received = until(lambda: sqs.receive_message(QueueUrl=queue).get("Messages"))
-    message = json.loads(json.loads(received[0]["Body"])["Message"])
+    [notice] = aws.received(queue_url)
+    message = json.loads(notice["Message"])
     assert (message["AlarmName"], message["NewStateValue"]) == ("too-many-failures", "ALARM")

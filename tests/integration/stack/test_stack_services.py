@@ -9,30 +9,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from stack_under_test import LocalAws, until
-
-
-def queue(aws: LocalAws, name: str, service: str = "events", **attributes: str) -> tuple[str, str]:
-    """Create a queue that a service may send to; return its URL and ARN."""
-    sqs = aws.client("sqs")
-    url = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
-    attributes_of = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
-    arn = attributes_of["Attributes"]["QueueArn"]
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": f"{service}.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": arn,
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
-    return url, arn
-
-
-def received(aws: LocalAws, url: str) -> list[Any]:
-    sqs = aws.client("sqs")
-    messages = until(lambda: sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages"))
-    return [json.loads(message["Body"]) for message in messages]
+from stack_under_test import LocalAws, allow, until
 
 
 def rule(aws: LocalAws, name: str, pattern: dict[str, Any], target: dict[str, Any]) -> None:
@@ -49,7 +26,7 @@ def test_the_event_of_a_created_object_has_its_version_etag_and_size(aws: LocalA
     s3.put_bucket_notification_configuration(
         Bucket="drops", NotificationConfiguration={"EventBridgeConfiguration": {}}
     )
-    url, arn = queue(aws, "drops")
+    url, arn = aws.queue("drops", "events")
     pattern = {
         "source": ["aws.s3"],
         "detail-type": ["Object Created"],
@@ -58,7 +35,7 @@ def test_the_event_of_a_created_object_has_its_version_etag_and_size(aws: LocalA
     rule(aws, "drops", pattern, {"Arn": arn})
     s3.put_object(Bucket="drops", Key="digits/model.toml", Body=b"")
     put = s3.put_object(Bucket="drops", Key="digits/raw/a.csv", Body=b"1,2")
-    [event] = received(aws, url)
+    [event] = aws.received(url)
     created = event["detail"]["object"]
     assert created["key"] == "digits/raw/a.csv"
     assert created["version-id"] == put["VersionId"]
@@ -92,7 +69,7 @@ def test_a_multipart_upload_can_be_read_in_ranges_and_copied(aws: LocalAws) -> N
 def test_firehose_delivers_every_record_while_objects_are_written(aws: LocalAws) -> None:
     s3 = aws.client("s3")
     s3.create_bucket(Bucket="captured")
-    role = aws.role("deliver", "firehose", {"Effect": "Allow", "Action": "s3:*", "Resource": "*"})
+    role = aws.role("deliver", "firehose", allow("s3:*"))
     aws.client("firehose").create_delivery_stream(
         DeliveryStreamName="capture",
         ExtendedS3DestinationConfiguration={
@@ -138,16 +115,14 @@ def handler(event, context):
         {"itemIdentifier": r["messageId"]} for r in event["Records"] if r["body"] == '"bad"'
     ]}
 """
-    allowed = {
-        "Effect": "Allow",
-        "Action": ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
-        "Resource": "*",
-    }
-    role = aws.role("consumer-role", "lambda", allowed)
+    consume = allow(["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"])
+    role = aws.role("consumer-role", "lambda", consume)
     aws.function("consumer", code, role=role, Timeout=1)
-    dead_url, dead_arn = queue(aws, "dead")
+    dead_url, dead_arn = aws.queue("dead", "events")
     redrive = json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": 2})
-    url, arn = queue(aws, "work", RedrivePolicy=redrive, VisibilityTimeout="1", DelaySeconds="1")
+    url, arn = aws.queue(
+        "work", "events", RedrivePolicy=redrive, VisibilityTimeout="1", DelaySeconds="1"
+    )
     aws.client("lambda").create_event_source_mapping(
         EventSourceArn=arn,
         FunctionName="consumer",
@@ -157,7 +132,7 @@ def handler(event, context):
     sent = time.monotonic()
     for body in ('"good"', '"bad"'):
         aws.client("sqs").send_message(QueueUrl=url, MessageBody=body)
-    assert received(aws, dead_url) == ["bad"]
+    assert aws.received(dead_url) == ["bad"]
     assert time.monotonic() - sent > 2, "one second of delay and one of visibility timeout"
     attributes = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     counts = aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=attributes)
@@ -168,7 +143,7 @@ def test_a_rule_starts_a_state_machine_for_a_matching_event_only(aws: LocalAws) 
     machine = aws.machine(
         "on-event", {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}
     )
-    start = {"Effect": "Allow", "Action": "states:StartExecution", "Resource": machine}
+    start = allow("states:StartExecution", machine)
     role = aws.role("rule-role", "events", start)
     pattern = {"source": ["refit"], "detail": {"group": [{"prefix": "refit-"}]}}
     rule(aws, "to-machine", pattern, {"Arn": machine, "RoleArn": role})
@@ -186,14 +161,14 @@ def test_the_end_of_an_execution_is_published_as_an_event(aws: LocalAws) -> None
     machine = aws.machine(
         "ends-badly", {"StartAt": "F", "States": {"F": {"Type": "Fail", "Error": "Why"}}}
     )
-    url, arn = queue(aws, "endings")
+    url, arn = aws.queue("endings", "events")
     pattern = {
         "source": ["aws.states"],
         "detail": {"stateMachineArn": [machine], "status": ["FAILED", "TIMED_OUT", "ABORTED"]},
     }
     rule(aws, "endings", pattern, {"Arn": arn})
     execution = aws.start(machine)
-    [event] = received(aws, url)
+    [event] = aws.received(url)
     assert event["detail"]["executionArn"] == execution
     assert (event["detail"]["status"], event["detail"]["error"]) == ("FAILED", "Why")
 
@@ -209,35 +184,25 @@ def test_an_execution_name_can_be_used_once_only(aws: LocalAws) -> None:
 
 def test_a_transaction_with_a_failed_condition_writes_nothing(aws: LocalAws) -> None:
     tables = aws.client("dynamodb")
-    tables.create_table(
-        TableName="models",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-    )
-    tables.put_item(TableName="models", Item={"pk": {"S": "lock"}})
-    put = {"TableName": "models", "Item": {"pk": {"S": "new"}}}
+    aws.table("models")
+    tables.put_item(TableName="models", Item={"id": {"S": "lock"}})
+    put = {"TableName": "models", "Item": {"id": {"S": "new"}}}
     guarded = {
         "TableName": "models",
-        "Item": {"pk": {"S": "lock"}},
-        "ConditionExpression": "attribute_not_exists(pk)",
+        "Item": {"id": {"S": "lock"}},
+        "ConditionExpression": "attribute_not_exists(id)",
     }
     with pytest.raises(tables.exceptions.TransactionCanceledException) as cancelled:
         tables.transact_write_items(TransactItems=[{"Put": put}, {"Put": guarded}])
     codes = [r["Code"] for r in cancelled.value.response["CancellationReasons"]]
     assert codes == ["None", "ConditionalCheckFailed"]
-    assert "Item" not in tables.get_item(TableName="models", Key={"pk": {"S": "new"}})
+    assert "Item" not in tables.get_item(TableName="models", Key={"id": {"S": "new"}})
 
 
 def test_an_update_of_a_nested_attribute_does_not_change_the_old_image(aws: LocalAws) -> None:
     tables = aws.client("dynamodb")
-    table = tables.create_table(
-        TableName="nested",
-        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
-    )["TableDescription"]
+    stream = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+    table = aws.table("nested", StreamSpecification=stream)
     before = {"id": {"S": "a"}, "tree": {"M": {"leaves": {"L": [{"N": "1"}, {"B": b"\x00"}]}}}}
     tables.put_item(TableName="nested", Item=before)
     change = {
@@ -268,9 +233,9 @@ def test_an_update_of_a_nested_attribute_does_not_change_the_old_image(aws: Loca
 
 def test_a_visible_message_sets_off_an_alarm_on_the_queue(aws: LocalAws) -> None:
     topic = aws.client("sns").create_topic(Name="dead-letters")["TopicArn"]
-    notices_url, notices_arn = queue(aws, "notices", "sns")
+    notices_url, notices_arn = aws.queue("notices", "sns")
     aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=notices_arn)
-    url, _ = queue(aws, "monitored")
+    url, _ = aws.queue("monitored", "events")
     cloudwatch = aws.client("cloudwatch")
     cloudwatch.put_metric_alarm(
         AlarmName="dead-letters",
@@ -285,7 +250,7 @@ def test_a_visible_message_sets_off_an_alarm_on_the_queue(aws: LocalAws) -> None
         AlarmActions=[topic],
     )
     aws.client("sqs").send_message(QueueUrl=url, MessageBody="{}")
-    [message] = received(aws, notices_url)
+    [message] = aws.received(notices_url)
     assert json.loads(message["Message"])["NewStateValue"] == "ALARM"
 
 
@@ -296,12 +261,12 @@ def test_an_event_that_the_rules_role_may_not_deliver_goes_to_the_targets_dead_l
         "unreachable", {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}
     )
     powerless = aws.role("powerless-role", "events")
-    url, arn = queue(aws, "undelivered")
+    url, arn = aws.queue("undelivered", "events")
     target = {"Arn": machine, "RoleArn": powerless, "DeadLetterConfig": {"Arn": arn}}
     rule(aws, "powerless", {"source": ["powerless"]}, target)
     entry = {"Source": "powerless", "DetailType": "T", "Detail": '{"a": 1}'}
     aws.client("events").put_events(Entries=[entry])
-    [event] = received(aws, url)
+    [event] = aws.received(url)
     assert event["detail"] == {"a": 1}
     states = aws.client("stepfunctions")
     assert states.list_executions(stateMachineArn=machine)["executions"] == []
@@ -309,24 +274,23 @@ def test_an_event_that_the_rules_role_may_not_deliver_goes_to_the_targets_dead_l
 
 def test_a_queue_without_a_policy_for_eventbridge_receives_no_event(aws: LocalAws) -> None:
     sqs = aws.client("sqs")
-    closed = sqs.create_queue(QueueName="closed")["QueueUrl"]
-    attributes = sqs.get_queue_attributes(QueueUrl=closed, AttributeNames=["QueueArn"])
-    url, arn = queue(aws, "refused")
-    target = {"Arn": attributes["Attributes"]["QueueArn"], "DeadLetterConfig": {"Arn": arn}}
+    closed_url, closed_arn = aws.queue("closed", "sns")
+    url, arn = aws.queue("refused", "events")
+    target = {"Arn": closed_arn, "DeadLetterConfig": {"Arn": arn}}
     rule(aws, "to-closed", {"source": ["closed"]}, target)
     aws.client("events").put_events(
         Entries=[{"Source": "closed", "DetailType": "T", "Detail": "{}"}]
     )
-    [event] = received(aws, url)
+    [event] = aws.received(url)
     assert event["source"] == "closed"
-    assert "Messages" not in sqs.receive_message(QueueUrl=closed)
+    assert "Messages" not in sqs.receive_message(QueueUrl=closed_url)
 
 
 def test_a_function_that_fails_on_an_event_is_retried_and_then_its_failure_destination_is_used(
     aws: LocalAws,
 ) -> None:
-    url, arn = queue(aws, "failed-events", "lambda")
-    send = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": arn}
+    url, arn = aws.queue("failed-events", "lambda")
+    send = allow("sqs:SendMessage", arn)
     role = aws.role("fails-on-event-role", "lambda", send)
     code = "def handler(event, context):\n    print('called')\n    raise KeyError('a')"
     function = aws.function("fails-on-event", code, role=role)
@@ -338,7 +302,7 @@ def test_a_function_that_fails_on_an_event_is_retried_and_then_its_failure_desti
     rule(aws, "to-failing", {"source": ["failing"]}, {"Arn": function})
     entry = {"Source": "failing", "DetailType": "T", "Detail": '{"a": 1}'}
     aws.client("events").put_events(Entries=[entry])
-    [message] = received(aws, url)
+    [message] = aws.received(url)
     assert message["requestPayload"]["detail"] == {"a": 1}
     assert aws.log("/aws/lambda/fails-on-event").count("called") == 2
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from stack_under_test import ALLOW_TASKS, LocalAws, until
+from stack_under_test import ALLOW_TASKS, LocalAws, allow, until
 
 TRAIN = "arn:aws:states:::sagemaker:createTrainingJob.sync"
 FAIL = """
@@ -166,23 +166,27 @@ def test_timeout_seconds_of_a_state_machine_ends_the_execution_as_timed_out(aws:
     until(lambda: aws.log("/probe/tasks", "whole") == ["started", "stopped"])
 
 
-def test_stop_execution_ends_a_wait_with_jsonata_seconds(aws: LocalAws) -> None:
+def test_an_execution_stopped_in_a_wait_does_not_go_on_when_the_wait_is_over(aws: LocalAws) -> None:
+    states = aws.client("stepfunctions")
     wait = {"Type": "Wait", "Seconds": "{% $states.input.seconds %}", "End": True}
     machine = aws.machine("waits", single(wait))
-    assert aws.run(machine, {"seconds": 1}) == {"seconds": 1}
-    execution = aws.start(machine, {"seconds": 600})
-    aws.client("stepfunctions").stop_execution(executionArn=execution)
-    assert aws.ended(execution)["status"] == "ABORTED"
+    stopped = aws.start(machine, {"seconds": 1})
+
+    def events() -> list[str]:
+        history = states.get_execution_history(executionArn=stopped)["events"]
+        return [event["type"] for event in history]
+
+    until(lambda: "WaitStateEntered" in events())
+    states.stop_execution(executionArn=stopped)
+    assert aws.run(machine, {"seconds": 2}) == {"seconds": 2}
+    assert aws.ended(stopped)["status"] == "ABORTED"
+    assert events() == ["ExecutionStarted", "WaitStateEntered", "ExecutionAborted"]
 
 
 def test_a_task_fails_if_the_state_machines_role_does_not_allow_it(aws: LocalAws) -> None:
-    allowed = {
-        "Effect": "Allow",
-        "Action": "sagemaker:CreateTrainingJob",
-        "Resource": "arn:aws:sagemaker:us-east-1:000000000000:training-job/mine-*",
-    }
+    mine = "arn:aws:sagemaker:us-east-1:000000000000:training-job/mine-*"
     state = job("{% $states.input.name %}")
-    machine = aws.machine("narrow", single(state), allowed)
+    machine = aws.machine("narrow", single(state), allow("sagemaker:CreateTrainingJob", mine))
     assert aws.run(machine, {"name": "mine-1"})["TrainingJobName"] == "mine-1"
     assert aws.run(machine, {"name": "yours-1"}) == "SageMaker.AmazonSageMakerException"
 
@@ -190,13 +194,9 @@ def test_a_task_fails_if_the_state_machines_role_does_not_allow_it(aws: LocalAws
 def test_a_task_that_passes_a_role_requires_iam_pass_role(aws: LocalAws) -> None:
     role = "arn:aws:iam::000000000000:role/jobs"
     state = job("{% $states.input.name %}", arguments={"RoleArn": role})
-    create = {"Effect": "Allow", "Action": "sagemaker:CreateTrainingJob", "Resource": "*"}
-    passing = {
-        "Effect": "Allow",
-        "Action": "iam:PassRole",
-        "Resource": role,
-        "Condition": {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
-    }
+    create = allow("sagemaker:CreateTrainingJob")
+    passed_to = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+    passing = {**allow("iam:PassRole", role), "Condition": passed_to}
     without = aws.machine("without-pass-role", single(state), create)
     assert aws.run(without, {"name": "p-1"}) == "SageMaker.AmazonSageMakerException"
     having = aws.machine("with-pass-role", single(state), create, passing)
