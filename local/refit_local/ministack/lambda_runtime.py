@@ -2,7 +2,8 @@
 
 AWS        reports an error by its class, keeps the environment after a handler's error, logs all
            that an invocation wrote, and publishes embedded metrics; see also `lambda_worker`
-MiniStack  reports every error alike, ends the process, loses log lines, and ignores metrics in logs
+MiniStack  reports each error as Runtime.HandlerError, ends the process, may lose log lines, and
+           ignores metrics in logs
 Source     Lambda Developer Guide, "Lambda function errors in Python" and "Understanding the Lambda
            execution environment lifecycle"; CloudWatch User Guide, "Embedding metrics within logs"
 """

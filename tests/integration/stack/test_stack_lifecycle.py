@@ -16,7 +16,7 @@ import pytest
 import requests
 from refit_local.stack import lifecycle, record
 from refit_local.stack.deploy import client
-from refit_local.stack.errors import DeployFailed, PortTaken, StateFolderInUse
+from refit_local.stack.errors import DeployFailed, PortTaken, StackBusy, StateFolderInUse
 from stack_under_test import free_port, until
 
 if TYPE_CHECKING:
@@ -205,6 +205,16 @@ def test_an_interrupted_start_leaves_no_process_and_no_files(project: Path, port
     assert not server.is_running()
     assert record.read(port) is None
     assert not recorded.info.state_dir.exists()
+
+
+def test_up_fails_while_another_process_starts_the_stack(project: Path, port: int) -> None:
+    starting = up_in_own_process(project, port)
+    with pytest.raises(StackBusy, match=f"a local stack is being started on port {port}"):
+        lifecycle.up(port, project=project)
+    starting.send_signal(signal.SIGINT)
+    assert starting.wait(30) != 0
+    assert starting.stdout is not None
+    starting.stdout.close()
 
 
 def test_the_stack_stops_when_the_process_that_started_it_is_killed(
