@@ -15,7 +15,7 @@ _LOGGER = logging.getLogger(__name__)
 
 
 @dataclass
-class Background:
+class BackgroundThreads:
     """Threads of the service: a tick for flushing, and one thread a job or deployment."""
 
     interval_s: float = 0.5

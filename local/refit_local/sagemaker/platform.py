@@ -5,25 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from refit_local.sagemaker.background import Background
-from refit_local.sagemaker.containers import ContainerFolder
-from refit_local.sagemaker.events import Events
-from refit_local.sagemaker.logs import Logs
-from refit_local.sagemaker.metrics import EndpointMetrics
-from refit_local.sagemaker.naming import resource_arn
-from refit_local.sagemaker.processes import MemoryWatch
-from refit_local.sagemaker.shares import MachineLimits, Shares
+from refit_local.sagemaker.background import BackgroundThreads
+from refit_local.sagemaker.machine.containers import ContainerFolder
+from refit_local.sagemaker.machine.processes import MemoryGuard
+from refit_local.sagemaker.machine.shares import MachineLimits, Shares
+from refit_local.sagemaker.records.naming import resource_arn
+from refit_local.sagemaker.records.store import RecordStore
+from refit_local.sagemaker.reporting.endpoint_metrics import EndpointMetrics
+from refit_local.sagemaker.reporting.events import EventPublisher
+from refit_local.sagemaker.reporting.logs import LogBuffer
 from refit_local.sagemaker.storage import RoleStorage
-from refit_local.sagemaker.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from refit_local.sagemaker.ground import GroundServices
+    from refit_local.sagemaker.host import HostServices
 
 
 @dataclass(frozen=True)
-class Patience:
+class ContainerTimeouts:
     """How long the local SageMaker waits for containers.
 
     Attributes:
@@ -44,25 +44,25 @@ class Platform:
     """State, ground, machine and threads of one local SageMaker."""
 
     folder: Path
-    ground: GroundServices
+    ground: HostServices
     limits: MachineLimits
-    patience: Patience
-    store: Store = field(init=False)
-    events: Events = field(init=False)
-    logs: Logs = field(init=False)
+    patience: ContainerTimeouts
+    store: RecordStore = field(init=False)
+    events: EventPublisher = field(init=False)
+    logs: LogBuffer = field(init=False)
     metrics: EndpointMetrics = field(init=False)
     shares: Shares = field(init=False)
-    memory: MemoryWatch = field(init=False)
-    background: Background = field(default_factory=Background)
+    memory: MemoryGuard = field(init=False)
+    background: BackgroundThreads = field(default_factory=BackgroundThreads)
 
     def __post_init__(self) -> None:
-        self.store = Store(self.folder / "records")
-        self.events = Events(self.ground.put_event)
-        self.logs = Logs(self.ground.put_log_lines)
+        self.store = RecordStore(self.folder / "records")
+        self.events = EventPublisher(self.ground.put_event)
+        self.logs = LogBuffer(self.ground.put_log_lines)
         self.metrics = EndpointMetrics(self.ground.put_metric)
         self.shares = Shares(self.limits)
         floor = min(512 * 1024**2, self.limits.reserve_memory_bytes // 4)
-        self.memory = MemoryWatch(floor)
+        self.memory = MemoryGuard(floor)
         self.background.each_tick(self.logs.flush)
         self.background.each_tick(self.metrics.flush)
 

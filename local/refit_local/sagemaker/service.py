@@ -10,32 +10,32 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from refit_local.sagemaker.capture import DataCapture
-from refit_local.sagemaker.endpoint_configs import EndpointConfigs
-from refit_local.sagemaker.endpoints import Endpoints
-from refit_local.sagemaker.errors import (
+from refit_local.sagemaker.endpoints.configs import EndpointConfigs
+from refit_local.sagemaker.endpoints.data_capture import DataCapture
+from refit_local.sagemaker.endpoints.endpoints import Endpoints
+from refit_local.sagemaker.endpoints.runtime import PATH, EndpointRuntime
+from refit_local.sagemaker.jobs.training_jobs import TrainingJobs
+from refit_local.sagemaker.jobs.transform_jobs import TransformJobs
+from refit_local.sagemaker.machine.shares import MachineLimits
+from refit_local.sagemaker.models.models import SageMakerModels
+from refit_local.sagemaker.models.registry import ModelRegistry
+from refit_local.sagemaker.platform import ContainerTimeouts, Platform
+from refit_local.sagemaker.records.naming import TRAINING_JOB, TRANSFORM_JOB
+from refit_local.sagemaker.records.tags import ResourceTags
+from refit_local.sagemaker.reporting.events import job_detail
+from refit_local.sagemaker.step_functions import SageMakerTasks
+from refit_local.sagemaker.wire.errors import (
     ApiError,
     NotImplementedLocally,
     SerializationException,
     ValidationException,
 )
-from refit_local.sagemaker.events import job_detail
-from refit_local.sagemaker.models import Models
-from refit_local.sagemaker.naming import TRAINING_JOB, TRANSFORM_JOB
-from refit_local.sagemaker.platform import Patience, Platform
-from refit_local.sagemaker.registry import Registry
-from refit_local.sagemaker.requests import checked_request, operation_names
-from refit_local.sagemaker.runtime import PATH, Runtime
-from refit_local.sagemaker.shares import MachineLimits
-from refit_local.sagemaker.stepfunctions import SageMakerTasks
-from refit_local.sagemaker.tags import Tags
-from refit_local.sagemaker.training import TrainingJobs
-from refit_local.sagemaker.transform import TransformJobs
+from refit_local.sagemaker.wire.requests import checked_request, operation_names
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from refit_local.sagemaker.ground import GroundServices
+    from refit_local.sagemaker.host import HostServices
 
 TARGET_PREFIX = "SageMaker."
 _CONTROL_THREADS = 8
@@ -57,29 +57,32 @@ class LocalSageMaker:
     def __init__(
         self,
         state_dir: Path,
-        ground: GroundServices,
+        ground: HostServices,
         limits: MachineLimits | None = None,
-        patience: Patience | None = None,
+        patience: ContainerTimeouts | None = None,
     ) -> None:
         self._platform = Platform(
-            state_dir, ground, limits or MachineLimits.of_environment(), patience or Patience()
+            state_dir,
+            ground,
+            limits or MachineLimits.of_environment(),
+            patience or ContainerTimeouts(),
         )
-        models = Models(self._platform)
+        models = SageMakerModels(self._platform)
         configs = EndpointConfigs(self._platform, models)
         self._capture = DataCapture(self._platform.storage, self._platform.logs)
         self._platform.background.each_tick(self._capture.tick)
         self._endpoints = Endpoints(self._platform, configs, models)
         self._training = TrainingJobs(self._platform)
         self._transform = TransformJobs(self._platform, models)
-        self._runtime = Runtime(self._platform, self._endpoints, self._capture)
+        self._runtime = EndpointRuntime(self._platform, self._endpoints, self._capture)
         self._operations = _operations(
             self._training,
             self._transform,
             models,
-            Registry(self._platform),
+            ModelRegistry(self._platform),
             configs,
             self._endpoints,
-            Tags(self._platform.store),
+            ResourceTags(self._platform.store),
         )
         self._threads = ThreadPoolExecutor(_CONTROL_THREADS, "sagemaker control")
         self._resume_lock = threading.Lock()
@@ -194,11 +197,11 @@ def _parsed(body: bytes) -> dict[str, Any]:
 def _operations(
     training: TrainingJobs,
     transform: TransformJobs,
-    models: Models,
-    registry: Registry,
+    models: SageMakerModels,
+    registry: ModelRegistry,
     configs: EndpointConfigs,
     endpoints: Endpoints,
-    tags: Tags,
+    tags: ResourceTags,
 ) -> dict[str, Operation]:
     return {
         "CreateTrainingJob": training.create,

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from refit_local.sagemaker.errors import JobFailed, ValidationException
+from refit_local.sagemaker.wire.errors import JobFailed, ValidationException
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from refit_local.sagemaker.ground import GroundServices
+    from refit_local.sagemaker.host import HostServices
 
 _S3_URI = re.compile(r"s3://([^/]+)/?(.*)", re.DOTALL)
 
@@ -40,7 +40,7 @@ def joined(uri: str, *parts: str) -> str:
 
 
 @dataclass(frozen=True)
-class S3Object:
+class ListedObject:
     """An object, and its path below the prefix it was found by."""
 
     bucket: str
@@ -58,10 +58,10 @@ class S3Object:
 class RoleStorage:
     """S3 with the rights of a role."""
 
-    ground: GroundServices
+    ground: HostServices
     role_arn: str
 
-    def objects(self, uri: str, data_type: str) -> list[S3Object]:
+    def objects(self, uri: str, data_type: str) -> list[ListedObject]:
         """Return the objects of an S3 data source, in key order.
 
         Args:
@@ -85,7 +85,7 @@ class RoleStorage:
             )
         return found
 
-    def existing(self, uri: str) -> list[S3Object]:
+    def existing(self, uri: str) -> list[ListedObject]:
         """Return what is below a prefix now; nothing is fine.
 
         Raises:
@@ -93,7 +93,7 @@ class RoleStorage:
         """
         return list(self._below(*bucket_and_key(uri)))
 
-    def download(self, item: S3Object, path: Path) -> None:
+    def download(self, item: ListedObject, path: Path) -> None:
         """Write an object to a file; its folder is made.
 
         Raises:
@@ -123,7 +123,7 @@ class RoleStorage:
         with self._as_job_failure("Upload", uri):
             self._s3().put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
 
-    def object_at(self, uri: str) -> S3Object:
+    def object_at(self, uri: str) -> ListedObject:
         """Return the object at a URI.
 
         Raises:
@@ -132,18 +132,18 @@ class RoleStorage:
         bucket, key = bucket_and_key(uri)
         with self._as_job_failure("Data download", uri):
             size = self._s3().head_object(Bucket=bucket, Key=key)["ContentLength"]
-        return S3Object(bucket, key, size, posixpath.basename(key))
+        return ListedObject(bucket, key, size, posixpath.basename(key))
 
-    def _below(self, bucket: str, prefix: str) -> Iterator[S3Object]:
+    def _below(self, bucket: str, prefix: str) -> Iterator[ListedObject]:
         with self._as_job_failure("Data download", f"s3://{bucket}/{prefix}"):
             pages = self._s3().get_paginator("list_objects_v2")
             for listed in pages.paginate(Bucket=bucket, Prefix=prefix):
                 for entry in listed.get("Contents", []):
                     key = entry["Key"]
                     if not key.endswith("/"):
-                        yield S3Object(bucket, key, entry["Size"], _below_prefix(key, prefix))
+                        yield ListedObject(bucket, key, entry["Size"], _below_prefix(key, prefix))
 
-    def _listed_in_manifest(self, bucket: str, key: str) -> list[S3Object]:
+    def _listed_in_manifest(self, bucket: str, key: str) -> list[ListedObject]:
         uri = f"s3://{bucket}/{key}"
         with self._as_job_failure("Data download", uri):
             text = self._s3().get_object(Bucket=bucket, Key=key)["Body"].read()
@@ -157,7 +157,7 @@ class RoleStorage:
                 f'{{"prefix": "s3://…"}} and key names ({error})'
             ) from error
         return [
-            S3Object(item.bucket, item.key, item.size, str(name))
+            ListedObject(item.bucket, item.key, item.size, str(name))
             for item, name in zip(found, names, strict=True)
         ]
 

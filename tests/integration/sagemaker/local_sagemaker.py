@@ -16,15 +16,15 @@ from urllib.parse import parse_qs
 import boto3
 import httptools
 from botocore.config import Config
-from refit_local.sagemaker.ground import GroundServices
+from refit_local.sagemaker.host import HostServices
 from refit_local.sagemaker.service import LocalSageMaker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from refit_local.sagemaker.platform import Patience
-    from refit_local.sagemaker.shares import MachineLimits
+    from refit_local.sagemaker.machine.shares import MachineLimits
+    from refit_local.sagemaker.platform import ContainerTimeouts
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
@@ -238,10 +238,10 @@ class Workshop:
         self,
         folder: Path,
         limits: MachineLimits | None = None,
-        patience: Patience | None = None,
+        patience: ContainerTimeouts | None = None,
     ) -> Local:
         seen = Seen()
-        ground = GroundServices(
+        ground = HostServices(
             endpoint_url=None,
             region=REGION,
             account_id=ACCOUNT,

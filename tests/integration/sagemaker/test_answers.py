@@ -13,7 +13,7 @@ from local_sagemaker import (
     put_training_data,
     training_request,
 )
-from refit_local.sagemaker.requests import answer_violations
+from refit_local.sagemaker.wire.requests import answer_violations
 
 if TYPE_CHECKING:
     from local_sagemaker import Local

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
-from refit_local.sagemaker.batching import FieldFilter, mini_batches
-from refit_local.sagemaker.containers import ContainerFolder, algorithm_module, unpack
-from refit_local.sagemaker.errors import JobFailed, NotImplementedLocally
-from refit_local.sagemaker.instances import GIB, instance
+from refit_local.sagemaker.jobs.batching import FieldFilter, mini_batches
+from refit_local.sagemaker.jobs.training_metrics import MetricLines
+from refit_local.sagemaker.machine.containers import ContainerFolder, algorithm_module, unpack
+from refit_local.sagemaker.machine.instances import GIB, instance
 from refit_local.sagemaker.storage import local_path
-from refit_local.sagemaker.training_log import MetricLines
+from refit_local.sagemaker.wire.errors import JobFailed, NotImplementedLocally
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,7 +22,7 @@ from local_sagemaker import (
     training_request,
     until,
 )
-from refit_local.sagemaker.shares import MachineLimits
+from refit_local.sagemaker.machine.shares import MachineLimits
 
 if TYPE_CHECKING:
     from local_sagemaker import Local, Workshop

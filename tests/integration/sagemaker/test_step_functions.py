@@ -16,7 +16,7 @@ from local_sagemaker import (
     training_request,
     until,
 )
-from refit_local.sagemaker.stepfunctions import PREFIX, TaskFailure
+from refit_local.sagemaker.step_functions import PREFIX, TaskFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable

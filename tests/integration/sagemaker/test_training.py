@@ -17,7 +17,7 @@ from local_sagemaker import (
     training_request,
     until,
 )
-from refit_local.sagemaker.errors import ResourceNotFound, ValidationException
+from refit_local.sagemaker.wire.errors import ResourceNotFound, ValidationException
 
 if TYPE_CHECKING:
     from local_sagemaker import Local

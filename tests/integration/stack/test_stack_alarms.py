@@ -21,7 +21,7 @@ from refit.domain import metric_names
 from refit.domain.model_settings import ModelSettings
 from refit.domain.monitoring.alarms import AlarmKind, alarms_of, request_of
 from refit.domain.naming import ResourceNames
-from refit_local.sagemaker.metrics import EndpointMetrics
+from refit_local.sagemaker.reporting.endpoint_metrics import EndpointMetrics
 from samcli.yamlhelper import yaml_parse
 from stack_under_test import RUNTIME, LocalAws, allow, running_emulator, trust_policy, until
 

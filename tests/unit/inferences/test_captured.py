@@ -27,7 +27,7 @@ from refit.domain.inferences.captured_rows import BadRow, CapturedRow, captured_
 from refit.domain.inferences.inference import Source, inference_ids
 from refit.domain.inferences.payload import decoded_predictions
 from refit.domain.schema import Feature, Schema, csv_line
-from refit_local.sagemaker.capture import DataCapture, Exchange
+from refit_local.sagemaker.endpoints.data_capture import CapturedInvocation, DataCapture
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 WIDTH, HEIGHT = Feature(name="width", type="number"), Feature(name="height", type="number")
@@ -371,7 +371,7 @@ def test_what_a_local_endpoint_captures_is_read(known: list[str], given_id: str 
     }
     endpoint = DataCapture(lambda _: bucket, MagicMock())  # type: ignore[arg-type, return-value]
     endpoint.add(
-        Exchange(
+        CapturedInvocation(
             endpoint="refit-zoo",
             variant="v3",
             role_arn="role",

@@ -1,0 +1,1 @@
+"""Endpoint configs, endpoints, deployments and InvokeEndpoint."""

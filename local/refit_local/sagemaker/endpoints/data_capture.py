@@ -1,0 +1,142 @@
+"""Data capture: what endpoints were asked and answered, as JSON Lines in S3 (contract B5)."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import threading
+import uuid
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from refit_local.sagemaker.reporting.logs import LogBuffer, endpoint_group
+from refit_local.sagemaker.storage import RoleStorage, joined
+from refit_local.sagemaker.wire.errors import JobFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MAX_WAITING_BYTES = 64 * 1024**2
+_FLUSH_EVERY_TICKS = 4
+
+
+@dataclass(frozen=True)
+class CapturedInvocation:
+    """One invocation that is to be captured."""
+
+    endpoint: str
+    variant: str
+    role_arn: str
+    config: dict[str, Any]
+    request_type: str
+    request_body: bytes
+    response_type: str
+    response_body: bytes
+    inference_id: str | None
+    custom_attributes: str | None
+    at: datetime
+
+
+@dataclass(frozen=True)
+class _Target:
+    """Where lines are written together: one object a flush, hour and variant."""
+
+    endpoint: str
+    prefix: str
+    role_arn: str
+
+
+def is_sampled(config: dict[str, Any] | None) -> bool:
+    """Draw whether an invocation is captured."""
+    if config is None or not config.get("EnableCapture", False):
+        return False
+    return random.random() * 100 < int(config["InitialSamplingPercentage"])
+
+
+@dataclass
+class DataCapture:
+    """Lines waiting for the next flush."""
+
+    storage: Callable[[str], RoleStorage]
+    logs: LogBuffer
+    _waiting: dict[_Target, list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _ticks: int = 0
+
+    def add(self, exchange: CapturedInvocation) -> None:
+        """Keep an invocation for the next flush."""
+        hour = exchange.at.strftime("%Y/%m/%d/%H")
+        root = exchange.config["DestinationS3Uri"]
+        prefix = joined(root, exchange.endpoint, exchange.variant, hour)
+        line = json.dumps(_line(exchange)).encode() + b"\n"
+        with self._lock:
+            self._waiting[_Target(exchange.endpoint, prefix, exchange.role_arn)].append(line)
+
+    def tick(self) -> None:
+        """Flush every few ticks."""
+        self._ticks += 1
+        if self._ticks % _FLUSH_EVERY_TICKS == 0:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits, one object a target. What cannot be written is kept for later."""
+        with self._lock:
+            waiting, self._waiting = self._waiting, defaultdict(list)
+        for target, lines in waiting.items():
+            stamp = datetime.now(UTC).strftime("%M-%S-%f")[:-3]
+            uri = joined(target.prefix, f"{stamp}-{uuid.uuid4()}.jsonl")
+            try:
+                self.storage(target.role_arn).put(b"".join(lines), uri, "application/jsonlines")
+            except JobFailed as failure:
+                self._keep(target, lines, failure.reason)
+
+    def _keep(self, target: _Target, lines: list[bytes], reason: str) -> None:
+        group = endpoint_group(target.endpoint)
+        kept = lines
+        if sum(len(line) for line in lines) > _MAX_WAITING_BYTES:
+            kept = lines[len(lines) // 2 :]
+            dropped = len(lines) - len(kept)
+            self.logs.write(group, "data-capture", f"{dropped} captured invocations were lost")
+        self.logs.write(group, "data-capture", f"Data capture failed: {reason}")
+        with self._lock:
+            self._waiting[target][:0] = kept
+
+
+def _line(exchange: CapturedInvocation) -> dict[str, Any]:
+    modes = {option["CaptureMode"] for option in exchange.config["CaptureOptions"]}
+    captured: dict[str, Any] = {}
+    if modes & {"Input", "InputAndOutput"}:
+        captured["endpointInput"] = _side(
+            "INPUT", exchange.request_type, exchange.request_body, exchange.config
+        )
+    if modes & {"Output", "InputAndOutput"}:
+        captured["endpointOutput"] = _side(
+            "OUTPUT", exchange.response_type, exchange.response_body, exchange.config
+        )
+    metadata: dict[str, Any] = {"eventId": str(uuid.uuid4())}
+    if exchange.custom_attributes is not None:
+        metadata["customAttributes"] = [exchange.custom_attributes]
+    if exchange.inference_id is not None:
+        metadata["inferenceId"] = exchange.inference_id
+    metadata["inferenceTime"] = exchange.at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"captureData": captured, "eventMetadata": metadata, "eventVersion": "0"}
+
+
+def _side(mode: str, content_type: str, body: bytes, config: dict[str, Any]) -> dict[str, Any]:
+    encoding = _encoding(content_type, config.get("CaptureContentTypeHeader", {}))
+    try:
+        data = body.decode() if encoding != "BASE64" else base64.b64encode(body).decode()
+    except UnicodeDecodeError:
+        encoding, data = "BASE64", base64.b64encode(body).decode()
+    return {"observedContentType": content_type, "mode": mode, "data": data, "encoding": encoding}
+
+
+def _encoding(content_type: str, known: dict[str, list[str]]) -> str:
+    media_type = content_type.partition(";")[0].strip().lower()
+    for member, encoding in (("CsvContentTypes", "CSV"), ("JsonContentTypes", "JSON")):
+        if media_type in (given.lower() for given in known.get(member, [])):
+            return encoding
+    return "BASE64"

@@ -1,0 +1,65 @@
+"""The rules for DeploymentConfig: who may be updated how, and what is not there locally (B4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from refit_local.sagemaker.wire.errors import NotImplementedLocally, ValidationException
+
+DEFAULT_EXECUTION_TIMEOUT_S = 3600
+
+
+def check_deployment(config: dict[str, Any]) -> None:
+    """Check a DeploymentConfig.
+
+    Raises:
+        ValidationException: when AWS would refuse it.
+        NotImplementedLocally: for canary, linear and rolling deployments.
+    """
+    blue_green = config.get("BlueGreenUpdatePolicy")
+    rolling = config.get("RollingUpdatePolicy")
+    if (blue_green is None) == (rolling is None):
+        raise ValidationException(
+            "DeploymentConfig must have exactly one of BlueGreenUpdatePolicy and "
+            "RollingUpdatePolicy."
+        )
+    if rolling is not None:
+        raise NotImplementedLocally("RollingUpdatePolicy yet: it deploys blue/green ALL_AT_ONCE")
+    if blue_green is not None:
+        _check_blue_green(blue_green)
+
+
+def _check_blue_green(policy: dict[str, Any]) -> None:
+    routing = policy["TrafficRoutingConfiguration"]
+    kind = routing["Type"]
+    wanted = {"CANARY": "CanarySize", "LINEAR": "LinearStepSize"}.get(kind)
+    for member in ("CanarySize", "LinearStepSize"):
+        if (member in routing) != (member == wanted):
+            needs = "must have" if member == wanted else "cannot have"
+            raise ValidationException(
+                f"TrafficRoutingConfiguration of Type {kind} {needs} {member}."
+            )
+    waits = termination_wait_s(policy)
+    if kind != "ALL_AT_ONCE":
+        waits += routing["WaitIntervalInSeconds"]
+    limit = policy.get("MaximumExecutionTimeoutInSeconds", DEFAULT_EXECUTION_TIMEOUT_S)
+    if limit <= waits:
+        raise ValidationException(
+            f"MaximumExecutionTimeoutInSeconds ({limit}) must be greater than the sum of the "
+            f"wait times of the deployment ({waits})."
+        )
+    if kind != "ALL_AT_ONCE":
+        raise NotImplementedLocally(
+            f"traffic routing of Type {kind} yet: it deploys blue/green ALL_AT_ONCE"
+        )
+
+
+def termination_wait_s(policy: dict[str, Any] | None) -> int:
+    """Return how long both fleets stay up after the traffic has moved."""
+    return int((policy or {}).get("TerminationWaitInSeconds", 0))
+
+
+def alarm_names(config: dict[str, Any] | None) -> list[str]:
+    """Return the alarms that roll a deployment back."""
+    rollback = (config or {}).get("AutoRollbackConfiguration", {})
+    return [alarm["AlarmName"] for alarm in rollback.get("Alarms", [])]

@@ -1,0 +1,252 @@
+"""CreateEndpoint, UpdateEndpoint and their describe, list and delete (contract B4)."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from refit_local.sagemaker.endpoints.deployment_config import alarm_names, check_deployment
+from refit_local.sagemaker.endpoints.deployments import (
+    EndpointDeployment,
+    LiveEndpoint,
+    alarm_states,
+    pending_summary,
+)
+from refit_local.sagemaker.endpoints.fleet import FleetPlan
+from refit_local.sagemaker.records.naming import ENDPOINT, now
+from refit_local.sagemaker.records.store import NameTaken, Record
+from refit_local.sagemaker.wire.errors import ValidationException
+from refit_local.sagemaker.wire.listing import page
+from refit_local.sagemaker.wire.requests import members_of
+
+if TYPE_CHECKING:
+    from refit_local.sagemaker.endpoints.configs import EndpointConfigs
+    from refit_local.sagemaker.models.models import SageMakerModels
+    from refit_local.sagemaker.platform import Platform
+
+_SUMMARY = (
+    "EndpointName",
+    "EndpointArn",
+    "CreationTime",
+    "LastModifiedTime",
+    "EndpointStatus",
+)
+_IN_PROGRESS = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
+_LOST = "The local SageMaker was shut down while the endpoint was being created."
+
+
+class Endpoints:
+    """The endpoints of this ground and what answers for them."""
+
+    def __init__(
+        self, platform: Platform, configs: EndpointConfigs, models: SageMakerModels
+    ) -> None:
+        self._platform = platform
+        self._configs = configs
+        self._models = models
+        self._live: dict[str, LiveEndpoint] = {}
+        self._lock = threading.Lock()
+        platform.background.each_tick(self._heal)
+
+    def create(self, request: dict[str, Any]) -> dict[str, Any]:
+        """CreateEndpoint."""
+        name = request["EndpointName"]
+        arn = self._platform.arn(ENDPOINT, name)
+        self._check_deployment(request.get("DeploymentConfig"))
+        plan = self._plan(request["EndpointConfigName"])
+        moment = now()
+        record: Record = {
+            "EndpointName": name,
+            "EndpointArn": arn,
+            "EndpointConfigName": plan.config_name,
+            "EndpointStatus": "Creating",
+            "CreationTime": moment,
+            "LastModifiedTime": moment,
+            "_tags": request.get("Tags", []),
+        }
+        if "DeploymentConfig" in request:
+            record["LastDeploymentConfig"] = request["DeploymentConfig"]
+        try:
+            record = self._platform.store.add(ENDPOINT, name, record)
+        except NameTaken as taken:
+            raise ValidationException(
+                f'Cannot create already existing endpoint "{arn}".'
+            ) from taken
+        self._platform.events.endpoint(record)
+        deployment = EndpointDeployment(self._platform, self._enlist(name), plan)
+        self._platform.background.start(f"create endpoint {name}", deployment.create)
+        return {"EndpointArn": arn}
+
+    def update(self, request: dict[str, Any]) -> dict[str, Any]:
+        """UpdateEndpoint."""
+        # Asks CloudWatch, so not under the lock.
+        self._check_deployment(request.get("DeploymentConfig"))
+        with self._platform.store.lock:
+            record = self._changeable(request["EndpointName"])
+            name = record["EndpointName"]
+            if record["EndpointStatus"] != "InService":
+                raise ValidationException(
+                    f'Cannot update endpoint "{record["EndpointArn"]}" in status '
+                    f"{record['EndpointStatus']}."
+                )
+            config = request.get("DeploymentConfig")
+            if config is None and request.get("RetainDeploymentConfig"):
+                config = record.get("LastDeploymentConfig")
+            plan = self._plan(request["EndpointConfigName"])
+            if plan.config_name == record["EndpointConfigName"]:
+                raise ValidationException(
+                    f'Cannot update endpoint "{record["EndpointArn"]}": it already uses the '
+                    f"endpoint configuration {plan.config_name}."
+                )
+            if request.get("RetainAllVariantProperties"):
+                plan = _retaining(plan, FleetPlan(**record["_live"]), request)
+            members: dict[str, Any] = {
+                "EndpointStatus": "Updating",
+                "LastModifiedTime": now(),
+                "PendingDeploymentSummary": pending_summary(
+                    plan, "Creating", "Creating the new fleet"
+                ),
+            }
+            if config is not None:
+                members["LastDeploymentConfig"] = config
+            changed = self._platform.store.change(ENDPOINT, name, "FailureReason", **members)
+        if changed is not None:
+            self._platform.events.endpoint(changed)
+        deployment = EndpointDeployment(self._platform, self._enlist(name), plan)
+        self._platform.background.start(
+            f"update endpoint {name}", lambda: deployment.update(config)
+        )
+        return {"EndpointArn": record["EndpointArn"]}
+
+    def delete(self, request: dict[str, Any]) -> dict[str, Any]:
+        """DeleteEndpoint."""
+        with self._platform.store.lock:
+            record = self._changeable(request["EndpointName"])
+            changed = self._platform.store.change(
+                ENDPOINT, record["_key"], EndpointStatus="Deleting", LastModifiedTime=now()
+            )
+        if changed is not None:
+            self._platform.events.endpoint(changed)
+        self._platform.background.start(
+            f"delete endpoint {record['EndpointName']}", lambda: self._tear_down(record)
+        )
+        return {}
+
+    def describe(self, request: dict[str, Any]) -> dict[str, Any]:
+        """DescribeEndpoint."""
+        return members_of("DescribeEndpoint", self._get(request["EndpointName"]))
+
+    def list(self, request: dict[str, Any]) -> dict[str, Any]:
+        """ListEndpoints."""
+        found, token = page(
+            request,
+            self._platform.store.all(ENDPOINT),
+            name="EndpointName",
+            status="EndpointStatus",
+        )
+        return {"Endpoints": [{k: item[k] for k in _SUMMARY} for item in found], **token}
+
+    def live(self, name: str) -> LiveEndpoint | None:
+        """Return what answers for an endpoint, or None."""
+        return self._live.get(name.lower())
+
+    def resume(self) -> None:
+        """Bring back the endpoints that an earlier process had in service."""
+        for record in self._platform.store.all(ENDPOINT):
+            name = record["EndpointName"]
+            if record["EndpointStatus"] == "Deleting":
+                self._platform.store.remove(ENDPOINT, name)
+            elif "_live" in record:
+                plan = FleetPlan(**record["_live"])
+                deployment = EndpointDeployment(self._platform, self._enlist(name), plan)
+                self._platform.background.start(f"resume endpoint {name}", deployment.resume)
+            elif record["EndpointStatus"] == "Creating":
+                self._platform.store.change(
+                    ENDPOINT, name, EndpointStatus="Failed", FailureReason=_LOST
+                )
+
+    def end(self) -> None:
+        """End all model servers."""
+        for live in list(self._live.values()):
+            fleet = live.swap(None)
+            if fleet is not None:
+                fleet.kill()
+
+    def _plan(self, config_name: str) -> FleetPlan:
+        config = self._configs.get(config_name)
+        variants = config["ProductionVariants"]
+        containers = {
+            variant["VariantName"]: vars(self._models.container(variant["ModelName"]))
+            for variant in variants
+        }
+        name = config["EndpointConfigName"]
+        return FleetPlan(name, variants, containers, config.get("DataCaptureConfig"))
+
+    def _check_deployment(self, config: dict[str, Any] | None) -> None:
+        if config is None:
+            return
+        check_deployment(config)
+        wanted = alarm_names(config)
+        known = alarm_states(self._platform, wanted)
+        missing = [name for name in wanted if name not in known]
+        if missing:
+            raise ValidationException(
+                f"The CloudWatch alarms {', '.join(missing)} of AutoRollbackConfiguration do not "
+                "exist."
+            )
+
+    def _tear_down(self, record: Record) -> None:
+        live = self._live.pop(record["_key"], None)
+        fleet = live.swap(None) if live is not None else None
+        if fleet is not None:
+            fleet.drain(self._platform.patience.drain_s)
+            fleet.stop()
+        self._platform.store.remove(ENDPOINT, record["_key"])
+
+    def _heal(self) -> None:
+        for live in list(self._live.values()):
+            fleet = live.fleet
+            if fleet is not None:
+                fleet.heal()
+
+    def _enlist(self, name: str) -> LiveEndpoint:
+        with self._lock:
+            return self._live.setdefault(name.lower(), LiveEndpoint(name))
+
+    def _changeable(self, name: str) -> Record:
+        record = self._get(name)
+        if record["EndpointStatus"] in _IN_PROGRESS:
+            raise ValidationException(
+                f'Cannot update in-progress endpoint "{record["EndpointArn"]}".'
+            )
+        return record
+
+    def _get(self, name: str) -> Record:
+        record = self._platform.store.get(ENDPOINT, name)
+        if record is None:
+            arn = self._platform.arn(ENDPOINT, name)
+            raise ValidationException(f'Could not find endpoint "{arn}".')
+        return record
+
+
+def _retaining(plan: FleetPlan, live: FleetPlan, request: dict[str, Any]) -> FleetPlan:
+    """Keep weights, counts and capture of the live fleet, save what the request excludes."""
+    excluded = {
+        item["VariantPropertyType"] for item in request.get("ExcludeRetainedVariantProperties", [])
+    }
+    kept = {
+        "DesiredWeight": "InitialVariantWeight",
+        "DesiredInstanceCount": "InitialInstanceCount",
+    }
+    members = [member for kind, member in kept.items() if kind not in excluded]
+    before = {variant["VariantName"]: variant for variant in live.variants}
+    variants = [
+        {
+            **variant,
+            **{m: before[name][m] for m in members if m in before.get(name, {}) and m in variant},
+        }
+        for variant in plan.variants
+        for name in [variant["VariantName"]]
+    ]
+    capture = plan.capture if "DataCaptureConfig" in excluded else live.capture
+    return FleetPlan(plan.config_name, variants, plan.containers, capture)

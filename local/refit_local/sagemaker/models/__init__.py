@@ -1,0 +1,1 @@
+"""Models, the model registry, and the processes that serve a model."""

@@ -1,0 +1,194 @@
+"""CreateModel and its describe, list and delete; and what a model's container is made of (B3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from refit_local.sagemaker.machine.containers import (
+    ContainerFolder,
+    algorithm_module,
+    unpack,
+)
+from refit_local.sagemaker.records.naming import MODEL, MODEL_PACKAGE, name_of, now
+from refit_local.sagemaker.records.store import NameTaken, Record
+from refit_local.sagemaker.storage import RoleStorage, bucket_and_key, local_path
+from refit_local.sagemaker.wire.errors import JobFailed, NotImplementedLocally, ValidationException
+from refit_local.sagemaker.wire.listing import page
+from refit_local.sagemaker.wire.requests import members_of
+
+if TYPE_CHECKING:
+    from refit_local.sagemaker.platform import Platform
+
+
+@dataclass(frozen=True)
+class ModelContainer:
+    """What a server of a model is started from.
+
+    Attributes:
+        image: the image as the model or its package names it.
+        data_uri: the model archive, or a prefix of plain files when it ends in a slash.
+        environment: what the model's owner gives the container.
+        role_arn: who reads the model data.
+    """
+
+    image: str
+    data_uri: str
+    environment: dict[str, str]
+    role_arn: str
+
+    @property
+    def module(self) -> str:
+        """The Python module that stands in for the image."""
+        return algorithm_module(self.image)
+
+
+class SageMakerModels:
+    """The models of this ground."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    def create(self, request: dict[str, Any]) -> dict[str, Any]:
+        """CreateModel."""
+        name = request["ModelName"]
+        containers = [request.get("PrimaryContainer"), *request.get("Containers", [])]
+        given = [container for container in containers if container]
+        if not given:
+            raise ValidationException("A PrimaryContainer or Containers must be given.")
+        if len(given) > 1:
+            raise NotImplementedLocally("a model of several containers (an inference pipeline)")
+        if "ExecutionRoleArn" not in request:
+            raise ValidationException("ExecutionRoleArn must be given.")
+        container = self._resolved(given[0], request["ExecutionRoleArn"])
+        arn = self._platform.arn(MODEL, name)
+        if self._platform.store.get(MODEL, name) is not None:
+            raise ValidationException(f'Cannot create already existing model "{arn}".')
+        self._check_data(container)
+        record: Record = {
+            **members_of("DescribeModel", request),
+            "ModelArn": arn,
+            "CreationTime": now(),
+            "EnableNetworkIsolation": request.get("EnableNetworkIsolation", False),
+            "_container": vars(container),
+            "_tags": request.get("Tags", []),
+        }
+        try:
+            self._platform.store.add(MODEL, name, record)
+        except NameTaken as taken:
+            raise ValidationException(f'Cannot create already existing model "{arn}".') from taken
+        return {"ModelArn": arn}
+
+    def describe(self, request: dict[str, Any]) -> dict[str, Any]:
+        """DescribeModel."""
+        return members_of("DescribeModel", self.get(request["ModelName"]))
+
+    def list(self, request: dict[str, Any]) -> dict[str, Any]:
+        """ListModels."""
+        found, token = page(request, self._platform.store.all(MODEL), name="ModelName")
+        members = ("ModelName", "ModelArn", "CreationTime")
+        return {"Models": [{k: record[k] for k in members} for record in found], **token}
+
+    def delete(self, request: dict[str, Any]) -> dict[str, Any]:
+        """DeleteModel."""
+        record = self.get(request["ModelName"])
+        self._platform.store.remove(MODEL, record["_key"])
+        return {}
+
+    def get(self, name: str) -> Record:
+        """Return a model's record.
+
+        Raises:
+            ValidationException: when there is none.
+        """
+        record = self._platform.store.get(MODEL, name)
+        if record is None:
+            raise ValidationException(f'Could not find model "{self._platform.arn(MODEL, name)}".')
+        return record
+
+    def container(self, name: str) -> ModelContainer:
+        """Return what a server of the model is started from.
+
+        Raises:
+            ValidationException: when there is no such model.
+        """
+        return ModelContainer(**self.get(name)["_container"])
+
+    def _resolved(self, container: dict[str, Any], role_arn: str) -> ModelContainer:
+        environment = container.get("Environment", {})
+        if "ModelPackageName" in container:
+            packaged = self._approved(container["ModelPackageName"])
+            environment = {**packaged.get("Environment", {}), **environment}
+            container = packaged
+        if container.get("Mode", "SingleModel") != "SingleModel":
+            raise NotImplementedLocally("a multi-model container (Mode MultiModel)")
+        if "Image" not in container:
+            raise ValidationException("A container must have an Image or a ModelPackageName.")
+        algorithm_module(container["Image"])
+        return ModelContainer(container["Image"], _data_uri(container), environment, role_arn)
+
+    def _approved(self, arn_or_name: str) -> dict[str, Any]:
+        package = self._platform.store.get(MODEL_PACKAGE, name_of(arn_or_name))
+        if package is None:
+            raise ValidationException(f'Could not find model package "{arn_or_name}".')
+        approval = package.get("ModelApprovalStatus", "Approved")
+        if approval != "Approved":
+            raise ValidationException(
+                f'Cannot create a model from model package "{package["ModelPackageArn"]}": its '
+                f"ModelApprovalStatus must be Approved to deploy, it is {approval}."
+            )
+        containers = package.get("InferenceSpecification", {}).get("Containers", [])
+        if len(containers) != 1:
+            raise NotImplementedLocally(
+                f"a model package with {len(containers)} containers, it runs one"
+            )
+        only: dict[str, Any] = containers[0]
+        return only
+
+    def _check_data(self, container: ModelContainer) -> None:
+        """Look for the model data as the role, as CreateModel does on AWS."""
+        storage = self._platform.storage(container.role_arn)
+        try:
+            if container.data_uri.endswith("/"):
+                storage.objects(container.data_uri, "S3Prefix")
+            else:
+                storage.object_at(container.data_uri)
+        except JobFailed as failure:
+            raise ValidationException(
+                f"Could not access model data at {container.data_uri}. Please ensure that the "
+                f'role "{container.role_arn}" exists and that its trust relationship policy '
+                'allows the action "sts:AssumeRole" for the service principal '
+                '"sagemaker.amazonaws.com". Also ensure that the role has "s3:GetObject" '
+                f"permissions and that the object is located in {self._platform.ground.region}. "
+                f"({failure.reason.removeprefix('ClientError: ')})"
+            ) from failure
+
+
+def fetch_model(storage: RoleStorage, container: ModelContainer, folder: ContainerFolder) -> None:
+    """Bring the model data into a container's folder.
+
+    Raises:
+        JobFailed: when it cannot be read or unpacked.
+    """
+    folder.prepare()
+    if container.data_uri.endswith("/"):
+        for item in storage.objects(container.data_uri, "S3Prefix"):
+            storage.download(item, local_path(folder.model, item.below))
+        return
+    archive = folder.base / "model.tar.gz"
+    storage.download(storage.object_at(container.data_uri), archive)
+    unpack(archive, folder.model)
+    archive.unlink()
+
+
+def _data_uri(container: dict[str, Any]) -> str:
+    uri: str | None = container.get("ModelDataUrl")
+    source = container.get("ModelDataSource", {}).get("S3DataSource")
+    if source is not None:
+        uri = source["S3Uri"]
+        if source["CompressionType"] == "None" and source["S3DataType"] == "S3Prefix":
+            uri = f"{uri.rstrip('/')}/"
+    if uri is None:
+        raise ValidationException("A container must have a ModelDataUrl.")
+    bucket_and_key(uri)
+    return uri

@@ -1,0 +1,1 @@
+"""The stored state: names and ARNs of resources, records, tags."""

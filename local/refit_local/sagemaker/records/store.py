@@ -1,0 +1,109 @@
+"""The state of the local SageMaker: one JSON file a resource, so that a kept ground finds it again.
+
+Records are AWS's own describe shapes (times in epoch seconds). Members that start with an
+underscore belong to the local SageMaker and never leave it.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from refit_local.sagemaker.records.naming import KINDS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Record = dict[str, Any]
+
+
+class NameTaken(Exception):
+    """When a record of that kind and name exists."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__("the name is taken")
+        self.record = record
+
+
+class RecordStore:
+    """Records by kind and name, in memory and on disk. Names are found whatever their case."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.RLock()
+        self._records: dict[str, dict[str, Record]] = {kind: {} for kind in KINDS}
+        for kind in KINDS:
+            (folder / kind).mkdir(parents=True, exist_ok=True)
+            for path in (folder / kind).glob("*.json"):
+                record = json.loads(path.read_text("utf-8"))
+                self._records[kind][record["_key"]] = record
+
+    def add(self, kind: str, name: str, record: Record) -> Record:
+        """Keep a new record.
+
+        Raises:
+            NameTaken: when there is one of that name.
+        """
+        key = name.lower()
+        with self._lock:
+            taken = self._records[kind].get(key)
+            if taken is not None:
+                raise NameTaken(copy.deepcopy(taken))
+            self._records[kind][key] = {**copy.deepcopy(record), "_key": key}
+            return self._written(kind, key)
+
+    def get(self, kind: str, name: str) -> Record | None:
+        """Return a copy of the record, or None."""
+        with self._lock:
+            record = self._records[kind].get(name.lower())
+            return copy.deepcopy(record) if record is not None else None
+
+    def change(self, kind: str, name: str, /, *drop: str, **members: Any) -> Record | None:
+        """Set members and drop others; return a copy of the result, or None if it is gone."""
+        key = name.lower()
+        with self._lock:
+            record = self._records[kind].get(key)
+            if record is None:
+                return None
+            record.update(copy.deepcopy(members))
+            for member in drop:
+                record.pop(member, None)
+            return self._written(kind, key)
+
+    def remove(self, kind: str, name: str) -> None:
+        """Forget a record; nothing happens when there is none."""
+        key = name.lower()
+        with self._lock:
+            if self._records[kind].pop(key, None) is not None:
+                self._path(kind, key).unlink(missing_ok=True)
+
+    def all(self, kind: str) -> list[Record]:
+        """Return copies of all records of a kind."""
+        with self._lock:
+            return [copy.deepcopy(record) for record in self._records[kind].values()]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            for kind in KINDS:
+                for key in list(self._records[kind]):
+                    self.remove(kind, key)
+
+    @property
+    def lock(self) -> threading.RLock:
+        """Held by a caller that reads and then changes."""
+        return self._lock
+
+    def _written(self, kind: str, key: str) -> Record:
+        record = self._records[kind][key]
+        path = self._path(kind, key)
+        draft = path.with_suffix(".draft")
+        draft.write_text(json.dumps(record), "utf-8")
+        draft.replace(path)
+        return copy.deepcopy(record)
+
+    def _path(self, kind: str, key: str) -> Path:
+        return self._folder / kind / f"{quote(key, safe='')}.json"

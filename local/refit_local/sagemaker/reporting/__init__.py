@@ -1,0 +1,1 @@
+"""What the local SageMaker publishes through its host: events, logs, endpoint metrics."""

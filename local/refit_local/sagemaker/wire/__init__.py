@@ -1,0 +1,1 @@
+"""The JSON protocol: errors, checks of requests, pages of lists."""
