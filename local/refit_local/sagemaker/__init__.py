@@ -1,5 +1,7 @@
-"""The local SageMaker: training, transform jobs, registry and endpoints, really run.
+"""The local SageMaker: training jobs, transform jobs, model registry and endpoints.
 
-It answers the wire protocol of AWS's SageMaker (contract B) and runs the algorithm containers
-(contract A) as child processes of the ground. What it does not implement it refuses by name.
+It speaks the wire protocol of SageMaker and runs the algorithm containers as child processes of the
+local stack. It refuses what it does not implement, with an error that names the feature.
+
+Source  docs/sagemaker-contract.md
 """

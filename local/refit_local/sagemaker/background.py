@@ -1,4 +1,4 @@
-"""What the service does beside answering: one thread ticks, others carry work out."""
+"""The threads of the local SageMaker: one for periodic work, one a job or deployment."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ _LOGGER = logging.getLogger(__name__)
 
 @dataclass
 class BackgroundThreads:
-    """Threads of the service: a tick for flushing, and one thread a job or deployment."""
+    """Threads that do not hold the process.
+
+    Attributes:
+        interval_s: the time between two ticks.
+    """
 
     interval_s: float = 0.5
-    _ticks: list[Callable[[], None]] = field(default_factory=list)
+    _actions: list[Callable[[], None]] = field(default_factory=list)
     _ended: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -31,9 +35,9 @@ class BackgroundThreads:
         return self._ended.is_set()
 
     def each_tick(self, action: Callable[[], None]) -> None:
-        """Call the action about twice a second, and once more at the end."""
+        """Call the action at each tick, and once more at the end."""
         with self._lock:
-            self._ticks.append(action)
+            self._actions.append(action)
             if self._ticker is None:
                 self._ticker = threading.Thread(
                     target=self._run, name="sagemaker tick", daemon=True
@@ -52,12 +56,12 @@ class BackgroundThreads:
         """Sleep; return whether the service is shutting down."""
         return self._ended.wait(seconds)
 
-    def announce_end(self) -> None:
-        """Tell all threads to come to an end."""
+    def request_end(self) -> None:
+        """Make all threads come to an end."""
         self._ended.set()
 
     def join(self, timeout_s: float) -> None:
-        """Wait for the threads, no longer than this in all, then tick a last time."""
+        """Wait for all threads, at most this long in total, then tick a last time."""
         deadline = time.monotonic() + timeout_s
         with self._lock:
             threads = [*self._threads, *([self._ticker] if self._ticker else [])]
@@ -70,7 +74,7 @@ class BackgroundThreads:
             self._tick()
 
     def _tick(self) -> None:
-        for action in list(self._ticks):
+        for action in list(self._actions):
             try:
                 action()
             except (OSError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""What the local SageMaker needs of the ground it stands on, and how it speaks to its S3."""
+"""What the host process gives the local SageMaker: events, metrics, logs and credentials."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SESSION_NAME = "SageMaker"
 
 
 class PutEvent(Protocol):
-    """Put an event on the default bus; sources of AWS's own (`aws.sagemaker`) are allowed."""
+    """Put an event on the default bus; unlike PutEvents, the source may be `aws.sagemaker`."""
 
     def __call__(
         self, source: str, detail_type: str, detail: dict[str, Any], resources: list[str]
@@ -27,7 +27,7 @@ class PutEvent(Protocol):
 
 
 class PutMetric(Protocol):
-    """Publish CloudWatch values, each seen so many times; AWS's own namespaces are allowed."""
+    """Publish metric values with their counts; the namespace may begin with `AWS/`."""
 
     def __call__(
         self,
@@ -42,7 +42,7 @@ class PutMetric(Protocol):
 
 
 class PutLogLines(Protocol):
-    """Append lines to a stream of CloudWatch Logs; group and stream are made when missing."""
+    """Append lines to a stream of CloudWatch Logs; group and stream are created when missing."""
 
     def __call__(self, group: str, stream: str, lines: list[str]) -> None: ...
 
@@ -63,12 +63,12 @@ class RoleCredentials:
 
 @dataclass(frozen=True)
 class HostServices:
-    """The ground, seen from the local SageMaker.
+    """The functions and credentials that the host gives to the local SageMaker.
 
     Attributes:
-        endpoint_url: where the other services of the ground answer; None means AWS's own names.
+        endpoint_url: the endpoint of the other services; None means the default endpoints of AWS.
         role_credentials: assumes a role as the principal `sagemaker.amazonaws.com`, given
-            (role ARN, session name). None: STS AssumeRole with the ground's own credentials.
+            (role ARN, session name). None means STS AssumeRole with the host's credentials.
     """
 
     endpoint_url: str | None
@@ -84,7 +84,7 @@ class HostServices:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def client(self, service: str) -> Any:
-        """Return the ground's own client of a service."""
+        """Return a client of a service with the credentials of the host."""
         with self._lock:
             if service not in self._clients:
                 session = boto3.Session(
@@ -94,7 +94,7 @@ class HostServices:
             return self._clients[service]
 
     def s3_as(self, role_arn: str) -> Any:
-        """Return an S3 client that acts as the role, so that IAM decides as on AWS.
+        """Return an S3 client with the permissions of a role.
 
         Raises:
             botocore.exceptions.ClientError: when the role cannot be assumed.
@@ -103,7 +103,7 @@ class HostServices:
         with self._lock:
             if key in self._clients:
                 return self._clients[key]
-        # botocore has no public way to give a session credentials that renew themselves.
+        # botocore has no public function that gives refreshable credentials to a session.
         core: Any = botocore.session.Session()
         core._credentials = RefreshableCredentials.create_from_metadata(
             metadata=self._assume(role_arn),
@@ -124,12 +124,12 @@ class HostServices:
 
     def _assume(self, role_arn: str) -> dict[str, str]:
         if self.role_credentials is not None:
-            given = self.role_credentials(role_arn, SESSION_NAME)
+            session = self.role_credentials(role_arn, SESSION_NAME)
             return {
-                "access_key": given.access_key_id,
-                "secret_key": given.secret_access_key,
-                "token": given.session_token,
-                "expiry_time": given.expires_at.astimezone(UTC).isoformat(),
+                "access_key": session.access_key_id,
+                "secret_key": session.secret_access_key,
+                "token": session.session_token,
+                "expiry_time": session.expires_at.astimezone(UTC).isoformat(),
             }
         answer = self.client("sts").assume_role(RoleArn=role_arn, RoleSessionName=SESSION_NAME)
         credentials = answer["Credentials"]

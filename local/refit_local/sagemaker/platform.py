@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from refit_local.sagemaker.background import BackgroundThreads
 from refit_local.sagemaker.machine.containers import ContainerFolder
-from refit_local.sagemaker.machine.processes import MemoryGuard
+from refit_local.sagemaker.machine.memory_guard import MemoryGuard
 from refit_local.sagemaker.machine.shares import MachineLimits, Shares
 from refit_local.sagemaker.records.naming import resource_arn
 from refit_local.sagemaker.records.store import RecordStore
@@ -21,16 +21,19 @@ if TYPE_CHECKING:
 
     from refit_local.sagemaker.host import HostServices
 
+_MAX_MEMORY_FLOOR_BYTES = 512 * 1024**2
+
 
 @dataclass(frozen=True)
 class ContainerTimeouts:
     """How long the local SageMaker waits for containers.
 
     Attributes:
-        stop_grace_s: between SIGTERM and SIGKILL of a training, as on AWS.
-        unhealthy_s: a model server that answers /ping with errors this long will not recover.
-        drain_s: requests in flight get this long when their fleet is replaced.
-        invocation_s: a container must answer in this time.
+        stop_grace_s: between SIGTERM and SIGKILL of a training; 120 seconds on AWS.
+        unhealthy_s: a starting model server fails after it has answered /ping with errors for
+            this time.
+        drain_s: requests in progress have this time when their fleet is replaced.
+        invocation_s: a container must answer an invocation within this time; 60 seconds on AWS.
     """
 
     stop_grace_s: float = 120.0
@@ -41,12 +44,12 @@ class ContainerTimeouts:
 
 @dataclass
 class Platform:
-    """State, ground, machine and threads of one local SageMaker."""
+    """The state, the host, the machine and the threads of one local SageMaker."""
 
     folder: Path
-    ground: HostServices
+    host: HostServices
     limits: MachineLimits
-    patience: ContainerTimeouts
+    timeouts: ContainerTimeouts
     store: RecordStore = field(init=False)
     events: EventPublisher = field(init=False)
     logs: LogBuffer = field(init=False)
@@ -57,23 +60,23 @@ class Platform:
 
     def __post_init__(self) -> None:
         self.store = RecordStore(self.folder / "records")
-        self.events = EventPublisher(self.ground.put_event)
-        self.logs = LogBuffer(self.ground.put_log_lines)
-        self.metrics = EndpointMetrics(self.ground.put_metric)
+        self.events = EventPublisher(self.host.put_event)
+        self.logs = LogBuffer(self.host.put_log_lines)
+        self.metrics = EndpointMetrics(self.host.put_metric)
         self.shares = Shares(self.limits)
-        floor = min(512 * 1024**2, self.limits.reserve_memory_bytes // 4)
-        self.memory = MemoryGuard(floor)
+        floor_bytes = min(_MAX_MEMORY_FLOOR_BYTES, self.limits.reserve_memory_bytes // 4)
+        self.memory = MemoryGuard(floor_bytes)
         self.background.each_tick(self.logs.flush)
         self.background.each_tick(self.metrics.flush)
 
     def arn(self, kind: str, name: str) -> str:
-        """Return the ARN of a resource of this ground."""
-        return resource_arn(self.ground.region, self.ground.account_id, kind, name)
+        """Return the ARN of a resource of this local SageMaker."""
+        return resource_arn(self.host.region, self.host.account_id, kind, name)
 
     def work_folder(self, *names: str) -> ContainerFolder:
-        """Return a container's folder."""
+        """Return the folder of a container."""
         return ContainerFolder(self.folder.joinpath("work", *names))
 
     def storage(self, role_arn: str) -> RoleStorage:
-        """Return S3 with the rights of a role."""
-        return RoleStorage(self.ground, role_arn)
+        """Return access to S3 with the permissions of a role."""
+        return RoleStorage(self.host, role_arn)

@@ -1,4 +1,4 @@
-"""The face of the local SageMaker: takes a request off the wire and brings it to its operation."""
+"""The entry point of the local SageMaker: dispatches requests to the operations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from refit_local.sagemaker.machine.shares import MachineLimits
 from refit_local.sagemaker.models.models import SageMakerModels
 from refit_local.sagemaker.models.registry import ModelRegistry
 from refit_local.sagemaker.platform import ContainerTimeouts, Platform
-from refit_local.sagemaker.records.naming import TRAINING_JOB, TRANSFORM_JOB
 from refit_local.sagemaker.records.tags import ResourceTags
 from refit_local.sagemaker.reporting.events import job_detail
 from refit_local.sagemaker.step_functions import SageMakerTasks
@@ -36,36 +35,37 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from refit_local.sagemaker.host import HostServices
+    from refit_local.sagemaker.records.job_kinds import JobKind
 
 TARGET_PREFIX = "SageMaker."
 _CONTROL_THREADS = 8
-_JOIN_S = 8.0
+_JOIN_TIMEOUT_S = 8.0
 Operation = Callable[[dict[str, Any]], dict[str, Any]]
 Response = tuple[int, dict[str, str], bytes]
 
 
 class LocalSageMaker:
-    """Training, transform jobs, registry and endpoints of one ground.
+    """Training jobs, transform jobs, model registry and endpoints of one local stack.
 
     Args:
-        state_dir: where all of it is kept; a service on the same folder goes on from there.
-        ground: the services of the ground it stands on.
-        limits: what jobs may take of this machine; else the environment says it.
-        patience: how long it waits for containers.
+        state_dir: the folder of all state; a later service on the same folder continues from it.
+        host: the services of the host process.
+        limits: what jobs may use of this machine; the default reads the environment.
+        timeouts: how long to wait for containers.
     """
 
     def __init__(
         self,
         state_dir: Path,
-        ground: HostServices,
+        host: HostServices,
         limits: MachineLimits | None = None,
-        patience: ContainerTimeouts | None = None,
+        timeouts: ContainerTimeouts | None = None,
     ) -> None:
         self._platform = Platform(
             state_dir,
-            ground,
-            limits or MachineLimits.of_environment(),
-            patience or ContainerTimeouts(),
+            host,
+            limits or MachineLimits.from_environment(),
+            timeouts or ContainerTimeouts(),
         )
         models = SageMakerModels(self._platform)
         configs = EndpointConfigs(self._platform, models)
@@ -75,15 +75,12 @@ class LocalSageMaker:
         self._training = TrainingJobs(self._platform)
         self._transform = TransformJobs(self._platform, models)
         self._runtime = EndpointRuntime(self._platform, self._endpoints, self._capture)
-        self._operations = _operations(
-            self._training,
-            self._transform,
-            models,
-            ModelRegistry(self._platform),
-            configs,
-            self._endpoints,
-            ResourceTags(self._platform.store),
-        )
+        self._operations: dict[str, Operation] = {
+            **_job_operations(self._training, self._transform),
+            **_model_operations(models, ModelRegistry(self._platform)),
+            **_endpoint_operations(configs, self._endpoints),
+            **_tag_operations(ResourceTags(self._platform.store)),
+        }
         self._threads = ThreadPoolExecutor(_CONTROL_THREADS, "sagemaker control")
         self._resume_lock = threading.Lock()
         self._resumed = False
@@ -95,14 +92,14 @@ class LocalSageMaker:
     async def handle_request(
         self, method: str, path: str, headers: dict[str, str], body: bytes, query: object
     ) -> Response:
-        """Answer a request of the control plane (`X-Amz-Target`) or of the runtime (by path).
+        """Answer a request of the control plane (by `X-Amz-Target`) or of the runtime (by path).
 
         Args:
             method: the HTTP method.
-            path: the path, without query.
-            headers: in any case.
-            body: the body as sent.
-            query: not used by SageMaker.
+            path: the path without the query.
+            headers: the headers; the case of their names does not matter.
+            body: the body.
+            query: ignored, because SageMaker has no query parameters.
 
         Returns:
             Status, headers and body.
@@ -117,10 +114,10 @@ class LocalSageMaker:
             operation = target.removeprefix(TARGET_PREFIX) if target else f"{method} {path}"
             answer = await self._in_thread(lambda: self.call(operation, _parsed(body)))
         except ApiError as error:
-            kind = "x-amz-json-1.1" if target else "json"
+            media_type = "x-amz-json-1.1" if target else "json"
             return (
                 error.status,
-                {"Content-Type": f"application/{kind}", "x-amzn-ErrorType": error.code},
+                {"Content-Type": f"application/{media_type}", "x-amzn-ErrorType": error.code},
                 json.dumps(error.body()).encode(),
             )
         return 200, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(answer).encode()
@@ -129,20 +126,20 @@ class LocalSageMaker:
         """Carry out an operation of the control plane.
 
         Raises:
-            ApiError: what AWS would answer.
+            ApiError: the error that AWS would answer, or NotImplementedLocally.
         """
         if operation not in self._operations:
             if operation in operation_names():
                 raise NotImplementedLocally(operation)
             raise ValidationException(f"SageMaker has no operation {operation}.")
-        # First of all, or it would take the jobs of this process for left-overs.
+        # Resume first: later, it would fail the jobs of this process as unfinished ones.
         self.resume()
         return self._operations[operation](checked_request(operation, payload))
 
     def resume(self) -> None:
-        """Go on from kept state: endpoints come back, unfinished jobs are failed.
+        """Continue from stored state: start the endpoints again and fail unfinished jobs.
 
-        The ground calls it when its other services answer; the first request does it too.
+        The host calls it when its other services answer; otherwise the first request does.
         """
         with self._resume_lock:
             if self._resumed:
@@ -153,31 +150,34 @@ class LocalSageMaker:
             self._endpoints.resume()
 
     def reset(self) -> None:
-        """Forget everything and end all jobs and endpoints."""
-        for part in (self._training, self._transform, self._endpoints):
-            part.end()
+        """End all jobs and endpoints, and delete all state."""
+        self._end_all()
         self._platform.store.clear()
 
     def shutdown(self) -> None:
-        """End all jobs and endpoints; no child process is left. May be called twice."""
+        """End all jobs and endpoints and their processes. May be called twice."""
         if self._shut_down:
             return
         self._shut_down = True
-        self._platform.background.announce_end()
-        for part in (self._training, self._transform, self._endpoints):
-            part.end()
+        self._platform.background.request_end()
+        self._end_all()
         self._platform.memory.end()
-        self._platform.background.join(_JOIN_S)
-        # An endpoint that was starting may have come up meanwhile.
+        self._platform.background.join(_JOIN_TIMEOUT_S)
+        # An endpoint that was starting may have come into service in the meantime.
         self._endpoints.end()
+        self._runtime.close()
         self._capture.flush()
         self._platform.logs.flush()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _job_detail(self, kind: str, name: str) -> dict[str, Any]:
-        stored = TRAINING_JOB if kind == "TrainingJob" else TRANSFORM_JOB
-        record = self._platform.store.get(stored, name)
-        return job_detail(record) if record is not None else {}
+    def _end_all(self) -> None:
+        self._training.end()
+        self._transform.end()
+        self._endpoints.end()
+
+    def _job_detail(self, kind: JobKind, name: str) -> dict[str, Any]:
+        record = self._platform.store.get(kind.resource, name)
+        return job_detail(kind, record) if record is not None else {}
 
     async def _in_thread(self, work: Callable[[], Any]) -> Any:
         loop = asyncio.get_running_loop()
@@ -194,15 +194,7 @@ def _parsed(body: bytes) -> dict[str, Any]:
     return payload
 
 
-def _operations(
-    training: TrainingJobs,
-    transform: TransformJobs,
-    models: SageMakerModels,
-    registry: ModelRegistry,
-    configs: EndpointConfigs,
-    endpoints: Endpoints,
-    tags: ResourceTags,
-) -> dict[str, Operation]:
+def _job_operations(training: TrainingJobs, transform: TransformJobs) -> dict[str, Operation]:
     return {
         "CreateTrainingJob": training.create,
         "DescribeTrainingJob": training.describe,
@@ -212,6 +204,11 @@ def _operations(
         "DescribeTransformJob": transform.describe,
         "ListTransformJobs": transform.list,
         "StopTransformJob": transform.stop,
+    }
+
+
+def _model_operations(models: SageMakerModels, registry: ModelRegistry) -> dict[str, Operation]:
+    return {
         "CreateModel": models.create,
         "DescribeModel": models.describe,
         "ListModels": models.list,
@@ -225,6 +222,11 @@ def _operations(
         "ListModelPackages": registry.list_packages,
         "UpdateModelPackage": registry.update_package,
         "DeleteModelPackage": registry.delete_package,
+    }
+
+
+def _endpoint_operations(configs: EndpointConfigs, endpoints: Endpoints) -> dict[str, Operation]:
+    return {
         "CreateEndpointConfig": configs.create,
         "DescribeEndpointConfig": configs.describe,
         "ListEndpointConfigs": configs.list,
@@ -234,7 +236,8 @@ def _operations(
         "ListEndpoints": endpoints.list,
         "UpdateEndpoint": endpoints.update,
         "DeleteEndpoint": endpoints.delete,
-        "AddTags": tags.add,
-        "ListTags": tags.list,
-        "DeleteTags": tags.delete,
     }
+
+
+def _tag_operations(tags: ResourceTags) -> dict[str, Operation]:
+    return {"AddTags": tags.add, "ListTags": tags.list, "DeleteTags": tags.delete}

@@ -1,4 +1,7 @@
-"""The optimized Step Functions integrations of SageMaker, with their outputs and failures (B8)."""
+"""The optimized Step Functions integrations of SageMaker, with their outputs and failures.
+
+Source  docs/sagemaker-contract.md, "Events", "Step Functions"
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import threading
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from refit_local.sagemaker.records.job_kinds import TRAINING, TRANSFORM, JobKind
 from refit_local.sagemaker.wire.errors import (
     ApiError,
     ConflictException,
@@ -21,7 +25,7 @@ if TYPE_CHECKING:
 
 PREFIX = "arn:aws:states:::sagemaker:"
 _POLL_S = 0.2
-_JOBS = {"createTrainingJob": "TrainingJob", "createTransformJob": "TransformJob"}
+_JOBS = {f"create{kind.prefix}": kind for kind in (TRAINING, TRANSFORM)}
 _CALLS = ("createModel", "createEndpointConfig", "createEndpoint", "updateEndpoint")
 OPERATIONS = (*_JOBS, *_CALLS)
 _NAMED_ERRORS: dict[type[ApiError], str] = {
@@ -33,7 +37,12 @@ _NAMED_ERRORS: dict[type[ApiError], str] = {
 
 
 class TaskFailure(Exception):
-    """When a task's state fails: an error name to match on, and a cause."""
+    """When a task fails.
+
+    Attributes:
+        error: the error name that Retry and Catch match.
+        cause: the text or JSON of the cause.
+    """
 
     def __init__(self, error: str, cause: str) -> None:
         super().__init__(f"{error}: {cause}")
@@ -42,23 +51,23 @@ class TaskFailure(Exception):
 
 
 class SageMakerTasks:
-    """Runs `arn:aws:states:::sagemaker:<operation>` and `….sync` tasks.
+    """Runs tasks with the resource `arn:aws:states:::sagemaker:<operation>` or `….sync`.
 
     Args:
         call: carries out an operation of the control plane.
-        ended: whether the local SageMaker is shutting down.
-        describe_as_event: returns a job's event detail, given (`TrainingJob`, name).
+        service_ended: whether the local SageMaker is shutting down.
+        job_detail: returns the event detail of a job, given its kind and name.
     """
 
     def __init__(
         self,
         call: Callable[[str, dict[str, Any]], dict[str, Any]],
-        ended: Callable[[], bool],
-        describe_as_event: Callable[[str, str], dict[str, Any]],
+        service_ended: Callable[[], bool],
+        job_detail: Callable[[JobKind, str], dict[str, Any]],
     ) -> None:
         self._call = call
-        self._ended = ended
-        self._describe_as_event = describe_as_event
+        self._service_ended = service_ended
+        self._job_detail = job_detail
 
     def run(
         self,
@@ -67,16 +76,16 @@ class SageMakerTasks:
         execution_arn: str = "",
         stopped: Callable[[], bool] = lambda: False,
     ) -> dict[str, Any]:
-        """Do a task and return its output.
+        """Run a task and return its output.
 
         Args:
-            resource: the Resource of the state, with `.sync` or without.
-            arguments: its Parameters or Arguments.
-            execution_arn: goes into the tags of a job, as on AWS.
-            stopped: whether the execution was stopped; the job is stopped then.
+            resource: the Resource of the state.
+            arguments: the Parameters or Arguments of the state.
+            execution_arn: the execution, for a tag of the job.
+            stopped: whether the execution was stopped; a `.sync` job is then stopped.
 
         Raises:
-            TaskFailure: when the API refuses, or a `.sync` job does not complete.
+            TaskFailure: when the API answers an error, or a `.sync` job does not complete.
         """
         operation, _, pattern = resource.removeprefix(PREFIX).partition(".")
         patterns = ("", "sync") if operation in _JOBS else ("",)
@@ -91,35 +100,38 @@ class SageMakerTasks:
         if pattern != "sync":
             return answer
         kind = _JOBS[operation]
-        return self._awaited(kind, arguments[f"{kind}Name"], stopped)
+        return self._awaited(kind, arguments[kind.name_member], stopped)
 
     def stop(self, resource: str, arguments: dict[str, Any]) -> None:
-        """Stop the job of a `.sync` task from another thread; it does not wait for the end."""
+        """Stop the job of a `.sync` task from another thread, without waiting for its end."""
         operation, _, pattern = resource.removeprefix(PREFIX).partition(".")
-        name = arguments.get(f"{_JOBS.get(operation, '')}Name")
-        if pattern == "sync" and isinstance(name, str):
-            self._stop_job(_JOBS[operation], name)
+        kind = _JOBS.get(operation)
+        if kind is None or pattern != "sync":
+            return
+        name = arguments.get(kind.name_member)
+        if isinstance(name, str):
+            self._stop_job(kind, name)
 
-    def _awaited(self, kind: str, name: str, stopped: Callable[[], bool]) -> dict[str, Any]:
+    def _awaited(self, kind: JobKind, name: str, stopped: Callable[[], bool]) -> dict[str, Any]:
         pause = threading.Event()
-        asked_to_stop = False
+        stop_requested = False
         while True:
-            detail = self._describe_as_event(kind, name)
-            status = detail.get(f"{kind}Status", "Failed")
+            detail = self._job_detail(kind, name)
+            status = detail.get(kind.status_member, "Failed")
             if status == "Completed":
                 return detail
-            if status in ("Failed", "Stopped") or self._ended():
+            if status in ("Failed", "Stopped") or self._service_ended():
                 raise TaskFailure("States.TaskFailed", json.dumps(detail))
-            if stopped() and not asked_to_stop:
-                asked_to_stop = True
+            if stopped() and not stop_requested:
+                stop_requested = True
                 self._stop_job(kind, name)
             pause.wait(_POLL_S)
 
-    def _stop_job(self, kind: str, name: str) -> None:
+    def _stop_job(self, kind: JobKind, name: str) -> None:
         try:
-            self._call(f"Stop{kind}", {f"{kind}Name": name})
+            self._call(f"Stop{kind.prefix}", {kind.name_member: name})
         except (ResourceNotFound, ValidationException):
-            # It has ended by itself, or was never created.
+            # The job has ended, or it was never created.
             return
 
     def _called(self, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:

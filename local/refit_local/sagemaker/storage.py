@@ -1,4 +1,4 @@
-"""S3 as the job's role sees it: downloads, uploads, and errors that say what the job lacks."""
+"""S3 with the permissions of a role; errors become the FailureReason of a job."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def bucket_and_key(uri: str) -> tuple[str, str]:
     """Split an S3 URI.
 
     Raises:
-        ValidationException: when it is not `s3://bucket/key`.
+        ValidationException: when the URI is not `s3://bucket/key`.
     """
     match = _S3_URI.fullmatch(uri)
     if match is None:
@@ -35,18 +35,18 @@ def bucket_and_key(uri: str) -> tuple[str, str]:
 
 
 def joined(uri: str, *parts: str) -> str:
-    """Return a URI with parts below it, one slash between."""
+    """Join a URI and further parts with one slash between them."""
     return "/".join([uri.rstrip("/"), *(part.strip("/") for part in parts)])
 
 
 @dataclass(frozen=True)
 class ListedObject:
-    """An object, and its path below the prefix it was found by."""
+    """An object and its path below the prefix that was listed."""
 
     bucket: str
     key: str
     size: int
-    below: str
+    relative_path: str
 
     @property
     def uri(self) -> str:
@@ -56,9 +56,9 @@ class ListedObject:
 
 @dataclass(frozen=True)
 class RoleStorage:
-    """S3 with the rights of a role."""
+    """S3 with the permissions of a role."""
 
-    ground: HostServices
+    host: HostServices
     role_arn: str
 
     def objects(self, uri: str, data_type: str) -> list[ListedObject]:
@@ -69,35 +69,35 @@ class RoleStorage:
             data_type: `S3Prefix` or `ManifestFile`.
 
         Raises:
-            JobFailed: when there are none or the role may not see them.
+            JobFailed: when there are none, or the role may not list them.
         """
         bucket, key = bucket_and_key(uri)
         if data_type == "ManifestFile":
             return self._listed_in_manifest(bucket, key)
-        found = list(self._below(bucket, key))
-        if not found:
+        objects = list(self._below(bucket, key))
+        if not objects:
             raise JobFailed(
                 f'ClientError: Data download failed: No S3 objects found under S3 URL "{uri}" '
                 "given in input data source. Please ensure that the bucket exists in the "
-                f"selected region ({self.ground.region}), that objects exist under that S3 "
+                f"selected region ({self.host.region}), that objects exist under that S3 "
                 f'prefix, and that the role "{self.role_arn}" has "s3:ListBucket" permissions '
                 f'on bucket "{bucket}".'
             )
-        return found
+        return objects
 
     def existing(self, uri: str) -> list[ListedObject]:
-        """Return what is below a prefix now; nothing is fine.
+        """Return the objects below a prefix; there may be none.
 
         Raises:
-            JobFailed: when the role may not look.
+            JobFailed: when the role may not list them.
         """
         return list(self._below(*bucket_and_key(uri)))
 
     def download(self, item: ListedObject, path: Path) -> None:
-        """Write an object to a file; its folder is made.
+        """Write an object to a file; the folder of the file is created.
 
         Raises:
-            JobFailed: when it is gone or the role may not read it.
+            JobFailed: when the object does not exist or the role may not read it.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._as_job_failure("Data download", item.uri):
@@ -107,7 +107,7 @@ class RoleStorage:
         """Write a file to S3.
 
         Raises:
-            JobFailed: when the role may not.
+            JobFailed: when the role may not write the object.
         """
         bucket, key = bucket_and_key(uri)
         with self._as_job_failure("Artifact upload", uri):
@@ -117,7 +117,7 @@ class RoleStorage:
         """Write bytes to S3.
 
         Raises:
-            JobFailed: when the role may not.
+            JobFailed: when the role may not write the object.
         """
         bucket, key = bucket_and_key(uri)
         with self._as_job_failure("Upload", uri):
@@ -127,7 +127,7 @@ class RoleStorage:
         """Return the object at a URI.
 
         Raises:
-            JobFailed: when it does not exist or the role may not see it.
+            JobFailed: when the object does not exist or the role may not read it.
         """
         bucket, key = bucket_and_key(uri)
         with self._as_job_failure("Data download", uri):
@@ -150,7 +150,7 @@ class RoleStorage:
         try:
             head, *names = json.loads(text)
             prefix = head["prefix"]
-            found = [self.object_at(f"{prefix}{name}") for name in names]
+            objects = [self.object_at(f"{prefix}{name}") for name in names]
         except (ValueError, TypeError, KeyError) as error:
             raise JobFailed(
                 f"ClientError: Data download failed: the manifest {uri} is not a JSON array of "
@@ -158,11 +158,11 @@ class RoleStorage:
             ) from error
         return [
             ListedObject(item.bucket, item.key, item.size, str(name))
-            for item, name in zip(found, names, strict=True)
+            for item, name in zip(objects, names, strict=True)
         ]
 
     def _s3(self) -> Any:
-        return self.ground.s3_as(self.role_arn)
+        return self.host.s3_as(self.role_arn)
 
     @contextmanager
     def _as_job_failure(self, what: str, uri: str) -> Iterator[None]:
@@ -172,7 +172,7 @@ class RoleStorage:
             answer = error.response["Error"]
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
             code = answer.get("Code", "")
-            # HEAD has no body, so S3's code arrives there as a number.
+            # The answer to HEAD has no body, so the error code is the HTTP status there.
             code = {"404": "NoSuchKey", "403": "AccessDenied"}.get(code, code)
             raise JobFailed(
                 f"ClientError: {what} failed: {code} ({status}): {answer.get('Message', '')} "
@@ -182,20 +182,26 @@ class RoleStorage:
             raise JobFailed(f"InternalServerError: {what} failed: {error} [{uri}]") from error
 
 
-def local_path(folder: Path, below: str) -> Path:
-    """Return where an object goes below a folder.
+def local_path(folder: Path, relative_path: str) -> Path:
+    """Return the path of an object in a folder.
+
+    Args:
+        folder: the folder.
+        relative_path: the path of the object below the listed prefix.
 
     Raises:
-        JobFailed: when its key would leave the folder.
+        JobFailed: when the path would leave the folder.
     """
-    path = PurePosixPath(below)
+    path = PurePosixPath(relative_path)
     if path.is_absolute() or ".." in path.parts or not path.parts:
-        raise JobFailed(f"ClientError: Data download failed: the key {below!r} is not a safe path")
+        raise JobFailed(
+            f"ClientError: Data download failed: the key {relative_path!r} is not a safe path"
+        )
     return folder.joinpath(*path.parts)
 
 
 def _below_prefix(key: str, prefix: str) -> str:
-    """The path below the prefix; a prefix that ends within a name keeps that whole name."""
+    """Return the path below the prefix; a name that the prefix cuts is kept whole."""
     rest = key[len(prefix) :]
     if rest and (prefix.endswith("/") or rest.startswith("/") or not prefix):
         return rest.lstrip("/")

@@ -1,4 +1,4 @@
-"""A local SageMaker behind its own HTTP face, on S3, STS and CloudWatch of moto."""
+"""A local SageMaker behind an HTTP server, with S3, STS and CloudWatch of moto."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ DEADLINE_S = 60.0
 
 
 def until(condition: Callable[[], Any], what: str, timeout_s: float = DEADLINE_S) -> Any:
-    """Poll until the condition gives something true, and return that."""
+    """Poll until the condition returns a true value, and return it."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
+        value = condition()
+        if value:
+            return value
         time.sleep(0.05)
     raise AssertionError(f"not within {timeout_s} s: {what}")
 
 
 @dataclass
 class Seen:
-    """What the local SageMaker told its ground."""
+    """What the local SageMaker has published through its host."""
 
     events: list[dict[str, Any]] = field(default_factory=list)
     metrics: list[dict[str, Any]] = field(default_factory=list)
@@ -56,7 +56,7 @@ class Seen:
     def put_event(
         self, source: str, detail_type: str, detail: dict[str, Any], resources: list[str]
     ) -> None:
-        # As on the wire: what cannot be JSON cannot be an event.
+        # Only JSON can be an event.
         detail = json.loads(json.dumps(detail))
         self.events.append(
             {"source": source, "type": detail_type, "detail": detail, "resources": resources}
@@ -102,7 +102,7 @@ class Seen:
 
 
 class _Http(asyncio.Protocol):
-    """HTTP/1.1 in front of `handle_request`, as little of it as boto3 needs."""
+    """HTTP/1.1 for `handle_request`, as far as boto3 needs it."""
 
     def __init__(self, sagemaker: LocalSageMaker, opened: list[Any]) -> None:
         self._sagemaker = sagemaker
@@ -154,7 +154,7 @@ class _Http(asyncio.Protocol):
 
 @dataclass
 class Local:
-    """A running local SageMaker and the clients that speak to it."""
+    """A running local SageMaker and clients for it."""
 
     service: LocalSageMaker
     seen: Seen
@@ -183,13 +183,13 @@ class Local:
         return self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
 
     def keys(self, prefix: str) -> list[str]:
-        found = self.s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix)
-        return [entry["Key"] for entry in found.get("Contents", [])]
+        listing = self.s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix)
+        return [entry["Key"] for entry in listing.get("Contents", [])]
 
     def trained(self, name: str) -> dict[str, Any]:
-        """Wait for a training job's last state."""
+        """Wait until a training job has ended."""
         return until(
-            lambda: _when(
+            lambda: _if_in(
                 self.sagemaker.describe_training_job(TrainingJobName=name),
                 "TrainingJobStatus",
                 {"Completed", "Failed", "Stopped"},
@@ -198,9 +198,9 @@ class Local:
         )
 
     def transformed(self, name: str) -> dict[str, Any]:
-        """Wait for a transform job's last state."""
+        """Wait until a transform job has ended."""
         return until(
-            lambda: _when(
+            lambda: _if_in(
                 self.sagemaker.describe_transform_job(TransformJobName=name),
                 "TransformJobStatus",
                 {"Completed", "Failed", "Stopped"},
@@ -209,9 +209,9 @@ class Local:
         )
 
     def settled(self, name: str) -> dict[str, Any]:
-        """Wait for an endpoint to be in service or failed."""
+        """Wait until an endpoint is in service or has failed."""
         return until(
-            lambda: _when(
+            lambda: _if_in(
                 self.sagemaker.describe_endpoint(EndpointName=name),
                 "EndpointStatus",
                 {"InService", "Failed"},
@@ -220,12 +220,12 @@ class Local:
         )
 
 
-def _when(answer: dict[str, Any], member: str, wanted: set[str]) -> dict[str, Any] | None:
-    return answer if answer[member] in wanted else None
+def _if_in(answer: dict[str, Any], member: str, expected: set[str]) -> dict[str, Any] | None:
+    return answer if answer[member] in expected else None
 
 
 class Workshop:
-    """Starts local SageMakers on folders, and ends them."""
+    """Starts and ends local SageMakers."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -238,10 +238,10 @@ class Workshop:
         self,
         folder: Path,
         limits: MachineLimits | None = None,
-        patience: ContainerTimeouts | None = None,
+        timeouts: ContainerTimeouts | None = None,
     ) -> Local:
         seen = Seen()
-        ground = HostServices(
+        host = HostServices(
             endpoint_url=None,
             region=REGION,
             account_id=ACCOUNT,
@@ -251,7 +251,7 @@ class Workshop:
             put_metric=seen.put_metric,
             put_log_lines=seen.put_log_lines,
         )
-        service = LocalSageMaker(folder, ground, limits, patience)
+        service = LocalSageMaker(folder, host, limits, timeouts)
         with socket.socket() as listening:
             listening.bind(("127.0.0.1", 0))
             port = listening.getsockname()[1]
@@ -264,12 +264,12 @@ class Workshop:
         return local
 
     def end(self) -> None:
-        """End all services; their clients hang up first."""
+        """End all services, after their clients have closed their connections."""
         for local, _ in self._open:
             local.service.shutdown()
             for client in (local.sagemaker, local.runtime, local.s3):
                 client.close()
-        asyncio.run_coroutine_threadsafe(self._hang_up(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._close_connections(), self._loop).result(10)
         self._open.clear()
 
     def close(self) -> None:
@@ -278,7 +278,7 @@ class Workshop:
         self._thread.join(10)
         self._loop.close()
 
-    async def _hang_up(self) -> None:
+    async def _close_connections(self) -> None:
         for _, server in self._open:
             server.close()
         for transport in self._transports:
@@ -288,7 +288,7 @@ class Workshop:
 
 
 def training_rows(count: int = 200, seed: int = 7) -> str:
-    """Return CSV rows, label first, of a rule that XGBoost learns at once: the label is x0 > x1."""
+    """Return CSV rows with the label first: 1 if x0 > x1, which XGBoost learns in few rounds."""
     draw = random.Random(seed)
     lines = []
     for _ in range(count):
@@ -298,13 +298,13 @@ def training_rows(count: int = 200, seed: int = 7) -> str:
 
 
 def feature_rows(count: int, seed: int = 11) -> str:
-    """Return CSV rows without label."""
+    """Return CSV rows without the label."""
     rows = training_rows(count, seed).splitlines()
     return "".join(f"{row.partition(',')[2]}\n" for row in rows)
 
 
 def training_request(name: str, **more: Any) -> dict[str, Any]:
-    """Return a request for a small training on what `put_training_data` has put."""
+    """Return a request for a small training on the data of `put_training_data`."""
     request = {
         "TrainingJobName": name,
         "RoleArn": ROLE,
@@ -340,14 +340,14 @@ def training_request(name: str, **more: Any) -> dict[str, Any]:
 
 
 def put_training_data(local: Local) -> None:
-    """Put rows for the channels train (two files) and validation."""
+    """Upload rows for the channels train (two files) and validation."""
     local.put("data/train/a.csv", training_rows(seed=1))
     local.put("data/train/more/b.csv", training_rows(seed=2))
     local.put("data/validation/v.csv", training_rows(100, seed=3))
 
 
 def long_training(name: str, **more: Any) -> dict[str, Any]:
-    """Return a request for a training that goes on for minutes."""
+    """Return a request for a training that takes minutes."""
     hyperparameters = {
         "num_round": "1000000",
         "objective": "binary:logistic",
@@ -357,7 +357,7 @@ def long_training(name: str, **more: Any) -> dict[str, Any]:
 
 
 def make_model(local: Local, name: str, data_uri: str, **container: Any) -> str:
-    """Create a model of an archive and return its name."""
+    """Create a model from a model archive and return its name."""
     local.sagemaker.create_model(
         ModelName=name,
         ExecutionRoleArn=ROLE,

@@ -1,4 +1,4 @@
-"""Mini-batches, filters, metric lines, archives and failure files: the parts that are plain."""
+"""Mini-batches, filters, metric lines, archives and failure files."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as some
+from hypothesis import strategies as st
 from refit_local.sagemaker.jobs.batching import FieldFilter, mini_batches
 from refit_local.sagemaker.jobs.training_metrics import MetricLines
 from refit_local.sagemaker.machine.containers import ContainerFolder, algorithm_module, unpack
-from refit_local.sagemaker.machine.instances import GIB, instance
+from refit_local.sagemaker.machine.instances import GIB, instance_type
 from refit_local.sagemaker.storage import local_path
 from refit_local.sagemaker.wire.errors import JobFailed, NotImplementedLocally
 
@@ -28,11 +28,11 @@ def cut(data: bytes, *, multi_record: bool, max_bytes: int, split: bool = True) 
 
 
 @given(
-    some.lists(some.text("0123456789,", max_size=20), max_size=30),
-    some.integers(21, 80),
-    some.booleans(),
+    st.lists(st.text("0123456789,", max_size=20), max_size=30),
+    st.integers(21, 80),
+    st.booleans(),
 )
-def test_batches_hold_every_record_once_in_order_and_fit(
+def test_batches_contain_every_record_once_in_order_and_fit_the_payload(
     lines: list[str], max_bytes: int, multi_record: bool
 ) -> None:
     data = "".join(f"{line}\n" for line in lines).encode()
@@ -43,7 +43,7 @@ def test_batches_hold_every_record_once_in_order_and_fit(
         assert len(batches) == len(lines)
 
 
-def test_batches_are_as_full_as_they_can_be() -> None:
+def test_batches_are_as_large_as_the_payload_allows() -> None:
     assert cut(b"11\n22\n33\n4\n", multi_record=True, max_bytes=6) == [b"11\n22\n", b"33\n4\n"]
 
 
@@ -66,7 +66,7 @@ def test_without_split_the_object_is_one_request() -> None:
         ("$[3,0]", "d,a"),
     ],
 )
-def test_a_filter_keeps_the_columns_it_names(path: str, kept: str) -> None:
+def test_a_filter_selects_columns(path: str, kept: str) -> None:
     assert FieldFilter(path).apply("a,b,c,d") == kept
 
 
@@ -85,7 +85,7 @@ def test_other_json_paths_are_refused(path: str) -> None:
         FieldFilter(path)
 
 
-def test_the_last_round_of_each_metric_wins() -> None:
+def test_the_last_round_of_each_metric_counts() -> None:
     lines = MetricLines()
     for line in (
         "[0]\ttrain-auc:0.5\tvalidation-auc:0.4",
@@ -99,7 +99,7 @@ def test_the_last_round_of_each_metric_wins() -> None:
     assert final == {"train:auc": 0.75, "validation:auc": 0.625}
 
 
-def test_a_failure_reason_starts_with_the_message(tmp_path: Path) -> None:
+def test_a_failure_reason_begins_with_the_message(tmp_path: Path) -> None:
     folder = ContainerFolder(tmp_path / "ml")
     folder.prepare()
     (folder.output / "failure").write_text(
@@ -149,15 +149,15 @@ def test_a_key_cannot_write_outside_its_channel(tmp_path: Path, key: str) -> Non
         ("ml.t3.medium", 2, 4),
     ],
 )
-def test_instance_types_have_what_they_have_on_aws(name: str, vcpus: int, gib: float) -> None:
-    found = instance(name)
-    assert (found.vcpus, found.memory_bytes) == (vcpus, int(gib * GIB))
+def test_instance_types_have_the_vcpus_and_memory_of_aws(name: str, vcpus: int, gib: float) -> None:
+    known = instance_type(name)
+    assert (known.vcpus, known.memory_bytes) == (vcpus, int(gib * GIB))
 
 
-def test_an_image_is_known_by_its_repository() -> None:
+def test_an_image_is_recognized_by_its_repository() -> None:
     registry = "683313688378.dkr.ecr.us-east-1.amazonaws.com"
-    wanted = "refit_local.algorithms.xgboost"
-    assert algorithm_module(f"{registry}/sagemaker-xgboost:3.0-5") == wanted
-    assert algorithm_module(f"{registry}/sagemaker-xgboost@sha256:{'0' * 64}") == wanted
+    module = "refit_local.algorithms.xgboost"
+    assert algorithm_module(f"{registry}/sagemaker-xgboost:3.0-5") == module
+    assert algorithm_module(f"{registry}/sagemaker-xgboost@sha256:{'0' * 64}") == module
     with pytest.raises(NotImplementedLocally, match="repositories sagemaker-xgboost"):
         algorithm_module(f"{registry}/linear-learner:1")

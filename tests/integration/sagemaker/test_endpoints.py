@@ -1,4 +1,4 @@
-"""Endpoints really answer, and are replaced without a failed request."""
+"""Endpoints answer, and updates fail no request."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CAPTURE = {
 
 @pytest.fixture(scope="module", autouse=True)
 def models(local: Local) -> None:
-    """Two models that answer differently, and one that cannot be loaded."""
+    """Two models with different predictions, and one that cannot be loaded."""
     put_training_data(local)
     for name, rounds in (("one", "1"), ("many", "8")):
         hyperparameters = {"num_round": rounds, "objective": "binary:logistic"}
@@ -105,7 +105,7 @@ def test_an_endpoint_answers_with_its_model(local: Local, endpoint: str) -> None
     assert 0.5 < float(answer["Body"].read()) < 1
 
 
-def test_the_containers_refusal_is_a_model_error(local: Local, endpoint: str) -> None:
+def test_an_error_of_the_container_is_a_model_error(local: Local, endpoint: str) -> None:
     with pytest.raises(local.runtime.exceptions.ModelError) as caught:
         invoke(local, endpoint, b"not,a,number")
     error = caught.value.response
@@ -132,7 +132,7 @@ def test_the_containers_refusal_is_a_model_error(local: Local, endpoint: str) ->
         ("Live", {"TargetModel": "m.tar.gz"}, "does not implement the header"),
     ],
 )
-def test_a_request_that_reaches_no_model_is_a_validation_error(
+def test_a_request_for_no_model_is_a_validation_error(
     local: Local, endpoint: str, endpoint_name: str, more: dict[str, Any], message: str
 ) -> None:
     arguments = {"ContentType": "text/csv", "Body": ROW, **more}
@@ -147,7 +147,7 @@ def test_async_invocations_are_refused_by_name(local: Local, endpoint: str) -> N
         local.runtime.invoke_endpoint_async(EndpointName=endpoint, InputLocation="s3://b/k")
 
 
-def test_invocations_are_captured_in_awss_layout(local: Local, endpoint: str) -> None:
+def test_captured_invocations_have_the_layout_of_aws(local: Local, endpoint: str) -> None:
     marked = b"0.123,0.456,0.789\n"
     invoke(local, endpoint, marked, InferenceId="inference-1")
 
@@ -199,7 +199,7 @@ def test_metrics_count_invocations_and_errors(local: Local, endpoint: str) -> No
 
 
 def _quiet(local: Local) -> bool:
-    """Whether nothing is published for more than a flush."""
+    """Return whether no metric was published for longer than the flush interval."""
     seen = len(local.seen.metrics)
     return not threading.Event().wait(1.2) and len(local.seen.metrics) == seen
 
@@ -209,7 +209,7 @@ def test_the_servers_output_goes_to_the_endpoints_log_group(local: Local, endpoi
     assert any(stream.startswith("Main/i-") for stream in streams)
 
 
-def test_a_server_that_dies_is_started_again(local: Local, endpoint: str) -> None:
+def test_a_server_that_ends_is_started_again(local: Local, endpoint: str) -> None:
     family = psutil.Process().children(recursive=True)
     alive = [process for process in family if process.status() != psutil.STATUS_ZOMBIE]
     servers = [process for process in alive if "serve" in process.cmdline()]
@@ -228,7 +228,7 @@ def test_a_server_that_dies_is_started_again(local: Local, endpoint: str) -> Non
 
 
 class Caller:
-    """Calls an endpoint all the time from several threads and remembers what came back."""
+    """Calls an endpoint continuously from several threads and records the answers."""
 
     def __init__(self, local: Local, endpoint: str, threads: int = 4) -> None:
         self.answers: list[str] = []
@@ -290,7 +290,7 @@ def test_an_update_fails_no_request(local: Local, updated: Callable[..., dict[st
     assert "FailureReason" not in described
     assert caller.answers[0] == "one"
     assert caller.answers[-1] == "many"
-    # All at once: when the new fleet has the traffic, the old one gets none of it.
+    # ALL_AT_ONCE: after the traffic has moved, the old fleet gets no request.
     assert set(caller.answers[-30:]) == {"many"}
     statuses = [
         d["EndpointStatus"] for d in local.seen.of(CHANGED) if d["EndpointName"] == "replaced"
@@ -318,7 +318,7 @@ def test_an_update_that_fails_keeps_the_old_model(
     assert invoke(local, "rolled-back")["InvokedProductionVariant"] == "one"
 
 
-def test_an_alarm_while_baking_rolls_back(
+def test_an_alarm_during_baking_rolls_back(
     local: Local, updated: Callable[..., dict[str, Any]]
 ) -> None:
     alarms = boto3.client("cloudwatch", region_name=REGION)
@@ -399,7 +399,7 @@ def test_an_alarm_while_baking_rolls_back(
         ),
     ],
 )
-def test_deployments_that_are_not_there_are_refused(
+def test_unsupported_deployments_are_refused(
     local: Local, endpoint: str, policy: dict[str, Any], part: str
 ) -> None:
     with pytest.raises(ClientError) as caught:
@@ -437,7 +437,7 @@ def test_an_endpoint_whose_model_cannot_be_loaded_fails(local: Local) -> None:
     assert "Failed to extract model data archive" in described["FailureReason"]
 
 
-def test_a_deleted_endpoint_is_gone_with_its_processes(local: Local) -> None:
+def test_deleting_an_endpoint_ends_its_processes(local: Local) -> None:
     config(local, "short-lived", variant("one"))
     local.sagemaker.create_endpoint(EndpointName="gone", EndpointConfigName="short-lived")
     local.settled("gone")
@@ -474,7 +474,7 @@ def test_an_update_can_retain_weights_and_counts(
     assert described["DataCaptureConfig"]["EnableCapture"]
 
 
-def test_an_endpoint_cannot_be_updated_to_what_it_has(local: Local, endpoint: str) -> None:
+def test_an_endpoint_cannot_be_updated_to_its_own_config(local: Local, endpoint: str) -> None:
     with pytest.raises(ClientError, match="already uses the endpoint configuration captured"):
         local.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName="captured")
 

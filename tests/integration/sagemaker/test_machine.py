@@ -1,4 +1,4 @@
-"""Jobs keep to their share of the machine, and nothing is left behind when the ground ends."""
+"""Jobs stay within their share of the machine, and no process survives the local stack."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SMALL = MachineLimits(memory_bytes=600 * MB, reserve_memory_bytes=344 * MB)
 
 @pytest.fixture(scope="module")
 def small(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Local:
-    """A local SageMaker on a machine that has 256 MB for all jobs."""
+    """A local SageMaker on a machine with 256 MB for all jobs."""
     local = workshop.start(tmp_path_factory.mktemp("small"), SMALL)
     put_training_data(local)
     return local
@@ -44,7 +44,7 @@ def children() -> list[psutil.Process]:
 
 
 def put_large_data(local: Local) -> None:
-    """Put a training set that needs several times the memory of the small machine."""
+    """Upload a training set that needs several times the memory of the small machine."""
     digits = random.Random(3)
     lines = [",".join(digits.choice("0123456789") for _ in range(400)) for _ in range(2)]
     rows = "".join(f"{label},{line}\n" for label, line in enumerate(lines))
@@ -87,7 +87,9 @@ def ask(local: Local, endpoint: str) -> str:
     return str(answer["InvokedProductionVariant"])
 
 
-def test_a_training_that_outgrows_its_share_fails_and_the_endpoint_goes_on(small: Local) -> None:
+def test_a_training_that_exceeds_its_share_fails_and_the_endpoint_keeps_answering(
+    small: Local,
+) -> None:
     endpoint_of(small, "beside")
     put_large_data(small)
     small.sagemaker.create_training_job(**large_training("too-large"))
@@ -108,7 +110,7 @@ def test_a_training_that_outgrows_its_share_fails_and_the_endpoint_goes_on(small
     assert ask(small, "beside") == "v1"
 
 
-def test_jobs_wait_for_the_memory_of_those_before_them(small: Local) -> None:
+def test_a_job_waits_for_the_memory_of_earlier_jobs(small: Local) -> None:
     small.sagemaker.create_training_job(**long_training("first"))
     until(lambda: _secondary(small, "first") == "Training", "the first training")
     small.sagemaker.create_training_job(**training_request("second"))
@@ -136,7 +138,7 @@ def _secondary(local: Local, name: str) -> str:
     return str(described["SecondaryStatus"])
 
 
-def test_shutdown_leaves_no_process_and_a_kept_folder_goes_on(
+def test_shutdown_leaves_no_process_and_a_later_service_continues_from_the_folder(
     workshop: Workshop, tmp_path: Path
 ) -> None:
     before = set(children())
@@ -166,7 +168,7 @@ def _more_than(before: set[psutil.Process], count: int) -> set[psutil.Process] |
     return started if len(started) >= count else None
 
 
-GROUND = """
+HOST_PROCESS = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
@@ -185,28 +187,28 @@ with mock_aws():
 """
 
 
-def test_a_killed_ground_leaves_no_process(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", GROUND, str(tmp_path), str(Path(__file__).parent)]
+def test_no_process_survives_a_killed_host(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOST_PROCESS, str(tmp_path), str(Path(__file__).parent)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as ground:
+    ) as host:
         try:
-            assert ground.stdout is not None
-            assert ground.stdout.readline() == "training\n"
-            started = until(lambda: _at_least(ground.pid, 2), "supervisor and training")
+            assert host.stdout is not None
+            assert host.stdout.readline() == "training\n"
+            started = until(lambda: _at_least(host.pid, 2), "supervisor and training")
         finally:
-            os.kill(ground.pid, signal.SIGKILL)
+            os.kill(host.pid, signal.SIGKILL)
     gone, alive = psutil.wait_procs(started, 10)
     assert len(gone) >= 2
     assert alive == []
 
 
 def _at_least(pid: int, count: int) -> list[psutil.Process] | None:
-    found = psutil.Process(pid).children(recursive=True)
-    return found if len(found) >= count else None
+    processes = psutil.Process(pid).children(recursive=True)
+    return processes if len(processes) >= count else None
 
 
-def test_many_requests_at_once_are_all_answered(small: Local) -> None:
+def test_all_concurrent_requests_are_answered(small: Local) -> None:
     endpoint = endpoint_of(small, "busy")
     answers: list[str] = []
     threads = [
@@ -220,7 +222,7 @@ def test_many_requests_at_once_are_all_answered(small: Local) -> None:
     assert answers == ["v1"] * 200
 
 
-def test_the_role_is_in_the_reason_when_s3_refuses(small: Local) -> None:
+def test_the_failure_reason_names_the_role_when_s3_refuses(small: Local) -> None:
     request = training_request("refused")
     source = request["InputDataConfig"][0]["DataSource"]["S3DataSource"]
     source["S3Uri"] = "s3://somebody-elses-bucket/train/"

@@ -31,7 +31,7 @@ def group(local: Local, name: str) -> str:
     return arn["ModelPackageGroupArn"]
 
 
-def test_versions_count_up_and_wait_for_approval(local: Local) -> None:
+def test_versions_are_numbered_and_pending_approval(local: Local) -> None:
     group(local, "Digits-Versions")
     first, second = package(local, "Digits-Versions"), package(local, "Digits-Versions")
     root = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model-package/digits-versions"
@@ -43,13 +43,13 @@ def test_versions_count_up_and_wait_for_approval(local: Local) -> None:
     assert described["InferenceSpecification"] == SPECIFICATION
 
 
-def test_a_deleted_version_is_not_counted_again(local: Local) -> None:
+def test_the_number_of_a_deleted_version_is_not_used_again(local: Local) -> None:
     group(local, "digits-deleted")
     local.sagemaker.delete_model_package(ModelPackageName=package(local, "digits-deleted"))
     assert package(local, "digits-deleted").endswith("/2")
 
 
-def test_a_client_token_makes_one_version_of_two_requests(local: Local) -> None:
+def test_two_requests_with_one_client_token_create_one_version(local: Local) -> None:
     group(local, "digits-token")
     token = "run-1"
     first = package(local, "digits-token", ClientToken=token)
@@ -57,7 +57,7 @@ def test_a_client_token_makes_one_version_of_two_requests(local: Local) -> None:
     assert package(local, "digits-token", ClientToken="run-2") != first
 
 
-def test_an_event_tells_of_creation_and_of_each_change_of_approval(local: Local) -> None:
+def test_creation_and_each_change_of_approval_publish_an_event(local: Local) -> None:
     group(local, "digits-events")
     arn = package(local, "digits-events", CustomerMetadataProperties={"run": "r1"})
     for status in ("Approved", "Approved", "Rejected"):

@@ -1,4 +1,4 @@
-"""Requests are checked as AWS checks them, and nothing is pretended."""
+"""Requests are checked as on AWS, and unsupported requests are refused."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TRAINING_JOB: dict[str, Any] = {
 
 
 def ask(local: Local, target: str, payload: Any) -> tuple[int, dict[str, Any]]:
-    """Send a raw request, as a client that checks nothing would."""
+    """Send a request without the checks of an SDK."""
     address = urlsplit(local.endpoint_url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
     try:
@@ -75,7 +75,7 @@ def ask(local: Local, target: str, payload: Any) -> tuple[int, dict[str, Any]]:
         ),
     ],
 )
-def test_a_broken_request_gets_awss_validation_exception(
+def test_an_invalid_request_gets_the_validation_exception_of_aws(
     local: Local, change: dict[str, Any], message: str
 ) -> None:
     status, error = ask(local, "SageMaker.CreateTrainingJob", {**TRAINING_JOB, **change})
@@ -84,13 +84,13 @@ def test_a_broken_request_gets_awss_validation_exception(
     assert error["message"] == message
 
 
-def test_all_mistakes_of_a_request_are_named_at_once(local: Local) -> None:
+def test_all_violations_of_a_request_are_named_at_once(local: Local) -> None:
     _, error = ask(local, "SageMaker.CreateTransformJob", {"TransformJobName": "-"})
     assert error["message"].startswith("5 validation errors detected: ")
     assert "Value null at 'modelName'" in error["message"]
 
 
-def test_a_number_in_place_of_a_text_is_a_serialization_exception(local: Local) -> None:
+def test_a_number_in_place_of_a_string_is_a_serialization_exception(local: Local) -> None:
     request = {**TRAINING_JOB, "HyperParameters": {"num_round": 10}}
     status, error = ask(local, "SageMaker.CreateTrainingJob", request)
     assert (status, error["__type"]) == (400, "SerializationException")
@@ -113,7 +113,7 @@ def test_a_number_in_place_of_a_text_is_a_serialization_exception(local: Local) 
         ({"OutputDataConfig": {"S3OutputPath": "https://b/o"}}, "s3://bucket/key"),
     ],
 )
-def test_what_this_machine_cannot_do_is_refused_and_said(
+def test_what_the_local_sagemaker_does_not_support_is_refused_by_name(
     local: Local, change: dict[str, Any], part: str
 ) -> None:
     _, error = ask(local, "SageMaker.CreateTrainingJob", {**TRAINING_JOB, **change})
@@ -157,7 +157,7 @@ def test_a_body_that_is_not_json_is_refused(local: Local) -> None:
         ),
     ],
 )
-def test_what_does_not_exist_is_an_error_with_awss_code(
+def test_a_missing_resource_is_an_error_with_the_code_of_aws(
     local: Local, call: str, arguments: dict[str, str], code: str
 ) -> None:
     with pytest.raises(ClientError) as caught:

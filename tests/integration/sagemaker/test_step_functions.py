@@ -1,4 +1,4 @@
-"""The optimized integrations give the outputs and failures of AWS's."""
+"""The optimized integrations have the outputs and failures of AWS."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _data(local: Local) -> None:
     put_training_data(local)
 
 
-def test_sync_training_gives_the_detail_of_the_event(local: Local) -> None:
+def test_the_output_of_sync_training_is_the_detail_of_the_event(local: Local) -> None:
     output = local.service.tasks.run(TRAIN, training_request("sync"), EXECUTION)
     assert output["TrainingJobStatus"] == "Completed"
     assert isinstance(output["TrainingEndTime"], int)
@@ -98,7 +98,7 @@ def _status(local: Local, name: str) -> str:
     return str(local.sagemaker.describe_training_job(TrainingJobName=name)["SecondaryStatus"])
 
 
-def test_without_sync_the_answer_of_the_api_comes_at_once(local: Local) -> None:
+def test_without_sync_the_output_is_the_answer_of_the_api(local: Local) -> None:
     output = local.service.tasks.run(
         f"{PREFIX}createTrainingJob", training_request("request-response")
     )
@@ -107,7 +107,7 @@ def test_without_sync_the_answer_of_the_api_comes_at_once(local: Local) -> None:
     }
 
 
-def test_models_and_configs_are_made_by_request_response(local: Local) -> None:
+def test_models_and_configs_are_created_by_request_response(local: Local) -> None:
     local.put("states/model.tar.gz", b"an archive")
     run = local.service.tasks.run
     run(
@@ -157,7 +157,7 @@ def test_models_and_configs_are_made_by_request_response(local: Local) -> None:
         ("createEndpoint.sync", {}, "States.Runtime", "does not implement"),
     ],
 )
-def test_refusals_have_awss_error_names(
+def test_refusals_have_the_error_names_of_aws(
     local: Local, operation: str, arguments: dict[str, Any], error: str, part: str
 ) -> None:
     with pytest.raises(TaskFailure) as caught:
@@ -166,7 +166,7 @@ def test_refusals_have_awss_error_names(
     assert part in caught.value.cause
 
 
-def test_a_name_that_is_taken_has_an_error_of_its_own(local: Local) -> None:
+def test_a_taken_name_has_its_own_error(local: Local) -> None:
     local.service.tasks.run(f"{PREFIX}createTrainingJob", training_request("taken"))
     with pytest.raises(TaskFailure) as caught:
         local.service.tasks.run(f"{PREFIX}createTrainingJob", training_request("taken"))

@@ -1,4 +1,4 @@
-"""Training jobs really train, and go through AWS's states."""
+"""Training jobs train a model and go through the states of AWS."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def secondary(local: Local, name: str) -> str:
     return described["SecondaryStatus"]
 
 
-def test_a_training_job_goes_through_awss_states(finished: dict[str, Any]) -> None:
+def test_a_training_job_goes_through_the_states_of_aws(finished: dict[str, Any]) -> None:
     assert finished["TrainingJobArn"] == ARN
     assert [(t["Status"], t["StatusMessage"]) for t in finished["SecondaryStatusTransitions"]] == [
         ("Starting", "Preparing the instances for training"),
@@ -61,7 +61,7 @@ def test_a_training_job_goes_through_awss_states(finished: dict[str, Any]) -> No
     assert finished["TrainingTimeInSeconds"] >= 1
 
 
-def test_a_training_job_leaves_its_model(local: Local, finished: dict[str, Any]) -> None:
+def test_a_training_job_uploads_its_model(local: Local, finished: dict[str, Any]) -> None:
     key = f"out/{NAME}/output/model.tar.gz"
     assert finished["ModelArtifacts"]["S3ModelArtifacts"] == f"s3://{BUCKET}/{key}"
     with tarfile.open(fileobj=io.BytesIO(local.get(key))) as tar:
@@ -90,7 +90,7 @@ def finished_stream(local: Local) -> list[str]:
     )
 
 
-def test_an_event_tells_of_every_state(local: Local, finished: dict[str, Any]) -> None:
+def test_every_state_change_publishes_an_event(local: Local, finished: dict[str, Any]) -> None:
     def details_of_job() -> list[dict[str, Any]]:
         return [d for d in local.seen.of(CHANGED) if d["TrainingJobName"] == NAME]
 
@@ -111,7 +111,7 @@ def test_an_event_tells_of_every_state(local: Local, finished: dict[str, Any]) -
     assert (event["source"], event["resources"]) == ("aws.sagemaker", [ARN])
 
 
-def test_a_name_is_used_once(local: Local, finished: dict[str, Any]) -> None:
+def test_a_name_cannot_be_used_twice(local: Local, finished: dict[str, Any]) -> None:
     with pytest.raises(local.sagemaker.exceptions.ResourceInUse) as caught:
         local.sagemaker.create_training_job(**training_request(NAME))
     assert (
@@ -120,7 +120,9 @@ def test_a_name_is_used_once(local: Local, finished: dict[str, Any]) -> None:
     ) in str(caught.value)
 
 
-def test_a_hyperparameter_out_of_range_fails_with_the_containers_message(local: Local) -> None:
+def test_a_hyperparameter_out_of_range_fails_with_the_message_of_the_container(
+    local: Local,
+) -> None:
     hyperparameters = {"num_round": "5", "objective": "binary:logistic", "eta": "1.5"}
     local.sagemaker.create_training_job(
         **training_request("bad-eta", HyperParameters=hyperparameters)
@@ -133,7 +135,7 @@ def test_a_hyperparameter_out_of_range_fails_with_the_containers_message(local: 
     assert job["SecondaryStatusTransitions"][-1]["Status"] == "Failed"
 
 
-def test_data_that_is_not_there_is_a_client_error(local: Local) -> None:
+def test_missing_data_is_a_client_error(local: Local) -> None:
     request = training_request("no-data")
     source = request["InputDataConfig"][0]["DataSource"]["S3DataSource"]
     source["S3Uri"] = f"s3://{BUCKET}/nothing/here/"
@@ -143,7 +145,7 @@ def test_data_that_is_not_there_is_a_client_error(local: Local) -> None:
     assert f'No S3 objects found under S3 URL "s3://{BUCKET}/nothing/here/"' in reason
 
 
-def test_a_bucket_that_is_not_there_is_a_client_error(local: Local) -> None:
+def test_a_missing_bucket_is_a_client_error(local: Local) -> None:
     request = training_request("no-bucket")
     source = request["InputDataConfig"][0]["DataSource"]["S3DataSource"]
     source["S3Uri"] = "s3://not-a-bucket-of-ours/train/"
@@ -177,7 +179,7 @@ def test_a_stopped_job_goes_through_stopping(local: Local) -> None:
         local.sagemaker.stop_training_job(TrainingJobName="stopped")
 
 
-def test_a_job_can_be_stopped_the_moment_it_is_seen(local: Local) -> None:
+def test_a_job_can_be_stopped_as_soon_as_it_can_be_described(local: Local) -> None:
     request = long_training("seen")
     create = threading.Thread(target=local.service.call, args=("CreateTrainingJob", request))
     create.start()
@@ -189,13 +191,13 @@ def test_a_job_can_be_stopped_the_moment_it_is_seen(local: Local) -> None:
             return False
         return True
 
-    while not stopped():  # as fast as can be: between its record and its run lies nothing
+    while not stopped():  # without a pause, to find a moment with a record and no run
         pass
     create.join()
     assert local.trained("seen")["TrainingJobStatus"] == "Stopped"
 
 
-def test_a_job_whose_time_is_up_keeps_what_it_saved(local: Local) -> None:
+def test_a_job_that_exceeds_its_runtime_keeps_its_saved_model(local: Local) -> None:
     request = long_training("too-long", StoppingCondition={"MaxRuntimeInSeconds": 4})
     request["HyperParameters"]["save_model_on_termination"] = "true"
     local.sagemaker.create_training_job(**request)
@@ -205,7 +207,7 @@ def test_a_job_whose_time_is_up_keeps_what_it_saved(local: Local) -> None:
         assert tar.getnames() == ["xgboost-model"]
 
 
-def test_a_spot_job_says_what_is_billed(local: Local) -> None:
+def test_a_spot_job_describes_its_billable_time(local: Local) -> None:
     condition = {"MaxRuntimeInSeconds": 300, "MaxWaitTimeInSeconds": 600}
     local.sagemaker.create_training_job(
         **training_request("spot", EnableManagedSpotTraining=True, StoppingCondition=condition)
@@ -235,7 +237,7 @@ def test_jobs_are_listed_by_status_in_pages(local: Local, finished: dict[str, An
     assert [job["TrainingJobArn"] for job in completed["TrainingJobSummaries"]] == [ARN]
 
 
-def test_what_k_folds_predict_goes_to_the_output_archive(local: Local) -> None:
+def test_k_fold_predictions_go_to_the_output_archive(local: Local) -> None:
     hyperparameters = {"num_round": "2", "objective": "binary:logistic", "_kfold": "2"}
     local.sagemaker.create_training_job(**training_request("k", HyperParameters=hyperparameters))
     assert local.trained("k").get("FailureReason") is None
@@ -245,7 +247,7 @@ def test_what_k_folds_predict_goes_to_the_output_archive(local: Local) -> None:
         assert tar.getnames() == ["xgboost-model-0", "xgboost-model-1"]
 
 
-def test_without_compression_the_model_is_plain_files(local: Local) -> None:
+def test_without_compression_the_model_is_uploaded_as_files(local: Local) -> None:
     output = {"S3OutputPath": f"s3://{BUCKET}/out/", "CompressionType": "NONE"}
     local.sagemaker.create_training_job(**training_request("plain", OutputDataConfig=output))
     job = local.trained("plain")
@@ -254,7 +256,7 @@ def test_without_compression_the_model_is_plain_files(local: Local) -> None:
     assert local.keys("out/plain/output/") == ["out/plain/output/model/xgboost-model"]
 
 
-def test_checkpoints_are_brought_to_s3(local: Local) -> None:
+def test_checkpoints_are_uploaded(local: Local) -> None:
     checkpoints = {"S3Uri": f"s3://{BUCKET}/checkpoints/job/"}
     local.sagemaker.create_training_job(
         **training_request("with-checkpoints", CheckpointConfig=checkpoints)

@@ -1,4 +1,4 @@
-"""Batch transform really predicts, object by object."""
+"""Batch transform predicts the records of each object."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def run(local: Local, name: str, **more: Any) -> dict[str, Any]:
     return local.transformed(name)
 
 
-def test_every_object_gets_an_output_of_its_own(local: Local) -> None:
+def test_every_object_has_an_output(local: Local) -> None:
     rows = feature_rows(30)
     local.put("batch/all/in/new.csv", rows)
     local.put("batch/all/in/sub/base.csv", feature_rows(5))
@@ -75,7 +75,7 @@ def test_every_object_gets_an_output_of_its_own(local: Local) -> None:
     assert sum(right) >= 27
 
 
-def test_predictions_are_the_same_whatever_the_batches(local: Local) -> None:
+def test_predictions_do_not_depend_on_the_batches(local: Local) -> None:
     rows = feature_rows(40)
     for name in ("multi", "single"):
         local.put(f"batch/{name}/in/rows.csv", rows)
@@ -85,7 +85,7 @@ def test_predictions_are_the_same_whatever_the_batches(local: Local) -> None:
     assert single == local.get("batch/multi/out/rows.csv.out")
 
 
-def test_gzip_input_is_unpacked(local: Local) -> None:
+def test_gzip_input_is_decompressed(local: Local) -> None:
     local.put("batch/gzip/in/rows.csv.gz", gzip.compress(feature_rows(7).encode()))
     source = request("gzip")["TransformInput"] | {"CompressionType": "Gzip"}
     run(local, "gzip", TransformInput=source)
@@ -104,7 +104,7 @@ def test_filters_and_join_work_on_csv_columns(local: Local) -> None:
     assert all(0 <= float(line.split(",")[1]) <= 1 for line in lines)
 
 
-def test_a_bad_object_fails_the_job_and_the_good_ones_are_written(local: Local) -> None:
+def test_a_bad_object_fails_the_job_and_the_other_outputs_are_written(local: Local) -> None:
     local.put("batch/mixed/in/a.csv", "text,where,numbers belong\n")
     local.put("batch/mixed/in/b.csv", feature_rows(3))
     job = run(local, "mixed")
@@ -120,7 +120,7 @@ def test_a_record_larger_than_the_payload_fails_the_job(local: Local) -> None:
     assert "a record is larger than the maximum payload" in job["FailureReason"]
 
 
-def test_an_event_tells_of_every_state(local: Local) -> None:
+def test_every_state_change_publishes_an_event(local: Local) -> None:
     local.put("batch/events/in/rows.csv", feature_rows(2))
     run(local, "events")
 
@@ -157,7 +157,7 @@ def test_a_stopped_job_ends_stopped(local: Local) -> None:
         ({"MaxPayloadInMB": 60, "MaxConcurrentTransforms": 2}, "must not exceed 100 MB"),
     ],
 )
-def test_what_cannot_be_done_is_refused_at_once(
+def test_an_unsupported_request_is_refused_at_once(
     local: Local, change: dict[str, Any], part: str
 ) -> None:
     with pytest.raises(local.sagemaker.exceptions.ClientError) as caught:

@@ -1,10 +1,13 @@
-"""CreateEndpointConfig and its describe, list and delete (contract B4)."""
+"""CreateEndpointConfig, DescribeEndpointConfig, ListEndpointConfigs and DeleteEndpointConfig.
+
+Source  docs/sagemaker-contract.md, "Endpoints"
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from refit_local.sagemaker.machine.instances import instance
+from refit_local.sagemaker.machine.instances import instance_type
 from refit_local.sagemaker.records.naming import ENDPOINT_CONFIG, now
 from refit_local.sagemaker.records.store import NameTaken, Record
 from refit_local.sagemaker.storage import bucket_and_key
@@ -16,12 +19,12 @@ if TYPE_CHECKING:
     from refit_local.sagemaker.models.models import SageMakerModels
     from refit_local.sagemaker.platform import Platform
 
-_REFUSED = ("ShadowProductionVariants", "AsyncInferenceConfig", "ExplainerConfig")
-_REFUSED_OF_VARIANT = ("AcceleratorType", "InstancePools", "ManagedInstanceScaling")
+_REFUSED_MEMBERS = ("ShadowProductionVariants", "AsyncInferenceConfig", "ExplainerConfig")
+_REFUSED_VARIANT_MEMBERS = ("AcceleratorType", "InstancePools", "ManagedInstanceScaling")
 
 
 class EndpointConfigs:
-    """The endpoint configs of this ground; they never change."""
+    """The endpoint configs of this local SageMaker. A config never changes."""
 
     def __init__(self, platform: Platform, models: SageMakerModels) -> None:
         self._platform = platform
@@ -30,7 +33,7 @@ class EndpointConfigs:
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
         """CreateEndpointConfig."""
         name = request["EndpointConfigName"]
-        for member in _REFUSED:
+        for member in _REFUSED_MEMBERS:
             if request.get(member):
                 raise NotImplementedLocally(f"{member} of CreateEndpointConfig")
         variants = [self._checked(variant) for variant in request["ProductionVariants"]]
@@ -65,9 +68,9 @@ class EndpointConfigs:
     def list(self, request: dict[str, Any]) -> dict[str, Any]:
         """ListEndpointConfigs."""
         records = self._platform.store.all(ENDPOINT_CONFIG)
-        found, token = page(request, records, name="EndpointConfigName")
+        configs, token = page(request, records, name="EndpointConfigName")
         members = ("EndpointConfigName", "EndpointConfigArn", "CreationTime")
-        return {"EndpointConfigs": [{k: item[k] for k in members} for item in found], **token}
+        return {"EndpointConfigs": [{k: item[k] for k in members} for item in configs], **token}
 
     def delete(self, request: dict[str, Any]) -> dict[str, Any]:
         """DeleteEndpointConfig."""
@@ -76,10 +79,10 @@ class EndpointConfigs:
         return {}
 
     def get(self, name: str) -> Record:
-        """Return a config's record.
+        """Return the record of a config.
 
         Raises:
-            ValidationException: when there is none.
+            ValidationException: when there is no such config.
         """
         record = self._platform.store.get(ENDPOINT_CONFIG, name)
         if record is None:
@@ -88,7 +91,7 @@ class EndpointConfigs:
         return record
 
     def _checked(self, variant: dict[str, Any]) -> dict[str, Any]:
-        for member in _REFUSED_OF_VARIANT:
+        for member in _REFUSED_VARIANT_MEMBERS:
             if variant.get(member):
                 raise NotImplementedLocally(f"{member} of a production variant")
         if "ModelName" not in variant:
@@ -107,5 +110,5 @@ class EndpointConfigs:
                 "A variant must have an InstanceType and an InitialInstanceCount, or a "
                 "ServerlessConfig."
             )
-        instance(variant["InstanceType"])
+        instance_type(variant["InstanceType"])
         return checked

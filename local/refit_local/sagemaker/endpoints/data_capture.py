@@ -1,4 +1,7 @@
-"""Data capture: what endpoints were asked and answered, as JSON Lines in S3 (contract B5)."""
+"""Data capture: requests and responses of endpoints as JSON Lines in S3.
+
+Source  docs/sagemaker-contract.md, "Data capture"
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,13 @@ from refit_local.sagemaker.wire.errors import JobFailed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_MAX_WAITING_BYTES = 64 * 1024**2
+_MAX_RETAINED_BYTES = 64 * 1024**2
 _FLUSH_EVERY_TICKS = 4
 
 
 @dataclass(frozen=True)
 class CapturedInvocation:
-    """One invocation that is to be captured."""
+    """An invocation to capture; `config` is the DataCaptureConfig, the types are content types."""
 
     endpoint: str
     variant: str
@@ -41,68 +44,70 @@ class CapturedInvocation:
 
 
 @dataclass(frozen=True)
-class _Target:
-    """Where lines are written together: one object a flush, hour and variant."""
+class _Destination:
+    """Lines of one destination go into one object per flush."""
 
     endpoint: str
     prefix: str
     role_arn: str
 
 
-def is_sampled(config: dict[str, Any] | None) -> bool:
-    """Draw whether an invocation is captured."""
-    if config is None or not config.get("EnableCapture", False):
+def is_sampled(config: dict[str, Any]) -> bool:
+    """Return whether to capture an invocation: a random draw by the sampling percentage."""
+    if not config.get("EnableCapture", False):
         return False
     return random.random() * 100 < int(config["InitialSamplingPercentage"])
 
 
 @dataclass
 class DataCapture:
-    """Lines waiting for the next flush."""
+    """Collects captured invocations until the next flush."""
 
     storage: Callable[[str], RoleStorage]
     logs: LogBuffer
-    _waiting: dict[_Target, list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    _pending: dict[_Destination, list[bytes]] = field(default_factory=lambda: defaultdict(list))
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _ticks: int = 0
 
     def add(self, exchange: CapturedInvocation) -> None:
-        """Keep an invocation for the next flush."""
+        """Add an invocation."""
         hour = exchange.at.strftime("%Y/%m/%d/%H")
         root = exchange.config["DestinationS3Uri"]
         prefix = joined(root, exchange.endpoint, exchange.variant, hour)
         line = json.dumps(_line(exchange)).encode() + b"\n"
         with self._lock:
-            self._waiting[_Target(exchange.endpoint, prefix, exchange.role_arn)].append(line)
+            self._pending[_Destination(exchange.endpoint, prefix, exchange.role_arn)].append(line)
 
     def tick(self) -> None:
-        """Flush every few ticks."""
+        """Flush at every fourth tick."""
         self._ticks += 1
         if self._ticks % _FLUSH_EVERY_TICKS == 0:
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits, one object a target. What cannot be written is kept for later."""
+        """Write the collected invocations; after an error, retain them for the next flush."""
         with self._lock:
-            waiting, self._waiting = self._waiting, defaultdict(list)
-        for target, lines in waiting.items():
+            pending, self._pending = self._pending, defaultdict(list)
+        for destination, lines in pending.items():
             stamp = datetime.now(UTC).strftime("%M-%S-%f")[:-3]
-            uri = joined(target.prefix, f"{stamp}-{uuid.uuid4()}.jsonl")
+            uri = joined(destination.prefix, f"{stamp}-{uuid.uuid4()}.jsonl")
             try:
-                self.storage(target.role_arn).put(b"".join(lines), uri, "application/jsonlines")
+                self.storage(destination.role_arn).put(
+                    b"".join(lines), uri, "application/jsonlines"
+                )
             except JobFailed as failure:
-                self._keep(target, lines, failure.reason)
+                self._retain(destination, lines, failure.reason)
 
-    def _keep(self, target: _Target, lines: list[bytes], reason: str) -> None:
-        group = endpoint_group(target.endpoint)
-        kept = lines
-        if sum(len(line) for line in lines) > _MAX_WAITING_BYTES:
-            kept = lines[len(lines) // 2 :]
-            dropped = len(lines) - len(kept)
-            self.logs.write(group, "data-capture", f"{dropped} captured invocations were lost")
+    def _retain(self, destination: _Destination, lines: list[bytes], reason: str) -> None:
+        group = endpoint_group(destination.endpoint)
+        retained = lines
+        if sum(len(line) for line in lines) > _MAX_RETAINED_BYTES:
+            retained = lines[len(lines) // 2 :]
+            dropped = len(lines) - len(retained)
+            self.logs.write(group, "data-capture", f"{dropped} captured invocations were dropped")
         self.logs.write(group, "data-capture", f"Data capture failed: {reason}")
         with self._lock:
-            self._waiting[target][:0] = kept
+            self._pending[destination][:0] = retained
 
 
 def _line(exchange: CapturedInvocation) -> dict[str, Any]:
@@ -134,9 +139,9 @@ def _side(mode: str, content_type: str, body: bytes, config: dict[str, Any]) -> 
     return {"observedContentType": content_type, "mode": mode, "data": data, "encoding": encoding}
 
 
-def _encoding(content_type: str, known: dict[str, list[str]]) -> str:
+def _encoding(content_type: str, content_types: dict[str, list[str]]) -> str:
     media_type = content_type.partition(";")[0].strip().lower()
     for member, encoding in (("CsvContentTypes", "CSV"), ("JsonContentTypes", "JSON")):
-        if media_type in (given.lower() for given in known.get(member, [])):
+        if media_type in (listed.lower() for listed in content_types.get(member, [])):
             return encoding
     return "BASE64"

@@ -1,4 +1,7 @@
-"""The rules for DeploymentConfig: who may be updated how, and what is not there locally (B4)."""
+"""Check a DeploymentConfig, and read it.
+
+Source  docs/sagemaker-contract.md, "Endpoints"
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ def check_deployment(config: dict[str, Any]) -> None:
     """Check a DeploymentConfig.
 
     Raises:
-        ValidationException: when AWS would refuse it.
+        ValidationException: when AWS would refuse the config.
         NotImplementedLocally: for canary, linear and rolling deployments.
     """
     blue_green = config.get("BlueGreenUpdatePolicy")
@@ -32,21 +35,21 @@ def check_deployment(config: dict[str, Any]) -> None:
 def _check_blue_green(policy: dict[str, Any]) -> None:
     routing = policy["TrafficRoutingConfiguration"]
     kind = routing["Type"]
-    wanted = {"CANARY": "CanarySize", "LINEAR": "LinearStepSize"}.get(kind)
+    required = {"CANARY": "CanarySize", "LINEAR": "LinearStepSize"}.get(kind)
     for member in ("CanarySize", "LinearStepSize"):
-        if (member in routing) != (member == wanted):
-            needs = "must have" if member == wanted else "cannot have"
+        if (member in routing) != (member == required):
+            verb = "must have" if member == required else "cannot have"
             raise ValidationException(
-                f"TrafficRoutingConfiguration of Type {kind} {needs} {member}."
+                f"TrafficRoutingConfiguration of Type {kind} {verb} {member}."
             )
-    waits = termination_wait_s(policy)
+    waits_s = termination_wait_s(policy)
     if kind != "ALL_AT_ONCE":
-        waits += routing["WaitIntervalInSeconds"]
+        waits_s += routing["WaitIntervalInSeconds"]
     limit = policy.get("MaximumExecutionTimeoutInSeconds", DEFAULT_EXECUTION_TIMEOUT_S)
-    if limit <= waits:
+    if limit <= waits_s:
         raise ValidationException(
             f"MaximumExecutionTimeoutInSeconds ({limit}) must be greater than the sum of the "
-            f"wait times of the deployment ({waits})."
+            f"wait times of the deployment ({waits_s})."
         )
     if kind != "ALL_AT_ONCE":
         raise NotImplementedLocally(
@@ -55,11 +58,11 @@ def _check_blue_green(policy: dict[str, Any]) -> None:
 
 
 def termination_wait_s(policy: dict[str, Any] | None) -> int:
-    """Return how long both fleets stay up after the traffic has moved."""
+    """Return how long the old fleet stays after the traffic has moved."""
     return int((policy or {}).get("TerminationWaitInSeconds", 0))
 
 
 def alarm_names(config: dict[str, Any] | None) -> list[str]:
-    """Return the alarms that roll a deployment back."""
+    """Return the names of the alarms that roll a deployment back."""
     rollback = (config or {}).get("AutoRollbackConfiguration", {})
     return [alarm["AlarmName"] for alarm in rollback.get("Alarms", [])]

@@ -1,4 +1,7 @@
-"""Bring an endpoint to a fleet: first start, all-at-once blue/green update, and rollback (B4)."""
+"""Deploy a fleet for an endpoint: first start, all-at-once blue/green update, and rollback.
+
+Source  docs/sagemaker-contract.md, "Endpoints"
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,17 @@ if TYPE_CHECKING:
     from refit_local.sagemaker.platform import Platform
     from refit_local.sagemaker.records.store import Record
 
-_LOOK_AT_ALARMS_S = 1.0
+_ALARM_CHECK_INTERVAL_S = 1.0
 
 
 @dataclass(frozen=True)
 class Admission:
-    """A request let into a fleet; `variant` is None when there is none of the wanted name."""
+    """A request in a fleet.
+
+    Attributes:
+        variant: None when the fleet has no variant of the requested name.
+        admitted: False when the variant is None or at its concurrency limit.
+    """
 
     fleet: Fleet
     variant: RunningVariant | None
@@ -29,7 +37,7 @@ class Admission:
 
 @dataclass
 class LiveEndpoint:
-    """The fleet that answers an endpoint's requests now."""
+    """An endpoint and the fleet that has its traffic."""
 
     name: str
     _fleet: Fleet | None = None
@@ -42,27 +50,26 @@ class LiveEndpoint:
             return self._fleet
 
     def enter(self, target: str | None) -> Admission | None:
-        """Let a request in, or return None when nothing answers for the endpoint.
+        """Choose a variant and count the request, or return None when there is no fleet.
 
-        Choosing and counting are one step with respect to `swap`: a fleet that has lost the
-        traffic and counts no request gets none any more.
+        Both happen under the lock of `swap`: after a swap, the old fleet gets no new request.
         """
         with self._lock:
             if self._fleet is None:
                 return None
-            variant = self._fleet.chosen(target)
+            variant = self._fleet.choose(target)
             admitted = variant is not None and self._fleet.enter(variant)
             return Admission(self._fleet, variant, admitted)
 
     def swap(self, fleet: Fleet | None) -> Fleet | None:
-        """Move the traffic; return the fleet that had it."""
+        """Move the traffic to a fleet; return the fleet that had it."""
         with self._lock:
-            before, self._fleet = self._fleet, fleet
-            return before
+            previous, self._fleet = self._fleet, fleet
+            return previous
 
 
 class EndpointDeployment:
-    """One change of an endpoint, carried out in a thread of its own."""
+    """One deployment of an endpoint, carried out in a thread of its own."""
 
     def __init__(self, platform: Platform, live: LiveEndpoint, plan: FleetPlan) -> None:
         self._platform = platform
@@ -71,7 +78,7 @@ class EndpointDeployment:
         self._green: Fleet | None = None
 
     def create(self) -> None:
-        """Creating → InService, or Failed."""
+        """Take the endpoint from Creating to InService or Failed."""
         try:
             self._start_green()
         except JobFailed as failure:
@@ -79,18 +86,21 @@ class EndpointDeployment:
             return
         self._live.swap(self._green)
         if not self._in_service():
-            self._give_up()
+            self._discard()
 
     def resume(self) -> None:
-        """Start the fleet of an endpoint that an earlier process had in service."""
+        """Start the fleet of an endpoint that was in service in an earlier process."""
         self._change(EndpointStatus="SystemUpdating")
         self.create()
 
     def update(self, config: dict[str, Any] | None) -> None:
-        """Updating → InService, with the new fleet or, when that fails, with the old.
+        """Take the endpoint from Updating to InService, with the new fleet or the old one.
 
-        Traffic moves when all of the new fleet is healthy. Requests that are in the old fleet then
-        are answered before it ends, so none fails.
+        The traffic moves when the whole new fleet is healthy. The old fleet ends after it has
+        answered its requests, so that no request fails.
+
+        Args:
+            config: the DeploymentConfig.
         """
         policy = (config or {}).get("BlueGreenUpdatePolicy")
         try:
@@ -105,10 +115,10 @@ class EndpointDeployment:
                 self._live.swap(blue)
                 raise
         except JobFailed as failure:
-            self._rolled_back(failure)
+            self._roll_back(failure)
             return
         if not self._in_service("PendingDeploymentSummary"):
-            self._give_up()
+            self._discard()
         if blue is not None:
             self._retire(blue)
 
@@ -125,19 +135,19 @@ class EndpointDeployment:
             "full capacity.",
         )
         waited = 0.0
-        while waited < wait_s and not self._platform.background.wait(_LOOK_AT_ALARMS_S):
-            waited += _LOOK_AT_ALARMS_S
+        while waited < wait_s and not self._platform.background.wait(_ALARM_CHECK_INTERVAL_S):
+            waited += _ALARM_CHECK_INTERVAL_S
             self._raise_on_alarm(alarms)
 
     def _raise_on_alarm(self, alarms: list[str]) -> None:
-        ringing = ringing_alarms(self._platform, alarms)
-        if ringing:
+        in_alarm = alarms_in_alarm(self._platform, alarms)
+        if in_alarm:
             raise JobFailed(
                 "One or more of the CloudWatch alarms configured for automatic rollback are in "
-                f"ALARM state: {', '.join(ringing)}"
+                f"ALARM state: {', '.join(in_alarm)}"
             )
 
-    def _rolled_back(self, failure: JobFailed) -> None:
+    def _roll_back(self, failure: JobFailed) -> None:
         reason = shortened(
             f"Update to endpoint config {self._plan.config_name} failed and was rolled back: "
             f"{failure.reason}"
@@ -151,17 +161,17 @@ class EndpointDeployment:
             self._retire(self._green)
 
     def _retire(self, fleet: Fleet) -> None:
-        fleet.drain(self._platform.patience.drain_s)
+        fleet.drain(self._platform.timeouts.drain_s)
         fleet.stop()
 
-    def _give_up(self) -> None:
-        """The endpoint was forgotten while its fleet started."""
+    def _discard(self) -> None:
+        """Stop the fleet: the endpoint was deleted while the fleet started."""
         fleet = self._live.swap(None)
         if fleet is not None:
             fleet.stop()
 
     def _in_service(self, *drop: str) -> bool:
-        """Describe the new fleet as the endpoint's; False when there is no such endpoint."""
+        """Record the new fleet as the endpoint's; return False when the endpoint is gone."""
         return self._change(
             "FailureReason",
             *drop,
@@ -184,8 +194,8 @@ class EndpointDeployment:
         return changed is not None
 
 
-def ringing_alarms(platform: Platform, names: list[str]) -> list[str]:
-    """Return which of the alarms are in ALARM."""
+def alarms_in_alarm(platform: Platform, names: list[str]) -> list[str]:
+    """Return the names of the alarms in state ALARM."""
     return [name for name, state in alarm_states(platform, names).items() if state == "ALARM"]
 
 
@@ -193,15 +203,15 @@ def alarm_states(platform: Platform, names: list[str]) -> dict[str, str]:
     """Return the state of each alarm that exists."""
     if not names:
         return {}
-    found = platform.ground.client("cloudwatch").describe_alarms(
+    response = platform.host.client("cloudwatch").describe_alarms(
         AlarmNames=names, AlarmTypes=["MetricAlarm", "CompositeAlarm"]
     )
-    alarms = [*found.get("MetricAlarms", []), *found.get("CompositeAlarms", [])]
+    alarms = [*response.get("MetricAlarms", []), *response.get("CompositeAlarms", [])]
     return {alarm["AlarmName"]: alarm["StateValue"] for alarm in alarms}
 
 
 def variant_summary(plan: FleetPlan, variant: dict[str, Any]) -> Record:
-    """Return a variant as DescribeEndpoint shows it in service."""
+    """Return the summary of a variant in service, as in DescribeEndpoint."""
     image = plan.containers[variant["VariantName"]]["image"]
     weight = variant["InitialVariantWeight"]
     summary: Record = {
@@ -225,7 +235,7 @@ def variant_summary(plan: FleetPlan, variant: dict[str, Any]) -> Record:
 
 
 def pending_summary(plan: FleetPlan, status: str, message: str) -> Record:
-    """Return a deployment under way as DescribeEndpoint and the events show it."""
+    """Return the PendingDeploymentSummary of a deployment in progress."""
     moment = now()
     state = {"Status": status, "StatusMessage": message, "StartTime": moment}
     return {

@@ -1,4 +1,7 @@
-"""CreateEndpoint, UpdateEndpoint and their describe, list and delete (contract B4)."""
+"""CreateEndpoint, DescribeEndpoint, ListEndpoints, UpdateEndpoint and DeleteEndpoint.
+
+Source  docs/sagemaker-contract.md, "Endpoints"
+"""
 
 from __future__ import annotations
 
@@ -32,11 +35,11 @@ _SUMMARY = (
     "EndpointStatus",
 )
 _IN_PROGRESS = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
-_LOST = "The local SageMaker was shut down while the endpoint was being created."
+_SERVICE_ENDED = "The local SageMaker was shut down while the endpoint was being created."
 
 
 class Endpoints:
-    """The endpoints of this ground and what answers for them."""
+    """The endpoints of this local SageMaker and the fleets that answer for them."""
 
     def __init__(
         self, platform: Platform, configs: EndpointConfigs, models: SageMakerModels
@@ -73,13 +76,13 @@ class Endpoints:
                 f'Cannot create already existing endpoint "{arn}".'
             ) from taken
         self._platform.events.endpoint(record)
-        deployment = EndpointDeployment(self._platform, self._enlist(name), plan)
+        deployment = EndpointDeployment(self._platform, self._live_endpoint(name), plan)
         self._platform.background.start(f"create endpoint {name}", deployment.create)
         return {"EndpointArn": arn}
 
     def update(self, request: dict[str, Any]) -> dict[str, Any]:
         """UpdateEndpoint."""
-        # Asks CloudWatch, so not under the lock.
+        # This check calls CloudWatch, so it does not hold the lock.
         self._check_deployment(request.get("DeploymentConfig"))
         with self._platform.store.lock:
             record = self._changeable(request["EndpointName"])
@@ -99,7 +102,7 @@ class Endpoints:
                     f"endpoint configuration {plan.config_name}."
                 )
             if request.get("RetainAllVariantProperties"):
-                plan = _retaining(plan, FleetPlan(**record["_live"]), request)
+                plan = _with_retained(plan, FleetPlan(**record["_live"]), request)
             members: dict[str, Any] = {
                 "EndpointStatus": "Updating",
                 "LastModifiedTime": now(),
@@ -112,7 +115,7 @@ class Endpoints:
             changed = self._platform.store.change(ENDPOINT, name, "FailureReason", **members)
         if changed is not None:
             self._platform.events.endpoint(changed)
-        deployment = EndpointDeployment(self._platform, self._enlist(name), plan)
+        deployment = EndpointDeployment(self._platform, self._live_endpoint(name), plan)
         self._platform.background.start(
             f"update endpoint {name}", lambda: deployment.update(config)
         )
@@ -138,31 +141,31 @@ class Endpoints:
 
     def list(self, request: dict[str, Any]) -> dict[str, Any]:
         """ListEndpoints."""
-        found, token = page(
+        endpoints, token = page(
             request,
             self._platform.store.all(ENDPOINT),
             name="EndpointName",
             status="EndpointStatus",
         )
-        return {"Endpoints": [{k: item[k] for k in _SUMMARY} for item in found], **token}
+        return {"Endpoints": [{k: item[k] for k in _SUMMARY} for item in endpoints], **token}
 
     def live(self, name: str) -> LiveEndpoint | None:
-        """Return what answers for an endpoint, or None."""
+        """Return the live endpoint of a name, or None when nothing runs for it."""
         return self._live.get(name.lower())
 
     def resume(self) -> None:
-        """Bring back the endpoints that an earlier process had in service."""
+        """Start the endpoints again that an earlier process had in service."""
         for record in self._platform.store.all(ENDPOINT):
             name = record["EndpointName"]
             if record["EndpointStatus"] == "Deleting":
                 self._platform.store.remove(ENDPOINT, name)
             elif "_live" in record:
                 plan = FleetPlan(**record["_live"])
-                deployment = EndpointDeployment(self._platform, self._enlist(name), plan)
+                deployment = EndpointDeployment(self._platform, self._live_endpoint(name), plan)
                 self._platform.background.start(f"resume endpoint {name}", deployment.resume)
             elif record["EndpointStatus"] == "Creating":
                 self._platform.store.change(
-                    ENDPOINT, name, EndpointStatus="Failed", FailureReason=_LOST
+                    ENDPOINT, name, EndpointStatus="Failed", FailureReason=_SERVICE_ENDED
                 )
 
     def end(self) -> None:
@@ -186,9 +189,9 @@ class Endpoints:
         if config is None:
             return
         check_deployment(config)
-        wanted = alarm_names(config)
-        known = alarm_states(self._platform, wanted)
-        missing = [name for name in wanted if name not in known]
+        names = alarm_names(config)
+        states = alarm_states(self._platform, names)
+        missing = [name for name in names if name not in states]
         if missing:
             raise ValidationException(
                 f"The CloudWatch alarms {', '.join(missing)} of AutoRollbackConfiguration do not "
@@ -199,7 +202,7 @@ class Endpoints:
         live = self._live.pop(record["_key"], None)
         fleet = live.swap(None) if live is not None else None
         if fleet is not None:
-            fleet.drain(self._platform.patience.drain_s)
+            fleet.drain(self._platform.timeouts.drain_s)
             fleet.stop()
         self._platform.store.remove(ENDPOINT, record["_key"])
 
@@ -209,7 +212,7 @@ class Endpoints:
             if fleet is not None:
                 fleet.heal()
 
-    def _enlist(self, name: str) -> LiveEndpoint:
+    def _live_endpoint(self, name: str) -> LiveEndpoint:
         with self._lock:
             return self._live.setdefault(name.lower(), LiveEndpoint(name))
 
@@ -229,24 +232,21 @@ class Endpoints:
         return record
 
 
-def _retaining(plan: FleetPlan, live: FleetPlan, request: dict[str, Any]) -> FleetPlan:
-    """Keep weights, counts and capture of the live fleet, save what the request excludes."""
+def _with_retained(plan: FleetPlan, live: FleetPlan, request: dict[str, Any]) -> FleetPlan:
+    """Keep weights, instance counts and data capture of the live fleet, unless excluded."""
     excluded = {
         item["VariantPropertyType"] for item in request.get("ExcludeRetainedVariantProperties", [])
     }
-    kept = {
+    properties = {
         "DesiredWeight": "InitialVariantWeight",
         "DesiredInstanceCount": "InitialInstanceCount",
     }
-    members = [member for kind, member in kept.items() if kind not in excluded]
-    before = {variant["VariantName"]: variant for variant in live.variants}
-    variants = [
-        {
-            **variant,
-            **{m: before[name][m] for m in members if m in before.get(name, {}) and m in variant},
-        }
-        for variant in plan.variants
-        for name in [variant["VariantName"]]
-    ]
+    members = [member for name, member in properties.items() if name not in excluded]
+    live_variants = {variant["VariantName"]: variant for variant in live.variants}
+    variants = []
+    for variant in plan.variants:
+        live_variant = live_variants.get(variant["VariantName"], {})
+        retained = {m: live_variant[m] for m in members if m in live_variant and m in variant}
+        variants.append({**variant, **retained})
     capture = plan.capture if "DataCaptureConfig" in excluded else live.capture
     return FleetPlan(plan.config_name, variants, plan.containers, capture)

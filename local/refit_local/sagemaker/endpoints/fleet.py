@@ -1,4 +1,4 @@
-"""The running model servers behind an endpoint, and how requests are spread over them."""
+"""The model servers of an endpoint, and how requests are distributed over them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from refit_local.sagemaker.machine.instances import InstanceType, instance
+from refit_local.sagemaker.machine.instances import InstanceType, instance_type
 from refit_local.sagemaker.models.model_server import ModelServerProcess, ServerPlan, instance_id
 from refit_local.sagemaker.models.models import ModelContainer
 from refit_local.sagemaker.reporting.logs import endpoint_group
@@ -26,12 +26,12 @@ _SERVERLESS_VCPUS_PER_MB = 1 / 1769
 
 @dataclass(frozen=True)
 class FleetPlan:
-    """What an endpoint runs; kept with the endpoint, so that a kept ground can start it again.
+    """What an endpoint runs. The record of the endpoint contains it, for a later restart.
 
     Attributes:
-        config_name: the endpoint config it came from.
-        variants: its production variants, with the effective weights and counts.
-        containers: what each variant's servers are started from, by variant name.
+        config_name: the endpoint config.
+        variants: its production variants, with the effective weights and instance counts.
+        containers: the ModelContainer of each variant as a dictionary, by variant name.
         capture: the DataCaptureConfig, or None.
     """
 
@@ -43,7 +43,7 @@ class FleetPlan:
 
 @dataclass
 class RunningVariant:
-    """A production variant that runs."""
+    """A production variant that runs; `max_concurrency` is None unless it is serverless."""
 
     name: str
     weight: float
@@ -54,38 +54,41 @@ class RunningVariant:
     _turn: itertools.count[int] = field(default_factory=itertools.count)
 
     def next_server(self) -> ModelServerProcess | None:
-        """Return the next server that runs, in turn; None when none does."""
+        """Return the next running server, round robin; None when none runs."""
         running = [server for server in self.servers if server.running]
         return running[next(self._turn) % len(running)] if running else None
 
 
 class Fleet:
-    """All variants of one endpoint config, running."""
+    """The running variants of one endpoint config."""
 
     def __init__(self, platform: Platform, endpoint: str, plan: FleetPlan) -> None:
         self._platform = platform
         self._endpoint = endpoint
         self.plan = plan
         self._lock = threading.Lock()
-        self._healing: set[ModelServerProcess] = set()
+        self._relaunching: set[ModelServerProcess] = set()
         self.variants = {v["VariantName"]: self._variant(v) for v in plan.variants}
 
     def start(self) -> None:
         """Start all servers and wait until every one is healthy.
 
         Raises:
-            JobFailed: when one does not become healthy; then none is left running.
+            JobFailed: when a server does not become healthy; all servers are then stopped.
         """
         servers = [server for v in self.variants.values() for server in v.servers]
-        with ThreadPoolExecutor(min(len(servers), 8)) as starters:
-            outcomes = [starters.submit(server.start) for server in servers]
-        failure = next((f for f in (o.exception() for o in outcomes) if f is not None), None)
-        if failure is not None:
+        with ThreadPoolExecutor(min(len(servers), 8)) as executor:
+            futures = [executor.submit(server.start) for server in servers]
+        errors = [error for future in futures if (error := future.exception()) is not None]
+        if errors:
             self.stop()
-            raise failure
+            raise errors[0]
 
-    def chosen(self, target: str | None) -> RunningVariant | None:
-        """Return the target variant, or one by weight; None when there is no such variant."""
+    def choose(self, target: str | None) -> RunningVariant | None:
+        """Return the target variant or, without one, a variant drawn by weight.
+
+        None means that there is no variant of that name.
+        """
         if target is not None:
             return self.variants.get(target)
         variants = list(self.variants.values())
@@ -94,7 +97,7 @@ class Fleet:
         return random.choices(variants, [variant.weight for variant in variants])[0]
 
     def enter(self, variant: RunningVariant) -> bool:
-        """Count a request in; False when a serverless variant is at its concurrency."""
+        """Count a request; return False when a serverless variant is at its limit."""
         with self._lock:
             limit = variant.max_concurrency
             if limit is not None and variant.in_flight >= limit:
@@ -103,12 +106,12 @@ class Fleet:
             return True
 
     def leave(self, variant: RunningVariant) -> None:
-        """Count a request out."""
+        """End the count of a request."""
         with self._lock:
             variant.in_flight -= 1
 
     def drain(self, timeout_s: float) -> None:
-        """Wait until the requests in flight are answered."""
+        """Wait until the requests in progress are answered."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline and not self._platform.background.ended:
             with self._lock:
@@ -123,19 +126,19 @@ class Fleet:
                 server.stop()
 
     def kill(self) -> None:
-        """End all servers at once."""
+        """Kill all servers."""
         for variant in self.variants.values():
             for server in variant.servers:
                 server.kill()
 
     def heal(self) -> None:
-        """Start servers again whose process has ended by itself."""
+        """Start the servers again whose process has ended unexpectedly."""
         for variant in self.variants.values():
             for server in variant.servers:
-                if server.running or server.stopped or server in self._healing:
+                if server.running or server.stopped or server in self._relaunching:
                     continue
-                self._healing.add(server)
-                self._platform.background.start("heal", partial(self._relaunch, server))
+                self._relaunching.add(server)
+                self._platform.background.start("relaunch", partial(self._relaunch, server))
 
     def _relaunch(self, server: ModelServerProcess) -> None:
         try:
@@ -144,18 +147,18 @@ class Fleet:
             group = endpoint_group(self._endpoint)
             self._platform.logs.write(group, "service", failure.reason)
         finally:
-            self._healing.discard(server)
+            self._relaunching.discard(server)
 
     def _variant(self, variant: dict[str, Any]) -> RunningVariant:
         name = variant["VariantName"]
         container = ModelContainer(**self.plan.containers[name])
         serverless = variant.get("ServerlessConfig")
-        wanted = (
+        requested = (
             _serverless(serverless["MemorySizeInMB"])
             if serverless
-            else instance(variant["InstanceType"])
+            else instance_type(variant["InstanceType"])
         )
-        share = self._platform.shares.endpoint(wanted)
+        share = self._platform.shares.endpoint(requested)
         health_check_s = variant.get(
             "ContainerStartupHealthCheckTimeoutInSeconds", DEFAULT_HEALTH_CHECK_S
         )

@@ -1,4 +1,7 @@
-"""InvokeEndpoint: choose a variant, pass the request on, answer as AWS does (contract B5)."""
+"""InvokeEndpoint: choose a variant, forward the request to a model server, answer as AWS does.
+
+Source  docs/sagemaker-contract.md, "Endpoints"
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
-from refit_local.sagemaker.endpoints.data_capture import CapturedInvocation, DataCapture, is_sampled
-from refit_local.sagemaker.models.connections import ModelServerResponse, ServerGone
+from refit_local.sagemaker.endpoints.data_capture import (
+    CapturedInvocation,
+    DataCapture,
+    is_sampled,
+)
+from refit_local.sagemaker.endpoints.model_client import (
+    ModelServerClient,
+    ModelServerResponse,
+    ModelServerUnavailable,
+)
 from refit_local.sagemaker.records.naming import ENDPOINT
 from refit_local.sagemaker.wire.errors import InvocationError
 
@@ -31,15 +42,18 @@ OPERATIONS = {
     "invocations-response-stream": "InvokeEndpointWithResponseStream",
     "invocations-bidirectional-stream": "InvokeEndpointWithBidirectionalStream",
 }
-_PREFIX = "x-amzn-sagemaker-"
-_CUSTOM = f"{_PREFIX}custom-attributes"
-_REFUSED = (
+_HEADER_PREFIX = "x-amzn-sagemaker-"
+_CUSTOM_ATTRIBUTES = f"{_HEADER_PREFIX}custom-attributes"
+_INFERENCE_ID = f"{_HEADER_PREFIX}inference-id"
+_FORWARDED_HEADERS = ("content-type", "accept", _CUSTOM_ATTRIBUTES)
+_REFUSED_HEADERS = (
     "target-model",
     "target-container-hostname",
     "enable-explanations",
     "inference-component",
     "session-id",
 )
+_ATTEMPTS = 2
 _TIMED_OUT = (
     "Your invocation timed out while waiting for a response from container primary. Review the "
     "latency metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
@@ -48,7 +62,7 @@ _TIMED_OUT = (
 
 @dataclass(frozen=True)
 class EndpointInvocation:
-    """One checked request to an endpoint; header names are in lower case."""
+    """A request to an endpoint; header names are in lower case."""
 
     endpoint: str
     headers: dict[str, str]
@@ -56,19 +70,17 @@ class EndpointInvocation:
 
     @property
     def inference_id(self) -> str | None:
-        """The caller's own id, stored with captured data."""
-        return self.headers.get(f"{_PREFIX}inference-id")
+        """The id that the caller gives, stored with captured data."""
+        return self.headers.get(_INFERENCE_ID)
 
     @property
     def target_variant(self) -> str | None:
-        """The variant that the caller insists on."""
-        return self.headers.get(f"{_PREFIX}target-variant")
+        """The variant that the caller requires."""
+        return self.headers.get(f"{_HEADER_PREFIX}target-variant")
 
-    def forwarded(self) -> dict[str, str]:
-        """The headers that the container sees; all others are stripped."""
-        return {
-            k: self.headers[k] for k in ("content-type", "accept", _CUSTOM) if k in self.headers
-        }
+    def forwarded_headers(self) -> dict[str, str]:
+        """Return the headers for the container; SageMaker strips all others."""
+        return {name: self.headers[name] for name in _FORWARDED_HEADERS if name in self.headers}
 
 
 class EndpointRuntime:
@@ -78,6 +90,7 @@ class EndpointRuntime:
         self._platform = platform
         self._endpoints = endpoints
         self._capture = capture
+        self._client = ModelServerClient()
 
     async def handle(
         self, path: str, headers: dict[str, str], body: bytes
@@ -85,69 +98,80 @@ class EndpointRuntime:
         """Answer a request of the runtime API.
 
         Raises:
-            InvocationError: whatever keeps the container's answer from the caller.
+            InvocationError: when the caller gets an error instead of the container's answer.
         """
         match = PATH.fullmatch(path)
         operation = OPERATIONS.get(match[2]) if match else None
         if match is None or operation != "InvokeEndpoint":
-            name = operation or f"the path {path}"
-            raise InvocationError(
-                "ValidationError", 400, f"The local SageMaker does not implement {name}."
-            )
-        began = time.perf_counter()
+            feature = operation or f"the path {path}"
+            raise _validation_error(f"The local SageMaker does not implement {feature}.")
+        received_at = time.perf_counter()
         invocation = EndpointInvocation(unquote(match[1]), headers, body)
         _check(invocation)
         admission = self._admission(invocation)
         fleet, variant = admission.fleet, admission.variant
         if variant is None:
-            raise InvocationError(
-                "ValidationError",
-                400,
-                f"Variant {invocation.target_variant} of endpoint {invocation.endpoint} not found.",
+            raise _validation_error(
+                f"Variant {invocation.target_variant} of endpoint {invocation.endpoint} not found."
             )
         if not admission.admitted:
             raise InvocationError("ThrottlingException", 429, "Rate exceeded")
         try:
-            return await self._answered(invocation, fleet, variant, began)
+            response = await self._measured(invocation, variant, received_at)
+            return self._answer(invocation, fleet, variant, response)
         finally:
             fleet.leave(variant)
 
-    async def _answered(
-        self, invocation: EndpointInvocation, fleet: Fleet, variant: RunningVariant, began: float
-    ) -> tuple[int, dict[str, str], bytes]:
-        asked = time.perf_counter()
+    def close(self) -> None:
+        """Close the connections to the model servers."""
+        self._client.close()
+
+    async def _measured(
+        self, invocation: EndpointInvocation, variant: RunningVariant, received_at: float
+    ) -> ModelServerResponse:
+        """Forward the invocation and record its metrics."""
+        sent_at = time.perf_counter()
         status = 500
         try:
-            answer = await self._asked(invocation, variant)
-            status = answer.status
+            response = await self._forward(invocation, variant)
+            status = response.status
         finally:
-            done = time.perf_counter()
             self._platform.metrics.record(
                 invocation.endpoint,
                 variant.name,
                 status,
-                (done - asked) * 1e6,
-                (asked - began) * 1e6,
+                (time.perf_counter() - sent_at) * 1e6,
+                (sent_at - received_at) * 1e6,
             )
-        if not 200 <= status < 300:
-            raise self._model_error(invocation.endpoint, status, answer.body)
-        if len(answer.body) > MAX_BODY_BYTES:
-            text = f"The response of {len(answer.body)} bytes exceeds {MAX_BODY_BYTES} bytes."
+        return response
+
+    def _answer(
+        self,
+        invocation: EndpointInvocation,
+        fleet: Fleet,
+        variant: RunningVariant,
+        response: ModelServerResponse,
+    ) -> tuple[int, dict[str, str], bytes]:
+        if not 200 <= response.status < 300:
+            raise self._model_error(invocation.endpoint, response.status, response.body)
+        if len(response.body) > MAX_BODY_BYTES:
+            text = f"The response of {len(response.body)} bytes exceeds {MAX_BODY_BYTES} bytes."
             raise self._model_error(invocation.endpoint, 500, text.encode())
-        content_type = answer.headers.get("content-type", "application/octet-stream")
-        if is_sampled(fleet.plan.capture) and fleet.plan.capture is not None:
+        content_type = response.headers.get("content-type", "application/octet-stream")
+        config = fleet.plan.capture
+        if config is not None and is_sampled(config):
             self._capture.add(
                 CapturedInvocation(
                     invocation.endpoint,
                     variant.name,
                     variant.role_arn,
-                    fleet.plan.capture,
+                    config,
                     invocation.headers.get("content-type", ""),
                     invocation.body,
                     content_type,
-                    answer.body,
+                    response.body,
                     invocation.inference_id,
-                    invocation.headers.get(_CUSTOM),
+                    invocation.headers.get(_CUSTOM_ATTRIBUTES),
                     datetime.now(UTC),
                 )
             )
@@ -155,24 +179,27 @@ class EndpointRuntime:
             "Content-Type": content_type,
             "x-Amzn-Invoked-Production-Variant": variant.name,
         }
-        if _CUSTOM in answer.headers:
-            headers["X-Amzn-SageMaker-Custom-Attributes"] = answer.headers[_CUSTOM]
-        return 200, headers, answer.body
+        if _CUSTOM_ATTRIBUTES in response.headers:
+            headers["X-Amzn-SageMaker-Custom-Attributes"] = response.headers[_CUSTOM_ATTRIBUTES]
+        return 200, headers, response.body
 
-    async def _asked(
+    async def _forward(
         self, invocation: EndpointInvocation, variant: RunningVariant
     ) -> ModelServerResponse:
-        """Ask a server; when it is gone, another one once."""
-        for _ in range(2):
+        """Post to a server of the variant; when it does not answer, post once more."""
+        for _ in range(_ATTEMPTS):
             server = variant.next_server()
             if server is None:
                 break
             try:
-                async with asyncio.timeout(self._platform.patience.invocation_s):
-                    return await server.pool.post(
-                        "/invocations", invocation.forwarded(), invocation.body
+                async with asyncio.timeout(self._platform.timeouts.invocation_s):
+                    return await self._client.post(
+                        server.port,
+                        "/invocations",
+                        invocation.forwarded_headers(),
+                        invocation.body,
                     )
-            except ServerGone:
+            except ModelServerUnavailable:
                 continue
             except TimeoutError:
                 raise self._model_error(invocation.endpoint, 0, _TIMED_OUT.encode()) from None
@@ -191,14 +218,11 @@ class EndpointRuntime:
         record = self._platform.store.get(ENDPOINT, endpoint)
         if record is not None and record["EndpointStatus"] == "SystemUpdating":
             raise InvocationError("ServiceUnavailable", 503, f"Endpoint {endpoint} is starting.")
-        raise InvocationError(
-            "ValidationError",
-            400,
-            f"Endpoint {endpoint} of account {self._platform.ground.account_id} not found.",
-        )
+        account = self._platform.host.account_id
+        raise _validation_error(f"Endpoint {endpoint} of account {account} not found.")
 
     def _model_error(self, endpoint: str, status: int, body: bytes) -> InvocationError:
-        region, account = self._platform.ground.region, self._platform.ground.account_id
+        region, account = self._platform.host.region, self._platform.host.account_id
         group = f"/aws/sagemaker/Endpoints/{endpoint}"
         text = body.decode("utf-8", "replace")
         side = "client" if 400 <= status < 500 else "server"
@@ -214,29 +238,27 @@ class EndpointRuntime:
         )
 
 
+def _validation_error(message: str) -> InvocationError:
+    return InvocationError("ValidationError", 400, message)
+
+
 def _check(invocation: EndpointInvocation) -> None:
     headers = invocation.headers
-    for name in _REFUSED:
-        if f"{_PREFIX}{name}" in headers:
-            raise InvocationError(
-                "ValidationError",
-                400,
-                f"The local SageMaker does not implement the header {_PREFIX}{name}.",
+    for name in _REFUSED_HEADERS:
+        if f"{_HEADER_PREFIX}{name}" in headers:
+            raise _validation_error(
+                f"The local SageMaker does not implement the header {_HEADER_PREFIX}{name}."
             )
     if len(invocation.body) > MAX_BODY_BYTES:
-        raise InvocationError(
-            "ValidationError",
-            400,
+        raise _validation_error(
             f"The request body of {len(invocation.body)} bytes exceeds the limit of "
-            f"{MAX_BODY_BYTES} bytes.",
+            f"{MAX_BODY_BYTES} bytes."
         )
-    limits = {_CUSTOM: MAX_CUSTOM_ATTRIBUTES, f"{_PREFIX}inference-id": MAX_INFERENCE_ID}
+    limits = {_CUSTOM_ATTRIBUTES: MAX_CUSTOM_ATTRIBUTES, _INFERENCE_ID: MAX_INFERENCE_ID}
     for name, limit in limits.items():
         value = headers.get(name, "")
         if len(value) > limit or not value.isprintable() or not value.isascii():
-            raise InvocationError(
-                "ValidationError",
-                400,
+            raise _validation_error(
                 f"Value at '{name}' failed to satisfy constraint: it must be at most {limit} "
-                "printable ASCII characters.",
+                "printable ASCII characters."
             )

@@ -1,4 +1,7 @@
-"""Mini-batches of a transform job, and the parts of a CSV record that its filters keep (B6)."""
+"""Cut the input of a transform job into requests, and select columns of CSV records.
+
+Source  docs/sagemaker-contract.md, "Batch transform"
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MEGABYTE = 1024**2
-_ONE = re.compile(r"\$\[(-?\d+)\]")
-_LIST = re.compile(r"\$\[(-?\d+(?:\s*,\s*-?\d+)+)\]")
+_INDEX = re.compile(r"\$\[(-?\d+)\]")
+_INDEX_LIST = re.compile(r"\$\[(-?\d+(?:\s*,\s*-?\d+)+)\]")
 _SLICE = re.compile(r"\$\[(-?\d*):(-?\d*)\]")
 
 
 @dataclass(frozen=True)
 class MiniBatch:
-    """What one request to the model server carries: its records, each with its line end."""
+    """The records of one request to the model server, each with its line end."""
 
     records: list[bytes]
 
@@ -32,13 +35,13 @@ def mini_batches(
     """Cut an object into requests.
 
     Args:
-        stream: the object.
-        split: whether lines are records; else the object is one record.
-        multi_record: as many records to a request as fit; else one.
-        max_bytes: the largest payload.
+        stream: the content of the object.
+        split: each line is a record; otherwise the object is one record.
+        multi_record: put as many records into a request as fit; otherwise one.
+        max_bytes: the largest payload of a request.
 
     Raises:
-        JobFailed: when one record is larger than the largest payload.
+        JobFailed: when a record is larger than the largest payload.
     """
     if not split:
         whole = stream.read(max_bytes + 1)
@@ -69,40 +72,43 @@ def _check_size(record: bytes, max_bytes: int) -> None:
 
 @dataclass(frozen=True)
 class FieldFilter:
-    """A JSONPath over the columns of a CSV record: `$`, `$[2]`, `$[0,2]`, `$[1:]`, `$[-1]`."""
+    """A JSONPath over the columns of a CSV record: `$`, `$[2]`, `$[0,2]`, `$[1:]` or `$[-1]`.
+
+    Raises:
+        NotImplementedLocally: when the path has another form.
+    """
 
     path: str
 
     def __post_init__(self) -> None:
-        if self.path != "$" and not any(
-            form.fullmatch(self.path) for form in (_ONE, _LIST, _SLICE)
-        ):
+        forms = (_INDEX, _INDEX_LIST, _SLICE)
+        if self.path != "$" and not any(form.fullmatch(self.path) for form in forms):
             raise NotImplementedLocally(
-                f"the filter {self.path}: of JSONPath it has the forms for CSV columns $, $[n], "
-                "$[n,m], $[n:m]"
+                f"the filter {self.path}: it supports the JSONPath forms $, $[n], $[n,m] and "
+                "$[n:m] over CSV columns"
             )
 
     @property
     def keeps_all(self) -> bool:
-        """Whether the record stays as it is."""
+        """Whether the filter leaves records unchanged."""
         return self.path == "$"
 
     def apply(self, record: str) -> str:
-        """Return the kept columns of a CSV record without line end.
+        """Return the selected columns of a CSV record without line end.
 
         Raises:
-            JobFailed: when a column is not there.
+            JobFailed: when the record does not have a selected column.
         """
         if self.keeps_all:
             return record
         columns = _columns(record)
         if match := _SLICE.fullmatch(self.path):
-            low, high = (int(bound) if bound else None for bound in match.groups())
-            return _csv(columns[low:high])
-        match = _ONE.fullmatch(self.path) or _LIST.fullmatch(self.path)
-        wanted = [int(number) for number in match[1].split(",")] if match else []
+            start, end = (int(bound) if bound else None for bound in match.groups())
+            return _csv_line(columns[start:end])
+        match = _INDEX.fullmatch(self.path) or _INDEX_LIST.fullmatch(self.path)
+        indices = [int(number) for number in match[1].split(",")] if match else []
         try:
-            return _csv([columns[number] for number in wanted])
+            return _csv_line([columns[index] for index in indices])
         except IndexError:
             raise JobFailed(
                 f"ClientError: the filter {self.path} names a column that a record of "
@@ -116,7 +122,7 @@ def _columns(record: str) -> list[str]:
     return next(csv.reader([record]), [])
 
 
-def _csv(columns: list[str]) -> str:
+def _csv_line(columns: list[str]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="").writerow(columns)
     return text.getvalue()

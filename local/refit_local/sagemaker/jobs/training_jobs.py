@@ -1,74 +1,69 @@
-"""CreateTrainingJob and its describe, list and stop (contract B1)."""
+"""CreateTrainingJob, DescribeTrainingJob, ListTrainingJobs and StopTrainingJob.
+
+Source  docs/sagemaker-contract.md, "Training jobs"
+"""
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from refit_local.sagemaker.jobs.jobs import Jobs
 from refit_local.sagemaker.jobs.training_metrics import metric_definitions
 from refit_local.sagemaker.jobs.training_run import TrainingRun
 from refit_local.sagemaker.machine.containers import algorithm_module
-from refit_local.sagemaker.machine.instances import instance
-from refit_local.sagemaker.records.naming import TRAINING_JOB, now
-from refit_local.sagemaker.records.store import NameTaken, Record
+from refit_local.sagemaker.machine.instances import instance_type
+from refit_local.sagemaker.records.job_kinds import TRAINING
 from refit_local.sagemaker.storage import bucket_and_key, joined
-from refit_local.sagemaker.wire.errors import (
-    NotImplementedLocally,
-    ResourceInUse,
-    ResourceNotFound,
-    ValidationException,
-)
-from refit_local.sagemaker.wire.listing import page
-from refit_local.sagemaker.wire.requests import members_of
+from refit_local.sagemaker.wire.errors import NotImplementedLocally, ValidationException
 
 if TYPE_CHECKING:
-    from refit_local.sagemaker.platform import Platform
+    from refit_local.sagemaker.records.store import Record
 
 DEFAULT_MAX_RUNTIME_S = 86_400
-_SUMMARY = (
-    "TrainingJobName",
-    "TrainingJobArn",
-    "CreationTime",
-    "TrainingEndTime",
-    "LastModifiedTime",
-    "TrainingJobStatus",
-    "SecondaryStatus",
-)
-_REFUSED = (
+_REFUSED_MEMBERS = (
     "ServerlessJobConfig",
     "ModelPackageConfig",
     "DebugRuleConfigurations",
     "ProfilerRuleConfigurations",
 )
+_FLAGS = (
+    "EnableNetworkIsolation",
+    "EnableInterContainerTrafficEncryption",
+    "EnableManagedSpotTraining",
+)
 
 
-class TrainingJobs:
-    """The training jobs of this ground."""
+class TrainingJobs(Jobs):
+    """The training jobs of this local SageMaker."""
 
-    def __init__(self, platform: Platform) -> None:
-        self._platform = platform
-        self._runs: dict[str, TrainingRun] = {}
-        # Whoever sees a job can stop it: its record and its run appear together.
-        self._appearing = threading.Lock()
+    kind = TRAINING
+    summary_members = (
+        "TrainingJobName",
+        "TrainingJobArn",
+        "CreationTime",
+        "TrainingEndTime",
+        "LastModifiedTime",
+        "TrainingJobStatus",
+        "SecondaryStatus",
+    )
 
-    def create(self, request: dict[str, Any]) -> dict[str, Any]:
-        """CreateTrainingJob."""
+    def _initial_members(self, request: dict[str, Any], created_at: float) -> Record:
         _check(request)
         name = request["TrainingJobName"]
-        arn = self._platform.arn(TRAINING_JOB, name)
-        started = now()
         output = {"CompressionType": "GZIP", **request["OutputDataConfig"]}
         artifact = "model.tar.gz" if output["CompressionType"] == "GZIP" else "model/"
-        algorithm = {
-            **request["AlgorithmSpecification"],
-            "MetricDefinitions": metric_definitions(),
-            "EnableSageMakerMetricsTimeSeries": False,
+        first_step = {
+            "Status": "Starting",
+            "StartTime": created_at,
+            "StatusMessage": "Preparing the instances for training",
         }
-        record: Record = {
-            **members_of("DescribeTrainingJob", request),
-            "TrainingJobArn": arn,
-            "AlgorithmSpecification": algorithm,
+        return {
+            "AlgorithmSpecification": {
+                **request["AlgorithmSpecification"],
+                "MetricDefinitions": metric_definitions(),
+                "EnableSageMakerMetricsTimeSeries": False,
+            },
             "OutputDataConfig": output,
             "ModelArtifacts": {
                 "S3ModelArtifacts": f"{joined(output['S3OutputPath'], name, 'output')}/{artifact}"
@@ -77,89 +72,27 @@ class TrainingJobs:
                 "MaxRuntimeInSeconds": DEFAULT_MAX_RUNTIME_S,
                 **request.get("StoppingCondition", {}),
             },
-            "TrainingJobStatus": "InProgress",
             "SecondaryStatus": "Starting",
-            "SecondaryStatusTransitions": [
-                {
-                    "Status": "Starting",
-                    "StartTime": started,
-                    "StatusMessage": "Preparing the instances for training",
-                }
-            ],
-            "CreationTime": started,
-            "LastModifiedTime": started,
-            "_tags": request.get("Tags", []),
+            "SecondaryStatusTransitions": [first_step],
+            **{flag: request.get(flag, False) for flag in _FLAGS},
             "_log_stream": f"{name}/algo-1-{int(time.time())}",
         }
-        for flag in (
-            "EnableNetworkIsolation",
-            "EnableInterContainerTrafficEncryption",
-            "EnableManagedSpotTraining",
-        ):
-            record.setdefault(flag, False)
-        try:
-            with self._appearing:
-                record = self._platform.store.add(TRAINING_JOB, name, record)
-                run = self._runs[record["_key"]] = TrainingRun(self._platform, record)
-        except NameTaken as taken:
-            raise ResourceInUse(
-                "Training job names must be unique within an AWS account and region, and a "
-                f"training job with this name already exists ({taken.record['TrainingJobArn']})"
-            ) from taken
-        self._platform.events.training_job(record)
-        self._platform.background.start(f"training job {name}", run.run)
-        return {"TrainingJobArn": arn}
 
-    def describe(self, request: dict[str, Any]) -> dict[str, Any]:
-        """DescribeTrainingJob."""
-        return members_of("DescribeTrainingJob", self._get(request["TrainingJobName"]))
+    def _new_run(self, record: Record) -> TrainingRun:
+        return TrainingRun(self._platform, record)
 
-    def list(self, request: dict[str, Any]) -> dict[str, Any]:
-        """ListTrainingJobs."""
-        records = self._platform.store.all(TRAINING_JOB)
-        found, token = page(
-            request,
-            records,
-            name="TrainingJobName",
-            status="TrainingJobStatus",
+    def _name_taken(self, arn: str) -> str:
+        return (
+            "Training job names must be unique within an AWS account and region, and a training "
+            f"job with this name already exists ({arn})"
         )
-        summaries = [{k: record[k] for k in _SUMMARY if k in record} for record in found]
-        return {"TrainingJobSummaries": summaries, **token}
 
-    def stop(self, request: dict[str, Any]) -> dict[str, Any]:
-        """StopTrainingJob."""
-        record = self._get(request["TrainingJobName"])
-        status = record["TrainingJobStatus"]
-        if status not in ("InProgress", "Stopping"):
-            raise ValidationException(
-                f"The request was rejected because the training job is in status {status}."
-            )
-        with self._appearing:
-            run = self._runs[record["_key"]]
-        run.request_stop()
-        return {}
-
-    def resume(self) -> None:
-        """Fail the jobs that an earlier process left unfinished."""
-        for record in self._platform.store.all(TRAINING_JOB):
-            if record["TrainingJobStatus"] in ("InProgress", "Stopping"):
-                TrainingRun(self._platform, record).abandon()
-
-    def end(self) -> None:
-        """End all running jobs."""
-        for run in list(self._runs.values()):
-            run.end()
-
-    def _get(self, name: str) -> Record:
-        record = self._platform.store.get(TRAINING_JOB, name)
-        if record is None:
-            raise ResourceNotFound("Requested resource not found.")
-        return record
+    def _not_found(self, name: str) -> str:
+        return "Requested resource not found."
 
 
 def _check(request: dict[str, Any]) -> None:
-    """Check what the service model cannot say."""
-    for member in _REFUSED:
+    for member in _REFUSED_MEMBERS:
         if request.get(member):
             raise NotImplementedLocally(f"{member} of CreateTrainingJob")
     _check_algorithm(request.get("AlgorithmSpecification"))
@@ -205,7 +138,7 @@ def _check_resources(resources: dict[str, Any] | None) -> None:
         raise NotImplementedLocally("a training job on several instances: InstanceCount must be 1")
     if resources.get("VolumeSizeInGB", 1) < 1:
         raise ValidationException("ResourceConfig.VolumeSizeInGB must be at least 1.")
-    instance(resources["InstanceType"])
+    instance_type(resources["InstanceType"])
 
 
 def _check_channel(channel: dict[str, Any]) -> None:

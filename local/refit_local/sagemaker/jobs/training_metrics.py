@@ -1,7 +1,11 @@
-"""The metrics that a training prints, and the definitions AWS shows for the built-in algorithm."""
+"""Read the metrics that a training prints, and state the built-in algorithm's metric definitions.
+
+Source  docs/sagemaker-contract.md, "Metrics"
+"""
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 from dataclasses import dataclass, field
@@ -21,7 +25,7 @@ _METRICS = (
 
 
 def metric_definitions() -> list[dict[str, str]]:
-    """Return the MetricDefinitions that Describe fills in for XGBoost."""
+    """Return the MetricDefinitions that DescribeTrainingJob shows for XGBoost."""
     return [
         {
             "Name": f"validation:{metric}",
@@ -33,13 +37,13 @@ def metric_definitions() -> list[dict[str, str]]:
 
 @dataclass
 class MetricLines:
-    r"""Reads `[round]\ttrain-auc:0.9\tvalidation-auc:0.8` lines; the last round wins."""
+    r"""Reads lines such as `[0]\ttrain-auc:0.9\tvalidation-auc:0.8`; the last round counts."""
 
     _last: dict[str, dict[str, Any]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def read(self, line: str) -> None:
-        """Take the metrics of a line; other lines are passed over."""
+        """Read the metrics of a line; a line without a round number has none."""
         head = _ROUND.match(line)
         if head is None:
             return
@@ -49,8 +53,8 @@ class MetricLines:
                 value = float(text)
             except ValueError:
                 continue
-            # JSON has no word for them, and AWS leaves them out of its metrics.
-            if value - value != 0:
+            # JSON cannot represent NaN and infinity, and AWS omits them.
+            if not math.isfinite(value):
                 continue
             name = f"{channel}:{metric}"
             with self._lock:

@@ -1,4 +1,7 @@
-"""Which images run here, and the folder that a container sees as /opt/ml (contract A1, A2)."""
+"""The container images that run locally, and the folder that a container uses in place of /opt/ml.
+
+Source  docs/sagemaker-contract.md, "Training container" and "Input channels and content types"
+"""
 
 from __future__ import annotations
 
@@ -17,17 +20,17 @@ if TYPE_CHECKING:
 
 _MODULES = {"sagemaker-xgboost": "refit_local.algorithms.xgboost"}
 _IMAGE = re.compile(r"(?:[^/]+/)*([^/:@]+)(?::[^/@]+)?(?:@sha256:[0-9a-f]{64})?")
-_FRAME = re.compile(r"^(?: {2,}|\t|Traceback \(|$)")
-_MODULE = re.compile(r"^(?:\w+\.)+(?=\w+: )")
+_TRACEBACK_LINE = re.compile(r"^(?: {2,}|\t|Traceback \(|$)")
+_MODULE_PREFIX = re.compile(r"^(?:\w+\.)+(?=\w+: )")
 _NATIVE_STACK = "Stack trace:"
 _HOST = "algo-1"
 
 
 def algorithm_module(image: str) -> str:
-    """Return the Python module that stands in for an image.
+    """Return the Python module that runs in place of an image.
 
     Raises:
-        NotImplementedLocally: when no module does.
+        NotImplementedLocally: when there is none.
     """
     match = _IMAGE.fullmatch(image)
     if match is None or match[1] not in _MODULES:
@@ -45,29 +48,29 @@ class ContainerFolder:
 
     @property
     def model(self) -> Path:
-        """What training leaves, and what serving reads."""
+        """The model: written by training, read by serving."""
         return self.base / "model"
 
     @property
     def output(self) -> Path:
-        """`data/` becomes output.tar.gz; `failure` says why training ended."""
+        """`data/` becomes output.tar.gz; `failure` has the reason why training failed."""
         return self.base / "output"
 
     @property
     def checkpoints(self) -> Path:
-        """Kept in step with CheckpointConfig.S3Uri."""
+        """Synchronized with CheckpointConfig.S3Uri."""
         return self.base / "checkpoints"
 
     def channel(self, name: str) -> Path:
-        """The files of an input channel."""
+        """Return the folder of an input channel."""
         return self.base / "input" / "data" / name
 
     def environment(self) -> dict[str, str]:
-        """The variables that point a process at this folder."""
+        """Return the variables that make a process use this folder."""
         return {"SAGEMAKER_BASE_DIR": str(self.base), "TMPDIR": str(self.base / "tmp")}
 
     def prepare(self) -> None:
-        """Make the folders anew."""
+        """Create the folders, empty."""
         shutil.rmtree(self.base, ignore_errors=True)
         for folder in (self.model, self.output / "data", self.base / "tmp"):
             folder.mkdir(parents=True)
@@ -108,7 +111,7 @@ class ContainerFolder:
             (config / name).write_text(json.dumps(content), "utf-8")
 
     def failure_reason(self, exit_code: int) -> str:
-        """Return the FailureReason of a container that failed: the message first, then the rest."""
+        """Return the FailureReason of a container that failed; it begins with the message."""
         suffix = f", exit code: {exit_code}"
         path = self.output / "failure"
         text = path.read_text("utf-8", "replace").strip() if path.is_file() else ""
@@ -131,34 +134,34 @@ def _channel_config(channel: dict[str, Any], job: dict[str, Any]) -> dict[str, s
 
 
 def _message_first(text: str) -> str:
-    """Leave out the tracebacks, whose 1024 first characters would hide the message.
+    """Return `<Class>: <message>` of the last traceback, without the module of the class.
 
-    What is left is `<Class>: <message>`, without the class's module.
+    A FailureReason has 1,024 characters, which a traceback would fill.
     """
     if "Traceback (most recent call last)" not in text:
         return text
-    after = text.rsplit("Traceback (most recent call last)", 1)[1].splitlines()[1:]
-    while after and _FRAME.match(after[0]):
-        after.pop(0)
-    lines = [line for line in after if line.strip()]
+    rest = text.rsplit("Traceback (most recent call last)", 1)[1].splitlines()[1:]
+    while rest and _TRACEBACK_LINE.match(rest[0]):
+        rest.pop(0)
+    lines = [line for line in rest if line.strip()]
     if len(lines) > 1 and lines[0].endswith(lines[-1]):
         lines.pop()
-    native = next((n for n, line in enumerate(lines) if line.strip() == _NATIVE_STACK), None)
-    return _MODULE.sub("", "\n".join(lines[:native])) or text
+    native_stack = next((n for n, line in enumerate(lines) if line.strip() == _NATIVE_STACK), None)
+    return _MODULE_PREFIX.sub("", "\n".join(lines[:native_stack])) or text
 
 
 def pack(folder: Path, archive: Path) -> None:
-    """Write the folder's content as tar.gz, members at the root of the archive."""
+    """Write the content of a folder as tar.gz, with its members at the root of the archive."""
     with tarfile.open(archive, "w:gz", compresslevel=6) as tar:
         for path in sorted(folder.iterdir()):
             tar.add(path, arcname=path.name)
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a model.tar.gz; nothing can land outside the folder.
+    """Unpack a model.tar.gz; no member can be written outside the folder.
 
     Raises:
-        JobFailed: when it is not an archive, or a member is unsafe.
+        JobFailed: when the file is not an archive, or a member is unsafe.
     """
     try:
         with tarfile.open(archive, "r:*") as tar:

@@ -1,4 +1,4 @@
-"""vCPUs and memory of AWS's instance types."""
+"""vCPUs and memory of SageMaker's CPU instance types."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from refit_local.sagemaker.wire.errors import ValidationException
 
 GIB = 1024**3
 
-# GiB of memory a vCPU, by family; the sizes are the same in all of them.
+# GiB of memory per vCPU, by family. A size name means the same number of vCPUs in each family.
 _GIB_PER_VCPU = {
     **dict.fromkeys(("m4", "m5", "m5d", "m6i", "m6id", "m6g", "m6gd", "m7i", "m8g"), 4.0),
     **dict.fromkeys(("c5", "c5d", "c6i", "c6id", "c6g", "c6gd", "c7g", "c7i"), 2.0),
@@ -26,32 +26,31 @@ _SIZE = re.compile(r"(\d*)xlarge")
 
 @dataclass(frozen=True)
 class InstanceType:
-    """What an instance type has on AWS."""
+    """What an instance of the type has on AWS."""
 
-    type: str
+    name: str
     vcpus: int
     memory_bytes: int
 
 
-def instance(instance_type: str) -> InstanceType:
-    """Return what the type has.
+def instance_type(name: str) -> InstanceType:
+    """Return the instance type with a name such as `ml.m5.large`.
 
     Raises:
-        ValidationException: when the type has a GPU or is otherwise none that this machine
-            could stand in for.
+        ValidationException: when the name is not one of a known CPU family; GPU types are not.
     """
-    short = instance_type.removeprefix("ml.")
+    short = name.removeprefix("ml.")
     if short in _BURSTABLE:
-        return InstanceType(instance_type, _BURSTABLE[short][0], _BURSTABLE[short][1] * GIB)
+        return InstanceType(name, _BURSTABLE[short][0], _BURSTABLE[short][1] * GIB)
     family, _, size = short.partition(".")
     vcpus = _vcpus(size)
     if family not in _GIB_PER_VCPU or vcpus is None:
         known = ", ".join(["t2", "t3", *_GIB_PER_VCPU])
         raise ValidationException(
-            f"The local SageMaker has no instance type {instance_type}: it stands in for the "
-            f"CPU types of the families {known}."
+            f"The local SageMaker has no instance type {name}: it knows the CPU types "
+            f"of the families {known}."
         )
-    return InstanceType(instance_type, vcpus, int(vcpus * _GIB_PER_VCPU[family] * GIB))
+    return InstanceType(name, vcpus, int(vcpus * _GIB_PER_VCPU[family] * GIB))
 
 
 def _vcpus(size: str) -> int | None:

@@ -1,4 +1,4 @@
-"""Start the algorithms' processes, read what they print, and hold them to their share of memory."""
+"""Start the processes of the algorithms, read their output, and end them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,12 +20,18 @@ if TYPE_CHECKING:
     from refit_local.sagemaker.machine.shares import Share
 
 _SUPERVISOR = Path(__file__).with_name("supervise.py")
-_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "SYSTEMROOT", "LD_LIBRARY_PATH")
+_INHERITED_VARIABLES = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "PYTHONPATH",
+    "SYSTEMROOT",
+    "LD_LIBRARY_PATH",
+)
 _MAX_LINE_BYTES = 64 * 1024
-_TREE_AGE_S = 1.0
-_WATCH_JOBS_S = 0.1
-_WATCH_ENDPOINTS_S = 1.0
-# Address space beyond the share that libraries map and never touch.
+_TREE_MAX_AGE_S = 1.0
+# Libraries map address space that they never use; the limit on data allows for it.
 _DATA_HEADROOM_BYTES = 2 * 1024**3
 
 
@@ -36,8 +42,8 @@ class AlgorithmCommand:
     Attributes:
         module: the Python module of the algorithm.
         verb: `train` or `serve`.
-        environment: on top of what every process needs.
-        nice: how far it steps back behind endpoints and the ground.
+        environment: variables beside those that every process gets.
+        nice: the niceness (0 to 19); a job has more than 0, an endpoint has 0.
     """
 
     module: str
@@ -47,7 +53,7 @@ class AlgorithmCommand:
 
 
 class AlgorithmProcess:
-    """One running algorithm with everything it started."""
+    """One running algorithm and all processes that it has started."""
 
     def __init__(
         self, command: AlgorithmCommand, share: Share, on_line: Callable[[str], None]
@@ -64,7 +70,9 @@ class AlgorithmProcess:
             "oom_score_adj": 900 if self.is_job else 500,
             "data_bytes": share.memory_bytes + _DATA_HEADROOM_BYTES,
         }
-        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        environment = {
+            name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ
+        }
         environment |= {"PYTHONUNBUFFERED": "1"}
         if share.cores:
             environment["OMP_NUM_THREADS"] = str(len(share.cores))
@@ -88,11 +96,11 @@ class AlgorithmProcess:
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended yet."""
+        """Whether the algorithm has not ended yet."""
         return self._process.poll() is None
 
     def wait(self, timeout_s: float | None = None) -> int | None:
-        """Return the exit code (128 + n after signal n), or None when it still runs."""
+        """Return the exit code (128 + n after signal n), or None when the algorithm still runs."""
         try:
             code = self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -106,12 +114,12 @@ class AlgorithmProcess:
         self._process.terminate()
 
     def kill(self, reason: str | None = None) -> None:
-        """Kill the algorithm and all it started; the first reason given is kept."""
+        """Kill the algorithm and all that it has started; `killed_for` keeps the first reason."""
         self.killed_for = self.killed_for or reason
         self._close_stdin()
 
     def stop(self, grace_s: float) -> int:
-        """SIGTERM, then SIGKILL after the grace; return the exit code."""
+        """Send SIGTERM, after the grace period SIGKILL; return the exit code."""
         self.terminate()
         code = self.wait(grace_s)
         if code is None:
@@ -123,9 +131,9 @@ class AlgorithmProcess:
         return code
 
     def memory_bytes(self) -> int:
-        """Resident memory of the algorithm and all it started, at this moment.
+        """Return the resident memory of the algorithm and all that it has started.
 
-        Who belongs to the tree is asked anew once a second only: that reads all of /proc.
+        The list of processes is at most a second old, because it takes a scan of all of /proc.
         """
         total = 0
         for process in self._members():
@@ -136,12 +144,12 @@ class AlgorithmProcess:
         return total
 
     def _members(self) -> list[psutil.Process]:
-        if time.monotonic() - self._tree_seen_at > _TREE_AGE_S:
+        if time.monotonic() - self._tree_seen_at > _TREE_MAX_AGE_S:
             try:
                 self._tree = psutil.Process(self.pid).children(recursive=True)
             except psutil.NoSuchProcess:
                 self._tree = []
-            # The algorithm itself may not have been started yet.
+            # An empty list is not kept: the supervisor may not have started the algorithm yet.
             self._tree_seen_at = time.monotonic() if self._tree else float("-inf")
         return self._tree
 
@@ -156,55 +164,3 @@ class AlgorithmProcess:
         with stream:
             while line := stream.readline(_MAX_LINE_BYTES):
                 on_line(line.decode("utf-8", "replace").rstrip("\r\n"))
-
-
-@dataclass
-class MemoryGuard:
-    """Kills what outgrows its share; looks ten times a second while a job runs, else once.
-
-    A machine that is nearly out of memory loses its largest job, before the kernel picks something.
-    """
-
-    floor_bytes: int
-    _watched: list[AlgorithmProcess] = field(default_factory=list)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _wake: threading.Event = field(default_factory=threading.Event)
-    _ended: bool = False
-    _thread: threading.Thread | None = None
-
-    def add(self, process: AlgorithmProcess) -> None:
-        """Watch a process until it ends."""
-        with self._lock:
-            self._watched.append(process)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="memory watch", daemon=True)
-                self._thread.start()
-        self._wake.set()
-
-    def end(self) -> None:
-        """Stop watching."""
-        self._ended = True
-        self._wake.set()
-
-    def _run(self) -> None:
-        while not self._ended:
-            with self._lock:
-                self._watched = [process for process in self._watched if process.running]
-                watched = list(self._watched)
-            if not watched:
-                self._wake.clear()
-                self._wake.wait(5)
-                continue
-            self._look(watched)
-            busy = any(process.is_job for process in watched)
-            self._wake.clear()
-            self._wake.wait(_WATCH_JOBS_S if busy else _WATCH_ENDPOINTS_S)
-
-    def _look(self, watched: list[AlgorithmProcess]) -> None:
-        used = {process: process.memory_bytes() for process in watched}
-        for process, size in used.items():
-            if size > process.share.memory_bytes:
-                process.kill(process.share.overrun(size))
-        if psutil.virtual_memory().available < self.floor_bytes:
-            largest = max(used, key=lambda process: (process.is_job, used[process]))
-            largest.kill(largest.share.machine_full(used[largest]))

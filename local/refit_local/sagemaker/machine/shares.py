@@ -1,7 +1,7 @@
-"""Divide the machine among the jobs: memory and cores of their instance types, less a reserve.
+"""Divide the machine among the jobs: each gets the memory and cores of its instance type.
 
-Jobs wait in line for their memory. Endpoints never wait: they, the ground and everything else live
-on the reserve.
+A reserve is kept for endpoints, the local stack and other programs. A job waits until its memory is
+free, in the order of creation. Endpoints do not wait.
 """
 
 from __future__ import annotations
@@ -26,18 +26,19 @@ _CGROUP_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
-LEAST_SHARE_BYTES = 256 * 1024**2
+MIN_BUDGET_BYTES = 256 * 1024**2
+_STOP_CHECK_S = 0.2
 
 
 @dataclass(frozen=True)
 class MachineLimits:
-    """What the jobs may take of this machine.
+    """What the jobs may use of this machine.
 
     Attributes:
         reserve_memory_bytes: memory kept for everything that is not a job.
         reserve_cores: cores that no job runs on.
-        memory_bytes: memory of the machine; 0 asks the machine.
-        cores: cores of the machine; 0 asks the machine.
+        memory_bytes: memory of the machine; 0 means what the operating system reports.
+        cores: cores of the machine; 0 means all that this process may use.
     """
 
     reserve_memory_bytes: int = 2 * GIB
@@ -46,20 +47,18 @@ class MachineLimits:
     cores: int = 0
 
     @classmethod
-    def of_environment(cls) -> MachineLimits:
-        """Return the limits with the reserve that the environment asks for.
-
-        `REFIT_RESERVE_MEMORY_MB` (default 2048) and `REFIT_RESERVE_CORES` (default 0).
+    def from_environment(cls) -> MachineLimits:
+        """Read the reserve from REFIT_RESERVE_MEMORY_MB (2048) and REFIT_RESERVE_CORES (0).
 
         Raises:
-            ValueError: when one is not a whole number.
+            ValueError: when one of them is not a whole number.
         """
         memory_mb = int(os.environ.get("REFIT_RESERVE_MEMORY_MB", "2048"))
         cores = int(os.environ.get("REFIT_RESERVE_CORES", "0"))
         return cls(reserve_memory_bytes=memory_mb * 1024**2, reserve_cores=cores)
 
     def machine_memory_bytes(self) -> int:
-        """Physical memory, or the container's limit where that is less."""
+        """Return the physical memory, or the limit of the control group if that is less."""
         if self.memory_bytes:
             return self.memory_bytes
         sizes = [int(psutil.virtual_memory().total)]
@@ -69,11 +68,11 @@ class MachineLimits:
         return min(sizes)
 
     def budget_bytes(self) -> int:
-        """What all jobs together may hold."""
-        return max(self.machine_memory_bytes() - self.reserve_memory_bytes, LEAST_SHARE_BYTES)
+        """Return the memory for all jobs together."""
+        return max(self.machine_memory_bytes() - self.reserve_memory_bytes, MIN_BUDGET_BYTES)
 
     def job_cores(self) -> list[int]:
-        """The numbers of the cores that jobs may run on; at least one."""
+        """Return the numbers of the cores that jobs may run on; at least one."""
         usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         usable = usable or list(range(os.cpu_count() or 1))
         if self.cores:
@@ -83,14 +82,14 @@ class MachineLimits:
 
 @dataclass(frozen=True)
 class Share:
-    """What one job or endpoint instance gets."""
+    """What one job or one instance of an endpoint gets; no cores means all cores."""
 
     instance_type: str
     memory_bytes: int
     cores: tuple[int, ...]
 
     def overrun(self, used_bytes: int) -> str:
-        """Return the FailureReason of a job that needed more."""
+        """Return the FailureReason of a job that used more memory than its share."""
         return (
             "ClientError: Please use an instance type with more memory, or reduce the size of "
             f"job data processed on an instance. The job used {_gib(used_bytes)}; "
@@ -98,7 +97,7 @@ class Share:
         )
 
     def machine_full(self, used_bytes: int) -> str:
-        """Return the FailureReason of a job that was ended because the machine ran out."""
+        """Return the FailureReason of a job that was killed for lack of memory on the machine."""
         return (
             "ClientError: Please reduce the size of job data processed on an instance, or end "
             "other programs. The machine ran out of memory while the job used "
@@ -108,72 +107,73 @@ class Share:
 
 @dataclass
 class Shares:
-    """Who holds what of the machine."""
+    """Grants shares of the machine."""
 
     limits: MachineLimits
     _changed: threading.Condition = field(default_factory=threading.Condition)
-    _held_bytes: int = 0
-    _line: list[object] = field(default_factory=list)
-    _load: Counter[int] = field(default_factory=Counter)
+    _granted_bytes: int = 0
+    _queue: list[object] = field(default_factory=list)
+    _jobs_per_core: Counter[int] = field(default_factory=Counter)
 
     @contextmanager
     def job(
-        self, wanted: InstanceType, on_wait: Callable[[], None], stopped: Callable[[], bool]
+        self, requested: InstanceType, on_wait: Callable[[], None], stopped: Callable[[], bool]
     ) -> Iterator[Share | None]:
-        """Wait in line for a job's share and hold it for the block.
+        """Wait for the share of a job and hold it for the block.
 
         Args:
-            wanted: the instance type of the job.
+            requested: the instance type of the job.
             on_wait: called once when the job has to wait.
-            stopped: ends the waiting; then None is held.
+            stopped: whether to stop waiting; the block then gets None.
         """
-        memory = min(wanted.memory_bytes, self.limits.budget_bytes())
-        place = object()
+        memory = min(requested.memory_bytes, self.limits.budget_bytes())
+        ticket = object()
         with self._changed:
-            self._line.append(place)
-            if not self._fits(place, memory):
+            self._queue.append(ticket)
+            if not self._fits(ticket, memory):
                 on_wait()
-            while not self._fits(place, memory) and not stopped():
-                self._changed.wait(0.2)
-            self._line.remove(place)
+            while not self._fits(ticket, memory) and not stopped():
+                self._changed.wait(_STOP_CHECK_S)
+            self._queue.remove(ticket)
             self._changed.notify_all()
             if stopped():
                 memory = 0
-            self._held_bytes += memory
-            cores = self._least_loaded(wanted.vcpus) if memory else ()
-            self._load.update(cores)
+            self._granted_bytes += memory
+            cores = self._least_used_cores(requested.vcpus) if memory else ()
+            self._jobs_per_core.update(cores)
         try:
-            yield Share(wanted.type, memory, cores) if memory else None
+            yield Share(requested.name, memory, cores) if memory else None
         finally:
             with self._changed:
-                self._held_bytes -= memory
-                self._load.subtract(cores)
+                self._granted_bytes -= memory
+                self._jobs_per_core.subtract(cores)
                 self._changed.notify_all()
 
-    def endpoint(self, wanted: InstanceType) -> Share:
-        """Return the share of an endpoint's instance: all cores, memory never waited for."""
+    def endpoint(self, requested: InstanceType) -> Share:
+        """Return the share of one instance of an endpoint: all cores, granted without waiting."""
         budget = self.limits.budget_bytes()
-        return Share(wanted.type, min(wanted.memory_bytes, budget), ())
+        return Share(requested.name, min(requested.memory_bytes, budget), ())
 
-    def _fits(self, place: object, memory: int) -> bool:
-        return self._line[0] is place and self._held_bytes + memory <= self.limits.budget_bytes()
+    def _fits(self, ticket: object, memory: int) -> bool:
+        is_next = self._queue[0] is ticket
+        return is_next and self._granted_bytes + memory <= self.limits.budget_bytes()
 
-    def _least_loaded(self, vcpus: int) -> tuple[int, ...]:
-        cores = sorted(self.limits.job_cores(), key=lambda core: (self._load[core], core))
-        return tuple(sorted(cores[:vcpus]))
+    def _least_used_cores(self, count: int) -> tuple[int, ...]:
+        cores = sorted(self.limits.job_cores(), key=lambda core: (self._jobs_per_core[core], core))
+        return tuple(sorted(cores[:count]))
 
 
-def enough_disk(folder: Path, needed_bytes: int) -> None:
-    """Check that the disk has room.
+def check_disk_space(folder: Path, needed_bytes: int) -> None:
+    """Check that the input data fits the disk of a folder.
 
     Raises:
-        JobFailed: when it has not.
+        JobFailed: when it does not.
     """
-    free = psutil.disk_usage(str(folder)).free
-    if needed_bytes > free:
+    free_bytes = psutil.disk_usage(str(folder)).free
+    if needed_bytes > free_bytes:
         raise JobFailed(
-            f"ClientError: Insufficient disk space: {_gib(needed_bytes)} are needed for the "
-            f"input data and {_gib(free)} are free on this machine"
+            f"ClientError: Insufficient disk space: the input data needs {_gib(needed_bytes)} and "
+            f"this machine has {_gib(free_bytes)} free"
         )
 
 

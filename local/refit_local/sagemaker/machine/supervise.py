@@ -1,8 +1,8 @@
-"""Run one algorithm process and never leave it behind. Started by path, standard library only.
+"""Run one algorithm process and kill it when the local stack ends. Uses the standard library only.
 
-The ground holds the other end of this process's standard input. When that closes (the ground asks,
-ended, or was killed) the algorithm and all that it started are killed. SIGTERM is passed on. The
-exit code is the algorithm's, 128 + n after signal n.
+The local stack holds the other end of this process's standard input. When that end closes, because
+the stack asks for it or has ended in any way, this process kills the algorithm and all that it has
+started. SIGTERM is passed on. The exit code is the algorithm's, or 128 + n after signal n.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _PR_SET_PDEATHSIG = 1
 
 
 def _restrict(spec: dict[str, object]) -> None:
-    """Take on the share; the algorithm inherits it. What a platform lacks is left out."""
+    """Apply the limits of the share that the platform supports; the algorithm inherits them."""
     os.nice(int(str(spec["nice"])))
     cores = spec["cores"]
     if cores and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores)  # type: ignore[arg-type]
-    # The kernel takes the job first when the machine runs out faster than the watch can see.
+    # The kernel kills the job first when memory runs out faster than the memory guard notices.
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(str(spec["oom_score_adj"]))
     data_bytes = int(str(spec["data_bytes"]))
@@ -41,12 +41,12 @@ def _die_with_supervisor() -> None:
 
 
 def main() -> int:
-    """Run the command of the specification in argv[1]; return its exit code."""
+    """Run the command of the JSON specification in argv[1]; return its exit code."""
     spec = json.loads(sys.argv[1])
-    ground = os.getppid()
-    woken, wake = os.pipe()
-    os.set_blocking(wake, False)
-    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    parent = os.getppid()
+    signal_reader, signal_writer = os.pipe()
+    os.set_blocking(signal_writer, False)
+    signal.set_wakeup_fd(signal_writer, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _restrict(spec)
@@ -54,14 +54,14 @@ def main() -> int:
         spec["command"],
         stdin=subprocess.DEVNULL,
         start_new_session=True,
-        preexec_fn=_die_with_supervisor,  # noqa: PLW1509 (this process has one thread)
+        preexec_fn=_die_with_supervisor,  # noqa: PLW1509 (this process has one thread only)
     )
     signal.signal(signal.SIGTERM, lambda *_: child.terminate())
     while child.poll() is None:
-        ready, _, _ = select.select([0, woken], [], [], 1.0)
-        if woken in ready:
-            os.read(woken, 512)
-        if (0 in ready and not os.read(0, 512)) or os.getppid() != ground:
+        ready, _, _ = select.select([0, signal_reader], [], [], 1.0)
+        if signal_reader in ready:
+            os.read(signal_reader, 512)
+        if (0 in ready and not os.read(0, 512)) or os.getppid() != parent:
             break
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)

@@ -1,4 +1,7 @@
-"""One model server: the process that stands in for one hosting instance (contract A7)."""
+"""A model server: the process that runs in place of one hosting instance.
+
+Source  docs/sagemaker-contract.md, "Serving container"
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from refit_local.sagemaker.machine.processes import AlgorithmCommand, AlgorithmProcess
-from refit_local.sagemaker.models.connections import ConnectionPool
 from refit_local.sagemaker.models.models import ModelContainer, fetch_model
 from refit_local.sagemaker.wire.errors import JobFailed
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 PING_TIMEOUT_S = 2.0
 _PING_INTERVAL_S = 0.05
-_ATTEMPTS = 3
+_START_ATTEMPTS = 3
 _STOP_GRACE_S = 5.0
 
 
@@ -32,11 +34,12 @@ class ServerPlan:
 
     Attributes:
         container: image, model data, environment and role of the model.
-        share: memory and cores it may use.
-        environment: on top of the model's.
-        log_group: where its output goes, in the stream `<log_stream>`.
-        nice: how far it steps back behind the others.
-        health_check_s: it must answer /ping with 200 in this time.
+        share: the memory and the cores that the server may use.
+        environment: variables beside those of the model.
+        log_group: the log group of the server's output.
+        log_stream: its log stream.
+        nice: the niceness of the process.
+        health_check_s: the server must answer /ping with 200 within this time.
     """
 
     container: ModelContainer
@@ -49,7 +52,7 @@ class ServerPlan:
 
 
 class ModelServerProcess:
-    """A process that answers /invocations of one model."""
+    """A process that serves one model."""
 
     def __init__(self, platform: Platform, plan: ServerPlan, folder: ContainerFolder) -> None:
         self._platform = platform
@@ -58,25 +61,24 @@ class ModelServerProcess:
         self._process: AlgorithmProcess | None = None
         self._stopped = False
         self.port = 0
-        self.pool = ConnectionPool(0)
 
     @property
     def running(self) -> bool:
-        """Whether the process is up."""
+        """Whether the process runs."""
         return self._process is not None and self._process.running
 
     @property
     def stopped(self) -> bool:
-        """Whether it was stopped on purpose."""
+        """Whether `stop` or `kill` was called."""
         return self._stopped
 
     @property
     def pid(self) -> int | None:
-        """The process id of the supervisor, for those who look from outside."""
+        """The process id of the supervisor."""
         return self._process.pid if self._process is not None else None
 
     def start(self) -> None:
-        """Fetch the model, start the process, wait until it is healthy.
+        """Fetch the model, start the process and wait until it is healthy.
 
         Raises:
             JobFailed: when the model cannot be fetched or the server does not become healthy.
@@ -86,14 +88,14 @@ class ModelServerProcess:
         self.launch()
 
     def launch(self) -> None:
-        """Start the process on a model that is there, and wait until it is healthy.
+        """Start the process on the fetched model and wait until it is healthy.
 
         Raises:
             JobFailed: when the server does not become healthy.
         """
         deadline = time.monotonic() + self._plan.health_check_s
-        # Another program may take the port between our choice and the server's bind.
-        for _ in range(_ATTEMPTS):
+        # Another program may take the free port before the server binds it.
+        for _ in range(_START_ATTEMPTS):
             self._spawn()
             if self._became_healthy(deadline):
                 return
@@ -109,7 +111,7 @@ class ModelServerProcess:
         )
 
     def stop(self) -> None:
-        """End the process and forget its files."""
+        """End the process and delete its files."""
         self._stopped = True
         self._end_process(_STOP_GRACE_S)
         shutil.rmtree(self._folder.base, ignore_errors=True)
@@ -122,13 +124,12 @@ class ModelServerProcess:
     def _spawn(self) -> None:
         self._end_process(0)
         self.port = _free_port()
-        self.pool = ConnectionPool(self.port)
         plan = self._plan
         environment = {
             **plan.container.environment,
             **plan.environment,
             **self._folder.environment(),
-            "AWS_REGION": self._platform.ground.region,
+            "AWS_REGION": self._platform.host.region,
             "SAGEMAKER_BIND_TO_PORT": str(self.port),
         }
         write = self._platform.logs.writer(plan.log_group, plan.log_stream)
@@ -137,7 +138,7 @@ class ModelServerProcess:
         self._platform.memory.add(self._process)
 
     def _became_healthy(self, deadline: float) -> bool:
-        """Return True when it is, False when the process ended."""
+        """Return True when the server is healthy, False when the process ended."""
         failing_since: float | None = None
         while self.running and not self._platform.background.ended:
             status = self._ping()
@@ -145,10 +146,10 @@ class ModelServerProcess:
                 return True
             moment = time.monotonic()
             failing_since = None if status is None else failing_since or moment
-            patience = self._platform.patience.unhealthy_s
-            if moment > deadline or (failing_since and moment - failing_since > patience):
+            unhealthy_s = self._platform.timeouts.unhealthy_s
+            if moment > deadline or (failing_since and moment - failing_since > unhealthy_s):
                 self.stop()
-                answer = "nothing" if status is None else f"status {status}"
+                answer = "not at all" if status is None else f"with status {status}"
                 raise JobFailed(
                     "The primary container did not pass the ping health check: /ping answered "
                     f"{answer}. Please check CloudWatch logs ({self._plan.log_group})."
@@ -167,7 +168,6 @@ class ModelServerProcess:
             connection.close()
 
     def _end_process(self, grace_s: float) -> None:
-        self.pool.close()
         if self._process is not None:
             if self._process.running and grace_s:
                 self._process.stop(grace_s)
@@ -177,7 +177,7 @@ class ModelServerProcess:
 
 
 def instance_id() -> str:
-    """Return a made-up EC2 instance id, as it stands in the names of log streams."""
+    """Return a random EC2 instance id for the name of a log stream."""
     return f"i-{secrets.token_hex(8)}1"
 
 

@@ -1,4 +1,7 @@
-"""CreateModel and its describe, list and delete; and what a model's container is made of (B3)."""
+"""CreateModel, DescribeModel, ListModels and DeleteModel, and how a model's container is found.
+
+Source  docs/sagemaker-contract.md, "Model registry" and "Training container"
+"""
 
 from __future__ import annotations
 
@@ -23,13 +26,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelContainer:
-    """What a server of a model is started from.
+    """What a model server is started with.
 
     Attributes:
-        image: the image as the model or its package names it.
-        data_uri: the model archive, or a prefix of plain files when it ends in a slash.
-        environment: what the model's owner gives the container.
-        role_arn: who reads the model data.
+        image: the image of the model or of its model package.
+        data_uri: the model archive, or a prefix of uncompressed files when it ends with a slash.
+        environment: the variables of the model or of its model package.
+        role_arn: the role that reads the model data.
     """
 
     image: str
@@ -39,12 +42,12 @@ class ModelContainer:
 
     @property
     def module(self) -> str:
-        """The Python module that stands in for the image."""
+        """The Python module that runs in place of the image."""
         return algorithm_module(self.image)
 
 
 class SageMakerModels:
-    """The models of this ground."""
+    """The models of this local SageMaker."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
@@ -53,14 +56,14 @@ class SageMakerModels:
         """CreateModel."""
         name = request["ModelName"]
         containers = [request.get("PrimaryContainer"), *request.get("Containers", [])]
-        given = [container for container in containers if container]
-        if not given:
+        present = [container for container in containers if container]
+        if not present:
             raise ValidationException("A PrimaryContainer or Containers must be given.")
-        if len(given) > 1:
+        if len(present) > 1:
             raise NotImplementedLocally("a model of several containers (an inference pipeline)")
         if "ExecutionRoleArn" not in request:
             raise ValidationException("ExecutionRoleArn must be given.")
-        container = self._resolved(given[0], request["ExecutionRoleArn"])
+        container = self._resolved(present[0], request["ExecutionRoleArn"])
         arn = self._platform.arn(MODEL, name)
         if self._platform.store.get(MODEL, name) is not None:
             raise ValidationException(f'Cannot create already existing model "{arn}".')
@@ -85,9 +88,9 @@ class SageMakerModels:
 
     def list(self, request: dict[str, Any]) -> dict[str, Any]:
         """ListModels."""
-        found, token = page(request, self._platform.store.all(MODEL), name="ModelName")
+        records, token = page(request, self._platform.store.all(MODEL), name="ModelName")
         members = ("ModelName", "ModelArn", "CreationTime")
-        return {"Models": [{k: record[k] for k in members} for record in found], **token}
+        return {"Models": [{k: record[k] for k in members} for record in records], **token}
 
     def delete(self, request: dict[str, Any]) -> dict[str, Any]:
         """DeleteModel."""
@@ -96,10 +99,10 @@ class SageMakerModels:
         return {}
 
     def get(self, name: str) -> Record:
-        """Return a model's record.
+        """Return the record of a model.
 
         Raises:
-            ValidationException: when there is none.
+            ValidationException: when there is no such model.
         """
         record = self._platform.store.get(MODEL, name)
         if record is None:
@@ -107,7 +110,7 @@ class SageMakerModels:
         return record
 
     def container(self, name: str) -> ModelContainer:
-        """Return what a server of the model is started from.
+        """Return what a server of the model is started with.
 
         Raises:
             ValidationException: when there is no such model.
@@ -140,13 +143,13 @@ class SageMakerModels:
         containers = package.get("InferenceSpecification", {}).get("Containers", [])
         if len(containers) != 1:
             raise NotImplementedLocally(
-                f"a model package with {len(containers)} containers, it runs one"
+                f"a model package with {len(containers)} containers: it must have one"
             )
-        only: dict[str, Any] = containers[0]
-        return only
+        container: dict[str, Any] = containers[0]
+        return container
 
     def _check_data(self, container: ModelContainer) -> None:
-        """Look for the model data as the role, as CreateModel does on AWS."""
+        """Check that the role can read the model data, as CreateModel does on AWS."""
         storage = self._platform.storage(container.role_arn)
         try:
             if container.data_uri.endswith("/"):
@@ -159,21 +162,21 @@ class SageMakerModels:
                 f'role "{container.role_arn}" exists and that its trust relationship policy '
                 'allows the action "sts:AssumeRole" for the service principal '
                 '"sagemaker.amazonaws.com". Also ensure that the role has "s3:GetObject" '
-                f"permissions and that the object is located in {self._platform.ground.region}. "
+                f"permissions and that the object is located in {self._platform.host.region}. "
                 f"({failure.reason.removeprefix('ClientError: ')})"
             ) from failure
 
 
 def fetch_model(storage: RoleStorage, container: ModelContainer, folder: ContainerFolder) -> None:
-    """Bring the model data into a container's folder.
+    """Download the model data into the folder of a container.
 
     Raises:
-        JobFailed: when it cannot be read or unpacked.
+        JobFailed: when the data cannot be read or unpacked.
     """
     folder.prepare()
     if container.data_uri.endswith("/"):
         for item in storage.objects(container.data_uri, "S3Prefix"):
-            storage.download(item, local_path(folder.model, item.below))
+            storage.download(item, local_path(folder.model, item.relative_path))
         return
     archive = folder.base / "model.tar.gz"
     storage.download(storage.object_at(container.data_uri), archive)

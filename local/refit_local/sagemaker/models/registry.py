@@ -1,4 +1,7 @@
-"""The model registry: package groups, versioned packages and their approval (contract B3)."""
+"""The model registry: model package groups, model packages and their approval.
+
+Source  docs/sagemaker-contract.md, "Model registry"
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ MAX_METADATA = 50
 
 
 class ModelRegistry:
-    """The model package groups and packages of this ground."""
+    """The model package groups and the model packages of this local SageMaker."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
@@ -78,8 +81,8 @@ class ModelRegistry:
     def list_groups(self, request: dict[str, Any]) -> dict[str, Any]:
         """ListModelPackageGroups."""
         records = self._store.all(MODEL_PACKAGE_GROUP)
-        found, token = page(request, records, name="ModelPackageGroupName", order="Ascending")
-        summaries = [{k: group[k] for k in _GROUP_SUMMARY if k in group} for group in found]
+        groups, token = page(request, records, name="ModelPackageGroupName", order="Ascending")
+        summaries = [{k: group[k] for k in _GROUP_SUMMARY if k in group} for group in groups]
         return {"ModelPackageGroupSummaryList": summaries, **token}
 
     def delete_group(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -101,9 +104,9 @@ class ModelRegistry:
                 "Exactly one of ModelPackageGroupName and ModelPackageName must be given."
             )
         with self._store.lock:
-            earlier = self._made_with(request.get("ClientToken"))
-            if earlier is not None:
-                return {"ModelPackageArn": earlier["ModelPackageArn"]}
+            existing = self._created_with(request.get("ClientToken"))
+            if existing is not None:
+                return {"ModelPackageArn": existing["ModelPackageArn"]}
             key, identity = self._identity(request)
             moment = now()
             record: Record = {
@@ -133,27 +136,28 @@ class ModelRegistry:
         return members_of("DescribeModelPackage", self._package(request["ModelPackageName"]))
 
     def list_packages(self, request: dict[str, Any]) -> dict[str, Any]:
-        """ListModelPackages: of a group, or those that are in none."""
+        """ListModelPackages: the versions of a group, or packages by their type."""
         if "ModelPackageGroupName" in request:
             records = self._versions(self._group(request["ModelPackageGroupName"]))
         else:
-            wanted = request.get("ModelPackageType", "Unversioned")
+            package_type = request.get("ModelPackageType", "Unversioned")
             records = [
                 record
                 for record in self._store.all(MODEL_PACKAGE)
-                if wanted == "Both" or ("ModelPackageVersion" in record) == (wanted == "Versioned")
+                if package_type == "Both"
+                or ("ModelPackageVersion" in record) == (package_type == "Versioned")
             ]
         approval = request.get("ModelApprovalStatus")
         if approval is not None:
             records = [r for r in records if r.get("ModelApprovalStatus") == approval]
         for record in records:
             record["_name"] = record.get("ModelPackageName") or record["ModelPackageGroupName"]
-        found, token = page(request, records, name="_name")
-        summaries = [{k: item[k] for k in _PACKAGE_SUMMARY if k in item} for item in found]
+        packages, token = page(request, records, name="_name")
+        summaries = [{k: item[k] for k in _PACKAGE_SUMMARY if k in item} for item in packages]
         return {"ModelPackageSummaryList": summaries, **token}
 
     def update_package(self, request: dict[str, Any]) -> dict[str, Any]:
-        """UpdateModelPackage. An event tells of every change of the approval."""
+        """UpdateModelPackage. A change of the approval publishes an event."""
         with self._store.lock:
             package = self._package(request["ModelPackageArn"])
             changes = {k: request[k] for k in _REPLACED_BY_UPDATE if k in request}
@@ -180,7 +184,7 @@ class ModelRegistry:
         return {"ModelPackageArn": package["ModelPackageArn"]}
 
     def delete_package(self, request: dict[str, Any]) -> dict[str, Any]:
-        """DeleteModelPackage. Its version number is not given again."""
+        """DeleteModelPackage. The version number is not used again."""
         package = self._package(request["ModelPackageName"])
         self._store.remove(MODEL_PACKAGE, package["_key"])
         return {}
@@ -203,7 +207,7 @@ class ModelRegistry:
             "ModelApprovalStatus": request.get("ModelApprovalStatus", "PendingManualApproval"),
         }
 
-    def _made_with(self, client_token: str | None) -> Record | None:
+    def _created_with(self, client_token: str | None) -> Record | None:
         if client_token is None:
             return None
         packages = self._store.all(MODEL_PACKAGE)
@@ -241,8 +245,8 @@ def _changed_metadata(package: Record, request: dict[str, Any]) -> dict[str, Any
     removed = request.get("CustomerMetadataPropertiesToRemove", [])
     if not added and not removed:
         return {}
-    kept = {**package.get("CustomerMetadataProperties", {}), **added}
-    metadata = {k: v for k, v in kept.items() if k not in removed}
+    merged = {**package.get("CustomerMetadataProperties", {}), **added}
+    metadata = {k: v for k, v in merged.items() if k not in removed}
     if len(metadata) > MAX_METADATA:
         raise ValidationException(
             f"A model package can have at most {MAX_METADATA} CustomerMetadataProperties."

@@ -1,7 +1,7 @@
-"""The state of the local SageMaker: one JSON file a resource, so that a kept ground finds it again.
+"""The state of the local SageMaker: one JSON file a resource, so that it survives a restart.
 
-Records are AWS's own describe shapes (times in epoch seconds). Members that start with an
-underscore belong to the local SageMaker and never leave it.
+A record has the members of the Describe answer (times in epoch seconds) and members that begin with
+an underscore, which no answer contains.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ Record = dict[str, Any]
 
 
 class NameTaken(Exception):
-    """When a record of that kind and name exists."""
+    """Raised when a record of that kind and name exists.
+
+    Attributes:
+        record: the existing record.
+    """
 
     def __init__(self, record: Record) -> None:
         super().__init__("the name is taken")
@@ -29,7 +33,7 @@ class NameTaken(Exception):
 
 
 class RecordStore:
-    """Records by kind and name, in memory and on disk. Names are found whatever their case."""
+    """Keeps records by kind and name, in memory and on disk. The case of names does not matter."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -42,16 +46,16 @@ class RecordStore:
                 self._records[kind][record["_key"]] = record
 
     def add(self, kind: str, name: str, record: Record) -> Record:
-        """Keep a new record.
+        """Store a new record; return a copy with its key in `_key`.
 
         Raises:
-            NameTaken: when there is one of that name.
+            NameTaken: when a record of that name exists.
         """
         key = name.lower()
         with self._lock:
-            taken = self._records[kind].get(key)
-            if taken is not None:
-                raise NameTaken(copy.deepcopy(taken))
+            existing = self._records[kind].get(key)
+            if existing is not None:
+                raise NameTaken(copy.deepcopy(existing))
             self._records[kind][key] = {**copy.deepcopy(record), "_key": key}
             return self._written(kind, key)
 
@@ -61,20 +65,20 @@ class RecordStore:
             record = self._records[kind].get(name.lower())
             return copy.deepcopy(record) if record is not None else None
 
-    def change(self, kind: str, name: str, /, *drop: str, **members: Any) -> Record | None:
-        """Set members and drop others; return a copy of the result, or None if it is gone."""
+    def change(self, kind: str, name: str, /, *removed: str, **members: Any) -> Record | None:
+        """Remove and set members; return a copy of the result, or None when there is no record."""
         key = name.lower()
         with self._lock:
             record = self._records[kind].get(key)
             if record is None:
                 return None
             record.update(copy.deepcopy(members))
-            for member in drop:
+            for member in removed:
                 record.pop(member, None)
             return self._written(kind, key)
 
     def remove(self, kind: str, name: str) -> None:
-        """Forget a record; nothing happens when there is none."""
+        """Delete a record, if there is one."""
         key = name.lower()
         with self._lock:
             if self._records[kind].pop(key, None) is not None:
@@ -86,7 +90,7 @@ class RecordStore:
             return [copy.deepcopy(record) for record in self._records[kind].values()]
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete all records."""
         with self._lock:
             for kind in KINDS:
                 for key in list(self._records[kind]):
@@ -94,15 +98,15 @@ class RecordStore:
 
     @property
     def lock(self) -> threading.RLock:
-        """Held by a caller that reads and then changes."""
+        """The lock for callers that read a record and then change it."""
         return self._lock
 
     def _written(self, kind: str, key: str) -> Record:
         record = self._records[kind][key]
         path = self._path(kind, key)
-        draft = path.with_suffix(".draft")
-        draft.write_text(json.dumps(record), "utf-8")
-        draft.replace(path)
+        temporary = path.with_suffix(".draft")
+        temporary.write_text(json.dumps(record), "utf-8")
+        temporary.replace(path)
         return copy.deepcopy(record)
 
     def _path(self, kind: str, key: str) -> Path:

@@ -1,4 +1,4 @@
-"""AddTags, ListTags and DeleteTags, for every kind of resource held here."""
+"""AddTags, ListTags and DeleteTags, for all kinds of resources."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ MAX_TAGS = 50
 
 
 class ResourceTags:
-    """The tags of the resources; they travel in the events of their resource."""
+    """The tags of resources. Events contain the tags of their resource."""
 
     def __init__(self, store: RecordStore) -> None:
         self._store = store
 
     def add(self, request: dict[str, Any]) -> dict[str, Any]:
-        """AddTags: a key that is there gets the new value."""
+        """AddTags: an existing key gets the new value."""
         with self._store.lock:
             kind, record = self._tagged(request["ResourceArn"])
             tags = {tag["Key"]: tag for tag in [*record["_tags"], *request["Tags"]]}
@@ -34,16 +34,16 @@ class ResourceTags:
         return {"Tags": list(tags.values())}
 
     def list(self, request: dict[str, Any]) -> dict[str, Any]:
-        """ListTags: all in one page, 50 is the most there can be."""
+        """ListTags: always one page, because a resource has at most 50 tags."""
         _, record = self._tagged(request["ResourceArn"])
         return {"Tags": record["_tags"]}
 
     def delete(self, request: dict[str, Any]) -> dict[str, Any]:
-        """DeleteTags: keys that are not there do no harm."""
+        """DeleteTags: keys that do not exist are ignored."""
         with self._store.lock:
             kind, record = self._tagged(request["ResourceArn"])
-            kept = [tag for tag in record["_tags"] if tag["Key"] not in request["TagKeys"]]
-            self._store.change(kind, record["_key"], _tags=kept)
+            remaining = [tag for tag in record["_tags"] if tag["Key"] not in request["TagKeys"]]
+            self._store.change(kind, record["_key"], _tags=remaining)
         return {}
 
     def _tagged(self, arn: str) -> tuple[str, Record]:

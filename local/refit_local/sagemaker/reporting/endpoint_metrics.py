@@ -1,7 +1,9 @@
-"""CloudWatch metrics of the endpoints, gathered on the request path and published in batches.
+"""CloudWatch metrics of the endpoints, collected on the request path and published in batches.
 
 An invocation publishes 0 or 1 to `Invocation4XXErrors` and `Invocation5XXErrors`, so that their
 Sum is a count and their Average a rate, as on AWS.
+
+Source  docs/sagemaker-contract.md, "Endpoints"
 """
 
 from __future__ import annotations
@@ -21,10 +23,10 @@ _SIGNIFICANT_DIGITS = 3
 
 @dataclass
 class EndpointMetrics:
-    """Values waiting for the next flush, per endpoint and variant."""
+    """Collects values by endpoint and variant until the next flush."""
 
     put: PutMetric
-    _waiting: dict[tuple[str, str], dict[str, Counter[float]]] = field(
+    _pending: dict[tuple[str, str], dict[str, Counter[float]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(Counter))
     )
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -42,12 +44,12 @@ class EndpointMetrics:
         Args:
             endpoint: the endpoint's name.
             variant: the production variant that answered.
-            status: what the container answered; 5xx for no answer.
-            model_latency_us: time until the container had answered, in microseconds.
-            overhead_latency_us: time that the service added, in microseconds.
+            status: the HTTP status of the container; 500 when it did not answer.
+            model_latency_us: time until the container answered, in microseconds.
+            overhead_latency_us: time that the service added before the request, in microseconds.
         """
         with self._lock:
-            values = self._waiting[endpoint, variant]
+            values = self._pending[endpoint, variant]
             values["Invocations"][1.0] += 1
             values["Invocation4XXErrors"][float(400 <= status < 500)] += 1
             values["Invocation5XXErrors"][float(status >= 500)] += 1
@@ -55,18 +57,18 @@ class EndpointMetrics:
             values["OverheadLatency"][_rounded(overhead_latency_us)] += 1
 
     def flush(self) -> None:
-        """Publish what waits."""
+        """Publish the collected values."""
         with self._lock:
-            waiting = self._waiting
-            self._waiting = defaultdict(lambda: defaultdict(Counter))
-        for (endpoint, variant), metrics in waiting.items():
+            pending = self._pending
+            self._pending = defaultdict(lambda: defaultdict(Counter))
+        for (endpoint, variant), metrics in pending.items():
             dimensions = {"EndpointName": endpoint, "VariantName": variant}
-            for name, seen in metrics.items():
+            for name, value_counts in metrics.items():
                 unit = "None" if name in _COUNTS else "Microseconds"
-                counts = [float(count) for count in seen.values()]
-                self.put(NAMESPACE, name, list(seen), unit, dimensions, counts=counts)
+                counts = [float(count) for count in value_counts.values()]
+                self.put(NAMESPACE, name, list(value_counts), unit, dimensions, counts=counts)
 
 
 def _rounded(value: float) -> float:
-    """Three digits: enough for an alarm, few enough values for a batch."""
+    """Round to three significant digits, so that a batch has few different values."""
     return float(f"{value:.{_SIGNIFICANT_DIGITS}g}")

@@ -1,4 +1,4 @@
-"""Bring the containers' output to CloudWatch Logs, in batches."""
+"""Write the output of the containers to CloudWatch Logs, in batches."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ def endpoint_group(endpoint: str) -> str:
 
 @dataclass
 class LogBuffer:
-    """Lines waiting for the next flush."""
+    """Collects lines by log stream until the next flush."""
 
     put: PutLogLines
-    _waiting: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
+    _pending: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _flushing: threading.Lock = field(default_factory=threading.Lock)
 
     def write(self, group: str, stream: str, line: str) -> None:
-        """Add a line. A tab becomes `#011`, as the log driver of AWS writes it."""
+        """Add a line. A tab becomes `#011`, as in the logs of SageMaker."""
         with self._lock:
-            self._waiting[group, stream].append(line.replace("\t", "#011"))
+            self._pending[group, stream].append(line.replace("\t", "#011"))
 
     def writer(self, group: str, stream: str) -> Callable[[str], None]:
         """Return a function that adds lines to one stream."""
         return lambda line: self.write(group, stream, line)
 
     def flush(self) -> None:
-        """Send what waits; lines of one stream keep their order."""
+        """Write the collected lines; the lines of one stream keep their order."""
         with self._flushing:
             with self._lock:
-                waiting, self._waiting = self._waiting, defaultdict(list)
-            for (group, stream), lines in waiting.items():
+                pending, self._pending = self._pending, defaultdict(list)
+            for (group, stream), lines in pending.items():
                 self.put(group, stream, lines)

@@ -1,15 +1,17 @@
-"""The errors that the local SageMaker answers, in AWS's wire form.
+"""The errors of the local SageMaker, in the wire form of AWS.
 
-ApiError                    anything a client gets instead of an answer
+ApiError                    base of all errors that a client receives
 ├── ValidationException         the request breaks a rule; SageMaker's answer to most mistakes
-│   └── NotImplementedLocally       AWS could do it, this machine does not; names what
+│   └── NotImplementedLocally       AWS supports the request, the local SageMaker does not
 ├── SerializationException      a value has the wrong JSON type
-├── ResourceInUse               the name is taken
-├── ResourceNotFound            no such job, package or group
-├── ResourceLimitExceeded       more than the limit allows
-├── ConflictException           the state of the resource forbids it
-└── InvocationError             InvokeEndpoint's errors, with a status of their own
-JobFailed                   ends a job; its text becomes the job's FailureReason
+├── ResourceInUse               the name of a job is taken
+├── ResourceNotFound            the resource does not exist
+├── ResourceLimitExceeded       a limit of the service forbids the request
+├── ConflictException           the state of the resource forbids the request
+└── InvocationError             the errors of InvokeEndpoint, each with an HTTP status
+JobFailed                   ends a job or a deployment; its text becomes the FailureReason
+
+Source  docs/sagemaker-contract.md, "Errors and limits"
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ MAX_FAILURE_REASON = 1024
 
 
 class ApiError(Exception):
-    """Base of what a client gets instead of an answer."""
+    """Base of all errors that a client receives."""
 
     status = 400
 
@@ -30,11 +32,11 @@ class ApiError(Exception):
 
     @property
     def code(self) -> str:
-        """The error code on the wire."""
+        """The error type, which SDKs raise as an exception of that name."""
         return type(self).__name__
 
     def body(self) -> dict[str, Any]:
-        """The JSON body of the answer."""
+        """Return the JSON body of the answer."""
         return {"__type": self.code, "message": self.message}
 
 
@@ -43,14 +45,18 @@ class ValidationException(ApiError):
 
 
 class NotImplementedLocally(ValidationException):
-    """When AWS's SageMaker can do what was asked and the local one cannot."""
+    """When AWS supports the request and the local SageMaker does not.
+
+    Args:
+        what: the unsupported feature, as the object of the sentence.
+    """
 
     def __init__(self, what: str) -> None:
         super().__init__(f"The local SageMaker does not implement {what}.")
 
     @property
     def code(self) -> str:
-        """AWS has no code for it; SDKs raise it as a plain ClientError."""
+        """AWS has no code for this case; SDKs raise a ClientError."""
         return "ValidationException"
 
 
@@ -63,24 +69,24 @@ class ResourceInUse(ApiError):
 
 
 class ResourceNotFound(ApiError):
-    """When the named job does not exist."""
+    """When the resource does not exist."""
 
 
 class ResourceLimitExceeded(ApiError):
-    """When the machine or a limit of the service does not allow it."""
+    """When a limit of the service forbids the request."""
 
 
 class ConflictException(ApiError):
-    """When the state of a registry entry forbids the change."""
+    """When the state of a resource of the model registry forbids the request."""
 
 
 class InvocationError(ApiError):
     """An error of InvokeEndpoint.
 
     Args:
-        code: AWS's error type, also sent as header `x-amzn-ErrorType`.
+        code: the error type, also sent in the header `x-amzn-ErrorType`.
         status: the HTTP status.
-        extra: further members of the body (ModelError has the container's answer).
+        extra: further members of the body; a ModelError has the answer of the container.
     """
 
     def __init__(self, code: str, status: int, message: str, **extra: Any) -> None:
@@ -91,28 +97,28 @@ class InvocationError(ApiError):
 
     @property
     def code(self) -> str:
-        """The error type that was given."""
+        """The error type."""
         return self._code
 
     def body(self) -> dict[str, Any]:
-        """The JSON body of the answer; the runtime says `Message` with a capital."""
+        """Return the JSON body; the runtime API writes `Message` with a capital letter."""
         return {"Message": self.message, **self.extra}
 
 
 class JobFailed(Exception):
-    """When a job or a fleet cannot go on; the text is the FailureReason a person reads."""
+    """When a job or a deployment cannot go on; the text is its FailureReason."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(shortened(reason))
 
     @property
     def reason(self) -> str:
-        """At most 1024 characters."""
+        """The FailureReason, at most 1,024 characters."""
         return str(self)
 
 
 def shortened(reason: str, suffix: str = "") -> str:
-    """Return reason and suffix in at most 1024 characters; the suffix is never cut."""
-    room = MAX_FAILURE_REASON - len(suffix)
-    text = reason if len(reason) <= room else f"{reason[: room - 1]}…"
+    """Return reason and suffix in at most 1,024 characters; only the reason is cut."""
+    available = MAX_FAILURE_REASON - len(suffix)
+    text = reason if len(reason) <= available else f"{reason[: available - 1]}…"
     return text + suffix

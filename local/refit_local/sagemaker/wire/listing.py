@@ -1,4 +1,4 @@
-"""The filters, order and pages that all of SageMaker's List operations share."""
+"""The filters, the sort order and the pages that all List operations of SageMaker share."""
 
 from __future__ import annotations
 
@@ -9,54 +9,58 @@ from typing import Any
 
 from refit_local.sagemaker.wire.errors import ValidationException
 
-Record = dict[str, Any]
-
-DEFAULT_PAGE = 10
+DEFAULT_PAGE_SIZE = 10
+ListedRecord = dict[str, Any]
+SortKey = tuple[Any, str]
 
 
 def page(
     request: dict[str, Any],
-    records: list[Record],
+    records: list[ListedRecord],
     *,
     name: str,
     status: str | None = None,
     order: str = "Descending",
-) -> tuple[list[Record], dict[str, str]]:
-    """Return one page of the records that the request asks for.
+) -> tuple[list[ListedRecord], dict[str, str]]:
+    """Return one page of the records that a List request selects.
 
     Args:
         request: a checked List request.
-        records: all records that may be listed.
-        name: the member that NameContains and SortBy=Name look at.
-        status: the member that StatusEquals and SortBy=Status look at.
-        order: the operation's default SortOrder; by default the sort is by CreationTime.
+        records: all records that may be listed; each has a unique `_key`.
+        name: the member for NameContains and SortBy=Name.
+        status: the member for StatusEquals and SortBy=Status.
+        order: the default SortOrder of the operation. The default of SortBy is CreationTime.
 
     Returns:
         The records of the page, and `{"NextToken": …}` when there are more.
 
     Raises:
-        ValidationException: when the NextToken is not one that was given out.
+        ValidationException: when the NextToken was not issued by this function.
     """
-    chosen = [record for record in records if _wanted(request, record, name, status)]
-    by = {"Name": name, "Status": status, "CreationTime": "CreationTime"}
-    member = by.get(request.get("SortBy", "CreationTime")) or "CreationTime"
+    selected = [record for record in records if _matches(request, record, name, status)]
+    members = {"Name": name, "Status": status, "CreationTime": "CreationTime"}
+    member = members.get(request.get("SortBy", "CreationTime")) or "CreationTime"
 
-    def rank(record: Record) -> tuple[Any, str]:
+    def sort_key(record: ListedRecord) -> SortKey:
         value = record[member]
         return (value.lower() if isinstance(value, str) else value, record["_key"])
 
     descending = request.get("SortOrder", order) == "Descending"
-    chosen.sort(key=rank, reverse=descending)
+    selected.sort(key=sort_key, reverse=descending)
     if "NextToken" in request:
-        after = _decoded(request["NextToken"])
-        chosen = [r for r in chosen if (rank(r) < after if descending else rank(r) > after)]
-    size = request.get("MaxResults", DEFAULT_PAGE)
-    if len(chosen) <= size:
-        return chosen, {}
-    return chosen[:size], {"NextToken": _encoded(rank(chosen[size - 1]))}
+        last = _decoded(request["NextToken"])
+        selected = [
+            record
+            for record in selected
+            if (sort_key(record) < last if descending else sort_key(record) > last)
+        ]
+    size = request.get("MaxResults", DEFAULT_PAGE_SIZE)
+    if len(selected) <= size:
+        return selected, {}
+    return selected[:size], {"NextToken": _encoded(sort_key(selected[size - 1]))}
 
 
-def _wanted(request: dict[str, Any], record: Record, name: str, status: str | None) -> bool:
+def _matches(request: dict[str, Any], record: ListedRecord, name: str, status: str | None) -> bool:
     if request.get("NameContains", "").lower() not in record.get(name, "").lower():
         return False
     if status and request.get("StatusEquals") not in (None, record[status]):
@@ -72,11 +76,11 @@ def _wanted(request: dict[str, Any], record: Record, name: str, status: str | No
     return True
 
 
-def _encoded(rank: tuple[Any, str]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(rank).encode()).decode()
+def _encoded(sort_key: SortKey) -> str:
+    return base64.urlsafe_b64encode(json.dumps(sort_key).encode()).decode()
 
 
-def _decoded(token: str) -> tuple[Any, str]:
+def _decoded(token: str) -> SortKey:
     try:
         value, key = json.loads(base64.urlsafe_b64decode(token))
     except (binascii.Error, ValueError, TypeError):

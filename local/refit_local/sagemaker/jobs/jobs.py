@@ -1,0 +1,128 @@
+"""Create, describe, list and stop jobs: the part that all kinds of jobs share."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from refit_local.sagemaker.records.job_kinds import UNFINISHED_STATUSES, JobKind
+from refit_local.sagemaker.records.naming import now
+from refit_local.sagemaker.records.store import NameTaken, Record
+from refit_local.sagemaker.wire.errors import ResourceInUse, ResourceNotFound, ValidationException
+from refit_local.sagemaker.wire.listing import page
+from refit_local.sagemaker.wire.requests import members_of
+
+if TYPE_CHECKING:
+    from refit_local.sagemaker.jobs.job_run import JobRun
+    from refit_local.sagemaker.platform import Platform
+
+
+class Jobs(ABC):
+    """The jobs of one kind. Each operation takes a checked request and returns its answer."""
+
+    kind: ClassVar[JobKind]
+    summary_members: ClassVar[tuple[str, ...]]
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._runs: dict[str, JobRun] = {}
+        # The record and the run of a job appear together: a job that can be described can be
+        # stopped.
+        self._creation = threading.Lock()
+
+    @abstractmethod
+    def _initial_members(self, request: dict[str, Any], created_at: float) -> Record:
+        """Check the request and return the record's members that only this kind has.
+
+        Raises:
+            ValidationException: when the request breaks a rule that the API's shapes do not state.
+        """
+
+    @abstractmethod
+    def _new_run(self, record: Record) -> JobRun:
+        """Return the run that carries the job out."""
+
+    @abstractmethod
+    def _name_taken(self, arn: str) -> str:
+        """Return AWS's message for a name that another job has."""
+
+    @abstractmethod
+    def _not_found(self, name: str) -> str:
+        """Return AWS's message for a job that does not exist."""
+
+    def create(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Create a job and start it."""
+        created_at = now()
+        members = self._initial_members(request, created_at)
+        name = request[self.kind.name_member]
+        arn = self._platform.arn(self.kind.resource, name)
+        record: Record = {
+            **members_of(self.kind.describe_operation, request),
+            self.kind.arn_member: arn,
+            self.kind.status_member: "InProgress",
+            "CreationTime": created_at,
+            "LastModifiedTime": created_at,
+            "_tags": request.get("Tags", []),
+            **members,
+        }
+        try:
+            with self._creation:
+                record = self._platform.store.add(self.kind.resource, name, record)
+                run = self._runs[record["_key"]] = self._new_run(record)
+        except NameTaken as taken:
+            message = self._name_taken(taken.record[self.kind.arn_member])
+            raise ResourceInUse(message) from taken
+        self._platform.events.job(self.kind, record)
+        self._platform.background.start(f"{self.kind.resource} {name}", run.run)
+        return {self.kind.arn_member: arn}
+
+    def describe(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Describe a job."""
+        record = self._get(request[self.kind.name_member])
+        return members_of(self.kind.describe_operation, record)
+
+    def list(self, request: dict[str, Any]) -> dict[str, Any]:
+        """List jobs, filtered, sorted and in pages."""
+        records, token = page(
+            request,
+            self._platform.store.all(self.kind.resource),
+            name=self.kind.name_member,
+            status=self.kind.status_member,
+        )
+        summaries = [
+            {member: record[member] for member in self.summary_members if member in record}
+            for record in records
+        ]
+        return {f"{self.kind.prefix}Summaries": summaries, **token}
+
+    def stop(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Begin to stop a job; stopping a job twice is allowed."""
+        record = self._get(request[self.kind.name_member])
+        status = record[self.kind.status_member]
+        if status not in UNFINISHED_STATUSES:
+            raise ValidationException(
+                f"The request was rejected because the {self.kind.title.lower()} is in status "
+                f"{status}."
+            )
+        with self._creation:
+            run = self._runs[record["_key"]]
+        run.request_stop()
+        return {}
+
+    def resume(self) -> None:
+        """Fail the jobs that an earlier process left unfinished."""
+        for record in self._platform.store.all(self.kind.resource):
+            if record[self.kind.status_member] in UNFINISHED_STATUSES:
+                self._new_run(record).abandon()
+
+    def end(self) -> None:
+        """End all running jobs because the service ends."""
+        for run in list(self._runs.values()):
+            run.end()
+
+    def _get(self, name: str) -> Record:
+        record = self._platform.store.get(self.kind.resource, name)
+        if record is None:
+            raise ResourceNotFound(self._not_found(name))
+        return record

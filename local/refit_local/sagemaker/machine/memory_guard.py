@@ -1,0 +1,72 @@
+"""Kill processes that use more memory than their share, before the kernel kills something else."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import psutil
+
+if TYPE_CHECKING:
+    from refit_local.sagemaker.machine.processes import AlgorithmProcess
+
+_JOB_INTERVAL_S = 0.1
+_ENDPOINT_INTERVAL_S = 1.0
+_IDLE_INTERVAL_S = 5.0
+
+
+@dataclass
+class MemoryGuard:
+    """Checks all processes ten times a second while a job runs, otherwise once a second.
+
+    Attributes:
+        floor_bytes: when the machine has less memory available than this, the largest job is
+            killed, or the largest endpoint if no job runs.
+    """
+
+    floor_bytes: int
+    _guarded: list[AlgorithmProcess] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _wake: threading.Event = field(default_factory=threading.Event)
+    _ended: bool = False
+    _thread: threading.Thread | None = None
+
+    def add(self, process: AlgorithmProcess) -> None:
+        """Guard a process until it ends."""
+        with self._lock:
+            self._guarded.append(process)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="memory guard", daemon=True)
+                self._thread.start()
+        self._wake.set()
+
+    def end(self) -> None:
+        """Stop guarding."""
+        self._ended = True
+        self._wake.set()
+
+    def _run(self) -> None:
+        while True:
+            # Cleared before the list is read: what is added or ended later ends the wait below.
+            self._wake.clear()
+            if self._ended:
+                return
+            with self._lock:
+                self._guarded = [process for process in self._guarded if process.running]
+                guarded = list(self._guarded)
+            interval_s = _IDLE_INTERVAL_S
+            if guarded:
+                self._check(guarded)
+                any_job = any(process.is_job for process in guarded)
+                interval_s = _JOB_INTERVAL_S if any_job else _ENDPOINT_INTERVAL_S
+            self._wake.wait(interval_s)
+
+    def _check(self, guarded: list[AlgorithmProcess]) -> None:
+        used_bytes = {process: process.memory_bytes() for process in guarded}
+        for process, size in used_bytes.items():
+            if size > process.share.memory_bytes:
+                process.kill(process.share.overrun(size))
+        if psutil.virtual_memory().available < self.floor_bytes:
+            largest = max(used_bytes, key=lambda process: (process.is_job, used_bytes[process]))
+            largest.kill(largest.share.machine_full(used_bytes[largest]))
