@@ -96,11 +96,11 @@ class SageMakerTasks:
             )
         if operation in _JOBS:
             arguments = {**arguments, "Tags": [*arguments.get("Tags", []), *_tags(execution_arn)]}
-        answer = self._called(operation[0].upper() + operation[1:], arguments)
+        answer = self._call_api(operation[0].upper() + operation[1:], arguments)
         if pattern != "sync":
             return answer
         kind = _JOBS[operation]
-        return self._awaited(kind, arguments[kind.name_member], stopped)
+        return self._wait_for_job(kind, arguments[kind.name_member], stopped)
 
     def stop(self, resource: str, arguments: dict[str, Any]) -> None:
         """Stop the job of a `.sync` task from another thread, without waiting for its end."""
@@ -112,7 +112,9 @@ class SageMakerTasks:
         if isinstance(name, str):
             self._stop_job(kind, name)
 
-    def _awaited(self, kind: JobKind, name: str, stopped: Callable[[], bool]) -> dict[str, Any]:
+    def _wait_for_job(
+        self, kind: JobKind, name: str, stopped: Callable[[], bool]
+    ) -> dict[str, Any]:
         pause = threading.Event()
         stop_requested = False
         while True:
@@ -134,7 +136,7 @@ class SageMakerTasks:
             # The job has ended, or it was never created.
             return
 
-    def _called(self, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    def _call_api(self, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
         try:
             return self._call(operation, arguments)
         except ApiError as error:

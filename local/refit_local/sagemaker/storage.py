@@ -165,7 +165,7 @@ class RoleStorage:
         return self.host.s3_as(self.role_arn)
 
     @contextmanager
-    def _as_job_failure(self, what: str, uri: str) -> Iterator[None]:
+    def _as_job_failure(self, action: str, uri: str) -> Iterator[None]:
         try:
             yield
         except ClientError as error:
@@ -175,11 +175,11 @@ class RoleStorage:
             # The answer to HEAD has no body, so the error code is the HTTP status there.
             code = {"404": "NoSuchKey", "403": "AccessDenied"}.get(code, code)
             raise JobFailed(
-                f"ClientError: {what} failed: {code} ({status}): {answer.get('Message', '')} "
+                f"ClientError: {action} failed: {code} ({status}): {answer.get('Message', '')} "
                 f"[{uri}, as role {self.role_arn}]"
             ) from error
         except (BotoCoreError, OSError) as error:
-            raise JobFailed(f"InternalServerError: {what} failed: {error} [{uri}]") from error
+            raise JobFailed(f"InternalServerError: {action} failed: {error} [{uri}]") from error
 
 
 def local_path(folder: Path, relative_path: str) -> Path:

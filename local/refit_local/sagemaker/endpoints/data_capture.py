@@ -69,14 +69,16 @@ class DataCapture:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _ticks: int = 0
 
-    def add(self, exchange: CapturedInvocation) -> None:
+    def add(self, invocation: CapturedInvocation) -> None:
         """Add an invocation."""
-        hour = exchange.at.strftime("%Y/%m/%d/%H")
-        root = exchange.config["DestinationS3Uri"]
-        prefix = joined(root, exchange.endpoint, exchange.variant, hour)
-        line = json.dumps(_line(exchange)).encode() + b"\n"
+        hour = invocation.at.strftime("%Y/%m/%d/%H")
+        root = invocation.config["DestinationS3Uri"]
+        prefix = joined(root, invocation.endpoint, invocation.variant, hour)
+        line = json.dumps(_line(invocation)).encode() + b"\n"
         with self._lock:
-            self._pending[_Destination(exchange.endpoint, prefix, exchange.role_arn)].append(line)
+            self._pending[_Destination(invocation.endpoint, prefix, invocation.role_arn)].append(
+                line
+            )
 
     def tick(self) -> None:
         """Flush at every fourth tick."""
@@ -110,23 +112,23 @@ class DataCapture:
             self._pending[destination][:0] = retained
 
 
-def _line(exchange: CapturedInvocation) -> dict[str, Any]:
-    modes = {option["CaptureMode"] for option in exchange.config["CaptureOptions"]}
+def _line(invocation: CapturedInvocation) -> dict[str, Any]:
+    modes = {option["CaptureMode"] for option in invocation.config["CaptureOptions"]}
     captured: dict[str, Any] = {}
     if modes & {"Input", "InputAndOutput"}:
         captured["endpointInput"] = _side(
-            "INPUT", exchange.request_type, exchange.request_body, exchange.config
+            "INPUT", invocation.request_type, invocation.request_body, invocation.config
         )
     if modes & {"Output", "InputAndOutput"}:
         captured["endpointOutput"] = _side(
-            "OUTPUT", exchange.response_type, exchange.response_body, exchange.config
+            "OUTPUT", invocation.response_type, invocation.response_body, invocation.config
         )
     metadata: dict[str, Any] = {"eventId": str(uuid.uuid4())}
-    if exchange.custom_attributes is not None:
-        metadata["customAttributes"] = [exchange.custom_attributes]
-    if exchange.inference_id is not None:
-        metadata["inferenceId"] = exchange.inference_id
-    metadata["inferenceTime"] = exchange.at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if invocation.custom_attributes is not None:
+        metadata["customAttributes"] = [invocation.custom_attributes]
+    if invocation.inference_id is not None:
+        metadata["inferenceId"] = invocation.inference_id
+    metadata["inferenceTime"] = invocation.at.strftime("%Y-%m-%dT%H:%M:%SZ")
     return {"captureData": captured, "eventMetadata": metadata, "eventVersion": "0"}
 
 

@@ -134,9 +134,9 @@ class EndpointDeployment:
             f"Baking for {wait_s} seconds (TerminationWaitInSeconds) with traffic enabled on "
             "full capacity.",
         )
-        waited = 0.0
-        while waited < wait_s and not self._platform.background.wait(_ALARM_CHECK_INTERVAL_S):
-            waited += _ALARM_CHECK_INTERVAL_S
+        waited_s = 0.0
+        while waited_s < wait_s and not self._platform.background.wait(_ALARM_CHECK_INTERVAL_S):
+            waited_s += _ALARM_CHECK_INTERVAL_S
             self._raise_on_alarm(alarms)
 
     def _raise_on_alarm(self, alarms: list[str]) -> None:
@@ -170,11 +170,11 @@ class EndpointDeployment:
         if fleet is not None:
             fleet.stop()
 
-    def _in_service(self, *drop: str) -> bool:
+    def _in_service(self, *removed: str) -> bool:
         """Record the new fleet as the endpoint's; return False when the endpoint is gone."""
         return self._change(
             "FailureReason",
-            *drop,
+            *removed,
             EndpointStatus="InService",
             EndpointConfigName=self._plan.config_name,
             ProductionVariants=[variant_summary(self._plan, v) for v in self._plan.variants],
@@ -185,9 +185,9 @@ class EndpointDeployment:
     def _show_pending(self, status: str, message: str) -> None:
         self._change(PendingDeploymentSummary=pending_summary(self._plan, status, message))
 
-    def _change(self, *drop: str, **members: Any) -> bool:
+    def _change(self, *removed: str, **members: Any) -> bool:
         changed = self._platform.store.change(
-            ENDPOINT, self._live.name, *drop, **members, LastModifiedTime=now()
+            ENDPOINT, self._live.name, *removed, **members, LastModifiedTime=now()
         )
         if changed is not None:
             self._platform.events.endpoint(changed)

@@ -49,7 +49,7 @@ class Endpoints:
         self._models = models
         self._live: dict[str, LiveEndpoint] = {}
         self._lock = threading.Lock()
-        platform.background.each_tick(self._heal)
+        platform.background.each_tick(self._relaunch_servers)
 
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
         """CreateEndpoint."""
@@ -206,11 +206,11 @@ class Endpoints:
             fleet.stop()
         self._platform.store.remove(ENDPOINT, record["_key"])
 
-    def _heal(self) -> None:
+    def _relaunch_servers(self) -> None:
         for live in list(self._live.values()):
             fleet = live.fleet
             if fleet is not None:
-                fleet.heal()
+                fleet.relaunch_ended_servers()
 
     def _live_endpoint(self, name: str) -> LiveEndpoint:
         with self._lock:

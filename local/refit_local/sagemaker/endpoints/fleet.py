@@ -131,7 +131,7 @@ class Fleet:
             for server in variant.servers:
                 server.kill()
 
-    def heal(self) -> None:
+    def relaunch_ended_servers(self) -> None:
         """Start the servers again whose process has ended unexpectedly."""
         for variant in self.variants.values():
             for server in variant.servers:

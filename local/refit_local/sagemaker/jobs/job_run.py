@@ -13,7 +13,6 @@ from refit_local.sagemaker.records.naming import now
 from refit_local.sagemaker.wire.errors import JobFailed
 
 if TYPE_CHECKING:
-    from refit_local.sagemaker.machine.containers import ContainerFolder
     from refit_local.sagemaker.machine.instances import InstanceType
     from refit_local.sagemaker.machine.shares import Share
     from refit_local.sagemaker.platform import Platform
@@ -39,11 +38,11 @@ class JobRun(ABC):
     kind: ClassVar[JobKind]
     stopping_step: ClassVar[JobStep | None] = None
 
-    def __init__(self, platform: Platform, job: Record, folder: ContainerFolder) -> None:
+    def __init__(self, platform: Platform, job: Record) -> None:
         self._platform = platform
         self._job = job
         self._name: str = job[self.kind.name_member]
-        self._folder = folder
+        self._folder = platform.work_folder(self.kind.resource, job["_key"])
         self._stop = threading.Event()
         self._service_ended = threading.Event()
         self._finished = False

@@ -19,10 +19,21 @@ if TYPE_CHECKING:
 
 
 class Jobs(ABC):
-    """The jobs of one kind. Each operation takes a checked request and returns its answer."""
+    """The jobs of one kind. Each operation takes a checked request and returns its answer.
+
+    Attributes:
+        kind: the names of this kind in the API.
+        run_class: carries a job out.
+        summary_members: the members of a job in the answer of the List operation.
+        name_taken: AWS's message for a name that another job has; formatted with `arn`.
+        not_found: AWS's message for a job that does not exist; formatted with `name` and `arn`.
+    """
 
     kind: ClassVar[JobKind]
+    run_class: ClassVar[type[JobRun]]
     summary_members: ClassVar[tuple[str, ...]]
+    name_taken: ClassVar[str]
+    not_found: ClassVar[str]
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
@@ -38,18 +49,6 @@ class Jobs(ABC):
         Raises:
             ValidationException: when the request breaks a rule that the API's shapes do not state.
         """
-
-    @abstractmethod
-    def _new_run(self, record: Record) -> JobRun:
-        """Return the run that carries the job out."""
-
-    @abstractmethod
-    def _name_taken(self, arn: str) -> str:
-        """Return AWS's message for a name that another job has."""
-
-    @abstractmethod
-    def _not_found(self, name: str) -> str:
-        """Return AWS's message for a job that does not exist."""
 
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
         """Create a job and start it."""
@@ -69,10 +68,9 @@ class Jobs(ABC):
         try:
             with self._creation:
                 record = self._platform.store.add(self.kind.resource, name, record)
-                run = self._runs[record["_key"]] = self._new_run(record)
+                run = self._runs[record["_key"]] = self.run_class(self._platform, record)
         except NameTaken as taken:
-            message = self._name_taken(taken.record[self.kind.arn_member])
-            raise ResourceInUse(message) from taken
+            raise ResourceInUse(self.name_taken.format(arn=arn)) from taken
         self._platform.events.job(self.kind, record)
         self._platform.background.start(f"{self.kind.resource} {name}", run.run)
         return {self.kind.arn_member: arn}
@@ -114,7 +112,7 @@ class Jobs(ABC):
         """Fail the jobs that an earlier process left unfinished."""
         for record in self._platform.store.all(self.kind.resource):
             if record[self.kind.status_member] in UNFINISHED_STATUSES:
-                self._new_run(record).abandon()
+                self.run_class(self._platform, record).abandon()
 
     def end(self) -> None:
         """End all running jobs because the service ends."""
@@ -124,5 +122,6 @@ class Jobs(ABC):
     def _get(self, name: str) -> Record:
         record = self._platform.store.get(self.kind.resource, name)
         if record is None:
-            raise ResourceNotFound(self._not_found(name))
+            arn = self._platform.arn(self.kind.resource, name)
+            raise ResourceNotFound(self.not_found.format(name=name, arn=arn))
         return record

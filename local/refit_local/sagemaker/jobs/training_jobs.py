@@ -38,6 +38,12 @@ class TrainingJobs(Jobs):
     """The training jobs of this local SageMaker."""
 
     kind = TRAINING
+    run_class = TrainingRun
+    name_taken = (
+        "Training job names must be unique within an AWS account and region, and a training job "
+        "with this name already exists ({arn})"
+    )
+    not_found = "Requested resource not found."
     summary_members = (
         "TrainingJobName",
         "TrainingJobArn",
@@ -77,18 +83,6 @@ class TrainingJobs(Jobs):
             **{flag: request.get(flag, False) for flag in _FLAGS},
             "_log_stream": f"{name}/algo-1-{int(time.time())}",
         }
-
-    def _new_run(self, record: Record) -> TrainingRun:
-        return TrainingRun(self._platform, record)
-
-    def _name_taken(self, arn: str) -> str:
-        return (
-            "Training job names must be unique within an AWS account and region, and a training "
-            f"job with this name already exists ({arn})"
-        )
-
-    def _not_found(self, name: str) -> str:
-        return "Requested resource not found."
 
 
 def _check(request: dict[str, Any]) -> None:

@@ -44,7 +44,7 @@ class TrainingRun(JobRun):
     stopping_step = JobStep("Stopping", "Stopping the training job")
 
     def __init__(self, platform: Platform, job: Record) -> None:
-        super().__init__(platform, job, platform.work_folder("training", job["_key"]))
+        super().__init__(platform, job)
         self._process: AlgorithmProcess | None = None
         self._metrics = MetricLines()
         self._checkpoints = CheckpointSync(

@@ -12,7 +12,6 @@ from refit_local.sagemaker.jobs.jobs import Jobs
 from refit_local.sagemaker.jobs.transform_run import TransformRun
 from refit_local.sagemaker.machine.instances import instance_type
 from refit_local.sagemaker.records.job_kinds import TRANSFORM
-from refit_local.sagemaker.records.naming import TRANSFORM_JOB
 from refit_local.sagemaker.storage import bucket_and_key
 from refit_local.sagemaker.wire.errors import NotImplementedLocally, ValidationException
 
@@ -29,6 +28,12 @@ class TransformJobs(Jobs):
     """The batch transform jobs of this local SageMaker."""
 
     kind = TRANSFORM
+    run_class = TransformRun
+    name_taken = (
+        "Job name must be unique within an AWS account and region, and a job with this name "
+        "already exists ({arn})"
+    )
+    not_found = 'Could not find requested job with name: {name} ("{arn}").'
     summary_members = (
         "TransformJobName",
         "TransformJobArn",
@@ -62,19 +67,6 @@ class TransformJobs(Jobs):
             # The model may be deleted before the job has its share of the machine.
             "_container": vars(container),
         }
-
-    def _new_run(self, record: Record) -> TransformRun:
-        return TransformRun(self._platform, record)
-
-    def _name_taken(self, arn: str) -> str:
-        return (
-            "Job name must be unique within an AWS account and region, and a job with this name "
-            f"already exists ({arn})"
-        )
-
-    def _not_found(self, name: str) -> str:
-        arn = self._platform.arn(TRANSFORM_JOB, name)
-        return f'Could not find requested job with name: {name} ("{arn}").'
 
 
 def _check(request: dict[str, Any]) -> None:

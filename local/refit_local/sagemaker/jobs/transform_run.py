@@ -44,7 +44,7 @@ class TransformRun(JobRun):
     kind = TRANSFORM
 
     def __init__(self, platform: Platform, job: Record) -> None:
-        super().__init__(platform, job, platform.work_folder("transform", job["_key"]))
+        super().__init__(platform, job)
         self._server: ModelServerProcess | None = None
         self._log_stream = f"{self._name}/{instance_id()}"
 
@@ -83,7 +83,7 @@ class TransformRun(JobRun):
         plan = ServerPlan(
             container, share, self._environment(), TRANSFORM_GROUP, self._log_stream, _NICE
         )
-        folder = self._platform.work_folder("transform", self._job["_key"], "server")
+        folder = self._platform.work_folder(self.kind.resource, self._job["_key"], "server")
         # Assigned before the start, so that a shutdown can kill a server that is starting.
         self._server = ModelServerProcess(self._platform, plan, folder)
         self._server.start()

@@ -21,15 +21,7 @@ Record = dict[str, Any]
 
 
 class NameTaken(Exception):
-    """Raised when a record of that kind and name exists.
-
-    Attributes:
-        record: the existing record.
-    """
-
-    def __init__(self, record: Record) -> None:
-        super().__init__("the name is taken")
-        self.record = record
+    """When a record of that kind and name exists."""
 
 
 class RecordStore:
@@ -53,9 +45,8 @@ class RecordStore:
         """
         key = name.lower()
         with self._lock:
-            existing = self._records[kind].get(key)
-            if existing is not None:
-                raise NameTaken(copy.deepcopy(existing))
+            if key in self._records[kind]:
+                raise NameTaken(f"there is a {kind} named {key}")
             self._records[kind][key] = {**copy.deepcopy(record), "_key": key}
             return self._written(kind, key)
 
