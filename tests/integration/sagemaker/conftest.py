@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 import pytest
-from local_sagemaker import BUCKET, REGION, Local, Workshop
+from local_sagemaker import BUCKET, REGION, RunningSageMaker, SageMakerLauncher
 from moto import mock_aws
 
 if TYPE_CHECKING:
@@ -21,13 +21,15 @@ def aws() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def workshop(aws: None) -> Iterator[Workshop]:
-    made = Workshop()
+def launcher(aws: None) -> Iterator[SageMakerLauncher]:
+    made = SageMakerLauncher()
     yield made
     made.close()
 
 
 @pytest.fixture(scope="module")
-def local(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Local:
+def local(
+    launcher: SageMakerLauncher, tmp_path_factory: pytest.TempPathFactory
+) -> RunningSageMaker:
     """One local SageMaker for the tests of a module that do not disturb each other."""
-    return workshop.start(tmp_path_factory.mktemp("state"))
+    return launcher.start(tmp_path_factory.mktemp("state"))

@@ -46,7 +46,7 @@ def until(condition: Callable[[], Any], what: str, timeout_s: float = DEADLINE_S
 
 
 @dataclass
-class Seen:
+class Published:
     """What the local SageMaker has published through its host."""
 
     events: list[dict[str, Any]] = field(default_factory=list)
@@ -153,11 +153,11 @@ class _Http(asyncio.Protocol):
 
 
 @dataclass
-class Local:
+class RunningSageMaker:
     """A running local SageMaker and clients for it."""
 
     service: LocalSageMaker
-    seen: Seen
+    published: Published
     endpoint_url: str
 
     def __post_init__(self) -> None:
@@ -224,14 +224,14 @@ def _if_in(answer: dict[str, Any], member: str, expected: set[str]) -> dict[str,
     return answer if answer[member] in expected else None
 
 
-class Workshop:
+class SageMakerLauncher:
     """Starts and ends local SageMakers."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self._open: list[tuple[Local, Any]] = []
+        self._open: list[tuple[RunningSageMaker, Any]] = []
         self._transports: list[Any] = []
 
     def start(
@@ -239,17 +239,17 @@ class Workshop:
         folder: Path,
         limits: MachineLimits | None = None,
         timeouts: ContainerTimeouts | None = None,
-    ) -> Local:
-        seen = Seen()
+    ) -> RunningSageMaker:
+        published = Published()
         host = HostServices(
             endpoint_url=None,
             region=REGION,
             account_id=ACCOUNT,
             access_key_id="test",
             secret_access_key="test",
-            put_event=seen.put_event,
-            put_metric=seen.put_metric,
-            put_log_lines=seen.put_log_lines,
+            put_event=published.put_event,
+            put_metric=published.put_metric,
+            put_log_lines=published.put_log_lines,
         )
         service = LocalSageMaker(folder, host, limits, timeouts)
         with socket.socket() as listening:
@@ -259,7 +259,7 @@ class Workshop:
             self._loop.create_server(lambda: _Http(service, self._transports), "127.0.0.1", port),
             self._loop,
         ).result(10)
-        local = Local(service, seen, f"http://127.0.0.1:{port}")
+        local = RunningSageMaker(service, published, f"http://127.0.0.1:{port}")
         self._open.append((local, server))
         return local
 
@@ -339,7 +339,7 @@ def training_request(name: str, **more: Any) -> dict[str, Any]:
     return {**request, **more}
 
 
-def put_training_data(local: Local) -> None:
+def put_training_data(local: RunningSageMaker) -> None:
     """Upload rows for the channels train (two files) and validation."""
     local.put("data/train/a.csv", training_rows(seed=1))
     local.put("data/train/more/b.csv", training_rows(seed=2))
@@ -356,7 +356,7 @@ def long_training(name: str, **more: Any) -> dict[str, Any]:
     return training_request(name, **{"HyperParameters": hyperparameters, **more})
 
 
-def make_model(local: Local, name: str, data_uri: str, **container: Any) -> str:
+def make_model(local: RunningSageMaker, name: str, data_uri: str, **container: Any) -> str:
     """Create a model from a model archive and return its name."""
     local.sagemaker.create_model(
         ModelName=name,

@@ -17,7 +17,7 @@ from refit_local.sagemaker.wire.requests import service_model
 from refit_local.sagemaker.wire.shapes import ShapeValidator
 
 if TYPE_CHECKING:
-    from local_sagemaker import Local
+    from local_sagemaker import RunningSageMaker
 
 # The model requires it, but AWS's answers for versioned packages do not have it.
 NOT_ON_AWS_EITHER = "Value null at 'modelPackageName' failed to satisfy constraint"
@@ -26,7 +26,7 @@ NOT_ON_AWS_EITHER = "Value null at 'modelPackageName' failed to satisfy constrai
 class CheckedCalls:
     """Calls operations and compares each answer with its shape."""
 
-    def __init__(self, local: Local) -> None:
+    def __init__(self, local: RunningSageMaker) -> None:
         self._local = local
         self.operations: set[str] = set()
 
@@ -48,12 +48,12 @@ def violations_of(operation: str, answer: dict[str, Any]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def call(local: Local) -> CheckedCalls:
+def call(local: RunningSageMaker) -> CheckedCalls:
     put_training_data(local)
     return CheckedCalls(local)
 
 
-def test_every_answer_fits_its_shape(local: Local, call: CheckedCalls) -> None:
+def test_every_answer_fits_its_shape(local: RunningSageMaker, call: CheckedCalls) -> None:
     call("CreateTrainingJob", **training_request("shapes"))
     call("DescribeTrainingJob", TrainingJobName="shapes")
     assert local.trained("shapes").get("FailureReason") is None

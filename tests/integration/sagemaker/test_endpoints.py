@@ -24,7 +24,7 @@ from local_sagemaker import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local_sagemaker import Local
+    from local_sagemaker import RunningSageMaker
 
 CHANGED = "SageMaker Endpoint State Change"
 ROW = b"0.9,0.1,0.5"
@@ -38,7 +38,7 @@ CAPTURE = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def models(local: Local) -> None:
+def models(local: RunningSageMaker) -> None:
     """Two models with different predictions, and one that cannot be loaded."""
     put_training_data(local)
     for name, rounds in (("one", "1"), ("many", "8")):
@@ -61,20 +61,22 @@ def variant(model: str, name: str | None = None, **more: Any) -> dict[str, Any]:
     return {**made, **more}
 
 
-def config(local: Local, name: str, *variants: dict[str, Any], **more: Any) -> str:
+def config(local: RunningSageMaker, name: str, *variants: dict[str, Any], **more: Any) -> str:
     local.sagemaker.create_endpoint_config(
         EndpointConfigName=name, ProductionVariants=list(variants), **more
     )
     return name
 
 
-def invoke(local: Local, endpoint: str, body: bytes = ROW, **more: Any) -> dict[str, Any]:
+def invoke(
+    local: RunningSageMaker, endpoint: str, body: bytes = ROW, **more: Any
+) -> dict[str, Any]:
     arguments = {"ContentType": "text/csv", "Accept": "text/csv", **more}
     return local.runtime.invoke_endpoint(EndpointName=endpoint, Body=body, **arguments)
 
 
 @pytest.fixture(scope="module")
-def endpoint(local: Local) -> str:
+def endpoint(local: RunningSageMaker) -> str:
     """An endpoint in service, with data capture."""
     config(local, "captured", variant("many", "Main"), DataCaptureConfig=CAPTURE)
     local.sagemaker.create_endpoint(EndpointName="Live", EndpointConfigName="captured")
@@ -83,7 +85,7 @@ def endpoint(local: Local) -> str:
     return "Live"
 
 
-def test_an_endpoint_is_described_as_on_aws(local: Local, endpoint: str) -> None:
+def test_an_endpoint_is_described_as_on_aws(local: RunningSageMaker, endpoint: str) -> None:
     described = local.sagemaker.describe_endpoint(EndpointName=endpoint)
     assert described["EndpointArn"] == f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:endpoint/live"
     assert described["EndpointConfigName"] == "captured"
@@ -91,21 +93,21 @@ def test_an_endpoint_is_described_as_on_aws(local: Local, endpoint: str) -> None
     assert (shown["VariantName"], shown["CurrentWeight"]) == ("Main", 1.0)
     assert (shown["CurrentInstanceCount"], shown["DesiredInstanceCount"]) == (1, 1)
     assert described["DataCaptureConfig"]["CaptureStatus"] == "Started"
-    details = [d for d in local.seen.of(CHANGED) if d["EndpointName"] == endpoint]
+    details = [d for d in local.published.of(CHANGED) if d["EndpointName"] == endpoint]
     assert [d["EndpointStatus"] for d in details] == ["CREATING", "IN_SERVICE"]
     assert isinstance(details[-1]["LastModifiedTime"], int)
     with pytest.raises(ClientError, match="Cannot create already existing endpoint"):
         local.sagemaker.create_endpoint(EndpointName=endpoint, EndpointConfigName="captured")
 
 
-def test_an_endpoint_answers_with_its_model(local: Local, endpoint: str) -> None:
+def test_an_endpoint_answers_with_its_model(local: RunningSageMaker, endpoint: str) -> None:
     answer = invoke(local, endpoint, CustomAttributes="trace=1")
     assert answer["ContentType"].startswith("text/csv")
     assert answer["InvokedProductionVariant"] == "Main"
     assert 0.5 < float(answer["Body"].read()) < 1
 
 
-def test_an_error_of_the_container_is_a_model_error(local: Local, endpoint: str) -> None:
+def test_an_error_of_the_container_is_a_model_error(local: RunningSageMaker, endpoint: str) -> None:
     with pytest.raises(local.runtime.exceptions.ModelError) as caught:
         invoke(local, endpoint, b"not,a,number")
     error = caught.value.response
@@ -133,7 +135,7 @@ def test_an_error_of_the_container_is_a_model_error(local: Local, endpoint: str)
     ],
 )
 def test_a_request_for_no_model_is_a_validation_error(
-    local: Local, endpoint: str, endpoint_name: str, more: dict[str, Any], message: str
+    local: RunningSageMaker, endpoint: str, endpoint_name: str, more: dict[str, Any], message: str
 ) -> None:
     arguments = {"ContentType": "text/csv", "Body": ROW, **more}
     with pytest.raises(ClientError) as caught:
@@ -142,12 +144,14 @@ def test_a_request_for_no_model_is_a_validation_error(
     assert message in caught.value.response["Error"]["Message"]
 
 
-def test_async_invocations_are_refused_by_name(local: Local, endpoint: str) -> None:
+def test_async_invocations_are_refused_by_name(local: RunningSageMaker, endpoint: str) -> None:
     with pytest.raises(ClientError, match="does not implement InvokeEndpointAsync"):
         local.runtime.invoke_endpoint_async(EndpointName=endpoint, InputLocation="s3://b/k")
 
 
-def test_captured_invocations_have_the_layout_of_aws(local: Local, endpoint: str) -> None:
+def test_captured_invocations_have_the_layout_of_aws(
+    local: RunningSageMaker, endpoint: str
+) -> None:
     marked = b"0.123,0.456,0.789\n"
     invoke(local, endpoint, marked, InferenceId="inference-1")
 
@@ -176,9 +180,9 @@ def test_captured_invocations_have_the_layout_of_aws(local: Local, endpoint: str
     assert record["eventVersion"] == "0"
 
 
-def test_metrics_count_invocations_and_errors(local: Local, endpoint: str) -> None:
+def test_metrics_count_invocations_and_errors(local: RunningSageMaker, endpoint: str) -> None:
     def total(name: str) -> float:
-        return local.seen.total(name)
+        return local.published.total(name)
 
     until(lambda: total("Invocations") > 0, "the metrics of earlier tests")
     until(lambda: _quiet(local), "the metrics to settle")
@@ -191,25 +195,29 @@ def test_metrics_count_invocations_and_errors(local: Local, endpoint: str) -> No
     until(lambda: total("Invocations") == before["Invocations"] + 3, "three invocations")
     assert total("Invocation4XXErrors") == before["Invocation4XXErrors"] + 1
     assert total("Invocation5XXErrors") == 0
-    latency = next(m for m in local.seen.metrics if m["name"] == "ModelLatency")
+    latency = next(m for m in local.published.metrics if m["name"] == "ModelLatency")
     assert latency["unit"] == "Microseconds"
     assert latency["namespace"] == "AWS/SageMaker"
     assert latency["dimensions"] == {"EndpointName": "Live", "VariantName": "Main"}
     assert 100 < latency["sum"] / latency["count"] < 60e6
 
 
-def _quiet(local: Local) -> bool:
+def _quiet(local: RunningSageMaker) -> bool:
     """Return whether no metric was published for longer than the flush interval."""
-    seen = len(local.seen.metrics)
-    return not threading.Event().wait(1.2) and len(local.seen.metrics) == seen
+    published = len(local.published.metrics)
+    return not threading.Event().wait(1.2) and len(local.published.metrics) == published
 
 
-def test_the_servers_output_goes_to_the_endpoints_log_group(local: Local, endpoint: str) -> None:
-    streams = [s for group, s in local.seen.logs if group == f"/aws/sagemaker/Endpoints/{endpoint}"]
+def test_the_servers_output_goes_to_the_endpoints_log_group(
+    local: RunningSageMaker, endpoint: str
+) -> None:
+    streams = [
+        s for group, s in local.published.logs if group == f"/aws/sagemaker/Endpoints/{endpoint}"
+    ]
     assert any(stream.startswith("Main/i-") for stream in streams)
 
 
-def test_a_server_that_ends_is_started_again(local: Local, endpoint: str) -> None:
+def test_a_server_that_ends_is_started_again(local: RunningSageMaker, endpoint: str) -> None:
     family = psutil.Process().children(recursive=True)
     alive = [process for process in family if process.status() != psutil.STATUS_ZOMBIE]
     servers = [process for process in alive if "serve" in process.cmdline()]
@@ -230,7 +238,7 @@ def test_a_server_that_ends_is_started_again(local: Local, endpoint: str) -> Non
 class Caller:
     """Calls an endpoint continuously from several threads and records the answers."""
 
-    def __init__(self, local: Local, endpoint: str, threads: int = 4) -> None:
+    def __init__(self, local: RunningSageMaker, endpoint: str, threads: int = 4) -> None:
         self.answers: list[str] = []
         self.failures: list[str] = []
         self._over = threading.Event()
@@ -248,7 +256,7 @@ class Caller:
         for thread in self._threads:
             thread.join()
 
-    def _call(self, local: Local, endpoint: str) -> None:
+    def _call(self, local: RunningSageMaker, endpoint: str) -> None:
         while not self._over.is_set():
             try:
                 self.answers.append(invoke(local, endpoint)["InvokedProductionVariant"])
@@ -257,7 +265,7 @@ class Caller:
 
 
 @pytest.fixture
-def updated(local: Local) -> Callable[..., dict[str, Any]]:
+def updated(local: RunningSageMaker) -> Callable[..., dict[str, Any]]:
     """Create an endpoint of variant `one`, then update it; return its last description."""
 
     def update(name: str, to: str, **more: Any) -> dict[str, Any]:
@@ -275,7 +283,9 @@ def _settled(described: dict[str, Any]) -> dict[str, Any] | None:
     return described if described["EndpointStatus"] != "Updating" else None
 
 
-def test_an_update_fails_no_request(local: Local, updated: Callable[..., dict[str, Any]]) -> None:
+def test_an_update_fails_no_request(
+    local: RunningSageMaker, updated: Callable[..., dict[str, Any]]
+) -> None:
     config(local, "before", variant("one"))
     config(local, "after", variant("many"))
     local.sagemaker.create_endpoint(EndpointName="replaced", EndpointConfigName="before")
@@ -293,16 +303,16 @@ def test_an_update_fails_no_request(local: Local, updated: Callable[..., dict[st
     # ALL_AT_ONCE: after the traffic has moved, the old fleet gets no request.
     assert set(caller.answers[-30:]) == {"many"}
     statuses = [
-        d["EndpointStatus"] for d in local.seen.of(CHANGED) if d["EndpointName"] == "replaced"
+        d["EndpointStatus"] for d in local.published.of(CHANGED) if d["EndpointName"] == "replaced"
     ]
     assert statuses[:3] == ["CREATING", "IN_SERVICE", "UPDATING"]
     assert statuses[-1] == "IN_SERVICE"
-    pending = local.seen.of("SageMaker Endpoint Deployment State Change")[0]
+    pending = local.published.of("SageMaker Endpoint Deployment State Change")[0]
     assert pending["PendingDeploymentSummary"]["EndpointConfigName"] == "after"
 
 
 def test_an_update_that_fails_keeps_the_old_model(
-    local: Local, updated: Callable[..., dict[str, Any]]
+    local: RunningSageMaker, updated: Callable[..., dict[str, Any]]
 ) -> None:
     config(local, "kept", variant("one"))
     config(local, "never", variant("broken"))
@@ -319,7 +329,7 @@ def test_an_update_that_fails_keeps_the_old_model(
 
 
 def test_an_alarm_during_baking_rolls_back(
-    local: Local, updated: Callable[..., dict[str, Any]]
+    local: RunningSageMaker, updated: Callable[..., dict[str, Any]]
 ) -> None:
     alarms = boto3.client("cloudwatch", region_name=REGION)
     alarms.put_metric_alarm(
@@ -400,7 +410,7 @@ def test_an_alarm_during_baking_rolls_back(
     ],
 )
 def test_unsupported_deployments_are_refused(
-    local: Local, endpoint: str, policy: dict[str, Any], part: str
+    local: RunningSageMaker, endpoint: str, policy: dict[str, Any], part: str
 ) -> None:
     with pytest.raises(ClientError) as caught:
         local.sagemaker.update_endpoint(
@@ -409,7 +419,9 @@ def test_unsupported_deployments_are_refused(
     assert part in str(caught.value)
 
 
-def test_traffic_is_split_by_weight_and_a_target_variant_overrides_it(local: Local) -> None:
+def test_traffic_is_split_by_weight_and_a_target_variant_overrides_it(
+    local: RunningSageMaker,
+) -> None:
     config(
         local,
         "split",
@@ -429,7 +441,7 @@ def test_traffic_is_split_by_weight_and_a_target_variant_overrides_it(local: Loc
     assert bodies["one"] != bodies["many"]
 
 
-def test_an_endpoint_whose_model_cannot_be_loaded_fails(local: Local) -> None:
+def test_an_endpoint_whose_model_cannot_be_loaded_fails(local: RunningSageMaker) -> None:
     config(local, "unloadable", variant("broken"))
     local.sagemaker.create_endpoint(EndpointName="unloadable", EndpointConfigName="unloadable")
     described = local.settled("unloadable")
@@ -437,7 +449,7 @@ def test_an_endpoint_whose_model_cannot_be_loaded_fails(local: Local) -> None:
     assert "Failed to extract model data archive" in described["FailureReason"]
 
 
-def test_deleting_an_endpoint_ends_its_processes(local: Local) -> None:
+def test_deleting_an_endpoint_ends_its_processes(local: RunningSageMaker) -> None:
     config(local, "short-lived", variant("one"))
     local.sagemaker.create_endpoint(EndpointName="gone", EndpointConfigName="short-lived")
     local.settled("gone")
@@ -458,7 +470,7 @@ def test_deleting_an_endpoint_ends_its_processes(local: Local) -> None:
 
 
 def test_an_update_can_retain_weights_and_counts(
-    local: Local, updated: Callable[..., dict[str, Any]]
+    local: RunningSageMaker, updated: Callable[..., dict[str, Any]]
 ) -> None:
     config(local, "weighed", variant("one", "Main", InitialVariantWeight=3.0))
     config(local, "unweighed", variant("many", "Main"), DataCaptureConfig=CAPTURE)
@@ -474,12 +486,14 @@ def test_an_update_can_retain_weights_and_counts(
     assert described["DataCaptureConfig"]["EnableCapture"]
 
 
-def test_an_endpoint_cannot_be_updated_to_its_own_config(local: Local, endpoint: str) -> None:
+def test_an_endpoint_cannot_be_updated_to_its_own_config(
+    local: RunningSageMaker, endpoint: str
+) -> None:
     with pytest.raises(ClientError, match="already uses the endpoint configuration captured"):
         local.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName="captured")
 
 
-def test_a_serverless_endpoint_refuses_more_than_its_concurrency(local: Local) -> None:
+def test_a_serverless_endpoint_refuses_more_than_its_concurrency(local: RunningSageMaker) -> None:
     serverless = {"MemorySizeInMB": 2048, "MaxConcurrency": 1}
     config(
         local,

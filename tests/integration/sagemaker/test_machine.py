@@ -25,16 +25,18 @@ from local_sagemaker import (
 from refit_local.sagemaker.machine.shares import MachineLimits
 
 if TYPE_CHECKING:
-    from local_sagemaker import Local, Workshop
+    from local_sagemaker import RunningSageMaker, SageMakerLauncher
 
 MB = 1024**2
 SMALL = MachineLimits(memory_bytes=600 * MB, reserve_memory_bytes=344 * MB)
 
 
 @pytest.fixture(scope="module")
-def small(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Local:
+def small(
+    launcher: SageMakerLauncher, tmp_path_factory: pytest.TempPathFactory
+) -> RunningSageMaker:
     """A local SageMaker on a machine with 256 MB for all jobs."""
-    local = workshop.start(tmp_path_factory.mktemp("small"), SMALL)
+    local = launcher.start(tmp_path_factory.mktemp("small"), SMALL)
     put_training_data(local)
     return local
 
@@ -43,7 +45,7 @@ def children() -> list[psutil.Process]:
     return psutil.Process().children(recursive=True)
 
 
-def put_large_data(local: Local) -> None:
+def put_large_data(local: RunningSageMaker) -> None:
     """Upload a training set that needs several times the memory of the small machine."""
     digits = random.Random(3)
     lines = [",".join(digits.choice("0123456789") for _ in range(400)) for _ in range(2)]
@@ -58,7 +60,7 @@ def large_training(name: str) -> dict[str, Any]:
     return {**request, "InputDataConfig": [train]}
 
 
-def endpoint_of(local: Local, name: str) -> str:
+def endpoint_of(local: RunningSageMaker, name: str) -> str:
     local.sagemaker.create_training_job(**training_request(f"for-{name}"))
     job = local.trained(f"for-{name}")
     assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
@@ -80,7 +82,7 @@ def endpoint_of(local: Local, name: str) -> str:
     return name
 
 
-def ask(local: Local, endpoint: str) -> str:
+def ask(local: RunningSageMaker, endpoint: str) -> str:
     answer = local.runtime.invoke_endpoint(
         EndpointName=endpoint, ContentType="text/csv", Body=b"0.9,0.1,0.5"
     )
@@ -88,7 +90,7 @@ def ask(local: Local, endpoint: str) -> str:
 
 
 def test_a_training_that_exceeds_its_share_fails_and_the_endpoint_keeps_answering(
-    small: Local,
+    small: RunningSageMaker,
 ) -> None:
     endpoint_of(small, "beside")
     put_large_data(small)
@@ -110,7 +112,7 @@ def test_a_training_that_exceeds_its_share_fails_and_the_endpoint_keeps_answerin
     assert ask(small, "beside") == "v1"
 
 
-def test_a_job_waits_for_the_memory_of_earlier_jobs(small: Local) -> None:
+def test_a_job_waits_for_the_memory_of_earlier_jobs(small: RunningSageMaker) -> None:
     small.sagemaker.create_training_job(**long_training("first"))
     until(lambda: _secondary(small, "first") == "Training", "the first training")
     small.sagemaker.create_training_job(**training_request("second"))
@@ -122,7 +124,7 @@ def test_a_job_waits_for_the_memory_of_earlier_jobs(small: Local) -> None:
     assert statuses[:3] == ["Starting", "Pending", "Downloading"]
 
 
-def test_a_waiting_job_can_be_stopped(small: Local) -> None:
+def test_a_waiting_job_can_be_stopped(small: RunningSageMaker) -> None:
     small.sagemaker.create_training_job(**long_training("runs"))
     until(lambda: _secondary(small, "runs") == "Training", "the running training")
     small.sagemaker.create_training_job(**training_request("waits"))
@@ -133,16 +135,16 @@ def test_a_waiting_job_can_be_stopped(small: Local) -> None:
     small.trained("runs")
 
 
-def _secondary(local: Local, name: str) -> str:
+def _secondary(local: RunningSageMaker, name: str) -> str:
     described = local.sagemaker.describe_training_job(TrainingJobName=name)
     return str(described["SecondaryStatus"])
 
 
 def test_shutdown_leaves_no_process_and_a_later_service_continues_from_the_folder(
-    workshop: Workshop, tmp_path: Path
+    launcher: SageMakerLauncher, tmp_path: Path
 ) -> None:
     before = set(children())
-    first = workshop.start(tmp_path)
+    first = launcher.start(tmp_path)
     put_training_data(first)
     endpoint_of(first, "kept")
     first.sagemaker.create_training_job(**long_training("cut-off"))
@@ -153,7 +155,7 @@ def test_shutdown_leaves_no_process_and_a_later_service_continues_from_the_folde
     psutil.wait_procs(started, 10)
     assert not [process for process in started if process.is_running()]
 
-    second = workshop.start(tmp_path)
+    second = launcher.start(tmp_path)
     job = second.trained("cut-off")
     assert job["TrainingJobStatus"] == "Failed"
     assert "was shut down while the job was running" in job["FailureReason"]
@@ -175,9 +177,10 @@ sys.path.insert(0, sys.argv[2])
 from moto import mock_aws
 with mock_aws():
     import boto3
-    from local_sagemaker import BUCKET, REGION, Workshop, long_training, put_training_data, until
+    from local_sagemaker import BUCKET, REGION, SageMakerLauncher
+    from local_sagemaker import long_training, put_training_data, until
     boto3.client("s3", region_name=REGION).create_bucket(Bucket=BUCKET)
-    local = Workshop().start(Path(sys.argv[1]))
+    local = SageMakerLauncher().start(Path(sys.argv[1]))
     put_training_data(local)
     local.sagemaker.create_training_job(**long_training("orphan"))
     until(lambda: local.sagemaker.describe_training_job(
@@ -208,7 +211,7 @@ def _at_least(pid: int, count: int) -> list[psutil.Process] | None:
     return processes if len(processes) >= count else None
 
 
-def test_all_concurrent_requests_are_answered(small: Local) -> None:
+def test_all_concurrent_requests_are_answered(small: RunningSageMaker) -> None:
     endpoint = endpoint_of(small, "busy")
     answers: list[str] = []
     threads = [
@@ -222,7 +225,7 @@ def test_all_concurrent_requests_are_answered(small: Local) -> None:
     assert answers == ["v1"] * 200
 
 
-def test_the_failure_reason_names_the_role_when_s3_refuses(small: Local) -> None:
+def test_the_failure_reason_names_the_role_when_s3_refuses(small: RunningSageMaker) -> None:
     request = training_request("refused")
     source = request["InputDataConfig"][0]["DataSource"]["S3DataSource"]
     source["S3Uri"] = "s3://somebody-elses-bucket/train/"

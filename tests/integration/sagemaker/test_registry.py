@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from local_sagemaker import ACCOUNT, IMAGE, REGION, ROLE
 
 if TYPE_CHECKING:
-    from local_sagemaker import Local
+    from local_sagemaker import RunningSageMaker
 
 CONTAINERS = [{"Image": IMAGE, "ModelDataUrl": "s3://refit-test/m/model.tar.gz"}]
 SPECIFICATION = {
@@ -20,18 +20,18 @@ SPECIFICATION = {
 CHANGED = "SageMaker Model Package State Change"
 
 
-def package(local: Local, group: str, **more: Any) -> str:
+def package(local: RunningSageMaker, group: str, **more: Any) -> str:
     return local.sagemaker.create_model_package(
         ModelPackageGroupName=group, InferenceSpecification=SPECIFICATION, **more
     )["ModelPackageArn"]
 
 
-def group(local: Local, name: str) -> str:
+def group(local: RunningSageMaker, name: str) -> str:
     arn = local.sagemaker.create_model_package_group(ModelPackageGroupName=name)
     return arn["ModelPackageGroupArn"]
 
 
-def test_versions_are_numbered_and_pending_approval(local: Local) -> None:
+def test_versions_are_numbered_and_pending_approval(local: RunningSageMaker) -> None:
     group(local, "Digits-Versions")
     first, second = package(local, "Digits-Versions"), package(local, "Digits-Versions")
     root = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model-package/digits-versions"
@@ -43,13 +43,13 @@ def test_versions_are_numbered_and_pending_approval(local: Local) -> None:
     assert described["InferenceSpecification"] == SPECIFICATION
 
 
-def test_the_number_of_a_deleted_version_is_not_used_again(local: Local) -> None:
+def test_the_number_of_a_deleted_version_is_not_used_again(local: RunningSageMaker) -> None:
     group(local, "digits-deleted")
     local.sagemaker.delete_model_package(ModelPackageName=package(local, "digits-deleted"))
     assert package(local, "digits-deleted").endswith("/2")
 
 
-def test_two_requests_with_one_client_token_create_one_version(local: Local) -> None:
+def test_two_requests_with_one_client_token_create_one_version(local: RunningSageMaker) -> None:
     group(local, "digits-token")
     token = "run-1"
     first = package(local, "digits-token", ClientToken=token)
@@ -57,12 +57,12 @@ def test_two_requests_with_one_client_token_create_one_version(local: Local) -> 
     assert package(local, "digits-token", ClientToken="run-2") != first
 
 
-def test_creation_and_each_change_of_approval_publish_an_event(local: Local) -> None:
+def test_creation_and_each_change_of_approval_publish_an_event(local: RunningSageMaker) -> None:
     group(local, "digits-events")
     arn = package(local, "digits-events", CustomerMetadataProperties={"run": "r1"})
     for status in ("Approved", "Approved", "Rejected"):
         local.sagemaker.update_model_package(ModelPackageArn=arn, ModelApprovalStatus=status)
-    details = [d for d in local.seen.of(CHANGED) if d["ModelPackageArn"] == arn]
+    details = [d for d in local.published.of(CHANGED) if d["ModelPackageArn"] == arn]
     approvals = [detail["ModelApprovalStatus"] for detail in details]
     assert approvals == ["PendingManualApproval", "Approved", "Rejected"]
     assert details[0]["ModelPackageGroupName"] == "digits-events"
@@ -71,7 +71,7 @@ def test_creation_and_each_change_of_approval_publish_an_event(local: Local) -> 
     assert details[0]["CustomerMetadataProperties"] == {"run": "r1"}
 
 
-def test_metadata_of_a_version_can_be_added_to_and_taken_from(local: Local) -> None:
+def test_metadata_of_a_version_can_be_added_and_removed(local: RunningSageMaker) -> None:
     group(local, "digits-metadata")
     arn = package(local, "digits-metadata", CustomerMetadataProperties={"a": "1", "b": "2"})
     local.sagemaker.update_model_package(
@@ -83,7 +83,7 @@ def test_metadata_of_a_version_can_be_added_to_and_taken_from(local: Local) -> N
     assert described["CustomerMetadataProperties"] == {"b": "2", "c": "3"}
 
 
-def test_the_model_data_of_a_version_cannot_be_changed(local: Local) -> None:
+def test_the_model_data_of_a_version_cannot_be_changed(local: RunningSageMaker) -> None:
     group(local, "digits-immutable")
     arn = package(local, "digits-immutable")
     other = [{"Image": IMAGE, "ModelDataUrl": "s3://refit-test/other.tar.gz"}]
@@ -93,7 +93,7 @@ def test_the_model_data_of_a_version_cannot_be_changed(local: Local) -> None:
         )
 
 
-def test_a_group_with_versions_cannot_be_deleted(local: Local) -> None:
+def test_a_group_with_versions_cannot_be_deleted(local: RunningSageMaker) -> None:
     group(local, "digits-full")
     arn = package(local, "digits-full")
     with pytest.raises(local.sagemaker.exceptions.ConflictException):
@@ -104,12 +104,12 @@ def test_a_group_with_versions_cannot_be_deleted(local: Local) -> None:
         local.sagemaker.describe_model_package_group(ModelPackageGroupName="digits-full")
 
 
-def test_a_package_needs_its_group(local: Local) -> None:
+def test_a_package_needs_its_group(local: RunningSageMaker) -> None:
     with pytest.raises(ClientError, match="does not exist"):
         package(local, "no-such-group")
 
 
-def test_a_model_is_made_of_approved_packages_only(local: Local) -> None:
+def test_a_model_needs_an_approved_package(local: RunningSageMaker) -> None:
     local.put("m/model.tar.gz", b"an archive")
     group(local, "digits-approval")
     arn = package(local, "digits-approval")
@@ -128,7 +128,7 @@ def test_a_model_is_made_of_approved_packages_only(local: Local) -> None:
         local.sagemaker.create_model(**request)
 
 
-def test_a_model_whose_data_is_not_there_is_refused(local: Local) -> None:
+def test_a_model_with_missing_data_is_refused(local: RunningSageMaker) -> None:
     with pytest.raises(ClientError, match="Could not access model data at s3://refit-test/no"):
         local.sagemaker.create_model(
             ModelName="no-data",
@@ -137,7 +137,7 @@ def test_a_model_whose_data_is_not_there_is_refused(local: Local) -> None:
         )
 
 
-def test_versions_are_listed_by_approval_newest_first(local: Local) -> None:
+def test_versions_are_listed_by_approval_newest_first(local: RunningSageMaker) -> None:
     group(local, "digits-list")
     arns = [package(local, "digits-list", ModelApprovalStatus=s) for s in ("Approved",) * 3]
     package(local, "digits-list")
@@ -150,7 +150,7 @@ def test_versions_are_listed_by_approval_newest_first(local: Local) -> None:
     assert [item["ModelPackageArn"] for item in listed] == arns[::-1]
 
 
-def test_lists_come_in_pages(local: Local) -> None:
+def test_lists_are_paginated(local: RunningSageMaker) -> None:
     for number in range(5):
         group(local, f"paged-{number}")
     pages = local.sagemaker.get_paginator("list_model_package_groups").paginate(
@@ -163,12 +163,12 @@ def test_lists_come_in_pages(local: Local) -> None:
     assert names == [["paged-0", "paged-1"], ["paged-2", "paged-3"], ["paged-4"]]
 
 
-def test_a_made_up_page_token_is_refused(local: Local) -> None:
+def test_an_invalid_page_token_is_refused(local: RunningSageMaker) -> None:
     with pytest.raises(ClientError, match="NextToken"):
         local.sagemaker.list_models(NextToken="made-up")
 
 
-def test_tags_are_added_replaced_and_deleted(local: Local) -> None:
+def test_tags_are_added_replaced_and_deleted(local: RunningSageMaker) -> None:
     arn = group(local, "Tagged-Group")
     local.sagemaker.add_tags(
         ResourceArn=arn, Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}]

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
-    from local_sagemaker import Local
+    from local_sagemaker import RunningSageMaker
 
 TRAINING_JOB: dict[str, Any] = {
     "TrainingJobName": "a-job",
@@ -25,7 +25,7 @@ TRAINING_JOB: dict[str, Any] = {
 }
 
 
-def ask(local: Local, target: str, payload: Any) -> tuple[int, dict[str, Any]]:
+def ask(local: RunningSageMaker, target: str, payload: Any) -> tuple[int, dict[str, Any]]:
     """Send a request without the checks of an SDK."""
     address = urlsplit(local.endpoint_url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
@@ -76,7 +76,7 @@ def ask(local: Local, target: str, payload: Any) -> tuple[int, dict[str, Any]]:
     ],
 )
 def test_an_invalid_request_gets_the_validation_exception_of_aws(
-    local: Local, change: dict[str, Any], message: str
+    local: RunningSageMaker, change: dict[str, Any], message: str
 ) -> None:
     status, error = ask(local, "SageMaker.CreateTrainingJob", {**TRAINING_JOB, **change})
     assert status == 400
@@ -84,13 +84,15 @@ def test_an_invalid_request_gets_the_validation_exception_of_aws(
     assert error["message"] == message
 
 
-def test_all_violations_of_a_request_are_named_at_once(local: Local) -> None:
+def test_all_violations_of_a_request_are_named_at_once(local: RunningSageMaker) -> None:
     _, error = ask(local, "SageMaker.CreateTransformJob", {"TransformJobName": "-"})
     assert error["message"].startswith("5 validation errors detected: ")
     assert "Value null at 'modelName'" in error["message"]
 
 
-def test_a_number_in_place_of_a_string_is_a_serialization_exception(local: Local) -> None:
+def test_a_number_in_place_of_a_string_is_a_serialization_exception(
+    local: RunningSageMaker,
+) -> None:
     request = {**TRAINING_JOB, "HyperParameters": {"num_round": 10}}
     status, error = ask(local, "SageMaker.CreateTrainingJob", request)
     assert (status, error["__type"]) == (400, "SerializationException")
@@ -114,26 +116,26 @@ def test_a_number_in_place_of_a_string_is_a_serialization_exception(local: Local
     ],
 )
 def test_what_the_local_sagemaker_does_not_support_is_refused_by_name(
-    local: Local, change: dict[str, Any], part: str
+    local: RunningSageMaker, change: dict[str, Any], part: str
 ) -> None:
     _, error = ask(local, "SageMaker.CreateTrainingJob", {**TRAINING_JOB, **change})
     assert error["__type"] == "ValidationException"
     assert part in error["message"]
 
 
-def test_an_operation_that_is_not_implemented_is_named(local: Local) -> None:
+def test_an_operation_that_is_not_implemented_is_named(local: RunningSageMaker) -> None:
     with pytest.raises(ClientError) as caught:
         local.sagemaker.list_pipelines()
     assert "The local SageMaker does not implement ListPipelines." in str(caught.value)
 
 
-def test_an_unknown_operation_is_refused(local: Local) -> None:
+def test_an_unknown_operation_is_refused(local: RunningSageMaker) -> None:
     status, error = ask(local, "SageMaker.CreateUnicorn", {})
     assert (status, error["__type"]) == (400, "ValidationException")
     assert "CreateUnicorn" in error["message"]
 
 
-def test_a_body_that_is_not_json_is_refused(local: Local) -> None:
+def test_a_body_that_is_not_json_is_refused(local: RunningSageMaker) -> None:
     status, error = ask(local, "SageMaker.ListModels", ["not", "a", "structure"])
     assert (status, error["__type"]) == (400, "SerializationException")
 
@@ -158,7 +160,7 @@ def test_a_body_that_is_not_json_is_refused(local: Local) -> None:
     ],
 )
 def test_a_missing_resource_is_an_error_with_the_code_of_aws(
-    local: Local, call: str, arguments: dict[str, str], code: str
+    local: RunningSageMaker, call: str, arguments: dict[str, str], code: str
 ) -> None:
     with pytest.raises(ClientError) as caught:
         getattr(local.sagemaker, call)(**arguments)

@@ -21,18 +21,18 @@ from refit_local.sagemaker.step_functions import PREFIX, TaskFailure
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local_sagemaker import Local
+    from local_sagemaker import RunningSageMaker
 
 EXECUTION = f"arn:aws:states:{REGION}:123456789012:execution:train:digits-1"
 TRAIN = f"{PREFIX}createTrainingJob.sync"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _data(local: Local) -> None:
+def _data(local: RunningSageMaker) -> None:
     put_training_data(local)
 
 
-def test_the_output_of_sync_training_is_the_detail_of_the_event(local: Local) -> None:
+def test_the_output_of_sync_training_is_the_detail_of_the_event(local: RunningSageMaker) -> None:
     output = local.service.tasks.run(TRAIN, training_request("sync"), EXECUTION)
     assert output["TrainingJobStatus"] == "Completed"
     assert isinstance(output["TrainingEndTime"], int)
@@ -45,7 +45,7 @@ def test_the_output_of_sync_training_is_the_detail_of_the_event(local: Local) ->
     json.dumps(output)
 
 
-def test_a_failed_job_fails_the_state_with_its_description(local: Local) -> None:
+def test_a_failed_job_fails_the_state_with_its_description(local: RunningSageMaker) -> None:
     request = training_request("sync-failed", HyperParameters={"num_round": "0"})
     with pytest.raises(TaskFailure) as caught:
         local.service.tasks.run(TRAIN, request)
@@ -55,7 +55,7 @@ def test_a_failed_job_fails_the_state_with_its_description(local: Local) -> None
     assert cause["FailureReason"].startswith("AlgorithmError: ")
 
 
-def test_a_stopped_execution_stops_its_job(local: Local) -> None:
+def test_a_stopped_execution_stops_its_job(local: RunningSageMaker) -> None:
     stopped = threading.Event()
     outcome: list[TaskFailure] = []
 
@@ -73,7 +73,7 @@ def test_a_stopped_execution_stops_its_job(local: Local) -> None:
     assert json.loads(outcome[0].cause)["TrainingJobStatus"] == "Stopped"
 
 
-def test_a_task_can_be_stopped_by_its_arguments(local: Local) -> None:
+def test_a_task_can_be_stopped_by_its_arguments(local: RunningSageMaker) -> None:
     request = long_training("sync-ended")
     execution = threading.Thread(
         target=_ignoring_failure, args=(lambda: local.service.tasks.run(TRAIN, request),)
@@ -91,14 +91,14 @@ def _ignoring_failure(work: Callable[[], Any]) -> None:
         work()
 
 
-def _status(local: Local, name: str) -> str:
+def _status(local: RunningSageMaker, name: str) -> str:
     listed = local.sagemaker.list_training_jobs(NameContains=name)["TrainingJobSummaries"]
     if not listed:
         return ""
     return str(local.sagemaker.describe_training_job(TrainingJobName=name)["SecondaryStatus"])
 
 
-def test_without_sync_the_output_is_the_answer_of_the_api(local: Local) -> None:
+def test_without_sync_the_output_is_the_answer_of_the_api(local: RunningSageMaker) -> None:
     output = local.service.tasks.run(
         f"{PREFIX}createTrainingJob", training_request("request-response")
     )
@@ -107,7 +107,7 @@ def test_without_sync_the_output_is_the_answer_of_the_api(local: Local) -> None:
     }
 
 
-def test_models_and_configs_are_created_by_request_response(local: Local) -> None:
+def test_models_and_configs_are_created_by_request_response(local: RunningSageMaker) -> None:
     local.put("states/model.tar.gz", b"an archive")
     run = local.service.tasks.run
     run(
@@ -158,7 +158,7 @@ def test_models_and_configs_are_created_by_request_response(local: Local) -> Non
     ],
 )
 def test_refusals_have_the_error_names_of_aws(
-    local: Local, operation: str, arguments: dict[str, Any], error: str, part: str
+    local: RunningSageMaker, operation: str, arguments: dict[str, Any], error: str, part: str
 ) -> None:
     with pytest.raises(TaskFailure) as caught:
         local.service.tasks.run(f"{PREFIX}{operation}", arguments)
@@ -166,7 +166,7 @@ def test_refusals_have_the_error_names_of_aws(
     assert part in caught.value.cause
 
 
-def test_a_taken_name_has_its_own_error(local: Local) -> None:
+def test_a_taken_name_has_its_own_error(local: RunningSageMaker) -> None:
     local.service.tasks.run(f"{PREFIX}createTrainingJob", training_request("taken"))
     with pytest.raises(TaskFailure) as caught:
         local.service.tasks.run(f"{PREFIX}createTrainingJob", training_request("taken"))

@@ -20,7 +20,7 @@ from local_sagemaker import (
 from refit_local.sagemaker.wire.errors import ResourceNotFound, ValidationException
 
 if TYPE_CHECKING:
-    from local_sagemaker import Local
+    from local_sagemaker import RunningSageMaker
 
 NAME = "Digits-Run-1"
 ARN = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:training-job/digits-run-1"
@@ -29,12 +29,12 @@ CHANGED = "SageMaker Training Job State Change"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _data(local: Local) -> None:
+def _data(local: RunningSageMaker) -> None:
     put_training_data(local)
 
 
 @pytest.fixture(scope="module")
-def finished(local: Local) -> dict[str, Any]:
+def finished(local: RunningSageMaker) -> dict[str, Any]:
     """A training job that has completed."""
     local.sagemaker.create_training_job(**training_request(NAME, Tags=[TAG]))
     job = local.trained(NAME)
@@ -42,7 +42,7 @@ def finished(local: Local) -> dict[str, Any]:
     return job
 
 
-def secondary(local: Local, name: str) -> str:
+def secondary(local: RunningSageMaker, name: str) -> str:
     described = local.sagemaker.describe_training_job(TrainingJobName=name)
     return described["SecondaryStatus"]
 
@@ -61,14 +61,18 @@ def test_a_training_job_goes_through_the_states_of_aws(finished: dict[str, Any])
     assert finished["TrainingTimeInSeconds"] >= 1
 
 
-def test_a_training_job_uploads_its_model(local: Local, finished: dict[str, Any]) -> None:
+def test_a_training_job_uploads_its_model(
+    local: RunningSageMaker, finished: dict[str, Any]
+) -> None:
     key = f"out/{NAME}/output/model.tar.gz"
     assert finished["ModelArtifacts"]["S3ModelArtifacts"] == f"s3://{BUCKET}/{key}"
     with tarfile.open(fileobj=io.BytesIO(local.get(key))) as tar:
         assert tar.getnames() == ["xgboost-model"]
 
 
-def test_the_last_value_of_each_metric_is_described(local: Local, finished: dict[str, Any]) -> None:
+def test_the_last_value_of_each_metric_is_described(
+    local: RunningSageMaker, finished: dict[str, Any]
+) -> None:
     metrics = {metric["MetricName"]: metric["Value"] for metric in finished["FinalMetricDataList"]}
     assert set(metrics) == {"train:logloss", "validation:logloss"}
     stream = finished_stream(local)
@@ -81,18 +85,20 @@ def test_the_last_value_of_each_metric_is_described(local: Local, finished: dict
     } in definitions
 
 
-def finished_stream(local: Local) -> list[str]:
+def finished_stream(local: RunningSageMaker) -> list[str]:
     group = "/aws/sagemaker/TrainingJobs"
     return next(
         lines
-        for (in_group, stream), lines in local.seen.logs.items()
+        for (in_group, stream), lines in local.published.logs.items()
         if in_group == group and stream.startswith(f"{NAME}/algo-1-")
     )
 
 
-def test_every_state_change_publishes_an_event(local: Local, finished: dict[str, Any]) -> None:
+def test_every_state_change_publishes_an_event(
+    local: RunningSageMaker, finished: dict[str, Any]
+) -> None:
     def details_of_job() -> list[dict[str, Any]]:
-        return [d for d in local.seen.of(CHANGED) if d["TrainingJobName"] == NAME]
+        return [d for d in local.published.of(CHANGED) if d["TrainingJobName"] == NAME]
 
     until(lambda: details_of_job()[-1]["TrainingJobStatus"] == "Completed", "the last event")
     details = details_of_job()
@@ -107,11 +113,11 @@ def test_every_state_change_publishes_an_event(local: Local, finished: dict[str,
     assert last["Tags"] == {"run": "r1"}
     assert last["TrainingEndTime"] == round(finished["TrainingEndTime"].timestamp() * 1000)
     assert last["HyperParameters"]["num_round"] == "5"
-    event = next(e for e in local.seen.events if e["detail"] == last)
+    event = next(e for e in local.published.events if e["detail"] == last)
     assert (event["source"], event["resources"]) == ("aws.sagemaker", [ARN])
 
 
-def test_a_name_cannot_be_used_twice(local: Local, finished: dict[str, Any]) -> None:
+def test_a_name_cannot_be_used_twice(local: RunningSageMaker, finished: dict[str, Any]) -> None:
     with pytest.raises(local.sagemaker.exceptions.ResourceInUse) as caught:
         local.sagemaker.create_training_job(**training_request(NAME))
     assert (
@@ -121,7 +127,7 @@ def test_a_name_cannot_be_used_twice(local: Local, finished: dict[str, Any]) -> 
 
 
 def test_a_hyperparameter_out_of_range_fails_with_the_message_of_the_container(
-    local: Local,
+    local: RunningSageMaker,
 ) -> None:
     hyperparameters = {"num_round": "5", "objective": "binary:logistic", "eta": "1.5"}
     local.sagemaker.create_training_job(
@@ -135,7 +141,7 @@ def test_a_hyperparameter_out_of_range_fails_with_the_message_of_the_container(
     assert job["SecondaryStatusTransitions"][-1]["Status"] == "Failed"
 
 
-def test_missing_data_is_a_client_error(local: Local) -> None:
+def test_missing_data_is_a_client_error(local: RunningSageMaker) -> None:
     request = training_request("no-data")
     source = request["InputDataConfig"][0]["DataSource"]["S3DataSource"]
     source["S3Uri"] = f"s3://{BUCKET}/nothing/here/"
@@ -145,7 +151,7 @@ def test_missing_data_is_a_client_error(local: Local) -> None:
     assert f'No S3 objects found under S3 URL "s3://{BUCKET}/nothing/here/"' in reason
 
 
-def test_a_missing_bucket_is_a_client_error(local: Local) -> None:
+def test_a_missing_bucket_is_a_client_error(local: RunningSageMaker) -> None:
     request = training_request("no-bucket")
     source = request["InputDataConfig"][0]["DataSource"]["S3DataSource"]
     source["S3Uri"] = "s3://not-a-bucket-of-ours/train/"
@@ -154,7 +160,7 @@ def test_a_missing_bucket_is_a_client_error(local: Local) -> None:
     assert reason.startswith("ClientError: Data download failed: NoSuchBucket (404)")
 
 
-def test_a_manifest_names_the_files_of_a_channel(local: Local) -> None:
+def test_a_manifest_names_the_files_of_a_channel(local: RunningSageMaker) -> None:
     local.put("lists/train.manifest", f'[{{"prefix": "s3://{BUCKET}/data/train/"}}, "a.csv"]')
     request = training_request("manifest")
     request["InputDataConfig"][0]["DataSource"]["S3DataSource"] |= {
@@ -165,7 +171,7 @@ def test_a_manifest_names_the_files_of_a_channel(local: Local) -> None:
     assert local.trained("manifest")["TrainingJobStatus"] == "Completed"
 
 
-def test_a_stopped_job_goes_through_stopping(local: Local) -> None:
+def test_a_stopped_job_goes_through_stopping(local: RunningSageMaker) -> None:
     local.sagemaker.create_training_job(**long_training("stopped"))
     until(lambda: secondary(local, "stopped") == "Training", "the training")
     local.sagemaker.stop_training_job(TrainingJobName="stopped")
@@ -179,7 +185,7 @@ def test_a_stopped_job_goes_through_stopping(local: Local) -> None:
         local.sagemaker.stop_training_job(TrainingJobName="stopped")
 
 
-def test_a_job_can_be_stopped_as_soon_as_it_can_be_described(local: Local) -> None:
+def test_a_job_can_be_stopped_as_soon_as_it_can_be_described(local: RunningSageMaker) -> None:
     request = long_training("seen")
     create = threading.Thread(target=local.service.call, args=("CreateTrainingJob", request))
     create.start()
@@ -197,7 +203,7 @@ def test_a_job_can_be_stopped_as_soon_as_it_can_be_described(local: Local) -> No
     assert local.trained("seen")["TrainingJobStatus"] == "Stopped"
 
 
-def test_a_job_that_exceeds_its_runtime_keeps_its_saved_model(local: Local) -> None:
+def test_a_job_that_exceeds_its_runtime_keeps_its_saved_model(local: RunningSageMaker) -> None:
     request = long_training("too-long", StoppingCondition={"MaxRuntimeInSeconds": 4})
     request["HyperParameters"]["save_model_on_termination"] = "true"
     local.sagemaker.create_training_job(**request)
@@ -207,7 +213,7 @@ def test_a_job_that_exceeds_its_runtime_keeps_its_saved_model(local: Local) -> N
         assert tar.getnames() == ["xgboost-model"]
 
 
-def test_a_spot_job_describes_its_billable_time(local: Local) -> None:
+def test_a_spot_job_describes_its_billable_time(local: RunningSageMaker) -> None:
     condition = {"MaxRuntimeInSeconds": 300, "MaxWaitTimeInSeconds": 600}
     local.sagemaker.create_training_job(
         **training_request("spot", EnableManagedSpotTraining=True, StoppingCondition=condition)
@@ -218,7 +224,9 @@ def test_a_spot_job_describes_its_billable_time(local: Local) -> None:
     assert 1 <= job["BillableTimeInSeconds"] <= job["TrainingTimeInSeconds"]
 
 
-def test_jobs_are_listed_by_status_in_pages(local: Local, finished: dict[str, Any]) -> None:
+def test_jobs_are_listed_by_status_in_pages(
+    local: RunningSageMaker, finished: dict[str, Any]
+) -> None:
     for number in range(3):
         request = training_request(f"listed-{number}")
         request["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"] = f"s3://{BUCKET}/no/"
@@ -237,7 +245,7 @@ def test_jobs_are_listed_by_status_in_pages(local: Local, finished: dict[str, An
     assert [job["TrainingJobArn"] for job in completed["TrainingJobSummaries"]] == [ARN]
 
 
-def test_k_fold_predictions_go_to_the_output_archive(local: Local) -> None:
+def test_k_fold_predictions_go_to_the_output_archive(local: RunningSageMaker) -> None:
     hyperparameters = {"num_round": "2", "objective": "binary:logistic", "_kfold": "2"}
     local.sagemaker.create_training_job(**training_request("k", HyperParameters=hyperparameters))
     assert local.trained("k").get("FailureReason") is None
@@ -247,7 +255,7 @@ def test_k_fold_predictions_go_to_the_output_archive(local: Local) -> None:
         assert tar.getnames() == ["xgboost-model-0", "xgboost-model-1"]
 
 
-def test_without_compression_the_model_is_uploaded_as_files(local: Local) -> None:
+def test_without_compression_the_model_is_uploaded_as_files(local: RunningSageMaker) -> None:
     output = {"S3OutputPath": f"s3://{BUCKET}/out/", "CompressionType": "NONE"}
     local.sagemaker.create_training_job(**training_request("plain", OutputDataConfig=output))
     job = local.trained("plain")
@@ -256,7 +264,7 @@ def test_without_compression_the_model_is_uploaded_as_files(local: Local) -> Non
     assert local.keys("out/plain/output/") == ["out/plain/output/model/xgboost-model"]
 
 
-def test_checkpoints_are_uploaded(local: Local) -> None:
+def test_checkpoints_are_uploaded(local: RunningSageMaker) -> None:
     checkpoints = {"S3Uri": f"s3://{BUCKET}/checkpoints/job/"}
     local.sagemaker.create_training_job(
         **training_request("with-checkpoints", CheckpointConfig=checkpoints)

@@ -18,13 +18,13 @@ from local_sagemaker import (
 )
 
 if TYPE_CHECKING:
-    from local_sagemaker import Local
+    from local_sagemaker import RunningSageMaker
 
 CHANGED = "SageMaker Transform Job State Change"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def model(local: Local) -> str:
+def model(local: RunningSageMaker) -> str:
     put_training_data(local)
     local.sagemaker.create_training_job(**training_request("for-transform"))
     job = local.trained("for-transform")
@@ -49,12 +49,12 @@ def request(name: str, **more: Any) -> dict[str, Any]:
     return {**made, **more}
 
 
-def run(local: Local, name: str, **more: Any) -> dict[str, Any]:
+def run(local: RunningSageMaker, name: str, **more: Any) -> dict[str, Any]:
     local.sagemaker.create_transform_job(**request(name, **more))
     return local.transformed(name)
 
 
-def test_every_object_has_an_output(local: Local) -> None:
+def test_every_object_has_an_output(local: RunningSageMaker) -> None:
     rows = feature_rows(30)
     local.put("batch/all/in/new.csv", rows)
     local.put("batch/all/in/sub/base.csv", feature_rows(5))
@@ -75,7 +75,7 @@ def test_every_object_has_an_output(local: Local) -> None:
     assert sum(right) >= 27
 
 
-def test_predictions_do_not_depend_on_the_batches(local: Local) -> None:
+def test_predictions_do_not_depend_on_the_batches(local: RunningSageMaker) -> None:
     rows = feature_rows(40)
     for name in ("multi", "single"):
         local.put(f"batch/{name}/in/rows.csv", rows)
@@ -85,14 +85,14 @@ def test_predictions_do_not_depend_on_the_batches(local: Local) -> None:
     assert single == local.get("batch/multi/out/rows.csv.out")
 
 
-def test_gzip_input_is_decompressed(local: Local) -> None:
+def test_gzip_input_is_decompressed(local: RunningSageMaker) -> None:
     local.put("batch/gzip/in/rows.csv.gz", gzip.compress(feature_rows(7).encode()))
     source = request("gzip")["TransformInput"] | {"CompressionType": "Gzip"}
     run(local, "gzip", TransformInput=source)
     assert len(local.get("batch/gzip/out/rows.csv.gz.out").splitlines()) == 7
 
 
-def test_filters_and_join_work_on_csv_columns(local: Local) -> None:
+def test_filters_and_join_work_on_csv_columns(local: RunningSageMaker) -> None:
     rows = feature_rows(6).splitlines()
     numbered = "".join(f"id-{number},{row}\n" for number, row in enumerate(rows))
     local.put("batch/joined/in/rows.csv", numbered)
@@ -104,7 +104,9 @@ def test_filters_and_join_work_on_csv_columns(local: Local) -> None:
     assert all(0 <= float(line.split(",")[1]) <= 1 for line in lines)
 
 
-def test_a_bad_object_fails_the_job_and_the_other_outputs_are_written(local: Local) -> None:
+def test_a_bad_object_fails_the_job_and_the_other_outputs_are_written(
+    local: RunningSageMaker,
+) -> None:
     local.put("batch/mixed/in/a.csv", "text,where,numbers belong\n")
     local.put("batch/mixed/in/b.csv", feature_rows(3))
     job = run(local, "mixed")
@@ -114,25 +116,25 @@ def test_a_bad_object_fails_the_job_and_the_other_outputs_are_written(local: Loc
     assert local.keys("batch/mixed/out/") == ["batch/mixed/out/b.csv.out"]
 
 
-def test_a_record_larger_than_the_payload_fails_the_job(local: Local) -> None:
+def test_a_record_larger_than_the_payload_fails_the_job(local: RunningSageMaker) -> None:
     local.put("batch/large/in/rows.csv", "1," * 600_000 + "1\n")
     job = run(local, "large", MaxPayloadInMB=1)
     assert "a record is larger than the maximum payload" in job["FailureReason"]
 
 
-def test_every_state_change_publishes_an_event(local: Local) -> None:
+def test_every_state_change_publishes_an_event(local: RunningSageMaker) -> None:
     local.put("batch/events/in/rows.csv", feature_rows(2))
     run(local, "events")
 
     def details() -> list[dict[str, Any]]:
-        return [d for d in local.seen.of(CHANGED) if d["TransformJobName"] == "events"]
+        return [d for d in local.published.of(CHANGED) if d["TransformJobName"] == "events"]
 
     until(lambda: len(details()) == 2, "two events")
     assert [detail["TransformJobStatus"] for detail in details()] == ["InProgress", "Completed"]
     assert isinstance(details()[-1]["TransformEndTime"], int)
 
 
-def test_a_stopped_job_ends_stopped(local: Local) -> None:
+def test_a_stopped_job_ends_stopped(local: RunningSageMaker) -> None:
     local.put("batch/stopped/in/rows.csv", feature_rows(20_000))
     local.sagemaker.create_transform_job(
         **request("stopped", BatchStrategy="SingleRecord", MaxConcurrentTransforms=1)
@@ -158,7 +160,7 @@ def test_a_stopped_job_ends_stopped(local: Local) -> None:
     ],
 )
 def test_an_unsupported_request_is_refused_at_once(
-    local: Local, change: dict[str, Any], part: str
+    local: RunningSageMaker, change: dict[str, Any], part: str
 ) -> None:
     with pytest.raises(local.sagemaker.exceptions.ClientError) as caught:
         local.sagemaker.create_transform_job(**request("refused", **change))
