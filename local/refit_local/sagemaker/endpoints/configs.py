@@ -12,7 +12,7 @@ from refit_local.sagemaker.records.naming import ENDPOINT_CONFIG, now
 from refit_local.sagemaker.records.store import NameTaken, Record
 from refit_local.sagemaker.storage import bucket_and_key
 from refit_local.sagemaker.wire.errors import NotImplementedLocally, ValidationException
-from refit_local.sagemaker.wire.listing import page
+from refit_local.sagemaker.wire.listing import list_answer
 from refit_local.sagemaker.wire.requests import members_of
 
 if TYPE_CHECKING:
@@ -68,9 +68,7 @@ class EndpointConfigs:
     def list(self, request: dict[str, Any]) -> dict[str, Any]:
         """ListEndpointConfigs."""
         records = self._platform.store.all(ENDPOINT_CONFIG)
-        configs, token = page(request, records, name="EndpointConfigName")
-        members = ("EndpointConfigName", "EndpointConfigArn", "CreationTime")
-        return {"EndpointConfigs": [{k: item[k] for k in members} for item in configs], **token}
+        return list_answer("ListEndpointConfigs", request, records, name="EndpointConfigName")
 
     def delete(self, request: dict[str, Any]) -> dict[str, Any]:
         """DeleteEndpointConfig."""

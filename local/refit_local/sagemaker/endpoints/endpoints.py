@@ -19,7 +19,7 @@ from refit_local.sagemaker.endpoints.fleet import FleetPlan
 from refit_local.sagemaker.records.naming import ENDPOINT, now
 from refit_local.sagemaker.records.store import NameTaken, Record
 from refit_local.sagemaker.wire.errors import ValidationException
-from refit_local.sagemaker.wire.listing import page
+from refit_local.sagemaker.wire.listing import list_answer
 from refit_local.sagemaker.wire.requests import members_of
 
 if TYPE_CHECKING:
@@ -27,13 +27,6 @@ if TYPE_CHECKING:
     from refit_local.sagemaker.models.models import SageMakerModels
     from refit_local.sagemaker.platform import Platform
 
-_SUMMARY = (
-    "EndpointName",
-    "EndpointArn",
-    "CreationTime",
-    "LastModifiedTime",
-    "EndpointStatus",
-)
 _IN_PROGRESS = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
 _SERVICE_ENDED = "The local SageMaker was shut down while the endpoint was being created."
 
@@ -141,13 +134,10 @@ class Endpoints:
 
     def list(self, request: dict[str, Any]) -> dict[str, Any]:
         """ListEndpoints."""
-        endpoints, token = page(
-            request,
-            self._platform.store.all(ENDPOINT),
-            name="EndpointName",
-            status="EndpointStatus",
+        records = self._platform.store.all(ENDPOINT)
+        return list_answer(
+            "ListEndpoints", request, records, name="EndpointName", status="EndpointStatus"
         )
-        return {"Endpoints": [{k: item[k] for k in _SUMMARY} for item in endpoints], **token}
 
     def live(self, name: str) -> LiveEndpoint | None:
         """Return the live endpoint of a name, or None when nothing runs for it."""

@@ -10,7 +10,7 @@ from refit_local.sagemaker.records.job_kinds import UNFINISHED_STATUSES, JobKind
 from refit_local.sagemaker.records.naming import now
 from refit_local.sagemaker.records.store import NameTaken, Record
 from refit_local.sagemaker.wire.errors import ResourceInUse, ResourceNotFound, ValidationException
-from refit_local.sagemaker.wire.listing import page
+from refit_local.sagemaker.wire.listing import list_answer
 from refit_local.sagemaker.wire.requests import members_of
 
 if TYPE_CHECKING:
@@ -24,14 +24,12 @@ class Jobs(ABC):
     Attributes:
         kind: the names of this kind in the API.
         run_class: carries a job out.
-        summary_members: the members of a job in the answer of the List operation.
         name_taken: AWS's message for a name that another job has; formatted with `arn`.
         not_found: AWS's message for a job that does not exist; formatted with `name` and `arn`.
     """
 
     kind: ClassVar[JobKind]
     run_class: ClassVar[type[JobRun]]
-    summary_members: ClassVar[tuple[str, ...]]
     name_taken: ClassVar[str]
     not_found: ClassVar[str]
 
@@ -82,17 +80,13 @@ class Jobs(ABC):
 
     def list(self, request: dict[str, Any]) -> dict[str, Any]:
         """List jobs, filtered, sorted and in pages."""
-        records, token = page(
+        return list_answer(
+            f"List{self.kind.prefix}s",
             request,
             self._platform.store.all(self.kind.resource),
             name=self.kind.name_member,
             status=self.kind.status_member,
         )
-        summaries = [
-            {member: record[member] for member in self.summary_members if member in record}
-            for record in records
-        ]
-        return {f"{self.kind.prefix}Summaries": summaries, **token}
 
     def stop(self, request: dict[str, Any]) -> dict[str, Any]:
         """Begin to stop a job; stopping a job twice is allowed."""

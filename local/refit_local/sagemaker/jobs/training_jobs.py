@@ -44,15 +44,6 @@ class TrainingJobs(Jobs):
         "with this name already exists ({arn})"
     )
     not_found = "Requested resource not found."
-    summary_members = (
-        "TrainingJobName",
-        "TrainingJobArn",
-        "CreationTime",
-        "TrainingEndTime",
-        "LastModifiedTime",
-        "TrainingJobStatus",
-        "SecondaryStatus",
-    )
 
     def _initial_members(self, request: dict[str, Any], created_at: float) -> Record:
         _check(request)

@@ -34,15 +34,6 @@ class TransformJobs(Jobs):
         "already exists ({arn})"
     )
     not_found = 'Could not find requested job with name: {name} ("{arn}").'
-    summary_members = (
-        "TransformJobName",
-        "TransformJobArn",
-        "CreationTime",
-        "TransformEndTime",
-        "LastModifiedTime",
-        "TransformJobStatus",
-        "FailureReason",
-    )
 
     def __init__(self, platform: Platform, models: SageMakerModels) -> None:
         super().__init__(platform)

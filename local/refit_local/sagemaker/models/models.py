@@ -17,7 +17,7 @@ from refit_local.sagemaker.records.naming import MODEL, MODEL_PACKAGE, name_of, 
 from refit_local.sagemaker.records.store import NameTaken, Record
 from refit_local.sagemaker.storage import RoleStorage, bucket_and_key, local_path
 from refit_local.sagemaker.wire.errors import JobFailed, NotImplementedLocally, ValidationException
-from refit_local.sagemaker.wire.listing import page
+from refit_local.sagemaker.wire.listing import list_answer
 from refit_local.sagemaker.wire.requests import members_of
 
 if TYPE_CHECKING:
@@ -88,9 +88,8 @@ class SageMakerModels:
 
     def list(self, request: dict[str, Any]) -> dict[str, Any]:
         """ListModels."""
-        records, token = page(request, self._platform.store.all(MODEL), name="ModelName")
-        members = ("ModelName", "ModelArn", "CreationTime")
-        return {"Models": [{k: record[k] for k in members} for record in records], **token}
+        records = self._platform.store.all(MODEL)
+        return list_answer("ListModels", request, records, name="ModelName")
 
     def delete(self, request: dict[str, Any]) -> dict[str, Any]:
         """DeleteModel."""

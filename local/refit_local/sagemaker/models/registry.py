@@ -10,31 +10,12 @@ from typing import TYPE_CHECKING, Any
 from refit_local.sagemaker.records.naming import MODEL_PACKAGE, MODEL_PACKAGE_GROUP, name_of, now
 from refit_local.sagemaker.records.store import NameTaken, Record
 from refit_local.sagemaker.wire.errors import ConflictException, ValidationException
-from refit_local.sagemaker.wire.listing import page
+from refit_local.sagemaker.wire.listing import list_answer
 from refit_local.sagemaker.wire.requests import members_of
 
 if TYPE_CHECKING:
     from refit_local.sagemaker.platform import Platform
 
-_GROUP_SUMMARY = (
-    "ModelPackageGroupName",
-    "ModelPackageGroupArn",
-    "ModelPackageGroupDescription",
-    "CreationTime",
-    "ModelPackageGroupStatus",
-)
-_PACKAGE_SUMMARY = (
-    "ModelPackageName",
-    "ModelPackageGroupName",
-    "ModelPackageVersion",
-    "ModelPackageArn",
-    "ModelPackageDescription",
-    "CreationTime",
-    "ModelPackageStatus",
-    "ModelApprovalStatus",
-    "ModelLifeCycle",
-    "ModelPackageRegistrationType",
-)
 _REPLACED_BY_UPDATE = (
     "ModelApprovalStatus",
     "ApprovalDescription",
@@ -81,9 +62,13 @@ class ModelRegistry:
     def list_groups(self, request: dict[str, Any]) -> dict[str, Any]:
         """ListModelPackageGroups."""
         records = self._store.all(MODEL_PACKAGE_GROUP)
-        groups, token = page(request, records, name="ModelPackageGroupName", order="Ascending")
-        summaries = [{k: group[k] for k in _GROUP_SUMMARY if k in group} for group in groups]
-        return {"ModelPackageGroupSummaryList": summaries, **token}
+        return list_answer(
+            "ListModelPackageGroups",
+            request,
+            records,
+            name="ModelPackageGroupName",
+            order="Ascending",
+        )
 
     def delete_group(self, request: dict[str, Any]) -> dict[str, Any]:
         """DeleteModelPackageGroup."""
@@ -152,9 +137,7 @@ class ModelRegistry:
             records = [r for r in records if r.get("ModelApprovalStatus") == approval]
         for record in records:
             record["_name"] = record.get("ModelPackageName") or record["ModelPackageGroupName"]
-        packages, token = page(request, records, name="_name")
-        summaries = [{k: item[k] for k in _PACKAGE_SUMMARY if k in item} for item in packages]
-        return {"ModelPackageSummaryList": summaries, **token}
+        return list_answer("ListModelPackages", request, records, name="_name")
 
     def update_package(self, request: dict[str, Any]) -> dict[str, Any]:
         """UpdateModelPackage. A change of the approval publishes an event."""

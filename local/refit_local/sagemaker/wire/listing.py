@@ -8,35 +8,46 @@ import json
 from typing import Any
 
 from refit_local.sagemaker.wire.errors import ValidationException
+from refit_local.sagemaker.wire.requests import summaries_of
 
 DEFAULT_PAGE_SIZE = 10
 ListedRecord = dict[str, Any]
 SortKey = tuple[Any, str]
 
 
-def page(
+def list_answer(
+    operation: str,
     request: dict[str, Any],
     records: list[ListedRecord],
     *,
     name: str,
     status: str | None = None,
     order: str = "Descending",
-) -> tuple[list[ListedRecord], dict[str, str]]:
-    """Return one page of the records that a List request selects.
+) -> dict[str, Any]:
+    """Return one page of the records that a List request selects, as the operation's answer.
 
     Args:
-        request: a checked List request.
+        operation: the List operation.
+        request: a checked request.
         records: all records that may be listed; each has a unique `_key`.
         name: the member for NameContains and SortBy=Name.
         status: the member for StatusEquals and SortBy=Status.
         order: the default SortOrder of the operation. The default of SortBy is CreationTime.
 
-    Returns:
-        The records of the page, and `{"NextToken": …}` when there are more.
-
     Raises:
         ValidationException: when the NextToken was not issued by this function.
     """
+    page, token = _page(request, records, name, status, order)
+    return {**summaries_of(operation, page), **token}
+
+
+def _page(
+    request: dict[str, Any],
+    records: list[ListedRecord],
+    name: str,
+    status: str | None,
+    order: str,
+) -> tuple[list[ListedRecord], dict[str, str]]:
     selected = [record for record in records if _matches(request, record, name, status)]
     members = {"Name": name, "Status": status, "CreationTime": "CreationTime"}
     member = members.get(request.get("SortBy", "CreationTime")) or "CreationTime"

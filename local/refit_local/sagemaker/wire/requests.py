@@ -59,6 +59,21 @@ def members_of(operation: str, record: dict[str, Any]) -> dict[str, Any]:
     return {name: record[name] for name in names if name in record}
 
 
+def summaries_of(operation: str, records: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Return the list in the answer of a List operation, with the members of its summaries."""
+    shape = service_model().operation_model(operation).output_shape
+    members = shape.members.items() if isinstance(shape, StructureShape) else ()
+    for answer_member, member_shape in members:
+        if isinstance(member_shape, ListShape) and isinstance(member_shape.member, StructureShape):
+            names = member_shape.member.members
+            return {
+                answer_member: [
+                    {name: record[name] for name in names if name in record} for record in records
+                ]
+            }
+    raise ValueError(f"{operation} is not a List operation")
+
+
 def with_timestamps(
     operation: str, answer: dict[str, Any], form: Callable[[float], Any]
 ) -> dict[str, Any]:
