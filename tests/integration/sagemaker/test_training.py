@@ -179,7 +179,7 @@ def test_a_stopped_job_goes_through_stopping(local: RunningSageMaker) -> None:
     job = local.trained("stopped")
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "Stopped")
     statuses = [t["Status"] for t in job["SecondaryStatusTransitions"]]
-    assert statuses[2:4] == ["Training", "Stopping"]
+    assert statuses[2:] == ["Training", "Stopping", "Stopped"]
     assert "FailureReason" not in job
     with pytest.raises(local.sagemaker.exceptions.ClientError, match="in status Stopped"):
         local.sagemaker.stop_training_job(TrainingJobName="stopped")
