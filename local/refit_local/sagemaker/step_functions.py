@@ -1,6 +1,6 @@
 """The optimized Step Functions integrations of SageMaker, with their outputs and failures.
 
-Source  docs/sagemaker-contract.md, "Events", "Step Functions"
+Source  docs/sagemaker-contract.md, "Events" and "Step Functions"
 """
 
 from __future__ import annotations
