@@ -204,7 +204,7 @@ def test_a_job_can_be_stopped_as_soon_as_it_can_be_described(local: RunningSageM
 
 
 def test_a_job_that_exceeds_its_runtime_keeps_its_saved_model(local: RunningSageMaker) -> None:
-    request = long_training("too-long", StoppingCondition={"MaxRuntimeInSeconds": 4})
+    request = long_training("too-long", StoppingCondition={"MaxRuntimeInSeconds": 8})
     request["HyperParameters"]["save_model_on_termination"] = "true"
     local.sagemaker.create_training_job(**request)
     job = local.trained("too-long")
