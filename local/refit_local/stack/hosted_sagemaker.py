@@ -12,9 +12,9 @@ from refit_local.ministack.iam import assume_role
 from refit_local.ministack.permissions import sagemaker_permissions
 from refit_local.ministack.services import HostedService, Service, register_service
 from refit_local.ministack.task_integrations import TaskFailed, register_task
-from refit_local.sagemaker.ground import GroundServices, RoleCredentials
+from refit_local.sagemaker.host import HostServices, RoleCredentials
 from refit_local.sagemaker.service import LocalSageMaker
-from refit_local.sagemaker.stepfunctions import PREFIX, TaskFailure
+from refit_local.sagemaker.step_functions import PREFIX, TaskFailure
 from refit_local.stack.emulator_settings import ACCOUNT_ID
 from refit_local.stack.record import endpoint_url
 
@@ -27,7 +27,7 @@ def install_sagemaker(state: Path, port: int, region: str) -> HostedService:
 
     The administrator's credentials are read from the environment.
     """
-    host = GroundServices(
+    host = HostServices(
         endpoint_url=endpoint_url(port),
         region=region,
         account_id=ACCOUNT_ID,
