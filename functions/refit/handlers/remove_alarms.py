@@ -1,43 +1,32 @@
-"""Remove a model's alarms together with its endpoint.
+"""Remove the alarms of a model whose endpoint was deleted.
 
-Invoked by  EventBridge: an endpoint of this stack is being deleted, or is deleted
+Invoked by  EventBridge: an endpoint of this stack is being deleted, or was deleted
 Input       the "SageMaker Endpoint State Change" event                 events/remove_alarms.json
-Output      {"removed": the model, or null when the endpoint is not gone}
+Output      {"removed": the model, or null when the endpoint still exists}
 Raises      ServiceThrottled
 
-An event may come twice, or late: when the endpoint is there again, its alarms stay.
+The event may be repeated or late: if the endpoint was created again, the alarms stay.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, Field
 
-from refit.domain.monitoring.alarms import alarm_names
-from refit.domain.naming import ResourceNames, model_of_group
-from refit.environment import environment
-from refit.stores import alarms, registry
+from refit.handlers.wiring import services
 from refit.telemetry import logger
+from refit.usecases.remove_alarms import remove_alarms
 
 
-class Endpoint(BaseModel):
-    """The event's detail."""
+class EndpointDetail(BaseModel):
+    """The detail of the event."""
 
-    model_config = ConfigDict(extra="ignore")
-
-    EndpointName: str
+    name: str = Field(alias="EndpointName")
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> dict[str, str | None]:
-    """Delete the alarms of the endpoint's model unless the endpoint exists again."""
-    name = Endpoint.model_validate(event["detail"]).EndpointName
-    model = model_of_group(environment().name_prefix, name)  # endpoint and group share their name
-    if model is None:
-        return {"removed": None}
-    endpoint = registry.describe_endpoint(name)
-    if endpoint is not None and endpoint.status != "Deleting":
-        return {"removed": None}
-    alarms.delete(alarm_names(ResourceNames(environment().name_prefix, model)))
-    return {"removed": model}
+    """Remove the alarms of the endpoint's model."""
+    endpoint = EndpointDetail.model_validate(event["detail"])
+    return {"removed": remove_alarms(services(), endpoint.name)}

@@ -5,16 +5,14 @@ Items (pk, sk):
     MODEL#<model>  MONITOR      verdict (domain/monitoring/verdict.py); next_check_at
     MODEL#<model>  RETRAINING   domain/retraining/state.py
 
-The item of a cohort is only ever added to, in the transaction that marks what is counted. Verdict
-and retraining carry a revision, and each change is made on condition of the revision before it: of
-two concurrent writers, one is told to decide again.
+The counters of a cohort are only ever added to, in the transaction that marks what is counted.
+Verdict and retraining state carry a revision, and each change is made on condition of the revision
+before it: of two concurrent writers, one has to decide again.
 """
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from boto3.dynamodb.conditions import Attr, Key
@@ -23,17 +21,18 @@ from refit.domain.inferences.tally import START_FORMAT
 from refit.domain.moments import iso
 from refit.domain.monitoring.cohort import Cohort
 from refit.domain.monitoring.verdict import Verdict
-from refit.domain.retraining.state import Retraining
+from refit.domain.retraining.state import RetrainingState
 from refit.stores.models import model_pk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
+    from decimal import Decimal
 
     from boto3.dynamodb.conditions import ConditionBase
 
     from refit.domain.inferences.tally import CohortKey
-    from refit.domain.monitoring.verdict import Alarm
+    from refit.domain.monitoring.verdict import DriftAlarm
     from refit.stores.dynamodb import Item, Table, Write
 
 
@@ -50,8 +49,8 @@ class MonitoringStore:
 
         Args:
             cohort: its item is created if it does not exist.
-            sums: what to add, by the name of the counter.
-            files: numbers that join the set of its capture files.
+            sums: numbers to add, by the name of the counter.
+            files: numbers to add to the set of its capture files.
         """
         numbers = set(files)
         return self._table.update(
@@ -94,41 +93,40 @@ class MonitoringStore:
         return Verdict.model_validate(item["verdict"]) if "verdict" in item else None
 
     def save_verdict(self, model: str, verdict: Verdict) -> bool:
-        """Store a verdict; return False when another one was stored meanwhile.
+        """Store a verdict; return False when another one was stored concurrently.
 
         Args:
             model: its name.
-            verdict: with the revision of the verdict that it replaces; 0 when there was none.
+            verdict: with the revision of the verdict that it replaces; 0 without one.
         """
         after = verdict.model_copy(update={"revision": verdict.revision + 1})
-        value = json.loads(after.model_dump_json(), parse_float=Decimal)
         condition = _follows("verdict.revision", verdict.revision)
-        return self._update(model, {"verdict": value}, condition)
+        return self._update(model, {"verdict": after.model_dump(mode="json")}, condition)
 
-    def mark_notified(self, model: str, alarm: Alarm) -> None:
-        """Record that people were notified of an alarm, unless another one has replaced it."""
+    def mark_notified(self, model: str, alarm: DriftAlarm) -> None:
+        """Record that people were notified of an alarm, unless a newer one has replaced it."""
         self._table.apply(
             self._table.update(
                 _key(model, "MONITOR"),
-                set={"verdict.alarm.told": True},
-                add={"verdict.revision": 1},
+                set={"verdict.alarm.notified": True},
+                increment={"verdict.revision": 1},
                 condition=Attr("verdict.alarm.raised_at").eq(iso(alarm.raised_at)),
             )
         )
 
-    def retraining(self, model: str) -> Retraining:
-        """Return the retraining state of a model; the one of an unknown model is healthy."""
+    def retraining(self, model: str) -> RetrainingState:
+        """Return the retraining state of a model; an unknown model is healthy."""
         item = self._table.get(_key(model, "RETRAINING")) or {}
-        return Retraining.model_validate(
+        return RetrainingState.model_validate(
             {name: value for name, value in item.items() if name not in {"pk", "sk"}}
         )
 
-    def save_retraining(self, model: str, after: Retraining) -> bool:
-        """Store a retraining state; return False when it was changed meanwhile.
+    def save_retraining(self, model: str, after: RetrainingState) -> bool:
+        """Store a retraining state; return False when it was changed concurrently.
 
         Args:
             model: its name.
-            after: made from what `retraining` returned, so it carries that revision.
+            after: made from the result of `retraining`, with its revision.
         """
         item = after.model_copy(update={"revision": after.revision + 1}).model_dump(mode="json")
         return self._table.apply(

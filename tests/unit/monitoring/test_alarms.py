@@ -8,9 +8,9 @@ import pytest
 from botocore.validate import validate_parameters
 from refit.domain.model_settings import ModelSettings, parse_settings
 from refit.domain.monitoring.alarms import (
-    Alarm,
     AlarmKind,
-    Missing,
+    MetricAlarm,
+    MissingData,
     alarm_names,
     alarms_of,
     check_period_s,
@@ -22,7 +22,9 @@ NAMES = ResourceNames("refit", "digits")
 TOPIC = "arn:aws:sns:us-east-1:123456789012:notices"
 
 
-def alarms(settings: str = "", variant: str = "v2", period_s: int = 60) -> dict[AlarmKind, Alarm]:
+def alarms(
+    settings: str = "", variant: str = "v2", period_s: int = 60
+) -> dict[AlarmKind, MetricAlarm]:
     found = alarms_of(NAMES, variant, parse_settings(settings), period_s)
     return {alarm.kind: alarm for alarm in found}
 
@@ -41,7 +43,7 @@ def test_the_alarms_of_two_models_never_share_a_name() -> None:
         assert not one.endswith(f"-{other}")
 
 
-def test_what_the_endpoint_publishes_is_watched_under_the_live_variant() -> None:
+def test_metrics_of_the_endpoint_are_monitored_for_the_live_variant() -> None:
     for kind in (AlarmKind.ENDPOINT_ERRORS, AlarmKind.LATENCY):
         assert alarms(variant="v7")[kind].dimensions == (
             ("EndpointName", "refit-digits"),
@@ -63,16 +65,16 @@ def test_a_threshold_is_what_the_settings_say(
     assert alarms(f"[monitoring]\n{settings}\n")[kind].threshold == threshold
 
 
-def test_a_retraining_is_owed_too_long_when_cool_down_and_daily_cap_no_longer_hold_it_back() -> (
+def test_a_retraining_is_pending_too_long_when_cool_down_and_daily_limit_no_longer_delay_it() -> (
     None
 ):
     found = alarms("[retraining]\ncooldown_s = 3600\n")[AlarmKind.RETRAINING_OWED]
     assert found.threshold == 3600 + 24 * 3600
 
 
-def test_a_model_that_is_not_captured_has_no_alarm_on_what_only_captures_can_tell() -> None:
-    left = set(alarms('[monitoring]\ncapture = "off"\n'))
-    assert left == {
+def test_a_model_that_is_not_captured_has_no_alarm_that_needs_captures() -> None:
+    kinds = set(alarms('[monitoring]\ncapture = "off"\n'))
+    assert kinds == {
         AlarmKind.ENDPOINT_ERRORS,
         AlarmKind.LATENCY,
         AlarmKind.UNANSWERED,
@@ -81,7 +83,7 @@ def test_a_model_that_is_not_captured_has_no_alarm_on_what_only_captures_can_tel
     }
 
 
-def test_gauges_are_looked_at_as_often_as_they_are_published() -> None:
+def test_gauges_are_evaluated_as_often_as_they_are_published() -> None:
     periods = {kind: alarm.period_s for kind, alarm in alarms(period_s=300).items()}
     served = {AlarmKind.ENDPOINT_ERRORS, AlarmKind.LATENCY, AlarmKind.UNANSWERED}
     assert {kind for kind, period_s in periods.items() if period_s == 60} == served
@@ -95,18 +97,20 @@ def test_no_alarm_looks_back_further_than_cloudwatch_allows() -> None:
         assert alarm.needed <= alarm.periods
 
 
-def test_people_are_told_when_an_alarm_goes_off_and_when_it_ends() -> None:
+def test_people_are_notified_when_an_alarm_is_raised_and_when_it_ends() -> None:
     for alarm in alarms().values():
         request = request_of(alarm, TOPIC)
         assert (request["AlarmActions"], request["OKActions"]) == ([TOPIC], [TOPIC])
 
 
-def test_people_are_told_when_nobody_looks_at_the_model_any_more() -> None:
-    told = {
-        kind for kind, it in alarms().items() if request_of(it, TOPIC)["InsufficientDataActions"]
+def test_people_are_notified_when_the_model_is_no_longer_monitored() -> None:
+    notified = {
+        kind
+        for kind, alarm in alarms().items()
+        if request_of(alarm, TOPIC)["InsufficientDataActions"]
     }
-    assert told == {AlarmKind.CAPTURE_SILENCE}
-    assert alarms()[AlarmKind.CAPTURE_SILENCE].missing is Missing.INSUFFICIENT
+    assert notified == {AlarmKind.CAPTURE_SILENCE}
+    assert alarms()[AlarmKind.CAPTURE_SILENCE].missing is MissingData.INSUFFICIENT
 
 
 def test_an_alarm_says_what_happened_and_what_to_do() -> None:
@@ -120,8 +124,8 @@ def test_every_request_is_one_that_cloudwatch_takes(settings: str) -> None:
     model = botocore.session.get_session().get_service_model("cloudwatch")
     shape = model.operation_model("PutMetricAlarm").input_shape
     longest = ResourceNames("p" * 12, "m" * 24)
-    chosen: ModelSettings = parse_settings(settings)
-    for alarm in alarms_of(longest, "v12345", chosen, 60):
+    parsed: ModelSettings = parse_settings(settings)
+    for alarm in alarms_of(longest, "v12345", parsed, 60):
         request: dict[str, Any] = request_of(alarm, TOPIC)
         validate_parameters(request, shape)
         assert len(request["AlarmName"]) <= 255
@@ -129,7 +133,7 @@ def test_every_request_is_one_that_cloudwatch_takes(settings: str) -> None:
 
 
 @pytest.mark.parametrize(("rate", "period_s"), [("rate(1 minute)", 60), ("rate(59 minutes)", 3540)])
-def test_the_schedule_of_the_looks_gives_their_distance(rate: str, period_s: int) -> None:
+def test_the_schedule_gives_the_interval_of_the_drift_checks(rate: str, period_s: int) -> None:
     assert check_period_s(rate) == period_s
 
 

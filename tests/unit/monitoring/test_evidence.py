@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from refit.domain.monitoring.evidence import (
     ALTERNATIVES,
-    Cohorts,
+    CountedPredictions,
     alternatives_to,
     chernoff_bounds,
     log_evidence,
@@ -60,27 +60,31 @@ def test_chernoffs_bounds_of_certain_shares_are_on_the_right_side() -> None:
 
 
 @given(st.lists(shares, min_size=1, max_size=5))
-def test_the_alternatives_rise_from_above_the_bar_to_near_certainty(bars: list[float]) -> None:
-    found = alternatives_to(np.array(bars))
-    assert found.shape == (len(bars), ALTERNATIVES)
-    assert (found >= np.array(bars)[:, None]).all()
+def test_the_alternatives_rise_from_above_the_limit_to_near_certainty(limits: list[float]) -> None:
+    found = alternatives_to(np.array(limits))
+    assert found.shape == (len(limits), ALTERNATIVES)
+    assert (found >= np.array(limits)[:, None]).all()
     assert (np.diff(found, axis=1) >= 0).all()
     assert (found < 1).all()
 
 
-def test_where_the_bar_leaves_no_room_a_bet_neither_wins_nor_loses() -> None:
-    bars = np.array([0.99])
-    cohorts = Cohorts(np.array([500]), np.array([500]), np.ones(1))
-    assert (log_gains(cohorts, bars, alternatives_to(bars)) == 0).all()
+def test_where_the_limit_leaves_no_room_a_bet_neither_wins_nor_loses() -> None:
+    limits = np.array([0.99])
+    predictions = CountedPredictions(np.array([500]), np.array([500]), np.ones(1))
+    assert (log_gains(predictions, limits, alternatives_to(limits)) == 0).all()
 
 
-@given(bar=shares, counted=st.integers(1, 40), selectivity=st.floats(1, 10))
-def test_at_the_bar_no_bet_gains_in_the_mean(bar: float, counted: int, selectivity: float) -> None:
+@given(limit=shares, counted=st.integers(1, 40), selectivity=st.floats(1, 10))
+def test_at_the_limit_no_bet_gains_on_average(
+    limit: float, counted: int, selectivity: float
+) -> None:
     errors = np.arange(counted + 1)
-    cohorts = Cohorts(np.full(counted + 1, counted), errors, np.full(counted + 1, selectivity))
-    bars = np.full(counted + 1, bar)
-    gains = np.exp(log_gains(cohorts, bars, alternatives_to(bars)))
-    seen = selectivity * bar / (selectivity * bar + 1 - bar)  # among those that are labelled
+    predictions = CountedPredictions(
+        np.full(counted + 1, counted), errors, np.full(counted + 1, selectivity)
+    )
+    limits = np.full(counted + 1, limit)
+    gains = np.exp(log_gains(predictions, limits, alternatives_to(limits)))
+    seen = selectivity * limit / (selectivity * limit + 1 - limit)  # among those that are labelled
     ways = np.array([math.comb(counted, k) for k in errors], dtype=float)
     chances = ways * seen**errors * (1 - seen) ** (counted - errors)
     assert chances @ gains == pytest.approx(np.ones(ALTERNATIVES), rel=1e-6)
@@ -92,12 +96,12 @@ def test_the_evidence_is_the_sum_of_the_stakes_of_every_cohort() -> None:
     gains[2] = 0
     found = np.exp(log_evidence(gains, counted))
     stakes = np.zeros(3)
-    for place, gain in enumerate(np.exp(gains)):
-        stakes = gain * (stakes + (counted[place] > 0))
-        assert found[place] == pytest.approx(stakes)
+    for index, gain in enumerate(np.exp(gains)):
+        stakes = gain * (stakes + (counted[index] > 0))
+        assert found[index] == pytest.approx(stakes)
 
 
-def test_silence_is_no_evidence() -> None:
+def test_missing_labels_are_no_evidence() -> None:
     found = log_evidence(np.zeros((50, 1)), np.zeros(50, dtype=int))
     assert (found == -np.inf).all()
 

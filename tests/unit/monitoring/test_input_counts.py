@@ -101,7 +101,7 @@ def test_a_regressions_answers_fall_into_the_bins_of_the_held_out_ones() -> None
 
 
 def test_a_column_that_was_always_missing_is_still_counted() -> None:
-    empty = columns_of(profile([[NAN, 0], [NAN, 1]]), None)
+    empty = columns_of(profile([[NAN, 0], [NAN, 1]]), BASELINE)
     counter = InputCounter(empty)
     counter.add(np.array([[3.0, 0], [NAN, 0]]))
     assert split_by_column(empty, counter.counts())[0][1].tolist() == [1, 1]
@@ -114,7 +114,7 @@ def test_rows_of_another_width_are_refused() -> None:
 
 def test_counts_of_another_run_are_refused() -> None:
     other = InputCounter(columns_of(profile([[7.0, 0], [8.0, 1]]), BASELINE)).counts()
-    with pytest.raises(ValueError, match="do not add up"):
+    with pytest.raises(ValueError, match="cannot add counts of different runs"):
         merged([other, counted([[1, 0]])])
     with pytest.raises(ValueError, match="another run"):
         split_by_column(columns(), other)

@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from refit.domain.monitoring.baseline import Baseline
+from refit.domain.model_settings import MonitoringSettings
 from refit.domain.monitoring.baseline_measures import classification_baseline_of
-from refit.domain.monitoring.input_counts import Columns, InputCounter, columns_of
+from refit.domain.monitoring.input_counts import Columns, InputCounter, InputCounts, columns_of
 from refit.domain.monitoring.input_drift import (
     Finding,
-    InputRule,
-    InputVerdict,
+    check_columns,
     estimated_accuracy,
-    judge_inputs,
+    expected_accuracy,
+    input_verdict_of,
     threshold_of,
 )
+from refit.domain.monitoring.violations import Violation
 from refit.domain.schema import Feature, Schema
 from refit.tabular.profile import profile_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from refit.domain.monitoring.baseline import Baseline
 
     Matrix = NDArray[np.float64]
 
@@ -74,54 +77,60 @@ def columns() -> Columns:
 COLUMNS = columns()
 
 
-def judged(
+def counted(
+    matrix: Matrix, predicted: Matrix | None = None, sure: Matrix | None = None
+) -> InputCounts:
+    counter = InputCounter(COLUMNS)
+    counter.add(matrix, predicted, sure)
+    return counter.counts()
+
+
+def checked(
     matrix: Matrix,
     predicted: Matrix | None = None,
     sure: Matrix | None = None,
-    rule: InputRule | None = None,
-) -> InputVerdict:
-    counter = InputCounter(COLUMNS)
-    counter.add(matrix, predicted, sure)
-    return judge_inputs(COLUMNS, counter.counts(), BASELINE, rule or InputRule())
+    **settings: Any,
+) -> list[Finding]:
+    counts = counted(matrix, predicted, sure)
+    return check_columns(COLUMNS, counts, MonitoringSettings(**settings))
 
 
-def finding(verdict: InputVerdict, name: str, check: str = "distribution") -> Finding:
-    return next(each for each in verdict.findings if (each.name, each.check) == (name, check))
+def finding(findings: list[Finding], name: str, check: str = "distribution") -> Finding:
+    return next(each for each in findings if (each.name, each.check) == (name, check))
 
 
-def flags(verdict: InputVerdict) -> set[tuple[str, str]]:
-    return {(each.name, each.check) for each in verdict.flagged}
+def flags(findings: list[Finding]) -> set[tuple[str, str]]:
+    return {(each.name, each.check) for each in findings if each.flagged}
 
 
-def test_the_same_world_is_never_flagged_however_often_one_looks() -> None:
-    rule = InputRule(effect=1e-9)  # significance alone: the floor hides no false flag
+def test_the_same_world_is_never_flagged_however_often_it_is_checked() -> None:
+    # The floor is so low that it hides no false flag: significance alone decides.
     for seed in range(300):
-        assert flags(judged(world(100 + seed % 7 * 300, seed + 10), rule=rule)) == set()
+        assert flags(checked(world(100 + seed % 7 * 300, seed + 10), input_effect=1e-9)) == set()
 
 
 def test_a_shift_of_one_feature_is_flagged_on_that_feature_alone() -> None:
-    verdict = judged(world(2000, seed=2, shift=0.4))
-    assert flags(verdict) == {("width", "distribution")}
-    assert verdict.largest_shift > 1
-    assert finding(verdict, "width").value == pytest.approx(0.16, abs=0.04)
+    findings = checked(world(2000, seed=2, shift=0.4))
+    assert flags(findings) == {("width", "distribution")}
+    assert finding(findings, "width").value == pytest.approx(0.16, abs=0.04)
 
 
-def test_a_significant_shift_below_the_floor_is_not_worth_a_word() -> None:
+def test_a_significant_shift_below_the_floor_is_not_flagged() -> None:
     moved = world(200_000, seed=2, shift=0.1)
-    assert flags(judged(moved)) == set()
-    assert flags(judged(moved, rule=InputRule(effect=0.01))) == {("width", "distribution")}
+    assert flags(checked(moved)) == set()
+    assert flags(checked(moved, input_effect=0.01)) == {("width", "distribution")}
 
 
 def test_a_large_shift_in_a_few_rows_is_not_significant() -> None:
-    verdict = judged(world(10, seed=4, shift=0.8))
-    assert finding(verdict, "width").threshold > 0.5
-    assert flags(verdict) == set()
+    findings = checked(world(10, seed=4, shift=0.8))
+    assert finding(findings, "width").threshold > 0.5
+    assert flags(findings) == set()
 
 
 def test_values_out_of_the_range_of_training_are_a_shift_that_says_so() -> None:
     matrix = world(1000, seed=5)
     matrix[:300, 1] = 1e6
-    found = finding(judged(matrix), "height")
+    found = finding(checked(matrix), "height")
     assert found.flagged
     assert found.outside == pytest.approx(0.3, abs=0.01)
 
@@ -129,15 +138,15 @@ def test_values_out_of_the_range_of_training_are_a_shift_that_says_so() -> None:
 def test_missing_values_break_completeness_and_not_the_distribution() -> None:
     matrix = world(2000, seed=6)
     matrix[::5, 0] = np.nan
-    verdict = judged(matrix)
-    assert flags(verdict) == {("width", "completeness")}
-    assert finding(verdict, "width", "completeness").value == pytest.approx(0.2)
+    findings = checked(matrix)
+    assert flags(findings) == {("width", "completeness")}
+    assert finding(findings, "width", "completeness").value == pytest.approx(0.2)
 
 
 def test_a_categorys_shares_are_compared_text_by_text() -> None:
     matrix = world(2000, seed=7)
     matrix[:, 2] = np.where(np.arange(2000) % 4 == 0, 2, matrix[:, 2])
-    found = finding(judged(matrix), "colour")
+    found = finding(checked(matrix), "colour")
     assert found.flagged
     assert found.category
     assert found.value == pytest.approx(0.2, abs=0.03)
@@ -146,29 +155,29 @@ def test_a_categorys_shares_are_compared_text_by_text() -> None:
 def test_texts_never_seen_in_training_show_as_missing() -> None:
     matrix = world(2000, seed=8)
     matrix[::3, 2] = np.nan  # so the API encodes them
-    assert ("colour", "completeness") in flags(judged(matrix))
+    assert ("colour", "completeness") in flags(checked(matrix))
 
 
-def test_answers_and_scores_are_held_against_the_held_out_ones() -> None:
+def test_predictions_and_scores_are_compared_with_the_held_out_ones() -> None:
     generator = np.random.default_rng(9)
-    steady = judged(
+    steady = checked(
         world(1000, seed=9),
         generator.integers(0, 2, 1000).astype(float),
         generator.uniform(0.5, 1, 1000),
     )
     assert flags(steady) == set()
-    moved = judged(world(1000, seed=9), np.zeros(1000), np.full(1000, 0.55))
+    moved = checked(world(1000, seed=9), np.zeros(1000), np.full(1000, 0.55))
     assert flags(moved) == {("prediction", "distribution"), ("score", "distribution")}
 
 
-def test_named_features_are_told_as_critical() -> None:
-    verdict = judged(world(2000, seed=2, shift=1), rule=InputRule(critical=("width",)))
-    assert [each.critical for each in verdict.flagged] == [True]
-    assert not finding(verdict, "height").critical
+def test_named_features_are_reported_as_critical() -> None:
+    findings = checked(world(2000, seed=2, shift=1), critical_features=("width",))
+    assert [each.critical for each in findings if each.flagged] == [True]
+    assert not finding(findings, "height").critical
 
 
 def test_deequs_distance_and_the_indices_are_reported_beside_it() -> None:
-    steady, moved = judged(world(2000, seed=11)), judged(world(2000, seed=11, shift=1))
+    steady, moved = checked(world(2000, seed=11)), checked(world(2000, seed=11, shift=1))
     same, other = finding(steady, "width"), finding(moved, "width")
     assert same.robust_distance == 0
     assert other.robust_distance == pytest.approx(
@@ -195,17 +204,16 @@ def test_a_feature_called_score_is_not_taken_for_the_scores() -> None:
     own = columns_of(profile_of(named, Counter(train=1000), Counter(), sample), BASELINE)
     counter = InputCounter(own)
     counter.add(np.zeros((10, 1)), None, np.full(10, 0.99))
-    verdict = judge_inputs(own, counter.counts(), BASELINE, InputRule())
-    assert verdict.estimated_accuracy == pytest.approx(0.99, abs=0.03)
+    assert estimated_accuracy(own, counter.counts(), BASELINE) == pytest.approx(0.99, abs=0.03)
 
 
-def test_nothing_is_said_of_no_rows() -> None:
-    verdict = judged(np.empty((0, 3)))
-    assert flags(verdict) == set()
-    assert verdict.estimated_accuracy is None
+def test_without_rows_nothing_is_flagged() -> None:
+    nothing = np.empty((0, 3))
+    assert flags(checked(nothing)) == set()
+    assert estimated_accuracy(COLUMNS, counted(nothing), BASELINE) is None
 
 
-def test_the_constant_is_that_of_64_features_looked_at_hourly_for_a_year() -> None:
+def test_the_constant_is_that_of_64_features_checked_hourly_for_a_year() -> None:
     chance = 1 / (64 * 8760)
     assert threshold_of(10, 10**12, chance, 0) * math.sqrt(10) == pytest.approx(2.64, abs=0.005)
 
@@ -214,20 +222,20 @@ def test_estimated_accuracy_is_what_such_scores_were_worth() -> None:
     generator = np.random.default_rng(12)
     for low in (0.5, 0.8):
         sure = generator.uniform(low, 1, 20_000)
-        found = judged(world(20_000, seed=12), None, sure).estimated_accuracy
+        found = estimated_accuracy(COLUMNS, counted(world(20_000, seed=12), None, sure), BASELINE)
         assert found == pytest.approx((low + 1) / 2, abs=0.02)
 
 
 def test_a_score_that_was_never_held_out_counts_as_it_says() -> None:
     scores = np.zeros(20, dtype=np.int64)
     scores[2] = 5
-    assert estimated_accuracy(scores, BASELINE) == pytest.approx(0.125)
+    assert expected_accuracy(scores, BASELINE) == pytest.approx(0.125)
 
 
 @given(st.lists(st.tuples(*[st.integers(-9, 9).map(float)] * 2, st.integers(0, 3)), max_size=50))
 def test_every_figure_stays_in_its_range(rows: list[tuple[float, float, int]]) -> None:
     matrix = np.array(rows, dtype=float).reshape(-1, 3)
-    for found in judged(matrix).findings:
+    for found in checked(matrix):
         assert 0 <= found.value <= 1 + 1e-9
         assert found.threshold > 0
         assert 0 <= found.missing <= 1
@@ -235,3 +243,23 @@ def test_every_figure_stays_in_its_range(rows: list[tuple[float, float, int]]) -
         assert found.psi is None or found.psi >= 0
         assert found.js is None or 0 <= found.js <= 1 + 1e-9
         assert found.flagged == (found.value > found.threshold)
+
+
+def test_the_verdict_names_the_shifts_that_exceed_their_limits_most() -> None:
+    counts = counted(world(10, seed=1))
+    limits = {"a": 0.2, "b": 0.1, "c": 0.4}
+    violations = [
+        Violation(
+            feature_name=name,
+            constraint_check_type="baseline_drift_check",
+            description="…",
+            value=0.5,
+            threshold=threshold,
+            n=10,
+        )
+        for name, threshold in limits.items()
+    ]
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    verdict = input_verdict_of(start, COLUMNS, counts, BASELINE, violations)
+    assert [shift.feature_name for shift in verdict.shifts] == ["b", "a", "c"]
+    assert (verdict.cohort, verdict.rows, verdict.flagged) == (start, 10, 3)

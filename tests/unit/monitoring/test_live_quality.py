@@ -12,7 +12,7 @@ import pytest
 from refit.domain.evaluation.metrics import classification_quality, outcome_of
 from refit.domain.inferences.tally import CohortKey, Terms, change_of, summed
 from refit.domain.monitoring.cohort import Cohort
-from refit.domain.monitoring.live_quality import bucket_of, newest, quality_of
+from refit.domain.monitoring.live_quality import class_report_of, newest, quality_of
 
 from tests.unit.inferences.joined import (
     ANIMALS,
@@ -35,15 +35,15 @@ def cohorts_of(rows: list[tuple[str, str, list[float] | None]], terms: Terms) ->
     """
     changes = []
     predictions: dict[CohortKey, int] = defaultdict(int)
-    for place, (said, actual, probabilities) in enumerate(rows):
+    for index, (said, actual, probabilities) in enumerate(rows):
         prediction = predicted(said, probabilities)
-        later = timedelta(minutes=15 * place)
-        received = label(actual, received_s=60 if place % 3 else 4000)
+        later = timedelta(minutes=15 * index)
+        received = label(actual, received_s=60 if index % 3 else 4000)
         change = change_of(
             inference(
                 replace(prediction, at=prediction.at + later),
                 replace(received, received_at=received.received_at + later),
-                inference_id=str(place),
+                inference_id=str(index),
             ),
             terms,
         )
@@ -72,17 +72,19 @@ def animal_rows(count: int) -> list[tuple[str, str, list[float] | None]]:
 
 def test_a_classifiers_figures_are_those_of_its_plain_rows() -> None:
     rows = animal_rows(60)
-    found = quality_of(cohorts_of(rows, OF_ANIMALS), ANIMALS)
+    cohorts = cohorts_of(rows, OF_ANIMALS)
+    found, report = quality_of(cohorts, ANIMALS), class_report_of(cohorts, ANIMALS)
     truth = np.array([CLASSES.index(actual) for _, actual, _ in rows])
     outcome = outcome_of(truth, np.array([row[2] for row in rows]), 3)
     plain = classification_quality(truth, outcome, CLASSES, 0.95)
-    assert found.accuracy == plain.metrics["accuracy"]
+    assert report.accuracy == plain.metrics["accuracy"]
+    assert found.metrics["accuracy"] == plain.metrics["accuracy"].value
     assert found.metrics["log_loss"] == pytest.approx(plain.metrics["log_loss"].value, abs=1e-6)
-    assert found.confusion_matrix == plain.confusion_matrix
-    assert found.classes is not None
+    assert report.confusion_matrix == plain.confusion_matrix
+    assert report.classes is not None
     assert plain.per_class is not None
     for text, one in plain.per_class.items():
-        live = found.classes[text]
+        live = report.classes[text]
         assert (live.support, live.predicted) == (one.support, one.predicted)
         assert (live.precision, live.recall) == (one.precision, one.recall)
 
@@ -106,43 +108,52 @@ def test_a_regressions_figures_are_those_of_its_plain_rows() -> None:
     generator = np.random.default_rng(6)
     said, actual = generator.normal(100, 5, 40), generator.normal(100, 5, 40)
     rows = [(repr(float(a)), repr(float(b)), None) for a, b in zip(said, actual, strict=True)]
-    found = quality_of(cohorts_of(rows, OF_PRICES), PRICES)
+    cohorts = cohorts_of(rows, OF_PRICES)
+    found, report = quality_of(cohorts, PRICES), class_report_of(cohorts, PRICES)
     errors = said - actual
     assert found.metrics == {
         "rmse": pytest.approx(float((errors**2).mean() ** 0.5), abs=1e-6),
         "mae": pytest.approx(float(np.abs(errors).mean()), abs=1e-6),
         "bias": pytest.approx(float(errors.mean()), abs=1e-6),
     }
-    assert found.error_rate is not None
-    assert found.error_rate.value == (np.abs(errors) > 2.5).mean()
-    assert (found.accuracy, found.classes, found.confusion_matrix) == (None, None, None)
+    assert report.error_rate is not None
+    assert report.error_rate.value == (np.abs(errors) > 2.5).mean()
+    assert (report.accuracy, report.classes, report.confusion_matrix) == (None, None, None)
 
 
 def test_a_class_that_the_version_does_not_know_has_a_row_of_its_own() -> None:
     rows = [("dog", "dog", None), ("dog", "yak", None)]
-    found = quality_of(cohorts_of(rows, OF_ANIMALS), ANIMALS)
-    assert found.confusion_matrix is not None
-    assert found.confusion_matrix[3] == [0, 1, 0, 0]
-    assert found.classes is not None
-    assert found.classes["?"].support == 1
-    assert "log_loss" not in found.metrics
+    cohorts = cohorts_of(rows, OF_ANIMALS)
+    report = class_report_of(cohorts, ANIMALS)
+    assert report.confusion_matrix is not None
+    assert report.confusion_matrix[3] == [0, 1, 0, 0]
+    assert report.classes is not None
+    assert report.classes["?"].support == 1
+    assert "log_loss" not in quality_of(cohorts, ANIMALS).metrics
 
 
 @pytest.mark.parametrize("schema", [ANIMALS, PRICES])
-def test_without_a_label_there_are_no_figures(schema: object) -> None:
+def test_without_a_label_there_are_no_metrics(schema: object) -> None:
     waiting = Cohort.from_item({"sk": CohortKey("zoo", 1, NOON, 60).sk, "predictions": 4})
     assert isinstance(schema, type(ANIMALS))
     found = quality_of([waiting], schema)
-    assert (found.metrics, found.accuracy, found.coverage) == ({}, None, 0)
+    assert (found.metrics, found.coverage) == ({}, 0)
+    report = class_report_of([waiting], schema)
+    assert (report.accuracy, report.error_rate) == (None, None)
     assert quality_of([], schema).coverage is None
 
 
-def test_the_test_of_drift_reads_what_was_known_in_time_beside_what_is_known_now() -> None:
+def test_a_cohort_holds_the_labels_known_in_time_beside_those_known_now() -> None:
     rows = [("dog", "owl", None), ("dog", "dog", None), ("cat", "owl", None)]
     (cohort,) = cohorts_of(rows, OF_ANIMALS)
-    bucket = bucket_of(cohort, ANIMALS)
-    assert (bucket.start, bucket.predictions, bucket.files) == (NOON, 6, 1)
-    assert (bucket.labelled, bucket.errors) == (2, 1)
-    assert bucket.classes == {"dog": (1, 0), "owl": (1, 1)}
-    assert (bucket.labelled_by_now, bucket.errors_by_now) == (3, 2)
-    assert bucket.classes_by_now == {"dog": (1, 0), "owl": (2, 2)}
+    dog, owl = CLASSES.index("dog"), CLASSES.index("owl")
+    assert (cohort.start, cohort.predictions, len(cohort.files)) == (NOON, 6, 1)
+    assert (cohort.matured.labelled, cohort.matured.errors) == (2, 1)
+    assert cohort.matured.classes == {dog: (1, 0), owl: (1, 1)}
+    assert (cohort.shown.labelled, cohort.shown.errors) == (3, 2)
+    assert cohort.shown.classes == {dog: (1, 0), owl: (2, 2)}
+
+
+def test_the_metrics_of_the_baseline_stand_beside_the_live_ones() -> None:
+    found = quality_of(cohorts_of(animal_rows(4), OF_ANIMALS), ANIMALS, {"accuracy": 0.9})
+    assert found.baseline == {"accuracy": 0.9}

@@ -1,17 +1,14 @@
-"""Violations in Model Monitor's shape, with the numbers beside the text."""
+"""Violations in Model Monitor's format, with the numbers beside the text."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from refit.domain.monitoring.input_drift import Finding, InputVerdict
-from refit.domain.monitoring.quality_drift import QualityVerdict
-from refit.domain.monitoring.violations import (
-    Violations,
-    violations_of_inputs,
-    violations_of_quality,
-)
+from refit.domain.monitoring.input_drift import Finding
+from refit.domain.monitoring.report_violations import violations_of_inputs, violations_of_quality
+from refit.domain.monitoring.verdict import QualityVerdict
+from refit.domain.monitoring.violations import Violations
 
 FINDING = Finding(
     name="width",
@@ -29,7 +26,6 @@ FINDING = Finding(
 )
 ALARM = QualityVerdict(
     drifted=True,
-    evidence=12_000.0,
     log10_evidence=4.08,
     threshold=8760,
     labels=400,
@@ -38,7 +34,7 @@ ALARM = QualityVerdict(
     counted=380,
     errors=57,
     error_rate=0.15,
-    bar=0.09,
+    tolerated_error_rate=0.09,
     baseline_error=0.08,
     coverage=0.9,
     selectivity=1.0,
@@ -50,18 +46,20 @@ ALARM = QualityVerdict(
 
 
 def of(finding: Finding) -> Violations:
-    verdict = InputVerdict(rows=1200, findings=(finding,), estimated_accuracy=None)
-    return Violations(violations=tuple(violations_of_inputs(verdict)))
+    return Violations(violations=tuple(violations_of_inputs([finding])))
 
 
-def test_a_shift_is_told_in_model_monitors_shape_with_its_numbers() -> None:
-    (found,) = of(FINDING).model_dump()["violations"]
-    assert found["feature_name"] == "width"
-    assert found["constraint_check_type"] == "baseline_drift_check"
-    assert (found["value"], found["threshold"], found["n"]) == (0.31, 0.08, 1200)
-    assert found["critical"] is True
-    assert "0.310" in found["description"]
-    assert "12.50% lie outside of all training" in found["description"]
+def test_a_shift_is_reported_in_model_monitors_format_with_its_numbers() -> None:
+    (violation,) = of(FINDING).model_dump()["violations"]
+    assert violation["feature_name"] == "width"
+    assert violation["constraint_check_type"] == "baseline_drift_check"
+    assert (violation["value"], violation["threshold"], violation["n"]) == (0.31, 0.08, 1200)
+    assert violation["critical"] is True
+    assert "0.310" in violation["description"]
+    assert (
+        "12.50% of the values lie outside the range of the training data"
+        in violation["description"]
+    )
 
 
 def test_what_is_not_flagged_is_no_violation() -> None:
@@ -78,31 +76,46 @@ def test_missing_values_break_completeness_of_a_number_and_the_values_of_a_categ
     assert "never seen" not in number.description
 
 
-def test_answers_and_scores_are_held_against_the_held_out_rows() -> None:
+def test_predictions_and_scores_are_compared_with_the_held_out_rows() -> None:
     answers = of(replace(FINDING, name="prediction", role="prediction")).violations[0]
     scores = of(replace(FINDING, name="score", role="score")).violations[0]
-    assert "answers" in answers.description
+    assert "predictions" in answers.description
     assert "probabilities" in scores.description
     feature = of(replace(FINDING, name="score")).violations[0]  # a column may be called so
     assert "probabilities" not in feature.description
 
 
 def test_a_quality_alarm_is_a_violation_of_its_metric() -> None:
-    (found,) = violations_of_quality(ALARM, "accuracy")
-    assert (found.feature_name, found.constraint_check_type) == ("accuracy", "baseline_drift_check")
-    assert (found.value, found.threshold, found.n) == (0.15, 0.09, 380)
-    assert found.description == ALARM.sentence
+    (violation,) = violations_of_quality(ALARM, "accuracy")
+    assert (violation.feature_name, violation.constraint_check_type) == (
+        "accuracy",
+        "baseline_drift_check",
+    )
+    assert (violation.value, violation.threshold, violation.n) == (0.15, 0.09, 380)
+    assert violation.description == ALARM.sentence
 
 
 def test_a_class_that_collapsed_is_named() -> None:
-    (found,) = violations_of_quality(replace(ALARM, class_name="owl"), "accuracy")
-    assert found.feature_name == "recall of owl"
+    (violation,) = violations_of_quality(ALARM.model_copy(update={"class_name": "owl"}), "accuracy")
+    assert violation.feature_name == "recall of owl"
 
 
 def test_evidence_that_is_held_back_is_no_violation() -> None:
-    assert violations_of_quality(replace(ALARM, drifted=False, held_back="…"), "accuracy") == []
+    held_back = ALARM.model_copy(update={"drifted": False, "held_back": "…"})
+    assert violations_of_quality(held_back, "accuracy") == []
 
 
 def test_violations_are_read_back_as_they_were_written() -> None:
     written = of(FINDING)
     assert Violations.model_validate_json(written.model_dump_json()) == written
+
+
+def test_a_repeated_check_replaces_its_own_violation_only() -> None:
+    before = Violations(
+        violations=(*of(FINDING).violations, *violations_of_quality(ALARM, "accuracy"))
+    )
+    after = before.replaced_by(of(replace(FINDING, value=0.4)).violations)
+    assert {(each.feature_name, each.value) for each in after.violations} == {
+        ("width", 0.4),
+        ("accuracy", 0.15),
+    }

@@ -1,13 +1,16 @@
-"""A model's loop in memory: what the table, the lock and the runs would say, without AWS."""
+"""The retraining of a model in memory: its table, its lock and its runs, without AWS."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from refit.domain.model_settings import RetrainingSettings
-from refit.domain.retraining.rules import Facts, RunFacts, Start, step
-from refit.domain.retraining.state import Command, Retraining
+from refit.domain.pipeline.run import Run
+from refit.domain.retraining.facts import RetrainingFacts, RetrainingStart
+from refit.domain.retraining.rules import step
+from refit.domain.retraining.state import RetrainingState, UserCommand
+from refit.domain.vocabulary import RunStatus
 
 MODEL = "digits"
 ALARM = "Drift: 40 of 100 answers are wrong (40.00%) since 2026-11-19."
@@ -16,38 +19,38 @@ CHANGED_AT = datetime(2026, 11, 19, 23, tzinfo=UTC)
 
 @dataclass
 class Loop:
-    """One model. `look` does what the retrain function does.
+    """One model. `advance` does what the use case `retrain` does.
 
     `new_labels` are of predictions made since the change, `calm_labels` of those before it.
     """
 
     settings: RetrainingSettings = field(default_factory=RetrainingSettings)
-    retraining: Retraining = field(default_factory=Retraining)
+    retraining: RetrainingState = field(default_factory=RetrainingState)
     champion: int | None = 1
     alarm: str | None = None
     new_labels: int = 1000
     calm_labels: int = 0
     active_run: str | None = None
-    runs: dict[str, RunFacts] = field(default_factory=dict)
+    runs: dict[str, Run] = field(default_factory=dict)
     now: datetime = datetime(2026, 11, 20, tzinfo=UTC)
-    begun: list[Start] = field(default_factory=list)
+    begun: list[RetrainingStart] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
-    commands: int = 0
+    commands_given: int = 0
 
-    def facts(self, command: Command | None = None) -> Facts:
-        looked_for = self.retraining.run_to_look_for(MODEL)
-        return Facts(
+    def facts(self, command: UserCommand | None = None) -> RetrainingFacts:
+        run = self.retraining.relevant_run(MODEL)
+        return RetrainingFacts(
             champion=self.champion,
             alarm=self.alarm,
             changed_at=CHANGED_AT if self.alarm else None,
             new_labels=self.calm_labels + self.new_labels,
             changed_labels=self.new_labels if self.alarm else 0,
             active_run=self.active_run,
-            run=self.runs.get(looked_for or ""),
+            run=self.runs.get(run or ""),
             command=command,
         )
 
-    def look(self, command: Command | None = None) -> Retraining:
+    def advance(self, command: UserCommand | None = None) -> RetrainingState:
         for _ in range(10):
             taken = step(MODEL, self.retraining, self.facts(command), self.settings, self.now)
             if taken.start is not None:
@@ -57,44 +60,49 @@ class Loop:
             else:
                 self.notices += taken.notices
                 self.retraining = taken.retraining
-        raise AssertionError("the steps do not come to rest")
+        raise AssertionError("the steps do not end")
 
-    def begin(self, start: Start) -> None:
+    def begin(self, start: RetrainingStart) -> None:
         """Take the lock and record the run, as one conditional transaction does."""
         assert self.active_run is None
         assert start.run not in self.runs
         self.begun.append(start)
         self.active_run = start.run
-        self.runs[start.run] = RunFacts(
-            start.run, start.cause, "STARTED", started_at=self.now, finished_at=None, message=""
+        self.runs[start.run] = Run(
+            run=start.run,
+            model=MODEL,
+            cause=start.cause,
+            status=RunStatus.STARTED,
+            started_at=self.now,
+            updated_at=self.now,
         )
 
-    def end(self, status: str, message: str = "as it is") -> Retraining:
-        """End the run that is active, and look."""
+    def end(self, status: str, message: str = "as it is") -> RetrainingState:
+        """End the active run, and advance."""
         run = self.active_run or ""
         self.active_run = None
         if run in self.runs:
             self.set_status(run, status, message)
             if status == "DEPLOYED":
                 self.go_live()
-        return self.look()
+        return self.advance()
 
     def set_status(self, run: str, status: str, message: str = "as it is") -> None:
-        known = self.runs[run]
-        self.runs[run] = replace(known, status=status, finished_at=self.now, message=message)
+        changes = {"status": RunStatus(status), "finished_at": self.now, "message": message}
+        self.runs[run] = self.runs[run].model_copy(update=changes)
 
     def go_live(self) -> None:
-        """Another version is live: it has no alarm, and its training has seen all labels."""
+        """Make another version live: it has no alarm, and was trained on all labels."""
         self.champion = (self.champion or 0) + 1
         self.alarm = None
         self.new_labels = self.calm_labels = 0
 
-    def wait(self, seconds: float) -> Retraining:
+    def wait(self, seconds: float) -> RetrainingState:
         self.now += timedelta(seconds=seconds)
-        return self.look()
+        return self.advance()
 
-    def say(self, kind: str, by: str = "ada") -> Command:
-        self.commands += 1
-        return Command.model_validate(
-            {"id": f"event-{self.commands}", "kind": kind, "by": by, "at": self.now}
+    def command(self, kind: str, by: str = "ada") -> UserCommand:
+        self.commands_given += 1
+        return UserCommand.model_validate(
+            {"id": f"event-{self.commands_given}", "kind": kind, "by": by, "at": self.now}
         )

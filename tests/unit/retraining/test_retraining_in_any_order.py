@@ -1,4 +1,4 @@
-"""Whatever comes, in any order: never two retrainings for an alarm, nothing owed forgotten."""
+"""Events in any order: never two retrainings for an alarm, no pending retraining is lost."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from refit.domain.model_settings import RetrainingSettings
 from refit.domain.retraining.rules import DAY, step
-from refit.domain.retraining.state import State
+from refit.domain.retraining.state import RetrainingStatus
 
 from tests.unit.retraining.loop import ALARM, MODEL, Loop
 
 if TYPE_CHECKING:
-    from refit.domain.retraining.state import Command, Retraining
+    from refit.domain.retraining.state import RetrainingState, UserCommand
 
 
 class AnyOrder(RuleBasedStateMachine):
-    """What may happen to a model, in any order; looks come whenever they come."""
+    """Everything that can happen to a model, in any order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,7 +29,6 @@ class AnyOrder(RuleBasedStateMachine):
             )
         )
         self.results: list[str] = []
-        self.asked = self.answered = 0
 
     @rule()
     def alarm(self) -> None:
@@ -40,7 +39,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.loop.alarm = None
 
     @rule(labels=st.integers(1, 30))
-    def labels_come(self, labels: int) -> None:
+    def labels_arrive(self, labels: int) -> None:
         self.loop.new_labels += labels
 
     @rule(seconds=st.sampled_from([1, 1800, 3600, 40_000, 90_000]))
@@ -71,44 +70,47 @@ class AnyOrder(RuleBasedStateMachine):
             self.loop.go_live()
 
     @rule()
-    def somebody_looks(self) -> None:
-        """What is wanted is begun or owed, whatever came before."""
+    def a_step_is_taken(self) -> None:
+        """A retraining that is needed has begun or is pending, whatever happened before."""
         loop = self.loop
-        found = self.looked()
+        state = self.advanced()
         if loop.active_run in loop.runs:
-            assert found.run == loop.active_run
-        if found.request is not None:
-            assert found.owed is not None
+            assert state.run == loop.active_run
+        if state.request is not None:
+            assert state.pending is not None
         if loop.alarm is not None:
-            assert found.state is not State.HEALTHY
-            assert found.owed is not None or found.state in {State.RETRAINING, State.BLOCKED}
-        if found.owed is not None:
-            assert found.owed.since <= loop.now
+            assert state.state is not RetrainingStatus.HEALTHY
+            assert state.pending is not None or state.state in {
+                RetrainingStatus.RETRAINING,
+                RetrainingStatus.BLOCKED,
+            }
+        if state.pending is not None:
+            assert state.pending.since <= loop.now
 
-    def looked(self, command: Command | None = None) -> Retraining:
-        """Look, and see that only failures in a row block."""
-        found = self.loop.look(command)
-        if found.state is State.BLOCKED:
-            one, other = self.results[-2:]
-            assert {one, other} <= {"REFUSED", "FAILED"}
-        return found
+    def advanced(self, command: UserCommand | None = None) -> RetrainingState:
+        """Advance, and check that only consecutive failures block."""
+        state = self.loop.advance(command)
+        if state.state is RetrainingStatus.BLOCKED:
+            assert len(self.results) > 1
+            assert set(self.results[-2:]) <= {"REFUSED", "FAILED"}
+        return state
 
     @rule()
-    def the_start_breaks_off(self) -> None:
+    def a_start_fails_half_way(self) -> None:
         loop = self.loop
         taken = step(MODEL, loop.retraining, loop.facts(), loop.settings, loop.now)
         if taken.start is not None:
             loop.begin(taken.start)
 
     @rule()
-    def a_person_asks(self) -> None:
-        self.looked(self.loop.say("retrain"))
+    def a_user_requests_a_retraining(self) -> None:
+        self.advanced(self.loop.command("retrain"))
 
     @rule()
-    def a_person_unblocks(self) -> None:
-        if self.looked().state is State.BLOCKED:
+    def a_user_unblocks(self) -> None:
+        if self.advanced().state is RetrainingStatus.BLOCKED:
             self.results.append("unblocked")
-        self.looked(self.loop.say("unblock"))
+        self.advanced(self.loop.command("unblock"))
 
     @invariant()
     def an_episode_has_one_run(self) -> None:
@@ -117,7 +119,7 @@ class AnyOrder(RuleBasedStateMachine):
         assert len({start.run for start in self.loop.begun}) == len(episodes)
 
     @invariant()
-    def drift_never_exceeds_the_cap(self) -> None:
+    def drift_never_exceeds_the_daily_limit(self) -> None:
         began = [
             self.loop.runs[start.run].started_at
             for start in self.loop.begun
@@ -127,15 +129,15 @@ class AnyOrder(RuleBasedStateMachine):
             assert sum(moment - DAY < other <= moment for other in began) <= 2
 
     def teardown(self) -> None:
-        """When nothing stands in the way any more, all that is owed begins."""
+        """Everything pending begins when nothing blocks it any more."""
         loop = self.loop
-        loop.look()
+        loop.advance()
         for _ in range(4):
             if loop.active_run is not None:
                 loop.end("DEPLOYED")
-            if loop.retraining.state is State.BLOCKED:
-                loop.look(loop.say("unblock"))
-            if loop.retraining.owed is not None:
+            if loop.retraining.state is RetrainingStatus.BLOCKED:
+                loop.advance(loop.command("unblock"))
+            if loop.retraining.pending is not None:
                 before = len(loop.begun)
                 loop.new_labels += 100
                 loop.wait(2 * DAY.total_seconds())

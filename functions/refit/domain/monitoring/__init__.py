@@ -1,1 +1,1 @@
-"""What the joined predictions say of the live version, by pure functions of counters."""
+"""Decide from counters of predictions and labels whether the live version has drifted."""

@@ -1,14 +1,14 @@
-"""The alarms of one live model, as plain values.
+"""The CloudWatch alarms of one live model, as plain values.
 
-They are put at the promotion and renewed at each one, since what the endpoint publishes is named by
-the live variant. What belongs to the stack and not to a model has its alarms in template.yaml.
+They are set at every promotion, because the metrics of the endpoint carry the name of the live
+production variant. Alarms of the stack itself are defined in template.yaml.
 
-Three ways of missing data, each on purpose:
-    not breaching   the endpoint and the predict API publish only while they are asked
-    ignored         a gauge that nobody publishes says nothing new: the alarm stays as it is
-    insufficient    only the silence of captures: without any look at it, nobody watches this model,
-                    and people are told so. Breaching would be wrong here: a new model's alarm would
-                    go off before the first look.
+Missing data is treated in three ways:
+    not breaching   for metrics that exist only while there is traffic
+    ignored         for gauges: a missing gauge says nothing new, so the alarm keeps its state
+    insufficient    for capture silence only: without its gauge, the model is not monitored, and
+                    people are notified. "Breaching" would raise the alarm of a new model before
+                    its first drift check.
 
 Source: CloudWatch User Guide, "Configuring how CloudWatch alarms treat missing data".
 """
@@ -31,7 +31,7 @@ _CHECK_EVERY = re.compile(r"rate\((\d+) minutes?\)")
 
 
 class AlarmKind(StrEnum):
-    """What an alarm is about; the end of its name."""
+    """Condition of an alarm, and the end of its name."""
 
     QUALITY_DRIFT = "quality-drift"
     INPUT_DRIFT = "input-drift"
@@ -44,7 +44,7 @@ class AlarmKind(StrEnum):
     UNANSWERED = "unanswered"
 
 
-class Missing(StrEnum):
+class MissingData(StrEnum):
     """CloudWatch's TreatMissingData."""
 
     NOT_BREACHING = "notBreaching"
@@ -53,12 +53,12 @@ class Missing(StrEnum):
 
 
 @dataclass(frozen=True)
-class Alarm:
-    """One alarm: it goes off when `needed` of the last `periods` periods breach.
+class MetricAlarm:
+    """An alarm that is raised when `needed` of the last `periods` periods exceed the threshold.
 
     Attributes:
         statistic: of each period: Sum, Minimum, Maximum, or a percentile such as p99.
-        threshold: in the metric's unit; a period breaches when its statistic is above it.
+        threshold: in the unit of the metric.
     """
 
     kind: AlarmKind
@@ -69,7 +69,7 @@ class Alarm:
     dimensions: tuple[tuple[str, str], ...]
     statistic: str
     threshold: float
-    missing: Missing
+    missing: MissingData
     period_s: int = 60
     periods: int = 1
     needed: int = 1
@@ -81,7 +81,7 @@ def alarm_name(names: ResourceNames, kind: AlarmKind) -> str:
 
 
 def alarm_names(names: ResourceNames) -> list[str]:
-    """Return the names of all alarms that a model may have."""
+    """Return the names of all alarms that a model can have."""
     return [alarm_name(names, kind) for kind in AlarmKind]
 
 
@@ -101,27 +101,29 @@ def check_period_s(check_every: str) -> int:
 
 
 def alarms_of(
-    names: ResourceNames, variant: str, chosen: ModelSettings, period_s: int
-) -> list[Alarm]:
+    names: ResourceNames, variant: str, settings: ModelSettings, period_s: int
+) -> list[MetricAlarm]:
     """Return the alarms that a live version should have.
 
-    A model whose captures are off is not watched: nothing joins its labels, so it has only the
-    alarms of its endpoint and of its retraining.
+    A model whose predictions are not captured is not monitored, so it has only the alarms of its
+    endpoint and of its retraining.
 
     Args:
         names: of the model.
         variant: the live production variant.
-        chosen: the settings of the live version's run.
-        period_s: how far apart the watcher's gauges are; a multiple of 60.
+        settings: of the run that made the live version.
+        period_s: interval between two drift checks, a multiple of 60.
     """
-    alarms = _serving(names, variant, chosen) + _retraining(names, chosen, period_s)
-    if chosen.monitoring.capture == "off":
+    alarms = _serving_alarms(names, variant, settings) + _retraining_alarms(
+        names, settings, period_s
+    )
+    if settings.monitoring.capture == "off":
         return alarms
-    return _watching(names, chosen, period_s) + alarms
+    return _monitoring_alarms(names, settings, period_s) + alarms
 
 
-def request_of(alarm: Alarm, topic_arn: str) -> dict[str, Any]:
-    """Return the PutMetricAlarm request of an alarm that tells a topic when it goes off and on."""
+def request_of(alarm: MetricAlarm, topic_arn: str) -> dict[str, Any]:
+    """Return the PutMetricAlarm request of an alarm that notifies a topic of its changes."""
     percentile = alarm.statistic.startswith("p")
     return {
         "AlarmName": alarm.name,
@@ -138,11 +140,13 @@ def request_of(alarm: Alarm, topic_arn: str) -> dict[str, Any]:
         "TreatMissingData": alarm.missing.value,
         "AlarmActions": [topic_arn],
         "OKActions": [topic_arn],
-        "InsufficientDataActions": [topic_arn] if alarm.missing is Missing.INSUFFICIENT else [],
+        "InsufficientDataActions": (
+            [topic_arn] if alarm.missing is MissingData.INSUFFICIENT else []
+        ),
     }
 
 
-def _gauge(
+def _gauge_alarm(
     names: ResourceNames,
     kind: AlarmKind,
     metric: str,
@@ -151,13 +155,13 @@ def _gauge(
     *,
     statistic: str = "Maximum",
     threshold: float = 0,
-    missing: Missing = Missing.IGNORED,
+    missing: MissingData = MissingData.IGNORED,
     periods: int = 1,
-) -> Alarm:
-    return Alarm(
+) -> MetricAlarm:
+    return MetricAlarm(
         kind=kind,
         name=alarm_name(names, kind),
-        description=f"{description} Look at `refit status {names.model}`.",
+        description=f"{description} See `refit status {names.model}`.",
         namespace=metric_names.NAMESPACE,
         metric=metric,
         dimensions=(("Model", names.model),),
@@ -169,46 +173,48 @@ def _gauge(
     )
 
 
-def _watching(names: ResourceNames, chosen: ModelSettings, period_s: int) -> list[Alarm]:
-    model, monitoring = names.model, chosen.monitoring
+def _monitoring_alarms(
+    names: ResourceNames, settings: ModelSettings, period_s: int
+) -> list[MetricAlarm]:
+    model, monitoring = names.model, settings.monitoring
     return [
-        _gauge(
+        _gauge_alarm(
             names,
             AlarmKind.QUALITY_DRIFT,
             metric_names.QUALITY_DRIFT,
             f"The labels show that the live version of {model} is worse than on its held-out "
-            "rows. A retraining starts by itself unless [retraining] says otherwise.",
+            "rows. A retraining starts automatically unless it is disabled in [retraining].",
             period_s,
         ),
-        _gauge(
+        _gauge_alarm(
             names,
             AlarmKind.INPUT_DRIFT,
             metric_names.INPUT_DRIFT,
-            f"What is asked of {model}, or what it answers, is distributed otherwise than in its "
-            "training. A warning: labels decide whether it matters. Send labels soon.",
+            f"The input or prediction distribution of {model} differs from its training data. "
+            "This is a warning: only labels show whether quality is affected. Send labels soon.",
             period_s,
         ),
-        _gauge(
+        _gauge_alarm(
             names,
             AlarmKind.CAPTURE_SILENCE,
             metric_names.CAPTURE_SILENCE,
-            f"No prediction of {model} was captured for {monitoring.capture_silence_s} s: nobody "
-            "asks it, or captures do not arrive. INSUFFICIENT_DATA: nobody looks at the model; "
-            "see the errors and dead letters of CheckDriftFunction.",
+            f"No prediction of {model} was captured for {monitoring.capture_silence_s} s: there "
+            "is no traffic, or captures do not arrive. In state INSUFFICIENT_DATA the model is "
+            "not monitored: check the errors and the dead-letter queue of CheckDriftFunction.",
             period_s,
-            # The smallest of a period: one look after a capture ends the silence. The gauge of
-            # some looks may come late, hence three periods before it counts as gone.
+            # Minimum, so that one check after a capture ends the silence. Three periods, because a
+            # gauge can be published late.
             statistic="Minimum",
             threshold=monitoring.capture_silence_s,
-            missing=Missing.INSUFFICIENT,
+            missing=MissingData.INSUFFICIENT,
             periods=3,
         ),
-        _gauge(
+        _gauge_alarm(
             names,
             AlarmKind.LABEL_SILENCE,
             metric_names.LABEL_SILENCE,
-            f"No label for {model} came for {monitoring.label_silence_s} s, so its quality is not "
-            "known. Look at what should send them.",
+            f"No label for {model} arrived for {monitoring.label_silence_s} s, so its quality is "
+            "unknown. Check the process that sends labels.",
             period_s,
             statistic="Minimum",
             threshold=monitoring.label_silence_s,
@@ -216,73 +222,76 @@ def _watching(names: ResourceNames, chosen: ModelSettings, period_s: int) -> lis
     ]
 
 
-def _retraining(names: ResourceNames, chosen: ModelSettings, period_s: int) -> list[Alarm]:
-    model, retraining = names.model, chosen.retraining
+def _retraining_alarms(
+    names: ResourceNames, settings: ModelSettings, period_s: int
+) -> list[MetricAlarm]:
+    model, retraining = names.model, settings.retraining
     return [
-        _gauge(
+        _gauge_alarm(
             names,
             AlarmKind.RETRAINING_OWED,
             metric_names.RETRAINING_OWED,
-            f"A retraining of {model} is owed and has not begun, longer than cool-down and daily "
-            "cap may hold it back: too few labels came, or a run hangs.",
+            f"A retraining of {model} has been pending for longer than the cool-down and the "
+            "daily limit can delay it: too few labels arrived, or a run does not finish.",
             period_s,
             statistic="Minimum",
             threshold=retraining.cooldown_s + DAY_S,
         ),
-        _gauge(
+        _gauge_alarm(
             names,
             AlarmKind.RETRAINING_BLOCKED,
             metric_names.RETRAINING_BLOCKED,
-            f"{retraining.max_failures} retrainings of {model} in a row brought no better model. "
-            f"Find out why, then `refit unblock {model}`.",
+            f"{retraining.max_failures} consecutive retrainings did not improve {model}. "
+            f"Find the cause, then run `refit unblock {model}`.",
             period_s,
         ),
     ]
 
 
-def _serving(names: ResourceNames, variant: str, chosen: ModelSettings) -> list[Alarm]:
-    model = names.model
-    served = (("EndpointName", names.endpoint), ("VariantName", variant))
+def _serving_alarms(
+    names: ResourceNames, variant: str, settings: ModelSettings
+) -> list[MetricAlarm]:
+    model, max_latency_ms = names.model, settings.monitoring.max_latency_ms
+    endpoint_dimensions = (("EndpointName", names.endpoint), ("VariantName", variant))
     return [
-        Alarm(
+        MetricAlarm(
             kind=AlarmKind.ENDPOINT_ERRORS,
             name=alarm_name(names, AlarmKind.ENDPOINT_ERRORS),
-            description=f"The endpoint {names.endpoint} ({variant}) answered 5xx. Look at its log, "
-            f"/aws/sagemaker/Endpoints/{names.endpoint}; marking the version Rejected brings the "
-            f"one before back. Look at `refit status {model}`.",
+            description=f"The endpoint {names.endpoint} ({variant}) answered 5xx. Check its log, "
+            f"/aws/sagemaker/Endpoints/{names.endpoint}. To return to the previous version, set "
+            f"this version to Rejected. See `refit status {model}`.",
             namespace="AWS/SageMaker",
             metric="Invocation5XXErrors",
-            dimensions=served,
+            dimensions=endpoint_dimensions,
             statistic="Sum",
             threshold=0,
-            missing=Missing.NOT_BREACHING,
+            missing=MissingData.NOT_BREACHING,
         ),
-        Alarm(
+        MetricAlarm(
             kind=AlarmKind.LATENCY,
             name=alarm_name(names, AlarmKind.LATENCY),
-            description=f"In two of three minutes the slowest hundredth of the calls of "
-            f"{names.endpoint} ({variant}) took longer than "
-            f"{chosen.monitoring.max_latency_ms} ms. Send fewer rows a call, or give it larger or "
-            f"more instances in [deployment]. Look at `refit status {model}`.",
+            description=f"The p99 model latency of {names.endpoint} ({variant}) exceeded "
+            f"{max_latency_ms} ms in two of three minutes. Send fewer rows per call, or "
+            f"configure larger or more instances in [deployment]. See `refit status {model}`.",
             namespace="AWS/SageMaker",
             metric="ModelLatency",
-            dimensions=served,
+            dimensions=endpoint_dimensions,
             statistic="p99",
-            threshold=1000 * chosen.monitoring.max_latency_ms,  # microseconds
-            missing=Missing.NOT_BREACHING,
+            threshold=1000 * max_latency_ms,  # microseconds
+            missing=MissingData.NOT_BREACHING,
             periods=3,
             needed=2,
         ),
-        Alarm(
+        MetricAlarm(
             kind=AlarmKind.UNANSWERED,
             name=alarm_name(names, AlarmKind.UNANSWERED),
-            description=f"Callers of {model} were answered 503: its endpoint is not in service, "
-            f"or AWS throttles. Look at `refit status {model}`.",
+            description=f"The predict API answered 503 for {model}: its endpoint is not in "
+            f"service, or AWS throttles. See `refit status {model}`.",
             namespace=metric_names.NAMESPACE,
             metric=metric_names.PREDICTIONS_UNANSWERED,
             dimensions=(("Model", model),),
             statistic="Sum",
             threshold=0,
-            missing=Missing.NOT_BREACHING,
+            missing=MissingData.NOT_BREACHING,
         ),
     ]

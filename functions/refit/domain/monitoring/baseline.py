@@ -1,9 +1,9 @@
 """What a live version is compared with: the format of `runs/{run}/baseline.json`.
 
 Measured on rows that the version was never trained on. `fresh` rows (the held-out share of the
-labelled rows that arrived since the champion) are used when there are at least `FEWEST_FRESH_ROWS`
-of them, because they represent today's data; otherwise the `new` held-out rows of the run's drop.
-This module does not import NumPy; baseline_measures.py measures.
+labelled rows that arrived since the champion was trained) are used when there are at least
+`FEWEST_FRESH_ROWS` of them, because they represent today's data; otherwise the `new` held-out rows
+of the drop. This module does not import NumPy; baseline_measures.py does the measuring.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ SCORE_BINS = 20
 """Equal bins of the largest probability over 0 to 1."""
 
 ERROR_QUANTILE = 0.9
-"""A regression's answer is counted as an error when it is further off than this share was."""
+"""A prediction of a regression counts as wrong when its |error| exceeds this quantile of |error| on
+the held-out rows."""
 
 RowsOf = Literal["new", "fresh"]
 
@@ -37,9 +38,8 @@ class ScoreBin(BaselinePart):
     """Held-out rows whose largest probability lies in one bin.
 
     Attributes:
-        rows: how many.
-        right: how many of them were answered rightly.
-        probability_sum: of their largest probabilities.
+        right: rows that were predicted correctly.
+        probability_sum: sum of the largest probabilities.
     """
 
     rows: int
@@ -48,7 +48,7 @@ class ScoreBin(BaselinePart):
 
 
 class ClassBaseline(BaselinePart):
-    """Held-out rows of one class, and how many of them were taken for another."""
+    """Held-out rows of one class, and how many of them were predicted as another class."""
 
     support: int
     missed: int
@@ -59,15 +59,14 @@ class Baseline(BaselinePart):
 
     Attributes:
         rows_of: which held-out rows were measured.
-        rows: how many.
-        errors: wrong answers; of a regression, rows whose |error| is beyond `error_bound`.
-        classes: by the class's text, those that occur among the rows; None for a regression.
-        error_bound: the 90 % quantile of |error|, in the label's unit; None for classes.
+        errors: wrong predictions; of a regression, rows whose |error| exceeds `error_bound`.
+        classes: the classes that occur among the rows, by text; None for a regression.
+        error_bound: 90 % quantile of |error|, in the unit of the label; None for classes.
         quality: accuracy and log_loss, or rmse, mae and bias.
-        predicted: how often each class was answered; None for a regression.
+        predicted: number of predictions of each class; None for a regression.
         scores: 20 bins of the largest probability; None without probabilities.
         prediction_edges: of a regression's predictions, up to 31 ascending quantiles.
-        prediction_counts: one more than edges; a value at an edge is of the bin below it.
+        prediction_counts: one more than edges; a value at an edge belongs to the bin below it.
     """
 
     task: Task

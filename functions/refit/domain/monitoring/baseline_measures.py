@@ -38,9 +38,9 @@ def classification_baseline_of(
         labels: (n_rows,) class indices, n_rows ≥ 1.
         predicted: (n_rows,) class indices.
         probabilities: (n_rows,) the largest probability of each row; None when there are none.
-        classes: the classes' texts, by index.
-        quality: its metrics on the same rows.
-        rows_of: which held-out rows they are.
+        classes: texts of the classes, by index.
+        quality: metrics of the classifier on the same rows.
+        rows_of: which held-out rows these are.
     """
     wrong = labels != predicted
     support = np.bincount(labels, minlength=len(classes))
@@ -51,8 +51,8 @@ def classification_baseline_of(
         rows=len(labels),
         errors=int(wrong.sum()),
         classes={
-            text: ClassBaseline(support=int(rows), missed=int(lost))
-            for text, rows, lost in zip(classes, support, missed, strict=True)
+            text: ClassBaseline(support=int(rows), missed=int(errors))
+            for text, rows, errors in zip(classes, support, missed, strict=True)
             if rows
         },
         quality=dict(quality),
@@ -70,12 +70,12 @@ def regression_baseline_of(
 
     Args:
         labels: (n_rows,), n_rows ≥ 1.
-        predictions: (n_rows,), in the labels' unit, finite.
-        quality: its metrics on the same rows.
-        rows_of: which held-out rows they are.
+        predictions: (n_rows,), in the unit of the labels, finite.
+        quality: metrics of the regression on the same rows.
+        rows_of: which held-out rows these are.
     """
     distances = np.abs(predictions - labels)
-    # An order statistic, so that the count beyond it has the law that Clopper and Pearson assume.
+    # An order statistic, so that the count beyond it is binomial, as Clopper and Pearson assume.
     bound = float(np.quantile(distances, ERROR_QUANTILE, method="higher"))
     edges, counts = quantile_histogram(predictions)
     return Baseline(
@@ -94,7 +94,7 @@ def score_bin_of(probabilities: Floats) -> Integers:
     """Return the bin, 0 to 19, of each largest probability; 1 belongs to the last.
 
     Args:
-        probabilities: (n_rows,) within 0 to 1; a hair outside, as float32 gives, is allowed.
+        probabilities: (n_rows,) 0 to 1; float32 rounding beyond these bounds is allowed.
     """
     return np.clip((probabilities * SCORE_BINS).astype(np.int64), 0, SCORE_BINS - 1)
 

@@ -1,10 +1,11 @@
-"""The counters of a cohort of predictions, read: what is known now, and what was in time."""
+"""The counters of a cohort: all predictions that one version made within `cohort_s` seconds."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from refit.domain.inferences.tally import START_FORMAT
@@ -15,15 +16,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Shown:
-    """What is known now of a cohort's labelled predictions.
+    """What the labels say that are known now.
 
     Attributes:
-        labelled: how many have a label that holds.
-        errors: of them, wrong answers; of a regression, those beyond the error bound.
-        loss_sum: of −ln of the true class's probability, over `loss_n` of them.
-        delay_sum: seconds from prediction to first label, over `delay_n` of them.
-        confusion: how many, by (actual, predicted) class code.
-        error_sum: of prediction − label, of a regression; also of its size and of its square.
+        labelled: predictions with a label.
+        errors: wrong predictions; of a regression, those beyond the error bound.
+        loss_sum: sum of −ln of the true class's probability, over `loss_n` predictions.
+        delay_sum: seconds from prediction to first label, over `delay_n` predictions.
+        confusion: number of predictions by (actual, predicted) class code.
+        error_sum: of a regression, sum of prediction − label.
+        abs_sum: sum of |prediction − label|.
+        square_sum: sum of (prediction − label)².
     """
 
     labelled: int = 0
@@ -37,23 +40,23 @@ class Shown:
     abs_sum: float = 0.0
     square_sum: float = 0.0
 
-    @property
+    @cached_property
     def classes(self) -> dict[int, tuple[int, int]]:
         """(labelled, errors) by the code of the actual class; empty for a regression."""
-        found: dict[int, tuple[int, int]] = {}
+        classes: dict[int, tuple[int, int]] = {}
         for (actual, predicted), count in self.confusion.items():
-            labelled, errors = found.get(actual, (0, 0))
-            found[actual] = labelled + count, errors + count * (actual != predicted)
-        return found
+            labelled, errors = classes.get(actual, (0, 0))
+            classes[actual] = labelled + count, errors + count * (actual != predicted)
+        return classes
 
 
 @dataclass(frozen=True)
 class Matured:
-    """What was known of a cohort's predictions at the label age: later labels do not enter.
+    """What the labels say that were known when each prediction reached the label age.
 
     Attributes:
-        labelled: how many had a label.
-        errors: how many of them were wrong.
+        labelled: predictions with a label.
+        errors: wrong predictions.
         classes: (labelled, errors) by the code of the actual class; empty for a regression.
     """
 
@@ -68,8 +71,9 @@ class Cohort:
 
     Attributes:
         seconds: its length.
-        predictions: captured; more than one under the same id are one.
-        files: which of 64 bins the names of its capture files fall into.
+        predictions: captured predictions; several with the same inference id count once.
+        files: capture files by the hash of their names into 64 bins, so the number of bins is at
+            most the number of files.
     """
 
     version: int
@@ -86,14 +90,14 @@ class Cohort:
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> Self:
-        """Read an item of ModelTable, its numbers as decimals."""
+        """Read an item of ModelTable, with numbers as decimals."""
         _, version, start = item["sk"].split("#")
-        cells: dict[tuple[int, int], int] = {}
+        confusion: dict[tuple[int, int], int] = {}
         classes: dict[int, list[int]] = defaultdict(lambda: [0, 0])
         for name, value in item.items():
             kind, *codes = name.split("|")
             if kind == "c" and value:
-                cells[int(codes[0]), int(codes[1])] = int(value)
+                confusion[int(codes[0]), int(codes[1])] = int(value)
             if kind == "t" and value:
                 classes[int(codes[0])]["nk".index(codes[1])] = int(value)
 
@@ -116,7 +120,7 @@ class Cohort:
                 loss_n=whole("loss_n"),
                 delay_sum=number("delay_sum"),
                 delay_n=whole("delay_n"),
-                confusion=cells,
+                confusion=confusion,
                 error_sum=number("error_sum"),
                 abs_sum=number("abs_sum"),
                 square_sum=number("square_sum"),

@@ -1,6 +1,6 @@
-"""What is bet on: the errors of the model as a whole, and those of each class.
+"""The bets on the error rate of the model as a whole and on that of each class.
 
-A weighted mean of evidences is an evidence again, so many classes need no correction.
+A weighted mean of evidences is evidence again, so many classes need no correction.
 """
 
 from __future__ import annotations
@@ -18,39 +18,41 @@ from refit.domain.monitoring.evidence import (
     log_mean,
     upper_bound,
 )
-from refit.domain.monitoring.label_delay import Labels, counted_cohorts
+from refit.domain.monitoring.label_delay import LabelCounts, counted_predictions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from refit.domain.evaluation.resampling import Floats, Integers
     from refit.domain.monitoring.baseline import Baseline
-    from refit.domain.monitoring.bucket import Bucket
-    from refit.domain.monitoring.evidence import Cohorts
+    from refit.domain.monitoring.cohort import Cohort
+    from refit.domain.monitoring.evidence import CountedPredictions
 
-BAR_CONFIDENCE = 0.99
+LIMIT_CONFIDENCE = 0.99
 LIVE_CONFIDENCE = 0.999
-"""Of the bound that live labels lower: it is taken anew at every doubling."""
+"""Of the bound that includes live labels, which is computed again at every doubling of them."""
 
-_LARGEST_BAR = 1 - 1e-9
+_LARGEST_LIMIT = 1 - 1e-9
 CLASSES_WEIGHT = 0.25
-"""Of the evidence; shared among the classes. The rest is the model's as a whole."""
+"""Part of the evidence that the classes share; the rest belongs to the model as a whole."""
 
 FEWEST_CLASS_ROWS = 20
-"""A class with fewer held-out rows has no bar of its own."""
+"""A class with fewer held-out rows has no detector of its own."""
 
 
 @dataclass(frozen=True)
 class Detector:
-    """One share of errors that is watched.
+    """An error rate that is monitored: that of the model, or of one class.
 
     Attributes:
-        class_name: None for the model as a whole.
+        class_code: code and text of the class; None for the model as a whole.
+        class_name: see `class_code`.
         weight: its part of the evidence.
-        rows: held-out rows of it.
-        errors: wrong ones of them.
+        rows: held-out rows.
+        errors: held-out rows that were predicted wrong.
     """
 
+    class_code: int | None
     class_name: str | None
     weight: float
     rows: int
@@ -58,125 +60,135 @@ class Detector:
 
     @property
     def error(self) -> float:
-        """Return the share of errors on the held-out rows; 0 without any."""
+        """The error rate on the held-out rows; 0 without rows."""
         return self.errors / max(self.rows, 1)
 
 
 @dataclass(frozen=True)
 class Bet:
-    """A detector's bets over the cohorts.
+    """The bets of a detector over the cohorts.
 
     Attributes:
-        bars: (n_cohorts,) the largest share of errors that is no harm.
-        cohorts: what counts.
-        labelled: (n_cohorts,) labelled in time, of the detector's class.
+        limits: (n_cohorts,) tolerated error rates.
+        predictions: those that the bets are settled on.
         gains: (n_cohorts, ALTERNATIVES) logarithms.
     """
 
     detector: Detector
-    bars: Floats
-    cohorts: Cohorts
-    labelled: Integers
+    limits: Floats
+    predictions: CountedPredictions
     gains: Floats
 
 
-def bar_over(errors: int, rows: int, tolerance: float) -> float:
-    """Return the largest share of errors that is no harm, by the held-out rows alone.
+def tolerated_error_rate(errors: int, rows: int, tolerance: float) -> float:
+    """Return the error rate up to which a version counts as healthy, from its held-out rows.
 
-    The upper 99 % bound of the held-out share allows for what the held-out rows cannot tell; the
-    held-out share plus the tolerance allows for what does not matter. The larger of the two meets
-    both needs; their sum would pay for both in power.
+    The upper 99 % bound of the held-out error rate allows for the uncertainty of few rows; the
+    held-out error rate plus the tolerance allows for differences that do not matter. The larger one
+    meets both needs; their sum would cost detection power.
 
     Args:
         errors: on the held-out rows.
-        rows: held-out rows; without any, nothing is harm.
+        rows: held-out rows; without any, every error rate is tolerated.
         tolerance: ≥ 0, as a share.
     """
-    bound = upper_bound(errors, rows, BAR_CONFIDENCE)
-    return _within(max(bound, errors / max(rows, 1) + tolerance))
+    bound = upper_bound(errors, rows, LIMIT_CONFIDENCE)
+    return _below_one(max(bound, errors / max(rows, 1) + tolerance))
 
 
-def bars_over(detector: Detector, labels: Labels, complete: Integers, tolerance: float) -> Floats:
-    """Return the bar of each cohort: the held-out one, lowered as live labels tell more.
+def tolerated_error_rates(
+    detector: Detector, labels: LabelCounts, complete: Integers, tolerance: float
+) -> Floats:
+    """Return the tolerated error rate of each cohort: the held-out one, lowered by live labels.
 
-    When as many live labels are complete as there are held-out rows, and whenever they have
-    doubled, the bound is taken over both together. It only ever lowers the bar, so a drift cannot
-    raise it, and never below the held-out share plus the tolerance, so a version that did better
-    for a while may fall back.
+    When there are as many complete live labels as held-out rows, and whenever they have doubled,
+    the bound is computed over both together. It only ever lowers the limit, so drift cannot raise
+    it; and never below the held-out error rate plus the tolerance, so a version that was better for
+    a while may return to its held-out quality without an alarm.
 
     Args:
-        detector: what is watched.
+        detector: what is monitored.
         labels: of n_cohorts cohorts.
-        complete: (n_cohorts,) how many cohorts, from the first, each may learn from.
+        complete: (n_cohorts,) number of cohorts, from the first, that each may learn from.
         tolerance: ≥ 0, as a share.
 
     Returns:
         (n_cohorts,), never rising.
     """
-    bars = np.full(len(complete), bar_over(detector.errors, detector.rows, tolerance))
+    limits = np.full(len(complete), tolerated_error_rate(detector.errors, detector.rows, tolerance))
     live = np.append(0, np.cumsum(labels.labelled_by_now))[complete]
     wrong = np.append(0, np.cumsum(labels.errors_by_now))[complete]
-    floor = _within(detector.error + tolerance)
-    wanted = max(detector.rows, 1)
-    while len(live) and wanted <= live[-1]:
-        at = int(np.searchsorted(live, wanted))
+    floor = _below_one(detector.error + tolerance)
+    required = max(detector.rows, 1)
+    while len(live) and required <= live[-1]:
+        index = int(np.searchsorted(live, required))
         bound = upper_bound(
-            detector.errors + int(wrong[at]), detector.rows + int(live[at]), LIVE_CONFIDENCE
+            detector.errors + int(wrong[index]), detector.rows + int(live[index]), LIVE_CONFIDENCE
         )
-        bars[at:] = np.minimum(bars[at:], max(bound, floor))
-        wanted = 2 * int(live[at])
-    return bars
+        limits[index:] = np.minimum(limits[index:], max(bound, floor))
+        required = 2 * int(live[index])
+    return limits
 
 
-def _within(share: float) -> float:
-    """Keep a bar off 1, where no odds are left to bet on."""
-    return min(share, _LARGEST_BAR)
+def _below_one(rate: float) -> float:
+    """Keep a limit below 1, where no odds are left to bet on."""
+    return min(rate, _LARGEST_LIMIT)
 
 
-def detectors_of(baseline: Baseline) -> list[Detector]:
-    """Return what is watched: the model first, then each class with enough held-out rows."""
-    classes = {
-        name: found
-        for name, found in (baseline.classes or {}).items()
-        if found.support >= FEWEST_CLASS_ROWS
+def detectors_of(baseline: Baseline, classes: Sequence[str]) -> list[Detector]:
+    """Return the detectors: the model's first, then one for each class with enough held-out rows.
+
+    Args:
+        baseline: of the version.
+        classes: texts of its classes by code; empty for a regression.
+    """
+    monitored = {
+        name: held_out
+        for name, held_out in (baseline.classes or {}).items()
+        if held_out.support >= FEWEST_CLASS_ROWS
     }
-    weight = 1 - CLASSES_WEIGHT if classes else 1.0
-    return [Detector(None, weight, baseline.rows, baseline.errors)] + [
-        Detector(name, CLASSES_WEIGHT / len(classes), found.support, found.missed)
-        for name, found in classes.items()
+    weight = 1 - CLASSES_WEIGHT if monitored else 1.0
+    codes = {name: code for code, name in enumerate(classes)}
+    return [Detector(None, None, weight, baseline.rows, baseline.errors)] + [
+        Detector(
+            codes[name], name, CLASSES_WEIGHT / len(monitored), held_out.support, held_out.missed
+        )
+        for name, held_out in monitored.items()
     ]
 
 
 def bet_of(
-    detector: Detector, buckets: Sequence[Bucket], complete: Integers, tolerance: float
+    detector: Detector, cohorts: Sequence[Cohort], complete: Integers, tolerance: float
 ) -> Bet:
-    """Bet on one detector.
+    """Return the bets of one detector.
 
     Args:
-        detector: what is watched.
-        buckets: n_cohorts of them, in the order of time.
+        detector: what is monitored.
+        cohorts: n_cohorts of them, in the order of time.
         complete: (n_cohorts,) how many of them had complete labels when each was judged.
         tolerance: ≥ 0, as a share.
     """
-    labels = _labels_of(detector, buckets)
-    bars = bars_over(detector, labels, complete, tolerance)
-    cohorts = counted_cohorts(labels, complete, bars)
-    gains = log_gains(cohorts, bars, alternatives_to(bars))
-    return Bet(detector, bars, cohorts, labels.labelled, gains)
+    labels = _label_counts(detector, cohorts)
+    limits = tolerated_error_rates(detector, labels, complete, tolerance)
+    predictions = counted_predictions(labels, complete, limits)
+    gains = log_gains(predictions, limits, alternatives_to(limits))
+    return Bet(detector, limits, predictions, gains)
 
 
-def _labels_of(detector: Detector, buckets: Sequence[Bucket]) -> Labels:
-    name = detector.class_name
-    if name is None:
-        in_time = [(bucket.labelled, bucket.errors) for bucket in buckets]
-        by_now = [(bucket.labelled_by_now, bucket.errors_by_now) for bucket in buckets]
+def _label_counts(detector: Detector, cohorts: Sequence[Cohort]) -> LabelCounts:
+    code = detector.class_code
+    if code is None:
+        in_time = [(cohort.matured.labelled, cohort.matured.errors) for cohort in cohorts]
+        by_now = [(cohort.shown.labelled, cohort.shown.errors) for cohort in cohorts]
     else:
-        in_time = [bucket.classes.get(name, (0, 0)) for bucket in buckets]
-        by_now = [bucket.classes_by_now.get(name, (0, 0)) for bucket in buckets]
+        in_time = [cohort.matured.classes.get(code, (0, 0)) for cohort in cohorts]
+        by_now = [cohort.shown.classes.get(code, (0, 0)) for cohort in cohorts]
     labelled, errors = _columns(in_time)
     labelled_by_now, errors_by_now = _columns(by_now)
-    predictions, labelled_of_all = _columns([(each.predictions, each.labelled) for each in buckets])
-    return Labels(
+    predictions, labelled_of_all = _columns(
+        [(cohort.predictions, cohort.matured.labelled) for cohort in cohorts]
+    )
+    return LabelCounts(
         labelled=labelled,
         errors=errors,
         labelled_by_now=labelled_by_now,
@@ -187,13 +199,13 @@ def _labels_of(detector: Detector, buckets: Sequence[Bucket]) -> Labels:
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What all detectors say together.
+class CombinedEvidence:
+    """The evidence of all detectors together.
 
     Attributes:
         logs: (n_cohorts,) logarithms of the evidence after each cohort.
-        carrier: the detector that brings most of it after the last.
-        change: the cohort from which on that detector's best bet has gained most.
+        carrier: the detector that contributes most after the last cohort.
+        change: index of the cohort since which the best bet of that detector has gained most.
     """
 
     logs: Floats
@@ -201,24 +213,24 @@ class Evidence:
     change: int
 
 
-def weigh(bets: Sequence[Bet], cap: Floats) -> Evidence:
-    """Take the weighted mean of the detectors' evidence.
+def weigh(bets: Sequence[Bet], cap: Floats) -> CombinedEvidence:
+    """Take the weighted mean of the evidence of the detectors.
 
     Args:
         bets: of all detectors.
-        cap: (n_cohorts,) n_cohorts ≥ 1, the most, as a logarithm, by which a cohort may multiply a
-            stake.
+        cap: (n_cohorts,), n_cohorts ≥ 1, logarithm of the largest factor by which each cohort may
+            multiply a stake.
     """
     stakes = [
-        log_evidence(np.minimum(bet.gains, cap[:, None]), bet.cohorts.counted) for bet in bets
+        log_evidence(np.minimum(bet.gains, cap[:, None]), bet.predictions.counted) for bet in bets
     ]
     means = np.stack([log_mean(each, np.full(ALTERNATIVES, 1 / ALTERNATIVES)) for each in stakes])
     weights = np.array([bet.detector.weight for bet in bets])
-    place = int(np.argmax(means[:, -1] + np.log(weights)))
-    carrier = bets[place]
-    gains = np.minimum(carrier.gains[:, stakes[place][-1].argmax()], cap)
+    index = int(np.argmax(means[:, -1] + np.log(weights)))
+    carrier = bets[index]
+    gains = np.minimum(carrier.gains[:, stakes[index][-1].argmax()], cap)
     change = int(np.argmin(np.cumsum(gains) - gains))
-    return Evidence(log_mean(means.T, weights), carrier, change)
+    return CombinedEvidence(log_mean(means.T, weights), carrier, change)
 
 
 def _columns(pairs: Sequence[tuple[int, int]]) -> tuple[Integers, Integers]:

@@ -1,13 +1,13 @@
-"""Evidence that a share of errors has risen above a bar, as the winnings of bets against it.
+"""Evidence that an error rate has risen above a limit, as the winnings of bets against the limit m.
 
 A bet on an alternative q > m multiplies its stake by q/m at every error and by (1 − q)/(1 − m) at
-every right answer. While the true share is at most m, no bet gains in the mean, whatever the order,
-the dependence or the number of looks; when it is q, the stake grows exponentially. One coin is
-staked anew at every cohort, and each stake rides on until the end: the sum M of all stakes is the
-evidence, and its mean over alternatives and classes is again one.
+every correct prediction. While the true error rate is at most m, no bet gains on average, whatever
+the order, the dependence or the number of checks; when it is q, the stake grows exponentially. One
+unit is staked anew at every cohort, and each stake stays in the game until the end. The sum M of
+all stakes is the evidence. Its mean over alternatives and classes is evidence, too.
 
-While nothing is wrong, E[M after t cohorts] ≤ t, so the mean number of cohorts until M first
-reaches a threshold c is at least c.
+While the error rate stays within the limit, E[M after t cohorts] ≤ t, so the average number of
+cohorts until M first reaches a threshold c is at least c.
 
 Source: Shin, Ramdas, Rinaldo, "E-detectors: a nonparametric framework for sequential change
 detection" (arXiv 2203.03532), section 2; Shiryaev-Roberts form. Everything is kept in logarithms.
@@ -32,14 +32,14 @@ _DEVIATIONS = 12
 
 
 @dataclass(frozen=True)
-class Cohorts:
-    """What is bet on, cohort by cohort, in the order of time.
+class CountedPredictions:
+    """The predictions that the bets are settled on, in the order of time.
 
     Attributes:
-        counted: (n_cohorts,) answers that count, ≥ errors.
-        errors: (n_cohorts,) those that are wrong.
-        selectivity: (n_cohorts,) ≥ 0, how much more readily an error is counted than a right
-            answer; 1 where everything counts alike.
+        counted: (n_cohorts,) number of predictions, ≥ errors.
+        errors: (n_cohorts,) wrong ones.
+        selectivity: (n_cohorts,) ≥ 0, how many times as likely a wrong prediction is to be counted
+            as a correct one; 1 where both are equally likely.
     """
 
     counted: Integers
@@ -59,7 +59,7 @@ def upper_bound(errors: int, rows: int, confidence: float) -> float:
     """
     if errors >= rows:
         return 1.0
-    # Of the chances of `errors` or fewer, those further below add nothing to the sum.
+    # The probabilities of far fewer errors add nothing to the sum.
     fewest = max(0, errors - int(_DEVIATIONS * math.sqrt(errors)))
     wrong = np.arange(fewest, errors + 1)
     right = rows - wrong
@@ -104,7 +104,7 @@ def chernoff_bounds(successes: Floats, trials: Floats, confidence: float) -> tup
 
 
 def _divergence(share: Floats, other: Floats) -> Floats:
-    """Return the Kullback-Leibler divergence of two coins; infinite where only one is certain."""
+    """Return the Kullback-Leibler divergence of two Bernoulli distributions."""
     with np.errstate(divide="ignore", invalid="ignore"):
         ones = np.where(share > 0, share * np.log(share / other), 0.0)
         zeros = np.where(share < 1, (1 - share) * np.log((1 - share) / (1 - other)), 0.0)
@@ -112,54 +112,55 @@ def _divergence(share: Floats, other: Floats) -> Floats:
     return total
 
 
-def alternatives_to(bars: Floats) -> Floats:
-    """Return the error shares that are bet on: evenly spaced in log odds above each bar.
+def alternatives_to(limits: Floats) -> Floats:
+    """Return the error rates that are bet on: evenly spaced in log odds above each limit.
 
     Args:
-        bars: (n_cohorts,) within (0, 1).
+        limits: (n_cohorts,) tolerated error rates, within (0, 1).
 
     Returns:
-        (n_cohorts, ALTERNATIVES), all above the bar; all equal to it where it leaves no room:
-        what may nearly always fail cannot get worse, and such a bet neither wins nor loses.
+        (n_cohorts, ALTERNATIVES), above the limit. A limit near 1 leaves no room: then all equal
+        the limit, and such a bet neither wins nor loses.
     """
-    log_odds = np.log(bars / (1 - bars))[:, None]
+    log_odds = np.log(limits / (1 - limits))[:, None]
     steps = np.linspace(0, 1, ALTERNATIVES)
     room = np.maximum(_LARGEST_LOG_ODDS - log_odds, 0)
     smallest = np.minimum(_SMALLEST_STEP, room / 2)
     bets = np.exp(log_odds + smallest + (room - smallest) * steps)
-    return np.where(room > 0, bets / (1 + bets), bars[:, None])
+    return np.where(room > 0, bets / (1 + bets), limits[:, None])
 
 
-def log_gains(cohorts: Cohorts, bars: Floats, alternatives: Floats) -> Floats:
-    """Return the logarithm of what each cohort multiplies each bet's stake by.
+def log_gains(predictions: CountedPredictions, limits: Floats, alternatives: Floats) -> Floats:
+    """Return the logarithm of the factor by which each cohort multiplies the stake of each bet.
 
-    Where an error is counted ρ times as readily as a right answer, the counted share of a true
-    share m is ρm/(ρm + 1 − m), and the bet is on ρq/(ρq + 1 − q) against it.
+    Where a wrong prediction is ρ times as likely to be counted as a correct one, a true error rate
+    m appears as ρm/(ρm + 1 − m), and the bet is on ρq/(ρq + 1 − q) against it.
 
     Args:
-        cohorts: n_cohorts of them.
-        bars: (n_cohorts,) m, within (0, 1): the largest share of errors that is no harm.
-        alternatives: (n_cohorts, n_bets) q, at or above the bar.
+        predictions: of n_cohorts cohorts.
+        limits: (n_cohorts,) m, the tolerated error rates, within (0, 1).
+        alternatives: (n_cohorts, n_bets) q, at or above the limit.
 
     Returns:
         (n_cohorts, n_bets).
     """
-    counted, errors = cohorts.counted[:, None], cohorts.errors[:, None]
-    bar, excess = bars[:, None], cohorts.selectivity[:, None] - 1
-    gains: Floats = errors * np.log(alternatives / bar)
-    gains += (counted - errors) * np.log((1 - alternatives) / (1 - bar))
-    gains -= counted * np.log((1 + excess * alternatives) / (1 + excess * bar))
+    counted, errors = predictions.counted[:, None], predictions.errors[:, None]
+    limit, excess = limits[:, None], predictions.selectivity[:, None] - 1
+    gains: Floats = errors * np.log(alternatives / limit)
+    gains += (counted - errors) * np.log((1 - alternatives) / (1 - limit))
+    gains -= counted * np.log((1 + excess * alternatives) / (1 + excess * limit))
     return gains
 
 
 def log_evidence(gains: Floats, counted: Integers) -> Floats:
-    """Return the logarithm of each bet's sum of stakes after each cohort.
+    """Return the logarithm of the sum of stakes of each bet after each cohort.
 
-    M_t = L_t · (1 + M_{t−1}); no new stake where nothing is counted, so silence is no evidence.
+    M_t = L_t · (1 + M_{t−1}). Nothing is staked on a cohort without counted predictions, so missing
+    labels are no evidence.
 
     Args:
         gains: (n_cohorts, n_bets) ln L_t.
-        counted: (n_cohorts,) answers that count.
+        counted: (n_cohorts,) number of counted predictions.
 
     Returns:
         (n_cohorts, n_bets); −∞ before the first stake.
@@ -171,7 +172,7 @@ def log_evidence(gains: Floats, counted: Integers) -> Floats:
 
 
 def log_mean(logs: Floats, weights: Floats) -> Floats:
-    """Return the logarithm of the weighted mean over the last axis; −∞ where all are.
+    """Return the logarithm of the weighted mean over the last axis; −∞ where all values are.
 
     Args:
         logs: (…, n) logarithms.
@@ -180,5 +181,5 @@ def log_mean(logs: Floats, weights: Floats) -> Floats:
     peak = logs.max(axis=-1, keepdims=True, initial=-np.inf)
     with np.errstate(invalid="ignore", divide="ignore"):
         scaled = np.where(np.isfinite(peak), np.exp(logs - peak), 0.0)
-        found: Floats = peak[..., 0] + np.log(scaled @ weights)
-    return np.where(np.isfinite(peak[..., 0]), found, -np.inf)
+        mean: Floats = peak[..., 0] + np.log(scaled @ weights)
+    return np.where(np.isfinite(peak[..., 0]), mean, -np.inf)

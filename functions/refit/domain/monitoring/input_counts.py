@@ -1,4 +1,4 @@
-"""How the live inputs and predictions fall into the bins of the training data.
+"""Count the live inputs and predictions in the bins of the training data.
 
     columns = columns_of(profile, baseline)                 once per run
     counter = InputCounter(columns)
@@ -6,8 +6,8 @@
     content = counter.counts().to_bytes()                   one object per capture file and cohort
     merged([InputCounts.from_bytes(content), …])            in any order
 
-Counts only ever add, so capture files are counted apart and in any order. The same file gives the
-same bytes: written twice under one key, they count once.
+Counts are only ever added, so capture files are counted separately and in any order. The same file
+gives the same bytes, so a file that is counted twice is written to the same object twice.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ Role = Literal["feature", "prediction", "score"]
 PREDICTION, SCORE = "prediction", "score"
 
 _BLOCK_ROWS = 16_384
-"""A column of a block is 128 KB: it stays in the processor's cache while its edges pass."""
+"""A column of a block takes 128 KB, so it stays in the CPU cache while its edges are compared."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One thing that is counted, and how it fell where the model was made.
+    """A column that is counted, with its reference distribution.
 
     Attributes:
-        name: the feature's, or `prediction` or `score`.
-        role: whether it is a feature, the answers or the largest probabilities.
-        edges: ascending; of a number. The bins are what is below the smallest training value, then
-            what is at or below each edge, then what is above the largest training value.
-        texts: of a category, by code; the last bin is what has no such code.
+        name: the feature, `prediction` or `score`.
+        role: a feature, the predictions, or their largest probabilities.
+        edges: ascending; of a number. The bins hold the values below the smallest training value,
+            then those at or below each edge, then those above the largest training value.
+        texts: of a category, by code; the last bin holds the values with another code.
         reference: (n_slots,) counts in training (features) or on the held-out rows (the others);
-            the last slot is of missing values.
+            the last slot holds missing values.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Columns:
-    """All that is counted for one run, in the order of the counts."""
+    """All columns that are counted for one run, in the order of the counts."""
 
     columns: tuple[Column, ...]
 
@@ -76,36 +76,36 @@ class Columns:
 
     @cached_property
     def layout(self) -> str:
-        """Return a digest of what each count means: only counts of one layout add up."""
+        """A digest of what each count means; only counts of the same layout may be added."""
         meaning = [(column.name, column.edges, column.texts) for column in self.columns]
         return hashlib.sha256(json.dumps(meaning).encode()).hexdigest()[:16]
 
     @cached_property
     def bounds(self) -> tuple[int, ...]:
-        """Return where each column's slots begin, and as the last their number."""
+        """The index of the first slot of each column, and the number of all slots."""
         return tuple(accumulate((column.slots for column in self.columns), initial=0))
 
 
-def columns_of(profile: Mapping[str, Any], baseline: Baseline | None) -> Columns:
-    """Return what is counted for a run.
+def columns_of(profile: Mapping[str, Any], baseline: Baseline) -> Columns:
+    """Return the columns that are counted for a run.
 
     Args:
-        profile: the content of the run's profile.json.
-        baseline: the run's; without one only the features are counted.
+        profile: content of the run's profile.json.
+        baseline: of the run.
     """
     sampled = profile["sampled_rows"]
     columns = [_feature(column, sampled) for column in profile["columns"]]
-    if baseline and baseline.predicted is not None:
+    if baseline.predicted is not None:
         texts, counts = zip(*baseline.predicted.items(), strict=True)
         columns.append(Column(PREDICTION, "prediction", None, texts, (*counts, 0, 0)))
-    if baseline and baseline.prediction_edges is not None:
+    if baseline.prediction_edges is not None:
         counts = baseline.prediction_counts or ()
-        # The held-out answers' extremes are no bounds of what is sensible: no bin below or above.
+        # The extremes of the held-out predictions are no bounds, so there is no bin below or above.
         columns.append(
             Column(PREDICTION, "prediction", baseline.prediction_edges, None, (*counts, 0))
         )
-    if baseline and baseline.scores is not None:
-        edges = tuple(place / SCORE_BINS for place in range(1, SCORE_BINS))
+    if baseline.scores is not None:
+        edges = tuple(number / SCORE_BINS for number in range(1, SCORE_BINS))
         rows = tuple(score.rows for score in baseline.scores)
         columns.append(Column(SCORE, "score", edges, None, (*rows, 0)))
     return Columns(tuple(columns))
@@ -120,7 +120,7 @@ def _feature(column: Mapping[str, Any], sampled: int) -> Column:
     if column["min"] is None:
         return Column(name, "feature", (), None, (0, sampled))
     counts = tuple(column["histogram"]["counts"])
-    # The greatest float below the minimum: what is at or under it is below all of training.
+    # The greatest float below the minimum: values at or under it are below all training values.
     below = float(np.nextafter(column["min"], -np.inf))
     edges = (below, *column["histogram"]["edges"], column["max"])
     return Column(name, "feature", edges, None, (0, *counts, 0, sampled - sum(counts)))
@@ -128,12 +128,12 @@ def _feature(column: Mapping[str, Any], sampled: int) -> Column:
 
 @dataclass(frozen=True)
 class InputCounts:
-    """How many values fell into each slot of each column.
+    """Number of values in each slot of each column.
 
     Attributes:
-        layout: `Columns.layout` of what was counted.
-        rows: how many rows were counted.
-        slots: (n_slots,) of all columns, one after the other.
+        layout: `Columns.layout` of the counted columns.
+        rows: number of counted rows.
+        slots: (n_slots,) counts of all columns, one after the other.
     """
 
     layout: str
@@ -141,7 +141,7 @@ class InputCounts:
     slots: Integers
 
     def to_bytes(self) -> bytes:
-        """Return the counts as a compressed .npz: the same counts give the same bytes."""
+        """Return the counts as a compressed .npz; the same counts give the same bytes."""
         buffer = io.BytesIO()
         np.savez_compressed(buffer, layout=np.array(self.layout), rows=self.rows, slots=self.slots)
         return buffer.getvalue()
@@ -154,30 +154,25 @@ class InputCounts:
 
 
 def merged(parts: Iterable[InputCounts]) -> InputCounts | None:
-    """Return the sum of counts, None of none; their order does not matter.
+    """Return the sum of counts in any order; None without any.
 
     Raises:
-        ValueError: when they were counted for different runs.
+        ValueError: when they belong to different runs.
     """
-    kept = list(parts)
-    if not kept:
+    counts = list(parts)
+    if not counts:
         return None
-    layouts = sorted({part.layout for part in kept})
+    layouts = sorted({part.layout for part in counts})
     if len(layouts) > 1:
-        raise ValueError(f"counts of different runs do not add up: layouts {', '.join(layouts)}")
-    slots = np.sum([part.slots for part in kept], axis=0)
-    return InputCounts(layouts[0], sum(part.rows for part in kept), slots)
+        raise ValueError(f"cannot add counts of different runs: layouts {', '.join(layouts)}")
+    slots = np.sum([part.slots for part in counts], axis=0)
+    return InputCounts(layouts[0], sum(part.rows for part in counts), slots)
 
 
 class InputCounter:
-    """Counts captured rows into the bins of the run that predicted them."""
+    """Counts captured rows in the bins of the run that predicted them."""
 
     def __init__(self, columns: Columns) -> None:
-        """Begin at zero.
-
-        Args:
-            columns: of the run that predicted the rows.
-        """
         self._columns = columns
         self._rows = 0
         self._slots = np.zeros(columns.bounds[-1], dtype=np.int64)
@@ -192,13 +187,12 @@ class InputCounter:
 
         Args:
             matrix: (n_rows, n_features) as the model reads them; NaN where a value is missing. A
-                category text that was never seen in training arrives as missing, too, since it is
-                encoded so.
+                category text that was never seen in training is encoded as missing.
             predicted: (n_rows,) class codes or, of a regression, numbers; NaN is missing.
             probabilities: (n_rows,) the largest probability of each row; NaN is missing.
 
         Raises:
-            ValueError: when the width is not that of the run's features.
+            ValueError: when the number of columns is not that of the run's features.
         """
         width = len(self._columns.features)
         if matrix.ndim != 2 or matrix.shape[1] != width:
@@ -206,37 +200,37 @@ class InputCounter:
         self._rows += len(matrix)
         for begin in range(0, len(matrix), _BLOCK_ROWS):
             block = np.ascontiguousarray(matrix[begin : begin + _BLOCK_ROWS].T)
-            for place, values in enumerate(block):
-                self._count(place, values)
-        for place, column in enumerate(self._columns.columns):
+            for index, values in enumerate(block):
+                self._count(index, values)
+        for index, column in enumerate(self._columns.columns):
             if column.role == "prediction" and predicted is not None:
-                self._count(place, np.asarray(predicted, dtype=np.float64))
+                self._count(index, np.asarray(predicted, dtype=np.float64))
             if column.role == "score" and probabilities is not None:
-                self._count(place, np.asarray(probabilities, dtype=np.float64))
+                self._count(index, np.asarray(probabilities, dtype=np.float64))
 
     def counts(self) -> InputCounts:
-        """Return what was counted so far."""
+        """Return the counts so far."""
         return InputCounts(self._columns.layout, self._rows, self._slots.copy())
 
-    def _count(self, place: int, values: Floats) -> None:
-        column = self._columns.columns[place]
-        begin, end = self._columns.bounds[place : place + 2]
+    def _count(self, index: int, values: Floats) -> None:
+        column = self._columns.columns[index]
+        begin, end = self._columns.bounds[index : index + 2]
         if column.texts is not None:
-            found = _category_counts(values, len(column.texts))
+            counts = _category_counts(values, len(column.texts))
         elif column.role == "score":
             present = values[~np.isnan(values)]
             bins = np.bincount(score_bin_of(present), minlength=SCORE_BINS)
-            found = np.append(bins, len(values) - len(present))
+            counts = np.append(bins, len(values) - len(present))
         else:
-            found = _number_counts(values, column.edges or ())
-        self._slots[begin:end] += found
+            counts = _number_counts(values, column.edges or ())
+        self._slots[begin:end] += counts
 
 
 def _number_counts(values: Floats, edges: Sequence[float]) -> Integers:
-    """Count values into bins, a value at an edge into the bin below it, then the missing ones.
+    """Count the values in each bin, then the missing ones. An edge belongs to the bin below it.
 
-    Counting what is at or below each edge reads the column once per edge, in the cache and by
-    vector instructions: 2.5 times as fast as a binary search per value.
+    The values at or below each edge are counted with one pass per edge, in the cache and with
+    vector instructions. That is 2.5 times as fast as a binary search per value.
     """
     present = int(np.count_nonzero(values == values))  # noqa: PLR0124 - NaN is not itself
     below = np.count_nonzero(values <= np.reshape(edges, (-1, 1)), axis=1)
@@ -244,7 +238,7 @@ def _number_counts(values: Floats, edges: Sequence[float]) -> Integers:
 
 
 def _category_counts(values: Floats, categories: int) -> Integers:
-    """Count values by code, then those without such a code, then the missing ones."""
+    """Count the values by code, then those with another code, then the missing ones."""
     present = values[~np.isnan(values)]
     known = present[(present >= 0) & (present < categories) & (present == np.floor(present))]
     counts = np.bincount(known.astype(np.int64), minlength=categories)
@@ -252,18 +246,18 @@ def _category_counts(values: Floats, categories: int) -> Integers:
 
 
 def split_by_column(columns: Columns, counts: InputCounts) -> list[tuple[Column, Integers]]:
-    """Return each column with its own slots.
+    """Return each column with its slots.
 
     Raises:
-        ValueError: when the counts were made for another run.
+        ValueError: when the counts belong to another run.
     """
     if counts.layout != columns.layout:
         raise ValueError(
-            f"the counts have layout {counts.layout}, the run's columns {columns.layout}: they "
-            "were counted for another run"
+            f"the counts have layout {counts.layout}, the run's columns {columns.layout}: the "
+            "counts belong to another run"
         )
     bounds = columns.bounds
     return [
-        (column, counts.slots[bounds[place] : bounds[place + 1]])
-        for place, column in enumerate(columns.columns)
+        (column, counts.slots[bounds[index] : bounds[index + 1]])
+        for index, column in enumerate(columns.columns)
     ]

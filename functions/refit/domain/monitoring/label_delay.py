@@ -1,14 +1,15 @@
-"""Which answers count where labels come late, and sooner for errors than for right answers.
+"""Which predictions are counted where labels arrive late, and sooner for errors.
 
-At the label age, the labelled predictions are no fair sample: a fraud is reported before a sound
-payment is confirmed. Two ways of counting stay fair, and each cohort takes the one that would have
-gained more, by what the cohorts before it say.
+At the label age, the labelled predictions are no fair sample: fraud is reported before a regular
+payment is confirmed. Two ways of counting stay fair. Each cohort uses the one that would have
+gained more on the cohorts before it.
 
-as right     An unlabelled prediction counts as right. Fair whatever the delays are; blind where
-             most are never labelled.
-allowed for  Only the labelled ones count, and the bar is raised by the selectivity ρ: how many
-             times as readily an error is labelled in time as a right answer. ρ is learned from the
-             cohorts that are old enough for their labels to be complete; its upper bound is used.
+as correct   An unlabelled prediction counts as correct. Fair whatever the delays are; blind where
+             most predictions are never labelled.
+adjusted     Only labelled predictions count, and the tolerated error rate is raised by the
+             selectivity ρ: how many times as likely a wrong prediction is to be labelled in time
+             as a correct one. ρ is estimated from the cohorts that are old enough for their labels
+             to be complete; its upper bound is used.
 """
 
 from __future__ import annotations
@@ -18,26 +19,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refit.domain.monitoring.evidence import Cohorts, chernoff_bounds
+from refit.domain.monitoring.evidence import CountedPredictions, chernoff_bounds
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from refit.domain.evaluation.resampling import Floats, Integers
 
 _CONFIDENCE = 0.999
-"""Of each of the two bounds of ρ: it is looked at again at every cohort."""
+"""Of each of the two bounds of ρ, which are computed again at every cohort."""
 
 
 @dataclass(frozen=True)
-class Labels:
+class LabelCounts:
     """The labels of one detector, (n_cohorts,) each, in the order of time.
 
     Attributes:
-        labelled: known at the label age; of the detector's class.
+        labelled: predictions labelled by the label age, of the class of the detector.
         errors: wrong ones of them.
-        labelled_by_now: known now.
+        labelled_by_now: predictions labelled now.
         errors_by_now: wrong ones of them.
         unlabelled: predictions without a label at the label age, of any class.
-        predictions: all, of any class.
+        predictions: all predictions, of any class.
     """
 
     labelled: Integers
@@ -48,75 +51,113 @@ class Labels:
     predictions: Integers
 
 
-def counted_cohorts(labels: Labels, complete: Integers, bars: Floats) -> Cohorts:
-    """Decide for each cohort which answers count, by the cohorts before it alone.
+def counted_predictions(
+    labels: LabelCounts, complete: Integers, limits: Floats
+) -> CountedPredictions:
+    """Decide for each cohort which predictions count, from the cohorts before it alone.
 
     Args:
         labels: of one detector.
-        complete: (n_cohorts,) how many cohorts, from the first, had complete labels when each one
-            came to the label age.
-        bars: (n_cohorts,) the largest share of errors that is no harm, within (0, 1).
+        complete: (n_cohorts,) number of cohorts, from the first, that had complete labels when
+            each one came to the label age.
+        limits: (n_cohorts,) tolerated error rates, within (0, 1).
     """
-    as_right = labels.labelled + labels.unlabelled
-    ones = np.ones(len(as_right))
+    as_correct = labels.labelled + labels.unlabelled
+    ones = np.ones(len(as_correct))
     if not labels.unlabelled.any():
-        return Cohorts(as_right, labels.errors, ones)
-
-    def until_complete(counts: Integers) -> Floats:
-        return np.append(0, np.cumsum(counts))[complete].astype(np.float64)
-
-    right_by_now = labels.labelled_by_now - labels.errors_by_now
-    # A corrected label may have known more errors in time than there are now.
-    errors_in_time = until_complete(np.minimum(labels.errors, labels.errors_by_now))
-    right_in_time = until_complete(np.minimum(labels.labelled - labels.errors, right_by_now))
-    errors, right = until_complete(labels.errors_by_now), until_complete(right_by_now)
-    _, errors_at_most = chernoff_bounds(errors_in_time, errors, _CONFIDENCE)
-    right_at_least, _ = chernoff_bounds(right_in_time, right, _CONFIDENCE)
-    learned = right_at_least > 0
-    selectivity = np.divide(errors_at_most, right_at_least, out=ones.copy(), where=learned)
-    # Errors that are labelled later only hide harm: the bar is not lowered for them.
-    selectivity = np.maximum(selectivity, 1.0)
-
-    # Per prediction, had the errors doubled: how many would be labelled in time.
-    predictions = np.maximum(until_complete(labels.predictions), 1)
-    share_right_in_time = right_in_time / np.maximum(right, 1)
-    share_errors_in_time = (errors_in_time + share_right_in_time) / (errors + 1)
-    doubled = np.minimum(2 * bars, (1 + bars) / 2)
-    ever_labelled = (errors + right) / predictions
-    expected = _Expected(
-        errors=ever_labelled * share_errors_in_time * doubled,
-        right=ever_labelled * share_right_in_time * (1 - doubled),
-        unlabelled=until_complete(labels.unlabelled) / predictions,
+        return CountedPredictions(as_correct, labels.errors, ones)
+    totals = _Totals.of(labels, complete)
+    selectivity, learned = totals.selectivity()
+    doubled = np.minimum(2 * limits, (1 + limits) / 2)
+    expected = totals.expected(doubled)
+    adjusted = learned & (
+        expected.gain(limits, doubled, selectivity, unlabelled_counts=False)
+        > expected.gain(limits, doubled, ones, unlabelled_counts=True)
     )
-    allowed_for = learned & (
-        expected.gain(bars, doubled, selectivity, unlabelled_counts=False)
-        > expected.gain(bars, doubled, ones, unlabelled_counts=True)
-    )
-    return Cohorts(
-        counted=np.where(allowed_for, labels.labelled, as_right),
+    return CountedPredictions(
+        counted=np.where(adjusted, labels.labelled, as_correct),
         errors=labels.errors,
-        selectivity=np.where(allowed_for, selectivity, 1.0),
+        selectivity=np.where(adjusted, selectivity, 1.0),
     )
 
 
 @dataclass(frozen=True)
-class _Expected:
-    """What a prediction would bring in the mean, (n_cohorts,) each."""
+class _Totals:
+    """Sums over the complete cohorts before each cohort, (n_cohorts,) each.
+
+    Attributes:
+        errors_in_time: wrong predictions labelled in time.
+        correct_in_time: correct predictions labelled in time.
+        errors: wrong predictions labelled by now.
+        correct: correct predictions labelled by now.
+    """
+
+    errors_in_time: Floats
+    correct_in_time: Floats
+    errors: Floats
+    correct: Floats
+    unlabelled: Floats
+    predictions: Floats
+
+    @classmethod
+    def of(cls, labels: LabelCounts, complete: Integers) -> _Totals:
+        def until_complete(counts: Integers) -> Floats:
+            return np.append(0, np.cumsum(counts))[complete].astype(np.float64)
+
+        correct_by_now = labels.labelled_by_now - labels.errors_by_now
+        # Corrected labels can leave fewer errors now than there were in time.
+        errors_in_time = np.minimum(labels.errors, labels.errors_by_now)
+        correct_in_time = np.minimum(labels.labelled - labels.errors, correct_by_now)
+        return cls(
+            errors_in_time=until_complete(errors_in_time),
+            correct_in_time=until_complete(correct_in_time),
+            errors=until_complete(labels.errors_by_now),
+            correct=until_complete(correct_by_now),
+            unlabelled=until_complete(labels.unlabelled),
+            predictions=np.maximum(until_complete(labels.predictions), 1),
+        )
+
+    def selectivity(self) -> tuple[Floats, NDArray[np.bool_]]:
+        """Return the upper bound of ρ, at least 1, and where the labels suffice to estimate it."""
+        _, errors_at_most = chernoff_bounds(self.errors_in_time, self.errors, _CONFIDENCE)
+        correct_at_least, _ = chernoff_bounds(self.correct_in_time, self.correct, _CONFIDENCE)
+        learned = correct_at_least > 0
+        selectivity = np.divide(
+            errors_at_most, correct_at_least, out=np.ones(len(learned)), where=learned
+        )
+        # Where errors are labelled later than correct predictions, the limit is not lowered.
+        return np.maximum(selectivity, 1.0), learned
+
+    def expected(self, doubled: Floats) -> _ExpectedCounts:
+        """Return what one prediction contributes on average if the error rate doubled."""
+        share_correct_in_time = self.correct_in_time / np.maximum(self.correct, 1)
+        share_errors_in_time = (self.errors_in_time + share_correct_in_time) / (self.errors + 1)
+        ever_labelled = (self.errors + self.correct) / self.predictions
+        return _ExpectedCounts(
+            errors=ever_labelled * share_errors_in_time * doubled,
+            correct=ever_labelled * share_correct_in_time * (1 - doubled),
+            unlabelled=self.unlabelled / self.predictions,
+        )
+
+
+@dataclass(frozen=True)
+class _ExpectedCounts:
+    """Expected counts per prediction at the label age, (n_cohorts,) each."""
 
     errors: Floats
-    right: Floats
+    correct: Floats
     unlabelled: Floats
 
     def gain(
-        self, bars: Floats, shares: Floats, selectivity: Floats, *, unlabelled_counts: bool
+        self, limits: Floats, rates: Floats, selectivity: Floats, *, unlabelled_counts: bool
     ) -> Floats:
-        """Return the mean logarithm that a prediction adds to the bets on these shares."""
-        right = self.right + self.unlabelled * unlabelled_counts
+        """Return the expected logarithm that a prediction adds to the bets on these error rates."""
+        correct = self.correct + self.unlabelled * unlabelled_counts
         excess = selectivity - 1
-        allowance = np.log((1 + excess * shares) / (1 + excess * bars))
-        found: Floats = (
-            self.errors * np.log(shares / bars)
-            + right * np.log((1 - shares) / (1 - bars))
-            - (self.errors + right) * allowance
+        allowance = np.log((1 + excess * rates) / (1 + excess * limits))
+        gain: Floats = (
+            self.errors * np.log(rates / limits)
+            + correct * np.log((1 - rates) / (1 - limits))
+            - (self.errors + correct) * allowance
         )
-        return found
+        return gain

@@ -1,14 +1,14 @@
-"""How good a version is on what it really answered: figures from the counters of its cohorts.
+"""The quality of a version on its live traffic, from the counters of its cohorts.
 
-quality_of(cohorts, schema)                 over all of them
-quality_of(newest(cohorts, 24), schema)     over a window
-bucket_of(cohort, schema)                   a cohort as the test of quality drift reads it
+quality_of(cohorts, schema)                   over all cohorts
+quality_of(newest(cohorts, 24), schema)       over a window
+class_report_of(cohorts, schema)              intervals, classes and confusion matrix
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from refit.domain.evaluation.metrics import share_estimate
 from refit.domain.evaluation.report import Estimate
-from refit.domain.monitoring.bucket import Bucket
+from refit.domain.monitoring.verdict import LiveQuality
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,26 +27,24 @@ if TYPE_CHECKING:
 
 CONFIDENCE = 0.95
 
-NO_SUCH_CLASS = "?"
-"""Stands for a class that the version does not know. No class is called so: `?` is a missing
-value (`schema.MISSING_TEXTS`)."""
+UNKNOWN_CLASS_TEXT = "?"
+"""Stands for a class that the version does not know. No class has this name, because `?` is a
+missing value (`schema.MISSING_TEXTS`)."""
+
+_NO_METRICS: Mapping[str, float] = MappingProxyType({})
 
 
-class Figures(BaseModel):
-    """A part of the figures of a version."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class LiveClass(Figures):
-    """How one class is recognised among the labelled predictions.
+class LiveClass(BaseModel):
+    """How well one class is recognised among the labelled predictions.
 
     Attributes:
         support: labelled predictions of this class.
-        predicted: labelled predictions that were said to be of it.
-        precision: None when it was never predicted.
-        recall: None when no label is of it.
+        predicted: labelled predictions for which the version answered this class.
+        precision: None when the class was never predicted.
+        recall: None when no label is of this class.
     """
+
+    model_config = ConfigDict(frozen=True)
 
     support: int
     predicted: int
@@ -54,34 +52,19 @@ class LiveClass(Figures):
     recall: Estimate | None
 
 
-class LiveQuality(Figures):
-    """A version's quality over some of its cohorts.
+class LiveClassReport(BaseModel):
+    """The errors of a version over some of its cohorts, in detail.
 
     Attributes:
-        since: start of the first cohort; None without any.
-        until: end of the last one.
-        cohorts: how many there are.
-        predictions: captured ones.
-        labelled: those of them that have a label.
-        coverage: labelled / predictions; None without any.
-        label_delay_s: mean seconds from a prediction to its first label; None without a label.
-        metrics: accuracy and, where probabilities were captured, log_loss; or rmse, mae and bias
-            in the label's unit. Empty without a label.
-        accuracy: with its interval; None for a regression and without a label.
-        error_rate: wrong answers; of a regression, those further off than nine tenths of the
-            held-out ones were.
-        classes: by the class's text; None for a regression.
-        confusion_matrix: rows actual, columns predicted, in the order of `classes`.
+        accuracy: None for a regression and without labels.
+        error_rate: None without labels. A prediction of a regression counts as wrong beyond the
+            error bound of the baseline.
+        classes: by the text of the class; None for a regression.
+        confusion_matrix: rows are actual, columns predicted classes, in the order of `classes`.
     """
 
-    since: datetime | None
-    until: datetime | None
-    cohorts: int
-    predictions: int
-    labelled: int
-    coverage: float | None
-    label_delay_s: float | None
-    metrics: dict[str, float]
+    model_config = ConfigDict(frozen=True)
+
     accuracy: Estimate | None
     error_rate: Estimate | None
     classes: dict[str, LiveClass] | None
@@ -89,26 +72,23 @@ class LiveQuality(Figures):
 
 
 def newest(cohorts: Sequence[Cohort], count: int) -> list[Cohort]:
-    """Return the cohorts that began last, in the order of time."""
+    """Return the newest cohorts in the order of time."""
     return sorted(cohorts, key=lambda cohort: cohort.start)[-count:]
 
 
-def quality_of(cohorts: Sequence[Cohort], schema: Schema) -> LiveQuality:
-    """Measure a version over cohorts of it.
+def quality_of(
+    cohorts: Sequence[Cohort], schema: Schema, baseline: Mapping[str, float] = _NO_METRICS
+) -> LiveQuality:
+    """Measure a version over its cohorts.
 
     Args:
-        cohorts: of one version, in any order; none is allowed.
+        cohorts: of one version, in any order; may be empty.
         schema: of the run that made the version.
+        baseline: metrics of the version on its held-out rows.
     """
-    shown = [cohort.shown for cohort in cohorts]
     predictions = sum(cohort.predictions for cohort in cohorts)
-    labelled = sum(part.labelled for part in shown)
-    errors = sum(part.errors for part in shown)
-    matrix = None if schema.classes is None else _matrix(cohorts, len(schema.classes))
-    if matrix is None:
-        metrics = _regression_metrics(cohorts, labelled)
-    else:
-        metrics = _classification_metrics(cohorts, labelled, errors)
+    labelled = sum(cohort.shown.labelled for cohort in cohorts)
+    metrics_of = _regression_metrics if schema.classes is None else _classification_metrics
     return LiveQuality(
         since=min((cohort.start for cohort in cohorts), default=None),
         until=max((cohort.end for cohort in cohorts), default=None),
@@ -117,13 +97,29 @@ def quality_of(cohorts: Sequence[Cohort], schema: Schema) -> LiveQuality:
         labelled=labelled,
         coverage=_ratio(labelled, predictions),
         label_delay_s=_ratio(
-            sum(part.delay_sum for part in shown), sum(part.delay_n for part in shown)
+            sum(cohort.shown.delay_sum for cohort in cohorts),
+            sum(cohort.shown.delay_n for cohort in cohorts),
         ),
-        metrics=metrics,
-        accuracy=None if matrix is None else _share(labelled - errors, labelled),
-        error_rate=_share(errors, labelled),
-        classes=None if matrix is None else _classes(matrix, schema),
-        confusion_matrix=None if matrix is None else matrix.tolist(),
+        metrics=metrics_of(cohorts, labelled),
+        baseline=dict(baseline),
+    )
+
+
+def class_report_of(cohorts: Sequence[Cohort], schema: Schema) -> LiveClassReport:
+    """Measure the errors of a version over its cohorts, with 95 % confidence intervals."""
+    labelled = sum(cohort.shown.labelled for cohort in cohorts)
+    errors = sum(cohort.shown.errors for cohort in cohorts)
+    error_rate = share_estimate(errors, labelled, CONFIDENCE)
+    if schema.classes is None:
+        return LiveClassReport(
+            accuracy=None, error_rate=error_rate, classes=None, confusion_matrix=None
+        )
+    matrix = _confusion_matrix(cohorts, len(schema.classes))
+    return LiveClassReport(
+        accuracy=share_estimate(labelled - errors, labelled, CONFIDENCE),
+        error_rate=error_rate,
+        classes=_classes(matrix, schema.classes),
+        confusion_matrix=matrix.tolist(),
     )
 
 
@@ -131,22 +127,17 @@ def _ratio(total: float, count: int) -> float | None:
     return total / count if count else None
 
 
-def _share(part: int, of: int) -> Estimate | None:
-    return share_estimate(part, of, CONFIDENCE)
-
-
-def _classification_metrics(
-    cohorts: Iterable[Cohort], labelled: int, errors: int
-) -> dict[str, float]:
+def _classification_metrics(cohorts: Sequence[Cohort], labelled: int) -> dict[str, float]:
+    errors = sum(cohort.shown.errors for cohort in cohorts)
     losses = sum(cohort.shown.loss_sum for cohort in cohorts)
-    found = {
+    metrics = {
         "accuracy": _ratio(labelled - errors, labelled),
         "log_loss": _ratio(losses, sum(cohort.shown.loss_n for cohort in cohorts)),
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in metrics.items() if value is not None}
 
 
-def _regression_metrics(cohorts: Iterable[Cohort], labelled: int) -> dict[str, float]:
+def _regression_metrics(cohorts: Sequence[Cohort], labelled: int) -> dict[str, float]:
     if not labelled:
         return {}
     squares = sum(cohort.shown.square_sum for cohort in cohorts)
@@ -157,50 +148,27 @@ def _regression_metrics(cohorts: Iterable[Cohort], labelled: int) -> dict[str, f
     }
 
 
-def _matrix(cohorts: Iterable[Cohort], n_classes: int) -> Integers:
-    """Return the confusion matrix: one row and column more where a class is not known."""
-    cells = sum((Counter(cohort.shown.confusion) for cohort in cohorts), Counter())
-    unknown = any(code < 0 for cell in cells for code in cell)
-    matrix = np.zeros((n_classes + unknown, n_classes + unknown), dtype=np.int64)
-    for (actual, predicted), count in cells.items():
-        matrix[actual, predicted] += count  # code −1 is the last
+def _confusion_matrix(cohorts: Iterable[Cohort], n_classes: int) -> Integers:
+    """Return the confusion matrix, with one more row and column if an unknown class occurs."""
+    counts = sum((Counter(cohort.shown.confusion) for cohort in cohorts), Counter())
+    has_unknown = any(code < 0 for codes in counts for code in codes)
+    matrix = np.zeros((n_classes + has_unknown, n_classes + has_unknown), dtype=np.int64)
+    for (actual, predicted), count in counts.items():
+        matrix[actual, predicted] += count  # code −1 is the last row or column
     return matrix
 
 
-def _classes(matrix: Integers, schema: Schema) -> dict[str, LiveClass]:
-    texts = (*(schema.classes or ()), NO_SUCH_CLASS)[: len(matrix)]
-    hits, support, predicted = (
+def _classes(matrix: Integers, classes: Sequence[str]) -> dict[str, LiveClass]:
+    texts = (*classes, UNKNOWN_CLASS_TEXT)[: len(matrix)]
+    correct, support, predicted = (
         counts.tolist() for counts in (matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0))
     )
     return {
         text: LiveClass(
             support=support[code],
             predicted=predicted[code],
-            precision=_share(hits[code], predicted[code]),
-            recall=_share(hits[code], support[code]),
+            precision=share_estimate(correct[code], predicted[code], CONFIDENCE),
+            recall=share_estimate(correct[code], support[code], CONFIDENCE),
         )
         for code, text in enumerate(texts)
-    }
-
-
-def bucket_of(cohort: Cohort, schema: Schema) -> Bucket:
-    """Return a cohort as the test of quality drift reads it: classes by their texts."""
-    return Bucket(
-        start=cohort.start,
-        predictions=cohort.predictions,
-        files=len(cohort.files),
-        labelled=cohort.matured.labelled,
-        errors=cohort.matured.errors,
-        classes=_by_text(cohort.matured.classes, schema),
-        labelled_by_now=cohort.shown.labelled,
-        errors_by_now=cohort.shown.errors,
-        classes_by_now=_by_text(cohort.shown.classes, schema),
-    )
-
-
-def _by_text(classes: Mapping[int, tuple[int, int]], schema: Schema) -> dict[str, tuple[int, int]]:
-    texts = schema.classes or ()
-    return {
-        texts[code] if 0 <= code < len(texts) else NO_SUCH_CLASS: counts
-        for code, counts in classes.items()
     }

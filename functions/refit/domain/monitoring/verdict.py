@@ -1,40 +1,77 @@
-"""What the last look at a live version said, as the MONITOR item stores it.
+"""The verdict on a live version: stored in the MONITOR item, published and printed from one model.
 
-Written by detect_drift, read by retrain, by the API and by the command line, none of which brings
-NumPy: so these are plain forms of what quality_drift.py and input_drift.py return.
+`model_dump()` gives the stored form, `model_dump(by_alias=True)` the camel case that people and
+scripts read. This module does not import NumPy, because the predict API and the command line read
+verdicts, too.
 """
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, AliasGenerator, BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
 
 from refit.domain.moments import Moment
+from refit.domain.monitoring.violations import Violation
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-TELLING = timedelta(minutes=10)
-"""Who raised an alarm tells of it within this time, or did not live to: then the next look does."""
+NOTIFICATION_TIMEOUT = timedelta(minutes=10)
+"""A check that raised an alarm and has not notified by then has failed: a later check notifies."""
+
+_MAX_LOG10_EVIDENCE = 300
 
 
-class Part(BaseModel):
-    """A part of the verdict."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", from_attributes=True)
+def _none_if_infinite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
-class Quality(Part):
-    """What the test of quality drift says: `quality_drift.QualityVerdict`, which explains it.
+class VerdictPart(BaseModel):
+    """A part of a verdict."""
+
+    model_config = ConfigDict(
+        frozen=True, alias_generator=AliasGenerator(serialization_alias=to_camel)
+    )
+
+
+class QualityVerdict(VerdictPart):
+    """What the test of quality drift says, and why.
+
+    Where the evidence reaches the threshold, the numbers describe the cohorts from `since` on, on
+    which the evidence rests; otherwise they describe all cohorts.
 
     Attributes:
-        log10_evidence: None before the first prediction.
+        drifted: whether there is an alarm.
+        log10_evidence: None before the first prediction that can be judged.
+        threshold: the evidence at which the alarm is raised: `false_alarm_every`.
+        labels: labelled predictions.
+        cohorts: cohorts that have predictions.
+        since: start of the cohort in which the change is estimated to have begun.
+        counted: predictions that the test counts: the labelled ones and, while the label delay is
+            unknown, the unlabelled ones as correct. Of `class_name` only, where it is set.
+        errors: how many of the counted predictions are wrong.
+        error_rate: errors / counted; None when nothing is counted.
+        tolerated_error_rate: the error rate of the counted predictions up to which a version is
+            not worse than its baseline.
+        baseline_error: error rate on the held-out rows.
+        coverage: labelled share of the predictions; None without predictions.
+        selectivity: how many times as likely a wrong prediction is to be labelled in time as a
+            correct one: the upper bound that the tolerated error rate allows for. 1 where
+            no allowance is needed.
+        class_name: the class whose errors carry the evidence; None when all classes do.
+        alarm_cohort: the cohort since which the evidence has been above the threshold.
+        held_back: why there is no alarm although the evidence is above the threshold.
+        sentence: a summary for people.
     """
 
     drifted: bool
-    log10_evidence: float | None
+    log10_evidence: Annotated[float | None, AfterValidator(_none_if_infinite)] = Field(
+        serialization_alias="log10"
+    )
     threshold: float
     labels: int
     cohorts: int
@@ -42,7 +79,7 @@ class Quality(Part):
     counted: int
     errors: int
     error_rate: float | None
-    bar: float
+    tolerated_error_rate: float = Field(serialization_alias="bar")
     baseline_error: float
     coverage: float | None
     selectivity: float
@@ -51,13 +88,27 @@ class Quality(Part):
     held_back: str | None
     sentence: str
 
+    @property
+    def evidence(self) -> float:
+        """The evidence, ≥ 0; at most 1e300, while its logarithm has no such limit."""
+        if self.log10_evidence is None:
+            return 0.0
+        return float(10 ** min(self.log10_evidence, _MAX_LOG10_EVIDENCE))
 
-class Live(Part):
-    """The version's figures over its newest cohorts: `live_quality.LiveQuality`, in short.
+
+class LiveQuality(VerdictPart):
+    """The quality of a version over some of its cohorts, from the labels known now.
 
     Attributes:
-        metrics: accuracy and log_loss, or rmse, mae and bias; empty without a label.
-        baseline: the same on the held-out rows.
+        since: start of the first cohort; None without cohorts.
+        until: end of the last cohort; None without cohorts.
+        predictions: captured predictions.
+        labelled: how many of them have a label.
+        coverage: labelled / predictions; None without predictions.
+        label_delay_s: average seconds from a prediction to its first label; None without labels.
+        metrics: accuracy and, where probabilities were captured, log_loss; or rmse, mae and bias
+            in the unit of the label. Empty without labels.
+        baseline: the same metrics on the held-out rows.
     """
 
     since: Moment | None
@@ -66,101 +117,94 @@ class Live(Part):
     predictions: int
     labelled: int
     coverage: float | None
-    label_delay_s: float | None
+    label_delay_s: float | None = Field(serialization_alias="labelDelaySeconds")
     metrics: dict[str, float]
     baseline: dict[str, float]
 
 
-class Shift(Part):
-    """A check of the inputs or answers that was flagged: `violations.Violation`, in short."""
-
-    feature_name: str
-    description: str
-    value: float
-    threshold: float
-    n: int
-    critical: bool
-
-
-class Inputs(Part):
-    """What the newest closed cohort's inputs and answers say.
+class InputVerdict(VerdictPart):
+    """What the newest closed cohort says about the inputs and predictions of a version.
 
     Attributes:
-        cohort: its start: this one and all before it were looked at, once.
+        cohort: its start. This cohort and all before it have been checked, each once.
         rows: counted in it.
-        flagged: how many checks were.
-        shifts: of them, those furthest beyond their threshold.
-        estimated_accuracy: what the captured probabilities let expect, before labels come.
+        flagged: number of checks that failed.
+        shifts: the failed checks that exceed their thresholds most.
+        estimated_accuracy: expected from the captured probabilities, before labels arrive; None
+            where it is unknown.
     """
 
     cohort: Moment
     rows: int
     flagged: int
-    shifts: tuple[Shift, ...]
+    shifts: tuple[Violation, ...]
     estimated_accuracy: float | None
 
 
-class Alarm(Part):
-    """An alarm of quality drift. It stays when it is taken back, with the time of that.
+class DriftAlarm(VerdictPart):
+    """An alarm of quality drift. It is kept after it was taken back.
 
     Attributes:
-        claimed_at: when somebody last set about telling of it.
-        told: whether that was done.
-        sentence: what the test said when it was raised.
-        taken_back_at: when the evidence was no longer enough: labels were corrected or came late.
+        claimed_at: when a check last began to notify people of it.
+        notified: whether people were notified.
+        sentence: summary of the verdict that raised it.
+        taken_back_at: when the evidence fell below the threshold again, because labels were
+            corrected or arrived late.
     """
 
     version: int
     raised_at: Moment
     claimed_at: Moment
-    told: bool
+    notified: bool
     sentence: str
     taken_back_at: Moment | None = None
 
 
-class Verdict(Part):
-    """All that one look at a live version found.
+class Verdict(VerdictPart):
+    """The result of one drift check of a live version.
 
     Attributes:
-        looked_at: when what was counted was read.
-        quality: None where the version has no baseline.
-        inputs: None before the first closed cohort.
-        alarm: the newest of the model, also when it is over.
-        revision: counts the changes; each is made on condition of the one before.
+        checked_at: when the counters were read.
+        alarm: the newest alarm of the model, also when it is over.
+        revision: number of changes; each is made on condition of the revision before it.
     """
 
     version: int
     run: str
-    looked_at: Moment
-    quality: Quality | None
-    live: Live
-    inputs: Inputs | None
-    alarm: Alarm | None
+    checked_at: Moment = Field(serialization_alias="lookedAt")
+    quality: QualityVerdict
+    live: LiveQuality
+    inputs: InputVerdict | None
+    alarm: DriftAlarm | None
     revision: int = 0
 
     @property
     def drifted(self) -> bool:
-        return self.quality is not None and self.quality.drifted
+        return self.quality.drifted
 
 
 def alarm_after(
-    before: Alarm | None, quality: Quality | None, version: int, now: datetime
-) -> Alarm | None:
-    """Return the alarm that holds, or held last, after a look.
+    before: DriftAlarm | None, quality: QualityVerdict, version: int, now: datetime
+) -> DriftAlarm | None:
+    """Return the newest alarm of a model after a check.
 
     Args:
-        before: after the look before.
-        quality: what this look found.
-        version: of which.
-        now: when.
+        before: the newest alarm before the check.
+        quality: the result of the check.
+        version: the version that was checked.
+        now: time of the check.
     """
-    standing = before is not None and before.version == version and before.taken_back_at is None
-    if quality is None or not quality.drifted:
-        return before.model_copy(update={"taken_back_at": now}) if before and standing else before
-    if before is None or not standing:
-        return Alarm(
-            version=version, raised_at=now, claimed_at=now, told=False, sentence=quality.sentence
+    active = before is not None and before.version == version and before.taken_back_at is None
+    if not quality.drifted:
+        return before.model_copy(update={"taken_back_at": now}) if before and active else before
+    if before is None or not active:
+        return DriftAlarm(
+            version=version,
+            raised_at=now,
+            claimed_at=now,
+            notified=False,
+            sentence=quality.sentence,
         )
-    if not before.told and now - before.claimed_at > TELLING:
+    if not before.notified and now - before.claimed_at > NOTIFICATION_TIMEOUT:
         return before.model_copy(update={"claimed_at": now})
     return before

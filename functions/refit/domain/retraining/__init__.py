@@ -1,1 +1,1 @@
-"""When a model is trained anew, and on which labelled predictions."""
+"""Decide when a model is retrained, and record why it is not."""

@@ -1,316 +1,289 @@
-"""When a model is trained anew, and why it is not: one state per model, one pure function.
+"""When a model is retrained, and why it is not: one state per model, changed by a pure function.
 
                   alarm                  a run begins             the run ends
     healthy ───────────────► drifting ───────────────► retraining ─────────────► cooling ──► healthy
        ▲  ◄───────────────┘     ▲                                      │
-       │   taken back, or a     └──────── still an alarm ◄─────────────┤ after the cool-down
-       │   new version is live                                         ▼
-       └───────────────────────── a person, or a new version ◄──── blocked
+       │   alarm taken back,    └──────── alarm still active ◄─────────┤ after the cool-down
+       │   or a new version                                            ▼
+       └──────────────────── user command, or a new version ◄────── blocked
 
-Level-triggered: `step` looks at what is, never at what has just happened, so an event that is lost,
-late or delivered twice does no harm. What should be done and cannot be done yet is owed, and every
-look asks again.
+The function is level-triggered: `step` reads the current facts, never the event that triggered it,
+so lost, late and repeated events do no harm. A retraining that cannot start yet is pending, and
+every step checks it again.
 
-An episode is an alarm of one live version until a run has begun for it; its number and the version
-give the run's id. So whoever looks at the same time, or looks again after a start that broke off,
-starts the same run. An alarm that outlasts its retraining and the cool-down is the next episode.
+An episode is an alarm of one live version until a run has begun for it. The run's id follows from
+the version and the number of the episode, so concurrent steps, and a step after one that failed
+half-way, begin the same run. An alarm that outlasts its retraining and the cool-down is the next
+episode.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from refit.domain.retraining.state import Owed, Result, Retraining, State, run_of_episode
+from refit.domain.retraining.facts import RetrainingStart, RetrainingStep
+from refit.domain.retraining.state import (
+    PendingRetraining,
+    RetrainingResult,
+    RetrainingState,
+    RetrainingStatus,
+    run_of_episode,
+)
 from refit.domain.vocabulary import RunStatus
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from refit.domain.model_settings import RetrainingSettings
-    from refit.domain.retraining.state import Command
+    from refit.domain.pipeline.run import Run
+    from refit.domain.retraining.facts import RetrainingFacts
     from refit.domain.vocabulary import RetrainingCause
 
 DAY = timedelta(hours=24)
-NO_BETTER = frozenset({RunStatus.REFUSED, RunStatus.FAILED})
+NOT_IMPROVED = frozenset({RunStatus.REFUSED, RunStatus.FAILED})
 _COMMANDS_REMEMBERED = 20
-_OFF = "[retraining] enabled is false: nothing starts by itself."
-
-
-@dataclass(frozen=True)
-class RunFacts:
-    """What is known of a run that has begun."""
-
-    run: str
-    cause: RetrainingCause
-    status: RunStatus
-    started_at: datetime
-    finished_at: datetime | None
-    message: str
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What is, beside the state itself.
-
-    Attributes:
-        champion: the live version; None while there is none.
-        alarm: why the live version drifts, as a sentence; None while there is no alarm.
-        changed_at: since when it does; None while there is no alarm.
-        new_labels: labelled predictions that the live version's training set has not seen.
-        changed_labels: those of them that were made since then: only they tell of the new world.
-        active_run: the run that holds the model's lock.
-        run: the run of `Retraining.run_to_look_for`; None when it never began.
-        command: what a person has just said.
-    """
-
-    champion: int | None
-    alarm: str | None
-    changed_at: datetime | None
-    new_labels: int
-    changed_labels: int
-    active_run: str | None
-    run: RunFacts | None
-    command: Command | None = None
-
-
-@dataclass(frozen=True)
-class Start:
-    """A run that is to begin now.
-
-    Attributes:
-        changed_at: when the world changed to which it is to be fitted; None where it did not.
-    """
-
-    run: str
-    version: int
-    episode: int
-    cause: RetrainingCause
-    reason: str
-    changed_at: datetime | None
-
-
-@dataclass(frozen=True)
-class Step:
-    """What follows from the facts.
-
-    Attributes:
-        retraining: the new state.
-        start: to be carried out before the new state is written; then the facts are others, and
-            the step is taken again.
-        notices: for people, told before the new state is written.
-    """
-
-    retraining: Retraining
-    start: Start | None = None
-    notices: tuple[str, ...] = ()
+_DISABLED = "[retraining] enabled is false: no retraining starts automatically."
 
 
 def step(
-    model: str, before: Retraining, facts: Facts, settings: RetrainingSettings, now: datetime
-) -> Step:
-    """Return what a model's state becomes, and what is to be done.
+    model: str,
+    before: RetrainingState,
+    facts: RetrainingFacts,
+    settings: RetrainingSettings,
+    now: datetime,
+) -> RetrainingStep:
+    """Return the next state of a model and what must be done.
 
     Args:
         model: its name.
-        before: the state as it is stored.
-        facts: what is, read after `before`.
+        before: the stored state.
+        facts: read after `before`.
         settings: `[retraining]` of model.toml.
-        now: this moment.
+        now: time of the step.
     """
-    found = _heard(before, facts, now)
-    found = _taken_up(found, facts, now)
-    if found.state is State.RETRAINING:
-        found = _ended(found, facts, settings, now)
-    if found.state is State.RETRAINING:
-        return Step(_waiting(found, facts, now))
-    found = _of_the_live_version(found, facts, now)
-    found = _alarmed(found, facts, settings, now)
-    notices = _notices(model, before, found)
-    cause = _wanted(found, facts, settings)
+    state = _apply_command(before, facts, now)
+    state = _adopt_run(state, facts, now)
+    if state.state is RetrainingStatus.RETRAINING:
+        state = _apply_run_end(state, facts, settings, now)
+    if state.state is RetrainingStatus.RETRAINING:
+        return RetrainingStep(_while_run_is_active(state, facts, now))
+    state = _follow_live_version(state, facts, now)
+    state = _follow_alarm(state, facts, settings, now)
+    notices = _notices(model, before, state)
+    cause = _cause(state, facts, settings)
     if cause is None:
-        return Step(found.but(owed=None), notices=notices)
-    hindrances = _hindrances(found, facts, settings, cause, now)
-    if hindrances or facts.champion is None:
-        return Step(_owing(found, "; ".join(hindrances), now), notices=notices)
-    episode = found.episodes + 1
+        return RetrainingStep(state.with_changes(pending=None), notices=notices)
+    blockers = _blockers(state, facts, settings, cause, now)
+    if blockers or facts.champion is None:
+        return RetrainingStep(_with_pending(state, "; ".join(blockers), now), notices=notices)
+    episode = state.episodes + 1
     run = run_of_episode(model, facts.champion, episode)
-    if run != before.run_to_look_for(model):
-        return Step(found, notices=notices)  # the next step begins it: first this one must hold
-    reason = _reason(found, facts.alarm, cause)
+    if run != before.relevant_run(model):
+        # The facts were read for another run. Store this state first; the next step begins the run.
+        return RetrainingStep(state, notices=notices)
+    reason = _reason(state, facts.alarm, cause)
     changed_at = facts.changed_at if cause == "drift" else None
-    start = Start(run, facts.champion, episode, cause, reason, changed_at)
-    return Step(found, start, notices)
+    start = RetrainingStart(run, facts.champion, episode, cause, reason, changed_at)
+    return RetrainingStep(state, start, notices)
 
 
-def _entered(found: Retraining, state: State, now: datetime, **changes: Any) -> Retraining:
-    return found.but(state=state, since=now, **changes)
+def _enter(
+    state: RetrainingState, status: RetrainingStatus, now: datetime, **changes: Any
+) -> RetrainingState:
+    return state.with_changes(state=status, since=now, **changes)
 
 
-def _heard(found: Retraining, facts: Facts, now: datetime) -> Retraining:
-    """Take in a person's word, once."""
+def _apply_command(
+    state: RetrainingState, facts: RetrainingFacts, now: datetime
+) -> RetrainingState:
+    """Apply a user command once."""
     command = facts.command
-    if command is None or command.id in found.commands:
-        return found
-    found = found.but(commands=(*found.commands, command.id)[-_COMMANDS_REMEMBERED:])
+    if command is None or command.id in state.commands:
+        return state
+    state = state.with_changes(commands=(*state.commands, command.id)[-_COMMANDS_REMEMBERED:])
     if command.kind == "retrain":
-        return found.but(request=found.request or command)
-    if found.state is State.BLOCKED or (found.state is State.RETRAINING and _awaits(facts)):
-        note = f"{command.by} let it go on."
-        return _entered(found, State.HEALTHY, now, failures=0, labels_used=0, note=note)
-    return found
+        return state.with_changes(request=state.request or command)
+    is_waiting = state.state is RetrainingStatus.RETRAINING and _awaits_approval(facts)
+    if state.state is RetrainingStatus.BLOCKED or is_waiting:
+        note = f"{command.by} unblocked retraining."
+        return _enter(state, RetrainingStatus.HEALTHY, now, failures=0, labels_used=0, note=note)
+    return state
 
 
-def _awaits(facts: Facts) -> bool:
-    """Say whether the run has ended with a challenger that awaits a person's approval."""
+def _awaits_approval(facts: RetrainingFacts) -> bool:
     return facts.run is not None and facts.run.status is RunStatus.AWAITING_APPROVAL
 
 
-def _taken_up(found: Retraining, facts: Facts, now: datetime) -> Retraining:
-    """Note the run of this episode, once it has begun: by us, or by whoever was sooner."""
+def _adopt_run(state: RetrainingState, facts: RetrainingFacts, now: datetime) -> RetrainingState:
+    """Record the run of this episode when it has begun, in this step or in a concurrent one."""
     run = facts.run
-    if run is None or run.run == found.run:
-        return found
-    recent = [moment for moment in found.started if moment > now - DAY]
-    return _entered(
-        found,
-        State.RETRAINING,
+    if run is None or run.run == state.run:
+        return state
+    cause = _retraining_cause(run)
+    recent = [moment for moment in state.started if moment > now - DAY]
+    return _enter(
+        state,
+        RetrainingStatus.RETRAINING,
         now,
-        episodes=found.episodes + 1,
-        reason=_reason(found, facts.alarm, run.cause),
+        episodes=state.episodes + 1,
+        reason=_reason(state, facts.alarm, cause),
         run=run.run,
-        cause=run.cause,
-        request=None if run.cause == "request" else found.request,
-        owed=None,
-        started=(*recent, run.started_at) if run.cause == "drift" else recent,
+        cause=cause,
+        request=None if cause == "request" else state.request,
+        pending=None,
+        started=(*recent, run.started_at) if cause == "drift" else recent,
         labels_used=facts.changed_labels,
         cooled_until=None,
         note=None,
     )
 
 
-def _reason(found: Retraining, alarm: str | None, cause: RetrainingCause) -> str:
+def _retraining_cause(run: Run) -> RetrainingCause:
+    """Return the cause of a retraining; a drop never has the run id of an episode."""
+    return cast("RetrainingCause", run.cause)
+
+
+def _reason(state: RetrainingState, alarm: str | None, cause: RetrainingCause) -> str:
     if cause == "request":
-        return f"{found.request.by if found.request else 'A person'} asked for it."
-    return alarm or found.reason or "The live version drifts."
+        return f"Requested by {state.request.by if state.request else 'a user'}."
+    return alarm or state.reason or "The live version drifts."
 
 
-def _ended(
-    found: Retraining, facts: Facts, settings: RetrainingSettings, now: datetime
-) -> Retraining:
-    """Draw the lesson of a run that has ended."""
+def _apply_run_end(
+    state: RetrainingState, facts: RetrainingFacts, settings: RetrainingSettings, now: datetime
+) -> RetrainingState:
+    """Update the state from a finished run."""
     run = facts.run
-    if run is None or not run.status.is_final or (_awaits(facts) and found.request is None):
-        return found
-    failures = found.failures + 1 if run.status in NO_BETTER else found.failures
+    if run is None or not run.status.is_final:
+        return state
+    if _awaits_approval(facts) and state.request is None:
+        return state
+    failures = state.failures + 1 if run.status in NOT_IMPROVED else state.failures
     ended_at = run.finished_at or now
-    found = found.but(
+    state = state.with_changes(
         failures=failures,
-        # A challenger that was refused would be refused again on the same labels.
-        labels_used=found.labels_used if run.status is RunStatus.REFUSED else 0,
-        last=Result(
-            run=run.run, cause=run.cause, status=run.status, at=ended_at, message=run.message
+        # The same labels would only give another challenger that is refused.
+        labels_used=state.labels_used if run.status is RunStatus.REFUSED else 0,
+        last=RetrainingResult(
+            run=run.run,
+            cause=_retraining_cause(run),
+            status=run.status,
+            at=ended_at,
+            message=run.message or "",
         ),
         note=None,
     )
-    if run.status in NO_BETTER and failures >= settings.max_failures:
-        return _entered(found, State.BLOCKED, now)
-    rest = timedelta(seconds=settings.cooldown_s)
-    return _entered(found, State.COOLING, now, cooled_until=ended_at + rest)
+    if run.status in NOT_IMPROVED and failures >= settings.max_failures:
+        return _enter(state, RetrainingStatus.BLOCKED, now)
+    cooldown = timedelta(seconds=settings.cooldown_s)
+    return _enter(state, RetrainingStatus.COOLING, now, cooled_until=ended_at + cooldown)
 
 
-def _waiting(found: Retraining, facts: Facts, now: datetime) -> Retraining:
-    """Return the state while a run is under way: a request waits for its end."""
-    found = found.but(note="The challenger awaits a person's approval." if _awaits(facts) else None)
-    if found.request is None:
-        return found.but(owed=None)
-    return _owing(found, f"run {found.run} is under way", now)
+def _while_run_is_active(
+    state: RetrainingState, facts: RetrainingFacts, now: datetime
+) -> RetrainingState:
+    """Return the state during a run; a request waits until the run ends."""
+    note = "The challenger awaits approval." if _awaits_approval(facts) else None
+    state = state.with_changes(note=note)
+    if state.request is None:
+        return state.with_changes(pending=None)
+    return _with_pending(state, f"run {state.run} is active", now)
 
 
-def _of_the_live_version(found: Retraining, facts: Facts, now: datetime) -> Retraining:
-    """Begin anew when another version is live: what was held against the old one is over."""
-    if facts.champion == found.version:
-        return found
-    anew = found.but(version=facts.champion, failures=0, labels_used=0, owed=None)
-    if found.state not in {State.DRIFTING, State.BLOCKED}:
-        return anew
-    note = f"Version {facts.champion} is live: version {found.version} was {found.state}."
-    return _entered(anew, State.HEALTHY, now, note=note)
+def _follow_live_version(
+    state: RetrainingState, facts: RetrainingFacts, now: datetime
+) -> RetrainingState:
+    """Reset the state when another version is live: failures and alarms concerned the old one."""
+    if facts.champion == state.version:
+        return state
+    reset = state.with_changes(version=facts.champion, failures=0, labels_used=0, pending=None)
+    if state.state not in {RetrainingStatus.DRIFTING, RetrainingStatus.BLOCKED}:
+        return reset
+    note = f"Version {facts.champion} is live: version {state.version} was {state.state}."
+    return _enter(reset, RetrainingStatus.HEALTHY, now, note=note)
 
 
-def _alarmed(
-    found: Retraining, facts: Facts, settings: RetrainingSettings, now: datetime
-) -> Retraining:
-    """Follow the alarm, and end a cool-down that is over."""
-    if found.state is State.COOLING and (found.cooled_until is None or now >= found.cooled_until):
-        found = _entered(found, State.HEALTHY, now, cooled_until=None)
-    if found.state is State.HEALTHY and facts.alarm is not None:
-        found = _entered(found, State.DRIFTING, now, reason=facts.alarm, note=None)
-    if found.state is not State.DRIFTING:
-        return found
+def _follow_alarm(
+    state: RetrainingState, facts: RetrainingFacts, settings: RetrainingSettings, now: datetime
+) -> RetrainingState:
+    """Enter or leave DRIFTING with the alarm, and end a cool-down that is over."""
+    is_cooled = state.cooled_until is None or now >= state.cooled_until
+    if state.state is RetrainingStatus.COOLING and is_cooled:
+        state = _enter(state, RetrainingStatus.HEALTHY, now, cooled_until=None)
+    if state.state is RetrainingStatus.HEALTHY and facts.alarm is not None:
+        state = _enter(state, RetrainingStatus.DRIFTING, now, reason=facts.alarm, note=None)
+    if state.state is not RetrainingStatus.DRIFTING:
+        return state
     if facts.alarm is None:
-        note = f"An alarm was taken back by later labels before a run began. {found.reason}"
-        return _entered(found, State.HEALTHY, now, note=note)
-    return found.but(note=None if settings.enabled else _OFF)
+        note = f"An alarm was taken back by later labels before a run began. {state.reason}"
+        return _enter(state, RetrainingStatus.HEALTHY, now, note=note)
+    return state.with_changes(note=None if settings.enabled else _DISABLED)
 
 
-def _wanted(
-    found: Retraining, facts: Facts, settings: RetrainingSettings
+def _cause(
+    state: RetrainingState, facts: RetrainingFacts, settings: RetrainingSettings
 ) -> RetrainingCause | None:
-    """Return what asks for a retraining, if anything does."""
-    if found.request is not None:
+    """Return why a retraining is needed; None when it is not."""
+    if state.request is not None:
         return "request"
-    alarmed = facts.alarm is not None and found.state in {State.DRIFTING, State.COOLING}
-    return "drift" if alarmed and settings.enabled else None
+    drifts = facts.alarm is not None and state.state in {
+        RetrainingStatus.DRIFTING,
+        RetrainingStatus.COOLING,
+    }
+    return "drift" if drifts and settings.enabled else None
 
 
-def _hindrances(
-    found: Retraining,
-    facts: Facts,
+def _blockers(
+    state: RetrainingState,
+    facts: RetrainingFacts,
     settings: RetrainingSettings,
     cause: RetrainingCause,
     now: datetime,
 ) -> list[str]:
-    """Return why a retraining cannot begin now: nothing holds back a person but these three."""
+    """Return why a retraining cannot begin now. The first three reasons also apply to requests."""
     reasons = []
     if facts.champion is None:
         reasons.append("no version is live")
     if facts.active_run is not None:
-        reasons.append(f"run {facts.active_run} is under way")
+        reasons.append(f"run {facts.active_run} is active")
     if cause == "request":
-        return reasons if facts.new_labels else [*reasons, "no new label has come"]
-    labels = max(0, facts.changed_labels - found.labels_used)
+        return reasons if facts.new_labels else [*reasons, "no new label has arrived"]
+    labels = max(0, facts.changed_labels - state.labels_used)
     if labels < settings.min_labels:
         reasons.append(
-            f"{labels:,} of {settings.min_labels:,} labels have come of what was predicted since "
+            f"{labels:,} of {settings.min_labels:,} labels have arrived for predictions made since "
             "the change"
         )
-    if found.state is State.COOLING and found.cooled_until is not None:
-        reasons.append(f"it rests until {_shown(found.cooled_until)}")
-    recent = sorted(moment for moment in found.started if moment > now - DAY)
+    if state.state is RetrainingStatus.COOLING and state.cooled_until is not None:
+        reasons.append(f"the cool-down ends at {_shown(state.cooled_until)}")
+    recent = sorted(moment for moment in state.started if moment > now - DAY)
     if len(recent) >= settings.max_per_day:
-        again = recent[-settings.max_per_day] + DAY
-        reasons.append(f"max_per_day is {settings.max_per_day}: the next at {_shown(again)}")
+        free_at = recent[-settings.max_per_day] + DAY
+        reasons.append(
+            f"max_per_day is {settings.max_per_day}: the next can start at {_shown(free_at)}"
+        )
     return reasons
 
 
-def _owing(found: Retraining, why: str, now: datetime) -> Retraining:
-    asked = found.request.at if found.request else now
-    since = found.owed.since if found.owed else min(asked, now)
-    return found.but(owed=Owed(why=why, since=since))
+def _with_pending(state: RetrainingState, why: str, now: datetime) -> RetrainingState:
+    requested_at = state.request.at if state.request else now
+    since = state.pending.since if state.pending else min(requested_at, now)
+    return state.with_changes(pending=PendingRetraining(why=why, since=since))
 
 
 def _shown(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _notices(model: str, before: Retraining, found: Retraining) -> tuple[str, ...]:
-    if found.state is not State.BLOCKED or before.state is State.BLOCKED or found.last is None:
+def _notices(model: str, before: RetrainingState, after: RetrainingState) -> tuple[str, ...]:
+    was_blocked = before.state is RetrainingStatus.BLOCKED
+    if after.state is not RetrainingStatus.BLOCKED or was_blocked or after.last is None:
         return ()
     return (
-        f"{found.failures} retrainings of {model} in a row brought no better model, so no further "
-        f"one starts by itself. The last, run {found.last.run}, ended {found.last.status}: "
-        f"{found.last.message}\n\nLook at `refit status {model}`; when the cause is removed, "
-        f"`refit unblock {model}` lets it go on, and `refit retrain {model}` tries once more.",
+        f"{after.failures} consecutive retrainings of {model} did not improve the model. No "
+        f"further retraining starts automatically. The last one, run {after.last.run}, ended "
+        f"{after.last.status}: {after.last.message}\n\n"
+        f"See `refit status {model}`. After removing the cause, run `refit unblock {model}` to "
+        f"resume automatic retraining, or `refit retrain {model}` to try once more.",
     )

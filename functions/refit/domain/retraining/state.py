@@ -1,19 +1,23 @@
-"""The state of a model's retraining, as the RETRAINING item stores it (rules.py changes it)."""
+"""The retraining state of a model, as the RETRAINING item stores it. rules.py changes it.
+
+`model_dump(by_alias=True)` gives the camel case that people and scripts read.
+"""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AliasGenerator, BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
 
 from refit.domain.moments import Moment
 from refit.domain.naming import run_id
-from refit.domain.vocabulary import RetrainingCause
+from refit.domain.vocabulary import RetrainingCause, RunStatus
 
 
-class State(StrEnum):
-    """Where a model stands."""
+class RetrainingStatus(StrEnum):
+    """Status of a model's retraining."""
 
     HEALTHY = "healthy"
     DRIFTING = "drifting"
@@ -22,27 +26,30 @@ class State(StrEnum):
     BLOCKED = "blocked"
 
 
-class Part(BaseModel):
+class RetrainingPart(BaseModel):
     """A part of the RETRAINING item."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=AliasGenerator(serialization_alias=to_camel),
+    )
 
 
-class Owed(Part):
-    """A retraining that should begin and cannot yet."""
+class PendingRetraining(RetrainingPart):
+    """A retraining that should start and cannot yet."""
 
     why: str
     since: Moment
 
 
-class Command(Part):
-    """A person's word.
+class UserCommand(RetrainingPart):
+    """A command of a user.
 
     Attributes:
-        id: of the event that brought it: delivered again, it is the same.
-        kind: start a retraining whatever the evidence, or let a blocked model go on.
-        by: who said so.
-        at: when it came.
+        id: id of the event that carried it; a repeated delivery has the same id.
+        kind: start a retraining whatever the evidence, or unblock a blocked model.
+        by: who gave it.
     """
 
     id: str
@@ -51,74 +58,77 @@ class Command(Part):
     at: Moment
 
 
-class Result(Part):
+class RetrainingResult(RetrainingPart):
     """How the last retraining ended."""
 
     run: str
     cause: RetrainingCause
-    status: str
+    status: RunStatus
     at: Moment
     message: str
 
 
-class Retraining(Part):
+class RetrainingState(RetrainingPart):
     """The RETRAINING item of a model.
 
     Attributes:
-        since: when the state was entered; None before anything happened.
-        version: the live version that all of this is about.
-        episodes: how many have had their run.
-        reason: why the model drifts, or is retrained: a sentence.
-        run: the retraining that is under way, or was the last.
-        cause: of that run.
-        request: of a person, not carried out yet.
-        owed: what should begin, and why it does not.
-        started: when drift's retrainings of the last 24 hours began.
-        failures: retrainings in a row that brought no better model.
-        labels_used: labels since the change that the last run had when it began.
-        cooled_until: end of the rest after a retraining.
+        state: status of the retraining.
+        since: when `state` last changed; None before the first change.
+        version: the live version that the state refers to.
+        episodes: number of episodes whose run has begun.
+        reason: why the model drifts or is retrained, as a sentence.
+        run: the active retraining, or the last one.
+        cause: cause of that run.
+        request: request of a user that was not carried out yet.
+        pending: a retraining that should start, and why it does not.
+        started: when the retrainings of the last 24 hours began that drift caused.
+        failures: consecutive retrainings that did not improve the model.
+        labels_used: number of labels since the change when the last run began.
+        cooled_until: end of the cool-down after a retraining.
         last: how the last retraining ended.
-        note: what a person should know beside that.
-        commands: ids of those that were taken in.
-        revision: counts the changes; each is made on condition of the one before.
+        note: additional information for people.
+        commands: ids of the commands that were applied.
+        revision: number of changes; each is made on condition of the revision before it.
     """
 
-    state: State = State.HEALTHY
+    state: RetrainingStatus = RetrainingStatus.HEALTHY
     since: Moment | None = None
     version: int | None = None
     episodes: int = 0
     reason: str | None = None
     run: str | None = None
     cause: RetrainingCause | None = None
-    request: Command | None = None
-    owed: Owed | None = None
+    request: UserCommand | None = None
+    pending: PendingRetraining | None = Field(None, serialization_alias="owed")
     started: tuple[Moment, ...] = ()
     failures: int = 0
     labels_used: int = 0
     cooled_until: Moment | None = None
-    last: Result | None = None
+    last: RetrainingResult | None = None
     note: str | None = None
     commands: tuple[str, ...] = ()
     revision: int = 0
 
     @property
-    def is_plainly_healthy(self) -> bool:
-        """Say whether nothing is under way, owed or to be waited for."""
-        return self.state is State.HEALTHY and self.request is None and self.owed is None
+    def is_idle(self) -> bool:
+        """Whether the model is healthy and nothing is active, requested or pending."""
+        return (
+            self.state is RetrainingStatus.HEALTHY and self.request is None and self.pending is None
+        )
 
-    def run_to_look_for(self, model: str) -> str | None:
-        """Return the id of the run that is under way, or else of the one that would begin next."""
-        if self.state is State.RETRAINING:
+    def relevant_run(self, model: str) -> str | None:
+        """Return the id of the active run, or else of the run that the next episode would begin."""
+        if self.state is RetrainingStatus.RETRAINING:
             return self.run
         if self.version is None:
             return None
         return run_of_episode(model, self.version, self.episodes + 1)
 
-    def but(self, **changes: Any) -> Retraining:
-        """Return this with some attributes changed."""
-        return Retraining.model_validate(self.model_dump() | changes)
+    def with_changes(self, **changes: Any) -> RetrainingState:
+        """Return a copy with some attributes changed."""
+        return RetrainingState.model_validate(self.model_dump() | changes)
 
 
 def run_of_episode(model: str, version: int, episode: int) -> str:
-    """Return the id of the run that an episode starts."""
+    """Return the id of the run that an episode begins."""
     return run_id(model, [("episode", str(episode)), ("version", str(version))])

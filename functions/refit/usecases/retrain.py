@@ -1,0 +1,199 @@
+"""Advance the retraining of a model: read the facts, decide the next step, carry it out.
+
+The rules are in domain/retraining/rules.py. All facts are read anew in each step, so the order and
+number of the messages that trigger it do not matter. A run is begun before the new state is stored,
+under an id that follows from its episode, so beginning it again changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from refit.domain.errors import ServiceThrottled, SettingsInvalid
+from refit.domain.model_settings import RetrainingSettings
+from refit.domain.naming import ModelKeys, RunKeys
+from refit.domain.pipeline.manifest import Drop, Slice
+from refit.domain.retraining.facts import RetrainingFacts
+from refit.domain.retraining.rules import step
+from refit.domain.vocabulary import RunStatus
+from refit.stores.models import BeginResult
+from refit.stores.retries import WRITE_CONFLICTS
+from refit.telemetry import logger
+from refit.usecases.start_run import start_run
+
+if TYPE_CHECKING:
+    from refit.domain.pipeline.model_state import Champion, ModelState
+    from refit.domain.pipeline.run import Run
+    from refit.domain.retraining.facts import RetrainingStart, RetrainingStep
+    from refit.domain.retraining.state import RetrainingState, UserCommand
+    from refit.usecases.services import Services
+
+_LOCK_RELEASE_S = 2
+"""Run Finished is published just before the run releases its lock."""
+
+
+def retrain(
+    services: Services,
+    model: str,
+    command: UserCommand | None = None,
+    finished_run: str | None = None,
+) -> RetrainingState:
+    """Take steps until nothing is left to do; return the state then.
+
+    Args:
+        services: of this process.
+        model: its name.
+        command: a command of a user that triggered this.
+        finished_run: a run whose end triggered this. While it still holds the lock of the model and
+            a retraining is pending, another step is enqueued.
+
+    Raises:
+        ServiceThrottled: when the state kept changing concurrently, or AWS throttled.
+    """
+    state = _take_steps(services, model, command)
+    is_waiting = state.pending is not None and finished_run is not None
+    if is_waiting and services.models.state(model).active_run == finished_run:
+        services.messaging.enqueue_retrain(model, _LOCK_RELEASE_S)
+    return state
+
+
+def _take_steps(services: Services, model: str, command: UserCommand | None) -> RetrainingState:
+    conflict = ServiceThrottled(f"the retraining state of {model} kept changing concurrently")
+    for _ in WRITE_CONFLICTS.attempts(conflict):
+        before = services.monitoring.retraining(model)
+        now = services.now()
+        state = services.models.state(model)
+        facts = _facts(services, model, before, state, command)
+        settings = _retraining_settings(services, model, state.champion)
+        taken = step(model, before, facts, settings, now)
+        if taken.start is not None:
+            _begin(services, model, taken.start)
+        elif taken.retraining == before:
+            return before
+        else:
+            _carry_out(services, model, before, taken)
+    raise AssertionError("the attempts end with an error")
+
+
+def _carry_out(
+    services: Services, model: str, before: RetrainingState, taken: RetrainingStep
+) -> None:
+    """Send the notices of a step and store its state, unless it was changed concurrently."""
+    for notice in taken.notices:
+        services.messaging.notify(f"Refit: retraining of {model} is blocked", notice)
+    after = taken.retraining
+    if services.monitoring.save_retraining(model, after):
+        logger.info(
+            "retraining",
+            extra={
+                "model": model,
+                "before": before.state,
+                "after": after.state,
+                "run": after.run,
+                "pending": after.pending and after.pending.why,
+            },
+        )
+
+
+def _facts(
+    services: Services,
+    model: str,
+    before: RetrainingState,
+    state: ModelState,
+    command: UserCommand | None,
+) -> RetrainingFacts:
+    """Read the facts.
+
+    `state` was read before the run is read here. A run records its end before it releases the lock,
+    so when the lock is free, the run that is read here has ended.
+    """
+    champion = state.champion
+    verdict = services.monitoring.verdict(model) if champion else None
+    alarm = changed_at = None
+    if champion and verdict and verdict.version == champion.version and verdict.drifted:
+        alarm, changed_at = verdict.quality.sentence, verdict.quality.since
+    changed_labels = 0
+    if champion and changed_at:
+        changed_labels = services.monitoring.labelled_rows_since(
+            model, champion.version, changed_at
+        )
+    return RetrainingFacts(
+        champion=champion.version if champion else None,
+        alarm=alarm,
+        changed_at=changed_at,
+        new_labels=_new_labels(services, model, champion) if champion else 0,
+        changed_labels=changed_labels,
+        active_run=None if state.lock_is_stale(services.now()) else state.active_run,
+        run=_read_run(services, model, before.relevant_run(model)),
+        command=command,
+    )
+
+
+def _new_labels(services: Services, model: str, champion: Champion) -> int:
+    """Return how many predictions got a label since the training data of the champion was named."""
+    seen = services.artifacts.drop(model, champion.run).labels
+    return max(0, services.monitoring.labelled_rows(model) - seen)
+
+
+def _read_run(services: Services, model: str, run: str | None) -> Run | None:
+    """Read a run; start its execution if the process that began the run failed to."""
+    record = services.models.run(model, run) if run else None
+    if record is not None and record.status is RunStatus.STARTED:
+        start_run(services, model, record.run)
+    return record
+
+
+def _retraining_settings(
+    services: Services, model: str, champion: Champion | None
+) -> RetrainingSettings:
+    """Return `[retraining]` of model.toml; of the live version's run when it is invalid."""
+    try:
+        return services.artifacts.current_settings(model).retraining
+    except SettingsInvalid as error:
+        logger.warning("model.toml is invalid", extra={"model": model, "reason": str(error)})
+        if champion is None:
+            return RetrainingSettings()
+        return services.artifacts.settings(model, champion.run).retraining
+
+
+def _begin(services: Services, model: str, start: RetrainingStart) -> None:
+    """Begin a run, unless another run holds the lock or another version is live by now."""
+    champion = services.models.champion(model)
+    if champion is None or champion.version != start.version:
+        return
+    if services.models.run(model, start.run) is None:
+        drop = _drop_of(services, model, start, champion)
+        services.bucket.put_json(RunKeys(model, start.run).drop, drop.model_dump(mode="json"))
+    begun = services.models.begin_run(model, start.run, start.cause, None, champion=start.version)
+    logger.info("begin retraining", extra={"model": model, "run": start.run, "result": begun})
+    if begun is not BeginResult.BUSY:
+        start_run(services, model, start.run)
+
+
+def _drop_of(services: Services, model: str, start: RetrainingStart, champion: Champion) -> Drop:
+    """Return the data of a retraining: that of the champion, and all labels that arrived since."""
+    # Counted before the slices are listed: every counted label is in a slice by then. A label that
+    # is not counted yet is new to the next retraining as well.
+    labels = services.monitoring.labelled_rows(model)
+    manifest = services.artifacts.manifest(model, champion.run)
+    known = tuple(
+        Slice.model_validate(used.model_dump(exclude={"rows", "lost"}) | {"fresh": False})
+        for used in manifest.slices
+    )
+    known_keys = {used.key for used in known}
+    fresh = tuple(
+        Slice(**entry.model_dump(), fresh=True)
+        for entry in services.bucket.list(ModelKeys(model).labelled)
+        if entry.key not in known_keys
+    )
+    return Drop(
+        model=model,
+        run=start.run,
+        cause=start.cause,
+        files=manifest.files,
+        slices=known + fresh,
+        fresh_since=start.changed_at,
+        episode=start.episode,
+        reason=start.reason,
+        labels=labels,
+    )
