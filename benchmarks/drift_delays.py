@@ -2,9 +2,9 @@
 
     python benchmarks/drift_delays.py [--quick] [--runs 100] [--wait 80]
 
-Hourly cohorts for 160 hours, errors of 8 %, labels after an exponential delay of 20 hours in the
-mean. In control: the share of runs with an alarm. Then the same with a rise to 16 % at hour 100:
-hours until the alarm. Each rule looks every hour. `selective`: errors are labelled five times as
+Hourly cohorts for 160 hours, errors of 8 %, labels after an exponential delay of 20 hours on
+average. In control: the share of runs with an alarm. Then the same with a rise to 16 % at hour 100:
+hours until the alarm. Each rule checks every hour. `selective`: errors are labelled five times as
 soon. `sampled`: a random tenth is ever labelled, at once. `full`: every label is there at once.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
-from drift_detectors import COHORT, FALSE_ALARM_EVERY, START, baseline_of, in_own_environment
+from drift_detectors import FALSE_ALARM_EVERY, START, baseline_of, cohort_of, in_own_environment
 
 ERROR, RISEN = 0.08, 0.16
 HOURS, CHANGE = 160, 100
@@ -50,29 +50,33 @@ class World:
         )
 
     def at(self, hour):
-        """What each cohort shows at this hour, and showed at the label age."""
-        from refit.domain.monitoring.bucket import Bucket
-
+        """Return the cohorts as they are known at this hour."""
         made = np.bincount(self.hour, minlength=HOURS)
-        # A cohort's predictions reach the label age one by one; a label counts by its own delay.
+        # Predictions reach the label age one by one; each label counts by its own delay.
         in_time = self.counts(self.label_at <= self.hour + 1 + AGE)
         now = self.counts(self.label_at <= hour)
         return [
-            Bucket(START + place * COHORT, int(n), 2, int(a), int(b), {}, int(c), int(d))
-            for place, (n, a, b, c, d) in enumerate(zip(made, *in_time, *now, strict=True))
-            if place < hour
+            cohort_of(number, int(n), (int(a), int(b)), (int(c), int(d)))
+            for number, (n, a, b, c, d) in enumerate(zip(made, *in_time, *now, strict=True))
+            if number < hour
         ]
 
 
 def shipped(wait):
-    from refit.domain.monitoring.quality_drift import QualityRule, judge_quality
+    from refit.domain.model_settings import MonitoringSettings
+    from refit.domain.monitoring.quality_drift import judge_quality
 
-    rule = QualityRule(AGE * 3600, wait * 3600, 3600, false_alarm_every=FALSE_ALARM_EVERY)
+    settings = MonitoringSettings(
+        label_age_s=AGE * 3600,
+        label_wait_s=wait * 3600,
+        cohort_s=3600,
+        false_alarm_every=FALSE_ALARM_EVERY,
+    )
 
     def alarm(world, baseline, begin):
         for hour in range(begin, HOURS + 1):
             now = START + timedelta(hours=hour)
-            if judge_quality(world.at(hour), baseline, rule, now).drifted:
+            if judge_quality(world.at(hour), (), baseline, settings, now).drifted:
                 return hour
         return None
 
@@ -81,19 +85,20 @@ def shipped(wait):
 
 def naive(labelled, wrong, baseline):
     """The same bets on whatever is labelled; the logarithm of the evidence after each cohort."""
-    from refit.domain.monitoring.detectors import bar_over
+    from refit.domain.monitoring.detectors import tolerated_error_rate
     from refit.domain.monitoring.evidence import (
         ALTERNATIVES,
-        Cohorts,
+        CountedPredictions,
         alternatives_to,
         log_evidence,
         log_gains,
         log_mean,
     )
 
-    bars = np.full(len(labelled), bar_over(baseline.errors, baseline.rows, 0.005))
-    cohorts = Cohorts(labelled, wrong, np.ones(len(labelled)))
-    gains = log_gains(cohorts, bars, alternatives_to(bars))
+    limit = tolerated_error_rate(baseline.errors, baseline.rows, 0.005)
+    limits = np.full(len(labelled), limit)
+    predictions = CountedPredictions(labelled, wrong, np.ones(len(labelled)))
+    gains = log_gains(predictions, limits, alternatives_to(limits))
     weights = np.full(ALTERNATIVES, 1 / ALTERNATIVES)
     return log_mean(log_evidence(gains, labelled), weights)
 

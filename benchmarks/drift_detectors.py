@@ -1,7 +1,7 @@
-"""What the drift benchmarks share: our detector, its opponents, and how they are scored.
+"""Shared by the drift benchmarks: our detector, the others, and how they are scored.
 
-Ours is the shipped one (functions/refit/domain), asked after every cohort. The opponents are
-river's, with their own defaults, fed one label after the other. Each goes on after a false alarm
+Ours is the shipped one (functions/refit/domain), checked after every cohort. The others are
+river's, with their defaults, updated with one label at a time. After a false alarm each continues
 with a fresh state, as after a retraining.
 """
 
@@ -38,19 +38,46 @@ def in_own_environment():
         os.execv(python, [str(python), *sys.argv])
 
 
+def cohort_of(hour, predictions, in_time, by_now, classes=None):
+    """Return a cohort of the shipped detector.
+
+    Args:
+        hour: its number.
+        predictions: how many.
+        in_time: (labelled, errors) at the label age.
+        by_now: (labelled, errors) now.
+        classes: (labelled, errors) by class code, at the label age and now.
+    """
+    from refit.domain.monitoring.cohort import Cohort, Matured, Shown
+
+    classes = classes or {}
+    confusion = {(code, code): n - k for code, (n, k) in classes.items()}
+    confusion |= {(code, -1): k for code, (_, k) in classes.items()}
+    return Cohort(
+        version=1,
+        start=START + hour * COHORT,
+        seconds=3600,
+        predictions=predictions,
+        files=frozenset({1, 2}),
+        shown=Shown(*by_now, confusion=confusion),
+        matured=Matured(*in_time, classes),
+    )
+
+
 class Refit:
     """The shipped detector on cohorts of a fixed number of labels.
 
-    The evidence after each cohort is what a look at that time would have seen; the verdict, with
-    all its guards, is asked for where it first reaches the threshold.
+    The evidence after each cohort is what a check at that time would have computed; the verdict,
+    with all its guards, is computed where the evidence first reaches the threshold.
     """
 
     def __init__(self, baseline, cohort_labels, tolerance=0.005):
-        from refit.domain.monitoring.quality_drift import QualityRule
+        from refit.domain.model_settings import MonitoringSettings
 
         self._baseline = baseline
+        self._classes = tuple(baseline.classes or ())
         self._cohort_labels = cohort_labels
-        self._rule = QualityRule(
+        self._settings = MonitoringSettings(
             label_age_s=0,
             label_wait_s=0,
             cohort_s=COHORT.total_seconds(),
@@ -60,50 +87,51 @@ class Refit:
 
     def alarms(self, errors, labels=None):
         """Return after how many labels it alarms, each time with a fresh state afterwards."""
-        found, begin = [], 0
-        buckets = self._buckets(errors, labels)
-        while begin < len(buckets):
-            at = self._first_alarm(buckets[begin:])
+        alarms, begin = [], 0
+        cohorts = self._cohorts(errors, labels)
+        while begin < len(cohorts):
+            at = self._first_alarm(cohorts[begin:])
             if at is None:
                 break
             begin += at + 1
-            found.append(begin * self._cohort_labels)
-        return found
+            alarms.append(begin * self._cohort_labels)
+        return alarms
 
-    def _buckets(self, errors, labels):
-        from refit.domain.monitoring.bucket import Bucket
-
+    def _cohorts(self, errors, labels):
         size = self._cohort_labels
         cohorts = len(errors) // size
         wrong = errors[: cohorts * size].reshape(cohorts, size)
         classes = [{} for _ in range(cohorts)]
         if labels is not None:
             actual = labels[: cohorts * size].reshape(cohorts, size)
-            for name in self._baseline.classes:
+            for code, name in enumerate(self._classes):
                 of_class = actual == int(name)
-                for cell, n, k in zip(
+                for counts, n, k in zip(
                     classes, of_class.sum(axis=1), (of_class & wrong).sum(axis=1), strict=True
                 ):
-                    cell[name] = (int(n), int(k))
+                    counts[code] = (int(n), int(k))
         return [
-            Bucket(START + place * COHORT, size, 2, size, k, cells, size, k, cells)
-            for place, (k, cells) in enumerate(
+            cohort_of(hour, size, (size, k), (size, k), counts)
+            for hour, (k, counts) in enumerate(
                 zip(wrong.sum(axis=1).tolist(), classes, strict=True)
             )
         ]
 
-    def _first_alarm(self, buckets):
+    def _first_alarm(self, cohorts):
         from refit.domain.monitoring.detectors import bet_of, detectors_of, weigh
         from refit.domain.monitoring.quality_drift import judge_quality
 
-        complete = np.arange(len(buckets))
+        complete = np.arange(len(cohorts))
         bets = [
-            bet_of(detector, buckets, complete, self._rule.tolerance)
-            for detector in detectors_of(self._baseline)
+            bet_of(detector, cohorts, complete, self._settings.tolerance)
+            for detector in detectors_of(self._baseline, self._classes)
         ]
-        logs = weigh(bets, np.full(len(buckets), np.inf)).logs
+        logs = weigh(bets, np.full(len(cohorts), np.inf)).logs
         for at in np.flatnonzero(logs >= math.log(FALSE_ALARM_EVERY)):
-            if judge_quality(buckets[: at + 1], self._baseline, self._rule, FOREVER).drifted:
+            verdict = judge_quality(
+                cohorts[: at + 1], self._classes, self._baseline, self._settings, FOREVER
+            )
+            if verdict.drifted:
                 return int(at)
         return None
 
@@ -115,13 +143,13 @@ class River:
         self._make = make
 
     def alarms(self, errors, labels=None):
-        found, detector = [], self._make()
-        for place, error in enumerate(errors.tolist(), 1):
+        alarms, detector = [], self._make()
+        for position, error in enumerate(errors.tolist(), 1):
             detector.update(error)
             if detector.drift_detected:
-                found.append(place)
+                alarms.append(position)
                 detector = self._make()
-        return found
+        return alarms
 
 
 class Always:

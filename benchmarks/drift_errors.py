@@ -17,13 +17,13 @@ HORIZON = 20_000
 
 
 def detectors(random, options):
-    from refit.domain.monitoring.detectors import BAR_CONFIDENCE
+    from refit.domain.monitoring.detectors import LIMIT_CONFIDENCE
     from refit.domain.monitoring.evidence import upper_bound
 
     def ours(rows, tolerance=0.005, stacked=False):
         wrong = random.binomial(rows, ERROR)
-        if stacked:  # the bar as a sum, in place of the larger of the two
-            tolerance += upper_bound(wrong, rows, BAR_CONFIDENCE) - wrong / rows
+        if stacked:  # the limit is the sum, in place of the larger of the two
+            tolerance += upper_bound(wrong, rows, LIMIT_CONFIDENCE) - wrong / rows
         return Refit(baseline_of(wrong, rows), options.cohort, tolerance)
 
     deviation = (ERROR * (1 - ERROR) / 1000) ** 0.5
@@ -46,7 +46,7 @@ def errors(random, before, after):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--runs", type=int, default=50, help="for each figure")
-    parser.add_argument("--held-out", type=int, default=10_000, help="rows behind our bar")
+    parser.add_argument("--held-out", type=int, default=10_000, help="rows behind our limit")
     parser.add_argument("--cohort", type=int, default=25, help="labels in a cohort of ours")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--quick", action="store_true", help="5 runs")
@@ -71,14 +71,14 @@ def main():
                 if before == 100_000:
                     false[name].append(early > 0)
     print(f"{'':40}{'P(false in 100k)':>18}" + "".join(f"{case:>18}" for case in cases))
-    for name, found in false.items():
+    for name, false_runs in false.items():
         cells = ""
         for case in cases:
             known = [delay for delay in delays[name, case] if delay is not None]
             missed = 1 - len(known) / len(delays[name, case])
             median = f"{np.median(known):,.0f}" if known else "none"
             cells += f"{median + f' / {missed:.2f}':>18}"
-        print(f"{name:40}{np.mean(found):18.2f}{cells}", flush=True)
+        print(f"{name:40}{np.mean(false_runs):18.2f}{cells}", flush=True)
 
 
 if __name__ == "__main__":

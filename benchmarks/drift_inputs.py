@@ -2,7 +2,7 @@
 
     python benchmarks/drift_inputs.py [--quick] [--days 10]
 
-64 features, looked at once an hour. Each rule compares the hour's rows with 20,000 of training in
+64 features, checked once an hour. Each rule compares the hour's rows with 20,000 of training in
 the bins of profile.json. The shift moves one normal feature by a part of its standard deviation.
 Last: how long counting 100,000 rows takes.
 """
@@ -13,7 +13,7 @@ import time
 from collections import Counter
 
 import numpy as np
-from drift_detectors import in_own_environment
+from drift_detectors import baseline_of, in_own_environment
 
 FEATURES = 64
 TRAINING = 20_000
@@ -28,15 +28,17 @@ def columns_for(random):
     schema = Schema(
         task="classification",
         label="label",
-        features=tuple(Feature(name=f"f{place}", type="number") for place in range(FEATURES)),
+        features=tuple(Feature(name=f"f{number}", type="number") for number in range(FEATURES)),
         classes=("a", "b"),
     )
     sample = random.normal(size=(TRAINING, FEATURES + 1))
-    return columns_of(profile_of(schema, Counter(train=TRAINING), Counter(), sample), None)
+    return columns_of(
+        profile_of(schema, Counter(train=TRAINING), Counter(), sample), baseline_of(0, 1)
+    )
 
 
 def rules():
-    """By name, what says of a finding whether the rule would flag it."""
+    """Return, by name, whether each rule would flag a finding."""
 
     def kolmogorov_smirnov(finding):
         """p < 0.05, by the limit distribution on the binned gap."""
@@ -65,13 +67,14 @@ def noise(finding):
 
 
 def findings(columns, matrix):
+    from refit.domain.model_settings import MonitoringSettings
     from refit.domain.monitoring.input_counts import InputCounter
-    from refit.domain.monitoring.input_drift import InputRule, judge_inputs
+    from refit.domain.monitoring.input_drift import check_columns
 
     counter = InputCounter(columns)
     counter.add(matrix)
-    verdict = judge_inputs(columns, counter.counts(), None, InputRule())
-    return [finding for finding in verdict.findings if finding.check == "distribution"]
+    found = check_columns(columns, counter.counts(), MonitoringSettings())
+    return [finding for finding in found if finding.check == "distribution"]
 
 
 def main():

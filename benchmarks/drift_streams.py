@@ -76,8 +76,8 @@ def drawn(images, labels, seed):
     random = np.random.default_rng(seed)
 
     def take(n):
-        places = random.integers(0, len(images), n)
-        return images[places], labels[places]
+        indices = random.integers(0, len(images), n)
+        return images[indices], labels[indices]
 
     return take
 
@@ -112,8 +112,8 @@ def turned(images, degrees):
     from_rows = np.rint(np.cos(angle) * rows + np.sin(angle) * columns + (side - 1) / 2)
     from_columns = np.rint(-np.sin(angle) * rows + np.cos(angle) * columns + (side - 1) / 2)
     inside = (from_rows >= 0) & (from_rows < side) & (from_columns >= 0) & (from_columns < side)
-    places = [np.clip(each, 0, side - 1).astype(int) for each in (from_rows, from_columns)]
-    return np.where(inside, images[:, places[0], places[1]], 0)
+    indices = [np.clip(each, 0, side - 1).astype(int) for each in (from_rows, from_columns)]
+    return np.where(inside, images[:, indices[0], indices[1]], 0)
 
 
 def trained(rows, labels, classes):
