@@ -1,4 +1,4 @@
-"""A live version as its run, its promotion and its traffic leave it in the stack."""
+"""A live version with the artifacts of its run, its counters and its verdict."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from typing import Any
 
 from refit.domain.inferences.tally import CohortKey, cohort_start
 from refit.domain.model_settings import ModelSettings
+from refit.domain.moments import iso, utc_now
 from refit.domain.monitoring.baseline import Baseline, ClassBaseline
-from refit.domain.monitoring.verdict import Alarm, Live, Quality, Verdict
+from refit.domain.monitoring.verdict import DriftAlarm, LiveQuality, QualityVerdict, Verdict
 from refit.domain.naming import ModelKeys, RunKeys
-from refit.domain.pipeline.manifest import Manifest, SideRows
+from refit.domain.pipeline.manifest import Drop, Manifest, ObjectVersion, SideRows, UsedSlice
+from refit.domain.pipeline.model_state import Champion
 from refit.domain.schema import Feature, Schema
-from refit.stores import cohorts, retraining, s3, store
-from refit.stores.clients import client
+from refit.domain.vocabulary import RunStatus
+from refit.handlers.wiring import services
 
-from tests.integration.monitoring.traffic import forget_versions
+from tests.support.aws_stack import forget_services
 
 MODEL = "digits"
 COHORT_S = 60
@@ -50,7 +52,7 @@ PROFILE = {
             "min": 0.0,
             "max": 1.0,
             "histogram": {
-                "edges": [place / 32 for place in range(1, 32)],
+                "edges": [number / 32 for number in range(1, 32)],
                 "counts": [100] * 32,
             },
         }
@@ -58,49 +60,64 @@ PROFILE = {
 }
 
 
-def go_live(version: int, settings: dict[str, Any] | None = None, **drop: Any) -> RunKeys:
-    """Make a version live, with what its run left behind."""
+def go_live(
+    version: int,
+    settings: dict[str, Any] | None = None,
+    slices: tuple[UsedSlice, ...] = (),
+    labels: int = 0,
+) -> RunKeys:
+    """Make a version live, with the artifacts of its run.
+
+    Args:
+        version: its number.
+        settings: model.toml of the run.
+        slices: of labelled rows that it was trained on.
+        labels: labelled predictions that the ledger held when the run began.
+    """
     keys = RunKeys(MODEL, f"run{version}")
-    chosen = ModelSettings.model_validate(SETTINGS if settings is None else settings)
-    file = {"key": f"{MODEL}/raw/a.csv", "version": "v-a", "size": 10}
-    made = Manifest(
+    bucket, models = services().bucket, services().models
+    file = ObjectVersion(
+        key=f"{MODEL}/raw/a.csv", version="v-a", size=10, last_modified=datetime.now(UTC)
+    )
+    manifest = Manifest(
         model=MODEL,
         run=keys.run,
         cause="drop",
-        files=(file,),  # type: ignore[arg-type]
-        settings=chosen,
+        files=(file,),
+        slices=slices,
+        settings=ModelSettings.model_validate(SETTINGS if settings is None else settings),
         rows=SideRows(train=1, validation=0, test=1, quarantined=0),
         created_at=None,
     )
-    slices = [part | {"rows": 1, "lost": {}} for part in drop.get("slices", [])]
-    s3.put_json(keys.manifest, made.model_dump(mode="json") | {"slices": slices})
-    s3.put_json(keys.drop, {"cause": "drop", "files": [file], **drop})
-    s3.put_json(keys.schema, SCHEMA.as_json())
-    s3.put_json(keys.baseline, BASELINE.model_dump(mode="json"))
-    s3.put_json(keys.profile, PROFILE)
-    store.begin_run(MODEL, keys.run, "drop", "2026-11-20T10:00:00+00:00")
-    store.record_version(MODEL, version, keys.run, f"arn:{version}")
-    store.promote(
+    drop = Drop(model=MODEL, run=keys.run, cause="drop", files=(file,), labels=labels)
+    bucket.put_json(keys.manifest, manifest.model_dump(mode="json"))
+    bucket.put_json(keys.drop, drop.model_dump(mode="json"))
+    bucket.put_json(keys.schema, SCHEMA.as_json())
+    bucket.put_json(keys.baseline, BASELINE.model_dump(mode="json"))
+    bucket.put_json(keys.profile, PROFILE)
+    models.begin_run(MODEL, keys.run, "drop", "2026-11-20T10:00:00+00:00")
+    models.record_version(MODEL, version, keys.run, f"arn:{version}")
+    models.promote(
         MODEL,
-        store.Champion(
+        Champion(
             version=version,
             run=keys.run,
             package_arn=f"arn:{version}",
             endpoint="refit-digits",
             endpoint_config=f"refit-digits-v{version}",
             variant=f"v{version}",
-            promoted_at=store.now(),
+            promoted_at=iso(utc_now()),
         ),
     )
-    store.update_run(MODEL, keys.run, status=store.RunStatus.DEPLOYED)
-    store.release_run(MODEL, keys.run)
-    forget_versions()
+    models.update_run(MODEL, keys.run, status=RunStatus.DEPLOYED)
+    models.release_run(MODEL, keys.run)
+    forget_services()
     _promotions.append(datetime.now(UTC))
     return keys
 
 
 def count_cohort(version: int, start: datetime, labelled: int, errors: int) -> None:
-    """Add what capture and compare count of a cohort whose labels all came in time."""
+    """Add the counters of predictions whose labels all arrived in time."""
     key = CohortKey(MODEL, version, cohort_start(start, COHORT_S), COHORT_S)
     right = labelled - errors
     sums = {
@@ -120,29 +137,29 @@ def count_cohort(version: int, start: datetime, labelled: int, errors: int) -> N
         "t|1|n": right // 2 + errors // 2,
         "t|1|k": errors // 2,
     }
-    client("dynamodb").update_item(**cohorts.addition(key, sums, {1, 2})["Update"])
+    services().model_table.apply(services().monitoring.addition(key, sums, {1, 2}))
 
 
 _promotions = [datetime.now(UTC)]
 
 
 def ago(minutes: float) -> datetime:
-    """Return a moment before the last promotion: in one test the same minutes are the same one."""
+    """Return a moment before the last promotion: in a test, equal minutes give an equal moment."""
     return _promotions[-1] - timedelta(minutes=minutes)
 
 
 def put_slice(name: str) -> str:
     key = ModelKeys(MODEL).labelled_slice("2026-11-20", name)
-    s3.put_bytes(key, b'{"inferenceId":"x"}\n')
+    services().bucket.put(key, b'{"inferenceId":"x"}\n')
     return key
 
 
 def store_verdict(version: int, drifted: bool = True) -> None:
-    """Store what a look found, in place of what the look before did."""
-    before = retraining.load_verdict(MODEL)
-    now = datetime.now(UTC)
-    sentence = "Drift: 40 of 100 answers are wrong." if drifted else "No drift."
-    quality = Quality(
+    """Store the verdict of a check, in place of the verdict of the check before."""
+    before = services().monitoring.verdict(MODEL)
+    now = utc_now()
+    sentence = "Drift: 40 of 100 predictions are wrong." if drifted else "No drift."
+    quality = QualityVerdict(
         drifted=drifted,
         log10_evidence=5.5 if drifted else 0.5,
         threshold=8760,
@@ -152,7 +169,7 @@ def store_verdict(version: int, drifted: bool = True) -> None:
         counted=100,
         errors=40,
         error_rate=0.4,
-        bar=0.06,
+        tolerated_error_rate=0.06,
         baseline_error=0.05,
         coverage=1.0,
         selectivity=1.0,
@@ -161,7 +178,7 @@ def store_verdict(version: int, drifted: bool = True) -> None:
         held_back=None,
         sentence=sentence,
     )
-    live = Live(
+    live = LiveQuality(
         since=now,
         until=now,
         cohorts=3,
@@ -172,15 +189,17 @@ def store_verdict(version: int, drifted: bool = True) -> None:
         metrics={"accuracy": 0.6},
         baseline={"accuracy": 0.95},
     )
-    alarm = Alarm(version=version, raised_at=now, claimed_at=now, told=True, sentence=sentence)
-    made = Verdict(
+    alarm = DriftAlarm(
+        version=version, raised_at=now, claimed_at=now, notified=True, sentence=sentence
+    )
+    verdict = Verdict(
         version=version,
         run=f"run{version}",
-        looked_at=now,
+        checked_at=now,
         quality=quality,
         live=live,
         inputs=None,
         alarm=alarm if drifted else None,
         revision=before.revision if before else 0,
     )
-    assert retraining.save_verdict(MODEL, made)
+    assert services().monitoring.save_verdict(MODEL, verdict)
