@@ -1,4 +1,4 @@
-"""From an alarm, or a person's word, to exactly one run."""
+"""From an alarm, or a user command, to exactly one run."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import pytest
 from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
 from refit.domain.errors import ServiceThrottled
 from refit.domain.naming import RunKeys
-from refit.domain.retraining.state import State
+from refit.domain.pipeline.manifest import UsedSlice
+from refit.domain.retraining.state import RetrainingStatus
+from refit.domain.vocabulary import RunStatus
 from refit.handlers import retrain
-from refit.stores import retraining, s3, store
-from refit.stores.clients import client
-from refit.usecases.finish_run import Ending, end_run
+from refit.handlers.wiring import services
+from refit.usecases.finish_run import RunOutcome, finish_run
 
 from tests.integration.monitoring.live_model import (
     MODEL,
@@ -28,14 +29,14 @@ from tests.support.aws_stack import CONTEXT
 from tests.support.events import sample
 
 if TYPE_CHECKING:
-    from refit.domain.retraining.state import Retraining
+    from refit.domain.retraining.state import RetrainingState
 
     from tests.support.aws_stack import Stack
 
 
 @pytest.fixture
 def live(stack: Stack) -> Stack:
-    """Version 1 is live; 150 of its answers were labelled since."""
+    """Version 1 is live; 150 of its predictions have been labelled since."""
     go_live(1)
     stack.put(f"{MODEL}/model.toml", "[retraining]\nmin_labels = 100\ncooldown_s = 0\n")
     count_cohort(1, ago(10), labelled=150, errors=60)
@@ -49,22 +50,25 @@ def drifting(live: Stack) -> Stack:
     return live
 
 
-def look() -> Retraining:
-    assert retrain.handler(sample("retrain_check"), CONTEXT) == {"batchItemFailures": []}
-    return retraining.load(MODEL)
+def handled(event: dict[str, Any]) -> RetrainingState:
+    assert retrain.handler(event, CONTEXT) == {"batchItemFailures": []}
+    return services().monitoring.retraining(MODEL)
 
 
-def hear(name: str, **changes: Any) -> Retraining:
+def advance() -> RetrainingState:
+    return handled(sample("retrain_check"))
+
+
+def receive(name: str, **changes: Any) -> RetrainingState:
     event = sample(name)
     body = json.loads(event["Records"][0]["body"])
     event["Records"][0]["body"] = json.dumps(body | changes)
-    assert retrain.handler(event, CONTEXT) == {"batchItemFailures": []}
-    return retraining.load(MODEL)
+    return handled(event)
 
 
-def end_active_run(status: str, message: str = "it is no better") -> None:
-    run = store.load_state(MODEL).active_run or ""
-    end_run(Ending(MODEL, run, store.RunStatus(status), message))
+def end_active_run(status: RunStatus, message: str = "it is no better") -> None:
+    run = services().models.state(MODEL).active_run or ""
+    finish_run(services(), RunOutcome(MODEL, run, status, message))
 
 
 def retrainings(stack: Stack) -> list[str]:
@@ -72,37 +76,45 @@ def retrainings(stack: Stack) -> list[str]:
 
 
 def test_an_alarm_starts_one_run_on_the_old_files_and_the_new_labels(drifting: Stack) -> None:
-    found = look()
-    assert found.state is State.RETRAINING
-    assert retrainings(drifting) == [f"{MODEL}-{found.run}"]
-    assert store.load_state(MODEL).active_run == found.run
-    drop = drifting.get(RunKeys(MODEL, found.run or "").drop)
+    state = advance()
+    assert state.state is RetrainingStatus.RETRAINING
+    assert retrainings(drifting) == [f"{MODEL}-{state.run}"]
+    assert services().models.state(MODEL).active_run == state.run
+    drop = drifting.get(RunKeys(MODEL, state.run or "").drop)
     assert drop["cause"] == "drift"
-    assert drop["reason"] == "Drift: 40 of 100 answers are wrong."
-    verdict = retraining.load_verdict(MODEL)
+    assert drop["reason"] == "Drift: 40 of 100 predictions are wrong."
+    verdict = services().monitoring.verdict(MODEL)
     assert verdict is not None
-    assert verdict.quality is not None
     assert datetime.fromisoformat(drop["fresh_since"]) == verdict.quality.since
     assert [(file["key"], file["version"]) for file in drop["files"]] == [
         ("digits/raw/a.csv", "v-a")
     ]
     (part,) = drop["slices"]
     assert part["fresh"]
-    assert part["size"] == len(s3.get_bytes(part["key"], part["version"]))
+    assert part["size"] == len(services().bucket.read(part["key"], part["version"]))
     assert (drop["labels"], drop["episode"]) == (150, 1)
-    (told,) = [it for it in drifting.messages(drifting.bus_queue) if "Started" in it["detail-type"]]
-    assert told["detail"] == {"model": MODEL, "run": found.run, "cause": "drift"}
+    events = drifting.messages(drifting.bus_queue)
+    (started,) = [event for event in events if event["detail-type"] == "Run Started"]
+    assert started["detail"] == {"model": MODEL, "run": state.run, "cause": "drift"}
 
 
-def test_what_the_champion_was_trained_on_is_taken_along_and_is_not_fresh(stack: Stack) -> None:
+def test_the_training_data_of_the_champion_is_included_and_is_not_fresh(stack: Stack) -> None:
     old = put_slice("a" * 32)
-    known = {"key": old, "version": "v-old", "size": 20, "fresh": True}
-    go_live(2, slices=[known], labels=150)
+    known = UsedSlice(
+        key=old,
+        version="v-old",
+        size=20,
+        last_modified=ago(30),
+        fresh=True,
+        rows=1,
+        lost={},
+    )
+    go_live(2, slices=(known,), labels=150)
     count_cohort(1, ago(20), labelled=150, errors=0)
     count_cohort(2, ago(10), labelled=600, errors=300)
     new = put_slice("b" * 32)
     store_verdict(2)
-    drop = stack.get(RunKeys(MODEL, look().run or "").drop)
+    drop = stack.get(RunKeys(MODEL, advance().run or "").drop)
     assert [(part["key"], part["fresh"]) for part in drop["slices"]] == [(old, False), (new, True)]
     assert drop["slices"][0]["version"] == "v-old"
     assert drop["labels"] == 750
@@ -113,10 +125,10 @@ def test_labels_that_the_champion_was_trained_on_are_not_new(stack: Stack) -> No
     count_cohort(1, ago(20), labelled=150, errors=0)
     count_cohort(2, ago(10), labelled=40, errors=20)
     store_verdict(2)
-    found = look()
-    assert found.owed is not None
-    why = "40 of 500 labels have come of what was predicted since the change"
-    assert found.owed.why == why
+    state = advance()
+    assert state.pending is not None
+    why = "40 of 500 labels have arrived for predictions made since the change"
+    assert state.pending.why == why
     assert stack.executions() == []
 
 
@@ -124,32 +136,32 @@ def test_labels_of_cohorts_before_the_change_do_not_start_a_retraining(live: Sta
     count_cohort(1, ago(60 * 48), labelled=9000, errors=90)
     live.put(f"{MODEL}/model.toml", "[retraining]\nmin_labels = 151\n")
     store_verdict(1)
-    found = look()
-    assert found.owed is not None
-    assert found.owed.why.startswith("150 of 151 labels")
+    state = advance()
+    assert state.pending is not None
+    assert state.pending.why.startswith("150 of 151 labels")
 
 
-def test_looks_that_come_again_and_again_start_nothing_more(drifting: Stack) -> None:
+def test_repeated_messages_start_nothing_more(drifting: Stack) -> None:
     for _ in range(3):
-        look()
-    hear("retrain", **{"detail-type": "Drift Detected", "detail": {"model": MODEL}})
+        advance()
+    receive("retrain", **{"detail-type": "Drift Detected", "detail": {"model": MODEL}})
     assert len(retrainings(drifting)) == 1
 
 
 def test_dropped_files_still_count_as_new_after_a_retraining_began(drifting: Stack) -> None:
-    before = store.load_state(MODEL).consumed_until
-    look()
-    assert store.load_state(MODEL).consumed_until == before
+    before = services().models.state(MODEL).consumed_until
+    advance()
+    assert services().models.state(MODEL).consumed_until == before
 
 
-def test_an_alarm_of_the_version_before_indicts_nobody(drifting: Stack) -> None:
+def test_an_alarm_of_the_previous_version_starts_nothing(drifting: Stack) -> None:
     go_live(2)
-    assert look().is_plainly_healthy
+    assert advance().is_idle
     assert drifting.executions() == []
 
 
 WRITES = ["PutObject", "TransactWriteItems", "StartExecution", "PutEvents", "UpdateItem", "PutItem"]
-SERVICES = {
+SERVICE_OF = {
     "PutObject": "s3",
     "StartExecution": "stepfunctions",
     "PutEvents": "events",
@@ -158,41 +170,41 @@ SERVICES = {
 
 @pytest.mark.parametrize("operation", WRITES)
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_two_who_look_together_start_one_run_whichever_is_sooner(
+def test_two_concurrent_invocations_start_one_run_whichever_is_sooner(
     drifting: Stack, operation: str, when: str
 ) -> None:
-    """The other one takes all its steps just before, or just after, a write of the first."""
-    look_once_at(operation, when, drifting)
-    found = look()
-    assert found.state is State.RETRAINING
-    assert retrainings(drifting) == [f"{MODEL}-{found.run}"]
-    assert found.episodes == 1
-    assert len(found.started) == 1
+    """The other one takes all of its steps just before, or just after, a write of the first."""
+    advance_once_at(operation, when, drifting)
+    state = advance()
+    assert state.state is RetrainingStatus.RETRAINING
+    assert retrainings(drifting) == [f"{MODEL}-{state.run}"]
+    assert state.episodes == 1
+    assert len(state.started) == 1
 
 
-def look_once_at(operation: str, when: str, stack: Stack) -> None:
-    events = client(SERVICES.get(operation, "dynamodb")).meta.events
-    seen = []
+def advance_once_at(operation: str, when: str, stack: Stack) -> None:
+    events = services().client(SERVICE_OF.get(operation, "dynamodb")).meta.events
+    concurrent = []
 
-    def other(**_: Any) -> None:
-        if not seen:
-            seen.append(operation)
+    def advance_concurrently(**_: Any) -> None:
+        if not concurrent:
+            concurrent.append(operation)
             retrain.handler(sample("retrain_check"), CONTEXT)
 
-    name = f"{when}-call.{SERVICES.get(operation, 'dynamodb')}.{operation}"
-    events.register(name, other)
+    name = f"{when}-call.{SERVICE_OF.get(operation, 'dynamodb')}.{operation}"
+    events.register(name, advance_concurrently)
     retrain.handler(sample("retrain_check"), CONTEXT)
-    events.unregister(name, other)
-    assert seen, f"{operation} was never called"
+    events.unregister(name, advance_concurrently)
+    assert concurrent, f"{operation} was never called"
 
 
 @pytest.mark.parametrize("operation", WRITES)
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_look_that_breaks_off_at_any_write_is_finished_by_the_next(
+def test_an_invocation_that_fails_at_any_write_is_completed_by_the_next(
     drifting: Stack, operation: str, when: str
 ) -> None:
-    service = SERVICES.get(operation, "dynamodb")
-    events = client(service).meta.events
+    service = SERVICE_OF.get(operation, "dynamodb")
+    events = services().client(service).meta.events
 
     def break_off(**_: Any) -> None:
         raise ServiceThrottled("gone")
@@ -201,99 +213,110 @@ def test_a_look_that_breaks_off_at_any_write_is_finished_by_the_next(
     with pytest.raises((BatchProcessingError, ServiceThrottled)):
         retrain.handler(sample("retrain_check"), CONTEXT)
     events.unregister(f"{when}-call.{service}.{operation}", break_off)
-    found = look()
-    assert found.state is State.RETRAINING
-    assert retrainings(drifting) == [f"{MODEL}-{found.run}"]
-    assert "train_execution_arn" in (store.load_run(MODEL, found.run or "") or {})
+    state = advance()
+    assert state.state is RetrainingStatus.RETRAINING
+    assert retrainings(drifting) == [f"{MODEL}-{state.run}"]
+    run = services().models.run(MODEL, state.run or "")
+    assert run is not None
+    assert run.train_execution_arn is not None
 
 
-def test_a_version_that_goes_live_just_before_the_start_ends_the_episode(
-    drifting: Stack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    begin = store.begin_run
+def test_a_version_that_goes_live_just_before_the_start_ends_the_episode(drifting: Stack) -> None:
+    events = services().client("dynamodb").meta.events
+    promoted = []
 
-    def too_late(*arguments: Any, **options: Any) -> Any:
-        if arguments[2] == "drift":
-            with monkeypatch.context() as undone:
-                undone.setattr(store, "begin_run", begin)
-                go_live(2)
-        return begin(*arguments, **options)
+    def promote_another_version(params: dict[str, Any], **_: Any) -> None:
+        begins_run = "RUN#" in json.dumps(params["TransactItems"])
+        if begins_run and not promoted:
+            promoted.append(2)
+            go_live(2)
 
-    monkeypatch.setattr(store, "begin_run", too_late)
-    found = look()
-    assert (found.state, found.version) == (State.HEALTHY, 2)
+    events.register("provide-client-params.dynamodb.TransactWriteItems", promote_another_version)
+    state = advance()
+    assert promoted
+    assert (state.state, state.version) == (RetrainingStatus.HEALTHY, 2)
     assert drifting.executions() == []
-    assert store.load_state(MODEL).active_run is None
+    assert services().models.state(MODEL).active_run is None
 
 
-def test_during_another_run_it_is_owed_and_the_end_of_that_begins_it(drifting: Stack) -> None:
-    store.begin_run(MODEL, "adrop0000000", "drop", "2026-11-20T11:00:00+00:00")
-    found = look()
-    assert found.owed is not None
-    assert found.owed.why == "run adrop0000000 is under way"
+def test_during_another_run_it_is_pending_and_begins_after_that_run(drifting: Stack) -> None:
+    services().models.begin_run(MODEL, "adrop0000000", "drop", "2026-11-20T11:00:00+00:00")
+    state = advance()
+    assert state.pending is not None
+    assert state.pending.why == "run adrop0000000 is active"
     assert drifting.executions() == []
-    # The end is told before the lock is given back: the next look must come by itself.
-    told = {"detail": {"model": MODEL, "run": "adrop0000000", "status": "REFUSED"}}
-    assert hear("retrain", **told).owed is not None
-    waiting = client("sqs").get_queue_attributes(
-        QueueUrl=drifting.retrain_queue, AttributeNames=["ApproximateNumberOfMessagesDelayed"]
+    # Run Finished is published before the lock is released: the next step must be enqueued.
+    finished = {"detail": {"model": MODEL, "run": "adrop0000000", "status": "REFUSED"}}
+    assert receive("retrain", **finished).pending is not None
+    waiting = (
+        services()
+        .client("sqs")
+        .get_queue_attributes(
+            QueueUrl=drifting.retrain_queue, AttributeNames=["ApproximateNumberOfMessagesDelayed"]
+        )
     )
     assert waiting["Attributes"] == {"ApproximateNumberOfMessagesDelayed": "1"}
-    store.release_run(MODEL, "adrop0000000")
-    assert look().state is State.RETRAINING
+    services().models.release_run(MODEL, "adrop0000000")
+    assert advance().state is RetrainingStatus.RETRAINING
 
 
-def test_a_failed_run_is_followed_by_one_more_then_a_person_is_needed(drifting: Stack) -> None:
+def test_a_failed_run_is_followed_by_one_more_then_a_user_is_needed(drifting: Stack) -> None:
     runs = set()
     for _ in range(2):
-        runs.add(look().run)
-        end_active_run("FAILED", "out of disk")
-    found = look()
-    assert (found.state, found.failures, len(runs)) == (State.BLOCKED, 2, 2)
-    assert found.last is not None
-    assert found.last.message == "out of disk"
-    notices = [it["Message"] for it in drifting.messages(drifting.notices_queue)]
-    assert sum("in a row brought no better model" in text for text in notices) == 1
-    look()
+        runs.add(advance().run)
+        end_active_run(RunStatus.FAILED, "out of disk")
+    state = advance()
+    assert (state.state, state.failures, len(runs)) == (RetrainingStatus.BLOCKED, 2, 2)
+    assert state.last is not None
+    assert state.last.message == "out of disk"
+    notices = [notice["Message"] for notice in drifting.messages(drifting.notices_queue)]
+    assert sum("consecutive retrainings of digits did not" in text for text in notices) == 1
+    advance()
     assert len(retrainings(drifting)) == 2
 
 
-def test_a_person_unblocks(drifting: Stack) -> None:
+def test_a_user_unblocks(drifting: Stack) -> None:
     drifting.put(f"{MODEL}/model.toml", "[retraining]\ncooldown_s = 0\nmin_labels = 100\n")
     for _ in range(2):
-        look()
-        end_active_run("FAILED")
-    assert look().state is State.BLOCKED
+        advance()
+        end_active_run(RunStatus.FAILED)
+    assert advance().state is RetrainingStatus.BLOCKED
     store_verdict(1, drifted=False)
-    found = hear("retrain_unblocked")
-    assert (found.state, found.failures, found.note) == (State.HEALTHY, 0, "ada let it go on.")
+    state = receive("retrain_unblocked")
+    assert (state.state, state.failures, state.note) == (
+        RetrainingStatus.HEALTHY,
+        0,
+        "ada unblocked retraining.",
+    )
 
 
-def test_a_person_asks_and_is_named_as_the_cause(live: Stack) -> None:
-    found = hear("retrain_requested")
-    assert (found.state, found.reason) == (State.RETRAINING, "ada asked for it.")
-    drop = live.get(RunKeys(MODEL, found.run or "").drop)
-    assert (drop["cause"], drop["reason"]) == ("request", "ada asked for it.")
-    assert (store.load_run(MODEL, found.run or "") or {})["cause"] == "request"
+def test_a_user_who_requests_a_retraining_is_named_as_the_cause(live: Stack) -> None:
+    state = receive("retrain_requested")
+    assert (state.state, state.reason) == (RetrainingStatus.RETRAINING, "Requested by ada.")
+    drop = live.get(RunKeys(MODEL, state.run or "").drop)
+    assert (drop["cause"], drop["reason"]) == ("request", "Requested by ada.")
+    run = services().models.run(MODEL, state.run or "")
+    assert run is not None
+    assert run.cause == "request"
 
 
 def test_a_request_delivered_again_is_one_request(live: Stack) -> None:
-    hear("retrain_requested")
-    end_active_run("REFUSED")
-    hear("retrain_requested")
+    receive("retrain_requested")
+    end_active_run(RunStatus.REFUSED)
+    receive("retrain_requested")
     assert len(retrainings(live)) == 1
-    hear("retrain_requested", id="another")
+    receive("retrain_requested", id="another")
     assert len(retrainings(live)) == 2
 
 
-def test_a_settings_file_that_cannot_be_read_leaves_the_live_version_s(drifting: Stack) -> None:
+def test_an_invalid_settings_file_leaves_the_settings_of_the_live_version(drifting: Stack) -> None:
     drifting.put(f"{MODEL}/model.toml", "[retraining]\nmin_lables = 5\n")
-    assert look().state is State.RETRAINING
+    assert advance().state is RetrainingStatus.RETRAINING
 
 
-def test_switched_off_nothing_starts(drifting: Stack) -> None:
+def test_when_disabled_nothing_starts(drifting: Stack) -> None:
     drifting.put(f"{MODEL}/model.toml", "[retraining]\nenabled = false\n")
-    assert look().state is State.DRIFTING
+    assert advance().state is RetrainingStatus.DRIFTING
     assert drifting.executions() == []
 
 
@@ -303,4 +326,4 @@ def test_an_unknown_message_fails_alone(drifting: Stack) -> None:
     event["Records"].append(bad)
     answer = retrain.handler(event, CONTEXT)
     assert answer == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
-    assert retraining.load(MODEL).state is State.RETRAINING
+    assert services().monitoring.retraining(MODEL).state is RetrainingStatus.RETRAINING
