@@ -1,23 +1,23 @@
-"""A promotion puts the model's alarms, a roll-back gives the champion its own, an end takes all."""
+"""The alarms of a model: a promotion sets them, a rollback restores them, deletion removes them."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 from refit.domain.errors import ServiceThrottled
-from refit.domain.model_settings import parse_settings
 from refit.domain.monitoring.alarms import AlarmKind
 from refit.handlers import promote, remove_alarms, roll_back
-from refit.stores import alarms, registry, store
-from refit.stores.registry import EndpointState
+from refit.handlers.wiring import services
+from refit.stores.endpoints import EndpointState
 
 from tests.integration.pipeline.test_planning_and_registering import live_champion
-from tests.support.aws_stack import CONTEXT, REGION, Stack
+from tests.support.aws_stack import CONTEXT, REGION, Stack, forget_services
 from tests.support.events import sample
+from tests.support.fake_sagemaker import FakeSageMaker
+from tests.support.model_files import manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,124 +25,125 @@ if TYPE_CHECKING:
 CANDIDATE, CHAMPION = "0f1e2d3c4b5a", "aaaaaaaaaaaa"
 
 
-def there() -> dict[str, dict[str, Any]]:
-    found = boto3.client("cloudwatch", REGION).describe_alarms()["MetricAlarms"]
-    return {alarm["AlarmName"]: alarm for alarm in found}
+def alarms() -> dict[str, dict[str, Any]]:
+    answer = boto3.client("cloudwatch", REGION).describe_alarms()
+    return {alarm["AlarmName"]: alarm for alarm in answer["MetricAlarms"]}
 
 
-def variant_watched() -> str:
-    dimensions = there()["refit-digits-latency"]["Dimensions"]
-    return str({it["Name"]: it["Value"] for it in dimensions}["VariantName"])
+def monitored_variant() -> str:
+    dimensions = alarms()["refit-digits-latency"]["Dimensions"]
+    return str({each["Name"]: each["Value"] for each in dimensions}["VariantName"])
 
 
 @pytest.fixture
-def settle(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+def configure(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Writes the settings of a run."""
     monkeypatch.setenv("CHECK_EVERY", "rate(2 minutes)")
 
     def write(run: str, settings: str) -> None:
-        manifest = {"settings": parse_settings(settings).model_dump(mode="json")}
-        stack.put(f"digits/runs/{run}/manifest.json", manifest)
+        stack.put(f"digits/runs/{run}/manifest.json", manifest(run, settings))
+        forget_services()
 
     write(CANDIDATE, "")
     write(CHAMPION, "")
     return write
 
 
-def throttle(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
-    """Let CloudWatch take so many alarms and then no more."""
-    real = alarms.client
-    taken: list[str] = []
+@pytest.fixture
+def sagemaker(configure: object, stack: Stack) -> FakeSageMaker:
+    fake = FakeSageMaker()
+    stack.replace_clients(sagemaker=fake)
+    return fake
 
-    def put(**request: Any) -> None:
-        if len(taken) == after:
+
+class ThrottledCloudWatch:
+    """Accepts some alarms and throttles from then on."""
+
+    def __init__(self, accepts: int) -> None:
+        self._client = boto3.client("cloudwatch", REGION)
+        self._accepts = accepts
+
+    def put_metric_alarm(self, **request: Any) -> None:
+        if not self._accepts:
             answer: Any = {"Error": {"Code": "Throttling", "Message": "Rate exceeded"}}
             raise ClientError(answer, "PutMetricAlarm")
-        taken.append(request["AlarmName"])
-        real("cloudwatch").put_metric_alarm(**request)
-
-    monkeypatch.setattr(alarms, "client", lambda _: SimpleNamespace(put_metric_alarm=put))
+        self._accepts -= 1
+        self._client.put_metric_alarm(**request)
 
 
-def test_a_promotion_puts_every_alarm_of_the_model(settle: object) -> None:
+def test_a_promotion_puts_every_alarm_of_the_model(configure: object) -> None:
     promote.handler(sample("promote"), CONTEXT)
-    assert set(there()) == {f"refit-digits-{kind}" for kind in AlarmKind}
+    assert set(alarms()) == {f"refit-digits-{kind}" for kind in AlarmKind}
     topic = f"arn:aws:sns:{REGION}:123456789012:notices"
-    assert all(alarm["AlarmActions"] == [topic] for alarm in there().values())
-    assert there()["refit-digits-quality-drift"]["Period"] == 120
-    assert variant_watched() == "v2"
+    assert all(alarm["AlarmActions"] == [topic] for alarm in alarms().values())
+    assert alarms()["refit-digits-quality-drift"]["Period"] == 120
+    assert monitored_variant() == "v2"
 
 
-def test_a_promotion_that_is_repeated_changes_nothing(settle: object) -> None:
+def test_a_promotion_that_is_repeated_changes_nothing(configure: object) -> None:
     promote.handler(sample("promote"), CONTEXT)
-    before = {name: alarm["MetricName"] for name, alarm in there().items()}
+    before = {name: alarm["MetricName"] for name, alarm in alarms().items()}
     promote.handler(sample("promote"), CONTEXT)
-    assert {name: alarm["MetricName"] for name, alarm in there().items()} == before
+    assert {name: alarm["MetricName"] for name, alarm in alarms().items()} == before
 
 
 def test_the_next_promotion_renews_the_alarms_with_its_variant_and_settings(
-    settle: Callable[[str, str], None],
+    configure: Callable[[str, str], None],
 ) -> None:
     promote.handler(sample("promote"), CONTEXT)
-    settle("0f1e2d3c4b5b", "[monitoring]\nmax_latency_ms = 40\n")
+    configure("0f1e2d3c4b5b", "[monitoring]\nmax_latency_ms = 40\n")
     promote.handler(
         sample("promote") | {"run": "0f1e2d3c4b5b", "version": 3, "variant": "v3"}, CONTEXT
     )
-    assert variant_watched() == "v3"
-    assert there()["refit-digits-latency"]["Threshold"] == 40_000
+    assert monitored_variant() == "v3"
+    assert alarms()["refit-digits-latency"]["Threshold"] == 40_000
 
 
 def test_a_version_that_is_no_longer_captured_loses_the_alarms_on_captures(
-    settle: Callable[[str, str], None],
+    configure: Callable[[str, str], None],
 ) -> None:
     promote.handler(sample("promote"), CONTEXT)
-    settle(CANDIDATE, '[monitoring]\ncapture = "off"\n')
+    configure(CANDIDATE, '[monitoring]\ncapture = "off"\n')
     promote.handler(sample("promote"), CONTEXT)
-    assert "refit-digits-capture-silence" not in there()
-    assert "refit-digits-endpoint-errors" in there()
+    assert "refit-digits-capture-silence" not in alarms()
+    assert "refit-digits-endpoint-errors" in alarms()
 
 
-def test_the_champion_stays_while_the_alarms_of_the_next_cannot_be_put(
-    settle: object, monkeypatch: pytest.MonkeyPatch
+def test_the_champion_stays_while_the_alarms_of_the_next_version_cannot_be_set(
+    configure: object, stack: Stack
 ) -> None:
     live_champion()
-    with monkeypatch.context() as patched:
-        throttle(patched, after=3)
-        with pytest.raises(ServiceThrottled):
-            promote.handler(sample("promote"), CONTEXT)
-    champion = store.load_champion("digits")
+    stack.replace_clients(cloudwatch=ThrottledCloudWatch(accepts=3))
+    with pytest.raises(ServiceThrottled):
+        promote.handler(sample("promote"), CONTEXT)
+    assert len(alarms()) == 3
+    champion = services().models.champion("digits")
     assert champion is not None
     assert champion.version == 1
+    forget_services()
     promote.handler(sample("promote"), CONTEXT)
-    assert len(there()) == len(AlarmKind)
+    assert len(alarms()) == len(AlarmKind)
 
 
-def test_a_roll_back_gives_the_champion_its_alarms_back(
-    settle: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_rollback_restores_the_alarms_of_the_champion(sagemaker: FakeSageMaker) -> None:
     promote.handler(sample("promote"), CONTEXT)
-    assert variant_watched() == "v2"
+    assert monitored_variant() == "v2"
     live_champion()
-    state = EndpointState("InService", "refit-digits-v1-01234567", None)
-    monkeypatch.setattr(registry, "describe_endpoint", lambda _: state)
-    monkeypatch.setattr(registry, "delete_deployment", lambda _: None)
-    monkeypatch.setattr(registry, "reject_package", lambda *_: None)
+    sagemaker.endpoint = EndpointState("InService", "refit-digits-v1-01234567", None)
     roll_back.handler(sample("roll_back"), CONTEXT)
-    assert variant_watched() == "v1"
+    assert monitored_variant() == "v1"
 
 
-def after_the_event(
-    monkeypatch: pytest.MonkeyPatch, endpoint: EndpointState | None, name: str = "refit-digits"
-) -> set[str]:
-    monkeypatch.setattr(registry, "describe_endpoint", lambda _: endpoint)
+def alarms_after_deletion_of(endpoint: str) -> set[str]:
     event = sample("remove_alarms")
-    event["detail"]["EndpointName"] = name
+    event["detail"]["EndpointName"] = endpoint
     remove_alarms.handler(event, CONTEXT)
-    return set(there())
+    return set(alarms())
 
 
 @pytest.mark.parametrize("endpoint", [None, EndpointState("Deleting", "config", None)])
-def test_a_deleted_endpoint_takes_its_models_alarms_along_and_no_other(
-    settle: object, monkeypatch: pytest.MonkeyPatch, endpoint: EndpointState | None
+def test_a_deleted_endpoint_takes_the_alarms_of_its_model_along_and_no_other(
+    sagemaker: FakeSageMaker, endpoint: EndpointState | None
 ) -> None:
     promote.handler(sample("promote"), CONTEXT)
     boto3.client("cloudwatch", REGION).put_metric_alarm(
@@ -155,20 +156,17 @@ def test_a_deleted_endpoint_takes_its_models_alarms_along_and_no_other(
         Threshold=1,
         ComparisonOperator="GreaterThanThreshold",
     )
-    assert after_the_event(monkeypatch, endpoint) == {"refit-digits-two-latency"}
-    assert after_the_event(monkeypatch, endpoint) == {"refit-digits-two-latency"}
+    sagemaker.endpoint = endpoint
+    assert alarms_after_deletion_of("refit-digits") == {"refit-digits-two-latency"}
+    assert alarms_after_deletion_of("refit-digits") == {"refit-digits-two-latency"}
 
 
-def test_the_alarms_stay_when_the_endpoint_is_there_again(
-    settle: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_alarms_stay_when_the_endpoint_exists_again(sagemaker: FakeSageMaker) -> None:
     promote.handler(sample("promote"), CONTEXT)
-    again = EndpointState("InService", "refit-digits-v2-9c1185a5", None)
-    assert len(after_the_event(monkeypatch, again)) == len(AlarmKind)
+    sagemaker.endpoint = EndpointState("InService", "refit-digits-v2-9c1185a5", None)
+    assert len(alarms_after_deletion_of("refit-digits")) == len(AlarmKind)
 
 
-def test_an_endpoint_of_another_stack_is_none_of_ours(
-    settle: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_endpoint_of_another_stack_is_ignored(sagemaker: FakeSageMaker) -> None:
     promote.handler(sample("promote"), CONTEXT)
-    assert len(after_the_event(monkeypatch, None, "other-digits")) == len(AlarmKind)
+    assert len(alarms_after_deletion_of("other-digits")) == len(AlarmKind)
