@@ -82,7 +82,7 @@ CAPTURE_SILENCE = "CaptureSilenceSeconds"
 LABEL_SILENCE = "LabelSilenceSeconds"
 """Since the latest label, or the promotion. Seconds."""
 
-RETRAINING_OWED = "RetrainingOwedSeconds"
+RETRAINING_PENDING = "RetrainingPendingSeconds"
 """Since a pending retraining is waiting to start; 0 when none is pending. Seconds."""
 
 RETRAINING_BLOCKED = "RetrainingBlocked"

@@ -103,6 +103,6 @@ def _retraining_gauges(retraining: RetrainingState, now: datetime) -> list[Gauge
     pending_s = max(0.0, (now - pending.since).total_seconds()) if pending else 0.0
     is_blocked = retraining.state is RetrainingStatus.BLOCKED
     return [
-        Gauge(metric_names.RETRAINING_OWED, pending_s, MetricUnit.Seconds),
+        Gauge(metric_names.RETRAINING_PENDING, pending_s, MetricUnit.Seconds),
         Gauge(metric_names.RETRAINING_BLOCKED, float(is_blocked)),
     ]

@@ -341,7 +341,7 @@ def test_every_check_publishes_what_alarms_and_dashboard_show(
     assert values["HeldLabels"] == 3
     assert 0 <= values["LabelSilenceSeconds"] < 60
     assert 0 <= values["CaptureSilenceSeconds"] < 60, "since the promotion: nothing was captured"
-    assert (values["RetrainingOwedSeconds"], values["RetrainingBlocked"]) == (0, 0)
+    assert (values["RetrainingPendingSeconds"], values["RetrainingBlocked"]) == (0, 0)
 
 
 def test_the_gauges_of_the_alarms_follow_the_state(
@@ -356,7 +356,7 @@ def test_the_gauges_of_the_alarms_follow_the_state(
     assert values["QualityDrift"] == 1
     assert values["DriftEvidence"] > 4
     assert values["RetrainingBlocked"] == 1
-    assert values["RetrainingOwedSeconds"] == pytest.approx(600, abs=60)
+    assert values["RetrainingPendingSeconds"] == pytest.approx(600, abs=60)
 
 
 def test_a_model_that_is_not_captured_has_no_silence_gauge(

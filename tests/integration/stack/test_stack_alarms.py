@@ -198,8 +198,8 @@ GAUGES: dict[AlarmKind, tuple[str, float, float]] = {
         1,
         SETTINGS.monitoring.label_silence_s + 1,
     ),
-    AlarmKind.RETRAINING_OWED: (
-        metric_names.RETRAINING_OWED,
+    AlarmKind.RETRAINING_PENDING: (
+        metric_names.RETRAINING_PENDING,
         0,
         SETTINGS.retraining.cooldown_s + 86_401,
     ),

@@ -68,7 +68,7 @@ def test_a_threshold_is_what_the_settings_say(
 def test_a_retraining_is_pending_too_long_when_cool_down_and_daily_limit_no_longer_delay_it() -> (
     None
 ):
-    found = alarms("[retraining]\ncooldown_s = 3600\n")[AlarmKind.RETRAINING_OWED]
+    found = alarms("[retraining]\ncooldown_s = 3600\n")[AlarmKind.RETRAINING_PENDING]
     assert found.threshold == 3600 + 24 * 3600
 
 
@@ -78,7 +78,7 @@ def test_a_model_that_is_not_captured_has_no_alarm_that_needs_captures() -> None
         AlarmKind.ENDPOINT_ERRORS,
         AlarmKind.LATENCY,
         AlarmKind.UNANSWERED,
-        AlarmKind.RETRAINING_OWED,
+        AlarmKind.RETRAINING_PENDING,
         AlarmKind.RETRAINING_BLOCKED,
     }
 

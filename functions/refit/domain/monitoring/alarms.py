@@ -37,7 +37,7 @@ class AlarmKind(StrEnum):
     INPUT_DRIFT = "input-drift"
     CAPTURE_SILENCE = "capture-silence"
     LABEL_SILENCE = "label-silence"
-    RETRAINING_OWED = "retraining-owed"
+    RETRAINING_PENDING = "retraining-pending"
     RETRAINING_BLOCKED = "retraining-blocked"
     ENDPOINT_ERRORS = "endpoint-errors"
     LATENCY = "latency"
@@ -229,8 +229,8 @@ def _retraining_alarms(
     return [
         _gauge_alarm(
             names,
-            AlarmKind.RETRAINING_OWED,
-            metric_names.RETRAINING_OWED,
+            AlarmKind.RETRAINING_PENDING,
+            metric_names.RETRAINING_PENDING,
             f"A retraining of {model} has been pending for longer than the cool-down and the "
             "daily limit can delay it: too few labels arrived, or a run does not finish.",
             period_s,
