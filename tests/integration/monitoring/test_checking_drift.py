@@ -104,6 +104,13 @@ def test_a_version_as_good_as_its_baseline_has_no_drift(live: Stack) -> None:
     assert live.messages(live.retrain_queue) == []
 
 
+EVENT_KEYS = set(
+    "model version run raised_at drifted log10_evidence threshold labels cohorts since counted "
+    "errors error_rate bar baseline_error coverage selectivity class_name alarm_cohort held_back "
+    "sentence".split()
+)
+
+
 def test_a_version_that_became_worse_raises_one_alarm_that_says_why(live: Stack) -> None:
     worse()
     verdict = check(live)
@@ -111,6 +118,7 @@ def test_a_version_that_became_worse_raises_one_alarm_that_says_why(live: Stack)
     assert verdict.alarm is not None
     (event,) = drift_events(live)
     assert (event["model"], event["version"], event["run"]) == (MODEL, 1, "run1")
+    assert set(event) == EVENT_KEYS
     assert event["drifted"]
     assert event["sentence"] == verdict.quality.sentence
     assert (event["labels"], event["errors"], event["cohorts"]) == (500, 300, 5)
