@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from pydantic.alias_generators import to_camel
-from refit.domain.retraining.state import State
+from refit.domain.retraining.state import RetrainingStatus
 from rich.markup import escape
 from rich.table import Table
 
@@ -16,8 +15,14 @@ from refit_cli import terminal
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
-    from refit.domain.monitoring.verdict import Alarm, Inputs, Live, Quality, Verdict
-    from refit.domain.retraining.state import Retraining
+    from refit.domain.monitoring.verdict import (
+        DriftAlarm,
+        InputVerdict,
+        LiveQuality,
+        QualityVerdict,
+        Verdict,
+    )
+    from refit.domain.retraining.state import RetrainingState
 
     from refit_cli.connection import StackConnection
 
@@ -26,11 +31,11 @@ _BAR_CELLS = 24
 _SHOWN_SHIFTS = 5
 _LABEL_COUNTS = ("held", "expired", "new", "repeat", "corrected", "rejected")
 _STYLES = {
-    State.HEALTHY: "green",
-    State.DRIFTING: "yellow",
-    State.RETRAINING: "cyan",
-    State.COOLING: "cyan",
-    State.BLOCKED: "bold red",
+    RetrainingStatus.HEALTHY: "green",
+    RetrainingStatus.DRIFTING: "yellow",
+    RetrainingStatus.RETRAINING: "cyan",
+    RetrainingStatus.COOLING: "cyan",
+    RetrainingStatus.BLOCKED: "bold red",
 }
 _PERCENTAGES = frozenset({"accuracy"})
 
@@ -47,20 +52,20 @@ class LoopStatus:
 
     version: int
     verdict: Verdict | None
-    alarm: Alarm | None
+    alarm: DriftAlarm | None
     labels: dict[str, Any]
-    retraining: Retraining
+    retraining: RetrainingState
 
     def as_json(self) -> dict[str, Any]:
         """Return the state as `refit status --json` prints it."""
         verdict = self.verdict
         return {
             "version": self.version,
-            "lookedAt": verdict and _dump(verdict, "looked_at")["lookedAt"],
-            "quality": verdict and _live_json(verdict.live),
-            "evidence": verdict and verdict.quality and _evidence_json(verdict.quality),
+            "lookedAt": verdict and _dump(verdict, "checked_at")["lookedAt"],
+            "quality": verdict and _dump(verdict.live),
+            "evidence": verdict and _evidence_json(verdict.quality),
             "alarm": self.alarm and _dump(self.alarm, *_ALARM_FIELDS),
-            "inputs": verdict and verdict.inputs and _dump(verdict.inputs),
+            "inputs": verdict and verdict.inputs and _inputs_json(verdict.inputs),
             "labels": _labels_json(self.labels),
             "retraining": _retraining_json(self.retraining),
         }
@@ -69,7 +74,7 @@ class LoopStatus:
     def styled_state(self) -> str:
         """The state of retraining, as Rich markup."""
         state = self.retraining.state
-        return f"[{_STYLES[state]}]{state}[/]{', pending' if self.retraining.owed else ''}"
+        return f"[{_STYLES[state]}]{state}[/]{', pending' if self.retraining.pending else ''}"
 
     def table(self, model: str) -> Table:
         """Return the state as text for people."""
@@ -78,7 +83,7 @@ class LoopStatus:
         table = Table.grid(padding=(0, 2, 0, 0))
         for title, lines in (
             ("quality", _quality_lines(live)),
-            ("evidence", _evidence_lines(verdict.quality) if verdict and verdict.quality else []),
+            ("evidence", _evidence_lines(verdict.quality) if verdict else []),
             ("alarm", _alarm_lines(self.alarm) if self.alarm else []),
             ("labels", _label_lines(live, self.labels)),
             ("inputs", _input_lines(verdict.inputs) if verdict and verdict.inputs else []),
@@ -108,7 +113,7 @@ _RETRAINING_FIELDS = (
     "reason",
     "run",
     "cause",
-    "owed",
+    "pending",
     "failures",
     "cooled_until",
     "last",
@@ -117,21 +122,18 @@ _RETRAINING_FIELDS = (
 
 
 def _dump(model: BaseModel, *fields: str) -> dict[str, Any]:
-    """Return the fields of a model, or those named, as JSON values under camelCase keys."""
-    values = model.model_dump(mode="json", by_alias=False, include=set(fields) or None)
-    return {to_camel(name): value for name, value in values.items()}
+    """Return the fields of a model, or those named, as JSON values under their printed names."""
+    return model.model_dump(mode="json", by_alias=True, include=set(fields) or None)
 
 
-def _live_json(live: Live) -> dict[str, Any]:
-    values = _dump(live)
-    values["labelDelaySeconds"] = values.pop("labelDelayS")
-    return values
+def _evidence_json(quality: QualityVerdict) -> dict[str, Any]:
+    internal = {"selectivity", "alarm_cohort"}
+    return quality.model_dump(mode="json", by_alias=True, exclude=internal)
 
 
-def _evidence_json(quality: Quality) -> dict[str, Any]:
-    internal = {"log10Evidence", "selectivity", "alarmCohort"}
-    values = {key: value for key, value in _dump(quality).items() if key not in internal}
-    return values | {"log10": quality.log10_evidence}
+def _inputs_json(inputs: InputVerdict) -> dict[str, Any]:
+    internal = {"shifts": {"__all__": {"constraint_check_type"}}}
+    return inputs.model_dump(mode="json", by_alias=True, exclude=internal)
 
 
 def _labels_json(labels: dict[str, Any]) -> dict[str, Any]:
@@ -142,12 +144,12 @@ def _labels_json(labels: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _retraining_json(retraining: Retraining) -> dict[str, Any]:
+def _retraining_json(retraining: RetrainingState) -> dict[str, Any]:
     request = retraining.request
     return _dump(retraining, *_RETRAINING_FIELDS) | {"requestedBy": request.by if request else None}
 
 
-def _quality_lines(live: Live | None) -> list[str]:
+def _quality_lines(live: LiveQuality | None) -> list[str]:
     if live is None:
         return ["the live version has not been evaluated yet"]
     if not live.labelled:
@@ -172,7 +174,7 @@ def _figure(name: str, value: float) -> str:
     return f"{value:.2%}" if name in _PERCENTAGES else f"{value:.4g}"
 
 
-def _evidence_lines(quality: Quality) -> list[str]:
+def _evidence_lines(quality: QualityVerdict) -> list[str]:
     log10 = quality.log10_evidence
     share = max(0.0, min(1.0, (log10 or 0.0) / math.log10(quality.threshold)))
     style = "bold red" if quality.drifted else "yellow" if share == 1 else "green"
@@ -189,14 +191,14 @@ def _bar(share: float) -> str:
     return full * filled + empty * (_BAR_CELLS - filled)
 
 
-def _alarm_lines(alarm: Alarm) -> list[str]:
+def _alarm_lines(alarm: DriftAlarm) -> list[str]:
     withdrawn = ""
     if alarm.taken_back_at:
         withdrawn = f", withdrawn {_time(alarm.taken_back_at)} because of later labels"
     return [f"version {alarm.version}, raised {_time(alarm.raised_at)}{withdrawn}"]
 
 
-def _label_lines(live: Live | None, labels: dict[str, Any]) -> list[str]:
+def _label_lines(live: LiveQuality | None, labels: dict[str, Any]) -> list[str]:
     parts = []
     if live and live.coverage is not None:
         parts.append(f"{live.coverage:.1%} of the predictions are labelled")
@@ -212,7 +214,7 @@ def _label_lines(live: Live | None, labels: dict[str, Any]) -> list[str]:
     return [*lines, f"[dim]{counts}[/]"] if counts else lines
 
 
-def _input_lines(inputs: Inputs) -> list[str]:
+def _input_lines(inputs: InputVerdict) -> list[str]:
     estimate = ""
     if inputs.estimated_accuracy is not None:
         estimate = f"; estimated accuracy {inputs.estimated_accuracy:.1%}"
@@ -228,13 +230,13 @@ def _input_lines(inputs: Inputs) -> list[str]:
     return [*lines, f"[dim]and {hidden} more[/]"] if hidden > 0 else lines
 
 
-def _retraining_lines(model: str, retraining: Retraining) -> list[str]:
-    state, last, pending = retraining.state, retraining.last, retraining.owed
+def _retraining_lines(model: str, retraining: RetrainingState) -> list[str]:
+    state, last, pending = retraining.state, retraining.last, retraining.pending
     since = f" since {_time(retraining.since)}" if retraining.since else ""
     until = f", cool-down until {_time(retraining.cooled_until)}" if retraining.cooled_until else ""
-    run = f", run {retraining.run}" if state is State.RETRAINING else ""
+    run = f", run {retraining.run}" if state is RetrainingStatus.RETRAINING else ""
     lines = [f"[{_STYLES[state]}]{state}[/]{since}{run}{until}"]
-    if state in {State.DRIFTING, State.RETRAINING} and retraining.reason:
+    if state in {RetrainingStatus.DRIFTING, RetrainingStatus.RETRAINING} and retraining.reason:
         lines.append(f"[dim]{escape(retraining.reason)}[/]")
     if retraining.request:
         lines.append(f"requested by {escape(retraining.request.by)}")
@@ -249,7 +251,7 @@ def _retraining_lines(model: str, retraining: Retraining) -> list[str]:
         lines.append(f"consecutive retrainings without improvement: {retraining.failures}")
     if retraining.note:
         lines.append(f"[dim]{escape(retraining.note)}[/]")
-    if state is State.BLOCKED:
+    if state is RetrainingStatus.BLOCKED:
         lines.append(f"when the cause is fixed: [bold]refit unblock {model}[/]")
     return lines
 

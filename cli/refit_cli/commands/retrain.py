@@ -198,7 +198,7 @@ def _wait_for_run(
         is_received = event in retraining.commands
         if is_received and retraining.request is None and retraining.run is not None:
             return retraining.run
-        reason = retraining.owed.why if is_received and retraining.owed else None
+        reason = retraining.pending.why if is_received and retraining.pending else None
         if reason is not None and reason != reported:
             terminal.inform(f"[dim]pending: {escape(reason)}[/]")
             reported = reason

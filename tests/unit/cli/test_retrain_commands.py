@@ -8,7 +8,13 @@ from datetime import UTC, datetime
 
 import boto3
 import pytest
-from refit.domain.retraining.state import Command, Owed, Result, Retraining, State
+from refit.domain.retraining.state import (
+    PendingRetraining,
+    RetrainingResult,
+    RetrainingState,
+    RetrainingStatus,
+    UserCommand,
+)
 
 from tests.support.cli import CHAMPION
 
@@ -54,7 +60,7 @@ def test_json_names_the_event(refit, digits, bus):
 
 
 def test_unblock_publishes_the_command_and_says_what_happens_next(refit, digits, bus):
-    digits.put_item("digits", "RETRAINING", Retraining(state=State.BLOCKED))
+    digits.put_item("digits", "RETRAINING", RetrainingState(state=RetrainingStatus.BLOCKED))
     result = refit("unblock", "digits")
     assert result.exit_code == 0
     (event,) = bus()
@@ -96,8 +102,8 @@ def test_a_user_without_a_name_is_an_unknown_user(refit, digits, bus, runtime):
 
 def received(**values):
     """Return the state after event e1 was processed."""
-    request = Command(id="e1", kind="retrain", by="ada", at=datetime(2026, 11, 20, tzinfo=UTC))
-    return Retraining(commands=("e1",), **({"request": request} | values))
+    request = UserCommand(id="e1", kind="retrain", by="ada", at=datetime(2026, 11, 20, tzinfo=UTC))
+    return RetrainingState(commands=("e1",), **({"request": request} | values))
 
 
 class EventBus:
@@ -113,11 +119,13 @@ def as_event_e1(clients):
 
 
 def test_with_follow_it_shows_the_run_that_was_started_for_it(refit, digits, as_event_e1):
-    last = Result(
+    last = RetrainingResult(
         run="r4", cause="request", status="REFUSED", at=datetime.now(UTC), message="no better"
     )
     digits.put_item(
-        "digits", "RETRAINING", received(request=None, run="r4", state=State.COOLING, last=last)
+        "digits",
+        "RETRAINING",
+        received(request=None, run="r4", state=RetrainingStatus.COOLING, last=last),
     )
     digits.add_run("digits", "r4", "REFUSED", message="no better")
     result = refit("retrain", "digits", "--follow", "--timeout", "20")
@@ -128,8 +136,8 @@ def test_with_follow_it_shows_the_run_that_was_started_for_it(refit, digits, as_
 def test_with_follow_it_reports_why_the_request_is_pending_and_stops_in_time(
     refit, digits, as_event_e1
 ):
-    owed = Owed(why="run r3 is under way", since=datetime.now(UTC))
-    digits.put_item("digits", "RETRAINING", received(owed=owed))
+    pending = PendingRetraining(why="run r3 is under way", since=datetime.now(UTC))
+    digits.put_item("digits", "RETRAINING", received(pending=pending))
     result = refit("retrain", "digits", "--follow", "--timeout", "0")
     assert result.exit_code == 4
     assert "pending: run r3 is under way" in result.stderr

@@ -8,8 +8,21 @@ from decimal import Decimal
 
 import boto3
 import pytest
-from refit.domain.monitoring.verdict import Alarm, Inputs, Live, Quality, Shift, Verdict
-from refit.domain.retraining.state import Command, Owed, Result, Retraining, State
+from refit.domain.monitoring.verdict import (
+    DriftAlarm,
+    InputVerdict,
+    LiveQuality,
+    QualityVerdict,
+    Verdict,
+)
+from refit.domain.monitoring.violations import Violation
+from refit.domain.retraining.state import (
+    PendingRetraining,
+    RetrainingResult,
+    RetrainingState,
+    RetrainingStatus,
+    UserCommand,
+)
 
 from tests.support.cli import CHAMPION
 
@@ -96,7 +109,7 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 def verdict(drifted: bool = False, **changes):
     """A verdict: 40 of 500 predictions are wrong."""
-    quality = Quality(
+    quality = QualityVerdict(
         drifted=drifted,
         log10_evidence=4.5 if drifted else 1.97,
         threshold=8760,
@@ -106,7 +119,7 @@ def verdict(drifted: bool = False, **changes):
         counted=500,
         errors=40,
         error_rate=0.08,
-        bar=0.06,
+        tolerated_error_rate=0.06,
         baseline_error=0.05,
         coverage=0.5,
         selectivity=1.0,
@@ -115,7 +128,7 @@ def verdict(drifted: bool = False, **changes):
         held_back=None,
         sentence="Drift: 40 of 500 answers are wrong." if drifted else "No drift: so far.",
     )
-    live = Live(
+    live = LiveQuality(
         since=NOON,
         until=NOON + timedelta(hours=5),
         cohorts=5,
@@ -127,7 +140,7 @@ def verdict(drifted: bool = False, **changes):
         baseline={"accuracy": 0.95},
     )
     found = Verdict(
-        version=1, run="r1", looked_at=NOON, quality=quality, live=live, inputs=None, alarm=None
+        version=1, run="r1", checked_at=NOON, quality=quality, live=live, inputs=None, alarm=None
     )
     return {"verdict": found.model_copy(update=changes).model_dump(mode="json")}
 
@@ -154,11 +167,11 @@ def test_evidence_is_shown_as_a_bar_and_in_words(refit, digits):
 
 
 def test_an_alarm_fills_the_bar_and_stays_visible_when_it_is_withdrawn(refit, digits):
-    alarm = Alarm(
+    alarm = DriftAlarm(
         version=1,
         raised_at=NOON,
         claimed_at=NOON,
-        told=True,
+        notified=True,
         sentence="Drift",
         taken_back_at=NOON + timedelta(hours=1),
     )
@@ -190,10 +203,18 @@ def test_the_verdict_on_another_version_is_not_shown_for_this_one(refit, digits)
 
 
 def test_shifted_inputs_are_named_with_their_numbers(refit, digits):
-    shift = Shift(
-        feature_name="age", description="moved by 0.4", value=0.4, threshold=0.1, n=9, critical=True
+    shift = Violation(
+        constraint_check_type="baseline_drift_check",
+        feature_name="age",
+        description="moved by 0.4",
+        value=0.4,
+        threshold=0.1,
+        n=9,
+        critical=True,
     )
-    inputs = Inputs(cohort=NOON, rows=900, flagged=3, shifts=(shift,), estimated_accuracy=0.88)
+    inputs = InputVerdict(
+        cohort=NOON, rows=900, flagged=3, shifts=(shift,), estimated_accuracy=0.88
+    )
     digits.put_item("digits", "MONITOR", verdict(inputs=inputs))
     output = refit("status", "digits").stdout
     assert "3 shifts in the cohort of 2026-11-20 12:00:00 UTC (900 rows)" in output
@@ -209,8 +230,10 @@ def test_labels_are_counted_by_status(refit, digits):
 
 
 def test_a_pending_retraining_is_shown_with_its_reason(refit, digits):
-    owed = Owed(why="120 of 500 new labels have come", since=NOON)
-    state = Retraining(state=State.DRIFTING, since=NOON, reason="Drift: it is so.", owed=owed)
+    pending = PendingRetraining(why="120 of 500 new labels have come", since=NOON)
+    state = RetrainingState(
+        state=RetrainingStatus.DRIFTING, since=NOON, reason="Drift: it is so.", pending=pending
+    )
     digits.put_item("digits", "RETRAINING", state)
     output = refit("status", "digits").stdout
     assert "drifting since 2026-11-20 12:00:00 UTC" in output
@@ -220,8 +243,8 @@ def test_a_pending_retraining_is_shown_with_its_reason(refit, digits):
 
 
 def test_a_blocked_model_says_why_and_what_to_do(refit, digits):
-    last = Result(run="r9", cause="drift", status="REFUSED", at=NOON, message="no better")
-    state = Retraining(state=State.BLOCKED, since=NOON, last=last, failures=2)
+    last = RetrainingResult(run="r9", cause="drift", status="REFUSED", at=NOON, message="no better")
+    state = RetrainingState(state=RetrainingStatus.BLOCKED, since=NOON, last=last, failures=2)
     digits.put_item("digits", "RETRAINING", state)
     output = refit("status", "digits").stdout
     assert "last run r9 (drift) ended REFUSED 2026-11-20 12:00:00 UTC: no better" in output
@@ -232,7 +255,9 @@ def test_a_blocked_model_says_why_and_what_to_do(refit, digits):
 
 
 def test_a_cool_down_is_shown_with_its_end(refit, digits):
-    state = Retraining(state=State.COOLING, since=NOON, cooled_until=NOON + timedelta(hours=2))
+    state = RetrainingState(
+        state=RetrainingStatus.COOLING, since=NOON, cooled_until=NOON + timedelta(hours=2)
+    )
     digits.put_item("digits", "RETRAINING", state)
     assert "cool-down until 2026-11-20 14:00:00 UTC" in refit("status", "digits").stdout
 
@@ -243,25 +268,35 @@ def test_a_model_that_is_not_live_has_no_loop(refit, stack):
 
 
 def test_json_has_the_whole_state_of_monitoring_and_retraining(refit, digits):
-    shift = Shift(
-        feature_name="age", description="moved by 0.4", value=0.4, threshold=0.1, n=9, critical=True
+    shift = Violation(
+        constraint_check_type="baseline_drift_check",
+        feature_name="age",
+        description="moved by 0.4",
+        value=0.4,
+        threshold=0.1,
+        n=9,
+        critical=True,
     )
-    alarm = Alarm(version=1, raised_at=NOON, claimed_at=NOON, told=True, sentence="Drift")
-    inputs = Inputs(cohort=NOON, rows=900, flagged=1, shifts=(shift,), estimated_accuracy=0.88)
+    alarm = DriftAlarm(version=1, raised_at=NOON, claimed_at=NOON, notified=True, sentence="Drift")
+    inputs = InputVerdict(
+        cohort=NOON, rows=900, flagged=1, shifts=(shift,), estimated_accuracy=0.88
+    )
     digits.put_item("digits", "MONITOR", verdict(drifted=True, inputs=inputs, alarm=alarm))
     digits.put_item("digits", "LABELS", {"new": 480, "last_label_at": "2026-11-20T12:00:00+00:00"})
-    state = Retraining(
-        state=State.DRIFTING,
+    state = RetrainingState(
+        state=RetrainingStatus.DRIFTING,
         since=NOON,
         version=1,
         reason="Drift: it is so.",
         run="r8",
         cause="drift",
-        request=Command(id="e1", kind="retrain", by="ada", at=NOON),
-        owed=Owed(why="run r9 is active", since=NOON),
+        request=UserCommand(id="e1", kind="retrain", by="ada", at=NOON),
+        pending=PendingRetraining(why="run r9 is active", since=NOON),
         failures=1,
         cooled_until=NOON,
-        last=Result(run="r8", cause="drift", status="REFUSED", at=NOON, message="no better"),
+        last=RetrainingResult(
+            run="r8", cause="drift", status="REFUSED", at=NOON, message="no better"
+        ),
         note="A note.",
     )
     digits.put_item("digits", "RETRAINING", state)
