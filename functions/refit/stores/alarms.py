@@ -23,7 +23,7 @@ class Alarms:
             requests: of PutMetricAlarm.
 
         Raises:
-            ServiceThrottled: when CloudWatch refused one for now; those before it are put.
+            ServiceThrottled: when CloudWatch throttled a request; the alarms before it were put.
         """
         for request in requests:
             with translate_transient_errors():

@@ -13,7 +13,7 @@ from refit.domain.retraining.state import RetrainingState, UserCommand
 from refit.domain.vocabulary import RunStatus
 
 MODEL = "digits"
-ALARM = "Drift: 40 of 100 answers are wrong (40.00%) since 2026-11-19."
+ALARM = "Drift: 40 of 100 predictions are wrong (40.00%) since 2026-11-19."
 CHANGED_AT = datetime(2026, 11, 19, 23, tzinfo=UTC)
 
 
