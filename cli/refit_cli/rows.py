@@ -1,16 +1,21 @@
-"""Reads the rows of a file or of stdin that are to be predicted."""
+"""Read the rows to predict, from a file or from stdin."""
 # ruff: noqa: PLC0415 (duckdb is only needed for Parquet)
 
 from __future__ import annotations
 
-import csv
 import gzip
 import sys
 import zlib
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from itertools import chain, islice
-from typing import IO, TYPE_CHECKING, Literal, TypeAlias
+from itertools import chain
+from typing import TYPE_CHECKING, TypeAlias
+
+from refit.domain.csv_dialect import HeaderSetting as Header
+from refit.domain.csv_dialect import detect_dialect
+from refit.domain.csv_rows import CsvFault
+from refit.tabular.csv_stream import RecordStream, first_lines
+from refit.tabular.readers.lines import LineBlock, OverlongLine, line_blocks
 
 from refit_cli.errors import BadInput
 
@@ -19,11 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-Header = Literal["auto", "yes", "no"]
+    from refit.domain.csv_rows import CsvRecord
 
-DELIMITERS = (",", ";", "\t", "|")
-LONGEST_LINE_BYTES = 4_000_000
-_SAMPLE_LINES = 50
+MAX_LINE_BYTES = 4_000_000
+_READ_BYTES = 512 * 1024
 _SHOWN_NAMES = 10
 _GZIP_MAGIC = b"\x1f\x8b"
 _PARQUET_MAGIC = b"PAR1"
@@ -33,8 +37,14 @@ _Lines: TypeAlias = "Iterator[tuple[int, list[str]]]"  # each with its line numb
 
 
 @dataclass(frozen=True)
-class Row:
-    """One row: its number from 1, its cells as text, and its label when a column was named so."""
+class InputRow:
+    """One row to predict.
+
+    Attributes:
+        number: of the row, from 1.
+        cells: the features as text.
+        label: the cell of the label column; None if no such column was named.
+    """
 
     number: int
     cells: list[str]
@@ -42,48 +52,57 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
-    """The columns' names, or None where nothing names them, and the rows, read as they are used."""
+class InputTable:
+    """The rows to predict.
+
+    Attributes:
+        names: of the features' columns; None if nothing names them.
+        rows: read while they are consumed.
+    """
 
     names: list[str] | None
-    rows: Iterator[Row]
+    rows: Iterator[InputRow]
 
 
-def numbered(lines: Iterable[list[str]]) -> Iterator[Row]:
-    """Give rows that are in memory their numbers."""
-    return (Row(number, cells) for number, cells in enumerate(lines, 1))
+def numbered(lines: Iterable[list[str]]) -> Iterator[InputRow]:
+    """Number rows that are in memory, from 1."""
+    return (InputRow(number, cells) for number, cells in enumerate(lines, 1))
 
 
 @contextmanager
 def open_table(
     path: Path, header: Header, columns: list[str] | None, label: str | None
-) -> Iterator[Table]:
+) -> Iterator[InputTable]:
     """Open a CSV, CSV.gz or Parquet file; `-` is stdin.
+
+    A CSV file has the same delimiter, header and cells here as in data preparation.
 
     Args:
         path: the file.
-        header: whether the first line names the columns; `auto` looks.
-        columns: names for the columns, in place of a header's.
-        label: name or position from 0 of a column that is not a feature.
+        header: whether the first record names the columns; `auto` decides by the first rows.
+        columns: names of the columns that replace those of a header.
+        label: name of a column that is not a feature, or its position from 0.
 
     Raises:
-        BadInput: here or while rows are read, naming the line.
+        BadInput: if the file cannot be read; also while rows are consumed, with the line.
     """
-    with ExitStack() as opened:
-        stream = opened.enter_context(open_bytes(path))
+    with ExitStack() as stack:
+        file = stack.enter_context(open_bytes(path))
         name = "stdin" if str(path) == "-" else str(path)
-        magic = stream.peek(4)[:4]
+        magic = file.peek(4)[:4]
         if magic == _PARQUET_MAGIC:
             lines, names = _parquet(path)
         elif magic[:1] == _PICKLE_MAGIC:
             raise BadInput(
                 f"{name} looks like a pickle, which may run code when it is read",
-                "give its rows as CSV or Parquet",
+                "provide its rows as CSV or Parquet",
             )
-        elif magic[:2] == _GZIP_MAGIC:
-            lines, names = _csv(name, opened.enter_context(gzip.GzipFile(fileobj=stream)), header)
         else:
-            lines, names = _csv(name, stream, header)
+            stream: io.BufferedIOBase = file
+            if magic[:2] == _GZIP_MAGIC:
+                stream = stack.enter_context(gzip.GzipFile(fileobj=file))
+            label_name = None if label is None or label.isdigit() else label
+            lines, names = _csv(name, stream, header, columns, label_name)
         yield _table(name, columns or names, lines, label)
 
 
@@ -99,97 +118,81 @@ def open_bytes(path: Path) -> AbstractContextManager[io.BufferedReader]:
         raise BadInput(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _csv(name: str, stream: IO[bytes], header: Header) -> tuple[_Lines, list[str] | None]:
-    lines = _lines(name, stream)
-    sample = list(islice(lines, _SAMPLE_LINES))
-    if not sample:
-        raise BadInput(f"{name} is empty: there is no row to predict")
-    rows = _parsed(name, chain(sample, lines), delimiter_of(sample))
-    first = list(islice(rows, _SAMPLE_LINES))
-    has_header = header == "yes" or (
-        header == "auto" and looks_like_header([cells for _, cells in first])
+def _csv(
+    name: str,
+    stream: io.BufferedIOBase,
+    header: Header,
+    columns: list[str] | None,
+    label: str | None,
+) -> tuple[_Lines, list[str] | None]:
+    blocks = line_blocks(_blocks(name, stream), MAX_LINE_BYTES)
+    read: list[LineBlock | OverlongLine] = []
+    lines = first_lines(_remembered(blocks, read))
+    dialect = detect_dialect(
+        lines, header=header, label=label, known_names=columns, lone_record_is_header=False
     )
-    names = first.pop(0)[1] if has_header and first else None
-    return chain(first, rows), names
+    if not read:
+        raise BadInput(f"{name} is empty: there is no row to predict")
+    records = _records(name, chain(read, blocks), dialect.delimiter)
+    names = next(records)[1] if dialect.header is not None else None
+    return records, names
 
 
-def _lines(name: str, stream: IO[bytes]) -> Iterator[str]:
-    number = 0
+def _remembered(
+    blocks: Iterator[LineBlock | OverlongLine], read: list[LineBlock | OverlongLine]
+) -> Iterator[LineBlock | OverlongLine]:
+    for block in blocks:
+        read.append(block)
+        yield block
+
+
+def _blocks(name: str, stream: io.BufferedIOBase) -> Iterator[bytes]:
+    lines = 0
     try:
-        while line := stream.readline(LONGEST_LINE_BYTES):
-            number += 1
-            if len(line) == LONGEST_LINE_BYTES and not line.endswith(b"\n"):
-                raise BadInput(
-                    f"{name}: line {number} is longer than {LONGEST_LINE_BYTES:,} bytes, "
-                    "more than one request carries"
-                )
-            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{name}: line {number} is not UTF-8 text; is it a CSV file?") from error
+        while block := stream.read1(_READ_BYTES):
+            lines += block.count(b"\n")
+            yield block
     except (OSError, EOFError, zlib.error) as error:
-        raise BadInput(f"{name} is damaged after line {number}: {error}") from error
+        raise BadInput(f"{name} is damaged after line {lines}: {error}") from error
 
 
-def _parsed(name: str, lines: Iterator[str], delimiter: str) -> _Lines:
-    reader = csv.reader(lines, delimiter=delimiter)
-    try:
-        for cells in reader:
-            if cells:
-                yield reader.line_num, cells
-    except csv.Error as error:
-        raise BadInput(f"{name}: line {reader.line_num} is not CSV: {error}") from error
+def _records(name: str, blocks: Iterable[LineBlock | OverlongLine], delimiter: str) -> _Lines:
+    stream = RecordStream(delimiter)
+    for block in blocks:
+        if isinstance(block, OverlongLine):
+            raise BadInput(
+                f"{name}: line {block.number} is longer than {MAX_LINE_BYTES:,} bytes, "
+                "more than one request carries"
+            )
+        yield from _cells(name, stream.read(block))
+    yield from _cells(name, stream.finish())
 
 
-def delimiter_of(sample: list[str]) -> str:
-    """Return the delimiter that splits the sample's lines most evenly; a comma without any."""
-
-    def evenness(delimiter: str) -> tuple[int, int]:
-        counts = [line.count(delimiter) for line in sample if line.strip()]
-        return (min(counts, default=0), max(counts, default=0))
-
-    best = max(DELIMITERS, key=evenness)
-    return best if evenness(best)[1] else ","
-
-
-def looks_like_header(rows: list[list[str]]) -> bool:
-    """Say whether the first row has text where the rows after it have numbers."""
-    if len(rows) < 2:
-        return False
-    for position, name in enumerate(rows[0]):
-        below = [row[position].strip() for row in rows[1:] if position < len(row)]
-        filled = [cell for cell in below if cell]
-        if name.strip() and not is_number(name) and filled and all(map(is_number, filled)):
-            return True
-    return False
-
-
-def is_number(cell: str) -> bool:
-    """Say whether a cell reads as a number."""
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+def _cells(name: str, records: Iterable[CsvRecord | CsvFault]) -> _Lines:
+    for record in records:
+        if isinstance(record, CsvFault):
+            raise BadInput(f"{name}: line {record.line} is not CSV: {record.reason}")
+        yield record.line, record.cells
 
 
 def _parquet(path: Path) -> tuple[_Lines, list[str] | None]:
     if str(path) == "-":
-        raise BadInput("Parquet cannot be read from stdin", "give the file's name")
+        raise BadInput("Parquet cannot be read from stdin", "provide the file's name")
     import duckdb
 
     try:
-        found = duckdb.connect(":memory:").execute("SELECT * FROM read_parquet(?)", [str(path)])
+        result = duckdb.connect(":memory:").execute("SELECT * FROM read_parquet(?)", [str(path)])
     except duckdb.Error as error:
         raise BadInput(f"{path} cannot be read as Parquet: {error}") from error
 
     def rows() -> _Lines:
         number = 0
-        while block := found.fetchmany(1000):
+        while block := result.fetchmany(1000):
             for values in block:
                 number += 1
                 yield number, ["" if value is None else str(value) for value in values]
 
-    return rows(), [column[0] for column in found.description or []]
+    return rows(), [column[0] for column in result.description or []]
 
 
 def _table(
@@ -197,27 +200,27 @@ def _table(
     names: list[str] | None,
     lines: _Lines,
     label: str | None,
-) -> Table:
-    place = None if label is None else _position_of(label, names)
+) -> InputTable:
+    index = None if label is None else _position_of(label, names)
     features = None
     if names is not None:
-        features = [name for position, name in enumerate(names) if position != place]
+        features = [name for position, name in enumerate(names) if position != index]
 
-    def rows() -> Iterator[Row]:
+    def rows() -> Iterator[InputRow]:
         for number, (line, cells) in enumerate(lines, 1):
             if names is not None and len(cells) != len(names):
                 raise BadInput(
                     f"{name}: line {line} has {len(cells)} cells, and there are {len(names)} "
                     "column names"
                 )
-            if place is None:
-                yield Row(number, cells)
+            if index is None:
+                yield InputRow(number, cells)
                 continue
-            if place >= len(cells):
-                raise BadInput(f"{name}: line {line} has no column {place} for the label")
-            yield Row(number, cells[:place] + cells[place + 1 :], cells[place])
+            if index >= len(cells):
+                raise BadInput(f"{name}: line {line} has no column {index} for the label")
+            yield InputRow(number, cells[:index] + cells[index + 1 :], cells[index])
 
-    return Table(features, rows())
+    return InputTable(features, rows())
 
 
 def _position_of(label: str, names: list[str] | None) -> int:
@@ -231,5 +234,5 @@ def _position_of(label: str, names: list[str] | None) -> int:
         known = f"the columns are {', '.join(names[:_SHOWN_NAMES])}{rest}"
     raise BadInput(
         f"there is no column {label!r}: {known}",
-        "name a column of the header, or give a position from 0",
+        "provide the name of a column in the header, or a position from 0",
     )

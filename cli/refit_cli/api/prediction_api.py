@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from refit_cli.api.model_api import ApiAccess
     from refit_cli.errors import CommandError
-    from refit_cli.rows import Table
+    from refit_cli.rows import InputTable
 
 REQUEST_BYTES = 4_000_000
 RESPONSE_BYTES = 2_500_000
@@ -90,7 +90,7 @@ class PredictionApi:
         """Number of requests so far."""
         return self._api.calls
 
-    def predict(self, table: Table) -> Iterator[PredictedRow]:
+    def predict(self, table: InputTable) -> Iterator[PredictedRow]:
         """Yield the answers in the order of the rows, while requests for later rows are under way.
 
         Raises:
@@ -155,7 +155,7 @@ class PredictionApi:
         return self._api.post(body, "application/json" if as_json else "text/csv")
 
 
-def encode(table: Table) -> Iterator[EncodedRow]:
+def encode(table: InputTable) -> Iterator[EncodedRow]:
     """Yield rows as JSON objects by column name, or as CSV lines if the columns have no names."""
     if table.names is not None:
         names = table.names

@@ -17,7 +17,7 @@ from refit_cli.demo.data import ROTATION_DEGREES
 from refit_cli.demo.report import DemoReport, EvidencePoint, Exam, TimelineEntry
 from refit_cli.demo.traffic import Traffic
 from refit_cli.errors import RunFailed, TimedOut
-from refit_cli.rows import Table, numbered
+from refit_cli.rows import InputTable, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,7 +110,7 @@ class DriftScenario:
         terminal.results().print(f"[bold]{name}[/]  [dim]{detail}[/]")
 
     def _examine(self, digits: Digits) -> Exam:
-        table = Table(None, numbered(digits.cells()))
+        table = InputTable(None, numbered(digits.cells()))
         rows = sorted(self._api.predict(table), key=lambda row: row.row)
         answers = tuple(str(row.answer["prediction"]) for row in rows)
         exam = Exam(digits, rows[0].model_version or 0, answers)

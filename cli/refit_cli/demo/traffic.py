@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from refit_cli.rows import Table, numbered
+from refit_cli.rows import InputTable, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ _SEED = 7
 class PredictionSource(Protocol):
     """Answers rows; `PredictionApi` in the demo."""
 
-    def predict(self, table: Table) -> Iterator[PredictedRow]:
+    def predict(self, table: InputTable) -> Iterator[PredictedRow]:
         """Yield the answers in the order of the rows."""
 
 
@@ -121,7 +121,7 @@ class Traffic:
     def _call(self, is_rotated: bool) -> None:
         indices = self._random.integers(0, len(self.digits), self.rows_per_call)
         digits = self._images[is_rotated].select(indices)
-        rows = list(self.api.predict(Table(None, numbered(digits.cells()))))
+        rows = list(self.api.predict(InputTable(None, numbered(digits.cells()))))
         labelled = [(row.answer, digits.labels[row.row - 1]) for row in rows]
         correct = sum(str(answer["prediction"]) == label for answer, label in labelled)
         version = rows[0].model_version or 0

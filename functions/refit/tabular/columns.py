@@ -1,4 +1,4 @@
-"""Which column is which, what kind each is, and the schema that follows from what was seen."""
+"""Find the label, align the columns of all tables, and learn their kinds and the schema."""
 
 from __future__ import annotations
 
@@ -9,65 +9,69 @@ from typing import TYPE_CHECKING
 from refit.domain.errors import DatasetInvalid, SchemaChanged
 from refit.domain.schema import Feature, Schema, is_missing, number_of, shown
 from refit.tabular.encoding import label_texts
-from refit.tabular.rows import LABEL, MAX_TEXTS, Kinds, Tally, unescaped
-from refit.tabular.scan import Source, may_be_classes
+from refit.tabular.row_reader import LABEL, MAX_TEXTS, ColumnKinds, ColumnTally, unescaped
+from refit.tabular.table_scan import TableSource, may_be_classes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from refit.domain.csv_dialect import CsvDialect
     from refit.domain.model_settings import DataSettings
-    from refit.tabular.dialect import Dialect
-    from refit.tabular.readers.table import Table
+    from refit.tabular.readers.table import CsvTable
 
 MAX_AUTO_CLASSES = 50
-"""With `task = "auto"`, more distinct whole numbers than this are a quantity, not classes."""
+"""With `task = "auto"`, more distinct whole numbers than this are a regression target."""
 
 
 @dataclass(frozen=True)
-class Aligned:
-    """The tables of a drop, brought to one order of columns.
+class AlignedTables:
+    """The tables of a drop in one order of columns.
 
     Attributes:
         names: of the columns; the label first.
-        sources: the tables, each with where its columns stand.
+        sources: the tables, each with the indexes of these columns in it.
     """
 
     names: tuple[str, ...]
-    sources: tuple[Source, ...]
+    sources: tuple[TableSource, ...]
 
 
 def aligned(
-    tables: Sequence[tuple[Table, Dialect]], settings: DataSettings, prior: Schema | None
-) -> Aligned:
+    tables: Sequence[CsvTable],
+    dialects: Sequence[CsvDialect],
+    settings: DataSettings,
+    prior: Schema | None,
+) -> AlignedTables:
     """Find the label, and bring the features of all tables into one order.
 
-    With names, columns are matched by name, in the order of the live model's where these are the
-    same; without, by position.
+    Columns with names are matched by name, in the order of the live model's schema if that has the
+    same names. Columns without names are matched by position.
 
     Raises:
-        DatasetInvalid: when the label is not there, a name stands twice, or tables differ.
+        DatasetInvalid: if the label column is missing, a name is used twice, or tables differ.
     """
-    first, dialect = tables[0]
-    label = _label_place(first, dialect, settings)
+    first, dialect = tables[0], dialects[0]
+    label = _label_index(first, dialect, settings)
     header = _checked_names(first, dialect)
     if header is None:
         names = _names_by_position(dialect.width, prior)
     else:
-        features = tuple(name for place, name in enumerate(header) if place != label)
-        if prior and sorted(prior_names := [f.name for f in prior.features]) == sorted(features):
-            features = tuple(prior_names)
+        features = tuple(name for index, name in enumerate(header) if index != label)
+        prior_names = tuple(feature.name for feature in prior.features) if prior else ()
+        if sorted(prior_names) == sorted(features):
+            features = prior_names
         names = (header[label], *features)
-    return Aligned(
+    return AlignedTables(
         names,
         tuple(
-            Source(
+            TableSource(
                 table=table,
-                delimiter=each.delimiter,
-                width=each.width,
-                header_lines=each.header_lines,
-                picks=_picks(table, each, names, settings, first.name),
+                delimiter=own.delimiter,
+                width=own.width,
+                header_lines=own.header_lines,
+                picks=_picks(table, own, names, settings, first.name),
             )
-            for table, each in tables
+            for table, own in zip(tables, dialects, strict=True)
         ),
     )
 
@@ -75,10 +79,10 @@ def aligned(
 def _names_by_position(width: int, prior: Schema | None) -> tuple[str, ...]:
     if prior and len(prior.features) == width - 1:
         return (prior.label, *(feature.name for feature in prior.features))
-    return ("label", *(f"f{place}" for place in range(width - 1)))
+    return ("label", *(f"f{index}" for index in range(width - 1)))
 
 
-def _label_place(table: Table, dialect: Dialect, settings: DataSettings) -> int:
+def _label_index(table: CsvTable, dialect: CsvDialect, settings: DataSettings) -> int:
     if table.label_first:
         return 0
     if isinstance(settings.label, str):
@@ -100,8 +104,8 @@ def _label_place(table: Table, dialect: Dialect, settings: DataSettings) -> int:
     return settings.label % dialect.width
 
 
-def _checked_names(table: Table, dialect: Dialect) -> tuple[str, ...] | None:
-    """Return the header's names; a column without one is called by its position."""
+def _checked_names(table: CsvTable, dialect: CsvDialect) -> tuple[str, ...] | None:
+    """Return the names in the header; a column without one is named after its position."""
     if dialect.header is None:
         return None
     if len(dialect.header) != dialect.width:
@@ -109,62 +113,63 @@ def _checked_names(table: Table, dialect: Dialect) -> tuple[str, ...] | None:
             f"{table.name}: the header names {len(dialect.header)} columns, "
             f"the rows have {dialect.width}"
         )
-    names = tuple(name or f"column{place}" for place, name in enumerate(dialect.header))
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise DatasetInvalid(f"{table.name}: two columns are named {twice[0]!r}")
+    names = tuple(name or f"column{index}" for index, name in enumerate(dialect.header))
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise DatasetInvalid(f"{table.name}: two columns are named {repeated[0]!r}")
     return names
 
 
 def _picks(
-    table: Table, dialect: Dialect, names: tuple[str, ...], settings: DataSettings, first: str
+    table: CsvTable, dialect: CsvDialect, names: tuple[str, ...], settings: DataSettings, first: str
 ) -> tuple[int, ...]:
+    """Return for each column name, label first, the index of its cell in a table's rows."""
     if dialect.width != len(names):
         raise DatasetInvalid(
             f"{table.name} has {dialect.width} columns and {first} {len(names)}: "
-            "files dropped together are one table"
+            "files dropped together must have the same columns"
         )
-    label = _label_place(table, dialect, settings)
+    label = _label_index(table, dialect, settings)
     header = _checked_names(table, dialect)
     if header is None:
-        return (label, *(place for place in range(dialect.width) if place != label))
-    places = {name: place for place, name in enumerate(header) if place != label}
-    strange = [name for name in places if name not in names[1:]]
-    if strange:
+        return (label, *(index for index in range(dialect.width) if index != label))
+    indexes = {name: index for index, name in enumerate(header) if index != label}
+    unknown = [name for name in indexes if name not in names[1:]]
+    if unknown:
         raise DatasetInvalid(
-            f"{table.name} has a column {strange[0]!r} that {first} has not: "
-            "files dropped together are one table"
+            f"{table.name} has a column {unknown[0]!r} that {first} does not have: "
+            "files dropped together must have the same columns"
         )
-    return (label, *(places[name] for name in names[1:]))
+    return (label, *(indexes[name] for name in names[1:]))
 
 
 def expected_kinds(
-    found: Aligned, dialect: Dialect, settings: DataSettings, prior: Schema | None
-) -> Kinds:
-    """Guess the kinds of the columns from the first rows; the whole of them decides later."""
-    source, tally = found.sources[0], Tally()
+    tables: AlignedTables, dialect: CsvDialect, settings: DataSettings, prior: Schema | None
+) -> ColumnKinds:
+    """Guess the kinds of the columns from the first rows of the first table."""
+    source, tally = tables.sources[0], ColumnTally()
     for row in dialect.rows:
-        for place, pick in enumerate(source.picks):
+        for column, pick in enumerate(source.picks):
             if not is_missing(row[pick]):
                 kind = tally.texts if number_of(row[pick]) is None else tally.numbers
-                kind[place] += 1
-    return seen_kinds(found.names, tally, settings, prior)
+                kind[column] += 1
+    return kinds_by_tally(tables.names, tally, settings, prior)
 
 
-def seen_kinds(
-    names: tuple[str, ...], tally: Tally, settings: DataSettings, prior: Schema | None
-) -> Kinds:
-    """Return the kinds of the columns by what was seen in them.
+def kinds_by_tally(
+    names: tuple[str, ...], tally: ColumnTally, settings: DataSettings, prior: Schema | None
+) -> ColumnKinds:
+    """Return the kinds of the columns, by what the columns hold.
 
-    A feature holds texts when more of its values are texts than numbers, or when the live model
-    takes it as a category. A label holds texts when it is set to be classes, or when more of it
-    is text than rows may be bad.
+    A feature holds texts if more of its values are texts than numbers, or if it is a category of
+    the live model. A label holds texts if the task is set to classification, or, with
+    `task = "auto"`, if its share of texts is larger than the share of bad rows that is allowed.
     """
     texts = {
-        place
-        for place in range(1, len(names))
-        if tally.texts[place] > tally.numbers[place]
-        or (prior and len(prior.features) == len(names) - 1 and _was_category(prior, names, place))
+        column
+        for column in range(1, len(names))
+        if tally.texts[column] > tally.numbers[column]
+        or (prior and len(prior.features) == len(names) - 1 and _was_category(prior, names, column))
     }
     if settings.task == "classification" or (
         settings.task == "auto"
@@ -172,28 +177,28 @@ def seen_kinds(
         > settings.max_bad_fraction * (tally.texts[LABEL] + tally.numbers[LABEL])
     ):
         texts.add(LABEL)
-    return Kinds(names, frozenset(texts), open_label=settings.task != "regression")
+    return ColumnKinds(names, frozenset(texts), open_label=settings.task != "regression")
 
 
-def _was_category(prior: Schema, names: tuple[str, ...], place: int) -> bool:
-    feature = prior.features[place - 1]
-    return feature.name == names[place] and feature.type == "category"
+def _was_category(prior: Schema, names: tuple[str, ...], column: int) -> bool:
+    feature = prior.features[column - 1]
+    return feature.name == names[column] and feature.type == "category"
 
 
 def learned_schema(
-    kinds: Kinds, tally: Tally, settings: DataSettings, prior: Schema | None
+    kinds: ColumnKinds, tally: ColumnTally, settings: DataSettings, prior: Schema | None
 ) -> Schema:
-    """Return the schema of the rows that were seen, in its own right.
+    """Return the schema of these rows alone, without the codes of the live model.
 
     Raises:
-        DatasetInvalid: when a column has too many distinct texts for a category, or the labels
-            too many or too few for classes.
+        DatasetInvalid: if a column has too many distinct texts for a category, or the label too
+            many or too few distinct values for classes.
     """
     features = tuple(
-        Feature(name=name, type="category", values=_categories(name, tally.values.get(place)))
-        if place in kinds.texts
+        Feature(name=name, type="category", values=_categories(name, tally.values.get(column)))
+        if column in kinds.texts
         else Feature(name=name, type="number")
-        for place, name in enumerate(kinds.names[1:], start=1)
+        for column, name in enumerate(kinds.names[1:], start=1)
     )
     labels = tally.values.get(LABEL, Counter())
     if not _is_classification(kinds, labels, settings, prior):
@@ -207,14 +212,14 @@ def learned_schema(
 
 
 def _is_classification(
-    kinds: Kinds, labels: Counter[bytes], settings: DataSettings, prior: Schema | None
+    kinds: ColumnKinds, labels: Counter[bytes], settings: DataSettings, prior: Schema | None
 ) -> bool:
     if settings.task != "auto":
         return settings.task == "classification"
     if LABEL in kinds.texts:
         return True
     if prior and prior.task == "regression":
-        return False  # a quantity that happens to take few values this time stays one
+        return False  # the target happens to have few distinct values in this drop
     return kinds.open_label and may_be_classes(labels, MAX_AUTO_CLASSES)
 
 
@@ -223,13 +228,13 @@ def _categories(name: str, cells: Counter[bytes] | None) -> tuple[str, ...]:
     if len(texts) > MAX_TEXTS:
         raise DatasetInvalid(
             f"column {name!r} holds more than {MAX_TEXTS} distinct texts, such as "
-            f"{shown(texts[0])}: it is no category, leave it out"
+            f"{shown(texts[0])}: it cannot be a category, remove the column"
         )
     return tuple(texts)
 
 
 def _classes(name: str, labels: Counter[bytes]) -> tuple[str, ...]:
-    """Return the classes: numbers in their order, texts in theirs."""
+    """Return the classes: sorted as numbers if all are numbers, else as texts."""
     numbers = [number_of(unescaped(cell)) for cell in labels]
     numeric = all(number is not None for number in numbers)
     classes = sorted(set(label_texts(labels, numeric).values()))
@@ -239,36 +244,41 @@ def _classes(name: str, labels: Counter[bytes]) -> tuple[str, ...]:
         )
     if len(classes) < 2:
         raise DatasetInvalid(
-            f"every label is {classes[0] if classes else ''!r}: two classes are wanted at least"
+            f"every label is {classes[0] if classes else ''!r}: at least two classes are required"
         )
     return tuple(sorted(classes, key=float)) if numeric else tuple(classes)
 
 
 @dataclass(frozen=True)
-class Reconciled:
-    """The schema to use, and whether the live model can read the same rows."""
+class ReconciledSchema:
+    """The schema to encode rows by.
+
+    Attributes:
+        schema: the rows' own, or the live model's with new categories and classes appended.
+        comparable: whether the live model can read the same rows.
+    """
 
     schema: Schema
     comparable: bool
 
 
-def reconciled(schema: Schema, prior: Schema | None, settings: DataSettings) -> Reconciled:
-    """Keep the live model's codes where its columns are the same.
+def reconciled(schema: Schema, prior: Schema | None, settings: DataSettings) -> ReconciledSchema:
+    """Keep the live model's codes if its columns are the same.
 
     Raises:
-        SchemaChanged: naming what differs, unless `[data] schema_change` is `accept`.
+        SchemaChanged: if the columns differ, unless `[data] schema_change` is `accept`.
     """
     if prior is None:
-        return Reconciled(schema, comparable=False)
+        return ReconciledSchema(schema, comparable=False)
     changes = prior.changes_to(schema)
     if not changes:
-        return Reconciled(prior.extend(schema), comparable=True)
+        return ReconciledSchema(prior.extend(schema), comparable=True)
     if settings.schema_change == "accept":
-        return Reconciled(schema, comparable=False)
+        return ReconciledSchema(schema, comparable=False)
     more = f", and {len(changes) - 3} more" if len(changes) > 3 else ""
     raise SchemaChanged(
-        "the columns differ from the live model's: "
+        "the columns differ from those of the live model: "
         + "; ".join(changes[:3])
         + more
-        + ". Set [data] schema_change = 'accept' in model.toml if this is meant."
+        + ". If this is intended, set [data] schema_change = 'accept' in model.toml."
     )

@@ -1,9 +1,14 @@
-"""The fast look at CSV: which lines of a block are certainly good, without parsing a number.
+"""Check a whole block of CSV at once: which lines are good, without parsing a number.
 
-The bytes of a whole block are checked at once against the grammar of a number. What this cannot
-vouch for (another width, a letter, a blank to take off, an exponent that might overflow) is only
-*doubtful*: the slow look (`rows`) decides about it, line by line, and says why. So this module
-never refuses a row, and both looks together give what the slow one alone would give.
+The bytes of the block are checked against the grammar of a number with NumPy. A line that may be
+bad (another width, a letter, a blank around a cell, an exponent that might overflow) is *doubtful*:
+`row_reader` decides about it and states the reason. This module never rejects a row, and both
+together give exactly what `row_reader` alone gives.
+
+Refit has its own CSV engine because every row must be checked, and none silently changed. DuckDB
+1.4 was measured as the alternative (`read_csv` with `store_rejects`, 15.7 MB of 200 columns): it
+does report the line, column and reason of a bad row, but takes 4.4 to 6.0 s and 210 to 258 MB,
+where this engine takes 0.7 s and 118 MB, and it reads `1e20` and `inf` without an error.
 """
 
 from __future__ import annotations
@@ -20,28 +25,28 @@ if TYPE_CHECKING:
 
 Offsets: TypeAlias = npt.NDArray[np.intp]
 Flags: TypeAlias = npt.NDArray[np.bool_]
-Kinds: TypeAlias = npt.NDArray[np.uint8]
+ByteClasses: TypeAlias = npt.NDArray[np.uint8]
 
 _NEWLINE = ord("\n")
 _DIGITS = b"0123456789"
 READ_DIGITS = 19
-"""XGBoost's reader holds the digits in front of the dot in 64 bits, and as many behind it."""
+"""XGBoost's CSV reader keeps this many digits before the dot (64 bits), and as many after it."""
 
-# A number of fewer characters and with no positive exponent is below 10**38: finite in float32.
+# A number of at most so many characters and no positive exponent is finite in float32.
 _SAFE_LENGTH = 38
 _WORD = 8
 _DIGIT, _SEPARATOR, _DOT, _SIGN, _EXPONENT = 1, 2, 4, 8, 16
 
 
 @dataclass(frozen=True)
-class Columns:
-    """Where things stand in the lines of one table.
+class BlockLayout:
+    """The columns of one table's lines.
 
     Attributes:
-        count: how many cells a line has.
+        count: number of cells of a line.
         delimiter: one byte.
-        label: the label's place, from 0.
-        texts: the places whose cells are taken as texts; all others hold numbers.
+        label: index of the label.
+        texts: indexes of the columns whose cells are read as texts; all others hold numbers.
     """
 
     count: int
@@ -51,31 +56,31 @@ class Columns:
 
 
 class BlockView:
-    """A block of whole lines, cut into cells.
+    """A block of whole lines, split into cells.
 
     Attributes:
-        lines: how many lines the block has.
-        doubtful: (lines,) the lines that the slow look must decide about.
+        lines: number of lines.
+        doubtful: (lines,) the lines that the row reader must decide about.
     """
 
-    def __init__(self, block: bytes, columns: Columns) -> None:
-        self._columns = columns
-        # A word more, so that the last cells can be read as whole words.
+    def __init__(self, block: bytes, layout: BlockLayout) -> None:
+        self._layout = layout
+        # Padded by a word, so that the last cells can be read as whole words.
         self._padded = block + bytes(_WORD)
         self._data = np.frombuffer(self._padded, dtype=np.uint8)[: len(block)]
-        # What is no digit: the separators between the cells, and all that has to be looked at.
+        # All bytes that are not digits: the separators between the cells, and what must be checked.
         marks = np.flatnonzero((self._data - np.uint8(ord("0"))) > 9)
         marked = self._data[marks]
         newline = marked == _NEWLINE
-        separates = newline | (marked == columns.delimiter[0])
+        separates = newline | (marked == layout.delimiter[0])
         plain = bool(separates.all())
         self._separators = marks if plain else marks[separates]
         last_cells = np.flatnonzero(newline if plain else newline[separates])
         self.lines = len(last_cells)
         self._first_cells = np.concatenate([_ZERO, last_cells[:-1] + 1])
-        self.doubtful: Flags = (last_cells - self._first_cells) != columns.count - 1
+        self.doubtful: Flags = (last_cells - self._first_cells) != layout.count - 1
         self._regular = not self.doubtful.any()
-        self._gaps = self._separators.copy()  # a cell's length, and 1
+        self._gaps = self._separators.copy()  # the length of each cell, plus 1
         self._gaps[0] += 1
         self._gaps[1:] -= self._separators[:-1]
         self._blank = np.flatnonzero(self._gaps == 1) if int(self._gaps.min()) == 1 else _NONE
@@ -87,51 +92,51 @@ class BlockView:
 
     def _lines_of(self, cells: Offsets) -> Offsets:
         if self._regular:
-            return cells // self._columns.count
+            return cells // self._layout.count
         return np.searchsorted(self._first_cells, cells, side="right") - 1
 
     def _doubt(self, cells: Offsets) -> None:
         self.doubtful[self._lines_of(cells)] = True
 
     def _numeric(self, cells: Offsets) -> Flags:
-        """Say of each cell whether its column holds numbers."""
-        places = cells - self._first_cells[self._lines_of(cells)]
-        return np.isin(places, list(self._columns.texts), invert=True)
+        """Return (n_cells,) whether the column of each cell holds numbers."""
+        columns = cells - self._first_cells[self._lines_of(cells)]
+        return np.isin(columns, list(self._layout.texts), invert=True)
 
     def _check_blanks(self) -> None:
-        """A line needs a label and a feature; what blanks it has beside is fine."""
+        """Doubt the lines without a label, and those without any feature."""
         if len(self._blank):
             line = self._lines_of(self._blank)
-            features = self._columns.count - 1
+            features = self._layout.count - 1
             self.doubtful |= np.bincount(line, minlength=self.lines) >= features
-            places = self._blank - self._first_cells[line]
-            self.doubtful[line[places == self._columns.label]] = True
+            columns = self._blank - self._first_cells[line]
+            self.doubtful[line[columns == self._layout.label]] = True
 
     def blanks(self) -> npt.NDArray[np.intp]:
-        """Return (columns,) how many lines that are not doubtful have a blank there."""
+        """Return (n_columns,) how many cells are blank in the lines that are not doubtful."""
         line = self._lines_of(self._blank)
-        places = (self._blank - self._first_cells[line])[~self.doubtful[line]]
-        return np.bincount(places, minlength=self._columns.count)
+        columns = (self._blank - self._first_cells[line])[~self.doubtful[line]]
+        return np.bincount(columns, minlength=self._layout.count)
 
-    def _flags(self) -> Kinds:
-        """Return what each of the 256 bytes is in a number, or between numbers."""
+    def _flags(self) -> ByteClasses:
+        """Return (256,) the class of each byte value; 0 for bytes that no number holds."""
         flags = np.zeros(256, dtype=np.uint8)
         flags[list(_DIGITS)] = _DIGIT
         flags[list(b".")] = _DOT
         flags[list(b"+-")] = _SIGN
         flags[list(b"eE")] = _EXPONENT
-        flags[list(self._columns.delimiter + b"\n")] = _SEPARATOR
+        flags[list(self._layout.delimiter + b"\n")] = _SEPARATOR
         return flags
 
-    def _check_numbers(self, at: Offsets, cell: Offsets, flags: Kinds) -> None:
-        """Check the cells that are more than a few digits.
+    def _check_numbers(self, at: Offsets, cell: Offsets, flags: ByteClasses) -> None:
+        """Doubt the lines whose numbers are not plain digits and not surely numbers.
 
         Args:
-            at: (n,) the bytes that are neither digit nor separator.
-            cell: (n,) in which of the block's cells each of them is.
-            flags: (256,) what each byte is.
+            at: (n,) positions of the bytes that are neither digit nor separator.
+            cell: (n,) index of the cell that each of them is in.
+            flags: (256,) the class of each byte value.
         """
-        if len(at) and self._columns.texts:
+        if len(at) and self._layout.texts:
             number = self._numeric(cell)
             at, cell = at[number], cell[number]
         kind = flags[self._data[at]]
@@ -139,7 +144,7 @@ class BlockView:
             self._check_long(at, cell, kind)
         if not len(at):
             return
-        after = flags[self._data[at + 1]]  # there is one: a line feed ends the block
+        after = flags[self._data[at + 1]]  # in range: the block ends with a line feed
         before = np.where(at > 0, flags[self._data[at - 1]], np.uint8(_SEPARATOR))
         good = _fits_neighbours(kind, before, after)
         opens = (kind == _SIGN) & (before == _SEPARATOR)
@@ -149,10 +154,10 @@ class BlockView:
             good[exponents] &= self._exponent_is_small(at[exponents], cell[exponents])
         self._doubt(cell[~good])
 
-    def _check_long(self, at: Offsets, cell: Offsets, kind: Kinds) -> None:
-        """Doubt numbers of more digits than XGBoost reads, in front of the dot or behind it."""
+    def _check_long(self, at: Offsets, cell: Offsets, kind: ByteClasses) -> None:
+        """Doubt numbers with more digits than XGBoost reads, before the dot or after it."""
         long = np.flatnonzero(self._gaps > READ_DIGITS + 1)
-        if self._columns.texts:
+        if self._layout.texts:
             long = long[self._numeric(long)]
         ends = self._separators[long]
         begins = ends - self._gaps[long] + 1
@@ -162,7 +167,7 @@ class BlockView:
         self._doubt(long[~(safe & (ends - begins <= _SAFE_LENGTH))])
 
     def _exponent_is_small(self, at: Offsets, cell: Offsets) -> Flags:
-        """Say of each e whether its number is finite in float32 for certain."""
+        """Return (n,) whether the number of each exponent is surely finite in float32."""
         sign = self._data[at + 1]
         signed = ((sign == ord("+")) | (sign == ord("-"))).astype(np.intp)
         first = at + 1 + signed
@@ -173,17 +178,13 @@ class BlockView:
         fits = (digits <= 2) & (value + self._gaps[cell] - 1 <= _SAFE_LENGTH)
         return np.asarray((sign == ord("-")) | fits)
 
-    def texts(self, place: int, is_good: Callable[[bytes], bool]) -> Counter[bytes]:
-        """Count the texts of a column in the lines that are not doubtful.
+    def texts(self, column: int, is_good: Callable[[bytes], bool]) -> Counter[bytes]:
+        """Count the distinct texts of a column in the lines that are not doubtful.
 
-        Lines whose text there is not certainly good become doubtful and are not counted.
-
-        Args:
-            place: the column.
-            is_good: says so of a text.
+        A line becomes doubtful, and is not counted, if `is_good` rejects its text.
         """
         lines = np.flatnonzero(~self.doubtful)
-        cells = self._first_cells[lines] + place
+        cells = self._first_cells[lines] + column
         ends = self._separators[cells]
         starts = ends - self._gaps[cells] + 1
         counts, bad = self._counted(starts, ends, is_good)
@@ -226,15 +227,15 @@ class BlockView:
         refused = {text for text in counts if not is_good(text)}
         for text in refused:
             del counts[text]
-        bad = [place for place, text in enumerate(cells) if text in refused] if refused else []
+        bad = [index for index, text in enumerate(cells) if text in refused] if refused else []
         return counts, np.array(bad, dtype=np.intp)
 
     def label_bounds(self) -> tuple[Offsets, Offsets]:
-        """Return where the label begins and ends within each line: (lines,) each.
+        """Return (lines,) where the label begins and (lines,) where it ends, within each line.
 
-        In a doubtful line the two mean nothing.
+        Both are meaningless for doubtful lines.
         """
-        cells = np.minimum(self._first_cells + self._columns.label, len(self._separators) - 1)
+        cells = np.minimum(self._first_cells + self._layout.label, len(self._separators) - 1)
         begins = self._separators[self._first_cells] - self._gaps[self._first_cells] + 1
         ends = self._separators[cells] - begins
         return ends - self._gaps[cells] + 1, ends
@@ -246,26 +247,26 @@ _TAIL_MASKS = np.array([(1 << (8 * count)) - 1 for count in range(_WORD + 1)], d
 
 
 def _first_of(
-    wanted: Offsets, at: Offsets, cell: Offsets, which: Flags, otherwise: Offsets
+    cells: Offsets, at: Offsets, cell: Offsets, selected: Flags, default: Offsets
 ) -> Offsets:
-    """Return where such a byte stands in each of the wanted cells, or else another place.
+    """Return (n,) the position of the first selected byte in each of the cells.
 
     Args:
-        wanted: (n,) cells.
-        at: (m,) where bytes stand.
-        cell: (m,) in which cells, ascending.
-        which: (m,) the bytes that are meant.
-        otherwise: (n,) the answer for cells without one.
+        cells: (n,) indexes of cells.
+        at: (m,) positions of bytes.
+        cell: (m,) index of the cell of each byte, ascending.
+        selected: (m,) whether a byte is selected.
+        default: (n,) the result for cells without a selected byte.
     """
-    at, cell = at[which], cell[which]
+    at, cell = at[selected], cell[selected]
     if not len(at):
-        return otherwise
-    found = np.minimum(np.searchsorted(cell, wanted), len(cell) - 1)
-    return np.where(cell[found] == wanted, at[found], otherwise)
+        return default
+    index = np.minimum(np.searchsorted(cell, cells), len(cell) - 1)
+    return np.where(cell[index] == cells, at[index], default)
 
 
-def _fits_neighbours(kind: Kinds, before: Kinds, after: Kinds) -> Flags:
-    """Say of each byte whether it may stand between its neighbours in a number."""
+def _fits_neighbours(kind: ByteClasses, before: ByteClasses, after: ByteClasses) -> Flags:
+    """Return (n,) whether each byte is allowed between its neighbours in a number."""
     near_digit = ((before | after) & _DIGIT) != 0
     around_dot = ((before & (_DIGIT | _SEPARATOR | _SIGN)) != 0) & (
         (after & (_DIGIT | _SEPARATOR | _EXPONENT)) != 0
@@ -280,14 +281,14 @@ def _fits_neighbours(kind: Kinds, before: Kinds, after: Kinds) -> Flags:
     return np.asarray(dot | sign | exponent)
 
 
-def _may_follow(kind: Kinds, opens: Flags) -> Flags:
-    """Say of each such byte but the first whether it may follow the one before in one number.
+def _may_follow(kind: ByteClasses, opens: Flags) -> Flags:
+    """Return (n - 1,) whether each byte but the first may follow the one before in a number.
 
-    In order: a sign in front, one dot, one e, a sign behind it.
+    The allowed order is: a sign at the beginning, one dot, one e, a sign after it.
     """
-    was, now = kind[:-1], kind[1:]
+    previous, current = kind[:-1], kind[1:]
     return np.asarray(
-        (opens[:-1] & ((now & (_DOT | _EXPONENT)) != 0))
-        | ((was == _DOT) & (now == _EXPONENT))
-        | ((was == _EXPONENT) & (now == _SIGN))
+        (opens[:-1] & ((current & (_DOT | _EXPONENT)) != 0))
+        | ((previous == _DOT) & (current == _EXPONENT))
+        | ((previous == _EXPONENT) & (current == _SIGN))
     )

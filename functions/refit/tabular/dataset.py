@@ -1,8 +1,10 @@
-"""The files of a drop, of whatever kind, as tables."""
+"""Find the tables in the files of a drop, whatever their format."""
 
 from __future__ import annotations
 
 import io
+from contextlib import closing
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from refit.domain.errors import DatasetEmpty, DatasetInvalid, DatasetUnreadable
@@ -11,8 +13,8 @@ from refit.tabular.readers.gunzip import GZIP_MAGIC, gunzipped
 from refit.tabular.readers.idx import given_split, paired, read_idx
 from refit.tabular.readers.parquet import parquet_to_csv
 from refit.tabular.readers.pickled import read_pickle
-from refit.tabular.readers.recognition import HEAD_BYTES, Kind, kind_of
-from refit.tabular.readers.table import READ_BYTES, DroppedFile, Table
+from refit.tabular.readers.recognition import HEAD_BYTES, FileKind, kind_of
+from refit.tabular.readers.table import READ_BYTES, CsvTable, DroppedFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -24,46 +26,51 @@ if TYPE_CHECKING:
     from refit.tabular.split import Split
 
 MAX_IN_MEMORY_BYTES = 1024**3
-"""Pickled arrays and IDX files are held whole."""
+"""Largest pickle or IDX file, unpacked: these are held in memory as a whole."""
 
 _FOLDERS: dict[str, Split] = {"train": "train", "validation": "validation", "test": "test"}
 
 
-def tables_of(files: Sequence[DroppedFile], folder: Path) -> list[Table]:
+def tables_of(
+    files: Sequence[DroppedFile], folder: Path, read_bytes: int = READ_BYTES
+) -> list[CsvTable]:
     """Find the tables in the files of a drop.
 
-    A file's kind is recognised by its content. Files whose name begins with a dot or an underscore
-    are markers of other systems and are left alone.
+    A file's kind is recognized by its content. Files whose name begins with a dot or an underscore
+    are markers of other systems and are ignored.
 
     Args:
         files: the drop.
-        folder: an empty one, for what has to be unpacked on disk.
+        folder: an empty folder for what is unpacked on disk.
+        read_bytes: how much of a file is read at a time.
 
     Returns:
-        Training tables first, then in the order of their names.
+        Tables for training first, then in the order of their names.
 
     Raises:
-        DatasetEmpty: when there is no file, or one is empty.
-        DatasetUnreadable: when a file is damaged, unsafe or of no kind that is read.
-        DatasetInvalid: when a pickle or an IDX file holds something else than features and labels.
+        DatasetEmpty: if there is no file, or one is empty.
+        DatasetUnreadable: if a file is damaged, unsafe or of an unsupported kind.
+        DatasetInvalid: if a pickle or an IDX file holds anything but features and labels.
     """
-    wanted = sorted((file for file in files if not _is_marker(file)), key=lambda file: file.name)
-    if not wanted:
+    files = sorted((file for file in files if not _is_marker(file)), key=lambda file: file.name)
+    if not files:
         raise DatasetEmpty("no file with data was dropped")
-    kinds = {file.name: _kind(file) for file in wanted}
+    kinds = {file.name: _kind(file, read_bytes) for file in files}
     tables = []
-    for number, file in enumerate(wanted):
+    for number, file in enumerate(files):
         match kinds[file.name]:
-            case Kind.CSV:
-                tables.append(Table(file.name, _folder_split(file.name), _unpacked(file)))
-            case Kind.PARQUET:
+            case FileKind.CSV:
+                tables.append(
+                    CsvTable(file.name, _folder_split(file.name), _unpacked(file, read_bytes))
+                )
+            case FileKind.PARQUET:
                 tables.append(_parquet_table(file, folder / f"{number:04d}"))
-            case Kind.PICKLE:
+            case FileKind.PICKLE:
                 tables += _pickle_tables(file)
-            case Kind.IDX:
+            case FileKind.IDX:
                 pass
-    by_name = {file.name: file for file in wanted}
-    for images, labels in paired([name for name, kind in kinds.items() if kind is Kind.IDX]):
+    by_name = {file.name: file for file in files}
+    for images, labels in paired([name for name, kind in kinds.items() if kind is FileKind.IDX]):
         tables.append(_idx_table(by_name[images], by_name[labels]))
     return sorted(tables, key=lambda table: table.split in {"validation", "test"})
 
@@ -76,9 +83,9 @@ def _folder_split(name: str) -> Split | None:
     return _FOLDERS.get(name.partition("/")[0]) if "/" in name else None
 
 
-def _kind(file: DroppedFile) -> Kind:
+def _kind(file: DroppedFile, read_bytes: int) -> FileKind:
     head = b""
-    for block in _unpacked(file)():
+    for block in _unpacked(file, read_bytes)():
         head += block
         if len(head) >= HEAD_BYTES:
             break
@@ -87,35 +94,26 @@ def _kind(file: DroppedFile) -> Kind:
     return kind_of(head[:HEAD_BYTES], file.name)
 
 
-def _raw(file: DroppedFile) -> Iterator[bytes]:
-    stream = file.open()
-    try:
-        while block := stream.read(READ_BYTES):
+def _raw(file: DroppedFile, read_bytes: int = READ_BYTES) -> Iterator[bytes]:
+    with closing(file.open()) as stream:
+        while block := stream.read(read_bytes):
             yield block
-    finally:
-        stream.close()
 
 
-def _unpacked(file: DroppedFile) -> Callable[[], Iterator[bytes]]:
-    """Return what begins to read a file, unpacked when it is gzip."""
+def _unpacked(file: DroppedFile, read_bytes: int = READ_BYTES) -> Callable[[], Iterator[bytes]]:
+    """Return a function that starts reading a file, unpacked if it is gzip."""
 
     def blocks() -> Iterator[bytes]:
-        stream = _raw(file)
+        stream = _raw(file, read_bytes)
         first = next(stream, b"")
-        rest = _chained(first, stream)
-        yield from gunzipped(rest, file.name) if first.startswith(GZIP_MAGIC) else rest
+        whole = chain([first] if first else [], stream)
+        yield from gunzipped(whole, file.name) if first.startswith(GZIP_MAGIC) else whole
 
     return blocks
 
 
-def _chained(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    if first:
-        yield first
-    yield from rest
-
-
 def _bounded(file: DroppedFile) -> Iterator[bytes]:
-    """Yield a file that is going to be held in memory."""
+    """Yield the blocks of a file that is then held in memory."""
     size_bytes = 0
     for block in _unpacked(file)():
         size_bytes += len(block)
@@ -128,7 +126,7 @@ def _bounded(file: DroppedFile) -> Iterator[bytes]:
 
 
 class _BlockReader(io.RawIOBase):
-    """Blocks of bytes as a file, for what can only read from one."""
+    """Blocks of bytes as a file, for libraries that only read files."""
 
     def __init__(self, blocks: Iterator[bytes]) -> None:
         self._blocks = blocks
@@ -147,7 +145,7 @@ class _BlockReader(io.RawIOBase):
         return count
 
 
-def _parquet_table(file: DroppedFile, folder: Path) -> Table:
+def _parquet_table(file: DroppedFile, folder: Path) -> CsvTable:
     folder.mkdir()
     source, target = folder / "in.parquet", folder / "out.csv"
     with source.open("wb") as out:
@@ -156,12 +154,12 @@ def _parquet_table(file: DroppedFile, folder: Path) -> Table:
     columns = parquet_to_csv(source, target, file.name)
     source.unlink()
     converted = DroppedFile(file.name, target.stat().st_size, lambda: target.open("rb"))
-    return Table(file.name, _folder_split(file.name), lambda: _raw(converted), columns)
+    return CsvTable(file.name, _folder_split(file.name), lambda: _raw(converted), columns)
 
 
-def _pickle_tables(file: DroppedFile) -> list[Table]:
+def _pickle_tables(file: DroppedFile) -> list[CsvTable]:
     with io.BufferedReader(_BlockReader(_bounded(file)), READ_BYTES) as stream:
-        parts = read_pickle(stream, file.name)
+        arrays = read_pickle(stream, file.name)
     folder = _folder_split(file.name)
     return [
         _array_table(
@@ -170,24 +168,24 @@ def _pickle_tables(file: DroppedFile) -> list[Table]:
             features,
             labels,
         )
-        for split, features, labels in parts
+        for split, features, labels in arrays
     ]
 
 
-def _idx_table(images: DroppedFile, labels: DroppedFile) -> Table:
+def _idx_table(images: DroppedFile, labels: DroppedFile) -> CsvTable:
     features = read_idx(b"".join(_bounded(images)), images.name)
     values = read_idx(b"".join(_bounded(labels)), labels.name)
     if values.ndim != 1 or features.ndim < 2 or len(values) != len(features):
         raise DatasetInvalid(
             f"{images.name} holds {len(features)} images and {labels.name} an array of the shape "
-            f"{values.shape}: one label is wanted for each image"
+            f"{values.shape}: each image needs one label"
         )
     split = _folder_split(images.name) or given_split(images.name)
     return _array_table(images.name, split, features.reshape(len(features), -1), values)
 
 
-def _array_table(name: str, split: Split | None, features: Numbers, labels: Numbers) -> Table:
+def _array_table(name: str, split: Split | None, features: Numbers, labels: Numbers) -> CsvTable:
     if not len(labels) or not features.shape[1]:
         raise DatasetEmpty(f"{name} holds no row")
-    columns = ("label", *(f"f{place}" for place in range(features.shape[1])))
-    return Table(name, split, lambda: csv_blocks(features, labels), columns, label_first=True)
+    columns = ("label", *(f"f{index}" for index in range(features.shape[1])))
+    return CsvTable(name, split, lambda: csv_blocks(features, labels), columns, label_first=True)

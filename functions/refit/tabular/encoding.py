@@ -1,11 +1,11 @@
-"""From normal rows to what XGBoost reads: texts become codes, and a class its index."""
+"""Encode normal rows for XGBoost: texts become codes, and a class its index."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from refit.domain.schema import Schema, class_text, number_text
-from refit.tabular.rows import LABEL, unescaped
+from refit.tabular.row_reader import LABEL, unescaped
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -16,26 +16,27 @@ class RowEncoder:
     """Encodes rows in their normal form by a schema."""
 
     def __init__(self, schema: Schema, values: Mapping[int, Counter[bytes]]) -> None:
-        """Look up the code of every text that was seen.
+        """Look up the code of every text.
 
         Args:
-            schema: holds every class and category that was seen.
-            values: the distinct cells of each place of a normal row that may hold texts.
+            schema: includes every class and category in `values`.
+            values: for each column index of a normal row that may hold texts, its distinct cells.
         """
         self._labels = _label_codes(schema, values[LABEL]) if schema.classes else {}
         if all(text == code for text, code in self._labels.items()):
             self._labels = {}
         self._categories = {
-            place: {
-                cell: str(feature.codes[unescaped(cell)]).encode() for cell in values.get(place, ())
+            column: {
+                cell: str(feature.codes[unescaped(cell)]).encode()
+                for cell in values.get(column, ())
             }
             | {b"": b""}
-            for place, feature in enumerate(schema.features, start=1)
+            for column, feature in enumerate(schema.features, start=1)
             if feature.type == "category"
         }
 
     def encode(self, lines: list[bytes]) -> list[bytes]:
-        """Return the rows as XGBoost wants them: label first, numbers only, missing empty."""
+        """Return rows of numbers, label first, with an empty cell for a missing value."""
         if self._categories:
             return [self._categories_coded(line) for line in lines]
         if self._labels:
@@ -50,13 +51,13 @@ class RowEncoder:
         cells = line.split(b",")
         if self._labels:
             cells[LABEL] = self._labels[cells[LABEL]]
-        for place, codes in self._categories.items():
-            cells[place] = codes[cells[place]]
+        for column, codes in self._categories.items():
+            cells[column] = codes[cells[column]]
         return b",".join(cells)
 
 
 def label_texts(labels: Counter[bytes], numeric: bool) -> dict[bytes, str]:
-    """Return the class that each label as it was dropped stands for.
+    """Return the class of each distinct label cell.
 
     Args:
         labels: the distinct cells.
@@ -69,6 +70,6 @@ def _label_codes(schema: Schema, labels: Counter[bytes]) -> dict[bytes, bytes]:
     codes = {}
     for cell in labels:
         code = schema.encode_label(unescaped(cell))
-        assert code is not None, cell  # the schema was made from these very labels
+        assert code is not None, cell  # the schema was learned from these labels
         codes[cell] = number_text(code).encode()
     return codes

@@ -1,27 +1,26 @@
-"""Files of labels: CSV, JSON lines, and JSON lines of SageMaker's own ground-truth records.
+"""Read label files: CSV, JSON lines, and JSON lines of SageMaker ground-truth records.
 
-Accepted, each also gzipped:
-    CSV         inferenceId,label[,observedAt] a line; in any order when a first line names them
+Accepted formats, each optionally gzipped:
+    CSV         lines of inferenceId,label[,observedAt]; in any order if the first line names them
     JSON lines  {"inferenceId": …, "label": …, "observedAt"?: …}
     SageMaker   {"groundTruthData": {"data": "1", "encoding": "CSV"},
                 "eventMetadata": {"eventId": …}, "eventVersion": "0"}; data may be JSON or base64,
-                and holds one label for each row of its event
+                and holds one label for each row of the event
 
-A line that cannot be used is told with its number; the lines after it are read all the same.
+A line that cannot be used is reported with its number, and the lines after it are still read.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import csv
-import io
 import re
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from refit.domain.csv_rows import CsvFault, CsvLineInvalid, read_records, split_line
 from refit.domain.errors import DatasetUnreadable, PayloadInvalid
 from refit.domain.inferences.ground_truth_records import BadLine, LabelRecord, Sent, record_of
 from refit.domain.inferences.inference import inference_ids
@@ -42,15 +41,16 @@ _CSV_NAME = re.compile(r"\.csv(\.gz)?\Z", re.IGNORECASE)
 
 
 def labels_in(blocks: Iterator[bytes], name: str) -> Iterator[Sent]:
-    """Yield the records of a file in their order, and its bad lines in theirs.
+    """Yield the records and the bad lines of a file, in their order.
 
     Args:
         blocks: the file's bytes.
-        name: the file's name; where its ending does not tell the format, the content does.
+        name: the file's name; its ending decides the format, or the content if it has none of the
+            known endings.
 
     Yields:
-        What each line holds: several records for a list of labels. A file that is damaged ends
-        with a bad line; so does one whose header names an unknown column, unread.
+        The records of each line, several for a list of labels, or a bad line. A damaged file ends
+        with a bad line. A file whose header names an unknown column is one bad line.
     """
     lines = _lines(blocks, name)
     first = next((line for line in lines if isinstance(line, BadLine) or line[1].strip()), None)
@@ -71,13 +71,13 @@ def _lines(blocks: Iterator[bytes], name: str) -> _Lines:
     whole = chain([head], blocks)
     number = 0
     try:
-        for part in line_blocks(gunzipped(whole, name) if head[:2] == GZIP_MAGIC else whole):
-            if isinstance(part, OverlongLine):
-                number = part.number
-                reason = f"the line has {part.size_bytes:,} bytes: too long for a record"
-                yield _bad(number, reason, part.head)
+        for block in line_blocks(gunzipped(whole, name) if head[:2] == GZIP_MAGIC else whole):
+            if isinstance(block, OverlongLine):
+                number = block.number
+                reason = f"the line has {block.size_bytes:,} bytes: too long for a record"
+                yield _bad(number, reason, block.head)
                 continue
-            for number, line in enumerate(part.data[:-1].split(b"\n"), part.first):
+            for number, line in enumerate(block.data[:-1].split(b"\n"), block.first):
                 yield number, line
     except DatasetUnreadable as error:
         yield BadLine(number + 1, str(error), "")
@@ -137,30 +137,30 @@ def _csv_records(lines: _Lines) -> Iterator[Sent]:
 
 
 def _cells(line: bytes) -> list[str]:
-    # One line at a time: a quote that never ends spoils its own line, not the rest of the file.
+    # Line by line, so that a quote that is never closed invalidates only its own line.
+    _text(line)
     try:
-        rows = list(csv.reader([_text(line)], strict=True))
-    except csv.Error as error:
+        cells = split_line(line, ",")
+    except CsvLineInvalid as error:
         raise PayloadInvalid(f"the line is not CSV: {error}") from None
-    cells = rows[0] if rows else []
     return cells if any(map(str.strip, cells)) else []
 
 
 def _header_fault(columns: Sequence[str]) -> str | None:
-    allowed = f"a header names {COLUMNS[0]}, {COLUMNS[1]} and, if known, {COLUMNS[2]}"
-    unread = "no line of the file was read"
+    allowed = f"a header names {COLUMNS[0]}, {COLUMNS[1]} and optionally {COLUMNS[2]}"
+    consequence = "no line of the file was read"
     if unknown := [name for name in columns if name not in COLUMNS]:
-        return f"unknown column {shown(unknown[0])}: {allowed}; {unread}"
+        return f"unknown column {shown(unknown[0])}: {allowed}; {consequence}"
     if len(set(columns)) < len(columns) or COLUMNS[1] not in columns:
-        return f"the header is {shown(','.join(columns))}: {allowed}; {unread}"
+        return f"the header is {shown(','.join(columns))}: {allowed}; {consequence}"
     return None
 
 
 def _csv_record(cells: list[str], columns: Sequence[str] | None, number: int) -> LabelRecord:
     names = columns or _NO_HEADER.get(len(cells), ())
     if len(names) != len(cells):
-        wanted = "2 or 3 (inferenceId,label[,observedAt])" if columns is None else len(columns)
-        raise PayloadInvalid(f"the line has {len(cells)} cells, not {wanted}")
+        expected = "2 or 3 (inferenceId,label[,observedAt])" if columns is None else len(columns)
+        raise PayloadInvalid(f"the line has {len(cells)} cells, not {expected}")
     values = dict(zip(names, cells, strict=True))
     return LabelRecord(
         values["inferenceId"].lstrip(),
@@ -170,34 +170,34 @@ def _csv_record(cells: list[str], columns: Sequence[str] | None, number: int) ->
     )
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(extra="ignore", strict=True)
+class _GroundTruthData(BaseModel):
+    model_config = ConfigDict(strict=True)
 
     data: str
     encoding: Literal["CSV", "JSON", "BASE64"]
 
 
-class _Metadata(BaseModel):
-    model_config = ConfigDict(extra="ignore", strict=True)
+class _GroundTruthMetadata(BaseModel):
+    model_config = ConfigDict(strict=True)
 
     event_id: str = Field(alias="eventId")
 
 
-class _SageMakerRecord(BaseModel):
-    model_config = ConfigDict(extra="ignore", strict=True)
+class _GroundTruthRecord(BaseModel):
+    model_config = ConfigDict(strict=True)
 
-    ground_truth: _Data = Field(alias="groundTruthData")
-    metadata: _Metadata = Field(alias="eventMetadata")
+    ground_truth: _GroundTruthData = Field(alias="groundTruthData")
+    metadata: _GroundTruthMetadata = Field(alias="eventMetadata")
 
 
 def _sagemaker_records(value: Any, number: int) -> list[LabelRecord]:
     try:
-        record = _SageMakerRecord.model_validate(value)
+        record = _GroundTruthRecord.model_validate(value)
     except ValidationError as error:
-        wrong = "; ".join(
+        problems = "; ".join(
             f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()
         )
-        raise PayloadInvalid(f"the line is no ground-truth record: {wrong}") from None
+        raise PayloadInvalid(f"the line is not a ground-truth record: {problems}") from None
     labels = _decoded(record.ground_truth)
     if not labels:
         raise PayloadInvalid("groundTruthData.data holds no label")
@@ -208,13 +208,13 @@ def _sagemaker_records(value: Any, number: int) -> list[LabelRecord]:
     ]
 
 
-def _decoded(found: _Data) -> list[Any]:
-    if found.encoding == "JSON":
-        return _json_labels(found.data)
-    if found.encoding == "CSV":
-        return _csv_labels(found.data)
+def _decoded(truth: _GroundTruthData) -> list[Any]:
+    if truth.encoding == "JSON":
+        return _json_labels(truth.data)
+    if truth.encoding == "CSV":
+        return _csv_labels(truth.data)
     try:
-        text = base64.b64decode(found.data, validate=True).decode()
+        text = base64.b64decode(truth.data, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError) as error:
         raise PayloadInvalid(f"groundTruthData.data is not base64 of UTF-8 text: {error}") from None
     return _json_labels(text) if text.lstrip().startswith("[") else _csv_labels(text)
@@ -226,8 +226,10 @@ def _json_labels(text: str) -> list[Any]:
 
 
 def _csv_labels(text: str) -> list[Any]:
-    try:
-        rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
-    except csv.Error as error:
-        raise PayloadInvalid(f"groundTruthData.data is not CSV: {error}") from None
-    return [cell for row in rows for cell in row]
+    labels: list[Any] = []
+    lines = text.encode(errors="replace").replace(b"\r\n", b"\n").split(b"\n")
+    for record in read_records(lines, 1, ",")[0]:
+        if isinstance(record, CsvFault):
+            raise PayloadInvalid(f"groundTruthData.data is not CSV: {record.reason}")
+        labels += record.cells
+    return labels

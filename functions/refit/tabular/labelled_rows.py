@@ -1,25 +1,25 @@
-"""Which labelled predictions hold, out of any number of slices of the ledger, in bounded memory.
+"""Find the newest label of each prediction in slices of the ledger, in bounded memory.
 
-The newest line of each prediction is kept in an SQLite file: a million of them are about 130 MB on
-disk, and 64 MB of memory whatever they are.
+The newest line of each prediction is kept in an SQLite file: a million of them take about 130 MB on
+disk. The memory is 64 MB for any number of them.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from refit.domain.inferences.ledger import LedgerRow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
     from pathlib import Path
-    from types import TracebackType
 
 SUPERSEDED = "superseded"
 WITHDRAWN = "withdrawn"
@@ -31,7 +31,7 @@ CREATE TABLE newest (
     label TEXT, version INTEGER, file INTEGER, line INTEGER, row INTEGER, fresh INTEGER
 ) WITHOUT ROWID
 """
-_KEEP_THE_NEWEST = """
+_KEEP_NEWEST = """
 INSERT INTO newest VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET
     seq = excluded.seq, slice = excluded.slice, withdrawn = excluded.withdrawn,
@@ -43,14 +43,15 @@ WHERE excluded.seq > newest.seq
 
 @dataclass(frozen=True)
 class LabelledRow:
-    """A labelled prediction that holds.
+    """A prediction with its newest label.
 
     Attributes:
-        slice: the number of the slice that says so.
-        version: the model version that predicted it.
-        line: of the capture file, from 0.
-        row: of that line, from 0.
-        fresh: whether it is new to the live model, and of the world since the change.
+        slice: number of the slice that holds this label.
+        label: as it was recorded.
+        version: the model version that predicted.
+        line: index of the line in the capture file.
+        row: index of the row within that line.
+        fresh: whether the row counts as new to the live model.
     """
 
     slice: int
@@ -61,48 +62,46 @@ class LabelledRow:
     fresh: bool
 
 
+@contextmanager
+def labelled_rows(folder: Path) -> Iterator[LabelledRows]:
+    """Open an empty set of labelled rows, with its database in a folder."""
+    path = folder / "labelled.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("PRAGMA journal_mode = OFF")
+        database.execute("PRAGMA synchronous = OFF")
+        database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        database.execute(_TABLE)
+        yield LabelledRows(database)
+
+
 class LabelledRows:
-    """Takes lines of the ledger, keeps the newest of each prediction; a context manager.
+    """Reads lines of the ledger and keeps the newest line of each prediction.
 
     Attributes:
-        given: how many lines each slice gave, by its number.
+        given: number of lines of each slice, by the slice's number.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Begin with none; the folder takes the file."""
-        self._database = sqlite3.connect(folder / "labelled.sqlite", isolation_level=None)
-        self._database.execute("PRAGMA journal_mode = OFF")
-        self._database.execute("PRAGMA synchronous = OFF")
-        self._database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        self._database.execute(_TABLE)
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
         self._files: dict[str, int] = {}
         self.given: Counter[int] = Counter()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+    def add(
+        self, number: int, lines: Iterable[bytes], is_fresh: Callable[[datetime], bool]
     ) -> None:
-        self._database.close()
-
-    def add(self, number: int, lines: Iterable[bytes], fresh_from: datetime | None) -> None:
-        """Take the lines of a slice; of two with the same `seq` the first one counts.
+        """Add the lines of a slice; of two lines with the same `seq` the first one counts.
 
         Args:
             number: of the slice.
             lines: its content.
-            fresh_from: rows predicted then or later are fresh; None when none is.
+            is_fresh: returns whether a row predicted at a time is fresh.
         """
         self._database.execute("BEGIN")
-        self._database.executemany(_KEEP_THE_NEWEST, self._values(number, lines, fresh_from))
+        self._database.executemany(_KEEP_NEWEST, self._values(number, lines, is_fresh))
         self._database.execute("COMMIT")
 
     def _values(
-        self, number: int, lines: Iterable[bytes], fresh_from: datetime | None
+        self, number: int, lines: Iterable[bytes], is_fresh: Callable[[datetime], bool]
     ) -> Iterator[tuple[str | int, ...]]:
         for line in lines:
             row = LedgerRow.model_validate_json(line)
@@ -117,33 +116,33 @@ class LabelledRows:
                 self._files.setdefault(row.source.key, len(self._files)),
                 row.source.line,
                 row.source.row,
-                fresh_from is not None and row.predicted_at >= fresh_from,
+                is_fresh(row.predicted_at),
             )
 
-    def lost(self) -> dict[int, Counter[str]]:
-        """Return how many lines of each slice do not hold, by the reason."""
-        lost = {number: Counter({SUPERSEDED: count}) for number, count in self.given.items()}
+    def unused(self) -> dict[int, Counter[str]]:
+        """Return for each slice how many of its lines do not count, by the reason."""
+        unused = {number: Counter({SUPERSEDED: count}) for number, count in self.given.items()}
         for number, withdrawn, count in self._database.execute(
             "SELECT slice, withdrawn, COUNT(*) FROM newest GROUP BY slice, withdrawn"
         ):
-            lost[number][SUPERSEDED] -= count
+            unused[number][SUPERSEDED] -= count
             if withdrawn:
-                lost[number][WITHDRAWN] += count
-        return lost
+                unused[number][WITHDRAWN] += count
+        return unused
 
     def files(self) -> list[str]:
-        """Return the keys of the capture files that hold a row, in the order of `by_file`."""
+        """Return the keys of the capture files that hold a labelled row, as in `by_file`."""
         keys = list(self._files)
-        found = self._database.execute(
+        numbers = self._database.execute(
             "SELECT DISTINCT file FROM newest WHERE NOT withdrawn ORDER BY file"
         )
-        return [keys[number] for (number,) in found]
+        return [keys[number] for (number,) in numbers]
 
     def by_file(self) -> Iterator[list[LabelledRow]]:
-        """Yield the rows that hold, those of one capture file at a time, by line and row."""
-        found = self._database.execute(
+        """Yield the rows of one capture file after the other, by line and row."""
+        values = self._database.execute(
             "SELECT file, slice, label, version, line, row, fresh FROM newest WHERE NOT withdrawn "
             "ORDER BY file, line, row, id"
         )
-        for _, rows in groupby(found, key=itemgetter(0)):
+        for _, rows in groupby(values, key=itemgetter(0)):
             yield [LabelledRow(*row[1:]) for row in rows]

@@ -1,58 +1,54 @@
-"""From tables to training, validation and test rows: read, check, split, shuffle, encode, profile.
+"""Turn tables into training, validation and test rows: check, split, shuffle, encode, profile.
 
-Two stages in bounded memory. The first reads every table once, checks each row and spools it to its
-side. What a column holds is guessed from the first rows for it, and known for certain at its end;
-when the guess was wrong the stage is done again. The second stage encodes the rows by the schema
-that follows from all of them, and writes them out.
+Preparation has two stages, both in bounded memory. The first reads every table, checks each row
+and writes it to temporary files, one set for each split. It starts from a guess of the columns'
+kinds, made from the first rows, and knows the kinds when it ends; if the guess was wrong, the stage
+is repeated. The second stage encodes the rows by the schema learned from all of them.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections import Counter
+from contextlib import closing
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from refit.domain.errors import DatasetEmpty, DatasetInvalid
-from refit.domain.model_settings import DataSettings
 from refit.tabular.columns import (
     MAX_AUTO_CLASSES,
     aligned,
     expected_kinds,
+    kinds_by_tally,
     learned_schema,
     reconciled,
-    seen_kinds,
 )
-from refit.tabular.dialect import Dialect, dialect_of
 from refit.tabular.encoding import RowEncoder
-from refit.tabular.profile import ProfileSample, profile_of
-from refit.tabular.readers.lines import LineBlock, line_blocks
-from refit.tabular.scan import Scanner
+from refit.tabular.profile import SAMPLE_ROWS, ProfileSample, profile_of
 from refit.tabular.split import Fractions, Split
-from refit.tabular.spool import Spool
+from refit.tabular.spool import Spool, SpooledRows
+from refit.tabular.table_dialects import table_dialects
+from refit.tabular.table_scan import TableScanner
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from refit.domain.model_settings import DataSettings
     from refit.domain.schema import Schema
-    from refit.tabular.columns import Aligned, Reconciled
+    from refit.tabular.columns import AlignedTables, ReconciledSchema
     from refit.tabular.quarantine import Quarantine
-    from refit.tabular.readers.table import Table
-    from refit.tabular.rows import Kinds
+    from refit.tabular.readers.table import CsvTable
+    from refit.tabular.row_reader import ColumnKinds
 
-_SNIFFED_BYTES = 256 * 1024
-_SNIFFED_LINES = 20
 _JOINED_LINES = 5000
-_NEEDED_SIDES: tuple[Split, ...] = ("test", "train")
-# How the readers write what is no CSV file itself.
-_AS_WRITTEN = DataSettings(header="no", delimiter=",")
+_REQUIRED_SPLITS: tuple[Split, ...] = ("test", "train")
 
 
-class Sink(Protocol):
-    """What rows are written to."""
+class ByteSink(Protocol):
+    """A binary file, or what can be written like one."""
 
     def write(self, data: bytes, /) -> object:
         """Append bytes."""
@@ -62,39 +58,46 @@ class Preparation:
     """One run's preparation of data.
 
     Attributes:
-        schema: of the rows; it extends the live model's where that has the same columns.
+        schema: of the rows; it extends the live model's schema if that has the same columns.
         comparable: whether the live model can read the same rows.
-        rows: how many good rows each side has.
+        rows: number of good rows for each split.
         labelled: how many of them are labelled predictions.
-        fresh: how many of the test rows are labelled predictions that the live model's training
-            had not seen.
+        fresh: how many of the test rows are labelled predictions that were not in the live model's
+            training data.
     """
 
-    def __init__(self, spool: Spool, encoder: RowEncoder, found: Reconciled) -> None:
-        self._spool = spool
+    def __init__(
+        self,
+        spooled: SpooledRows,
+        encoder: RowEncoder,
+        outcome: ReconciledSchema,
+        sample_rows: int = SAMPLE_ROWS,
+    ) -> None:
+        self._spooled = spooled
         self._encoder = encoder
-        self.schema = found.schema
-        self.comparable = found.comparable
-        self.rows: Counter[Split] = spool.rows
-        self.labelled: Counter[Split] = spool.labelled
-        self.fresh = spool.fresh
+        self._sample_rows = sample_rows
+        self.schema = outcome.schema
+        self.comparable = outcome.comparable
+        self.rows: Counter[Split] = spooled.rows
+        self.labelled: Counter[Split] = spooled.labelled
+        self.fresh = spooled.fresh
 
-    def write_train(self, train: Sink) -> dict[str, Any]:
+    def write_train(self, train: ByteSink) -> dict[str, Any]:
         """Write the shuffled training rows; return the content of profile.json.
 
         Raises:
-            DatasetInvalid: when the training rows are all of one class.
+            DatasetInvalid: if the training rows are all of one class.
         """
-        sample = ProfileSample(self.rows["train"], 1 + len(self.schema.features))
+        sample = ProfileSample(self.rows["train"], 1 + len(self.schema.features), self._sample_rows)
         labels: Counter[int] = Counter()
         first = True
-        for bucket in self._spool.shuffled():
+        for bucket in self._spooled.shuffled():
             lines = self._encoder.encode(bucket)
             sample.add(lines)
             if self.schema.classes is not None:
                 labels.update(_label_codes(lines, len(self.schema.classes)))
             if first:
-                # XGBoost takes the width from the cells that hold something, in any row.
+                # XGBoost takes the number of columns from the last cell with a value, in any row.
                 lines[0], first = _full_width(lines[0]), False
             _write(train, lines)
         classes = self._class_counts(labels)
@@ -109,35 +112,32 @@ class Preparation:
             )
         return Counter({text: labels[code] for code, text in enumerate(self.schema.classes)})
 
-    def write_validation(self, validation: Sink) -> None:
+    def write_validation(self, validation: ByteSink) -> None:
         """Write the validation rows, label first."""
-        for lines in self._spool.held_out("validation"):
+        for lines in self._spooled.held_out("validation"):
             _write(validation, self._encoder.encode(lines))
 
-    def write_test(self, rows: Sink, features: Sink, labels: Sink) -> None:
-        """Write the test rows thrice: whole, their features alone, and their labels alone."""
-        for spooled in self._spool.held_out("test"):
-            lines = self._encoder.encode(spooled)
-            parts = [line.partition(b",") for line in lines]
+    def write_test(self, rows: ByteSink, features: ByteSink, labels: ByteSink) -> None:
+        """Write the test rows three times: whole, their features alone, and their labels alone."""
+        for normal_lines in self._spooled.held_out("test"):
+            lines = self._encoder.encode(normal_lines)
             _write(rows, lines)
-            _write(features, [part[2] for part in parts])
-            _write(labels, [part[0] for part in parts])
+            _write_apart(features, labels, lines)
 
-    def write_fresh(self, features: Sink, labels: Sink) -> None:
-        """Write the fresh ones of the test rows once more: their features, and their labels."""
-        for spooled in self._spool.fresh_held_out():
-            parts = [line.partition(b",") for line in self._encoder.encode(spooled)]
-            _write(features, [part[2] for part in parts])
-            _write(labels, [part[0] for part in parts])
+    def write_fresh(self, features: ByteSink, labels: ByteSink) -> None:
+        """Write the fresh test rows a fourth time: their features alone, and their labels alone."""
+        for normal_lines in self._spooled.fresh_held_out():
+            _write_apart(features, labels, self._encoder.encode(normal_lines))
 
 
 def prepare(
-    tables: Sequence[Table],
+    tables: Sequence[CsvTable],
     settings: DataSettings,
     prior: Schema | None,
     folder: Path,
     seed: int,
     quarantine: Quarantine,
+    sample_rows: int = SAMPLE_ROWS,
 ) -> Preparation:
     """Read, check and split all rows of a drop, and learn their schema.
 
@@ -145,120 +145,88 @@ def prepare(
         tables: training tables first.
         settings: `[data]` of model.toml.
         prior: the live model's schema, if there is one.
-        folder: an empty one, for the rows on their way; as large as they are.
-        seed: the run's own: decides the order of the training rows.
-        quarantine: takes the rows that are refused.
+        folder: an empty folder for temporary files; they take as much space as the rows.
+        seed: decides the order of the training rows.
+        quarantine: receives the rows that are refused.
+        sample_rows: number of training rows, at most, that the profile is computed on.
 
     Raises:
-        DatasetEmpty: when there is no row.
-        DatasetInvalid: when the rows cannot be trained on.
-        TooManyBadRows: when more are refused than the settings allow.
-        SchemaChanged: when the columns differ from the live model's.
+        DatasetEmpty: if there is no row.
+        DatasetInvalid: if the rows cannot be trained on.
+        TooManyBadRows: if more rows are refused than the settings allow.
+        SchemaChanged: if the columns differ from the live model's.
     """
     _keep_freed_memory()
-    sniffed = _sniffed(tables, settings, prior)
-    found = aligned(sniffed, settings, prior)
-    kinds = expected_kinds(found, sniffed[0][1], settings, prior)
+    dialects = table_dialects(tables, settings, prior)
+    aligned_tables = aligned(tables, dialects, settings, prior)
+    kinds = expected_kinds(aligned_tables, dialects[0], settings, prior)
     given: frozenset[Split] = frozenset(table.split for table in tables if table.split)
     fractions = Fractions(settings.validation_fraction, settings.test_fraction)
     while True:
-        spool = Spool(_fresh(folder), fractions, given, seed)
+        spool = Spool(_emptied(folder), fractions, given, seed)
         quarantine.restart()
-        scanner = _scanned(found, kinds, settings, spool, quarantine)
-        seen = seen_kinds(found.names, scanner.tally, settings, prior)
-        # What is counted does not depend on the guess, so a second time it is right.
-        if seen.texts == kinds.texts:
+        spooled, scanner = _scanned(aligned_tables, kinds, settings, spool, quarantine)
+        actual_kinds = kinds_by_tally(aligned_tables.names, scanner.tally, settings, prior)
+        # The tally does not depend on the guess, so the second guess is right.
+        if actual_kinds.texts == kinds.texts:
             break
-        kinds = seen
-    quarantine.check(spool.rows.total(), settings.max_bad_fraction)
-    if not spool.rows.total():
+        kinds = actual_kinds
+    quarantine.check(spooled.rows.total(), settings.max_bad_fraction)
+    if not spooled.rows.total():
         raise DatasetEmpty(f"{tables[0].name} has a header and no row")
     schema = learned_schema(scanner.kinds, scanner.tally, settings, prior)
     outcome = reconciled(schema, prior, settings)
-    _check_sides(spool.rows, settings)
-    return Preparation(spool, RowEncoder(outcome.schema, scanner.tally.values), outcome)
+    _check_splits(spooled.rows, settings)
+    encoder = RowEncoder(outcome.schema, scanner.tally.values)
+    return Preparation(spooled, encoder, outcome, sample_rows)
 
 
 def _keep_freed_memory() -> None:
-    """Make the C library keep what NumPy frees, instead of giving it back for the next block.
+    """Make the C library keep the memory that NumPy frees, for the next block of rows.
 
-    After one large block was freed, glibc takes blocks up to that size from its heap; without
-    this, page faults take half of the time. Elsewhere it does nothing.
+    After a large block was freed once, glibc takes blocks up to that size from its heap. Without
+    this, half of the time is spent on page faults. With other C libraries it has no effect.
     """
     bytearray(31 * 1024**2)
 
 
-def _fresh(folder: Path) -> Path:
-    spooled = folder / "rows"
-    if spooled.exists():
-        shutil.rmtree(spooled)
-    spooled.mkdir()
-    return spooled
+def _emptied(folder: Path) -> Path:
+    rows = folder / "rows"
+    shutil.rmtree(rows, ignore_errors=True)
+    rows.mkdir()
+    return rows
 
 
 def _scanned(
-    found: Aligned, kinds: Kinds, settings: DataSettings, spool: Spool, quarantine: Quarantine
-) -> Scanner:
+    aligned_tables: AlignedTables,
+    kinds: ColumnKinds,
+    settings: DataSettings,
+    spool: Spool,
+    quarantine: Quarantine,
+) -> tuple[SpooledRows, TableScanner]:
     limit = MAX_AUTO_CLASSES if settings.task == "auto" else None
-    scanner = Scanner(kinds, limit, quarantine.refuse)
-    with spool:
-        for source in found.sources:
+    scanner = TableScanner(kinds, limit, quarantine.refuse)
+    with closing(spool):
+        for source in aligned_tables.sources:
             for rows in scanner.scan(source):
                 spool.add(rows, source.table.split, source.table.origin)
-    return scanner
+    return spool.spooled, scanner
 
 
-def _sniffed(
-    tables: Sequence[Table], settings: DataSettings, prior: Schema | None
-) -> list[tuple[Table, Dialect]]:
-    known = (prior.label, *(feature.name for feature in prior.features)) if prior else None
-    sniffed: list[tuple[Table, Dialect]] = []
-    for table in tables:
-        lines = _first_lines(table)
-        if table.columns is not None:
-            dialect = _own_dialect(table.columns, lines, table.name)
-        else:
-            if not lines:
-                raise DatasetEmpty(f"{table.name} is empty")
-            dialect = dialect_of(lines, settings, known, table.name)
-            known = dialect.header or known
-        sniffed.append((table, dialect))
-    return sniffed
-
-
-def _own_dialect(columns: tuple[str, ...], lines: list[str], name: str) -> Dialect:
-    """Return the dialect of what a reader wrote, whose columns the format itself names."""
-    if len(columns) < 2:
-        raise DatasetInvalid(f"{name} has one column: a label and a feature are wanted at least")
-    plain = dialect_of(lines, _AS_WRITTEN, None, name) if lines else None
-    rows = tuple(row for row in plain.rows if len(row) == len(columns)) if plain else ()
-    return Dialect(",", len(columns), columns, 0, rows)
-
-
-def _first_lines(table: Table) -> list[str]:
-    data = b""
-    for block in line_blocks(table.blocks()):
-        if isinstance(block, LineBlock):
-            data += block.data
-            if len(data) > _SNIFFED_BYTES or data.count(b"\n") > _SNIFFED_LINES:
-                break
-    return data.decode(errors="replace").splitlines(keepends=True)
-
-
-def _check_sides(rows: Counter[Split], settings: DataSettings) -> None:
-    for side in _NEEDED_SIDES:
-        if not rows[side]:
-            wanted = round(5 / settings.test_fraction)
+def _check_splits(rows: Counter[Split], settings: DataSettings) -> None:
+    for split in _REQUIRED_SPLITS:
+        if not rows[split]:
+            enough = round(5 / settings.test_fraction)
             raise DatasetInvalid(
-                f"of {rows.total()} rows none fell to the {side} side, which each row's hash "
-                f"decides: drop more ({wanted} different rows are enough almost surely), or give "
-                f"a {side}/ folder"
+                f"none of the {rows.total()} rows is in the {split} split, which a hash of each "
+                f"row decides: drop more rows ({enough} different ones are almost always enough), "
+                f"or add a {split}/ folder"
             )
 
 
 def _label_codes(lines: list[bytes], classes: int) -> Iterable[int]:
     """Return the label of each encoded row."""
-    if classes <= 10:  # one digit: its byte says it, which takes a fifth of the time
+    if classes <= 10:  # a code is one digit: reading its byte takes a fifth of the time
         digits = np.fromiter(map(itemgetter(0), lines), dtype=np.uint8, count=len(lines))
         codes: list[int] = (digits - ord("0")).tolist()
         return codes
@@ -269,6 +237,12 @@ def _full_width(line: bytes) -> bytes:
     return line + b"nan" if line.endswith(b",") else line
 
 
-def _write(sink: Sink, lines: list[bytes]) -> None:
+def _write_apart(features: ByteSink, labels: ByteSink, lines: list[bytes]) -> None:
+    parts = [line.partition(b",") for line in lines]
+    _write(features, [part[2] for part in parts])
+    _write(labels, [part[0] for part in parts])
+
+
+def _write(sink: ByteSink, lines: list[bytes]) -> None:
     for begin in range(0, len(lines), _JOINED_LINES):
         sink.write(b"\n".join(lines[begin : begin + _JOINED_LINES]) + b"\n")

@@ -1,4 +1,4 @@
-"""What the training data looks like: the baseline of every later check for drift."""
+"""Profile the training data: the baseline of every later drift check."""
 
 from __future__ import annotations
 
@@ -17,60 +17,71 @@ if TYPE_CHECKING:
     from refit.domain.schema import Feature, Schema
 
 SAMPLE_ROWS = 100_000
+"""Number of training rows, at most, that a profile is computed on."""
+
 SAMPLE_CELLS = 4_000_000
-"""32 MB, and a second to parse at worst."""
+"""Number of cells, at most: they take 32 MB, and up to one second to parse."""
 
 _PARSED_ROWS = 1000
-_OF_INTEGERS = b"0123456789,-"
+_INTEGER_BYTES = b"0123456789,-"
 _EXACT_INTEGERS = 2**53
 _REPETITION = 4
 
-Values: TypeAlias = npt.NDArray[np.float64]
+SampleMatrix: TypeAlias = npt.NDArray[np.float64]
 
 
 class ProfileSample:
-    """Gathers a uniform sample of the training rows as they are written.
+    """Collects a uniform sample of the training rows while they are written.
 
-    A bucket of the shuffle is in random order, so its first rows are a fair share of it.
+    The rows of a bucket are in random order, so its first rows are a random sample of it.
     """
 
-    def __init__(self, rows: int, columns: int) -> None:
-        """Prepare.
+    def __init__(self, rows: int, columns: int, max_rows: int = SAMPLE_ROWS) -> None:
+        """Allocate the sample.
 
         Args:
-            rows: how many training rows there are.
-            columns: how many cells each has, label included.
+            rows: number of training rows.
+            columns: number of cells of each row, label included.
+            max_rows: number of rows of the sample, at most.
         """
-        wanted = min(rows, SAMPLE_ROWS, max(1, SAMPLE_CELLS // columns))
-        self._share = wanted / rows
-        self._values: Values = np.empty((wanted, columns))
+        size = min(rows, max_rows, max(1, SAMPLE_CELLS // columns))
+        self._share = size / rows
+        self._values: SampleMatrix = np.empty((size, columns))
         self._filled = 0
 
     def add(self, lines: list[bytes]) -> None:
-        """Take the bucket's share of its encoded rows."""
-        wanted, columns = self._values.shape
-        count = min(math.ceil(len(lines) * self._share), wanted - self._filled)
+        """Add a share of a bucket's encoded rows."""
+        size, columns = self._values.shape
+        count = min(math.ceil(len(lines) * self._share), size - self._filled)
         for begin in range(0, count, _PARSED_ROWS):
-            part = lines[begin : min(begin + _PARSED_ROWS, count)]
-            end = self._filled + len(part)
-            self._values[self._filled : end] = _parsed(part).reshape(len(part), columns)
+            chunk = lines[begin : min(begin + _PARSED_ROWS, count)]
+            end = self._filled + len(chunk)
+            self._values[self._filled : end] = cell_values(chunk).reshape(len(chunk), columns)
             self._filled = end
 
-    def matrix(self) -> Values:
+    def matrix(self) -> SampleMatrix:
         """Return (n_sampled, columns) with the label first and NaN for a missing value."""
         return self._values[: self._filled]
 
 
-def _parsed(lines: list[bytes]) -> Values:
-    """Return all cells of encoded rows in one row, NaN for an empty one, by the quickest way."""
+def cell_values(lines: list[bytes]) -> SampleMatrix:
+    """Parse the cells of encoded rows, in the fastest of three ways.
+
+    Returns:
+        (n_cells,) the values of all rows one after the other, NaN for an empty cell.
+    """
     text = b",".join(lines)
-    if not text.translate(None, _OF_INTEGERS) and not (b",," in text or text.endswith(b",")):
+    if not text.translate(None, _INTEGER_BYTES) and not (b",," in text or text.endswith(b",")):
         whole = np.fromstring(text, dtype=np.int64, sep=",")
-        if int(np.abs(whole).max()) <= _EXACT_INTEGERS:  # beyond 64 bits it would be cut off
+        if (
+            int(np.abs(whole).max()) <= _EXACT_INTEGERS
+        ):  # larger ones may have been truncated to 64 bits
             return whole.astype(np.float64)
     cells = text.split(b",")
     distinct = set(cells)
-    if _REPETITION * len(distinct) < len(cells):  # pixels, codes: each text is parsed once
+    if _REPETITION * len(distinct) < len(
+        cells
+    ):  # as for pixels and codes: parse each distinct text once
         values = {cell: float(cell or b"nan") for cell in distinct}
         return np.fromiter(map(values.__getitem__, cells), dtype=np.float64, count=len(cells))
     return np.array([float(cell or b"nan") for cell in cells])
@@ -80,38 +91,39 @@ def profile_of(
     schema: Schema,
     rows: Counter[Split],
     labels: Counter[str] | None,
-    sample: Values,
+    sample: SampleMatrix,
 ) -> dict[str, Any]:
     """Return the content of profile.json.
 
     Args:
         schema: of the rows.
-        rows: how many each side has.
-        labels: how many training rows each class has; None for a regression.
+        rows: number of rows for each split.
+        labels: number of training rows for each class; None for a regression.
         sample: (n_sampled, 1 + n_features) encoded training rows, label first, NaN for missing.
 
     Returns:
-        rows, the number of sampled rows, the label's distribution, and for each column its
-        completeness (share of values that are there) and, for a number, minimum, maximum, mean,
-        standard deviation and histogram: n ascending edges and n + 1 counts, the first of what is
-        below or at the first edge, the last of what is above the last; for a category the count of
-        each text. All but `rows` and the classes' counts are of the sample.
+        The number of rows and of sampled rows, the label's distribution, and for each column its
+        completeness (share of cells with a value). A column of numbers has minimum, maximum, mean,
+        standard deviation and a histogram of n ascending edges and n + 1 counts: the first counts
+        values up to and including the first edge, the last values above the last edge. A category
+        has the count of each text. All but `rows` and the counts of the classes describe the
+        sample.
     """
     label = sample[:, 0]
     return {
-        "rows": {side: rows[side] for side in SPLITS},
+        "rows": {split: rows[split] for split in SPLITS},
         "sampled_rows": len(sample),
         "task": schema.task,
         "label": {"name": schema.label}
         | ({"classes": dict(labels)} if labels is not None else _numbers(label)),
         "columns": [
-            _column(feature, sample[:, place])
-            for place, feature in enumerate(schema.features, start=1)
+            _column(feature, sample[:, column])
+            for column, feature in enumerate(schema.features, start=1)
         ],
     }
 
 
-def _column(feature: Feature, values: Values) -> dict[str, Any]:
+def _column(feature: Feature, values: SampleMatrix) -> dict[str, Any]:
     present = values[~np.isnan(values)]
     head = {
         "name": feature.name,
@@ -124,13 +136,13 @@ def _column(feature: Feature, values: Values) -> dict[str, Any]:
     return head | {"counts": dict(zip(feature.values, counts.tolist(), strict=True))}
 
 
-def _numbers(values: Values) -> dict[str, Any]:
+def _numbers(values: SampleMatrix) -> dict[str, Any]:
     if not len(values):
         empty: dict[str, list[float]] = {"edges": [], "counts": [0]}
         return {"min": None, "max": None, "mean": None, "std": None, "histogram": empty}
     edges = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1], method="lower"))
-    # A value that is an edge belongs to the bin below it: the edges are values of the data, so a
-    # column of few distinct values has one bin for each.
+    # Edges are values of the data and belong to the bin below them, so a column of few distinct
+    # values has one bin for each.
     counts = np.bincount(np.searchsorted(edges, values, side="left"), minlength=len(edges) + 1)
     return {
         "min": float(values.min()),

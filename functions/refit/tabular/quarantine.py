@@ -1,4 +1,4 @@
-"""Rows that were refused: each is kept with its file, its line and the reason."""
+"""Store the rows that were refused, each with its file, its line and the reason."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from refit.domain.errors import TooManyBadRows
 from refit.tabular.readers.lines import SHOWN_BYTES
 
 if TYPE_CHECKING:
-    from refit.tabular.rows import Refusal
+    from refit.tabular.row_reader import Refusal
 
 MAX_STORED = 10_000
-"""All refused rows are counted; so many are written down."""
+"""Number of refused rows that are stored; all are counted."""
 
 _REASONS_SHOWN = 3
 
@@ -21,29 +21,29 @@ class Quarantine:
     """Writes refused rows to a file of JSON lines.
 
     Attributes:
-        count: how many were refused, written down or not.
+        count: number of refused rows, stored or not.
     """
 
     def __init__(self, out: IO[bytes]) -> None:
-        """Write to a binary file, which the caller opens and closes."""
+        """Use a writable binary file, which the caller opens and closes."""
         self._out = out
-        self._first: list[str] = []
+        self._first_reasons: list[str] = []
         self.count = 0
 
     def restart(self) -> None:
-        """Forget all rows: they are read again."""
+        """Discard all rows, before they are read again."""
         self._out.seek(0)
         self._out.truncate()
-        self._first = []
+        self._first_reasons = []
         self.count = 0
 
     def refuse(self, file: str, refusal: Refusal) -> None:
-        """Take down one row."""
+        """Count a row of a file, and store it if there is room."""
         self.count += 1
         if self.count <= _REASONS_SHOWN:
-            self._first.append(f"{file} line {refusal.line}: {refusal.reason}")
+            self._first_reasons.append(f"{file} line {refusal.line}: {refusal.reason}")
         if self.count <= MAX_STORED:
-            # A character may take three bytes in UTF-8 where a byte was not valid.
+            # An invalid byte becomes a replacement character, which takes three bytes.
             text = refusal.text[:SHOWN_BYTES].decode(errors="replace")
             while len(text.encode()) > SHOWN_BYTES:
                 text = text[:-1]
@@ -56,14 +56,15 @@ class Quarantine:
             self._out.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
 
     def check(self, good: int, max_bad_fraction: float) -> None:
-        """Refuse the whole drop when too much of it is bad.
+        """Raise TooManyBadRows if the share of refused rows is larger than allowed.
 
-        Raises:
-            TooManyBadRows: with the counts and the first reasons.
+        Args:
+            good: number of good rows.
+            max_bad_fraction: 0 to 1, of all rows.
         """
         rows = good + self.count
         if self.count > max_bad_fraction * rows:
             raise TooManyBadRows(
                 f"{self.count:,} of {rows:,} rows were refused; [data] max_bad_fraction allows "
-                f"{max_bad_fraction:.1%}. {'; '.join(self._first)}"
+                f"{max_bad_fraction:.1%}. {'; '.join(self._first_reasons)}"
             )

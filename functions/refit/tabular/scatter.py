@@ -1,6 +1,6 @@
-"""Many rows at once: their hashes, their sides, and an order that looks random and never changes.
+"""Hash and split many rows at once with NumPy, and draw reproducible random numbers.
 
-The same numbers as in `split`, a thousand rows at a time.
+The results are the same as those of `split`, which handles one row at a time.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ Hashes: TypeAlias = npt.NDArray[np.uint64]
 
 
 def row_hashes(features: Sequence[bytes]) -> Hashes:
-    """Return (n_rows,) the hash of each row's feature cells, as `split.row_hash` gives it."""
+    """Return (n_rows,) the hash of each row's feature cells; see `split.row_hash`."""
     sums = np.fromiter(map(crc32, features), dtype=np.uint64, count=len(features))
     return _mix(sums + np.uint64(GOLDEN))
 
 
 def splits_of(hashes: Hashes, fractions: Fractions) -> npt.NDArray[np.uint8]:
-    """Return (n_rows,) each row's side as its place in `SPLITS`, as `split.split_of` gives it."""
+    """Return (n_rows,) the index of each row's split in `SPLITS`; see `split.split_of`."""
     test, held_out = fractions.bounds
-    sides = np.zeros(len(hashes), dtype=np.uint8)
-    sides[hashes < np.uint64(held_out)] = SPLITS.index("validation")
-    sides[hashes < np.uint64(test)] = SPLITS.index("test")
-    return sides
+    splits = np.zeros(len(hashes), dtype=np.uint8)
+    splits[hashes < np.uint64(held_out)] = SPLITS.index("validation")
+    splits[hashes < np.uint64(test)] = SPLITS.index("test")
+    return splits
 
 
 def random_numbers(seed: int, start: int, count: int) -> Hashes:
-    """Return places `start` to `start + count` of a fixed random sequence: (count,) 64-bit.
+    """Return (count,) 64-bit numbers from the index `start` of a fixed random sequence.
 
-    Unlike a generator's stream it can be entered at any place, so it does not matter in which
-    blocks the rows come; and no release of NumPy changes it.
+    Unlike a NumPy generator, the sequence can be read from any index, so the blocks in which rows
+    come do not matter; and no release of NumPy changes it.
     """
-    places = np.arange(start + 1, start + count + 1, dtype=np.uint64)
-    return _mix(places * np.uint64(GOLDEN) + np.uint64(seed & MASK64))
+    indexes = np.arange(start + 1, start + count + 1, dtype=np.uint64)
+    return _mix(indexes * np.uint64(GOLDEN) + np.uint64(seed & MASK64))
 
 
 def _mix(values: Hashes) -> Hashes:

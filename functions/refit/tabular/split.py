@@ -1,12 +1,12 @@
-"""On which side a row stands: training, validation or test, by a hash of its features.
+"""Assign a row to the training, validation or test split, by a hash of its features.
 
-The hash covers the feature cells as they were dropped (blanks around a cell taken off, joined by
-commas, a missing value empty) and not the label. So the same row stands on the same side in this
-run and in every later one, its duplicates stand with it, and correcting a label moves nothing.
+The hash covers the feature cells in their normal form (without blanks around them, joined by
+commas, a missing value empty), and not the label. So a row is in the same split in this run and in
+every later one, its duplicates are in that split too, and correcting a label moves no row.
 
-It is CRC-32, the fastest hash in the standard library, spread over 64 bits by the finaliser of
-SplitMix64 (a CRC alone is linear: similar rows would fall into patterns). Two different rows with
-the same CRC only share a side. It has no secret: it guards against chance, not against an enemy.
+The hash is CRC-32, the fastest one in the standard library, spread over 64 bits by the finalizer of
+SplitMix64: a CRC alone is linear, and similar rows would form patterns. Two different rows with the
+same CRC are merely in the same split. The hash has no key, so a user can choose rows for a split.
 
 Source: Steele, Lea and Flood (2014), Fast splittable pseudorandom number generators, OOPSLA.
 """
@@ -21,13 +21,13 @@ Split: TypeAlias = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 MASK64 = 2**64 - 1
-# SplitMix64's own increment: a row whose CRC is 0 must not hash to 0.
+# The increment of SplitMix64; without it a row whose CRC is 0 would have the hash 0.
 GOLDEN = 0x9E3779B97F4A7C15
 
 
 @dataclass(frozen=True)
 class Fractions:
-    """The shares that are held out; what remains is for training.
+    """The shares of rows that are held out; the others are for training.
 
     Attributes:
         validation: 0 to 0.5.
@@ -39,10 +39,10 @@ class Fractions:
 
     @property
     def bounds(self) -> tuple[int, int]:
-        """Return the hashes below which a row is for testing, and below which it is held out.
+        """Return the hash below which a row is a test row, and the one below which it is held out.
 
-        The lowest hashes are for testing, the next for validation: another fraction moves as few
-        rows as can be.
+        The lowest hashes are test rows, the next validation rows, so a changed fraction moves as
+        few rows as possible.
         """
         test = int(self.test * 2**64)
         return test, min(test + int(self.validation * 2**64), MASK64)
@@ -54,7 +54,7 @@ def row_hash(features: bytes) -> int:
 
 
 def split_of(row_hash: int, fractions: Fractions) -> Split:
-    """Return the side of a row by its hash."""
+    """Return the split of a row by its hash."""
     test, held_out = fractions.bounds
     if row_hash < test:
         return "test"
@@ -62,7 +62,7 @@ def split_of(row_hash: int, fractions: Fractions) -> Split:
 
 
 def mix(value: int) -> int:
-    """Scatter a 64-bit number over the whole range, one to one."""
+    """Map a 64-bit number to another, one to one; similar numbers become unrelated ones."""
     value &= MASK64
     value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & MASK64
     value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & MASK64

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from refit.domain.errors import DatasetNotFound, ModelNotFound
 from refit.domain.naming import RunKeys
-from refit.handlers import prepare
-from refit.handlers.wiring import services
-from refit.tabular.training_set import (
+from refit.domain.retraining.row_decoder import (
     FILE_GONE,
     LABEL_UNKNOWN,
     NO_SUCH_ROW,
     OTHER_COLUMNS,
 )
+from refit.handlers import prepare
+from refit.handlers.wiring import services
 
 from tests.integration.pipeline.test_preparing import CHAMPION, body, drop, table
 from tests.support.aws_stack import CONTEXT, REGION, Stack

@@ -9,7 +9,7 @@ import responses
 from refit_cli.api import prediction_api
 from refit_cli.api.model_api import ApiAccess
 from refit_cli.api.prediction_api import PredictionApi
-from refit_cli.rows import Table, numbered
+from refit_cli.rows import InputTable, numbered
 
 from tests.support.cli import API_KEY, API_URL
 
@@ -68,7 +68,7 @@ def serve(api, model: Model) -> Model:
 def predicted_ids(rows: list[list[str]], **limits: int) -> list[str]:
     """Get predictions of the rows, and return their inference ids."""
     access = ApiAccess(API_URL, API_KEY, "digits", retries=2, backoff_s=0.0)
-    predicted = PredictionApi(access, **limits).predict(Table(None, numbered(rows)))
+    predicted = PredictionApi(access, **limits).predict(InputTable(None, numbered(rows)))
     return [row.answer["inferenceId"] for row in predicted]
 
 

@@ -1,4 +1,4 @@
-"""The rows of a file that are to be predicted: how they are read, and what is refused."""
+"""Rows to predict are read from CSV, gzip, Parquet and stdin, and bad files are rejected."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import gzip
 import io
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import pytest
 from refit_cli.errors import BadInput
-from refit_cli.rows import delimiter_of, looks_like_header, open_table
+from refit_cli.rows import open_table
 
 
 @pytest.fixture
 def read(tmp_path):
-    """Write content to a file and read it back as a table: (names, rows, labels)."""
+    """Return a function that writes content to a file and reads it: (names, rows, labels)."""
 
     def run(content: str | bytes, name="rows.csv", header="auto", columns=None, label=None):
         path = tmp_path / name
@@ -32,21 +33,21 @@ def test_rows_without_header_have_no_names(read):
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "|", "\t"])
-def test_any_usual_delimiter_is_found(read, delimiter):
+def test_the_usual_delimiters_are_detected(read, delimiter):
     names, rows, _ = read(f"1{delimiter}2{delimiter}x\n3{delimiter}4{delimiter}y\n")
     assert names is None
     assert [len(row) for row in rows] == [3, 3]
 
 
-def test_a_single_column_is_a_row_of_one_cell(read):
+def test_a_file_may_have_a_single_column(read):
     assert read("1\n2\n")[1] == [["1"], ["2"]]
 
 
-def test_a_header_is_seen_and_taken_off(read):
+def test_a_header_is_detected_and_removed(read):
     assert read("a,b\n1,2\n3,4\n")[:2] == (["a", "b"], [["1", "2"], ["3", "4"]])
 
 
-def test_a_header_that_cannot_be_seen_can_be_said(read):
+def test_a_header_that_is_not_detected_can_be_declared(read):
     assert read("colour,shape\nred,round\n", header="yes")[:2] == (
         ["colour", "shape"],
         [["red", "round"]],
@@ -54,13 +55,45 @@ def test_a_header_that_cannot_be_seen_can_be_said(read):
     assert read("a,b\n1,2\n", header="no")[1][0] == ["a", "b"]
 
 
-def test_names_can_be_given(read):
+def test_column_names_can_be_provided(read):
     assert read("1,2\n", columns=["a", "b"])[:2] == (["a", "b"], [["1", "2"]])
 
 
 def test_quotes_blank_lines_and_a_byte_order_mark_are_read(read):
     content = b'\xef\xbb\xbf1,"a,b"\n\n2,"say ""x"""\n'
     assert read(content)[1] == [["1", "a,b"], ["2", 'say "x"']]
+
+
+def test_one_row_of_texts_is_a_row_and_not_a_header(read):
+    assert read("red,round\n")[:2] == (None, [["red", "round"]])
+
+
+def test_a_header_of_the_named_columns_or_the_label_is_detected_among_texts(read):
+    assert read("shape,kind\nround,red\n", columns=["kind", "shape"])[1] == [["round", "red"]]
+    assert read("shape,kind\nround,red\n", label="kind") == (["shape"], [["round"]], ["red"])
+
+
+def test_a_quoted_cell_may_run_over_the_blocks_in_which_a_file_is_read(read, monkeypatch):
+    monkeypatch.setattr("refit_cli.rows._READ_BYTES", 3)
+    assert read('1,"two\nlines, and ""more"""\n2,x\n')[1] == [
+        ["1", 'two\nlines, and "more"'],
+        ["2", "x"],
+    ]
+
+
+def test_rows_are_read_before_the_stream_ends(monkeypatch):
+    class Endless(io.RawIOBase):
+        def readable(self):
+            return True
+
+        def readinto(self, buffer):
+            line = b"1,2\n" * 50
+            buffer[: len(line)] = line
+            return len(line)
+
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BufferedReader(Endless())))
+    with open_table(Path("-"), "auto", None, None) as table:
+        assert next(table.rows).cells == ["1", "2"]
 
 
 def test_gzip_is_read_whatever_its_name(read):
@@ -75,22 +108,21 @@ def test_parquet_is_read_with_its_names(read, tmp_path):
     assert sorted(rows) == [["1", ""], ["2", "0.5"]]
 
 
-def test_a_label_column_is_set_apart_by_name_or_position(read):
+def test_a_label_column_is_separated_by_name_or_position(read):
     assert read("y,a\n1,2\n", label="y") == (["a"], [["2"]], ["1"])
     assert read("1,2\n", label="0") == (None, [["2"]], ["1"])
 
 
 def test_stdin_is_read(monkeypatch):
-    class Stdin:
-        buffer = io.BufferedReader(io.BytesIO(b"1,2\n"))
-
-    monkeypatch.setattr("sys.stdin", Stdin())
+    monkeypatch.setattr(
+        "sys.stdin", SimpleNamespace(buffer=io.BufferedReader(io.BytesIO(b"1,2\n")))
+    )
     with open_table(Path("-"), "auto", None, None) as table:
         assert [row.cells for row in table.rows] == [["1", "2"]]
 
 
 @pytest.mark.parametrize(
-    ("content", "options", "says"),
+    ("content", "options", "message"),
     [
         ("", {}, "is empty"),
         ("a,b\n1,2\n3\n", {}, "line 3 has 1 cells"),
@@ -100,17 +132,19 @@ def test_stdin_is_read(monkeypatch):
         ("a,b\n1,2\n", {"label": "c"}, "the columns are a, b"),
         (b"\xff\xfe\x00", {}, "not UTF-8"),
         (b"1," + b"2" * 5_000_000, {}, "line 1 is longer than"),
+        (b'1,2\n"1"x,2\n', {}, "line 2 is not CSV: quotes are not in order"),
+        (b'1,2\n"1,2\n', {}, "line 2 is not CSV: a quote is never closed"),
         (gzip.compress(b"1,2\n" * 10_000, mtime=0)[:60], {}, "is damaged"),
         (b"PAR1 nothing of the kind", {}, "cannot be read as Parquet"),
         (pickle.dumps([1]), {}, "looks like a pickle"),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_the_place(read, content, options, says):
-    with pytest.raises(BadInput, match=says.replace("(", r"\(")):
+def test_a_file_that_cannot_be_read_is_rejected_with_the_line(read, content, options, message):
+    with pytest.raises(BadInput, match=message.replace("(", r"\(")):
         read(content, **options)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
+def test_a_missing_file_is_named(tmp_path):
     with (
         pytest.raises(BadInput, match="there is no file"),
         open_table(tmp_path / "none.csv", "auto", None, None),
@@ -118,29 +152,10 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         pass
 
 
-def test_what_breaks_while_rows_are_used_is_not_laid_on_the_file(tmp_path):
+def test_an_error_of_the_consumer_is_not_reported_as_one_of_the_file(tmp_path):
     (tmp_path / "rows.csv").write_text("1,2\n")
     with (
         pytest.raises(BrokenPipeError),
         open_table(tmp_path / "rows.csv", "auto", None, None),
     ):
         raise BrokenPipeError
-
-
-def test_a_decimal_comma_does_not_win_over_the_delimiter_that_is_everywhere():
-    assert delimiter_of(["1,5;2;3\n", "4;5;6\n"]) == ";"
-
-
-@pytest.mark.parametrize(
-    ("rows", "expected"),
-    [
-        ([["a"], ["1"]], True),
-        ([["1"], ["2"]], False),
-        ([["a"], ["b"]], False),
-        ([["a"]], False),
-        ([["", "x"], ["1", "red"]], False),
-        ([["a", "b"], ["red", "1"], ["blue", ""]], True),
-    ],
-)
-def test_a_header_is_text_above_numbers(rows, expected):
-    assert looks_like_header(rows) is expected

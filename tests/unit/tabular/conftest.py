@@ -1,4 +1,4 @@
-"""A drop in memory, prepared on a temporary folder."""
+"""Prepare a drop from memory in a temporary folder."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import pytest
 from refit.domain.model_settings import DataSettings
 from refit.tabular.dataset import tables_of
 from refit.tabular.preparation import prepare
+from refit.tabular.profile import SAMPLE_ROWS
 from refit.tabular.quarantine import Quarantine
-from refit.tabular.readers.table import DroppedFile
+from refit.tabular.readers.table import READ_BYTES, DroppedFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
 
     from refit.domain.schema import Schema
 
-    Data: TypeAlias = bytes | Callable[[], IO[bytes]]
+    FileData: TypeAlias = bytes | Callable[[], IO[bytes]]
 
 
 @dataclass(frozen=True)
-class Result:
-    """All that a preparation gives."""
+class PreparedDrop:
+    """All results of a preparation."""
 
     schema: Schema
     comparable: bool
@@ -44,14 +45,14 @@ class Result:
         return sorted((self.train + self.validation + self.test).splitlines())
 
 
-def dropped(name: str, data: Data) -> DroppedFile:
+def dropped(name: str, data: FileData) -> DroppedFile:
     if callable(data):
         return DroppedFile(name, 0, data)
     return DroppedFile(name, len(data), lambda: io.BytesIO(data))
 
 
 class Preparing:
-    """Prepares `{name: bytes, or what opens a stream}`, and keeps what was refused."""
+    """Prepares `{name: bytes, or a function that opens a stream}`, and keeps the refused rows."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -64,11 +65,13 @@ class Preparing:
 
     def __call__(
         self,
-        files: Mapping[str, Data] | Data,
+        files: Mapping[str, FileData] | FileData,
         prior: Schema | None = None,
         seed: int = 7,
+        read_bytes: int = READ_BYTES,
+        sample_rows: int = SAMPLE_ROWS,
         **settings: Any,
-    ) -> Result:
+    ) -> PreparedDrop:
         self._runs += 1
         folder = self._folder / f"run-{self._runs}"
         folder.mkdir()
@@ -76,15 +79,17 @@ class Preparing:
             files = {"drop.csv": files}
         self._refused = io.BytesIO()
         quarantine = Quarantine(self._refused)
-        tables = tables_of([dropped(name, data) for name, data in files.items()], folder)
-        done = prepare(tables, DataSettings(**settings), prior, folder, seed, quarantine)
+        dropped_files = [dropped(name, data) for name, data in files.items()]
+        tables = tables_of(dropped_files, folder, read_bytes)
+        data_settings = DataSettings(**settings)
+        done = prepare(tables, data_settings, prior, folder, seed, quarantine, sample_rows)
         sinks = [io.BytesIO() for _ in range(5)]
         profile = done.write_train(sinks[0])
         done.write_validation(sinks[1])
         done.write_test(*sinks[2:])
         contents = [sink.getvalue() for sink in sinks]
         rows = dict(done.rows)
-        return Result(done.schema, done.comparable, rows, self.refused, profile, *contents)
+        return PreparedDrop(done.schema, done.comparable, rows, self.refused, profile, *contents)
 
 
 @pytest.fixture
@@ -95,7 +100,9 @@ def prepared(tmp_path: Path) -> Preparing:
 def numbers_csv(rows: int = 300, features: int = 3, classes: int = 3) -> bytes:
     """A clean table: label first, whole numbers, every row different."""
     lines = [
-        ",".join([str(row % classes), *(str(row * (place + 3) % 997) for place in range(features))])
+        ",".join(
+            [str(row % classes), *(str(row * (column + 3) % 997) for column in range(features))]
+        )
         for row in range(rows)
     ]
     return "\n".join(lines).encode() + b"\n"

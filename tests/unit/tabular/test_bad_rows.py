@@ -1,4 +1,4 @@
-"""Every row is checked: what cannot be trained on is refused with its file, line and reason."""
+"""Every row is checked; a bad row is refused with its file, its line and the reason."""
 
 from __future__ import annotations
 
@@ -57,17 +57,19 @@ def test_a_missing_value_is_an_empty_cell(prepared: Preparing, cell: bytes) -> N
     assert b"1,777777,,4" in result.all_rows
 
 
-def test_blanks_around_cells_blank_lines_and_windows_line_ends_are_no_trouble(
+def test_blanks_around_cells_blank_lines_and_windows_line_ends_are_ignored(
     prepared: Preparing,
 ) -> None:
     clean = numbers_csv()
-    shabby = b"\xef\xbb\xbf" + clean.replace(b",", b" , ").replace(b"\n", b"\r\n\r\n").rstrip()
-    result = prepared(shabby)
+    untidy = b"\xef\xbb\xbf" + clean.replace(b",", b" , ").replace(b"\n", b"\r\n\r\n").rstrip()
+    result = prepared(untidy)
     assert result.refused == []
     assert result.all_rows == sorted(clean.splitlines())
 
 
-def test_too_many_bad_rows_fail_the_run_and_say_how_many_and_why(prepared: Preparing) -> None:
+def test_too_many_bad_rows_fail_the_run_with_their_number_and_the_reasons(
+    prepared: Preparing,
+) -> None:
     data = numbers_csv() + b"1,2,oops,4\n" * 5
     with pytest.raises(TooManyBadRows) as caught:
         prepared(data)
@@ -84,13 +86,13 @@ def test_refused_rows_are_all_counted_and_the_first_ones_kept(prepared: Preparin
     assert len(prepared.refused) == MAX_STORED
 
 
-def test_a_refused_row_is_shown_with_at_most_a_thousand_bytes(prepared: Preparing) -> None:
+def test_at_most_a_thousand_bytes_of_a_refused_row_are_stored(prepared: Preparing) -> None:
     result = prepared(with_line("é".encode() * 3000))
     assert len(result.refused[0]["text"].encode()) <= 1000
 
 
 class LongLine(io.RawIOBase):
-    """Sixty rows, a line of 300 MB, and the other rows, made as they are read."""
+    """Sixty rows, a line of 300 MB, and the other rows, generated while they are read."""
 
     def __init__(self, begins: bytes) -> None:
         rows = numbers_csv().splitlines(keepends=True)
@@ -125,10 +127,10 @@ def test_a_line_of_300_mb_is_refused_without_being_held(prepared: Preparing, beg
         (b"one two\n" * 100, DatasetInvalid, "drop.csv has one column"),
         (b"label,a\n" + b",1\n" * 50, TooManyBadRows, "the label 'label' is missing"),
         (b"1,2\n1,3\n1,4\n1,5\n" * 20, DatasetInvalid, "every label is '1'"),
-        (b"1,2\n2,3\n", DatasetInvalid, "none fell to the test side"),
+        (b"1,2\n2,3\n", DatasetInvalid, "none of the 2 rows is in the test split"),
     ],
 )
-def test_data_that_cannot_be_trained_on_is_refused_with_a_clear_word(
+def test_data_that_cannot_be_trained_on_is_refused_with_a_clear_message(
     prepared: Preparing, data: bytes, error: type[Exception], text: str
 ) -> None:
     with pytest.raises(error, match=text):

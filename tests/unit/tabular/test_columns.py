@@ -1,4 +1,4 @@
-"""What a column holds is decided by all of its rows, and the label by rule."""
+"""The kind of a column is decided by all of its rows, and the task by the label."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def test_the_delimiter_is_found(prepared: Preparing, delimiter: str) -> None:
     "header",
     ["y,a,b,c", "label,0,1,2", "0,1,2,label", '"y","a b","c, d","e"', ",a,b,c", "y,1x1,1x2,1x3"],
 )
-def test_a_header_is_seen_above_numbers(prepared: Preparing, header: str) -> None:
+def test_a_header_is_detected_above_numbers(prepared: Preparing, header: str) -> None:
     result = prepared(header.encode() + b"\r\n" + numbers_csv())
     assert result.refused == []
     assert sum(result.rows.values()) == 300
 
 
-def test_a_header_is_seen_above_texts_that_repeat(prepared: Preparing) -> None:
+def test_a_header_is_detected_above_texts_that_repeat(prepared: Preparing) -> None:
     rows = [f"{'pe'[n % 2]},{'xbs'[n % 3]},{'abcde'[n % 5]}" for n in range(200)]
     result = prepared(csv(rows, "class,shape,odor"))
     assert result.schema.label == "class"
@@ -43,18 +43,18 @@ def test_a_header_is_seen_above_texts_that_repeat(prepared: Preparing) -> None:
 
 
 @pytest.mark.parametrize("first", ["1,2,oops,4", "1,oops,oops,4", "1,0,1,2"])
-def test_a_bad_first_row_is_no_header(prepared: Preparing, first: str) -> None:
+def test_a_bad_first_row_is_not_a_header(prepared: Preparing, first: str) -> None:
     result = prepared(first.encode() + b"\n" + numbers_csv())
     assert sum(result.rows.values()) + len(result.refused) == 301
 
 
-def test_the_settings_decide_where_they_say_something(prepared: Preparing) -> None:
+def test_the_settings_override_the_detection_of_a_header(prepared: Preparing) -> None:
     assert sum(prepared(b"5,6,7,8\n" + numbers_csv(), header="yes").rows.values()) == 300
     odd = prepared(b"a,b,c,d\n" + numbers_csv(), header="no")
     assert [refused["line"] for refused in odd.refused] == [1]
 
 
-def test_several_files_are_one_table_whatever_the_order_of_their_columns(
+def test_files_with_the_same_columns_in_any_order_are_read_as_one_table(
     prepared: Preparing,
 ) -> None:
     left = csv([f"{n % 2},{n},{n + 1000}" for n in range(100)], "y,a,b")
@@ -70,7 +70,7 @@ def test_several_files_are_one_table_whatever_the_order_of_their_columns(
     ("other", "text"),
     [
         (csv(["1,2"] * 9), "2.csv has 2 columns and 1.csv 3"),
-        (csv(["1,2,3"] * 9, "y,a,z"), "2.csv has a column 'z' that 1.csv has not"),
+        (csv(["1,2,3"] * 9, "y,a,z"), "2.csv has a column 'z' that 1.csv does not have"),
         (csv(["1,2,3"] * 9, "y,a,a"), "2.csv: two columns are named 'a'"),
     ],
 )
@@ -83,7 +83,7 @@ def test_files_that_do_not_belong_together_are_refused(
 
 
 @pytest.mark.parametrize("label", [0, 3, -1, 1])
-def test_the_label_may_stand_anywhere(prepared: Preparing, label: int) -> None:
+def test_the_label_may_be_any_column(prepared: Preparing, label: int) -> None:
     rows = [[str(n), str(n * 7), str(n * n)] for n in range(200)]
     for n, row in enumerate(rows):
         row.insert(label if label >= 0 else 3, str(n % 2))
@@ -99,7 +99,7 @@ def test_the_label_may_stand_anywhere(prepared: Preparing, label: int) -> None:
         ({"label": "y"}, "has no header, so no column is named 'y'"),
     ],
 )
-def test_a_label_that_is_not_there_is_refused(
+def test_a_missing_label_column_is_refused(
     prepared: Preparing, settings: dict[str, object], text: str
 ) -> None:
     with pytest.raises(DatasetInvalid, match=text):
@@ -134,14 +134,16 @@ def test_texts_and_few_whole_numbers_are_classes(
 @pytest.mark.parametrize(
     "labels", [["0.5", "1"], [str(n) for n in range(51)], ["1", "2", "3.5e-3"]]
 )
-def test_other_numbers_are_a_quantity(prepared: Preparing, labels: list[str]) -> None:
+def test_other_numbers_are_a_regression_target(prepared: Preparing, labels: list[str]) -> None:
     result = prepared(labelled(labels))
     assert result.schema.task == "regression"
     assert result.schema.classes is None
     assert {row.partition(b",")[0].decode() for row in result.all_rows} == set(labels)
 
 
-def test_one_fraction_among_many_whole_labels_makes_them_a_quantity(prepared: Preparing) -> None:
+def test_one_fraction_among_many_whole_labels_makes_a_regression_target(
+    prepared: Preparing,
+) -> None:
     labels = ["1"] * 200 + ["2"] * 199 + ["1.5"]
     assert prepared(labelled(labels)).schema.task == "regression"
 
@@ -156,13 +158,13 @@ def test_the_settings_decide_the_task(prepared: Preparing) -> None:
         prepared(labelled(["cat", "dog"]), task="regression")
 
 
-def test_labels_that_are_all_different_are_no_classes(prepared: Preparing) -> None:
+def test_labels_that_are_all_different_are_not_classes(prepared: Preparing) -> None:
     with pytest.raises(DatasetInvalid, match="too many to be classes"):
         prepared(labelled([f"id{n}" for n in range(3000)], 3000))
 
 
 def test_a_column_is_judged_by_all_of_its_rows_not_by_the_first(prepared: Preparing) -> None:
-    # 2,000 numbers come first, then 3,000 words: what the first rows promise does not hold.
+    # 2,000 numbers come first, then 3,000 words: the first rows suggest a column of numbers.
     rows = [f"{n % 2},{n},{n % 100 if n < 2000 else 'abc'[n % 3]}" for n in range(5000)]
     result = prepared(csv(rows))
     assert result.refused == []
@@ -174,14 +176,14 @@ def test_a_column_is_judged_by_all_of_its_rows_not_by_the_first(prepared: Prepar
     assert turned.all_rows == result.all_rows
 
 
-def test_some_text_among_numbers_is_bad_rows(prepared: Preparing) -> None:
+def test_rows_with_text_among_numbers_are_refused(prepared: Preparing) -> None:
     rows = [f"{n % 2},{n},{'oops' if n % 200 == 7 else n}" for n in range(1000)]
     result = prepared(csv(rows))
     assert [refused["line"] for refused in result.refused] == [8, 208, 408, 608, 808]
     assert result.schema.features[1].type == "number"
 
 
-def test_names_and_identifiers_are_no_category(prepared: Preparing) -> None:
+def test_identifiers_are_not_a_category(prepared: Preparing) -> None:
     rows = [f"{n % 2},{n},user-{n}" for n in range(3000)]
     with pytest.raises(DatasetInvalid, match="column 'f1' holds more than 1000 distinct texts"):
         prepared(csv(rows))
@@ -195,10 +197,10 @@ def test_missing_categories_stay_missing(prepared: Preparing) -> None:
     assert cells == {b"", b"0", b"1"}
 
 
-def test_a_column_without_any_value_keeps_its_place(prepared: Preparing) -> None:
+def test_a_column_without_any_value_is_kept(prepared: Preparing) -> None:
     result = prepared(csv([f"{n % 2},{n}," for n in range(300)], "y,a,empty"))
     assert [feature.name for feature in result.schema.features] == ["a", "empty"]
-    # XGBoost takes the width from the cells it finds: one cell is written for it.
+    # XGBoost takes the number of columns from the cells with a value, so one cell is written.
     assert result.train.splitlines()[0].endswith(b",nan")
     assert all(row.endswith(b",") for row in result.train.splitlines()[1:])
     assert result.profile["columns"][1]["completeness"] == 0
@@ -215,7 +217,7 @@ PRIOR = Schema(
 )
 
 
-def test_the_live_models_codes_hold(prepared: Preparing) -> None:
+def test_the_codes_of_the_live_model_are_kept(prepared: Preparing) -> None:
     rows = [f"{['cat', 'ant'][n % 2]},{n},{['green', 'blue'][n % 2]}" for n in range(300)]
     result = prepared(csv(rows, "y,a,b"), prior=PRIOR)
     assert result.comparable
@@ -225,7 +227,7 @@ def test_the_live_models_codes_hold(prepared: Preparing) -> None:
     assert {row.split(b",")[2] for row in result.all_rows} == {b"1", b"2"}
 
 
-def test_columns_in_another_order_or_without_names_are_still_the_live_models(
+def test_columns_in_another_order_or_without_names_match_the_live_models(
     prepared: Preparing,
 ) -> None:
     rows = [(["cat", "dog"][n % 2], str(n), ["red", "blue"][n % 3 % 2]) for n in range(300)]
@@ -237,7 +239,7 @@ def test_columns_in_another_order_or_without_names_are_still_the_live_models(
     assert plain.schema == turned.schema == bare.schema
 
 
-def test_a_category_whose_texts_are_all_numbers_this_time_stays_one(prepared: Preparing) -> None:
+def test_a_category_whose_new_texts_are_all_numbers_stays_a_category(prepared: Preparing) -> None:
     rows = [f"{['cat', 'dog'][n % 2]},{n},{n % 3}" for n in range(300)]
     result = prepared(csv(rows, "y,a,b"), prior=PRIOR)
     assert result.comparable
@@ -255,7 +257,7 @@ def test_a_category_whose_texts_are_all_numbers_this_time_stays_one(prepared: Pr
         (csv([f"{n / 7},{n},red" for n in range(99)], "y,a,b"), "the task was classification"),
     ],
 )
-def test_other_columns_are_refused_by_name_unless_accepted(
+def test_changed_columns_are_refused_unless_the_settings_accept_them(
     prepared: Preparing, data: bytes, text: str
 ) -> None:
     with pytest.raises(SchemaChanged, match=text):
@@ -263,14 +265,14 @@ def test_other_columns_are_refused_by_name_unless_accepted(
     assert not prepared(data, prior=PRIOR, schema_change="accept").comparable
 
 
-def test_a_quantity_stays_one_when_it_takes_few_values(prepared: Preparing) -> None:
+def test_a_regression_target_with_few_values_stays_a_regression_target(prepared: Preparing) -> None:
     prior = prepared(labelled([str(n / 2) for n in range(100)])).schema
     result = prepared(labelled(["1", "2"]), prior=prior)
     assert result.comparable
     assert result.schema.task == "regression"
 
 
-def test_given_sides_win_and_the_missing_ones_are_taken_by_hash(prepared: Preparing) -> None:
+def test_given_splits_are_kept_and_the_missing_ones_are_made_by_hash(prepared: Preparing) -> None:
     rows = numbers_csv(600).splitlines(keepends=True)
     train, test = b"".join(rows[:500]), b"".join(rows[500:])
     only_test = prepared({"more.csv": train, "test/t.csv": test})

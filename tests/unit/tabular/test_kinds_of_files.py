@@ -1,4 +1,4 @@
-"""Files are recognised by their content, read within bounds, and never run."""
+"""Files are recognized by their content, read in bounded memory, and never executed."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ def test_a_gzipped_csv_is_read_like_the_plain_one(prepared: Preparing) -> None:
 
 
 @pytest.mark.parametrize("name", ["drop.csv", "data", "drop.parquet.csv.gz"])
-def test_the_name_does_not_hide_what_the_content_is(prepared: Preparing, name: str) -> None:
+def test_the_content_decides_the_kind_of_a_file_and_not_its_name(
+    prepared: Preparing, name: str
+) -> None:
     assert prepared({name: gzip.compress(numbers_csv())}).rows["train"] > 0
     assert prepared({name: numbers_csv()}).rows["train"] > 0
 
@@ -104,7 +106,7 @@ def test_a_zip_bomb_fails_the_run_by_name(prepared: Preparing) -> None:
         ("a.parquet", b"1,2\n3,4\n", "is not Parquet"),
     ],
 )
-def test_a_file_that_is_not_read_is_refused_with_its_name_and_what_to_do(
+def test_an_unsupported_file_is_refused_with_its_name_and_what_to_do(
     prepared: Preparing, name: str, data: bytes, text: str
 ) -> None:
     with pytest.raises(DatasetUnreadable, match=text) as caught:
@@ -112,7 +114,7 @@ def test_a_file_that_is_not_read_is_refused_with_its_name_and_what_to_do(
     assert name in str(caught.value)
 
 
-def test_markers_of_other_systems_are_left_alone(prepared: Preparing) -> None:
+def test_markers_of_other_systems_are_ignored(prepared: Preparing) -> None:
     result = prepared({"_SUCCESS": b"", "sub/.DS_Store": b"\0\1", "drop.csv": numbers_csv()})
     assert result.train == prepared(numbers_csv()).train
     with pytest.raises(DatasetEmpty, match="no file"):
@@ -153,7 +155,7 @@ def test_the_label_of_a_parquet_file_may_be_any_column(prepared: Preparing, tmp_
 
 
 @pytest.mark.parametrize("data", [b"PAR1", b"PAR1" + b"garbage" * 20 + b"PAR1", b"PAR1\0\0"])
-def test_a_parquet_that_is_not_is_refused(prepared: Preparing, data: bytes) -> None:
+def test_a_damaged_parquet_file_is_refused(prepared: Preparing, data: bytes) -> None:
     with pytest.raises(DatasetUnreadable, match=r"drop\.parquet cannot be read as Parquet"):
         prepared({"drop.parquet": data})
 
@@ -183,7 +185,7 @@ def test_a_pickle_of_three_pairs_gives_the_three_splits_in_its_own_units(
 
 
 def python2_pickle(pairs: Pairs) -> bytes:
-    """What cPickle of Python 2 with NumPy 1 wrote (protocol 2): bytes as short and long strings."""
+    """Write as cPickle of Python 2 did (protocol 2): bytes as short or long strings."""
 
     def text(value: bytes) -> bytes:
         if len(value) < 256:
@@ -215,7 +217,7 @@ def test_a_pickle_of_python_2_is_read(prepared: Preparing) -> None:
 
 
 class Runs:
-    """Pickles to a call of any function with any arguments."""
+    """Its pickle calls a function with arguments when it is read."""
 
     def __init__(self, function: Any, *arguments: Any) -> None:
         self._call = (function, arguments)
@@ -248,20 +250,20 @@ def test_a_pickle_that_would_run_code_is_refused_before_it_runs(
         (pickle.loads, (b"N.",)),
     ],
 )
-def test_whatever_no_array_needs_is_refused_by_name(function: Any, arguments: Any) -> None:
+def test_any_callable_that_no_array_needs_is_refused_by_name(function: Any, arguments: Any) -> None:
     data = pickle.dumps(Runs(function, *arguments))
     with pytest.raises(DatasetUnreadable, match=function.__name__):
         read_pickle(data)
 
 
-def test_the_extension_registry_and_persistent_ids_are_no_way_in() -> None:
+def test_the_extension_registry_and_persistent_ids_are_refused() -> None:
     with pytest.raises(DatasetUnreadable):
         read_pickle(b"\x80\x02\x82\x01.")
-    with pytest.raises(DatasetUnreadable, match="outside of itself"):
+    with pytest.raises(DatasetUnreadable, match="outside of the file"):
         read_pickle(b"\x80\x02K\x01Q.")
 
 
-def test_an_array_that_claims_more_than_it_brings_takes_no_memory() -> None:
+def test_an_array_with_a_false_shape_allocates_no_memory() -> None:
     huge = python2_pickle((digits(9, 1),) * 2).replace(
         b"J" + struct.pack("<i", 9), b"J" + struct.pack("<i", 2**31 - 1)
     )
@@ -275,7 +277,7 @@ def test_an_array_that_claims_more_than_it_brings_takes_no_memory() -> None:
         ({"x": 1}, DatasetInvalid, "is not"),
         ((1, 2, 3), DatasetInvalid, "is not"),
         ((digits(9, 1),) * 4, DatasetInvalid, "it holds 4 parts"),
-        (((np.zeros((3, 2)), np.zeros(4)),) * 3, DatasetInvalid, "one label is wanted"),
+        (((np.zeros((3, 2)), np.zeros(4)),) * 3, DatasetInvalid, "each row needs one label"),
         (np.array(["a"]), DatasetUnreadable, "not of numbers"),
         (np.array([object()]), DatasetUnreadable, "not of numbers|asks for"),
         (np.zeros(3, dtype=complex), DatasetUnreadable, "not of numbers"),
@@ -290,12 +292,12 @@ def test_a_pickle_of_something_else_is_refused(
 
 @pytest.mark.parametrize("cut", [1, 10, 100, 400])
 def test_a_damaged_pickle_is_refused(cut: int) -> None:
-    with pytest.raises(DatasetUnreadable, match="damaged, or no pickle"):
+    with pytest.raises(DatasetUnreadable, match="damaged, or not a pickle"):
         read_pickle(pickle.dumps((digits(50, 1),) * 3)[:-cut])
 
 
-def test_one_unpickling_leaves_nothing_behind_for_the_next() -> None:
-    # BUILD may set attributes of what it finds on the stack: here of an admitted function.
+def test_a_pickle_cannot_change_how_the_next_one_is_read() -> None:
+    # The opcode BUILD sets attributes of the object on the stack: here of an accepted function.
     data = b"\x80\x02cnumpy\ndtype\n(N}X\x05\x00\x00\x00_callNs\x86b."
     with pytest.raises((DatasetUnreadable, DatasetInvalid)):
         read_pickle(data)
@@ -327,7 +329,7 @@ def test_an_idx_file_without_its_partner_or_damaged_is_refused(prepared: Prepari
         prepared({"train-images-idx3-ubyte": images})
     with pytest.raises(DatasetUnreadable, match="damaged: 35 bytes where its header says 36"):
         prepared({"a-images-idx3-ubyte": images[:-1], "a-labels-idx1-ubyte": labels})
-    with pytest.raises(DatasetInvalid, match="one label is wanted for each image"):
+    with pytest.raises(DatasetInvalid, match="each image needs one label"):
         prepared({"a-images-idx3-ubyte": images, "a-labels-idx1-ubyte": idx(np.arange(4))})
 
 
@@ -345,7 +347,7 @@ def test_an_idx_file_without_its_partner_or_damaged_is_refused(prepared: Prepari
         np.arange(8).reshape(-1, 4) % 2 == 0,
     ],
 )
-def test_an_array_reads_back_as_exactly_itself(features: np.ndarray) -> None:
+def test_an_array_written_as_csv_is_read_back_exactly(features: np.ndarray) -> None:
     labels = np.arange(len(features)) % 3
     lines = b"".join(csv_blocks(features, labels)).decode().splitlines()
     back = np.array([line.split(",")[1:] for line in lines]).astype(

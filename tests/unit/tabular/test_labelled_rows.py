@@ -1,24 +1,26 @@
-"""Which labelled predictions hold, and how what a version read becomes a row that was dropped."""
+"""The newest label of a prediction counts, and its captured row is decoded as it was dropped."""
 
 from __future__ import annotations
 
 import csv
 import json
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from refit.domain.schema import Feature, Schema, number_text
-from refit.tabular.labelled_rows import LabelledRows
-from refit.tabular.training_set import (
+from refit.domain.retraining.row_decoder import (
     BAD_VALUE,
     NO_VALUE,
     OTHER_COLUMNS,
     RowDecoder,
-    Unusable,
+    RowUnusable,
+    is_fresh,
 )
+from refit.domain.schema import Feature, Schema, number_text
+from refit.tabular.labelled_rows import labelled_rows
 
 from tests.unit.inferences.joined import rows_that_hold
 
@@ -26,6 +28,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.unit.tabular.conftest import Preparing
+
+
+def never(predicted_at: datetime) -> bool:
+    """No row is fresh."""
+    return False
 
 
 def line(name: str, seq: int, label: str, place: int = 0, **more: Any) -> bytes:
@@ -64,38 +71,38 @@ def slices(draw: st.DrawFn) -> list[list[bytes]]:
 
 
 @given(given_slices=slices())
-def test_the_newest_lines_hold_in_whatever_order_they_are_read(
+def test_the_newest_lines_count_in_whatever_order_they_are_read(
     tmp_path_factory: pytest.TempPathFactory, given_slices: list[list[bytes]]
 ) -> None:
-    with LabelledRows(tmp_path_factory.mktemp("rows")) as rows:
+    with labelled_rows(tmp_path_factory.mktemp("rows")) as rows:
         for number, lines in enumerate(given_slices):
-            rows.add(number, lines, None)
+            rows.add(number, lines, never)
         by_file = list(rows.by_file())
-        files, lost = rows.files(), rows.lost()
-    found = {
+        files, unused = rows.files(), rows.unused()
+    kept_labels = {
         (key, row.line): row.label for key, held in zip(files, by_file, strict=True) for row in held
     }
     plain = rows_that_hold(line for lines in given_slices for line in lines)
-    assert found == {(row.source.key, row.source.line): row.label for row in plain}
+    assert kept_labels == {(row.source.key, row.source.line): row.label for row in plain}
     for number, lines in enumerate(given_slices):
         kept = sum(row.slice == number for held in by_file for row in held)
-        assert kept + sum(lost.get(number, {}).values()) == len(lines)
+        assert kept + sum(unused.get(number, {}).values()) == len(lines)
 
 
 def test_a_capture_file_is_read_once_and_from_its_beginning(tmp_path: Path) -> None:
-    with LabelledRows(tmp_path) as rows:
-        rows.add(0, [line(f"p{place}", 1, "a", place) for place in (5, 2, 7, 0, 4, 1)], None)
+    with labelled_rows(tmp_path) as rows:
+        rows.add(0, [line(f"p{place}", 1, "a", place) for place in (5, 2, 7, 0, 4, 1)], never)
         assert rows.files() == ["file-1", "file-0"]
         assert [[row.line for row in held] for held in rows.by_file()] == [[0, 1, 3], [0, 1, 2]]
 
 
-def test_only_what_was_predicted_since_the_change_is_fresh(tmp_path: Path) -> None:
+def test_only_rows_predicted_since_the_change_are_fresh(tmp_path: Path) -> None:
     moments = ["2025-01-02T03:00:00+00:00", "2025-01-02T04:00:00+00:00"]
     lines = [line(f"p{n}", 1, "a", n, predictedAt=at) for n, at in enumerate(moments)]
     known = [line(f"p{n + 2}", 1, "a", n + 2, predictedAt=at) for n, at in enumerate(moments)]
-    with LabelledRows(tmp_path) as rows:
-        rows.add(0, lines, datetime.fromisoformat(moments[1]))
-        rows.add(1, known, None)
+    with labelled_rows(tmp_path) as rows:
+        rows.add(0, lines, partial(is_fresh, True, datetime.fromisoformat(moments[1])))
+        rows.add(1, known, partial(is_fresh, False, None))
         (held,) = rows.by_file()
     assert [row.fresh for row in held] == [False, True, False, False]
 
@@ -163,9 +170,9 @@ def test_a_missing_value_is_an_empty_cell() -> None:
         (SCHEMA, [1.0, -1.0], BAD_VALUE),
     ],
 )
-def test_what_no_column_of_the_model_can_hold_is_refused(
+def test_values_that_no_column_of_the_model_can_hold_are_rejected(
     schema: Schema, values: list[float | None], reason: str
 ) -> None:
     label = "1" if schema is NUMBERS else CLASSES[0]
-    with pytest.raises(Unusable, match=reason):
+    with pytest.raises(RowUnusable, match=reason):
         RowDecoder(schema, schema).line(label, values)

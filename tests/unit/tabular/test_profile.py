@@ -1,10 +1,11 @@
-"""The profile counts what is there, in bins that later checks can use."""
+"""The profile describes the training rows, in bins that drift checks compare with."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from refit.tabular import profile
+from refit.domain.monitoring.baseline import BINS
+from refit.tabular.profile import cell_values
 
 from tests.unit.tabular.conftest import Preparing, numbers_csv
 
@@ -19,14 +20,14 @@ def test_each_column_has_its_statistics_over_the_training_rows(prepared: Prepari
     rows = [row.split(b",") for row in result.train.splitlines()]
     a = np.array([float(row[1]) for row in rows])
     b = np.array([float(row[2]) for row in rows if row[2]])
-    found = columns(result.profile)
+    described = columns(result.profile)
     assert result.profile["sampled_rows"] == len(rows) == result.profile["rows"]["train"]
-    assert (found["a"]["min"], found["a"]["max"]) == (a.min(), a.max())
-    assert found["a"]["mean"] == pytest.approx(a.mean())
-    assert found["a"]["std"] == pytest.approx(a.std())
-    assert found["b"]["completeness"] == pytest.approx(len(b) / len(rows))
-    assert found["b"]["mean"] == pytest.approx(b.mean())
-    assert found["c"]["counts"] == {
+    assert (described["a"]["min"], described["a"]["max"]) == (a.min(), a.max())
+    assert described["a"]["mean"] == pytest.approx(a.mean())
+    assert described["a"]["std"] == pytest.approx(a.std())
+    assert described["b"]["completeness"] == pytest.approx(len(b) / len(rows))
+    assert described["b"]["mean"] == pytest.approx(b.mean())
+    assert described["c"]["counts"] == {
         "x": sum(row[3] == b"0" for row in rows),
         "y": sum(row[3] == b"1" for row in rows),
     }
@@ -41,8 +42,8 @@ def test_the_bins_hold_every_value_once_and_are_about_equal(prepared: Preparing)
     values = np.array([float(row.split(b",")[1]) for row in result.train.splitlines()])
     histogram = result.profile["columns"][0]["histogram"]
     edges, counts = histogram["edges"], histogram["counts"]
-    assert len(edges) == profile.BINS - 1
-    assert len(counts) == profile.BINS
+    assert len(edges) == BINS - 1
+    assert len(counts) == BINS
     assert sum(counts) == len(values)
     bounds = [-np.inf, *edges, np.inf]
     for low, high, count in zip(bounds, bounds[1:], counts, strict=False):
@@ -59,15 +60,12 @@ def test_a_column_of_few_values_has_a_bin_for_each(prepared: Preparing) -> None:
     assert histogram["counts"] == [*(values.count(text) for text in (b"0", b"0.1", b"0.7")), 0]
 
 
-def test_a_large_set_is_sampled_evenly_and_says_so(
-    prepared: Preparing, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(profile, "SAMPLE_ROWS", 500)
-    result = prepared(numbers_csv(20_000))
+def test_a_profile_of_many_rows_is_computed_on_an_even_sample(prepared: Preparing) -> None:
+    result = prepared(numbers_csv(20_000), sample_rows=500)
     whole = np.array([float(row.split(b",")[1]) for row in result.train.splitlines()])
-    found = result.profile["columns"][0]
+    column = result.profile["columns"][0]
     assert 450 <= result.profile["sampled_rows"] <= 500
-    assert abs(found["mean"] - whole.mean()) < 4 * whole.std() / np.sqrt(500)
+    assert abs(column["mean"] - whole.mean()) < 4 * whole.std() / np.sqrt(500)
     assert sum(result.profile["label"]["classes"].values()) == result.rows["train"]
 
 
@@ -82,7 +80,7 @@ def test_the_label_of_a_regression_has_a_histogram(prepared: Preparing) -> None:
     "cells", ["1,2,-3", "1,,3", "1,2,", "0.5,1e-3,2", "99999999999999999999999,1,2", "0,0,nan"]
 )
 def test_every_way_of_parsing_gives_the_same_numbers(cells: str) -> None:
-    wanted = [float(cell) if cell else np.nan for cell in cells.split(",")]
+    expected = [float(cell) if cell else np.nan for cell in cells.split(",")]
     for repeat in (1, 50):
-        parsed = profile._parsed([cells.encode()] * repeat)
-        assert np.array_equal(parsed, wanted * repeat, equal_nan=True)
+        parsed = cell_values([cells.encode()] * repeat)
+        assert np.array_equal(parsed, expected * repeat, equal_nan=True)

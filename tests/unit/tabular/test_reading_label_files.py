@@ -1,4 +1,4 @@
-"""Files of labels in every form, and what becomes of the lines that are none."""
+"""Label files are read in every format, and bad lines are reported with their number."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from refit.domain.csv_rows import MAX_RECORD_BYTES
 from refit.domain.inferences.ground_truth_records import BadLine, LabelRecord, Sent
 from refit.tabular.label_files import labels_in
-from refit.tabular.readers.lines import MAX_LINE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,13 +29,13 @@ def read(content: str | bytes, name: str = "labels", block: int = 7) -> list[Sen
     return list(labels_in(blocks(), name))
 
 
-def values(found: list[Sent]) -> list[tuple[Any, ...]]:
-    assert all(isinstance(one, LabelRecord) for one in found), found
-    return [(one.inference_id, one.label, one.observed_at, one.line) for one in found]
+def values(result: list[Sent]) -> list[tuple[Any, ...]]:
+    assert all(isinstance(one, LabelRecord) for one in result), result
+    return [(one.inference_id, one.label, one.observed_at, one.line) for one in result]
 
 
-def reasons(found: list[Sent]) -> dict[int, str]:
-    return {one.line: one.reason for one in found if isinstance(one, BadLine)}
+def reasons(result: list[Sent]) -> dict[int, str]:
+    return {one.line: one.reason for one in result if isinstance(one, BadLine)}
 
 
 EXPECTED = [("a", "1", AT, 1), ("b", "0", None, 2)]
@@ -51,7 +51,7 @@ EXPECTED = [("a", "1", AT, 1), ("b", "0", None, 2)]
     ],
 )
 @pytest.mark.parametrize("name", ["labels.csv", "labels", "x.txt"])
-def test_csv_needs_no_header(text: str, name: str) -> None:
+def test_a_header_is_optional_in_csv(text: str, name: str) -> None:
     assert values(read(text, name)) == EXPECTED
 
 
@@ -63,11 +63,11 @@ def test_csv_needs_no_header(text: str, name: str) -> None:
     ],
 )
 def test_a_header_names_the_columns_in_any_order(text: str) -> None:
-    found = values(read(text, "labels.csv"))
-    assert found == [(*one[:3], one[3] + 1) for one in EXPECTED]
+    result = values(read(text, "labels.csv"))
+    assert result == [(*one[:3], one[3] + 1) for one in EXPECTED]
 
 
-def test_json_lines_keep_the_labels_kind() -> None:
+def test_json_lines_keep_the_type_of_a_label() -> None:
     text = (
         f'{{"inferenceId": "a", "label": 1, "observedAt": "{AT}"}}\n'
         '{"inferenceId": "b", "label": true}\n\n{"label": "x", "inferenceId": "c"}'
@@ -76,11 +76,11 @@ def test_json_lines_keep_the_labels_kind() -> None:
 
 
 @pytest.mark.parametrize("name", ["labels.csv.gz", "labels.csv", "labels"])
-def test_either_may_be_packed_whatever_its_name(name: str) -> None:
+def test_a_gzipped_file_is_read_whatever_its_name(name: str) -> None:
     assert values(read(gzip.compress(f"a,1,{AT}\nb,0\n".encode()), name)) == EXPECTED
 
 
-def test_a_name_decides_over_what_the_content_looks_like() -> None:
+def test_the_ending_of_the_name_decides_over_the_content() -> None:
     assert values(read('"{a",1\n', "labels.csv")) == [("{a", "1", None, 1)]
     assert reasons(read("a,1\n", "labels.jsonl")).keys() == {1}
 
@@ -143,9 +143,9 @@ BAD_JSON = {
     "nested": ("[" * 100_000, "nested too deeply"),
     "no event": (
         '{"groundTruthData": {"data": "1", "encoding": "CSV"}}',
-        "no ground-truth record: eventMetadata: Field required",
+        "not a ground-truth record: eventMetadata: Field required",
     ),
-    "an encoding nobody knows": (truth("1", "XML"), "groundTruthData.encoding: Input should be"),
+    "an unknown encoding": (truth("1", "XML"), "groundTruthData.encoding: Input should be"),
     "no base64": (truth("%", "BASE64"), "groundTruthData.data is not base64"),
     "data that is not JSON": (truth("{", "JSON"), "groundTruthData.data is not JSON"),
     "a quote that never ends": (truth('"a', "CSV"), "groundTruthData.data is not CSV"),
@@ -155,13 +155,15 @@ BAD_JSON = {
 
 
 @pytest.mark.parametrize(("line", "reason"), BAD_JSON.values(), ids=BAD_JSON.keys())
-def test_a_bad_line_is_told_with_its_number_and_the_rest_is_read(line: str, reason: str) -> None:
+def test_a_bad_line_is_reported_with_its_number_and_the_others_are_read(
+    line: str, reason: str
+) -> None:
     good = '{"inferenceId": "a", "label": 1}'
-    found = read(f"{good}\n{line}\n{good}", "x.jsonl", 1 << 20)
-    assert [one.line for one in found] == [1, 2, 3]
-    assert reasons(found).keys() == {2}
-    assert reason in reasons(found)[2]
-    assert found[1].text == line[:1000]  # type: ignore[union-attr]
+    result = read(f"{good}\n{line}\n{good}", "x.jsonl", 1 << 20)
+    assert [one.line for one in result] == [1, 2, 3]
+    assert reasons(result).keys() == {2}
+    assert reason in reasons(result)[2]
+    assert result[1].text == line[:1000]  # type: ignore[union-attr]
 
 
 BAD_CSV = {
@@ -170,22 +172,22 @@ BAD_CSV = {
     "a quote that never ends": (b'"a,1', "the line is not CSV"),
     "text after a quote": (b'"a"b,1', "the line is not CSV"),
     "no UTF-8": (b"\xff,1", "the line is not UTF-8 text"),
-    "too long": (b"x" * (MAX_LINE_BYTES + 1), "too long for a record"),
+    "too long": (b"x" * (MAX_RECORD_BYTES + 1), "too long for a record"),
 }
 
 
 @pytest.mark.parametrize(("line", "reason"), BAD_CSV.values(), ids=BAD_CSV.keys())
-def test_a_bad_csv_line_spoils_no_other(line: bytes, reason: str) -> None:
-    found = read(b"a,1\n" + line + b"\nb,0\n", "x.csv", 1 << 20)
-    assert [one.line for one in found] == [1, 2, 3]
-    assert reasons(found).keys() == {2}
-    assert reason in reasons(found)[2]
+def test_a_bad_csv_line_does_not_affect_the_others(line: bytes, reason: str) -> None:
+    result = read(b"a,1\n" + line + b"\nb,0\n", "x.csv", 1 << 20)
+    assert [one.line for one in result] == [1, 2, 3]
+    assert reasons(result).keys() == {2}
+    assert reason in reasons(result)[2]
 
 
-def test_below_a_header_each_line_has_its_width() -> None:
-    found = read("inferenceId,label,observedAt\na,1\nb,0,\n", "x.csv")
-    assert reasons(found) == {2: "the line has 2 cells, not 3"}
-    assert values(found[1:]) == [("b", "0", None, 3)]
+def test_each_line_has_as_many_cells_as_the_header() -> None:
+    result = read("inferenceId,label,observedAt\na,1\nb,0,\n", "x.csv")
+    assert reasons(result) == {2: "the line has 2 cells, not 3"}
+    assert values(result[1:]) == [("b", "0", None, 3)]
 
 
 @pytest.mark.parametrize(
@@ -197,19 +199,19 @@ def test_below_a_header_each_line_has_its_width() -> None:
         ("inferenceId,observedAt", "the header is 'inferenceId,observedAt'"),
     ],
 )
-def test_a_file_whose_header_says_something_else_is_not_read(header: str, reason: str) -> None:
-    found = read(f"{header}\na,1,x\n", "x.csv")
-    assert reasons(found).keys() == {1}
-    assert reason in reasons(found)[1]
-    assert reasons(found)[1].endswith("no line of the file was read")
+def test_a_file_with_an_unknown_header_is_not_read(header: str, reason: str) -> None:
+    result = read(f"{header}\na,1,x\n", "x.csv")
+    assert reasons(result).keys() == {1}
+    assert reason in reasons(result)[1]
+    assert reasons(result)[1].endswith("no line of the file was read")
 
 
 def test_a_damaged_archive_ends_with_a_bad_line() -> None:
     whole = gzip.compress("".join(f"id-{n},{n}\n" for n in range(10_000)).encode())
-    found = read(whole[: len(whole) // 2], "x.csv.gz", 1 << 20)
-    assert len(found) > 1000
-    assert values(found[:-1])[0] == ("id-0", "0", None, 1)
-    assert reasons(found) == {len(found): "x.csv.gz is damaged: the gzip stream ends too early"}
+    result = read(whole[: len(whole) // 2], "x.csv.gz", 1 << 20)
+    assert len(result) > 1000
+    assert values(result[:-1])[0] == ("id-0", "0", None, 1)
+    assert reasons(result) == {len(result): "x.csv.gz is damaged: the gzip stream ends too early"}
 
 
 @pytest.mark.parametrize("content", ["", "\n\n", "\ufeff", "inferenceId,label\n"])
@@ -221,13 +223,11 @@ ids = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, ma
 
 
 @given(st.lists(st.tuples(ids, st.integers(0, 9)), min_size=1), st.integers(1, 40))
-def test_whatever_is_written_as_json_lines_is_read_again(
-    rows: list[tuple[str, int]], block: int
-) -> None:
+def test_json_lines_are_read_as_they_were_written(rows: list[tuple[str, int]], block: int) -> None:
     text = "\n".join(json.dumps({"inferenceId": name, "label": label}) for name, label in rows)
     assert [one[:2] for one in values(read(text, "x.jsonl", block))] == rows
 
 
 @given(st.binary(max_size=80), st.sampled_from(["x.csv", "x.jsonl", "x"]))
-def test_no_bytes_do_more_than_be_bad_lines(content: bytes, name: str) -> None:
+def test_arbitrary_bytes_are_at_worst_bad_lines(content: bytes, name: str) -> None:
     assert all(one.line is not None for one in read(content, name))

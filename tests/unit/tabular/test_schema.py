@@ -1,4 +1,4 @@
-"""A row is encoded for serving exactly as it was for training."""
+"""A row is encoded for serving exactly as for training."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_numbers_and_their_texts_encode_alike_and_read_back_exactly(row: list[fl
 
 
 @given(st.lists(st.none() | finite, min_size=1, max_size=6))
-def test_a_line_holds_an_empty_cell_for_what_is_missing(row: list[float | None]) -> None:
+def test_a_missing_value_is_an_empty_cell(row: list[float | None]) -> None:
     cells = csv_line(row).split(",")
     assert [float(cell) if cell else None for cell in cells] == row
     assert not any(cell.endswith(".0") for cell in cells)
@@ -62,7 +62,7 @@ def test_a_line_holds_an_empty_cell_for_what_is_missing(row: list[float | None])
         ([1, True], [1, None]),
     ],
 )
-def test_texts_become_codes_and_what_is_not_known_is_missing(
+def test_texts_become_codes_and_unknown_texts_are_missing(
     instance: list[object] | dict[str, object], encoded: list[float | None]
 ) -> None:
     assert MIXED.encode_instance(instance) == encoded
@@ -99,25 +99,25 @@ def test_a_row_that_does_not_fit_is_refused_by_column_and_value(
 @pytest.mark.parametrize(
     "bad", [["1", "2", "nan", "4"], [1, 2, float("inf"), 4], "1_0 2 3 4".split()]
 )
-def test_the_quick_way_for_numbers_lets_nothing_through(bad: list[object]) -> None:
+def test_the_fast_path_for_numbers_accepts_only_finite_numbers(bad: list[object]) -> None:
     with pytest.raises(PayloadInvalid, match="requires a finite number"):
         NUMBERS.encode_instance(bad)
 
 
-def test_a_message_never_shows_a_long_value() -> None:
+def test_an_error_message_shows_at_most_a_part_of_a_long_value() -> None:
     with pytest.raises(PayloadInvalid) as caught:
         MIXED.encode_instance(["x" * 10_000_000, "red"])
     assert len(str(caught.value)) < 300
 
 
-def test_a_schema_survives_its_file() -> None:
+def test_a_schema_is_read_as_it_was_stored() -> None:
     stored = json.loads(json.dumps(MIXED.as_json()))
     assert Schema.model_validate(stored) == MIXED
     assert "values" not in stored["features"][0]
     assert stored["features"][1]["values"] == ["blue", "red", "7"]
 
 
-def test_extending_appends_and_never_moves_a_code() -> None:
+def test_extending_a_schema_appends_codes_and_changes_none() -> None:
     other = MIXED.model_copy(
         update={
             "features": (
@@ -133,7 +133,7 @@ def test_extending_appends_and_never_moves_a_code() -> None:
     assert MIXED.changes_to(extended) == []
 
 
-def test_changes_are_named() -> None:
+def test_the_changed_columns_of_a_schema_are_named() -> None:
     fewer = NUMBERS.model_copy(update={"features": NUMBERS.features[:3]})
     assert NUMBERS.changes_to(fewer) == ["4 feature columns became 3", "gone: 'f3'"]
     assert NUMBERS.changes_to(MIXED) == ["the task was regression and is classification"]
@@ -144,7 +144,7 @@ def test_changes_are_named() -> None:
 
 
 @pytest.mark.parametrize("text", ["1", "1.0", "01", "1e0", "+1", " 1 "])
-def test_all_spellings_of_a_numeric_class_are_one(text: str) -> None:
+def test_all_spellings_of_a_numeric_class_mean_the_same_class(text: str) -> None:
     assert class_text(text) == "1"
     digits = MIXED.model_copy(update={"classes": ("0", "1")})
     assert digits.encode_label(text) == 1

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import csv
-import io
 import json
 import math
 from email.message import Message
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from refit.domain.csv_dialect import SAMPLE_LINES, is_header
+from refit.domain.csv_rows import CsvFault, read_records
 from refit.domain.errors import AnswerMalformed, PayloadInvalid, PayloadTooLarge
 from refit.domain.schema import Schema, csv_line, shown
 
@@ -32,6 +32,7 @@ ENDPOINT_BYTES = 6 * 1024 * 1024
 _JSON, _CSV = "application/json", "text/csv"
 _SPARE_BYTES = 4096  # status, headers and the head of the answer
 _LONGEST_NUMBER = 24  # characters of a float: -1.7976931348623157e+308
+_HEADER_SENT = "the first row holds the columns' names: send the rows only"
 _LONGEST_ID = 40  # 32 hexadecimal digits, a hyphen and a row number
 
 
@@ -80,7 +81,7 @@ def instances_of(content: bytes, content_type: str | None) -> list[Any]:
     """
     kind = _media_type(content_type)
     text = body_text(content)
-    instances = _json_instances(text) if kind == _JSON else _csv_instances(text)
+    instances = _json_instances(text) if kind == _JSON else csv_instances(text)
     if not instances:
         raise PayloadInvalid("there is no instance to predict: send at least one row")
     return instances
@@ -133,12 +134,15 @@ def _refuse_constant(name: str) -> NoReturn:
     raise PayloadInvalid(f"{name} is not JSON, and no value: send null where a value is missing")
 
 
-def _csv_instances(text: str) -> list[Any]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        return [row for row in reader if row]
-    except csv.Error as error:
-        raise PayloadInvalid(f"line {reader.line_num} is not CSV: {error}") from None
+def csv_instances(text: str) -> list[list[str]]:
+    """Return the cells of comma-separated rows. Raises PayloadInvalid for the first bad line."""
+    lines = text.encode().replace(b"\r\n", b"\n").split(b"\n")
+    instances = []
+    for record in read_records(lines, 1, ",")[0]:
+        if isinstance(record, CsvFault):
+            raise PayloadInvalid(f"line {record.line} is not CSV: {record.reason}")
+        instances.append(record.cells)
+    return instances
 
 
 def encoded_lines(instances: Sequence[Any], schema: Schema) -> list[str]:
@@ -150,12 +154,14 @@ def encoded_lines(instances: Sequence[Any], schema: Schema) -> list[str]:
     """
     names = [feature.name for feature in schema.features]
     if instances[0] == names:
-        raise PayloadInvalid("the first row holds the columns' names: send the rows only")
+        raise PayloadInvalid(_HEADER_SENT)
     lines = []
     for number, instance in enumerate(instances, 1):
         try:
             values = schema.encode_instance(instance)
         except PayloadInvalid as error:
+            if number == 1 and _first_is_header(instances, names):
+                raise PayloadInvalid(_HEADER_SENT) from None
             raise PayloadInvalid(f"instance {number}: {error}") from None
         # An empty line would be no row at all; XGBoost's container reads "nan" as missing too.
         lines.append(csv_line(values) or "nan")
@@ -165,6 +171,19 @@ def encoded_lines(instances: Sequence[Any], schema: Schema) -> list[str]:
                 f"{ENDPOINT_BYTES:,} in one request"
             )
     return lines
+
+
+def _first_is_header(instances: Sequence[Any], names: Sequence[str]) -> bool:
+    """Return whether a first row that cannot be encoded holds the columns' names."""
+    first, *rest = instances[:SAMPLE_LINES]
+    if not _is_texts(first):
+        return False
+    rows = [row for row in rest if _is_texts(row) and len(row) == len(first)]
+    return is_header(first, rows, names, lone_record_is_header=False)
+
+
+def _is_texts(row: Any) -> bool:
+    return bool(row) and isinstance(row, list) and all(isinstance(cell, str) for cell in row)
 
 
 def check_answer_fits(rows: int, schema: Schema) -> None:

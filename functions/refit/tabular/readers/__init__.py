@@ -1,1 +1,1 @@
-"""Dropped files of every kind, read as streams of CSV lines in bounded memory."""
+"""Read dropped files of all supported formats as streams of CSV lines, in bounded memory."""

@@ -1,4 +1,4 @@
-"""Arrays of numbers as CSV lines: each distinct value's text is made once and looked up."""
+"""Write arrays of numbers as CSV lines, formatting each distinct value only once."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ Numbers: TypeAlias = npt.NDArray[Any]
 
 _CELLS_PER_BLOCK = 100_000
 _TABLE_LIMIT = 65_536
-# Pixels are dropped as whole numbers, or divided by one of these.
+# Pixels are whole numbers, or whole numbers divided by one of these.
 _PIXEL_SCALES = (256, 255)
 _PIXELS = 256
 
 
-# The widths that a text is padded to with zero bytes, as items which NumPy copies in one move.
+# Texts are padded with zero bytes to one of these widths, whose items NumPy copies in one step.
 _ITEMS: dict[int, np.dtype[Any]] = {4: np.dtype("u4"), 8: np.dtype("u8"), 16: np.dtype("c16")}
 _WIDEST_TEXT = 15  # and a comma
 
 
 def csv_blocks(features: Numbers, labels: Numbers) -> Iterator[bytes]:
-    """Yield an array as CSV lines, label first, in the array's own units.
+    """Yield the CSV lines of an array, label first, in the array's own units.
 
     Args:
         features: (n_rows, n_features) of a boolean, integer or floating dtype.
         labels: (n_rows,) of such a dtype.
 
     Yields:
-        Whole lines, some hundred kB at a time. Each number is the shortest text that reads back
-        as the same number of its dtype.
+        Whole lines, some hundred kB at a time. Each number is written as the shortest text that
+        parses to the same number of its dtype.
     """
     rows = max(1, _CELLS_PER_BLOCK // (features.shape[1] + 1))
     for start in range(0, len(labels), rows):
-        part = slice(start, start + rows)
-        yield _block(features[part], labels[part])
+        chunk = slice(start, start + rows)
+        yield _block(features[chunk], labels[chunk])
 
 
 def _block(features: Numbers, labels: Numbers) -> bytes:
@@ -60,7 +60,7 @@ def _block(features: Numbers, labels: Numbers) -> bytes:
 
 
 def _coded(values: Numbers) -> tuple[Numbers, list[str]] | None:
-    """Return each value's place in a list of texts; None when the values are too many."""
+    """Return each value's index in a list of texts, and the list; None if it would be too long."""
     if values.dtype.kind == "b":
         values = values.astype(np.uint8)
     if values.dtype.kind in "iu":
@@ -79,7 +79,7 @@ def _coded(values: Numbers) -> tuple[Numbers, list[str]] | None:
 
 
 def _scaled(values: Numbers, scale: int) -> npt.NDArray[np.uint8] | None:
-    """Return the k of values that are all k / scale, k from 0 to 255; None when one is not."""
+    """Return k for values that are all k / scale with k from 0 to 255; None if any is not."""
     with np.errstate(invalid="ignore", over="ignore"):
         codes: npt.NDArray[np.uint8] = np.rint(values * values.dtype.type(scale)).astype(np.uint8)
     if np.array_equal(codes.astype(values.dtype) / values.dtype.type(scale), values):
@@ -98,9 +98,9 @@ def _items(texts: list[str], item: np.dtype[Any]) -> Numbers:
 
 
 def _texts(values: Numbers) -> list[str]:
-    """Return each number as the shortest text that its own dtype reads back."""
+    """Return for each number the shortest text that parses to it in its own dtype."""
     if values.dtype.kind == "f" and values.dtype.itemsize < 8:
-        # str() of a float32 is its shortest text; as a double 0.1 would be 0.10000000149011612.
+        # str() of a float32 is its shortest text; as a double, 0.1 would be 0.10000000149011612.
         return [text[:-2] if text.endswith(".0") else text for text in map(str, values)]
     return [
         number_text(value) if isinstance(value, float) else str(int(value))

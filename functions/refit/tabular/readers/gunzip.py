@@ -1,4 +1,4 @@
-"""Unpack gzip as a stream, and stop at a bomb."""
+"""Unpack gzip as a stream, with limits against decompression bombs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 GZIP_MAGIC = b"\x1f\x8b"
 MAX_UNPACKED_BYTES = 4 * 1024**3
-"""What a drop may unpack to: it has to fit twice on a Lambda's disk of 10 GB."""
+"""Largest unpacked size: it must fit twice on a Lambda function's disk of 10 GB."""
 
 MAX_RATIO = 250
-"""Real tables pack 3 to 50 times, sparse ones 150; a bomb of equal bytes packs 1,030 times."""
+"""Largest compression ratio: real tables reach 3 to 50, sparse ones 150, a bomb 1,030."""
 
 _RATIO_COUNTS_FROM = 32 * 1024**2
 _GZIP_WINDOW = 31
@@ -33,7 +33,7 @@ def gunzipped(blocks: Iterator[bytes], name: str) -> Iterator[bytes]:
         At most 1 MiB at a time.
 
     Raises:
-        DatasetUnreadable: when the stream is damaged, ends too early, or unpacks to more than
+        DatasetUnreadable: if the stream is damaged, ends too early, or unpacks to more than
             `MAX_UNPACKED_BYTES` or, beyond 32 MiB, to more than `MAX_RATIO` times its size.
     """
     packed = unpacked = 0
@@ -73,5 +73,5 @@ def _refuse_bomb(name: str, packed: int, unpacked: int) -> None:
     if unpacked > _RATIO_COUNTS_FROM and unpacked > MAX_RATIO * packed:
         raise DatasetUnreadable(
             f"{name} unpacks to more than {MAX_RATIO} times its size, as a zip bomb does: "
-            "drop it unpacked if it is what you mean"
+            "if this is intended, drop it unpacked"
         )

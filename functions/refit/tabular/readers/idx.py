@@ -1,4 +1,4 @@
-"""IDX files, the form in which MNIST is published: an array behind a header of its shape.
+"""Read IDX files, the format in which MNIST is published: an array after a header of its shape.
 
 Source: Y. LeCun, The MNIST database, "The IDX file format".
 """
@@ -31,7 +31,7 @@ def read_idx(data: bytes, name: str) -> Numbers:
     """Return the array of an IDX file.
 
     Raises:
-        DatasetUnreadable: when the header is none, or the data is shorter or longer than it says.
+        DatasetUnreadable: if the header is invalid, or the data has another length than it states.
     """
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in _TYPES:
         raise DatasetUnreadable(f"{name} is not an IDX file: its first bytes are not 0, 0, a type")
@@ -40,7 +40,7 @@ def read_idx(data: bytes, name: str) -> Numbers:
     if len(data) < begin or not dimensions:
         raise DatasetUnreadable(f"{name} is damaged: it ends within its header")
     shape = tuple(
-        int.from_bytes(data[4 + 4 * place : 8 + 4 * place], "big") for place in range(dimensions)
+        int.from_bytes(data[4 + 4 * axis : 8 + 4 * axis], "big") for axis in range(dimensions)
     )
     expected = begin + math.prod(shape) * dtype.itemsize
     if len(data) != expected:
@@ -53,26 +53,26 @@ def read_idx(data: bytes, name: str) -> Numbers:
 def paired(names: list[str]) -> list[tuple[str, str]]:
     """Return (images, labels) for each pair of IDX files that belong together.
 
-    They do when their names differ only in `images` and `labels`, `idx3` and `idx1`, and `.gz`.
+    Their names differ only in `images` and `labels`, `idx3` and `idx1`, and `.gz`.
 
     Raises:
-        DatasetInvalid: naming a file whose partner is missing.
+        DatasetInvalid: if a file has no partner.
     """
     images = {_stem(name): name for name in names if "images" in _base(name)}
     labels = {_stem(name): name for name in names if "labels" in _base(name)}
-    stray = [name for name in names if name not in {*images.values(), *labels.values()}]
-    if stray:
+    unnamed = [name for name in names if name not in {*images.values(), *labels.values()}]
+    if unnamed:
         raise DatasetInvalid(
-            f"{stray[0]}: an IDX file's name says whether it holds `images` or `labels`"
+            f"{unnamed[0]}: the name of an IDX file must hold `images` or `labels`"
         )
     for stem in sorted(set(images) ^ set(labels)):
-        found, wanted = (images, "labels") if stem in images else (labels, "images")
-        raise DatasetInvalid(f"{found[stem]} was dropped without the {wanted} that belong to it")
+        present, missing = (images, "labels") if stem in images else (labels, "images")
+        raise DatasetInvalid(f"{present[stem]} was dropped without the {missing} that belong to it")
     return [(images[stem], labels[stem]) for stem in sorted(images)]
 
 
 def given_split(name: str) -> Split | None:
-    """Return the side that a name gives (`t10k-images-…` is for testing), or None."""
+    """Return the split that a name states (`t10k-images-…` is for testing), or None."""
     return _GIVEN_SPLITS.get(re.split(r"[-_.]", _base(name), maxsplit=1)[0])
 
 

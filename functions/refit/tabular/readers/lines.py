@@ -1,29 +1,27 @@
-"""Cut a stream of bytes into blocks of whole lines, in bounded memory whatever the stream holds."""
+"""Split a stream of bytes into blocks of whole lines, in bounded memory."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from refit.domain.csv_rows import MAX_RECORD_BYTES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_LINE_BYTES = 4 * 1024**2
-"""A longer line of a table is refused without being held: 4 MiB are 400,000 cells of ten
-characters."""
-
 SHOWN_BYTES = 1000
-"""How much of a refused line is kept for the person who looks."""
+"""How much of a rejected line is stored and shown."""
 
 _BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
 class LineBlock:
-    """Whole lines, each ended by a line feed alone.
+    """Whole lines, each with a line feed at its end.
 
     Attributes:
-        first: the number of its first line, from 1.
+        first: number of the first line, from 1.
         data: the lines.
     """
 
@@ -33,7 +31,13 @@ class LineBlock:
 
 @dataclass(frozen=True)
 class OverlongLine:
-    """A line that is too long: its number, its length and how it begins."""
+    """A line that is too long to be read.
+
+    Attributes:
+        number: of the line, from 1.
+        size_bytes: its length without the line end.
+        head: its first `SHOWN_BYTES` bytes.
+    """
 
     number: int
     size_bytes: int
@@ -41,18 +45,18 @@ class OverlongLine:
 
 
 def line_blocks(
-    blocks: Iterator[bytes], max_line_bytes: int = MAX_LINE_BYTES
+    blocks: Iterator[bytes], max_line_bytes: int = MAX_RECORD_BYTES
 ) -> Iterator[LineBlock | OverlongLine]:
     """Yield the lines of a stream, in order.
 
-    A byte-order mark at the beginning is taken off, CR LF becomes LF, and the last line gets its
-    line feed when it has none.
+    A byte-order mark at the beginning is removed, CR LF becomes LF, and the last line gets a line
+    feed if it has none.
 
     Args:
-        blocks: of the stream, none larger than the longest line.
-        max_line_bytes: a longer line is refused.
+        blocks: of the stream, each at most `max_line_bytes` long.
+        max_line_bytes: a longer line is skipped and reported as an `OverlongLine`.
     """
-    number, pending, skipped, head = 1, b"", 0, b""
+    number, unfinished, skipped, head = 1, b"", 0, b""
     for block in _without_bom(blocks):
         if skipped:
             end = block.find(b"\n")
@@ -63,22 +67,22 @@ def line_blocks(
             number, skipped, block = number + 1, 0, block[end + 1 :]  # noqa: PLW2901
         cut = block.rfind(b"\n") + 1
         if cut:
-            data, pending = pending + block[:cut], block[cut:]
+            data, unfinished = unfinished + block[:cut], block[cut:]
             first_end = data.index(b"\n")
-            if first_end > max_line_bytes:  # the others lie within one block, which is smaller
+            if first_end > max_line_bytes:  # later lines are shorter than one block
                 yield OverlongLine(number, first_end, data[:SHOWN_BYTES])
                 number, data = number + 1, data[first_end + 1 :]
             if data:
-                yield LineBlock(number, _unix(data))
+                yield LineBlock(number, _with_line_feeds(data))
                 number += data.count(b"\n")
         else:
-            pending += block
-        if len(pending) > max_line_bytes:
-            skipped, head, pending = len(pending), pending[:SHOWN_BYTES], b""
+            unfinished += block
+        if len(unfinished) > max_line_bytes:
+            skipped, head, unfinished = len(unfinished), unfinished[:SHOWN_BYTES], b""
     if skipped:
         yield OverlongLine(number, skipped, head)
-    elif pending:
-        yield LineBlock(number, _unix(pending + b"\n"))
+    elif unfinished:
+        yield LineBlock(number, _with_line_feeds(unfinished + b"\n"))
 
 
 def _without_bom(blocks: Iterator[bytes]) -> Iterator[bytes]:
@@ -92,5 +96,5 @@ def _without_bom(blocks: Iterator[bytes]) -> Iterator[bytes]:
     yield head.removeprefix(_BOM)
 
 
-def _unix(data: bytes) -> bytes:
+def _with_line_feeds(data: bytes) -> bytes:
     return data.replace(b"\r\n", b"\n") if b"\r" in data else data

@@ -1,4 +1,4 @@
-"""Parquet files, turned into CSV by DuckDB within a bounded memory."""
+"""Convert Parquet files to CSV with DuckDB, in bounded memory."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MEMORY_LIMIT = "400MB"
-_BYTES_PER_CELL = 2  # the least that a cell takes as CSV
+_BYTES_PER_CELL = 2  # smallest size of a cell as CSV
 _NESTED = ("STRUCT", "MAP", "UNION")
 
 
 def parquet_to_csv(source: Path, target: Path, name: str) -> tuple[str, ...]:
-    """Write a Parquet file's rows as CSV without header, in their order.
+    """Write the rows of a Parquet file as CSV without header, in their order.
 
     Args:
         source: the Parquet file.
-        target: the CSV file to write; `,` between the cells, quotes where a text needs them.
-        name: the file's name, for messages.
+        target: the CSV file to write: comma-separated, with quotes around texts that need them.
+        name: for messages.
 
     Returns:
         The names of the columns.
 
     Raises:
-        DatasetUnreadable: when the file is damaged or no Parquet, or larger than a drop may be.
-        DatasetInvalid: when a column holds lists or structures.
+        DatasetUnreadable: if the file is damaged or not Parquet, or larger than a drop may be.
+        DatasetInvalid: if a column holds lists or structures.
     """
-    import duckdb  # noqa: PLC0415 - 66 MB that only Parquet needs
+    import duckdb  # noqa: PLC0415 - takes 66 MB and is only used for Parquet
 
     settings: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": MEMORY_LIMIT,

@@ -1,8 +1,8 @@
-"""The classic `mnist.pkl.gz`: pickled NumPy arrays, read without running what a pickle may hold.
+"""Read pickled NumPy arrays such as the classic `mnist.pkl.gz`, without running code from the file.
 
-Unpickling calls whatever the file names. Here every name but the few that a NumPy array needs is
-refused before it is looked up, and those few stand for functions of our own which only take down
-shape, type and bytes: nothing of NumPy is called with arguments from the file.
+Unpickling calls whatever a file names. This reader rejects every name except the few that NumPy
+arrays need, before looking it up. Those few are replaced by functions of this module that only
+record shape, type and bytes: no function of NumPy is called with arguments from the file.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _LARGEST_ITEM_BYTES = 8
 
 
 class _Malformed(Exception):
-    """What the file holds is no array."""
+    """The file holds something else than an array; the text says what."""
 
 
 class _Admitted:
-    """A callable for the unpickler that a pickle cannot change for the next one."""
+    """A callable for the unpickler whose attributes a pickle cannot change."""
 
     __slots__ = ("_call",)
 
@@ -42,7 +42,7 @@ class _Admitted:
 
 
 class _Dtype:
-    """What a pickle says of an array's type."""
+    """An array's type, as a pickle states it."""
 
     __slots__ = ("dtype",)
 
@@ -61,13 +61,13 @@ class _Dtype:
         order = state[1] if isinstance(state, tuple) and len(state) > 1 else None
         order = order.decode("ascii") if isinstance(order, bytes) else order
         if order not in {"<", ">", "=", "|"}:
-            raise _Malformed("an array whose byte order is not said")
+            raise _Malformed("an array without a byte order")
         if order in {"<", ">"}:
             self.dtype = self.dtype.newbyteorder("<" if order == "<" else ">")
 
 
 class _Array:
-    """What a pickle says of an array."""
+    """An array, as a pickle states it."""
 
     __slots__ = ("values",)
 
@@ -80,7 +80,7 @@ class _Array:
                 raw = data if isinstance(data, bytes) else data.encode("latin1")
                 self.values = _array(raw, type_.dtype, shape, bool(fortran))
             case _:
-                raise _Malformed("an array in a form that is not known")
+                raise _Malformed("an array in an unknown form")
 
 
 def _array(data: bytes, dtype: np.dtype[Any], shape: tuple[Any, ...], fortran: bool) -> Numbers:
@@ -97,7 +97,7 @@ def _reconstructed(*_: object) -> _Array:
 
 def _from_buffer(data: Any, type_: Any, shape: Any, order: Any) -> _Array:
     if not (isinstance(data, bytes | bytearray) and isinstance(type_, _Dtype)):
-        raise _Malformed("an array in a form that is not known")
+        raise _Malformed("an array in an unknown form")
     array = _Array()
     array.values = _array(bytes(data), type_.dtype, tuple(shape), order == "F")
     return array
@@ -106,14 +106,14 @@ def _from_buffer(data: Any, type_: Any, shape: Any, order: Any) -> _Array:
 def _scalar(type_: Any, data: Any) -> float:
     raw = data.encode("latin1") if isinstance(data, str) else data
     if not (isinstance(type_, _Dtype) and isinstance(raw, bytes)):
-        raise _Malformed("a number in a form that is not known")
+        raise _Malformed("a number in an unknown form")
     return float(_array(raw, type_.dtype, (1,), False)[0])
 
 
 def _encoded(text: Any, encoding: Any) -> bytes:
-    """Python 2's way to write bytes: as a text in Latin-1."""
+    """Return bytes that Python 2 wrote as a text in Latin-1."""
     if not isinstance(text, str) or encoding not in {"latin1", b"latin1"}:
-        raise _Malformed("bytes in a form that is not known")
+        raise _Malformed("bytes in an unknown form")
     return text.encode("latin1")
 
 
@@ -122,7 +122,7 @@ def _dtype(code: object, *_: object) -> _Dtype:
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """Admits what NumPy arrays need, of NumPy 1 and 2 and of Python 2 and 3."""
+    """Accepts the names that arrays of NumPy 1 and 2, and of Python 2 and 3, need."""
 
     _ADMITTED: ClassVar[dict[tuple[str, str], Callable[..., Any]]] = {
         ("numpy", "ndarray"): _reconstructed,
@@ -141,26 +141,27 @@ class _ArrayUnpickler(pickle.Unpickler):
         if admitted is None:
             raise DatasetUnreadable(
                 f"the pickle asks for {module}.{name}, which no NumPy array needs: "
-                "it was refused before anything of it ran"
+                "it was rejected before any of its code ran"
             )
         return _Admitted(admitted)
 
     def persistent_load(self, pid: Any) -> Any:
-        raise DatasetUnreadable("the pickle refers to objects outside of itself")
+        raise DatasetUnreadable("the pickle refers to objects outside of the file")
 
 
 def read_pickle(file: IO[bytes], name: str) -> list[tuple[Split | None, Numbers, Numbers]]:
     """Return the (split, features, labels) of a pickled `((x, y), (x, y), (x, y))` of arrays.
 
-    Three pairs are train, validation and test; two are train and test; one pair is not split.
-    Features (n_rows, n_features), images of more dimensions flattened; labels (n_rows,).
+    Three pairs are train, validation and test; two are train and test; one pair has no split.
+    Features are (n_rows, n_features), with images of more dimensions flattened; labels are
+    (n_rows,).
 
     Raises:
-        DatasetUnreadable: when it is no pickle, is damaged, or asks for anything but arrays.
-        DatasetInvalid: when the arrays are not pairs of features and labels.
+        DatasetUnreadable: if it is not a pickle, is damaged, or asks for anything but arrays.
+        DatasetInvalid: if the arrays are not pairs of features and labels.
     """
-    # Python 2's strings hold an array's bytes: kept as such, or 150 MB would be decoded and encoded
-    # again. (Python 2 itself wrote no other strings into an array's pickle.)
+    # Python 2's strings hold an array's bytes. As text, 150 MB would be decoded and encoded again;
+    # Python 2 wrote no other strings into the pickle of an array.
     try:
         value = _ArrayUnpickler(file, encoding="bytes").load()
     except DatasetUnreadable as error:
@@ -179,8 +180,8 @@ def read_pickle(file: IO[bytes], name: str) -> list[tuple[Split | None, Numbers,
         OverflowError,
         MemoryError,
         RecursionError,
-    ) as error:  # whatever a damaged pickle makes of the unpickler
-        raise DatasetUnreadable(f"{name} is damaged, or no pickle: {error}") from error
+    ) as error:  # all that a damaged pickle makes the unpickler raise
+        raise DatasetUnreadable(f"{name} is damaged, or not a pickle: {error}") from error
     return _pairs(value, name)
 
 
@@ -190,15 +191,16 @@ def _pairs(value: Any, name: str) -> list[tuple[Split | None, Numbers, Numbers]]
         raise DatasetInvalid(form)
     if len(value) == 2 and all(isinstance(part, _Array) for part in value):
         value = [value]
-    sides: dict[int, list[Split | None]] = {
+    splits: dict[int, list[Split | None]] = {
         1: [None],
         2: ["train", "test"],
         3: ["train", "validation", "test"],
     }
-    if len(value) not in sides:
+    if len(value) not in splits:
         raise DatasetInvalid(f"{form}: it holds {len(value)} parts")
     return [
-        (side, *_checked(pair, form)) for side, pair in zip(sides[len(value)], value, strict=True)
+        (split, *_checked(pair, form))
+        for split, pair in zip(splits[len(value)], value, strict=True)
     ]
 
 
@@ -212,7 +214,7 @@ def _checked(pair: Any, form: str) -> tuple[Numbers, Numbers]:
         raise DatasetInvalid(form)
     if labels.ndim != 1 or features.ndim < 2 or len(features) != len(labels):
         raise DatasetInvalid(
-            f"{form}: x has the shape {features.shape} and y {labels.shape}; one label is wanted "
-            "for each row"
+            f"{form}: x has the shape {features.shape} and y {labels.shape}; each row needs one "
+            "label"
         )
     return features.reshape(len(features), -1), labels

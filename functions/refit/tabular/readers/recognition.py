@@ -1,4 +1,4 @@
-"""What kind of file this is: its content decides, its name is a hint."""
+"""Recognize the kind of a file by its content; the name is only a hint."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from enum import StrEnum
 from refit.domain.errors import DatasetUnreadable
 
 HEAD_BYTES = 4096
-"""How much of a file `kind_of` wants to see."""
+"""How many bytes of a file `kind_of` needs."""
 
 
-class Kind(StrEnum):
-    """The kinds of files that are read."""
+class FileKind(StrEnum):
+    """The supported kinds of files."""
 
     CSV = "csv"
     PARQUET = "parquet"
@@ -26,8 +26,8 @@ _PICKLE_HEAD = re.compile(rb"\x80[\x02-\x05]", re.DOTALL)
 _IDX_NAME = re.compile(r"idx[1-4][-.]ubyte")
 _PICKLE_SUFFIXES = (".pkl", ".pickle", ".p")
 _BINARY_SHARE = 100
-_UNREAD = (
-    (b"PK\x03\x04", "a ZIP archive or an Excel file: drop the table in it as CSV"),
+_UNSUPPORTED = (
+    (b"PK\x03\x04", "a ZIP archive or an Excel file: drop its table as CSV"),
     (b"BZh", "bzip2: pack it with gzip, or drop it unpacked"),
     (b"\xfd7zXZ", "xz: pack it with gzip, or drop it unpacked"),
     (b"\x28\xb5\x2f\xfd", "zstandard: pack it with gzip, or drop it unpacked"),
@@ -43,32 +43,32 @@ _UNREAD = (
 )
 
 
-def kind_of(head: bytes, name: str) -> Kind:
+def kind_of(head: bytes, name: str) -> FileKind:
     """Return the kind of a file.
 
     Args:
-        head: its first bytes, unpacked; empty when the file is.
+        head: its first `HEAD_BYTES` bytes, unpacked; empty if the file is empty.
         name: its name.
 
     Raises:
-        DatasetUnreadable: when it is of a kind that is not read, or not what its name says.
+        DatasetUnreadable: if the kind is unsupported, or contradicts the name.
     """
     lowered = name.lower().removesuffix(".gz")
     if head.startswith(PARQUET_MAGIC):
-        return Kind.PARQUET
+        return FileKind.PARQUET
     if _PICKLE_HEAD.match(head) or (head and lowered.endswith(_PICKLE_SUFFIXES)):
-        return Kind.PICKLE
+        return FileKind.PICKLE
     if _IDX_HEAD.match(head):
-        return Kind.IDX
-    for magic, meaning in _UNREAD:
+        return FileKind.IDX
+    for magic, meaning in _UNSUPPORTED:
         if head.startswith(magic):
             raise DatasetUnreadable(f"{name} is {meaning}")
     if lowered.endswith((".parquet", ".pq")):
         raise DatasetUnreadable(f"{name} is not Parquet: it does not begin with PAR1")
     if _IDX_NAME.search(lowered):
         raise DatasetUnreadable(f"{name} is not an IDX file: its first bytes are not 0, 0, a type")
-    if _BINARY_SHARE * head.count(b"\0") > len(head):  # a stray one is its row's trouble
-        raise DatasetUnreadable(f"{name} is binary, of no kind that Refit reads")
+    if _BINARY_SHARE * head.count(b"\0") > len(head):  # a single one only invalidates its row
+        raise DatasetUnreadable(f"{name} is binary, of a kind that Refit does not support")
     if head.lstrip()[:1] in {b"{", b"<"}:
         raise DatasetUnreadable(f"{name} looks like JSON or HTML: drop the table as CSV")
-    return Kind.CSV
+    return FileKind.CSV

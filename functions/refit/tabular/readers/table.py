@@ -1,4 +1,4 @@
-"""What a reader takes and what it gives: a dropped file, and the tables found in it."""
+"""What a reader takes and returns: a dropped file, and the tables in it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ if TYPE_CHECKING:
 
     from refit.tabular.split import Split
 
-Origin: TypeAlias = Literal["dropped", "labelled", "fresh"]
-"""Dropped by a person; predicted by a live version and labelled since; so, after the champion."""
+RowOrigin: TypeAlias = Literal["dropped", "labelled", "fresh"]
+"""`dropped` by a user; `labelled`: predicted by a live version, and labelled later; `fresh`:
+labelled, and not in the training data of the champion."""
 
 READ_BYTES = 512 * 1024
-"""How much of a stream is taken at a time: what NumPy works on stays in the processor's cache."""
+"""How much of a stream is read at a time: what NumPy works on stays in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,9 @@ class DroppedFile:
     """A file as it was dropped.
 
     Attributes:
-        name: its path below the drop folder, for messages and as a hint of what it is.
-        size_bytes: as it is stored.
-        open: opens it for reading from its beginning, as often as is wanted.
+        name: its path below the drop folder, for messages and as a hint at its kind.
+        size_bytes: its stored size.
+        open: opens it for reading from its beginning; may be called repeatedly.
     """
 
     name: str
@@ -33,18 +34,18 @@ class DroppedFile:
 
 
 @dataclass(frozen=True)
-class Table:
+class CsvTable:
     """Rows as CSV bytes.
 
     Attributes:
-        name: the file it came from, for messages.
-        split: the side given for all its rows; None when their hash decides.
-        blocks: begins to read it, as often as is wanted; blocks break anywhere.
-        columns: the names of the columns where the format itself says; its bytes are then lines
-            of comma-separated cells without a header. None for CSV files.
-        label_first: whether the format itself says that the first column is the label.
-        origin: where the rows come from. The hash decides for all that are not dropped, also where
-            sides were given: else nothing of them would ever be held out.
+        name: of the file it came from, for messages.
+        split: the split given for all its rows; None if a hash of the row decides.
+        blocks: starts reading it; may be called repeatedly. Blocks may end anywhere.
+        columns: names of the columns, if the file's format has them: its bytes are then lines of
+            comma-separated cells without a header. None for CSV files.
+        label_first: whether the format puts the label into the first column.
+        origin: where the rows come from. A hash decides about the split of all rows that were not
+            dropped, even if the drop has splits of its own: otherwise none would be held out.
     """
 
     name: str
@@ -52,4 +53,4 @@ class Table:
     blocks: Callable[[], Iterator[bytes]]
     columns: tuple[str, ...] | None = None
     label_first: bool = False
-    origin: Origin = "dropped"
+    origin: RowOrigin = "dropped"

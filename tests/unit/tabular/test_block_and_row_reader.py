@@ -1,4 +1,4 @@
-"""The fast look at CSV gives what the slow one gives, and both what Python's csv module reads."""
+"""The block reader and the row reader give the same rows, and those of Python's csv module."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from refit.domain.schema import FLOAT32_MAX, is_missing, number_of
-from refit.tabular.csv_bytes import BlockView, Columns
-from refit.tabular.readers.table import Table
-from refit.tabular.rows import Kinds, Refusal
-from refit.tabular.scan import Scanner, Source
+from refit.tabular.csv_bytes import BlockLayout, BlockView
+from refit.tabular.readers.table import CsvTable
+from refit.tabular.row_reader import ColumnKinds, Refusal
+from refit.tabular.table_scan import TableScanner, TableSource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,55 +28,65 @@ ODD_LENGTHS += ["1.000000000000000000e+00", "-0.000000000000000000e+00", "0.0001
 ODD = [*ODD_WORDS.split(), *ODD_LENGTHS, " 1", "1 ", "1\t", " a", "a b", "\x01"]
 
 
-class SlowSource(Source):
-    """A source that the fast look is not used for."""
+class RowByRowSource(TableSource):
+    """A source that the block reader is not used for."""
 
     keeps_order = False  # type: ignore[assignment]
 
 
-def looked_at(
-    kind: type[Source], data: bytes, delimiter: str, picks: Sequence[int], kinds: Kinds
+def scanned(
+    source_class: type[TableSource],
+    data: bytes,
+    delimiter: str,
+    picks: Sequence[int],
+    kinds: ColumnKinds,
 ) -> tuple[Any, ...]:
     refused: list[Refusal] = []
-    scanner = Scanner(kinds, 50, lambda _, refusal: refused.append(refusal))
-    table = Table("drop.csv", None, lambda: iter([data]))
-    source = kind(table, delimiter, len(picks), 0, tuple(picks))
+    scanner = TableScanner(kinds, 50, lambda _, refusal: refused.append(refusal))
+    table = CsvTable("drop.csv", None, lambda: iter([data]))
+    source = source_class(table, delimiter, len(picks), 0, tuple(picks))
     rows = [
-        row for part in scanner.scan(source) for row in zip(part.lines, part.features, strict=True)
+        row for rows in scanner.scan(source) for row in zip(rows.lines, rows.features, strict=True)
     ]
     tally = scanner.tally
-    values = {place: cells for place, cells in tally.values.items() if cells}
-    return rows, sorted(refused, key=lambda one: one.line), +tally.numbers, +tally.texts, values
+    values = {column: cells for column, cells in tally.values.items() if cells}
+    return (
+        rows,
+        sorted(refused, key=lambda refusal: refusal.line),
+        +tally.numbers,
+        +tally.texts,
+        values,
+    )
 
 
 @st.composite
-def tables(draw: st.DrawFn) -> tuple[bytes, str, int, Kinds]:
+def tables(draw: st.DrawFn) -> tuple[bytes, str, int, ColumnKinds]:
     width = draw(st.integers(2, 5))
     delimiter = draw(st.sampled_from(",;|\t"))
     cell = st.sampled_from(GOOD) | st.sampled_from(ODD)
     row = st.lists(cell, min_size=width, max_size=width) | st.lists(cell, min_size=1, max_size=7)
     rows = draw(st.lists(row, min_size=1, max_size=12))
     texts = draw(st.frozensets(st.integers(0, width - 1)))
-    kinds = Kinds(tuple(f"c{place}" for place in range(width)), texts, draw(st.booleans()))
+    kinds = ColumnKinds(tuple(f"c{column}" for column in range(width)), texts, draw(st.booleans()))
     data = "".join(delimiter.join(cells) + "\n" for cells in rows).encode()
     return data, delimiter, draw(st.integers(0, width - 1)), kinds
 
 
 @settings(max_examples=400, deadline=None)
 @given(tables())
-def test_both_looks_give_the_same_rows_refusals_and_counts(
-    table: tuple[bytes, str, int, Kinds],
+def test_both_readers_give_the_same_rows_refusals_and_counts(
+    table: tuple[bytes, str, int, ColumnKinds],
 ) -> None:
     data, delimiter, label, kinds = table
     width = len(kinds.names)
-    picks = (label, *(place for place in range(width) if place != label))
-    fast = looked_at(Source, data, delimiter, picks, kinds)
-    assert fast == looked_at(SlowSource, data, delimiter, picks, kinds)
+    picks = (label, *(index for index in range(width) if index != label))
+    by_block = scanned(TableSource, data, delimiter, picks, kinds)
+    assert by_block == scanned(RowByRowSource, data, delimiter, picks, kinds)
 
 
-def test_clean_numbers_need_no_slow_look() -> None:
+def test_the_block_reader_decides_about_clean_numbers_alone() -> None:
     block = b"".join(f"{n % 10},{n},-{n}.5,{n}e-3,\n".encode() for n in range(100))
-    view = BlockView(block, Columns(5, b",", 0, frozenset({0})))
+    view = BlockView(block, BlockLayout(5, b",", 0, frozenset({0})))
     assert not view.doubtful.any()
 
 
@@ -84,8 +94,8 @@ def test_clean_numbers_need_no_slow_look() -> None:
 @given(st.text("0123456789+-.eE", min_size=1, max_size=45))
 @example("3.4028236e38")
 @example("-0.e-0")
-def test_a_cell_is_vouched_for_only_when_it_is_a_finite_number(cell: str) -> None:
-    view = BlockView(f"1,{cell}\n".encode(), Columns(2, b",", 0, frozenset({0})))
+def test_the_block_reader_accepts_only_finite_numbers(cell: str) -> None:
+    view = BlockView(f"1,{cell}\n".encode(), BlockLayout(2, b",", 0, frozenset({0})))
     if not view.doubtful[0]:
         assert number_of(cell) is not None
         assert abs(float(cell)) <= FLOAT32_MAX
@@ -112,24 +122,24 @@ def test_quoted_texts_are_read_as_pythons_csv_module_reads_them(
     csv.writer(out, delimiter=delimiter, quoting=quoting, lineterminator=ends).writerows(rows)
     data = out.getvalue().encode()
     blocks = [data[begin : begin + cut] for begin in range(0, len(data), cut)]
-    kinds = Kinds(("label", "a", "b"), frozenset({0, 1, 2}), open_label=True)
+    kinds = ColumnKinds(("label", "a", "b"), frozenset({0, 1, 2}), open_label=True)
     refused: list[Refusal] = []
-    scanner = Scanner(kinds, None, lambda _, refusal: refused.append(refusal))
-    table = Table("drop.csv", None, lambda: iter(blocks))
+    scanner = TableScanner(kinds, None, lambda _, refusal: refused.append(refusal))
+    table = CsvTable("drop.csv", None, lambda: iter(blocks))
     lines = [
         line
-        for part in scanner.scan(Source(table, delimiter, 3, 0, (0, 1, 2)))
-        for line in part.lines
+        for rows_of_block in scanner.scan(TableSource(table, delimiter, 3, 0, (0, 1, 2)))
+        for line in rows_of_block.lines
     ]
 
     def normal(text: str) -> str:
         escaped = text.replace(",", "\x1c").replace("\n", "\x1d")
         return "" if is_missing(text) else escaped
 
-    wanted = [
+    expected = [
         ",".join(map(normal, row)).encode()
         for row in rows
         if not is_missing(row[0]) and not (is_missing(row[1]) and is_missing(row[2]))
     ]
-    assert lines == wanted
-    assert len(refused) <= len(rows) - len(wanted)
+    assert lines == expected
+    assert len(refused) <= len(rows) - len(expected)

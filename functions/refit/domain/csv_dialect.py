@@ -1,0 +1,178 @@
+"""Find out how a CSV file is written: its delimiter, its width and whether it has a header.
+
+Data preparation and the command line call `detect_dialect` on the first lines of a file, so they
+agree about it. The predict API reads text/csv as its contract says, comma-separated and without a
+header; it calls `is_header` to explain why a first row was rejected.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from refit.domain.csv_rows import CsvRecord, read_records
+from refit.domain.schema import is_missing, number_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+HeaderSetting: TypeAlias = Literal["auto", "yes", "no"]
+
+DELIMITERS = (",", ";", "|", "\t")
+SAMPLE_LINES = 200
+SAMPLE_BYTES = 256 * 1024
+"""How much of a file is read to find its dialect: lines or bytes, whichever comes first."""
+
+# The header is decided on so many cells, but on so many records at least.
+_SAMPLE_CELLS = 5000
+_MIN_SAMPLE_RECORDS = 20
+# Without numbers, a header is recognized by texts that repeat below it. That takes some rows.
+_MIN_ROWS_TO_REPEAT = 10
+_MIN_NUMBERED_COLUMNS = 5
+
+
+@dataclass(frozen=True)
+class CsvDialect:
+    """How one CSV file is written.
+
+    Attributes:
+        delimiter: one character.
+        width: number of cells of most records; 0 if there is no record.
+        header: the names in the first record; None if the first record is a row.
+        header_lines: number of lines before the first row.
+        rows: the first rows, if they have this width.
+    """
+
+    delimiter: str
+    width: int
+    header: tuple[str, ...] | None
+    header_lines: int
+    rows: tuple[tuple[str, ...], ...]
+
+
+def detect_dialect(
+    lines: Sequence[bytes],
+    *,
+    delimiter: str = "auto",
+    header: HeaderSetting = "auto",
+    label: str | None = None,
+    known_names: Sequence[str] | None = None,
+    lone_record_is_header: bool = True,
+) -> CsvDialect:
+    """Return the dialect of a file.
+
+    Args:
+        lines: its first lines; bytes that are not UTF-8 are replaced.
+        delimiter: one character, or `auto`: the one of `DELIMITERS` that splits most records into
+            the same number of cells, above one.
+        header: `auto` calls `is_header`.
+        label: the label column's name, if it is selected by name: a first record with this cell is
+            a header.
+        known_names: names of the columns, if known from elsewhere.
+        lone_record_is_header: what a file of one record of texts holds: column names, or a row.
+    """
+    sample = [line.decode(errors="replace").encode() for line in lines[:SAMPLE_LINES]]
+    if delimiter == "auto":
+        delimiter = _most_regular_delimiter(sample)
+    records = _records(sample, delimiter)
+    if not records:
+        return CsvDialect(delimiter, 0, None, 0, ())
+    width = _usual_width(records)
+    records = records[: max(_MIN_SAMPLE_RECORDS, _SAMPLE_CELLS // width)]
+    first, *rest = (tuple(record.cells) for record in records)
+    rows = tuple(cells for cells in rest if len(cells) == width)
+    if header == "auto":
+        has_header = len(first) == width and (
+            label in first or is_header(first, rows, known_names, lone_record_is_header)
+        )
+    else:
+        has_header = header == "yes"
+    if has_header:
+        header_lines = records[0].line - 1 + records[0].lines
+        return CsvDialect(delimiter, width, first, header_lines, rows)
+    return CsvDialect(delimiter, width, None, 0, ((first,) if len(first) == width else ()) + rows)
+
+
+def is_header(
+    first: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    known_names: Sequence[str] | None = None,
+    lone_record_is_header: bool = True,
+) -> bool:
+    """Return whether a record holds the names of the columns.
+
+    It does if it repeats the known names in any order; or if most columns of numbers begin with a
+    text, or the record counts the columns from 0 or 1; or, without a column of numbers, if every
+    column repeats texts below it, and none of its own.
+
+    Args:
+        first: the record; (n_columns,) cells.
+        rows: the records after it; (n_rows, n_columns) cells.
+        known_names: names of the columns, if known from elsewhere.
+        lone_record_is_header: the answer for texts without any row after them.
+    """
+    if known_names is not None and sorted(first) == sorted(known_names):
+        return True
+    is_name = [not is_missing(cell) and number_of(cell) is None for cell in first]
+    if not rows:
+        return lone_record_is_header and all(is_name)
+    columns = list(zip(*rows, strict=True))
+    names_over_numbers = [
+        name for name, column in zip(is_name, columns, strict=True) if _mostly_numbers(column)
+    ]
+    if names_over_numbers:
+        mostly_names = 2 * sum(names_over_numbers) > len(names_over_numbers)
+        return mostly_names or _counts_columns(first, columns)
+    return all(is_name) and _only_rows_repeat(first, columns)
+
+
+def _records(lines: Sequence[bytes], delimiter: str) -> list[CsvRecord]:
+    records, _ = read_records(lines, 1, delimiter)
+    return [record for record in records if isinstance(record, CsvRecord)]
+
+
+def _usual_width(records: Iterable[CsvRecord]) -> int:
+    return Counter(len(record.cells) for record in records).most_common(1)[0][0]
+
+
+def _most_regular_delimiter(lines: Sequence[bytes]) -> str:
+    def regularity(delimiter: str) -> tuple[float, int]:
+        widths = Counter(len(record.cells) for record in _records(lines, delimiter))
+        width, count = widths.most_common(1)[0] if widths else (0, 0)
+        return (count / widths.total(), width) if width > 1 else (0.0, 0)
+
+    return max(DELIMITERS, key=regularity)
+
+
+def _mostly_numbers(cells: Sequence[str]) -> bool:
+    values = [cell for cell in cells if not is_missing(cell)]
+    return 2 * sum(number_of(cell) is not None for cell in values) > len(values)
+
+
+def _counts_columns(first: Sequence[str], columns: Sequence[Sequence[str]]) -> bool:
+    """Return whether the cells are 0, 1, 2 … or 1, 2, 3 …, as of a table without column names.
+
+    One of them may be a text, the name of the label. So few cells could be a row by chance; then
+    the text must not look like one of its column.
+    """
+    numbers = [cell for cell in first if number_of(cell) is not None]
+    texts = [
+        (cell, column)
+        for cell, column in zip(first, columns, strict=True)
+        if number_of(cell) is None
+    ]
+    if len(texts) > 1 or not any(
+        numbers == [str(start + index) for index in range(len(numbers))] for start in (0, 1)
+    ):
+        return False
+    return len(numbers) >= _MIN_NUMBERED_COLUMNS or any(
+        _mostly_numbers(column) or _only_rows_repeat([cell], [column]) for cell, column in texts
+    )
+
+
+def _only_rows_repeat(first: Sequence[str], columns: Sequence[Sequence[str]]) -> bool:
+    return len(columns[0]) >= _MIN_ROWS_TO_REPEAT and all(
+        name not in column and 2 * len(set(column)) <= len(column)
+        for name, column in zip(first, columns, strict=True)
+    )

@@ -1,0 +1,159 @@
+"""Decode labelled predictions into training rows, or state why one cannot be trained on.
+
+A model version reads encoded rows. What was captured is decoded by the schema of that version into
+the texts that were dropped for it, and then prepared like any dropped row. A row that cannot be
+used is counted by its reason.
+
+A number is written in its shortest form. The hash that decides a row's split reads texts, so a row
+that was dropped as `5.0` and is predicted again as `5` may be in another split than before. Rows
+that were predicted stay in their split, however often they are predicted.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import TYPE_CHECKING
+
+from refit.domain.schema import FLOAT32_MAX, Feature, Schema, csv_line, number_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from refit.domain.pipeline.manifest import Slice
+
+FILE_GONE = "whose capture file is gone"
+NO_SUCH_ROW = "not found in the capture file"
+VERSION_UNKNOWN = "of an unknown version"
+OTHER_COLUMNS = "with other columns"
+LABEL_UNKNOWN = "with a label that is unknown now"
+NO_VALUE = "without any value"
+BAD_VALUE = "with a value that the column cannot hold"
+
+
+class RowUnusable(Exception):
+    """A labelled row cannot be trained on; the text is the reason."""
+
+
+def reading_order(slices: Sequence[Slice]) -> list[int]:
+    """Return the indexes of ledger slices in the order in which they must be read.
+
+    Of two equal lines the first one counts. Slices that are not fresh come first, so a row that one
+    of them holds is not fresh, even if a fresh slice repeats it.
+    """
+    return sorted(range(len(slices)), key=lambda index: (slices[index].fresh, index))
+
+
+def is_fresh(slice_is_fresh: bool, fresh_since: datetime | None, predicted_at: datetime) -> bool:
+    """Return whether a row counts as new to the live model.
+
+    Args:
+        slice_is_fresh: whether the row's slice was not in the live model's training data.
+        fresh_since: rows predicted before are not fresh; None if there is no such limit.
+        predicted_at: when the row was predicted.
+    """
+    return slice_is_fresh and (fresh_since is None or predicted_at >= fresh_since)
+
+
+def decoders(
+    schema_of: Callable[[int], Schema | None], live: Schema
+) -> Callable[[int], RowDecoder]:
+    """Return a function that returns the decoder of a version.
+
+    The function raises RowUnusable if there is no such version, or if it has other columns.
+
+    Args:
+        schema_of: returns a version's schema; None if there is no such version.
+        live: the live model's schema.
+    """
+
+    @cache
+    def decoder_or_reason(version: int) -> RowDecoder | str:
+        schema = schema_of(version)
+        if schema is None:
+            return VERSION_UNKNOWN
+        return OTHER_COLUMNS if live.changes_to(schema) else RowDecoder(schema, live)
+
+    def decoder(version: int) -> RowDecoder:
+        result = decoder_or_reason(version)
+        if isinstance(result, str):
+            raise RowUnusable(result)
+        return result
+
+    return decoder
+
+
+class RowDecoder:
+    """Writes the rows that one version read as the texts that were dropped for it."""
+
+    def __init__(self, schema: Schema, live: Schema) -> None:
+        """Prepare to decode.
+
+        Args:
+            schema: of the version that predicted.
+            live: the live model's, with the same columns; it knows the labels.
+        """
+        self._width = len(schema.features)
+        self._categories = {
+            column: feature
+            for column, feature in enumerate(schema.features)
+            if feature.type == "category"
+        }
+        self._live = live
+        self._label_text = cache(self._label)
+
+    def line(self, label: str, values: Sequence[float | None]) -> bytes:
+        """Return a CSV line, label first.
+
+        Args:
+            label: as it was recorded.
+            values: (n_features,) the encoded row; None where a value is missing.
+
+        Raises:
+            RowUnusable: if this model has no such label or values.
+        """
+        if len(values) != self._width:
+            raise RowUnusable(OTHER_COLUMNS)
+        numbers = [value for value in values if value is not None]
+        if not numbers:
+            raise RowUnusable(NO_VALUE)
+        if not _all_in_float32(numbers):
+            raise RowUnusable(BAD_VALUE)
+        if self._categories:
+            features = ",".join(self._cell(column, value) for column, value in enumerate(values))
+        else:
+            features = csv_line(values)
+        return f"{self._label_text(label)},{features}\n".encode()
+
+    def _cell(self, column: int, value: float | None) -> str:
+        if value is None:
+            return ""
+        feature = self._categories.get(column)
+        return number_text(value) if feature is None else _quoted(_category(feature, value))
+
+    def _label(self, text: str) -> str:
+        code = self._live.encode_label(text)
+        if code is None:
+            raise RowUnusable(LABEL_UNKNOWN)
+        classes = self._live.classes
+        return number_text(code) if classes is None else _quoted(classes[int(code)])
+
+
+def _all_in_float32(numbers: Sequence[float]) -> bool:
+    # One NaN makes the sum NaN; minimum and maximum alone may miss it.
+    low, high = min(numbers), max(numbers)
+    return math.isfinite(sum(numbers)) and low >= -FLOAT32_MAX and high <= FLOAT32_MAX
+
+
+def _category(feature: Feature, code: float) -> str:
+    values = feature.values or ()
+    if not code.is_integer() or not 0 <= code < len(values):
+        raise RowUnusable(BAD_VALUE)
+    return values[int(code)]
+
+
+def _quoted(text: str) -> str:
+    if any(character in text for character in ',"\n\r'):
+        return '"' + text.replace('"', '""') + '"'
+    return text

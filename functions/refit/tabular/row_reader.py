@@ -1,0 +1,221 @@
+"""Check rows one by one: whether a row can be trained on, why not, and its normal form.
+
+In the normal form cells are joined by commas, label first, features in the order of the schema; a
+missing value is an empty cell. A comma or a line break within a text is written as a control
+character, so every normal row is one line of plain cells.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from refit.domain.csv_rows import CsvFault, CsvLineInvalid, split_line
+from refit.domain.schema import FLOAT32_MAX, is_missing, number_of, number_text, shown
+from refit.tabular.csv_bytes import READ_DIGITS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from refit.domain.csv_rows import CsvRecord
+
+MAX_TEXTS = 1000
+"""A column with more distinct texts holds identifiers or free text, and is not a category."""
+
+LABEL = 0
+"""Index of the label in a normal row; features have the indexes from 1."""
+
+_ESCAPES = {",": "\x1c", "\n": "\x1d", "\r": "\x1e"}
+_ESCAPED = str.maketrans(_ESCAPES)
+_UNESCAPED = str.maketrans({mark: character for character, mark in _ESCAPES.items()})
+
+
+def unescaped(cell: bytes) -> str:
+    """Return the text of a normal row's cell as it was dropped."""
+    return cell.decode().translate(_UNESCAPED)
+
+
+@dataclass(frozen=True)
+class NormalRow:
+    """A good row in its normal form."""
+
+    label: bytes
+    features: bytes
+
+    @property
+    def line(self) -> bytes:
+        return self.label + b"," + self.features
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A row that cannot be trained on.
+
+    Attributes:
+        line: number of its first line in the file, from 1.
+        reason: why, for the user.
+        text: its first line.
+    """
+
+    line: int
+    reason: str
+    text: bytes
+
+
+@dataclass(frozen=True)
+class ColumnKinds:
+    """What is expected in each column of a normal row.
+
+    Attributes:
+        names: of the columns; the label first.
+        texts: indexes of the columns that hold texts; all others hold numbers.
+        open_label: whether the label's distinct values are still counted, because they may turn
+            out to be classes.
+    """
+
+    names: tuple[str, ...]
+    texts: frozenset[int]
+    open_label: bool
+
+    @property
+    def counted(self) -> frozenset[int]:
+        """Indexes of the columns whose distinct cells are counted."""
+        return self.texts | {LABEL} if self.open_label else self.texts
+
+
+@dataclass
+class ColumnTally:
+    """What the columns hold, over all rows of the right width.
+
+    Attributes:
+        numbers: for each column index, how many cells hold a number.
+        texts: for each column index, how many cells hold a text.
+        values: for each counted column, its distinct cells in good rows with their frequency.
+    """
+
+    numbers: Counter[int] = field(default_factory=Counter)
+    texts: Counter[int] = field(default_factory=Counter)
+    values: dict[int, Counter[bytes]] = field(default_factory=dict)
+
+    def count_values(self, column: int, cells: Counter[bytes]) -> None:
+        """Add distinct cells of a column; beyond `MAX_TEXTS` no new ones are added."""
+        known = self.values.setdefault(column, Counter())
+        if len(known) <= MAX_TEXTS:
+            known.update(cells)
+
+
+def plain_number(cell: str) -> str:
+    """Return a number's text so that XGBoost's CSV reader reads its value.
+
+    XGBoost reads `100000000000000000000` as 7766279631452241920, without an error. So a number of
+    more digits than it reads is rewritten; any other is returned unchanged.
+    """
+    if len(cell) <= READ_DIGITS:
+        return cell
+    mantissa = cell.lower().partition("e")[0].lstrip("+-")
+    whole, _, fraction = mantissa.partition(".")
+    tiny = not whole.strip("0") and fraction.startswith("0" * (READ_DIGITS // 2))
+    if len(whole.lstrip("0")) > READ_DIGITS or (len(fraction) > READ_DIGITS and tiny):
+        return number_text(float(cell))
+    return cell
+
+
+class _RowRefused(Exception):
+    """A row cannot be trained on; the text is the reason."""
+
+
+class RowReader:
+    """Checks the rows of one table, one by one."""
+
+    def __init__(
+        self,
+        kinds: ColumnKinds,
+        picks: Sequence[int],
+        delimiter: str,
+        width: int,
+        tally: ColumnTally,
+    ) -> None:
+        """Prepare to read.
+
+        Args:
+            kinds: what is expected.
+            picks: for each column of a normal row, the index of its cell in this table's rows.
+            delimiter: one character.
+            width: number of cells of a row.
+            tally: counts what the columns hold.
+        """
+        self.kinds = kinds
+        self._picks = tuple(picks)
+        self._delimiter = delimiter
+        self._width = width
+        self._tally = tally
+
+    def line(self, line: bytes, number: int) -> NormalRow | Refusal | None:
+        """Check a row that takes one line; return None for a blank line."""
+        try:
+            cells = split_line(line, self._delimiter)
+            return self._row([cell.strip() for cell in cells]) if cells else None
+        except (CsvLineInvalid, _RowRefused) as error:
+            return Refusal(number, str(error), line)
+
+    def records(self, records: Sequence[CsvRecord | CsvFault]) -> Iterator[NormalRow | Refusal]:
+        """Check records that are already split into cells."""
+        for record in records:
+            if isinstance(record, CsvFault):
+                yield Refusal(record.line, record.reason, record.text)
+                continue
+            try:
+                yield self._row(record.cells)
+            except _RowRefused as error:
+                yield Refusal(record.line, str(error), record.text)
+
+    def _row(self, cells: list[str]) -> NormalRow:
+        if len(cells) != self._width:
+            raise _RowRefused(f"{len(cells)} cells, not {self._width}")
+        normal: list[str] = []
+        problems: list[str] = []
+        for column, pick in enumerate(self._picks):
+            cell = cells[pick]
+            if is_missing(cell):
+                normal.append("")
+                continue
+            problem = self._counted(column, cell)
+            if problem:
+                problems.append(problem)
+            normal.append(cell if problem or column in self.kinds.texts else plain_number(cell))
+        if not normal[LABEL]:
+            problems.insert(0, f"the label {self.kinds.names[LABEL]!r} is missing")
+        elif not any(normal[1:]):
+            problems.append("no feature has a value")
+        if problems:
+            raise _RowRefused(problems[0])
+        return self._good(normal)
+
+    def _counted(self, column: int, cell: str) -> str | None:
+        """Count a cell that has a value; return what is wrong with the cell, if anything."""
+        is_number = number_of(cell) is not None
+        (self._tally.numbers if is_number else self._tally.texts)[column] += 1
+        name = self.kinds.names[column]
+        if column in self.kinds.texts:
+            if all(character.isprintable() or character in "\t\n\r" for character in cell):
+                return None
+            return f"column {name!r} has control characters: {shown(cell)}"
+        if is_number:
+            return None
+        fault = "is not finite" if _is_infinite(cell) else "is text where numbers are expected"
+        return f"column {name!r}: {shown(cell)} {fault}"
+
+    def _good(self, normal: list[str]) -> NormalRow:
+        escaped = [cell.translate(_ESCAPED).encode() for cell in normal]
+        for column in self.kinds.counted:
+            if escaped[column]:
+                self._tally.count_values(column, Counter([escaped[column]]))
+        return NormalRow(escaped[LABEL], b",".join(escaped[1:]))
+
+
+def _is_infinite(cell: str) -> bool:
+    try:
+        return not abs(float(cell)) <= FLOAT32_MAX
+    except ValueError:
+        return False
