@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from refit.domain.csv_rows import CsvFault, CsvLineInvalid, read_records, split_line
+from refit.domain.csv_rows import CsvLineInvalid, read_text, split_line
 from refit.domain.errors import DatasetUnreadable, PayloadInvalid
 from refit.domain.inferences.ground_truth_records import BadLine, LabelRecord, Sent, record_of
 from refit.domain.inferences.inference import inference_ids
@@ -226,10 +226,8 @@ def _json_labels(text: str) -> list[Any]:
 
 
 def _csv_labels(text: str) -> list[Any]:
-    labels: list[Any] = []
-    lines = text.encode(errors="replace").replace(b"\r\n", b"\n").split(b"\n")
-    for record in read_records(lines, 1, ",")[0]:
-        if isinstance(record, CsvFault):
-            raise PayloadInvalid(f"groundTruthData.data is not CSV: {record.reason}")
-        labels += record.cells
-    return labels
+    try:
+        rows = read_text(text, ",")
+    except CsvLineInvalid as error:
+        raise PayloadInvalid(f"groundTruthData.data is not CSV: {error}") from None
+    return [cell for row in rows for cell in row]

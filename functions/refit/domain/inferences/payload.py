@@ -16,7 +16,7 @@ from email.message import Message
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from refit.domain.csv_dialect import SAMPLE_LINES, is_header
-from refit.domain.csv_rows import CsvFault, read_records
+from refit.domain.csv_rows import CsvLineInvalid, read_text
 from refit.domain.errors import AnswerMalformed, PayloadInvalid, PayloadTooLarge
 from refit.domain.schema import Schema, csv_line, shown
 
@@ -136,13 +136,10 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def csv_instances(text: str) -> list[list[str]]:
     """Return the cells of comma-separated rows. Raises PayloadInvalid for the first bad line."""
-    lines = text.encode().replace(b"\r\n", b"\n").split(b"\n")
-    instances = []
-    for record in read_records(lines, 1, ",")[0]:
-        if isinstance(record, CsvFault):
-            raise PayloadInvalid(f"line {record.line} is not CSV: {record.reason}")
-        instances.append(record.cells)
-    return instances
+    try:
+        return read_text(text, ",")
+    except CsvLineInvalid as error:
+        raise PayloadInvalid(str(error)) from None
 
 
 def encoded_lines(instances: Sequence[Any], schema: Schema) -> list[str]:
