@@ -32,7 +32,6 @@ ENDPOINT_BYTES = 6 * 1024 * 1024
 _JSON, _CSV = "application/json", "text/csv"
 _SPARE_BYTES = 4096  # status, headers and the head of the answer
 _LONGEST_NUMBER = 24  # characters of a float: -1.7976931348623157e+308
-_HEADER_SENT = "the first row holds the columns' names: send the rows only"
 _LONGEST_ID = 40  # 32 hexadecimal digits, a hyphen and a row number
 
 
@@ -151,14 +150,16 @@ def encoded_lines(instances: Sequence[Any], schema: Schema) -> list[str]:
     """
     names = [feature.name for feature in schema.features]
     if instances[0] == names:
-        raise PayloadInvalid(_HEADER_SENT)
+        raise PayloadInvalid("the first row holds the columns' names: send the rows only")
     lines = []
     for number, instance in enumerate(instances, 1):
         try:
             values = schema.encode_instance(instance)
         except PayloadInvalid as error:
             if number == 1 and _first_is_header(instances, names):
-                raise PayloadInvalid(_HEADER_SENT) from None
+                raise PayloadInvalid(
+                    f"the first row seems to be a header, {shown(instance)}: send the rows only"
+                ) from None
             raise PayloadInvalid(f"instance {number}: {error}") from None
         # An empty line would be no row at all; XGBoost's container reads "nan" as missing too.
         lines.append(csv_line(values) or "nan")
