@@ -1,11 +1,11 @@
-"""Reading labelled rows back from capture files: time and memory of a retraining's first step.
+"""Measure reading labelled rows back from capture files, the first step of a retraining.
 
     .venv/bin/python benchmarks/labelled_rows.py                       1,000,000 rows, 20 features
     .venv/bin/python benchmarks/labelled_rows.py --rows 100000 --features 784 --rows-per-event 50
 
-Slices of 5,000 labels and capture files of 5,000 rows lie on the local disk, so that it is the
-reading, joining and decoding that is measured and not the network. The process that reads is one of
-its own; the memory is its peak.
+Slices of 5,000 labels and capture files of 5,000 rows are on the local disk, so the figures are
+those of reading, joining and decoding, without the network. The reader is a process of its own; the
+memory is its peak.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import resource
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,20 +34,20 @@ KIB_PER_UNIT = 1 if sys.platform != "darwin" else 1 / 1024
 
 
 def write(folder: Path, rows: int, features: int, rows_per_event: int) -> list[Slice]:
-    chance = random.Random(1)
-    rest = ",".join(f"{chance.random():.6f}" for _ in range(features - 1))
+    generator, now = random.Random(1), datetime.now(UTC)
+    rest = ",".join(f"{generator.random():.6f}" for _ in range(features - 1))
     slices = []
     for first in range(0, rows, ROWS_PER_FILE):
         numbers = range(first, min(first + ROWS_PER_FILE, rows))
         capture, name = f"capture-{first}.jsonl", f"slice-{first}.jsonl"
         with (folder / capture).open("w") as out:
             for begin in range(0, len(numbers), rows_per_event):
-                asked = [f"{number},{rest}" for number in numbers[begin : begin + rows_per_event]]
-                out.write(event(f"{first}-{begin}", asked))
+                inputs = [f"{number},{rest}" for number in numbers[begin : begin + rows_per_event]]
+                out.write(event(f"{first}-{begin}", inputs))
         with (folder / name).open("w") as out:
-            for place in range(len(numbers)):
-                out.write(label(capture, *divmod(place, rows_per_event), chance))
-        slices.append(Slice(key=name, version="v", size=0, fresh=True))
+            for index in range(len(numbers)):
+                out.write(label(capture, *divmod(index, rows_per_event), generator))
+        slices.append(Slice(key=name, version="v", size=0, last_modified=now, fresh=True))
     return slices
 
 
@@ -70,9 +71,9 @@ def event(name: str, rows: list[str]) -> str:
     return json.dumps(record) + "\n"
 
 
-def label(key: str, line: int, row: int, chance: random.Random) -> str:
-    known = {
-        "inferenceId": f"{chance.getrandbits(128):032x}",
+def label(key: str, line: int, row: int, generator: random.Random) -> str:
+    record = {
+        "inferenceId": f"{generator.getrandbits(128):032x}",
         "seq": 2,
         "label": "1",
         "prediction": "1",
@@ -81,7 +82,7 @@ def label(key: str, line: int, row: int, chance: random.Random) -> str:
         "observedAt": "2025-01-02T04:04:05.000+00:00",
         "source": {"key": key, "line": line, "row": row},
     }
-    return json.dumps(known) + "\n"
+    return json.dumps(record) + "\n"
 
 
 def read(folder: Path, slices: list[Slice], features: int) -> None:
@@ -91,17 +92,17 @@ def read(folder: Path, slices: list[Slice], features: int) -> None:
     schema = Schema(
         task="classification",
         label="y",
-        features=tuple(Feature(name=f"f{place}", type="number") for place in range(features)),
+        features=tuple(Feature(name=f"f{index}", type="number") for index in range(features)),
         classes=("0", "1"),
     )
     out = folder / "out"
     out.mkdir()
     began, used = time.perf_counter(), time.process_time()
-    found = labelled_tables(slices, fetch, lambda _: schema, schema, out)
+    tables = labelled_tables(slices, fetch, lambda _: schema, schema, out)
     seconds, used = time.perf_counter() - began, time.process_time() - used
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB_PER_UNIT / 1024
-    given = sum(one.rows for one in found.slices)
-    lost = sum(sum(one.lost.values()) for one in found.slices)
+    given = sum(used.rows for used in tables.slices)
+    lost = sum(sum(used.lost.values()) for used in tables.slices)
     print(
         f"{given:,} rows of {features} features, {lost:,} lost: {seconds:.1f} s, "
         f"of one processor {used:.1f} s ({given / used:,.0f} rows/s), {peak:.0f} MB"
@@ -113,12 +114,12 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--features", type=int, default=20)
     parser.add_argument("--rows-per-event", type=int, default=1)
-    chosen = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        slices = write(folder, chosen.rows, chosen.features, chosen.rows_per_event)
+        slices = write(folder, options.rows, options.features, options.rows_per_event)
         reader = multiprocessing.get_context("spawn").Process(
-            target=read, args=(folder, slices, chosen.features)
+            target=read, args=(folder, slices, options.features)
         )
         reader.start()
         reader.join()

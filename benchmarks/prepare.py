@@ -1,16 +1,17 @@
-"""Preparing data: Refit beside pandas, polars, DuckDB, PyArrow and NumPy, in one run.
+"""Compare Refit's data preparation with pandas, polars, DuckDB, PyArrow and NumPy, in one run.
 
     .venv/bin/python benchmarks/prepare.py                     both tasks, a 1 GB table
     .venv/bin/python benchmarks/prepare.py split --megabytes 200 --columns 785
     .venv/bin/python benchmarks/prepare.py write --only refit polars
 
-`split`  read a CSV of whole numbers, check every row, split it into training, validation and test
-         rows by a hash of the row, shuffle the training rows, write three CSV files
-`write`  write an array of the MNIST training set's shape (50,000 x 785, four fifths zeros) as CSV
+`split`  Read a CSV of whole numbers, check every row, split the rows into training, validation and
+         test rows by a hash of the row, shuffle the training rows, and write three CSV files.
+`write`  Write an array of the MNIST training set's shape (50,000 x 785, four fifths zeros) as CSV.
 
-The others live in an environment of their own, benchmarks/.venv, which is made at the first run.
-Each runs in a process of its own, one after the other; the time is from the import of its library
-to the last byte written, the memory is the process's peak. `cp` is the copying of the same bytes.
+The other libraries are installed into an environment of their own, benchmarks/.venv, at the first
+run. Each library runs in a process of its own, one after the other. The time is from the import of
+the library to the last byte written; the memory is the peak of the process. `cp` copies the same
+bytes.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 OTHERS = HERE / ".venv" / "bin" / "python"
 MNIST_SHAPE = (50_000, 785)
-SHARE = 0.1  # held out for validation, and again for testing
+SHARE = 0.1  # of the rows for validation, and the same for testing
 
 
 def split_refit(source: Path, out: Path) -> None:
@@ -41,12 +42,12 @@ def split_refit(source: Path, out: Path) -> None:
     file = DroppedFile(source.name, source.stat().st_size, lambda: source.open("rb"))
     with (out / "refused").open("wb") as refused:
         quarantine = Quarantine(refused)
-        done = prepare(tables_of([file], out), DataSettings(), None, out, 7, quarantine)
+        prepared = prepare(tables_of([file], out), DataSettings(), None, out, 7, quarantine)
     names = ("train", "validation", "test", "features", "labels")
     train, validation, *test = [(out / name).open("wb") for name in names]
-    done.write_train(train)
-    done.write_validation(validation)
-    done.write_test(*test)
+    prepared.write_train(train)
+    prepared.write_validation(validation)
+    prepared.write_test(*test)
     for sink in (train, validation, *test):
         sink.close()
 
@@ -60,7 +61,7 @@ def split_pandas(source: Path, out: Path) -> None:
     import pandas as pd
 
     random = np.random.default_rng(7)
-    frame = pd.read_csv(source, header=None, dtype="int64")  # a cell that is no number raises
+    frame = pd.read_csv(source, header=None, dtype="int64")  # other cells raise
     draw = pd.util.hash_pandas_object(frame.iloc[:, 1:], index=False).to_numpy() / 2.0**64
     train = frame[draw >= 2 * SHARE]
     train = train.iloc[random.permutation(len(train))]
@@ -156,8 +157,8 @@ def write_pyarrow(source: Path, out: Path) -> None:
     from pyarrow import csv
 
     values = array_of(source)
-    columns = [pa.array(values[:, place]) for place in range(values.shape[1])]
-    table = pa.table(columns, names=[str(place) for place in range(len(columns))])
+    columns = [pa.array(values[:, index]) for index in range(values.shape[1])]
+    table = pa.table(columns, names=[str(index) for index in range(len(columns))])
     csv.write_csv(table, out / "csv", csv.WriteOptions(include_header=False))
 
 
@@ -187,7 +188,7 @@ OURS = {"refit", "cp"}
 
 
 def install() -> None:
-    """Make the environment of the others, once."""
+    """Create the environment of the other libraries, once."""
     if not OTHERS.exists():
         subprocess.run([sys.executable, "-m", "venv", OTHERS.parents[1]], check=True)
     requirements = ["-r", HERE / "requirements.txt"]
@@ -220,11 +221,11 @@ def make_array(target: Path) -> None:
 
 
 def peak_mb() -> float:
-    """Return the process's peak; getrusage would count that of the parent before it too."""
+    """Return the peak memory of this process; getrusage includes that of the parent before it."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024
-    raise RuntimeError("the peak is read from /proc, which only Linux has")
+    raise RuntimeError("the peak memory is read from /proc, which only exists on Linux")
 
 
 def child(task: str, name: str, source: Path, out: Path) -> None:
@@ -246,11 +247,11 @@ def measure(task: str, name: str, source: Path, folder: Path) -> dict[str, float
     out = folder / "out"
     out.mkdir()
     command = [python, __file__, task, "--child", name, "--source", source, "--out", out]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
     shutil.rmtree(out)
-    if done.returncode:
-        return f"failed: {done.stderr.strip().splitlines()[-1]}"
-    return json.loads(done.stdout.splitlines()[-1])
+    if result.returncode:
+        return f"failed: {result.stderr.strip().splitlines()[-1]}"
+    return json.loads(result.stdout.splitlines()[-1])
 
 
 def report(task: str, names: list[str], source: Path, size_bytes: int, folder: Path) -> None:
@@ -276,24 +277,24 @@ def main() -> None:
     parser.add_argument("task", nargs="?", choices=sorted(TASKS), help="default: both")
     parser.add_argument("--megabytes", type=int, default=1000, help="size of the table to split")
     parser.add_argument("--columns", type=int, default=100, help="its columns, label included")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="these libraries alone")
-    parser.add_argument("--folder", type=Path, help="where to work; default: a temporary one")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="only these libraries")
+    parser.add_argument("--folder", type=Path, help="for temporary files; default: a new folder")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--source", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.child:
-        child(asked.task, asked.child, asked.source, asked.out)
+    options = parser.parse_args()
+    if options.child:
+        child(options.task, options.child, options.source, options.out)
         return
-    if not asked.only or set(asked.only) - OURS:
+    if not options.only or set(options.only) - OURS:
         install()
-    with tempfile.TemporaryDirectory(dir=asked.folder) as made:
+    with tempfile.TemporaryDirectory(dir=options.folder) as made:
         folder = Path(made)
-        for task in [asked.task] if asked.task else ["split", "write"]:
-            names = [name for name in TASKS[task] if not asked.only or name in asked.only]
+        for task in [options.task] if options.task else ["split", "write"]:
+            names = [name for name in TASKS[task] if not options.only or name in options.only]
             if task == "split":
                 source = written = folder / "table.csv"
-                make_table(source, asked.megabytes, asked.columns)
+                make_table(source, options.megabytes, options.columns)
             else:
                 source = folder / "array.npy"
                 written = source.with_suffix(".csv")

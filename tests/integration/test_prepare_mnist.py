@@ -1,4 +1,4 @@
-"""The real MNIST files, in both forms in which they are published."""
+"""The real MNIST files are prepared, in both formats in which they are published."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.unit.tabular.conftest import Preparing
+from tests.support.preparing import Preparing
 
 MNIST = Path(__file__).parents[3] / "shared" / "data"
 
 pytestmark = pytest.mark.skipif(
-    not (MNIST / "mnist.pkl.gz").exists(), reason="the MNIST files are not here"
+    not (MNIST / "mnist.pkl.gz").exists(), reason="the MNIST files are not installed"
 )
 
 
-def test_the_pickle_gives_its_own_three_splits_in_its_own_units(tmp_path: Path) -> None:
+def test_the_pickle_defines_the_three_splits_and_keeps_its_units(tmp_path: Path) -> None:
     result = Preparing(tmp_path)({"mnist.pkl.gz": lambda: (MNIST / "mnist.pkl.gz").open("rb")})
     assert result.rows == {"train": 50_000, "validation": 10_000, "test": 10_000}
     assert result.schema.classes == tuple("0123456789")
@@ -31,7 +31,7 @@ def test_the_pickle_gives_its_own_three_splits_in_its_own_units(tmp_path: Path) 
     assert np.array_equal(np.array(result.labels.split(), dtype=np.int64), y)
 
 
-def test_the_idx_pairs_give_the_test_split_by_their_names(tmp_path: Path) -> None:
+def test_the_names_of_the_idx_pairs_define_the_test_split(tmp_path: Path) -> None:
     names = [path.name for path in MNIST.glob("t10k-*")]
     files = {name: (MNIST / name).read_bytes() for name in names}
     train = {name.replace("t10k", "train"): data for name, data in files.items()}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import xgboost as xgb
 
-from tests.unit.tabular.conftest import Preparing
+from tests.support.preparing import Preparing
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,108 +1,17 @@
-"""Prepare a drop from memory in a temporary folder."""
+"""The fixture that prepares a drop from memory."""
 
 from __future__ import annotations
 
-import io
-import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from refit.domain.model_settings import DataSettings
-from refit.tabular.dataset import tables_of
-from refit.tabular.preparation import prepare
-from refit.tabular.profile import SAMPLE_ROWS
-from refit.tabular.quarantine import Quarantine
-from refit.tabular.readers.table import READ_BYTES, DroppedFile
+
+from tests.support.preparing import Preparing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from pathlib import Path
-    from typing import IO, TypeAlias
-
-    from refit.domain.schema import Schema
-
-    FileData: TypeAlias = bytes | Callable[[], IO[bytes]]
-
-
-@dataclass(frozen=True)
-class PreparedDrop:
-    """All results of a preparation."""
-
-    schema: Schema
-    comparable: bool
-    rows: dict[str, int]
-    refused: list[dict[str, Any]]
-    profile: dict[str, Any]
-    train: bytes
-    validation: bytes
-    test: bytes
-    features: bytes
-    labels: bytes
-
-    @property
-    def all_rows(self) -> list[bytes]:
-        return sorted((self.train + self.validation + self.test).splitlines())
-
-
-def dropped(name: str, data: FileData) -> DroppedFile:
-    if callable(data):
-        return DroppedFile(name, 0, data)
-    return DroppedFile(name, len(data), lambda: io.BytesIO(data))
-
-
-class Preparing:
-    """Prepares `{name: bytes, or a function that opens a stream}`, and keeps the refused rows."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._runs = 0
-        self._refused = io.BytesIO()
-
-    @property
-    def refused(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self._refused.getvalue().splitlines()]
-
-    def __call__(
-        self,
-        files: Mapping[str, FileData] | FileData,
-        prior: Schema | None = None,
-        seed: int = 7,
-        read_bytes: int = READ_BYTES,
-        sample_rows: int = SAMPLE_ROWS,
-        **settings: Any,
-    ) -> PreparedDrop:
-        self._runs += 1
-        folder = self._folder / f"run-{self._runs}"
-        folder.mkdir()
-        if not isinstance(files, dict):
-            files = {"drop.csv": files}
-        self._refused = io.BytesIO()
-        quarantine = Quarantine(self._refused)
-        dropped_files = [dropped(name, data) for name, data in files.items()]
-        tables = tables_of(dropped_files, folder, read_bytes)
-        data_settings = DataSettings(**settings)
-        done = prepare(tables, data_settings, prior, folder, seed, quarantine, sample_rows)
-        sinks = [io.BytesIO() for _ in range(5)]
-        profile = done.write_train(sinks[0])
-        done.write_validation(sinks[1])
-        done.write_test(*sinks[2:])
-        contents = [sink.getvalue() for sink in sinks]
-        rows = dict(done.rows)
-        return PreparedDrop(done.schema, done.comparable, rows, self.refused, profile, *contents)
 
 
 @pytest.fixture
 def prepared(tmp_path: Path) -> Preparing:
     return Preparing(tmp_path)
-
-
-def numbers_csv(rows: int = 300, features: int = 3, classes: int = 3) -> bytes:
-    """A clean table: label first, whole numbers, every row different."""
-    lines = [
-        ",".join(
-            [str(row % classes), *(str(row * (column + 3) % 997) for column in range(features))]
-        )
-        for row in range(rows)
-    ]
-    return "\n".join(lines).encode() + b"\n"

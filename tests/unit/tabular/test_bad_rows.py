@@ -10,7 +10,7 @@ import pytest
 from refit.domain.errors import DatasetEmpty, DatasetInvalid, TooManyBadRows
 from refit.tabular.quarantine import MAX_STORED
 
-from tests.unit.tabular.conftest import Preparing, numbers_csv
+from tests.support.preparing import Preparing, numbers_csv
 
 MIB = 1024 * 1024
 

@@ -6,7 +6,7 @@ import pytest
 from refit.domain.errors import DatasetInvalid, SchemaChanged, TooManyBadRows
 from refit.domain.schema import Feature, Schema
 
-from tests.unit.tabular.conftest import Preparing, numbers_csv
+from tests.support.preparing import Preparing, numbers_csv
 
 
 def csv(rows: list[str], header: str = "") -> bytes:

@@ -18,7 +18,7 @@ from refit.tabular.readers.arrays import csv_blocks
 from refit.tabular.readers.gunzip import gunzipped
 from refit.tabular.readers.pickled import read_pickle as read_pickle_file
 
-from tests.unit.tabular.conftest import Preparing, numbers_csv
+from tests.support.preparing import Preparing, numbers_csv
 
 if TYPE_CHECKING:
     from pathlib import Path

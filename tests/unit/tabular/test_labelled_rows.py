@@ -27,7 +27,7 @@ from tests.unit.inferences.joined import rows_that_hold
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.unit.tabular.conftest import Preparing
+    from tests.support.preparing import Preparing
 
 
 def never(predicted_at: datetime) -> bool:

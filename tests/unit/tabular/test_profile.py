@@ -7,7 +7,7 @@ import pytest
 from refit.domain.monitoring.baseline import BINS
 from refit.tabular.profile import cell_values
 
-from tests.unit.tabular.conftest import Preparing, numbers_csv
+from tests.support.preparing import Preparing, numbers_csv
 
 
 def columns(result_profile: dict[str, list[dict[str, object]]]) -> dict[str, dict[str, object]]:

@@ -12,7 +12,7 @@ from refit.domain.errors import PayloadInvalid
 from refit.domain.schema import FLOAT32_MAX, Feature, Schema, class_text, csv_line, number_of
 
 if TYPE_CHECKING:
-    from tests.unit.tabular.conftest import Preparing
+    from tests.support.preparing import Preparing
 
 NUMBERS = Schema(
     task="regression",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from refit.tabular.scatter import random_numbers, row_hashes, splits_of
 from refit.tabular.split import SPLITS, Fractions, row_hash, split_of
 
-from tests.unit.tabular.conftest import Preparing, numbers_csv
+from tests.support.preparing import Preparing, numbers_csv
 
 fractions = st.builds(
     Fractions, validation=st.floats(0, 0.5), test=st.floats(0, 0.5, exclude_min=True)
