@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
-from refit.domain.csv_dialect import HeaderSetting as Header
-from refit.domain.csv_dialect import detect_dialect
+from refit.domain.csv_dialect import HeaderSetting, detect_dialect
 from refit.domain.csv_rows import CsvFault
 from refit.tabular.csv_stream import RecordStream, first_lines
 from refit.tabular.readers.lines import LineBlock, OverlongLine, line_blocks
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from refit.domain.csv_rows import CsvRecord
+    from refit.domain.csv_rows import CsvFormat, CsvRecord
 
 MAX_LINE_BYTES = 4_000_000
 _READ_BYTES = 512 * 1024
@@ -71,7 +70,7 @@ def numbered(lines: Iterable[list[str]]) -> Iterator[InputRow]:
 
 @contextmanager
 def open_table(
-    path: Path, header: Header, columns: list[str] | None, label: str | None
+    path: Path, header: HeaderSetting, columns: list[str] | None, label: str | None
 ) -> Iterator[InputTable]:
     """Open a CSV, CSV.gz or Parquet file; `-` is stdin.
 
@@ -121,7 +120,7 @@ def open_bytes(path: Path) -> AbstractContextManager[io.BufferedReader]:
 def _csv(
     name: str,
     stream: io.BufferedIOBase,
-    header: Header,
+    header: HeaderSetting,
     columns: list[str] | None,
     label: str | None,
 ) -> tuple[_Lines, list[str] | None]:
@@ -133,9 +132,11 @@ def _csv(
     )
     if not read:
         raise BadInput(f"{name} is empty: there is no row to predict")
-    records = _records(name, chain(read, blocks), dialect.delimiter)
-    names = next(records)[1] if dialect.header is not None else None
-    return records, names
+    records = _records(name, chain(read, blocks), dialect.csv_format)
+    if dialect.header is None:
+        return records, None
+    next(records)
+    return records, list(dialect.header)
 
 
 def _remembered(
@@ -156,8 +157,10 @@ def _blocks(name: str, stream: io.BufferedIOBase) -> Iterator[bytes]:
         raise BadInput(f"{name} is damaged after line {lines}: {error}") from error
 
 
-def _records(name: str, blocks: Iterable[LineBlock | OverlongLine], delimiter: str) -> _Lines:
-    stream = RecordStream(delimiter)
+def _records(
+    name: str, blocks: Iterable[LineBlock | OverlongLine], csv_format: CsvFormat
+) -> _Lines:
+    stream = RecordStream(csv_format)
     for block in blocks:
         if isinstance(block, OverlongLine):
             raise BadInput(

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from refit.domain.csv_rows import CsvRecord, read_records
+from refit.domain.csv_rows import CsvFormat, CsvRecord, read_records
 from refit.domain.schema import is_missing, number_of
 
 if TYPE_CHECKING:
@@ -37,14 +37,14 @@ class CsvDialect:
     """How one CSV file is written.
 
     Attributes:
-        delimiter: one character.
+        csv_format: how cells are separated and quoted.
         width: number of cells of most records; 0 if there is no record.
-        header: the names in the first record; None if the first record is a row.
+        header: the column names in the first record; None if the first record is a row.
         header_lines: number of lines before the first row.
         rows: the first rows, if they have this width.
     """
 
-    delimiter: str
+    csv_format: CsvFormat
     width: int
     header: tuple[str, ...] | None
     header_lines: int
@@ -73,11 +73,10 @@ def detect_dialect(
         lone_record_is_header: what a file of one record of texts holds: column names, or a row.
     """
     sample = [line.decode(errors="replace").encode() for line in lines[:SAMPLE_LINES]]
-    if delimiter == "auto":
-        delimiter = _most_regular_delimiter(sample)
-    records = _records(sample, delimiter)
+    csv_format = _most_regular_format(sample) if delimiter == "auto" else CsvFormat(delimiter)
+    records = _records(sample, csv_format)
     if not records:
-        return CsvDialect(delimiter, 0, None, 0, ())
+        return CsvDialect(csv_format, 0, None, 0, ())
     width = _usual_width(records)
     records = records[: max(_MIN_SAMPLE_RECORDS, _SAMPLE_CELLS // width)]
     first, *rest = (tuple(record.cells) for record in records)
@@ -90,8 +89,8 @@ def detect_dialect(
         has_header = header == "yes"
     if has_header:
         header_lines = records[0].line - 1 + records[0].lines
-        return CsvDialect(delimiter, width, first, header_lines, rows)
-    return CsvDialect(delimiter, width, None, 0, ((first,) if len(first) == width else ()) + rows)
+        return CsvDialect(csv_format, width, column_names(first), header_lines, rows)
+    return CsvDialect(csv_format, width, None, 0, ((first,) if len(first) == width else ()) + rows)
 
 
 def is_header(
@@ -112,7 +111,7 @@ def is_header(
         known_names: names of the columns, if known from elsewhere.
         lone_record_is_header: the answer for texts without any row after them.
     """
-    if known_names is not None and sorted(first) == sorted(known_names):
+    if known_names is not None and sorted(column_names(first)) == sorted(known_names):
         return True
     is_name = [not is_missing(cell) and number_of(cell) is None for cell in first]
     if not rows:
@@ -127,8 +126,13 @@ def is_header(
     return all(is_name) and _only_rows_repeat(first, columns)
 
 
-def _records(lines: Sequence[bytes], delimiter: str) -> list[CsvRecord]:
-    records, _ = read_records(lines, 1, delimiter)
+def column_names(header: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the columns; a column without one is named after its index."""
+    return tuple(name or f"column{index}" for index, name in enumerate(header))
+
+
+def _records(lines: Sequence[bytes], csv_format: CsvFormat) -> list[CsvRecord]:
+    records, _ = read_records(lines, 1, csv_format)
     return [record for record in records if isinstance(record, CsvRecord)]
 
 
@@ -136,13 +140,13 @@ def _usual_width(records: Iterable[CsvRecord]) -> int:
     return Counter(len(record.cells) for record in records).most_common(1)[0][0]
 
 
-def _most_regular_delimiter(lines: Sequence[bytes]) -> str:
-    def regularity(delimiter: str) -> tuple[float, int]:
-        widths = Counter(len(record.cells) for record in _records(lines, delimiter))
+def _most_regular_format(lines: Sequence[bytes]) -> CsvFormat:
+    def regularity(csv_format: CsvFormat) -> tuple[float, int]:
+        widths = Counter(len(record.cells) for record in _records(lines, csv_format))
         width, count = widths.most_common(1)[0] if widths else (0, 0)
         return (count / widths.total(), width) if width > 1 else (0.0, 0)
 
-    return max(DELIMITERS, key=regularity)
+    return max(map(CsvFormat, DELIMITERS), key=regularity)
 
 
 def _mostly_numbers(cells: Sequence[str]) -> bool:

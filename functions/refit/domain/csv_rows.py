@@ -6,9 +6,8 @@ the same cells wherever it is read. The rules:
 - A line ends with a line feed, or with a carriage return and a line feed. A carriage return alone
   is an ordinary character. A line of blanks is not a record.
 - Cells are separated by one delimiter. Blanks around a cell are removed.
-- A cell that begins with a double quote ends with one. In between, delimiters and line ends are
-  ordinary characters and two double quotes stand for one. Elsewhere a double quote is an ordinary
-  character.
+- A cell that begins with a quote ends with one. In between, delimiters and line ends are ordinary
+  characters, and two quotes mean one. Elsewhere a quote is an ordinary character.
 
 `csv_dialect` finds the delimiter and the header. `refit.tabular.csv_bytes` is a faster reader for
 blocks of plain numbers; a property test shows that both give the same rows.
@@ -17,6 +16,7 @@ blocks of plain numbers; a property test shows that both give the same rows.
 from __future__ import annotations
 
 import csv
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -29,6 +29,23 @@ UNCLOSED_QUOTE = "a quote is never closed"
 
 # By default the csv module rejects a cell of more than 128 kB.
 csv.field_size_limit(MAX_RECORD_BYTES)
+
+
+@dataclass(frozen=True)
+class CsvFormat:
+    """How cells are separated and quoted.
+
+    Attributes:
+        delimiter: one ASCII character.
+        quote: one ASCII character.
+    """
+
+    delimiter: str = ","
+    quote: str = '"'
+
+    @property
+    def quote_byte(self) -> bytes:
+        return self.quote.encode()
 
 
 class CsvLineInvalid(Exception):
@@ -71,12 +88,12 @@ class CsvFault(NamedTuple):
     text: bytes
 
 
-def split_line(line: bytes, delimiter: str) -> list[str]:
+def split_line(line: bytes, csv_format: CsvFormat) -> list[str]:
     """Return the cells of a record that takes one line, with the blanks around them.
 
     Args:
         line: UTF-8 text with or without its line end.
-        delimiter: one character.
+        csv_format: how its cells are separated and quoted.
 
     Returns:
         The cells; none for a blank line.
@@ -84,14 +101,14 @@ def split_line(line: bytes, delimiter: str) -> list[str]:
     Raises:
         CsvLineInvalid: if the line is not UTF-8 text, or its quotes do not match.
     """
-    if b'"' in line:
-        return _QuotedRecords([line], delimiter).read(0, is_last=True)[0]
+    if csv_format.quote_byte in line:
+        return _QuotedRecords([line], csv_format).read(0, is_last=True)[0]
     text = _decoded(line)
-    return text.split(delimiter) if text and not text.isspace() else []
+    return text.split(csv_format.delimiter) if text and not text.isspace() else []
 
 
 def read_records(
-    lines: Sequence[bytes], first: int, delimiter: str, *, is_last: bool = True
+    lines: Sequence[bytes], first: int, csv_format: CsvFormat, *, is_last: bool = True
 ) -> tuple[list[CsvRecord | CsvFault], int]:
     """Read the records of whole lines.
 
@@ -100,7 +117,7 @@ def read_records(
     Args:
         lines: UTF-8 text, split at line feeds.
         first: number of the first line.
-        delimiter: one character.
+        csv_format: how the cells are separated and quoted.
         is_last: whether the text ends here. Otherwise a record whose quote is still open at the
             end is left for the next call, up to `MAX_RECORD_BYTES`.
 
@@ -108,16 +125,16 @@ def read_records(
         The records and faults in the order of the lines, and how many lines they take.
     """
     records: list[CsvRecord | CsvFault] = []
-    quoted = _QuotedRecords(lines, delimiter)
+    quoted, quote = _QuotedRecords(lines, csv_format), csv_format.quote_byte
     index = 0
     while index < len(lines):
         line, taken = lines[index], 1
         try:
-            if b'"' in line:
+            if quote in line:
                 cells, taken = quoted.read(index, is_last=is_last)
                 cells = [cell.strip() for cell in cells]
             else:
-                cells = _plain_cells(_decoded(line), delimiter)
+                cells = _plain_cells(_decoded(line), csv_format.delimiter)
             if cells:
                 records.append(CsvRecord(first + index, cells, taken, line))
         except _Unfinished:
@@ -129,19 +146,19 @@ def read_records(
     return records, index
 
 
-def read_text(text: str, delimiter: str) -> list[list[str]]:
+def read_text(text: str, csv_format: CsvFormat) -> list[list[str]]:
     """Return the cells of all records of a text.
 
     Raises:
         CsvLineInvalid: for the first line that is not CSV, with its number.
     """
     text = text.replace("\r\n", "\n")
-    if '"' not in text:  # three times as fast as the general case
-        rows = (_plain_cells(line, delimiter) for line in text.split("\n"))
+    if csv_format.quote not in text:  # three times as fast as the general case
+        rows = (_plain_cells(line, csv_format.delimiter) for line in text.split("\n"))
         return [cells for cells in rows if cells]
     rows_with_quotes = []
     lines = text.encode(errors="surrogatepass").split(b"\n")
-    for record in read_records(lines, 1, delimiter)[0]:
+    for record in read_records(lines, 1, csv_format)[0]:
         if isinstance(record, CsvFault):
             raise CsvLineInvalid(f"line {record.line} is not CSV: {record.reason}")
         rows_with_quotes.append(record.cells)
@@ -165,11 +182,17 @@ class _Unfinished(Exception):
 class _QuotedRecords:
     """Reads records with quotes through the csv module, and counts their lines."""
 
-    def __init__(self, lines: Sequence[bytes], delimiter: str) -> None:
+    def __init__(self, lines: Sequence[bytes], csv_format: CsvFormat) -> None:
         self._lines = lines
         self._next = 0
         self._is_exhausted = False
-        self._reader = csv.reader(self, delimiter=delimiter, skipinitialspace=True, strict=True)
+        self._reader = csv.reader(
+            self,
+            delimiter=csv_format.delimiter,
+            quotechar=csv_format.quote,
+            skipinitialspace=True,
+            strict=True,
+        )
 
     def read(self, index: int, *, is_last: bool) -> tuple[list[str], int]:
         """Return the cells of the record that begins with a line, and how many lines it takes.

@@ -66,7 +66,7 @@ def aligned(
         tuple(
             TableSource(
                 table=table,
-                delimiter=own.delimiter,
+                csv_format=own.csv_format,
                 width=own.width,
                 header_lines=own.header_lines,
                 picks=_picks(table, own, names, settings, first.name),
@@ -105,7 +105,7 @@ def _label_index(table: CsvTable, dialect: CsvDialect, settings: DataSettings) -
 
 
 def _checked_names(table: CsvTable, dialect: CsvDialect) -> tuple[str, ...] | None:
-    """Return the names in the header; a column without one is named after its position."""
+    """Return the names in the header, checked; None without a header."""
     if dialect.header is None:
         return None
     if len(dialect.header) != dialect.width:
@@ -113,11 +113,10 @@ def _checked_names(table: CsvTable, dialect: CsvDialect) -> tuple[str, ...] | No
             f"{table.name}: the header names {len(dialect.header)} columns, "
             f"the rows have {dialect.width}"
         )
-    names = tuple(name or f"column{index}" for index, name in enumerate(dialect.header))
-    repeated = [name for name, count in Counter(names).items() if count > 1]
+    repeated = [name for name, count in Counter(dialect.header).items() if count > 1]
     if repeated:
         raise DatasetInvalid(f"{table.name}: two columns are named {repeated[0]!r}")
-    return names
+    return dialect.header
 
 
 def _picks(

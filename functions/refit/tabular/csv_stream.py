@@ -11,11 +11,11 @@ from refit.tabular.readers.lines import LineBlock, OverlongLine
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from refit.domain.csv_rows import CsvFault, CsvRecord
+    from refit.domain.csv_rows import CsvFault, CsvFormat, CsvRecord
 
 
 def first_lines(blocks: Iterator[LineBlock | OverlongLine]) -> list[bytes]:
-    """Return the lines from which the dialect of a file is found; overlong lines are skipped.
+    """Return the lines for detecting the dialect of a file; overlong lines are skipped.
 
     They are the same however the stream is divided into blocks.
     """
@@ -35,8 +35,8 @@ def first_lines(blocks: Iterator[LineBlock | OverlongLine]) -> list[bytes]:
 class RecordStream:
     """Reads blocks of lines as records, across the borders of the blocks."""
 
-    def __init__(self, delimiter: str) -> None:
-        self._delimiter = delimiter
+    def __init__(self, csv_format: CsvFormat) -> None:
+        self._format = csv_format
         self._unfinished: LineBlock | None = None
 
     @property
@@ -50,7 +50,7 @@ class RecordStream:
             block = LineBlock(self._unfinished.first, self._unfinished.data + block.data)
         lines = block.data.split(b"\n")
         lines.pop()
-        records, taken = read_records(lines, block.first, self._delimiter, is_last=is_last)
+        records, taken = read_records(lines, block.first, self._format, is_last=is_last)
         left = lines[taken:]
         self._unfinished = (
             LineBlock(block.first + taken, b"\n".join(left) + b"\n") if left else None

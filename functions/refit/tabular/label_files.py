@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from refit.domain.csv_rows import CsvLineInvalid, read_text, split_line
+from refit.domain.csv_rows import CsvFormat, CsvLineInvalid, read_text, split_line
 from refit.domain.errors import DatasetUnreadable, PayloadInvalid
 from refit.domain.inferences.ground_truth_records import BadLine, LabelRecord, Sent, record_of
 from refit.domain.inferences.inference import inference_ids
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _Lines: TypeAlias = "Iterator[tuple[int, bytes] | BadLine]"
 
 COLUMNS = ("inferenceId", "label", "observedAt")
+_FORMAT = CsvFormat()
 _NO_HEADER = {2: COLUMNS[:2], 3: COLUMNS}
 _JSON_NAME = re.compile(r"\.(jsonl|json|ndjson)(\.gz)?\Z", re.IGNORECASE)
 _CSV_NAME = re.compile(r"\.csv(\.gz)?\Z", re.IGNORECASE)
@@ -140,7 +141,7 @@ def _cells(line: bytes) -> list[str]:
     # Line by line, so that a quote that is never closed invalidates only its own line.
     _text(line)
     try:
-        cells = split_line(line, ",")
+        cells = split_line(line, _FORMAT)
     except CsvLineInvalid as error:
         raise PayloadInvalid(f"the line is not CSV: {error}") from None
     return cells if any(map(str.strip, cells)) else []
@@ -227,7 +228,7 @@ def _json_labels(text: str) -> list[Any]:
 
 def _csv_labels(text: str) -> list[Any]:
     try:
-        rows = read_text(text, ",")
+        rows = read_text(text, _FORMAT)
     except CsvLineInvalid as error:
         raise PayloadInvalid(f"groundTruthData.data is not CSV: {error}") from None
     return [cell for row in rows for cell in row]

@@ -192,7 +192,8 @@ def _keep_freed_memory() -> None:
 
 def _emptied(folder: Path) -> Path:
     rows = folder / "rows"
-    shutil.rmtree(rows, ignore_errors=True)
+    if rows.exists():
+        shutil.rmtree(rows)
     rows.mkdir()
     return rows
 

@@ -18,7 +18,7 @@ from refit.tabular.csv_bytes import READ_DIGITS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from refit.domain.csv_rows import CsvRecord
+    from refit.domain.csv_rows import CsvFormat, CsvRecord
 
 MAX_TEXTS = 1000
 """A column with more distinct texts holds identifiers or free text, and is not a category."""
@@ -132,7 +132,7 @@ class RowReader:
         self,
         kinds: ColumnKinds,
         picks: Sequence[int],
-        delimiter: str,
+        csv_format: CsvFormat,
         width: int,
         tally: ColumnTally,
     ) -> None:
@@ -141,20 +141,20 @@ class RowReader:
         Args:
             kinds: what is expected.
             picks: for each column of a normal row, the index of its cell in this table's rows.
-            delimiter: one character.
+            csv_format: how the table's cells are separated and quoted.
             width: number of cells of a row.
             tally: counts what the columns hold.
         """
         self.kinds = kinds
         self._picks = tuple(picks)
-        self._delimiter = delimiter
+        self._format = csv_format
         self._width = width
         self._tally = tally
 
     def line(self, line: bytes, number: int) -> NormalRow | Refusal | None:
         """Check a row that takes one line; return None for a blank line."""
         try:
-            cells = split_line(line, self._delimiter)
+            cells = split_line(line, self._format)
             return self._row([cell.strip() for cell in cells]) if cells else None
         except (CsvLineInvalid, _RowRefused) as error:
             return Refusal(number, str(error), line)

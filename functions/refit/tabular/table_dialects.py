@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from refit.domain.csv_dialect import CsvDialect, detect_dialect
+from refit.domain.csv_dialect import CsvDialect, column_names, detect_dialect
+from refit.domain.csv_rows import CsvFormat
 from refit.domain.errors import DatasetEmpty, DatasetInvalid
 from refit.tabular.csv_stream import first_lines
 from refit.tabular.readers.lines import line_blocks
@@ -70,4 +71,4 @@ def _dialect_of_reader(columns: tuple[str, ...], lines: Sequence[bytes], file: s
         )
     written = detect_dialect(lines, delimiter=",", header="no")
     rows = written.rows if written.width == len(columns) else ()
-    return CsvDialect(",", len(columns), columns, 0, rows)
+    return CsvDialect(CsvFormat(), len(columns), column_names(columns), 0, rows)

@@ -26,6 +26,7 @@ from refit.tabular.row_reader import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from refit.domain.csv_rows import CsvFormat
     from refit.tabular.readers.table import CsvTable
 
 
@@ -35,7 +36,7 @@ class TableSource:
 
     Attributes:
         table: where its bytes come from.
-        delimiter: one character.
+        csv_format: how its cells are separated and quoted.
         width: number of cells of a row.
         header_lines: number of lines before the first row.
         picks: for each column of a normal row (label first), the index of its cell in this
@@ -43,7 +44,7 @@ class TableSource:
     """
 
     table: CsvTable
-    delimiter: str
+    csv_format: CsvFormat
     width: int
     header_lines: int
     picks: tuple[int, ...]
@@ -150,9 +151,9 @@ class _TableScan:
         self._scanner = scanner
         self._source = source
         self._reader = RowReader(
-            scanner.kinds, source.picks, source.delimiter, source.width, scanner.tally
+            scanner.kinds, source.picks, source.csv_format, source.width, scanner.tally
         )
-        self._stream = RecordStream(source.delimiter)
+        self._stream = RecordStream(source.csv_format)
         self._header_lines_left = source.header_lines
 
     def read(self, block: LineBlock) -> NormalRows:
@@ -161,7 +162,7 @@ class _TableScan:
             block = self._without_header(block)
         if not block.data:
             return NormalRows([], [])
-        if self._stream.is_within_quotes or b'"' in block.data:
+        if self._stream.is_within_quotes or self._source.csv_format.quote_byte in block.data:
             return self._kept(self._reader.records(self._stream.read(block)))
         if self._source.keeps_order:
             return self._block_at_once(block)
@@ -193,7 +194,7 @@ class _TableScan:
 
     def _block_at_once(self, block: LineBlock) -> NormalRows:
         source, kinds = self._source, self._scanner.kinds
-        delimiter = source.delimiter.encode()
+        delimiter = source.csv_format.delimiter.encode()
         counted = {source.picks[column]: column for column in kinds.counted}
         layout = BlockLayout(source.width, delimiter, source.picks[LABEL], frozenset(counted))
         view = BlockView(block.data, layout)

@@ -92,8 +92,8 @@ def labelled_tables(
         unused = {number: Counter[str]() for number in range(len(slices))} | rows.unused()
         writer = _RowWriter(decoders(schema_of, live), labelled, fresh)
         captures = fetch([(key, None) for key in rows.files()])
-        for path, wanted in zip(captures, rows.by_file(), strict=True):
-            for row, reason in writer.write(path, wanted):
+        for path, rows_of_file in zip(captures, rows.by_file(), strict=True):
+            for row, reason in writer.write(path, rows_of_file):
                 unused[row.slice][reason] += 1
     names = (live.label, *(feature.name for feature in live.features))
     return LabelledTables(
@@ -143,22 +143,22 @@ class _RowWriter:
         self._fresh = fresh
 
     def write(
-        self, path: Path | None, wanted: Sequence[LabelledRow]
+        self, path: Path | None, rows: Sequence[LabelledRow]
     ) -> Iterator[tuple[LabelledRow, str]]:
         """Write rows of one capture file; yield those that cannot be used, with the reason.
 
         Args:
             path: of the file; None if it is gone.
-            wanted: the rows, in the order of its lines.
+            rows: in the order of its lines.
         """
         if path is None:
-            yield from ((row, FILE_GONE) for row in wanted)
+            yield from ((row, FILE_GONE) for row in rows)
             return
         with path.open("rb") as file:
             lines = enumerate(file)
-            for number, rows in groupby(wanted, key=attrgetter("line")):
+            for number, rows_of_line in groupby(rows, key=attrgetter("line")):
                 inputs = _inputs(next((line for index, line in lines if index == number), b""))
-                for row in rows:
+                for row in rows_of_line:
                     try:
                         line = self._line(row, inputs)
                     except RowUnusable as reason:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from refit.domain.csv_rows import CsvFormat
 from refit.domain.schema import FLOAT32_MAX, is_missing, number_of
 from refit.tabular.csv_bytes import BlockLayout, BlockView
 from refit.tabular.readers.table import CsvTable
@@ -44,7 +45,7 @@ def scanned(
     refused: list[Refusal] = []
     scanner = TableScanner(kinds, 50, lambda _, refusal: refused.append(refusal))
     table = CsvTable("drop.csv", None, lambda: iter([data]))
-    source = source_class(table, delimiter, len(picks), 0, tuple(picks))
+    source = source_class(table, CsvFormat(delimiter), len(picks), 0, tuple(picks))
     rows = [
         row for rows in scanner.scan(source) for row in zip(rows.lines, rows.features, strict=True)
     ]
@@ -128,7 +129,7 @@ def test_quoted_texts_are_read_as_pythons_csv_module_reads_them(
     table = CsvTable("drop.csv", None, lambda: iter(blocks))
     lines = [
         line
-        for rows_of_block in scanner.scan(TableSource(table, delimiter, 3, 0, (0, 1, 2)))
+        for rows_of_block in scanner.scan(TableSource(table, CsvFormat(delimiter), 3, 0, (0, 1, 2)))
         for line in rows_of_block.lines
     ]
 

@@ -9,7 +9,7 @@ from refit.tabular.readers.lines import line_blocks
 
 
 def test_a_decimal_comma_does_not_win_over_the_delimiter_of_every_line() -> None:
-    assert detect_dialect([b"1,5;2;3", b"4;5;6"]).delimiter == ";"
+    assert detect_dialect([b"1,5;2;3", b"4;5;6"]).csv_format.delimiter == ";"
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,28 @@ def test_the_known_names_are_a_header_in_any_order() -> None:
     assert detect_dialect([b"b,c", b"x,y"], known_names=("a", "b")).header is None
 
 
+def test_a_column_without_a_name_is_named_after_its_index() -> None:
+    assert detect_dialect([b",a,b", b"1,2,3", b"4,5,6"]).header == ("column0", "a", "b")
+    assert detect_dialect([b"a,", b"x,y"], known_names=("column1", "a")).header == ("a", "column1")
+
+
+@pytest.mark.parametrize(
+    ("first", "column", "expected"),
+    [
+        ("label", ["3"] * 12, True),
+        ("kind", ["cat", "dog"] * 6, True),
+        ("cat", ["cat", "dog"] * 6, False),
+        ("x", ["y"], False),
+    ],
+)
+def test_numbered_columns_are_a_header_unless_the_text_may_be_a_value(
+    first: str, column: list[str], expected: bool
+) -> None:
+    rows = [[cell, "5", "6"] for cell in column]
+    assert is_header([first, "0", "1"], rows) is expected
+    assert is_header(["1", "2", first], [row[::-1] for row in rows]) is expected
+
+
 def test_the_name_of_the_label_makes_a_header() -> None:
     assert detect_dialect([b"y,a", b"x,z"], label="y").header == ("y", "a")
 
@@ -53,7 +75,7 @@ def test_blank_lines_and_quoted_line_ends_belong_to_the_header_lines() -> None:
 
 def test_cells_that_are_not_utf8_do_not_hide_the_dialect() -> None:
     dialect = detect_dialect(["größe;b".encode("latin-1"), b"1;2"])
-    assert (dialect.delimiter, dialect.width) == (";", 2)
+    assert (dialect.csv_format.delimiter, dialect.width) == (";", 2)
     assert dialect.header is not None
 
 

@@ -16,7 +16,7 @@ from email.message import Message
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from refit.domain.csv_dialect import SAMPLE_LINES, is_header
-from refit.domain.csv_rows import CsvLineInvalid, read_text
+from refit.domain.csv_rows import CsvFormat, CsvLineInvalid, read_text
 from refit.domain.errors import AnswerMalformed, PayloadInvalid, PayloadTooLarge
 from refit.domain.schema import Schema, csv_line, shown
 
@@ -136,7 +136,7 @@ def _refuse_constant(name: str) -> NoReturn:
 def csv_instances(text: str) -> list[list[str]]:
     """Return the cells of comma-separated rows. Raises PayloadInvalid for the first bad line."""
     try:
-        return read_text(text, ",")
+        return read_text(text, CsvFormat())
     except CsvLineInvalid as error:
         raise PayloadInvalid(str(error)) from None
 
