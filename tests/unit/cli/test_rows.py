@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import pickle
+from itertools import repeat
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,6 +25,34 @@ def read(tmp_path):
         with open_table(path, header, columns, label) as table:
             rows = list(table.rows)
         return table.names, [row.cells for row in rows], [row.label for row in rows]
+
+    return run
+
+
+class Blocks(io.RawIOBase):
+    """A stream that returns one block at a time."""
+
+    def __init__(self, blocks):
+        self._blocks = iter(blocks)
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        block = next(self._blocks, b"")
+        buffer[: len(block)] = block
+        return len(block)
+
+
+@pytest.fixture
+def rows_of_stdin(monkeypatch):
+    """Return a function that yields the cells of the rows in stdin."""
+
+    def run(blocks):
+        stdin = SimpleNamespace(buffer=io.BufferedReader(Blocks(blocks)))
+        monkeypatch.setattr("sys.stdin", stdin)
+        with open_table(Path("-"), "auto", None, None) as table:
+            yield from (row.cells for row in table.rows)
 
     return run
 
@@ -73,27 +102,14 @@ def test_a_header_of_the_named_columns_or_the_label_is_detected_among_texts(read
     assert read("shape,kind\nround,red\n", label="kind") == (["shape"], [["round"]], ["red"])
 
 
-def test_a_quoted_cell_may_run_over_the_blocks_in_which_a_file_is_read(read, monkeypatch):
-    monkeypatch.setattr("refit_cli.rows._READ_BYTES", 3)
-    assert read('1,"two\nlines, and ""more"""\n2,x\n')[1] == [
-        ["1", 'two\nlines, and "more"'],
-        ["2", "x"],
-    ]
+def test_a_quoted_cell_may_run_over_the_blocks_in_which_a_file_is_read(rows_of_stdin):
+    content = b'1,"two\nlines, and ""more"""\n2,x\n'
+    blocks = (content[begin : begin + 3] for begin in range(0, len(content), 3))
+    assert list(rows_of_stdin(blocks)) == [["1", 'two\nlines, and "more"'], ["2", "x"]]
 
 
-def test_rows_are_read_before_the_stream_ends(monkeypatch):
-    class Endless(io.RawIOBase):
-        def readable(self):
-            return True
-
-        def readinto(self, buffer):
-            line = b"1,2\n" * 50
-            buffer[: len(line)] = line
-            return len(line)
-
-    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BufferedReader(Endless())))
-    with open_table(Path("-"), "auto", None, None) as table:
-        assert next(table.rows).cells == ["1", "2"]
+def test_rows_are_read_before_the_stream_ends(rows_of_stdin):
+    assert next(rows_of_stdin(repeat(b"1,2\n" * 50))) == ["1", "2"]
 
 
 def test_gzip_is_read_whatever_its_name(read):
@@ -113,12 +129,8 @@ def test_a_label_column_is_separated_by_name_or_position(read):
     assert read("1,2\n", label="0") == (None, [["2"]], ["1"])
 
 
-def test_stdin_is_read(monkeypatch):
-    monkeypatch.setattr(
-        "sys.stdin", SimpleNamespace(buffer=io.BufferedReader(io.BytesIO(b"1,2\n")))
-    )
-    with open_table(Path("-"), "auto", None, None) as table:
-        assert [row.cells for row in table.rows] == [["1", "2"]]
+def test_stdin_is_read(rows_of_stdin):
+    assert list(rows_of_stdin([b"1,2\n"])) == [["1", "2"]]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from refit.domain.pipeline.manifest import Slice
 from refit.domain.retraining.row_decoder import (
     BAD_VALUE,
     NO_VALUE,
@@ -18,6 +19,7 @@ from refit.domain.retraining.row_decoder import (
     RowDecoder,
     RowUnusable,
     is_fresh,
+    reading_order,
 )
 from refit.domain.schema import Feature, Schema, number_text
 from refit.tabular.labelled_rows import labelled_rows
@@ -35,7 +37,7 @@ def never(predicted_at: datetime) -> bool:
     return False
 
 
-def line(name: str, seq: int, label: str, place: int = 0, **more: Any) -> bytes:
+def line(name: str, seq: int, label: str, index: int = 0, **more: Any) -> bytes:
     return json.dumps(
         {
             "inferenceId": name,
@@ -45,7 +47,7 @@ def line(name: str, seq: int, label: str, place: int = 0, **more: Any) -> bytes:
             "version": 1,
             "predictedAt": "2025-01-02T03:04:05.000+00:00",
             "observedAt": "2025-01-02T04:04:05.000+00:00",
-            "source": {"key": f"file-{place // 4}", "line": place % 4, "row": 0},
+            "source": {"key": f"file-{index // 4}", "line": index % 4, "row": 0},
         }
         | more
     ).encode()
@@ -61,7 +63,7 @@ def slices(draw: st.DrawFn) -> list[list[bytes]]:
                 f"p{name}",
                 seq,
                 f"label {name} {seq}",
-                place=name,
+                index=name,
                 **({"withdrawn": True} if (name + seq) % 4 == 0 else {}),
             )
             for name, seq in draw(st.lists(known, max_size=8))
@@ -91,7 +93,7 @@ def test_the_newest_lines_count_in_whatever_order_they_are_read(
 
 def test_a_capture_file_is_read_once_and_from_its_beginning(tmp_path: Path) -> None:
     with labelled_rows(tmp_path) as rows:
-        rows.add(0, [line(f"p{place}", 1, "a", place) for place in (5, 2, 7, 0, 4, 1)], never)
+        rows.add(0, [line(f"p{index}", 1, "a", index) for index in (5, 2, 7, 0, 4, 1)], never)
         assert rows.files() == ["file-1", "file-0"]
         assert [[row.line for row in held] for held in rows.by_file()] == [[0, 1, 3], [0, 1, 2]]
 
@@ -105,6 +107,20 @@ def test_only_rows_predicted_since_the_change_are_fresh(tmp_path: Path) -> None:
         rows.add(1, known, partial(is_fresh, False, None))
         (held,) = rows.by_file()
     assert [row.fresh for row in held] == [False, True, False, False]
+
+
+def test_slices_that_are_not_fresh_are_read_first(tmp_path: Path) -> None:
+    now = datetime.fromisoformat("2025-01-02T03:00:00+00:00")
+    slices = [
+        Slice(key=f"slice-{n}", version="v", size=1, last_modified=now, fresh=fresh)
+        for n, fresh in enumerate([True, False, True, False])
+    ]
+    assert reading_order(slices) == [1, 3, 0, 2]
+    with labelled_rows(tmp_path) as rows:
+        for number in reading_order(slices[:2]):
+            rows.add(number, [line("p", 1, "a")], partial(is_fresh, slices[number].fresh, None))
+        ((held,),) = rows.by_file()
+    assert (held.slice, held.fresh) == (1, False)
 
 
 CLASSES = ('say "no"', "yes, twice", "two\nlines")

@@ -30,12 +30,14 @@ def read(content: str | bytes, name: str = "labels", block: int = 7) -> list[Sen
 
 
 def values(result: list[Sent]) -> list[tuple[Any, ...]]:
-    assert all(isinstance(one, LabelRecord) for one in result), result
-    return [(one.inference_id, one.label, one.observed_at, one.line) for one in result]
+    assert all(isinstance(record, LabelRecord) for record in result), result
+    return [
+        (record.inference_id, record.label, record.observed_at, record.line) for record in result
+    ]
 
 
 def reasons(result: list[Sent]) -> dict[int, str]:
-    return {one.line: one.reason for one in result if isinstance(one, BadLine)}
+    return {line.line: line.reason for line in result if isinstance(line, BadLine)}
 
 
 EXPECTED = [("a", "1", AT, 1), ("b", "0", None, 2)]
@@ -64,7 +66,7 @@ def test_a_header_is_optional_in_csv(text: str, name: str) -> None:
 )
 def test_a_header_names_the_columns_in_any_order(text: str) -> None:
     result = values(read(text, "labels.csv"))
-    assert result == [(*one[:3], one[3] + 1) for one in EXPECTED]
+    assert result == [(*record[:3], record[3] + 1) for record in EXPECTED]
 
 
 def test_json_lines_keep_the_type_of_a_label() -> None:
@@ -160,7 +162,7 @@ def test_a_bad_line_is_reported_with_its_number_and_the_others_are_read(
 ) -> None:
     good = '{"inferenceId": "a", "label": 1}'
     result = read(f"{good}\n{line}\n{good}", "x.jsonl", 1 << 20)
-    assert [one.line for one in result] == [1, 2, 3]
+    assert [record.line for record in result] == [1, 2, 3]
     assert reasons(result).keys() == {2}
     assert reason in reasons(result)[2]
     assert result[1].text == line[:1000]  # type: ignore[union-attr]
@@ -179,7 +181,7 @@ BAD_CSV = {
 @pytest.mark.parametrize(("line", "reason"), BAD_CSV.values(), ids=BAD_CSV.keys())
 def test_a_bad_csv_line_does_not_affect_the_others(line: bytes, reason: str) -> None:
     result = read(b"a,1\n" + line + b"\nb,0\n", "x.csv", 1 << 20)
-    assert [one.line for one in result] == [1, 2, 3]
+    assert [record.line for record in result] == [1, 2, 3]
     assert reasons(result).keys() == {2}
     assert reason in reasons(result)[2]
 
@@ -225,9 +227,9 @@ ids = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, ma
 @given(st.lists(st.tuples(ids, st.integers(0, 9)), min_size=1), st.integers(1, 40))
 def test_json_lines_are_read_as_they_were_written(rows: list[tuple[str, int]], block: int) -> None:
     text = "\n".join(json.dumps({"inferenceId": name, "label": label}) for name, label in rows)
-    assert [one[:2] for one in values(read(text, "x.jsonl", block))] == rows
+    assert [record[:2] for record in values(read(text, "x.jsonl", block))] == rows
 
 
 @given(st.binary(max_size=80), st.sampled_from(["x.csv", "x.jsonl", "x"]))
 def test_arbitrary_bytes_are_at_worst_bad_lines(content: bytes, name: str) -> None:
-    assert all(one.line is not None for one in read(content, name))
+    assert all(record.line is not None for record in read(content, name))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 NUMBERS = Schema(
     task="regression",
     label="y",
-    features=tuple(Feature(name=f"f{place}", type="number") for place in range(4)),
+    features=tuple(Feature(name=f"f{index}", type="number") for index in range(4)),
 )
 MIXED = Schema(
     task="classification",
