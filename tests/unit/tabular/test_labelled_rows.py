@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from refit.domain.pipeline.manifest import Slice
 from refit.domain.retraining.row_decoder import (
@@ -72,6 +72,7 @@ def slices(draw: st.DrawFn) -> list[list[bytes]]:
     ]
 
 
+@settings(deadline=None)  # each example creates a database
 @given(given_slices=slices())
 def test_the_newest_lines_count_in_whatever_order_they_are_read(
     tmp_path_factory: pytest.TempPathFactory, given_slices: list[list[bytes]]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from unittest.mock import patch
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from refit.domain.csv_dialect import column_names
 from refit.domain.errors import PayloadInvalid
@@ -22,6 +22,9 @@ from refit.tabular.table_dialects import table_dialects
 from refit.tabular.table_scan import TableScanner, TableSource
 from refit_cli.errors import BadInput
 from refit_cli.rows import open_table
+
+
+unhurried = settings(deadline=None)  # each example reads the file in three ways
 
 
 class Reading(NamedTuple):
@@ -90,6 +93,7 @@ def usable(rows: list[list[str]]) -> list[list[str]]:
     return [row for row in normal if row[0] and any(row[1:])]
 
 
+@unhurried
 @given(csv_files(), st.integers(1, 60))
 @example(b'a, b\n1, "x, y"\n2 ,z\n', 5)
 def test_preparation_and_the_command_line_read_the_same_header_and_cells(
@@ -106,6 +110,7 @@ def test_preparation_and_the_command_line_read_the_same_header_and_cells(
     assert len(refused) == len(rows) - len(from_preparation.rows)
 
 
+@unhurried
 @given(csv_files(delimiters=","))
 def test_the_api_and_the_command_line_read_the_same_cells(data: bytes) -> None:
     names, rows = read_by_command_line(data)
@@ -116,6 +121,7 @@ def test_the_api_and_the_command_line_read_the_same_cells(data: bytes) -> None:
     assert header + records == ([names] if names else []) + rows
 
 
+@unhurried
 @given(st.data())
 def test_all_three_decide_alike_whether_numbers_have_a_header(data: st.DataObject) -> None:
     width = data.draw(st.integers(2, 5))
