@@ -23,7 +23,6 @@ from refit.tabular.table_scan import TableScanner, TableSource
 from refit_cli.errors import BadInput
 from refit_cli.rows import open_table
 
-
 unhurried = settings(deadline=None)  # each example reads the file in three ways
 
 
