@@ -1,9 +1,14 @@
-"""Requests a second of the model server beside the Flask + gunicorn form, in one run.
+"""Requests per second of the model server, of ASGI servers and of Flask under gunicorn, in one run.
 
-    python benchmarks/serving.py [--seconds 4] [--connections 1 8 64] [--rows digits.csv]
+    python benchmarks/serving.py [--rounds 3] [--seconds 2] [--connections 1 8 64] [--rows my.csv]
 
-The same model (784 features, 10 classes, depth 5, 10 rounds), one row a request, over loopback. The
-load generator runs in a process of its own on the same cores, for all servers alike.
+All servers hold the same model (784 features, 10 classes, depth 5, 10 rounds) and answer one row a
+request over loopback. They are started together and loaded in turn, round after round, so that each
+round compares them under the same load of the machine. The load generator is a process of its own
+on the same cores. Every figure is the median of the rounds; `slower` is the median of the ratios
+within a round.
+
+The servers of the comparison run in benchmarks/.venv, which is created at the first start.
 """
 
 import argparse
@@ -14,8 +19,11 @@ import sys
 import tempfile
 import time
 import urllib.request
-from contextlib import contextmanager
+from collections import defaultdict
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import psutil
@@ -25,10 +33,20 @@ HERE = Path(__file__).parent
 VENV = HERE / ".venv"
 FEATURES = 784
 CLASSES = 10
+PRODUCT = "refit_local.algorithms.xgboost"
+
+
+@dataclass
+class Server:
+    name: str
+    port: int
+    command: list
+    environment: dict = field(default_factory=dict)
+    process: psutil.Process = None
 
 
 def install():
-    """Make the environment of the comparison, once."""
+    """Create the environment of the comparison, once."""
     python = VENV / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
@@ -57,25 +75,71 @@ def prepare(folder, rows):
     return folder / "model" / "xgboost-model.ubj", folder / "rows.csv"
 
 
+def all_servers(python, folder, model, first_port):
+    """The servers to compare. The product's is the first, each ASGI server has its fastest form."""
+    (folder / "hypercorn.toml").write_text("keep_alive_max_requests = 1000000000\n")
+    asgi = {"SAGEMAKER_BASE_DIR": str(folder), "PYTHONPATH": str(HERE.parent / "local")}
+    uvicorn = "--http httptools --ws none --no-access-log --no-server-header --no-date-header"
+    granian = "--interface asgi --http 1 --no-ws --no-log"
+    hypercorn = f"--config {folder}/hypercorn.toml --worker-class uvloop --bind 127.0.0.1:PORT"
+    flask = "--worker-class gevent --keep-alive 60 serving_flask:app --bind 127.0.0.1:PORT"
+    cores = os.cpu_count()
+    forms = {
+        "own HTTP server": (f"{PRODUCT} serve", asgi),
+        "uvicorn": (f"uvicorn {uvicorn} --port PORT serving_asgi:app", asgi),
+        "uvicorn, uvloop": (
+            f"uvicorn {uvicorn} --loop uvloop --port PORT serving_asgi:app",
+            asgi,
+        ),
+        "granian, uvloop": (
+            f"granian {granian} --loop uvloop --port PORT serving_asgi:app",
+            asgi,
+        ),
+        "Hypercorn, uvloop": (f"hypercorn {hypercorn} serving_asgi:app", asgi),
+        "Flask, gunicorn, 1 worker": (f"gunicorn {flask} --workers 1", {"MODEL": str(model)}),
+        f"Flask, gunicorn, {cores} workers": (
+            f"gunicorn {flask} --workers {cores}",
+            {"MODEL": str(model)},
+        ),
+    }
+    servers = []
+    for port, (name, (command, environment)) in enumerate(forms.items(), first_port):
+        interpreter = sys.executable if command.startswith(PRODUCT) else python
+        words = command.replace("PORT", str(port)).split()
+        servers.append(
+            Server(
+                name,
+                port,
+                [interpreter, "-m", *words],
+                environment | {"SAGEMAKER_BIND_TO_PORT": str(port)},
+            )
+        )
+    return servers
+
+
 @contextmanager
-def running(command, port, log, **environment):
+def running(server, log):
     """Run a server until it answers, and end it afterwards."""
+    environment = os.environ | server.environment
     with log.open("w") as file:
-        server = subprocess.Popen(command, env=os.environ | environment, stderr=file, cwd=HERE)
+        process = subprocess.Popen(
+            server.command, env=environment, stdout=file, stderr=file, cwd=HERE
+        )
     try:
         deadline_s = time.monotonic() + 60
         while True:
             try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=1)
+                urllib.request.urlopen(f"http://127.0.0.1:{server.port}/ping", timeout=1)
                 break
             except OSError:
-                if time.monotonic() > deadline_s or server.poll() is not None:
-                    raise SystemExit(f"the server did not start:\n{log.read_text()}") from None
+                if time.monotonic() > deadline_s or process.poll() is not None:
+                    raise SystemExit(f"{server.name} did not start:\n{log.read_text()}") from None
                 time.sleep(0.05)
-        yield psutil.Process(server.pid)
+        server.process = psutil.Process(process.pid)
+        yield
     finally:
-        server.terminate()
-        server.wait()
+        process.terminate()
+        process.wait()
 
 
 def ask(port, body):
@@ -85,68 +149,76 @@ def ask(port, body):
     return urllib.request.urlopen(request).read()
 
 
-def cpu_s(server):
-    """The processor time of a server and its workers so far: other load does not change it."""
-    times = [process.cpu_times() for process in (server, *server.children(recursive=True))]
+def cpu_s(process):
+    """The processor time of a server and its workers so far: other load hardly changes it."""
+    times = [member.cpu_times() for member in (process, *process.children(recursive=True))]
     return sum(time.user + time.system for time in times)
 
 
-def measure(server, port, connections, seconds, rows):
-    before_s = cpu_s(server)
-    command = [sys.executable, HERE / "load.py", str(port), str(connections), str(seconds), rows]
-    output = subprocess.run(command, check=True, capture_output=True).stdout
+def measure(server, connections, seconds, rows):
+    before_s = cpu_s(server.process)
+    arguments = [str(server.port), str(connections), str(seconds), rows]
+    output = subprocess.run(
+        [sys.executable, HERE / "load.py", *arguments], check=True, capture_output=True
+    ).stdout
     figures = json.loads(output)
-    figures["cpu_us"] = (cpu_s(server) - before_s) / figures["answers"] * 1e6
+    figures["cpu_us"] = (cpu_s(server.process) - before_s) / figures["answers"] * 1e6
     return figures
+
+
+def report(servers, rounds, connections):
+    print(
+        f"{'':28}{'connections':>12}{'requests/s':>12}{'slower':>8}{'p50 ms':>9}{'p99 ms':>9}"
+        f"{'CPU µs each':>13}{'more CPU':>10}"
+    )
+    own = rounds[servers[0].name, connections]
+    for server in servers:
+        measured = rounds[server.name, connections]
+        slower = median(
+            ours["requests_per_s"] / other["requests_per_s"]
+            for ours, other in zip(own, measured, strict=True)
+        )
+        more_cpu = median(
+            other["cpu_us"] / ours["cpu_us"] for ours, other in zip(own, measured, strict=True)
+        )
+        rate, p50_ms, p99_ms, cpu_us = (
+            median(figures[name] for figures in measured)
+            for name in ("requests_per_s", "p50_ms", "p99_ms", "cpu_us")
+        )
+        print(
+            f"{server.name:28}{connections:12}{rate:12,.0f}{slower:7.2f}×{p50_ms:9.1f}"
+            f"{p99_ms:9.1f}{cpu_us:13,.0f}{more_cpu:9.2f}×",
+            flush=True,
+        )
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seconds", type=float, default=4, help="for each figure")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=2, help="for each figure of a round")
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 8, 64])
     parser.add_argument("--rows", type=Path, help="a CSV of 784 columns instead of random pixels")
-    parser.add_argument("--port", type=int, default=21900)
+    parser.add_argument("--port", type=int, default=21900, help="the first of seven")
     options = parser.parse_args()
 
-    flask_python = install()
-    with tempfile.TemporaryDirectory() as folder:
-        model, rows = prepare(Path(folder), options.rows)
+    python = install()
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        model, rows = prepare(folder, options.rows)
+        servers = all_servers(python, folder, model, options.port)
+        for server in servers:
+            stack.enter_context(running(server, folder / f"{server.port}.log"))
         sample = rows.read_bytes().splitlines()[0]
-        ours = [sys.executable, "-m", "refit_local.algorithms.xgboost", "serve"]
-        gunicorn = [flask_python, "-m", "gunicorn", "--bind", f"127.0.0.1:{options.port}"]
-        gunicorn += ["--worker-class", "gevent", "--keep-alive", "60", "serving_flask:app"]
-        cores = os.cpu_count()
-        forms = {
-            "micro-batching": (
-                ours,
-                {"SAGEMAKER_BASE_DIR": folder, "SAGEMAKER_BIND_TO_PORT": str(options.port)},
-            ),
-            "Flask + gunicorn, 1 worker": ([*gunicorn, "--workers", "1"], {"MODEL": str(model)}),
-            f"Flask + gunicorn, {cores} workers": (
-                [*gunicorn, "--workers", str(cores)],
-                {"MODEL": str(model)},
-            ),
-        }
-        answers, best = set(), {}
-        print(
-            f"{'':30}{'connections':>12}{'requests/s':>12}{'p50 ms':>9}{'p99 ms':>9}"
-            f"{'CPU µs each':>13}{'ours':>8}"
-        )
-        for name, (command, environment) in forms.items():
-            with running(command, options.port, Path(folder) / "log", **environment) as server:
-                answers.add(ask(options.port, sample))
-                for connections in options.connections:
-                    figures = measure(server, options.port, connections, options.seconds, rows)
-                    rate = figures["requests_per_s"]
-                    best.setdefault(connections, rate)
-                    print(
-                        f"{name:30}{connections:12}{rate:12,.0f}{figures['p50_ms']:9.1f}"
-                        f"{figures['p99_ms']:9.1f}{figures['cpu_us']:13,.0f}"
-                        f"{best[connections] / rate:7.1f}×",
-                        flush=True,
-                    )
-        if len(answers) != 1:
+        if len({ask(server.port, sample) for server in servers}) != 1:
             raise SystemExit("the servers gave different answers")
+        for connections in options.connections:
+            rounds = defaultdict(list)
+            for _ in range(options.rounds):
+                for server in servers:
+                    figures = measure(server, connections, options.seconds, rows)
+                    rounds[server.name, connections].append(figures)
+            report(servers, rounds, connections)
+        print("load average of the machine:", *(f"{load:.1f}" for load in os.getloadavg()))
 
 
 if __name__ == "__main__":
