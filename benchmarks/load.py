@@ -1,6 +1,6 @@
-"""A load generator for one server: N connections, each sending its next request on an answer.
+"""A load generator for one server: N connections, each sending a request after each response.
 
-A plain asyncio protocol with prepared requests, so that it costs little of the cores that it shares
+An asyncio protocol with prepared requests, so that it takes little time of the cores that it shares
 with the server. Prints one JSON object.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
 
-class Client(asyncio.Protocol):
+class LoadConnection(asyncio.Protocol):
     def __init__(self, requests, latencies):
         self._requests = requests
         self._latencies = latencies
@@ -29,11 +29,11 @@ class Client(asyncio.Protocol):
     def data_received(self, data):
         self._buffer += data
         if not self._total_bytes:
-            head, found, _ = self._buffer.partition(b"\r\n\r\n")
-            if not found:
+            head, separator, _ = self._buffer.partition(b"\r\n\r\n")
+            if not separator:
                 return
             if b" 200 " not in head[:16]:
-                raise SystemExit(f"the server answered {head[:200]!r}")
+                raise SystemExit(f"the server responded {head[:200]!r}")
             self._total_bytes = len(head) + 4 + int(_LENGTH.search(head)[1])
         if len(self._buffer) >= self._total_bytes:
             self._latencies.append(time.perf_counter() - self._sent_s)
@@ -55,7 +55,7 @@ async def load(port, connections, seconds, bodies):
     latencies = []
     loop = asyncio.get_running_loop()
     clients = [
-        await loop.create_connection(lambda: Client(requests, latencies), "127.0.0.1", port)
+        await loop.create_connection(lambda: LoadConnection(requests, latencies), "127.0.0.1", port)
         for _ in range(connections)
     ]
     await asyncio.sleep(min(1.0, seconds / 2))
@@ -68,7 +68,7 @@ async def load(port, connections, seconds, bodies):
     for transport, _ in clients:
         transport.abort()
     return {
-        "answers": warming_up + len(measured),
+        "responses": warming_up + len(measured),
         "requests_per_s": len(measured) / elapsed_s,
         "p50_ms": measured[len(measured) // 2] * 1e3,
         "p99_ms": measured[len(measured) * 99 // 100] * 1e3,

@@ -2,8 +2,8 @@
 
     python benchmarks/serving.py [--rounds 3] [--seconds 2] [--connections 1 8 64] [--rows my.csv]
 
-All servers hold the same model (784 features, 10 classes, depth 5, 10 rounds) and answer one row a
-request over loopback. They are started together and loaded in turn, round after round, so that each
+All servers hold the same model (784 features, 10 classes, depth 5, 10 rounds) and respond to one row
+per request over loopback. They are started together and loaded in turn, round after round, so that each
 round compares them under the same load of the machine. The load generator is a process of its own
 on the same cores. Every figure is the median of the rounds; `slower` is the median of the ratios
 within a round.
@@ -37,7 +37,7 @@ PRODUCT = "refit_local.algorithms.xgboost"
 
 
 @dataclass
-class Server:
+class MeasuredServer:
     name: str
     port: int
     command: list
@@ -107,7 +107,7 @@ def all_servers(python, folder, model, first_port):
         interpreter = sys.executable if command.startswith(PRODUCT) else python
         words = command.replace("PORT", str(port)).split()
         servers.append(
-            Server(
+            MeasuredServer(
                 name,
                 port,
                 [interpreter, "-m", *words],
@@ -119,7 +119,7 @@ def all_servers(python, folder, model, first_port):
 
 @contextmanager
 def running(server, log):
-    """Run a server until it answers, and end it afterwards."""
+    """Start a server, wait until it responds, and end it afterwards."""
     environment = os.environ | server.environment
     with log.open("w") as file:
         process = subprocess.Popen(
@@ -162,7 +162,7 @@ def measure(server, connections, seconds, rows):
         [sys.executable, HERE / "load.py", *arguments], check=True, capture_output=True
     ).stdout
     figures = json.loads(output)
-    figures["cpu_us"] = (cpu_s(server.process) - before_s) / figures["answers"] * 1e6
+    figures["cpu_us"] = (cpu_s(server.process) - before_s) / figures["responses"] * 1e6
     return figures
 
 
@@ -210,7 +210,7 @@ def main():
             stack.enter_context(running(server, folder / f"{server.port}.log"))
         sample = rows.read_bytes().splitlines()[0]
         if len({ask(server.port, sample) for server in servers}) != 1:
-            raise SystemExit("the servers gave different answers")
+            raise SystemExit("the servers gave different responses")
         for connections in options.connections:
             rounds = defaultdict(list)
             for _ in range(options.rounds):

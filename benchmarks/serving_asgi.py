@@ -1,4 +1,4 @@
-"""The model server as an ASGI application, to measure against: the same routes, scorer and batches.
+"""The model server as an ASGI application, for comparison: the same routes, scorer and batches.
 
 Run by benchmarks/serving.py under uvicorn, granian and Hypercorn, with the environment of `serve`.
 """
@@ -9,15 +9,20 @@ import os
 from http import HTTPStatus
 
 from refit_local.algorithms.xgboost.serving.batching import Batcher
+from refit_local.algorithms.xgboost.serving.http_messages import ServerResponse, error_page
 from refit_local.algorithms.xgboost.serving.models import ModelUnloadable
-from refit_local.algorithms.xgboost.serving.routes import INVOCATIONS, PING, page, refuse
-from refit_local.algorithms.xgboost.serving.scoring import Answer, Request, Scorer
+from refit_local.algorithms.xgboost.serving.routes import (
+    INVOCATIONS,
+    PING,
+    respond_without_route,
+)
+from refit_local.algorithms.xgboost.serving.scoring import PredictionRequest, Scorer
 from refit_local.algorithms.xgboost.serving.settings import ServeSettings
 
-TOO_LARGE = Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+TOO_LARGE = ServerResponse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
-class Application:
+class AsgiModelServer:
     def __init__(self, settings):
         self.max_body_bytes = settings.max_body_bytes
         self.scorer = Scorer(settings)
@@ -26,14 +31,16 @@ class Application:
             "BatchStrategy": "MULTI_RECORD",
             "MaxPayloadInMB": settings.max_body_bytes // 1024**2,
         }
-        self.parameters = Answer(HTTPStatus.OK, "application/json", json.dumps(parameters).encode())
+        self.parameters = ServerResponse(
+            HTTPStatus.OK, "application/json", json.dumps(parameters).encode()
+        )
 
     async def __call__(self, scope, receive, send):
         if scope["type"] == "lifespan":
             await self.live(receive, send)
             return
         response = await self.respond(scope, receive)
-        body = page(response.status) if response.body is None else response.body
+        body = error_page(response.status) if response.body is None else response.body
         headers = [
             (b"content-type", response.content_type.encode()),
             (b"content-length", b"%d" % len(body)),
@@ -49,7 +56,7 @@ class Application:
         await receive()
         self.scorer.load()
         self.loop = asyncio.get_running_loop()
-        self.batcher = Batcher(self.scorer.answer)
+        self.batcher = Batcher(self.scorer.respond)
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self.batcher.close()
@@ -57,9 +64,9 @@ class Application:
 
     async def respond(self, scope, receive):
         path = scope["path"]
-        refusal = refuse(scope["method"], path)
-        if refusal is not None:
-            return refusal
+        response = respond_without_route(scope["method"], path)
+        if response is not None:
+            return response
         if path == INVOCATIONS:
             return await self.predict(scope, receive)
         if path == PING:
@@ -70,8 +77,8 @@ class Application:
         try:
             self.scorer.load()
         except ModelUnloadable:
-            return Answer(HTTPStatus.INTERNAL_SERVER_ERROR)
-        return Answer(HTTPStatus.OK, body=b"")
+            return ServerResponse(HTTPStatus.INTERNAL_SERVER_ERROR)
+        return ServerResponse(HTTPStatus.OK, body=b"")
 
     async def predict(self, scope, receive):
         content_type = accept = None
@@ -89,9 +96,9 @@ class Application:
             body += message["body"]
             if len(body) > self.max_body_bytes:
                 return TOO_LARGE
-        answer = self.loop.create_future()
-        self.batcher.submit(Request(body, content_type, accept), answer.set_result)
-        return await answer
+        response = self.loop.create_future()
+        self.batcher.submit(PredictionRequest(body, content_type, accept), response.set_result)
+        return await response
 
 
-app = Application(ServeSettings.from_environment())
+app = AsgiModelServer(ServeSettings.from_environment())

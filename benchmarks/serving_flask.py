@@ -1,4 +1,4 @@
-"""The form of the stock image, to measure against: Flask under gunicorn, one prediction a request.
+"""The form of the stock image, for comparison: Flask under gunicorn, one prediction a request.
 
 Run by benchmarks/serving.py: `gunicorn --worker-class gevent serving_flask:app` with MODEL set.
 """

@@ -1,4 +1,4 @@
-"""Fixtures of the container's tests."""
+"""Fixtures of the tests of the XGBoost container."""
 
 import logging
 import warnings
@@ -16,13 +16,13 @@ def job(tmp_path):
 
 @pytest.fixture
 def oracle():
-    """Finds a recorded training by its name."""
+    """Returns the folder of a recorded training by its name."""
     return lambda name: FIXTURES / "oracle" / name
 
 
 @pytest.fixture
 def train_here(monkeypatch, caplog):
-    """Runs the train entry point inside the test, which saves the start of a process."""
+    """Runs the train entry point inside the test, which is faster than a process."""
 
     def run(job):
         monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(job.base))

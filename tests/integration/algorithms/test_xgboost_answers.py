@@ -8,7 +8,7 @@ import struct
 
 import numpy as np
 import pytest
-from refit_local.algorithms.xgboost.library import xgb
+from refit_local.algorithms.xgboost.xgboost_library import xgb
 from xgboost_container import FIXTURES, Reply, recordings, serving
 
 RECORDED = recordings("oracle/*/requests_*.json")

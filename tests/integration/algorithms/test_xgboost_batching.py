@@ -1,4 +1,4 @@
-"""Requests that are predicted together get the answers that each would get alone."""
+"""Requests that are predicted together get the responses that each would get alone."""
 
 import asyncio
 import random
@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from refit_local.algorithms.xgboost.library import xgb
-from refit_local.algorithms.xgboost.serving import clean_csv
+from refit_local.algorithms.xgboost.serving import fast_csv
 from refit_local.algorithms.xgboost.serving.batching import Batcher
-from refit_local.algorithms.xgboost.serving.scoring import Answer, Request, Scorer
+from refit_local.algorithms.xgboost.serving.scoring import PredictionRequest, Scorer, ServerResponse
 from refit_local.algorithms.xgboost.serving.settings import ServeSettings
+from refit_local.algorithms.xgboost.xgboost_library import xgb
 from xgboost_container import FIXTURES, serving
 
 ODD_CELLS = (
@@ -42,8 +42,8 @@ def exactly(body: bytes) -> np.ndarray:
 
 @given(bodies=st.lists(BODIES, min_size=1, max_size=3))
 @settings(max_examples=400, deadline=None)
-def test_clean_csv_is_read_to_the_very_same_floats(bodies):
-    rows = clean_csv.read(bodies)
+def test_fast_csv_reading_returns_exactly_the_floats_of_the_slow_reading(bodies):
+    rows = fast_csv.read(bodies)
     if rows is not None:
         expected = np.vstack([exactly(body) for body in bodies])
         assert rows.shape == expected.shape
@@ -52,9 +52,9 @@ def test_clean_csv_is_read_to_the_very_same_floats(bodies):
 
 
 @given(row=st.lists(st.integers(-(2**53) + 1, 2**53 - 1), min_size=2, max_size=9))
-def test_integers_are_always_clean(row):
+def test_integers_are_always_read_by_the_fast_reader(row):
     body = ",".join(map(str, row)).encode()
-    assert np.array_equal(clean_csv.read([body]), exactly(body))
+    assert np.array_equal(fast_csv.read([body]), exactly(body))
 
 
 @pytest.fixture(params=["one model of classes", "nine folds of a score"])
@@ -64,18 +64,20 @@ def model(request, tmp_path):
     if request.param == "one model of classes":
         folds, objective, labels = 1, {"objective": "multi:softprob", "num_class": 3}, 3
     else:
-        # NumPy adds up nine numbers in another order when they are a single column.
+        # NumPy adds nine numbers in another order if they are a single column.
         folds, objective, labels = 9, {"objective": "binary:logistic"}, 2
     matrix = xgb.DMatrix(rows, label=generator.integers(0, labels, 300))
+    folder = tmp_path / "model"
+    folder.mkdir()
     for fold in range(folds):
         parameters = {**objective, "seed": fold, "subsample": 0.5}
         booster = xgb.train(parameters, matrix, num_boost_round=8)
-        booster.save_model(tmp_path / f"xgboost-model-{fold}.ubj")
-    return tmp_path
+        booster.save_model(folder / f"xgboost-model-{fold}.ubj")
+    return folder
 
 
 def mixed_requests(count: int) -> list[tuple[str, str, str | None]]:
-    """Clean and blank, narrow and wide, whole batches, other types, and plain nonsense."""
+    """Numeric and blank cells, too few and too many columns, several rows, other content types."""
     dice = random.Random(11)
 
     def row(columns: int) -> str:
@@ -114,20 +116,18 @@ def mixed_requests(count: int) -> list[tuple[str, str, str | None]]:
     return requests
 
 
-def test_a_batch_gives_each_request_the_answer_it_gets_alone(model):
-    environment = ServeSettings.from_environment({})
-    object.__setattr__(environment, "model", model)
-    scorer = Scorer(environment)
+def test_each_request_of_a_batch_gets_the_response_that_it_gets_alone(model):
+    scorer = Scorer(ServeSettings.from_environment({"SAGEMAKER_BASE_DIR": str(model.parent)}))
     requests = [
-        Request(body.encode(), content_type, accept)
+        PredictionRequest(body.encode(), content_type, accept)
         for body, content_type, accept in mixed_requests(400)
     ]
-    alone = [scorer.answer([request])[0] for request in requests]
+    alone = [scorer.respond([request])[0] for request in requests]
     dice = random.Random(2)
     start = 0
     while start < len(requests):
         end = start + dice.choice((2, 3, 8, 64))
-        together = scorer.answer(requests[start:end])
+        together = scorer.respond(requests[start:end])
         for request, one, other in zip(
             requests[start:end], alone[start:end], together, strict=True
         ):
@@ -136,15 +136,15 @@ def test_a_batch_gives_each_request_the_answer_it_gets_alone(model):
     assert {answer.status for answer in alone} == {200, 400, 406, 415}
 
 
-def without_addresses(answer: Answer) -> tuple[int, str, bytes | None]:
+def without_addresses(answer: ServerResponse) -> tuple[int, str, bytes | None]:
     body = answer.body
     if answer.status == 400 and body is not None:
-        # XGBoost's message has the time of day and where its code lies in memory.
+        # XGBoost's message contains the time of day and memory addresses.
         body = body.partition(b"Stack trace")[0].partition(b"]")[2]
     return answer.status, answer.content_type, body
 
 
-def test_concurrent_clients_get_the_answers_of_one_by_one(model):
+def test_concurrent_requests_get_the_responses_of_sequential_requests(model):
     requests = mixed_requests(300)
     with serving(model) as client:
         one_by_one = [client.ask(*request) for request in requests]
@@ -156,18 +156,18 @@ def test_concurrent_clients_get_the_answers_of_one_by_one(model):
             assert one.body == other.body
 
 
-def test_what_arrives_together_is_answered_in_one_batch():
+def test_requests_that_arrive_together_are_predicted_in_one_batch():
     sizes = []
 
     def answer(requests):
         sizes.append(len(requests))
-        return [Answer(200, body=request.body) for request in requests]
+        return [ServerResponse(200, body=request.body) for request in requests]
 
     async def run():
         batcher = Batcher(answer)
         answers = []
         for number in range(50):
-            batcher.submit(Request(b"%d" % number, None, None), answers.append)
+            batcher.submit(PredictionRequest(b"%d" % number, None, None), answers.append)
         while len(answers) < 50:
             await asyncio.sleep(0)
         batcher.close()
@@ -177,11 +177,11 @@ def test_what_arrives_together_is_answered_in_one_batch():
     assert sizes == [50]
 
 
-def test_a_fault_costs_its_batch_only():
+def test_an_unexpected_error_fails_only_the_requests_of_its_batch():
     def answer(requests):
         if requests[0].body == b"bad":
-            raise RuntimeError("a fault of the server")
-        return [Answer(200)] * len(requests)
+            raise RuntimeError("a defect of the server")
+        return [ServerResponse(200)] * len(requests)
 
     async def run():
         batcher = Batcher(answer)
@@ -189,7 +189,7 @@ def test_a_fault_costs_its_batch_only():
         for body in (b"bad", b"good"):
             done = asyncio.Event()
             batcher.submit(
-                Request(body, None, None),
+                PredictionRequest(body, None, None),
                 lambda given, done=done: (statuses.append(given.status), done.set()),
             )
             await done.wait()
@@ -199,9 +199,9 @@ def test_a_fault_costs_its_batch_only():
     assert asyncio.run(run()) == [500, 200]
 
 
-def test_health_checks_are_answered_while_a_large_batch_is_predicted():
+def test_health_checks_get_responses_while_a_large_batch_is_predicted():
     model = FIXTURES / "oracle" / "binary_logistic" / "model"
-    # Semicolons take the exact way, which is slow for so many cells.
+    # Only the slow reader reads semicolons.
     body = "\n".join(["1.5;2.5;3.5;4.5;5.5"] * 100_000)
     with serving(model) as client, ThreadPoolExecutor(1) as pool:
         large = pool.submit(client.ask, body)

@@ -113,7 +113,7 @@ def test_early_stopping_keeps_the_best_round(oracle, job, train_here, capsys):
     lines = metric_lines(capsys.readouterr().out)
     scores = [float(line.rpartition(":")[2]) for line in lines]
     assert len(lines) == np.argmin(scores) + 1 + 3 < 200
-    from refit_local.algorithms.xgboost.library import xgb
+    from refit_local.algorithms.xgboost.xgboost_library import xgb
 
     booster = xgb.Booster(model_file=job.model / "xgboost-model")
     assert booster.num_boosted_rounds() == np.argmin(scores) + 1
@@ -349,7 +349,7 @@ def test_sigterm_leaves_the_model_so_far_if_asked_for(job):
     process.communicate(timeout=30)
     assert process.returncode == 0
     assert [path.name for path in job.model.iterdir()] == ["xgboost-model"]
-    from refit_local.algorithms.xgboost.library import xgb
+    from refit_local.algorithms.xgboost.xgboost_library import xgb
 
     assert xgb.Booster(model_file=job.model / "xgboost-model").num_boosted_rounds() > 0
 

@@ -1,4 +1,4 @@
-"""The container under test: job folders, and the entry points as processes or inside the test."""
+"""The container under test: job folders, and entry points in a process or inside the test."""
 
 import asyncio
 import http.client
@@ -22,7 +22,7 @@ from refit_local.algorithms.xgboost.serving.server import serve_until
 from refit_local.algorithms.xgboost.serving.settings import ServeSettings
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "xgboost"
-# More recordings may stand beside the checkout; those of the fixtures always run.
+# A directory beside the checkout may contain more recordings than the fixtures.
 SHARED = Path(__file__).parents[4] / "shared" / "reference" / "xgboost"
 _PORTS = range(21000, 21900)
 
@@ -35,11 +35,11 @@ CSV_CHANNEL = {
 
 
 def recordings(pattern: str) -> list[Path]:
-    """The files of that name among the fixtures, and those beside the checkout that are not."""
-    found = {path.relative_to(FIXTURES): path for path in sorted(FIXTURES.glob(pattern))}
+    """The recordings that match a pattern; a fixture replaces a shared recording of its name."""
+    by_name = {path.relative_to(FIXTURES): path for path in sorted(FIXTURES.glob(pattern))}
     for path in sorted(SHARED.glob(pattern)):
-        found.setdefault(path.relative_to(SHARED), path)
-    return list(found.values())
+        by_name.setdefault(path.relative_to(SHARED), path)
+    return list(by_name.values())
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class JobFolder:
         channels: Mapping[str, Any] | None = None,
         **config: Any,
     ) -> "JobFolder":
-        """Write what SageMaker writes. Texts are CSV files; more config files by their names."""
+        """Write the files that SageMaker writes; `config` has more config files by name."""
         if channels is None:
             channels = {"train": CSV_CHANNEL}
             if validation is not None:
@@ -96,7 +96,7 @@ class JobFolder:
 
     @property
     def message(self) -> str:
-        """The message at the end of the failure file, below the traceback's own last line."""
+        """The message that follows the traceback in the failure file."""
         return self.failure.rpartition("\n")[2]
 
     def start(self, entry_point: str, **environment: str) -> subprocess.Popen[str]:
@@ -110,7 +110,7 @@ class JobFolder:
 
 
 def oracle_job(case: Path, base: Path, **hyperparameters: str) -> JobFolder:
-    """The job of a recorded training, with other hyperparameters laid over."""
+    """The job of a recorded training, with some hyperparameters replaced."""
     train = (case / "train.csv").read_text()
     third = train[: len(train) // 3]
     recorded = json.loads((case / "hyperparameters.json").read_text())
@@ -138,7 +138,7 @@ def free_port() -> int:
 def wait_for(condition: Any, seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "the condition was not met in time"
         time.sleep(0.01)
 
 
@@ -151,8 +151,8 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Client:
-    """Asks one server."""
+class ServerClient:
+    """Sends requests to one server."""
 
     port: int
 
@@ -177,7 +177,7 @@ class Client:
         return Reply(response.status, response.getheader("Content-Type"), text, response.headers)
 
     def raw(self, data: bytes, *, until: bytes | None = None) -> bytes:
-        """Send bytes and return what comes back, up to some text or to the end."""
+        """Send bytes and return what the server sends, up to `until` or to the end."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
             connection.sendall(data)
             received = b""
@@ -196,12 +196,12 @@ class Client:
 
 
 @contextmanager
-def serving(model: Path, **environment: str) -> Iterator[Client]:
-    """Serve a model folder inside the test's own process."""
+def serving(model: Path, **environment: str) -> Iterator[ServerClient]:
+    """Serve a model folder, named `model`, inside the process of the test."""
     port = free_port()
-    base = {"SAGEMAKER_BIND_TO_PORT": str(port)}
+    assert model.name == "model"
+    base = {"SAGEMAKER_BASE_DIR": str(model.parent), "SAGEMAKER_BIND_TO_PORT": str(port)}
     settings = ServeSettings.from_environment({**base, **environment})
-    object.__setattr__(settings, "model", model)
     ready, stop = threading.Event(), threading.Event()
 
     async def run() -> None:
@@ -214,7 +214,7 @@ def serving(model: Path, **environment: str) -> Iterator[Client]:
 
     thread = threading.Thread(target=asyncio.run, args=(run(),))
     thread.start()
-    client = Client(port)
+    client = ServerClient(port)
     try:
         ready.wait()
         wait_for(lambda: _accepts(port))
@@ -232,11 +232,11 @@ def _accepts(port: int) -> bool:
 @contextmanager
 def serving_process(
     job: JobFolder, **environment: str
-) -> Iterator[tuple[Client, subprocess.Popen[str]]]:
-    """Serve a job's model folder in a process, as the service does."""
+) -> Iterator[tuple[ServerClient, subprocess.Popen[str]]]:
+    """Serve the model folder of a job in a process of its own, as SageMaker does."""
     port = free_port()
     process = job.start("serve", SAGEMAKER_BIND_TO_PORT=str(port), **environment)
-    client = Client(port)
+    client = ServerClient(port)
     try:
         wait_for(lambda: process.poll() is not None or _accepts(port))
         yield client, process

@@ -4,14 +4,14 @@ import sys
 
 
 def main() -> int:
-    """Run the entry point that is named on the command line; return its exit code."""
+    """Run the entry point that the command line names; return its exit code."""
     match sys.argv[1:]:
         case ["train"]:
-            from refit_local.algorithms.xgboost.train import main as train  # noqa: PLC0415 - serving need not load training
+            from refit_local.algorithms.xgboost.train import main as train  # noqa: PLC0415 - serving does not load training
 
             return train()
         case ["serve"]:
-            from refit_local.algorithms.xgboost.serving.server import main as serve  # noqa: PLC0415 - and the other way round
+            from refit_local.algorithms.xgboost.serving.server import main as serve  # noqa: PLC0415 - training does not load serving
 
             return serve()
     print("usage: python -m refit_local.algorithms.xgboost train|serve", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The content types of training channels and of requests, and how a header value is read."""
+"""The content types of training channels and of requests."""
 
 from refit_local.algorithms.xgboost.errors import UserError
 
@@ -24,7 +24,7 @@ ACCEPTED = tuple(_FORMATS)
 def parse_header(value: str) -> tuple[str, dict[str, str]]:
     """Split `text/csv; label_size=1` into the bare value and its parameters.
 
-    Names of parameters come out in lower case, quoted values without their quotes.
+    Parameter names are returned in lower case, quoted values without their quotes.
     """
     head, *rest = _split_outside_quotes(value)
     parameters = {}
@@ -52,10 +52,10 @@ def _split_outside_quotes(value: str) -> list[str]:
 
 
 def data_format(content_type: str | None) -> str:
-    """Return which of the four formats a content type means; none given means libsvm.
+    """Return the format of a content type: one of the four constants. None means libsvm.
 
     Raises:
-        UserError: no such content type, or a CSV whose label is not one column.
+        UserError: the content type is not accepted, or a CSV has another label_size than 1.
     """
     if content_type is None:
         return LIBSVM

@@ -1,70 +1,75 @@
 """Train one model for each fold of the data (`_kfold`, `_num_cv_round`).
 
-The metric lines of the folds show the full channels and not the fold that was held out, here as in
-the image: they are in-sample. The predictions of the held-out rows stand in predictions.csv.
+The metric lines of the folds are computed on the full channels and not on the held-out fold, as in
+the image: they are in-sample. predictions.csv contains the predictions of the held-out rows.
 """
 
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from refit_local.algorithms.xgboost.round_callbacks import EvaluationLog
+from refit_local.algorithms.xgboost.xgboost_library import xgb
 
 _log = logging.getLogger(__name__)
 
-Results = dict[str, dict[str, list[float]]]
+Split = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
-def folds(labels: np.ndarray, count: int, repeats: int, *, stratified: bool) -> Iterator[Any]:
-    """Yield (rows to train on, rows held out) as index arrays; each call splits differently.
+def folds(
+    labels: NDArray[np.float32], count: int, repeats: int, *, stratified: bool
+) -> Iterator[Split]:
+    """Return pairs of index arrays, rows to train on and held-out rows; each call splits anew.
 
     Args:
-        labels: (n_rows,), looked at for stratification only.
-        count: folds of one repeat.
-        repeats: how often all folds are drawn anew.
-        stratified: keep the classes' shares in every fold.
+        labels: (n_rows,), used for stratification only.
+        count: number of folds of one repeat.
+        repeats: number of times that the rows are split into folds.
+        stratified: keep the share of each class in every fold.
 
     Raises:
         ValueError: a class or the data set has fewer rows than there are folds.
     """
-    from sklearn import model_selection  # noqa: PLC0415 - a second's import that few jobs need
+    from sklearn import model_selection  # noqa: PLC0415 - takes a second to import, and few jobs need it
 
     if stratified:
         splitter = model_selection.RepeatedStratifiedKFold(n_splits=count, n_repeats=repeats)
-        return splitter.split(range(len(labels)), labels)
-    return model_selection.RepeatedKFold(n_splits=count, n_repeats=repeats).split(
-        range(len(labels))
-    )
+    else:
+        splitter = model_selection.RepeatedKFold(n_splits=count, n_repeats=repeats)
+    splits: Iterator[Split] = splitter.split(range(len(labels)), labels)
+    return splits
 
 
 def train_folds(
-    splits: Iterator[Any],
-    matrix: Any,
+    splits: Iterator[Split],
+    matrix: xgb.DMatrix,
     *,
-    train_fold: Callable[[int, Any], tuple[Any, Results]],
-    held_out: "HeldOut",
+    train_fold: Callable[[int, xgb.DMatrix], tuple[xgb.Booster, EvaluationLog]],
+    held_out: "HeldOutPredictions",
     count: int,
     num_round: int,
-) -> list[Any]:
-    """Train a model for each split and print the mean metrics of each repeat and of all.
+) -> list[xgb.Booster]:
+    """Train a model for each split and print the mean metrics of each repeat and of all repeats.
 
     Args:
-        splits: of `folds`.
-        matrix: an xgboost.DMatrix of the rows of both channels.
-        train_fold: trains fold number n on a matrix; returns the booster and its metrics.
-        held_out: takes the predictions for the rows that a fold left out.
-        count: folds of one repeat.
-        num_round: the number printed in front of the means.
+        splits: as returned by `folds`.
+        matrix: the rows of both channels.
+        train_fold: trains the fold of the given number on a matrix; returns booster and metrics.
+        held_out: records the predictions for the held-out rows of each fold.
+        count: number of folds of one repeat.
+        num_round: the round number printed before the means.
 
     Returns:
-        The boosters, in order.
+        The boosters, in the order of the splits.
 
     Raises:
-        KeyError: there is no validation channel to print means of.
+        KeyError: the job has no validation channel, of which to print means.
     """
-    boosters: list[Any] = []
-    results: list[Results] = []
+    boosters: list[xgb.Booster] = []
+    results: list[EvaluationLog] = []
     for train_rows, held_out_rows in splits:
         _log.info("Train cross validation fold %d", len(boosters) % count + 1)
         booster, result = train_fold(len(boosters), matrix.slice(train_rows))
@@ -80,50 +85,52 @@ def train_folds(
     return boosters
 
 
-class HeldOut:
-    """Predictions for rows that the predicting model had not seen."""
+class HeldOutPredictions:
+    """Predictions for rows by models that were not trained on them."""
 
-    def __init__(self, labels: np.ndarray, repeats: int, *, classification: bool) -> None:
+    def __init__(self, labels: NDArray[np.float32], repeats: int, *, classification: bool) -> None:
         self._labels = labels
-        self._seen = np.zeros(len(labels), int)
-        # Per row and repeat: the value, or the class and how sure it is.
+        self._recorded = np.zeros(len(labels), int)
+        # For each row and repeat: the predicted value, or the class and its probability.
         self._values = np.zeros((len(labels), repeats))
-        self._sureness = np.zeros((len(labels), repeats)) if classification else None
+        self._probabilities = np.zeros((len(labels), repeats)) if classification else None
 
-    def record(self, rows: np.ndarray, predictions: np.ndarray) -> None:
-        """Keep the predictions for some rows: (n_rows,) or, of all classes, (n_rows, n_classes).
+    def record(self, rows: NDArray[np.int64], predictions: NDArray[np.float32]) -> None:
+        """Record the predictions for rows: (n_rows,), or (n_rows, n_classes) of all classes.
 
-        Classes of `multi:softmax` are taken for probabilities, as in the image: above 0.5 is 1.
+        Classes of `multi:softmax` are interpreted as probabilities, as in the image: more than 0.5
+        is class 1.
         """
-        repeat = self._seen[rows]
-        if self._sureness is None:
+        repeat = self._recorded[rows]
+        if self._probabilities is None:
             self._values[rows, repeat] = predictions
         elif predictions.ndim > 1:
             self._values[rows, repeat] = predictions.argmax(axis=-1)
-            self._sureness[rows, repeat] = predictions.max(axis=-1)
+            self._probabilities[rows, repeat] = predictions.max(axis=-1)
         else:
             self._values[rows, repeat] = predictions > 0.5
-            self._sureness[rows, repeat] = predictions
-        self._seen[rows] += 1
+            self._probabilities[rows, repeat] = predictions
+        self._recorded[rows] += 1
 
     def write(self, path: Path) -> None:
         """Write label, mean probability and most frequent class, or label and mean value."""
         columns = [self._labels, self._values.mean(axis=-1)]
-        if self._sureness is not None:
-            columns = [self._labels, self._sureness.mean(axis=-1), _mode(self._values)]
+        if self._probabilities is not None:
+            columns = [self._labels, self._probabilities.mean(axis=-1), _mode(self._values)]
         path.parent.mkdir(parents=True, exist_ok=True)
         _log.info("Storing predictions on validation set(s) in %s", path)
         np.savetxt(path, np.column_stack(columns), delimiter=",", fmt="%f")
 
 
-def _mode(values: np.ndarray) -> np.ndarray:
-    """Return each row's most frequent value, the smallest of several."""
+def _mode(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the most frequent value of each row, the smallest one on a tie."""
     candidates = np.unique(values)
     counts = np.stack([(values == candidate).sum(axis=-1) for candidate in candidates])
-    return candidates[counts.argmax(axis=0)]
+    most_frequent: NDArray[np.float64] = candidates[counts.argmax(axis=0)]
+    return most_frequent
 
 
-def _mean_line(num_round: int, results: list[Results]) -> str:
+def _mean_line(num_round: int, results: list[EvaluationLog]) -> str:
     line = f"[{num_round}]"
     for metric in results[0]["train"]:
         for data_name in ("train", "validation"):

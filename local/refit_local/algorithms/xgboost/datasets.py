@@ -1,8 +1,8 @@
 """Read the files of a channel into the matrix that XGBoost trains on.
 
-CSV and libsvm go through XGBoost's own text loader: a matrix built from an array has the same
-numbers and yet trains to different bytes. That loader is silent about bad data; it is the
-preparation before training that has to catch it.
+XGBoost's text loader reads CSV and libsvm: a matrix made from an array has the same numbers, but
+the model trained on it differs in its bytes. The text loader does not report invalid data; data
+has to be checked before training.
 """
 
 import csv
@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from refit_local.algorithms.xgboost import recordio
 from refit_local.algorithms.xgboost.content_types import CSV, LIBSVM, PARQUET
 from refit_local.algorithms.xgboost.errors import UserError
-from refit_local.algorithms.xgboost.library import xgb
+from refit_local.algorithms.xgboost.xgboost_library import xgb
 
 _log = logging.getLogger(__name__)
 _MAX_DEPTH = 3
@@ -27,7 +28,7 @@ _LOAD_ERRORS = (xgb.core.XGBoostError, ValueError, TypeError, IndexError, OSErro
 
 
 def size_bytes(folder: Path) -> int:
-    """Return the bytes of all files below a folder, 0 when there is no such folder.
+    """Return the total size of all files below a folder, 0 if the folder does not exist.
 
     Raises:
         UserError: a file's name starts with a dot, at any depth.
@@ -41,8 +42,8 @@ def size_bytes(folder: Path) -> int:
     return total
 
 
-def warn_of_shared_files(train: Path, validation: Path) -> None:
-    """Log a warning for each file that stands in both channels by name and size.
+def warn_about_shared_files(train: Path, validation: Path) -> None:
+    """Log a warning for each file that is in both channels with the same name and size.
 
     Raises:
         UserError: a channel's folder does not exist.
@@ -65,10 +66,10 @@ def warn_of_shared_files(train: Path, validation: Path) -> None:
 
 
 def check_format(folder: Path, data_format: str) -> None:
-    """Look at the first lines of each file of a channel, as far as the format allows.
+    """Check the first lines of each CSV or libsvm file of a channel.
 
     Raises:
-        UserError: a CSV's delimiter cannot be told, or a file is not libsvm.
+        UserError: the delimiter of a CSV cannot be detected, or a file is not libsvm.
     """
     for path in _files(folder):
         if path.name.startswith("_"):
@@ -79,19 +80,16 @@ def check_format(folder: Path, data_format: str) -> None:
             _check_libsvm(path)
 
 
-def load(folders: Sequence[Path], data_format: str, *, weighted: bool) -> Any:
-    """Load all files of some channels as one matrix, in the order of their names.
+def load(folders: Sequence[Path], data_format: str, *, weighted: bool) -> xgb.DMatrix:
+    """Load all files of the given channels as one labelled matrix, ordered by file name.
 
     Args:
         folders: the channels' folders; sub-folders are read to a depth of three.
         data_format: one of the formats of `content_types`.
         weighted: column 1 of a CSV is the row's weight (`csv_weights=1`).
 
-    Returns:
-        An xgboost.DMatrix with labels.
-
     Raises:
-        UserError: XGBoost cannot read the files, or they hold no labels.
+        UserError: XGBoost cannot read the files, or they contain no labels.
     """
     paths = [path for folder in folders for path in _files(folder)]
     try:
@@ -116,7 +114,8 @@ def load(folders: Sequence[Path], data_format: str, *, weighted: bool) -> Any:
 
 
 def _files(folder: Path, depth: int = 1) -> list[Path]:
-    files, too_deep = [], False
+    files: list[Path] = []
+    too_deep = False
     for path in sorted(folder.iterdir()):
         if path.is_file():
             files.append(path)
@@ -134,23 +133,23 @@ def _files(folder: Path, depth: int = 1) -> list[Path]:
     return files
 
 
-def _load_csv(paths: Sequence[Path], weighted: bool) -> Any:
+def _load_csv(paths: Sequence[Path], weighted: bool) -> xgb.DMatrix:
     delimiter = _delimiter(paths[0])
     _log.info("Determined delimiter of CSV input is '%s'", delimiter)
     for path in paths[1:]:
         if not path.name.startswith("_") and (other := _delimiter(path)) != delimiter:
             _log.warning("%s is delimited by '%s' and read by '%s'", path, other, delimiter)
-    _warn_of_odd_first_line(paths[0])
+    _warn_about_first_line(paths[0])
     arguments = f"format=csv&label_column=0&delimiter={delimiter}"
     return _load_text(paths, arguments + "&weight_column=1" if weighted else arguments)
 
 
-def _load_text(paths: Sequence[Path], arguments: str) -> Any:
-    with _plain_names(paths) as names:
-        return xgb.DMatrix(f"{';'.join(names)}?{arguments}")
+def _load_text(paths: Sequence[Path], arguments: str) -> xgb.DMatrix:
+    with _links(paths) as links:
+        return xgb.DMatrix(f"{';'.join(links)}?{arguments}")
 
 
-def _load_parquet(paths: Sequence[Path]) -> Any:
+def _load_parquet(paths: Sequence[Path]) -> xgb.DMatrix:
     import duckdb  # noqa: PLC0415 - slow to import, and few jobs train on Parquet
 
     try:
@@ -163,27 +162,30 @@ def _load_parquet(paths: Sequence[Path]) -> Any:
     return xgb.DMatrix(data[:, 1:], label=data[:, 0])
 
 
-def _with_nan(column: np.ndarray) -> np.ndarray:
-    if isinstance(column, np.ma.MaskedArray):
-        return column.astype(np.float64).filled(np.nan) if column.mask.any() else column.data
-    return column
+def _with_nan(column: NDArray[Any]) -> NDArray[Any]:
+    if not isinstance(column, np.ma.MaskedArray):
+        return column
+    if not column.mask.any():
+        complete: NDArray[Any] = column.data
+        return complete
+    return np.where(column.mask, np.nan, column.data.astype(np.float64))
 
 
-def _load_recordio(paths: Sequence[Path]) -> Any:
+def _load_recordio(paths: Sequence[Path]) -> xgb.DMatrix:
     features, labels = recordio.read(b"".join(path.read_bytes() for path in paths))
     return xgb.DMatrix(features, label=labels)
 
 
 @contextmanager
-def _plain_names(paths: Sequence[Path]) -> Iterator[list[str]]:
-    """Give the files names that mean nothing in a URI, in a folder of this process alone."""
+def _links(paths: Sequence[Path]) -> Iterator[list[str]]:
+    """Link the files under names without characters that are special in a URI."""
     with tempfile.TemporaryDirectory(prefix="xgboost-input-") as folder:
-        names = []
+        links = []
         for number, path in enumerate(paths):
             link = Path(folder) / f"{number:06}"
             link.symlink_to(path.resolve())
-            names.append(str(link))
-        yield names
+            links.append(str(link))
+        yield links
 
 
 def _delimiter(path: Path) -> str:
@@ -195,7 +197,7 @@ def _delimiter(path: Path) -> str:
         raise UserError(f"Could not determine delimiter on line {line[:50]}:\n{error}") from error
 
 
-def _warn_of_odd_first_line(path: Path) -> None:
+def _warn_about_first_line(path: Path) -> None:
     with path.open(errors="ignore") as file:
         line = file.readline()
     if '"' in line:
@@ -225,7 +227,7 @@ def _check_libsvm(path: Path) -> None:
 
 
 def _libsvm_features(line: str) -> int | None:
-    """Return how many features a line `label[:weight] index:value …` has, None if it is not one."""
+    """Return the number of features of a line `label[:weight] index:value …`, None if invalid."""
     label, *features = line.split(" ")
     parts = label.split(":")
     if len(parts) > 2 or not all(map(_is_number, parts)):

@@ -1,31 +1,31 @@
-"""Errors that end a training job, by whose fault it was.
+"""Errors that end a training job, by their cause.
 
 ContainerError
-├── UserError         the data, the hyperparameters or the channels are not usable
-├── AlgorithmError    training failed for a reason that the input does not explain
-└── PlatformError     the environment of the container is not as promised
+├── UserError         the data, the hyperparameters or the channels are invalid
+├── AlgorithmError    training failed for another reason than invalid input
+└── PlatformError     the environment of the container is invalid
 
-The class names are the image's own: they stand in the traceback of its failure file.
+The class names are those of the image, because its failure file contains them.
 """
 
 
 class ContainerError(Exception):
-    """Base of the errors that a job's failure file reports."""
+    """Base of the errors that the failure file of a job reports."""
 
     def __init__(self, message: str, caused_by: Exception | None = None) -> None:
-        """Append the kind of the underlying error to the message, as the image does."""
+        """Append the class of the underlying error to the message, as the image does."""
         if caused_by is not None:
             message += f" (caused by {type(caused_by).__name__})"
         super().__init__(message)
 
 
 class UserError(ContainerError):
-    """The data, the hyperparameters or the channels are not usable."""
+    """The data, the hyperparameters or the channels are invalid."""
 
 
 class AlgorithmError(ContainerError):
-    """Training failed for a reason that the input does not explain."""
+    """Training failed for another reason than invalid input."""
 
 
 class PlatformError(ContainerError):
-    """The environment of the container is not as promised."""
+    """The environment of the container is invalid."""

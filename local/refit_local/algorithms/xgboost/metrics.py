@@ -1,9 +1,13 @@
-"""The metrics of a training job: which XGBoost computes, which the container, which ends it early.
+"""The metrics of a training job.
 
-The image's own classification metrics take predictions for margins (`> 0` means class 1), but
-XGBoost hands them probabilities. For `binary:logistic` they are therefore constant and wrong, and
-for `multi:softmax` wrong too. A tuned or early-stopped job would run into that on AWS as well, so
-the numbers are the same here and the log says so.
+XGBoost computes some of them, the container others; one of them may end the training early.
+
+The image's classification metrics interpret predictions as margins (`> 0` means class 1), but
+XGBoost passes probabilities. They are therefore constant and wrong for `binary:logistic`, and wrong
+for `multi:softmax`. A tuned or early-stopped job on AWS uses these values, so this container
+reports the same values and logs a warning.
+
+Source  docs/sagemaker-contract.md, "Metrics"
 """
 
 import logging
@@ -12,13 +16,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from refit_local.algorithms.xgboost.xgboost_library import xgb
 
 _log = logging.getLogger(__name__)
 
-Metric = Callable[[np.ndarray, np.ndarray], float]
-CustomMetric = Callable[[np.ndarray, Any], list[tuple[str, float]]]
+MetricFunction = Callable[[NDArray[Any], NDArray[Any]], float]
+CustomMetric = Callable[[NDArray[Any], xgb.DMatrix], list[tuple[str, float]]]
 
-# Name to function of sklearn.metrics and its arguments.
+# Name to the function of sklearn.metrics and its arguments.
 _CLASSIFICATION: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "accuracy": ("accuracy_score", {}),
     "balanced_accuracy": ("balanced_accuracy_score", {}),
@@ -43,10 +50,12 @@ _MISREAD_OBJECTIVES = ("binary:logistic", "multi:softmax")
 
 @dataclass(frozen=True)
 class MetricPlan:
-    """What to report each round.
+    """The metrics to report after each round.
 
-    `native` goes to XGBoost (empty: its default for the objective), `custom` is computed here, and
-    `stopping` is the metric that early stopping would watch, None without an explicit one.
+    Attributes:
+        native: computed by XGBoost; empty means its default for the objective.
+        custom: computed by the container.
+        stopping: the metric for early stopping, None if the job names no metric.
     """
 
     native: tuple[str, ...]
@@ -54,42 +63,42 @@ class MetricPlan:
     stopping: str | None
 
 
-def plan(eval_metric: Sequence[str] | None, tuning_objective: str | None) -> MetricPlan:
-    """Split the metrics that a job asks for.
+def plan_metrics(eval_metric: Sequence[str] | None, tuning_objective: str | None) -> MetricPlan:
+    """Split the metrics that a job requests.
 
     Args:
-        eval_metric: the parsed hyperparameter, None when absent.
-        tuning_objective: `validation:<metric>`, None when absent.
+        eval_metric: the parsed hyperparameter, None if absent.
+        tuning_objective: `validation:<metric>`, None if absent.
     """
     tuned = tuning_objective.split(":")[1].split(",") if tuning_objective else None
     if tuned and eval_metric:
-        wanted: Sequence[str] = sorted({*tuned, *eval_metric})
+        requested: Sequence[str] = sorted({*tuned, *eval_metric})
     else:
-        wanted = tuned or eval_metric or ()
+        requested = tuned or eval_metric or ()
     explicit = tuned or eval_metric
     return MetricPlan(
-        native=tuple(dict.fromkeys(name for name in wanted if not _is_custom(name))),
-        custom=tuple(name for name in wanted if _is_custom(name)),
+        native=tuple(dict.fromkeys(name for name in requested if not _is_custom(name))),
+        custom=tuple(name for name in requested if _is_custom(name)),
         stopping=explicit[-1] if explicit else None,
     )
 
 
 def custom_metric(names: Sequence[str], objective: str | None) -> CustomMetric | None:
-    """Return the function that computes the container's metrics, None when there are none."""
+    """Return the function that computes the container's metrics, None without any."""
     if not names:
         return None
     misread = [name for name in names if name in _CLASSIFICATION]
     if misread and objective in _MISREAD_OBJECTIVES:
         _log.warning(
-            "%s: wrong for %s, here as in the image on AWS, because predictions are taken for "
-            "margins. Do not tune or stop on them: use auc, aucpr, logloss or error, or merror and "
-            "mlogloss.",
+            "%s: wrong for %s, here as in the image on AWS, because predictions are interpreted as "
+            "margins. Do not tune or stop on these metrics: use auc, aucpr, logloss or error, or "
+            "merror and mlogloss.",
             ", ".join(misread),
             objective,
         )
     functions = {name: _function(name) for name in names}
 
-    def evaluate(predictions: np.ndarray, matrix: Any) -> list[tuple[str, float]]:
+    def evaluate(predictions: NDArray[Any], matrix: xgb.DMatrix) -> list[tuple[str, float]]:
         labels = matrix.get_label()
         return [(name, function(labels, predictions)) for name, function in functions.items()]
 
@@ -100,23 +109,25 @@ def _is_custom(name: str) -> bool:
     return name in _CLASSIFICATION or name in _REGRESSION
 
 
-def _function(name: str) -> Metric:
-    from sklearn import metrics  # noqa: PLC0415 - a second's import that few jobs need
+def _function(name: str) -> MetricFunction:
+    from sklearn import metrics  # noqa: PLC0415 - takes a second to import, and few jobs need it
 
     if name in _REGRESSION:
-        return getattr(metrics, _REGRESSION[name])
+        regression: MetricFunction = getattr(metrics, _REGRESSION[name])
+        return regression
     function, arguments = _CLASSIFICATION[name]
     score = getattr(metrics, function)
 
-    def classify_and_score(labels: np.ndarray, predictions: np.ndarray) -> float:
+    def classify_and_score(labels: NDArray[Any], predictions: NDArray[Any]) -> float:
         if not predictions.size:
             return 0.0
-        return score(labels, _classes(predictions), **arguments)
+        return float(score(labels, _classes(predictions), **arguments))
 
     return classify_and_score
 
 
-def _classes(predictions: np.ndarray) -> np.ndarray:
+def _classes(predictions: NDArray[Any]) -> NDArray[np.int64]:
     if predictions.ndim > 1:
-        return np.argmax(predictions, axis=-1)
-    return (predictions > 0.0).astype(int)
+        classes: NDArray[np.int64] = np.argmax(predictions, axis=-1)
+        return classes
+    return (predictions > 0.0).astype(np.int64)

@@ -1,9 +1,8 @@
-"""RecordIO files of protobuf records, SageMaker's own binary format for rows.
+"""RecordIO files of protobuf records, a binary format of SageMaker for rows.
 
-A file is a run of frames: magic number, length, payload, padding to four bytes. Each payload is
-one protobuf message `Record` with the maps `features` and `label` from a name to a tensor. Only
-what XGBoost uses of it is read here, straight from the wire format, so that no protobuf library
-is needed.
+A file is a sequence of frames: magic number, length, payload, padding to four bytes. Each payload
+is one protobuf message `Record` with the maps `features` and `label` from a name to a tensor. This
+module reads the parts that XGBoost uses directly from the wire format, without a protobuf library.
 
 Source  https://docs.aws.amazon.com/sagemaker/latest/dg/cdf-training.html
 """
@@ -11,8 +10,10 @@ Source  https://docs.aws.amazon.com/sagemaker/latest/dg/cdf-training.html
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 _MAGIC = 0xCED7230A
@@ -21,17 +22,21 @@ _ROW = "values"
 
 # Field numbers of the messages Record and Value, and the tensors' element types.
 _FEATURES, _LABEL = 1, 2
-_TENSOR_TYPES = {2: np.dtype("<f4"), 3: np.dtype("<f8"), 7: np.dtype("<i4")}
+_TENSOR_TYPES: dict[int, np.dtype[Any]] = {
+    2: np.dtype("<f4"),
+    3: np.dtype("<f8"),
+    7: np.dtype("<i4"),
+}
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 @dataclass(frozen=True)
-class Tensor:
-    """One row. With `keys` it is sparse: `values[i]` stands in column `keys[i]`."""
+class RecordTensor:
+    """One row. With `keys` it is sparse: column `keys[i]` has the value `values[i]`."""
 
-    values: np.ndarray
-    keys: np.ndarray
-    shape: np.ndarray
+    values: NDArray[Any]
+    keys: NDArray[np.uint64]
+    shape: NDArray[np.uint64]
 
     @property
     def is_sparse(self) -> bool:
@@ -48,18 +53,18 @@ class Tensor:
         )
 
 
-def read(data: bytes) -> tuple[np.ndarray | sparse.csr_matrix, np.ndarray]:
-    """Read all rows of a file, or of several one after the other.
+def read(data: bytes) -> tuple[NDArray[Any] | sparse.csr_matrix, NDArray[Any]]:
+    """Read all rows of one file, or of several concatenated files.
 
     Returns:
         The features (n_rows, n_columns), dense unless a row is sparse, and the labels (n_labels,),
-        which are empty where the records carry none.
+        which are empty if the records have none.
 
     Raises:
-        ValueError: the data is not RecordIO, is cut short, or holds no rows.
+        ValueError: the data is not RecordIO, is truncated, or contains no rows.
     """
-    rows: list[Tensor] = []
-    labels: list[np.ndarray] = []
+    rows: list[RecordTensor] = []
+    labels: list[NDArray[Any]] = []
     for payload in _frames(data):
         record = _tensors(payload)
         if _ROW not in record[_FEATURES]:
@@ -94,31 +99,33 @@ def _frames(data: bytes) -> Iterator[memoryview]:
         offset += padded
 
 
-def _tensors(record: memoryview) -> dict[int, dict[str, Tensor]]:
-    found: dict[int, dict[str, Tensor]] = {_FEATURES: {}, _LABEL: {}}
+def _tensors(record: memoryview) -> dict[int, dict[str, RecordTensor]]:
+    tensors: dict[int, dict[str, RecordTensor]] = {_FEATURES: {}, _LABEL: {}}
     for number, _, entry in _fields(record):
-        if number in found:
+        if number in tensors:
             parts = {field: content for field, _, content in _fields(_message(entry))}
             name = bytes(_message(parts.get(1, memoryview(b"")))).decode()
             tensor = _tensor(_message(parts.get(2, memoryview(b""))))
             if tensor is not None:
-                found[number][name] = tensor
-    return found
+                tensors[number][name] = tensor
+    return tensors
 
 
-def _tensor(value: memoryview) -> Tensor | None:
+def _tensor(value: memoryview) -> RecordTensor | None:
     tensor = None
     for number, _, content in _fields(value):
         if number not in _TENSOR_TYPES:
             continue
         element = _TENSOR_TYPES[number]
-        values, keys, shape = [], [], []
+        values: list[NDArray[Any]] = []
+        keys: list[NDArray[np.uint64]] = []
+        shape: list[NDArray[np.uint64]] = []
         for field, wire, part in _fields(_message(content)):
             if field == 1:
                 values.append(_numbers(part, wire, element))
             elif field in (2, 3):
                 (keys if field == 2 else shape).append(_integers(part, wire))
-        tensor = Tensor(
+        tensor = RecordTensor(
             np.concatenate(values) if values else np.empty(0, element),
             np.concatenate(keys) if keys else np.empty(0, np.uint64),
             np.concatenate(shape) if shape else np.empty(0, np.uint64),
@@ -150,21 +157,21 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int, memoryview | int]]:
 
 def _message(content: memoryview | int) -> memoryview:
     if isinstance(content, int):
-        raise ValueError("A number stands where a message is expected in protobuf record")
+        raise ValueError("Number instead of a message in protobuf record")
     return content
 
 
-def _numbers(content: memoryview | int, wire: int, element: np.dtype) -> np.ndarray:
+def _numbers(content: memoryview | int, wire: int, element: np.dtype[Any]) -> NDArray[Any]:
     if element.kind == "i":
-        # A negative int32 travels as a varint of 64 bits; the cast drops the upper half.
+        # A negative int32 is encoded as a varint of 64 bits; the cast drops the upper half.
         return _integers(content, wire).astype(np.uint32).astype(element)
     view = _message(content)
     if len(view) % element.itemsize:
-        raise ValueError("A tensor of a protobuf record ends within a number")
+        raise ValueError("Truncated number in a tensor of a protobuf record")
     return np.frombuffer(view, element)
 
 
-def _integers(content: memoryview | int, wire: int) -> np.ndarray:
+def _integers(content: memoryview | int, wire: int) -> NDArray[np.uint64]:
     if wire == _VARINT:
         return np.array([content], np.uint64)
     view, offset, numbers = _message(content), 0, []

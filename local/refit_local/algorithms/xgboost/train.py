@@ -1,38 +1,40 @@
-"""The `train` entry point: run the job of the base directory, and report how it failed.
+"""The `train` entry point: run the training job of the base directory and report a failure.
 
 Output  model/xgboost-model, metric lines on standard output, the log on standard error
-        output/failure when it fails: a traceback, and the message in the end
-Exit    0 done · 1 failed (or the number of the operating system's error)
+        output/failure if the job fails: a traceback, followed by the message
+Exit    0 completed · 1 failed (or the error number of an OSError)
 """
 
+import io
 import logging
 import sys
 import traceback
 import warnings
 
-from refit_local.algorithms.xgboost.job import Folders, read_training_job
-from refit_local.algorithms.xgboost.training import run
+from refit_local.algorithms.xgboost.job_files import ContainerFolders, read_training_job
+from refit_local.algorithms.xgboost.train_model import run
 
 _log = logging.getLogger(__name__)
 
 
 def main() -> int:
-    """Train and return the exit code."""
+    """Train; return the exit code."""
     logging.basicConfig(
         format="[%(asctime)s:%(levelname)s] %(message)s",
         datefmt="%Y-%m-%d:%H:%M:%S",
         level=logging.INFO,
     )
-    # The name `xgboost-model` has no suffix on purpose; XGBoost would say so after every round.
+    # The image's file name `xgboost-model` has no suffix; XGBoost would warn after every round.
     warnings.filterwarnings("ignore", ".*Saving model in the UBJSON format as default")
-    # A log that is followed while the job runs must not wait for a full buffer.
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    folders = Folders.from_environment()
+    # Each metric line is to be read while the job runs, not when the buffer is full.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
+    folders = ContainerFolders.from_environment()
     try:
         _log.info("Running XGBoost Sagemaker in algorithm mode")
         run(read_training_job(folders))
-    except Exception as error:  # the job's boundary: whatever failed is the job's failure
-        # An error without words, such as MemoryError, is at least named.
+    except Exception as error:  # the boundary of the job: every error is the job's failure
+        # An error without a message, such as MemoryError, is reported by its class name.
         message = str(error) or type(error).__name__
         report = f"framework error: \n{traceback.format_exc()}\n{message}"
         folders.failure.parent.mkdir(parents=True, exist_ok=True)

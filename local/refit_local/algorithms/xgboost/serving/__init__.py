@@ -1,1 +1,1 @@
-"""The model server: HTTP in, micro-batches through XGBoost, the image's very answers out."""
+"""The model server: HTTP requests are predicted in batches and get the image's exact responses."""

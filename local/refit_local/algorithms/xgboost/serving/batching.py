@@ -1,7 +1,8 @@
-"""Collect the requests that wait, and have them answered together.
+"""Collect the requests that are waiting and predict them together.
 
-Nothing waits for a batch to fill: whatever has arrived when the loop has read all sockets, or while
-the last batch was predicted, is the next one. Under load batches so grow by themselves.
+The server never waits for a batch to fill. The next batch consists of the requests that arrived
+while the event loop read its sockets or while the last batch was predicted, so batches grow with
+the load.
 """
 
 import asyncio
@@ -11,30 +12,33 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 
-from refit_local.algorithms.xgboost.serving.scoring import Answer, Request
+from refit_local.algorithms.xgboost.serving.http_messages import ServerResponse
+from refit_local.algorithms.xgboost.serving.scoring import PredictionRequest
 
 _log = logging.getLogger(__name__)
 
-# Below this many bytes a prediction takes less time than the way to another thread and back.
+# Below this size a prediction takes less time than handing it to another thread and back.
 _INLINE_BYTES = 256 * 1024
 _BATCH_BYTES = 2 * 1024**2
 
-Deliver = Callable[[Answer], None]
+Deliver = Callable[[ServerResponse], None]
 
 
 class Batcher:
-    """One queue in front of the models; one batch at a time."""
+    """One queue of requests; one batch is predicted at a time."""
 
-    def __init__(self, answer: Callable[[Sequence[Request]], list[Answer]]) -> None:
-        self._answer = answer
+    def __init__(
+        self, respond: Callable[[Sequence[PredictionRequest]], list[ServerResponse]]
+    ) -> None:
+        self._respond = respond
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[tuple[Request, Deliver]] = deque()
+        self._waiting: deque[tuple[PredictionRequest, Deliver]] = deque()
         self._is_scheduled = False
-        # Large batches leave the loop free to answer health checks.
+        # Large batches run in a thread, so that the event loop can respond to health checks.
         self._thread = ThreadPoolExecutor(1, "predict")
 
-    def submit(self, request: Request, deliver: Deliver) -> None:
-        """Queue a request; `deliver` is called with its answer, in the loop."""
+    def submit(self, request: PredictionRequest, deliver: Deliver) -> None:
+        """Queue a request; the event loop later calls `deliver` with the response."""
         self._waiting.append((request, deliver))
         self._schedule()
 
@@ -55,20 +59,24 @@ class Batcher:
             size_bytes += len(batch[-1][0].body)
         requests = [request for request, _ in batch]
         if size_bytes <= _INLINE_BYTES:
-            self._finish(batch, self._answer_all(requests))
+            self._finish(batch, self._respond_safely(requests))
             return
-        future = self._loop.run_in_executor(self._thread, self._answer_all, requests)
+        future = self._loop.run_in_executor(self._thread, self._respond_safely, requests)
         future.add_done_callback(lambda done: self._finish(batch, done.result()))
 
-    def _answer_all(self, requests: Sequence[Request]) -> list[Answer]:
+    def _respond_safely(self, requests: Sequence[PredictionRequest]) -> list[ServerResponse]:
         try:
-            return self._answer(requests)
-        except Exception:  # a fault of this server must cost its batch only, and be seen as 5XX
+            return self._respond(requests)
+        except Exception:  # a defect of this server must fail its batch only, visibly (5XX)
             _log.exception("A batch of %d requests failed", len(requests))
-            return [Answer(HTTPStatus.INTERNAL_SERVER_ERROR)] * len(requests)
+            return [ServerResponse(HTTPStatus.INTERNAL_SERVER_ERROR)] * len(requests)
 
-    def _finish(self, batch: Sequence[tuple[Request, Deliver]], answers: Sequence[Answer]) -> None:
-        for (_, deliver), answer in zip(batch, answers, strict=True):
-            deliver(answer)
+    def _finish(
+        self,
+        batch: Sequence[tuple[PredictionRequest, Deliver]],
+        responses: Sequence[ServerResponse],
+    ) -> None:
+        for (_, deliver), response in zip(batch, responses, strict=True):
+            deliver(response)
         self._is_scheduled = False
         self._schedule()

@@ -1,7 +1,7 @@
-"""The models of the model folder: load them, predict with them, put their answers together.
+"""Load the models of the model folder, predict with them and combine their predictions.
 
-A model is only ever parsed by XGBoost. The image tries to unpickle it first, which would run
-whatever code the file holds.
+Only XGBoost parses a model file. The image tries to unpickle it first, which would run any code
+that the file contains.
 """
 
 import ctypes
@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from refit_local.algorithms.xgboost.library import xgb
+from refit_local.algorithms.xgboost.xgboost_library import xgb
 
 _log = logging.getLogger(__name__)
 
-# The shared library itself: for one small batch, half the time of Booster.inplace_predict is spent
-# on the way to this call.
+Floats = NDArray[np.float32]
+
+# XGBoost's C library. For a small batch, half the time of Booster.inplace_predict is spent in
+# Python before the call into this library.
 _LIBRARY = xgb.core._LIB
 _PREDICT_CONFIG = json.dumps(
     {
@@ -31,83 +34,86 @@ _PREDICT_CONFIG = json.dumps(
         "cache_id": 0,
     }
 ).encode()
-_VOTING_OBJECTIVES = ("multi:softmax", "binary:hinge")
+_CLASS_OBJECTIVES = ("multi:softmax", "binary:hinge")
 
 
 class ModelUnloadable(Exception):
-    """The model folder holds no model that XGBoost can load."""
+    """The model folder contains no model that XGBoost can load."""
 
 
 class VoteImpossible(Exception):
-    """Several models of classes cannot be put together (the image fails on them too)."""
+    """Several models predict classes, which cannot be combined (the image fails as well)."""
 
 
-class Models:
-    """All models that answer together, one for each fold of a k-fold training."""
+class ModelEnsemble:
+    """The models of one folder: a single one, or one for each fold of a k-fold training."""
 
-    def __init__(self, boosters: Sequence[Any]) -> None:
+    def __init__(self, boosters: Sequence[xgb.Booster]) -> None:
         self._boosters = tuple(boosters)
-        learner = json.loads(boosters[0].save_config())["learner"]
+        learner = _learner(boosters[0])
         self.objective: str = learner["objective"]["name"]
         self.classes = int(learner["learner_model_param"].get("num_class") or 0)
         self.features: int = boosters[0].num_features()
-        self.are_trees = all(_is_tree_model(booster) for booster in boosters)
+        self.are_trees = all(
+            _learner(booster)["gradient_booster"]["name"] == "gbtree" for booster in boosters
+        )
 
     @classmethod
-    def load(cls, folder: Path, *, every: bool) -> "Models":
-        """Load the files of the model folder, in the order in which the folder lists them.
+    def load(cls, folder: Path, *, every: bool) -> "ModelEnsemble":
+        """Load the files of the model folder, in the order in which the file system lists them.
 
-        It is the image's order, and decides over the last digit of a mean and over which model is
-        the first.
+        The image uses this order too. It decides which model is the first, and the last digit of a
+        mean.
 
         Args:
             folder: of the unpacked model.tar.gz; files whose names start with a dot are ignored.
             every: load all files, and not only the first.
 
         Raises:
-            ModelUnloadable: there is no file, or one is no model of XGBoost.
+            ModelUnloadable: the folder has no file, or XGBoost cannot load one of them.
         """
         files = [path for path in _list(folder) if path.is_file()]
         paths = [path for path in files if not path.name.startswith(".")]
         if not paths:
             raise ModelUnloadable(f"No model found in {folder}")
         models = cls([_load(path) for path in (paths if every else paths[:1])])
-        if len(models._boosters) > 1 and models.objective in _VOTING_OBJECTIVES:
+        if len(models._boosters) > 1 and models.objective in _CLASS_OBJECTIVES:
             _log.warning(
-                "%d models of %s cannot be put together, here as in the image on AWS: every "
-                "request will fail. Train with multi:softprob or binary:logistic.",
+                "The predictions of %d models of %s cannot be combined, here as in the image on "
+                "AWS: every request will fail. Train with multi:softprob or binary:logistic.",
                 len(models._boosters),
                 models.objective,
             )
         return models
 
-    def predict(self, matrix: Any) -> list[np.ndarray]:
-        """Return each model's predictions for the rows of an xgboost.DMatrix.
+    def predict(self, matrix: xgb.DMatrix) -> list[Floats]:
+        """Return each model's predictions for the rows of a matrix.
 
         Raises:
             XGBoostError: the rows have more columns than the model has features.
         """
         return [booster.predict(matrix, validate_features=False) for booster in self._boosters]
 
-    def predict_dense(self, rows: np.ndarray) -> list[np.ndarray]:
-        """Return each model's predictions, the same as `predict`, for models that are trees.
+    def predict_dense(self, rows: Floats) -> list[Floats]:
+        """Return the same predictions as `predict`; for tree models only.
 
         Args:
-            rows: float32 (n_rows, n_features), contiguous, NaN where a value is missing.
+            rows: (n_rows, n_features), contiguous, NaN where a value is missing.
         """
         return [_predict_dense(booster, rows) for booster in self._boosters]
 
-    def combine(self, predictions: Sequence[np.ndarray]) -> np.ndarray:
-        """Put the models' predictions for the rows of one request together.
+    def combine(self, predictions: Sequence[Floats]) -> Floats:
+        """Return the mean of the models' predictions for the rows of one request.
 
         Raises:
             VoteImpossible: several models predict classes.
         """
         if len(predictions) == 1:
             return predictions[0]
-        if self.objective in _VOTING_OBJECTIVES:
+        if self.objective in _CLASS_OBJECTIVES:
             raise VoteImpossible("'numpy.float32' object is not iterable")
-        return np.mean(predictions, axis=0)
+        mean: Floats = np.mean(predictions, axis=0)
+        return mean
 
 
 def _list(folder: Path) -> list[Path]:
@@ -117,26 +123,26 @@ def _list(folder: Path) -> list[Path]:
         raise ModelUnloadable(str(error)) from error
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path) -> xgb.Booster:
     _log.info("Loading the model from %s", path)
     booster = xgb.Booster()
     try:
         booster.load_model(path)
     except (xgb.core.XGBoostError, ValueError, TypeError) as error:
         raise ModelUnloadable(
-            f"Model at {path} cannot be loaded; it has to be saved by Booster.save_model, and "
-            f"pickles are never opened:\n{error}"
+            f"Model at {path} cannot be loaded. Save it with Booster.save_model; pickles are "
+            f"never opened:\n{error}"
         ) from error
-    booster.set_param("nthread", 1)
+    booster.set_param("nthread", "1")
     return booster
 
 
-def _is_tree_model(booster: Any) -> bool:
-    learner = json.loads(booster.save_config())["learner"]
-    return learner["gradient_booster"]["name"] == "gbtree"
+def _learner(booster: xgb.Booster) -> dict[str, Any]:
+    learner: dict[str, Any] = json.loads(booster.save_config())["learner"]
+    return learner
 
 
-def _predict_dense(booster: Any, rows: np.ndarray) -> np.ndarray:
+def _predict_dense(booster: xgb.Booster, rows: Floats) -> Floats:
     array = b'{"data":[%d,true],"shape":[%d,%d],"typestr":"<f4","version":3}' % (
         rows.ctypes.data,
         *rows.shape,
@@ -156,5 +162,5 @@ def _predict_dense(booster: Any, rows: np.ndarray) -> np.ndarray:
     if failed:
         raise xgb.core.XGBoostError(_LIBRARY.XGBGetLastError().decode())
     sizes = tuple(shape[: dimensions.value])
-    # XGBoost writes the next prediction into the same memory.
+    # XGBoost writes its next prediction into the same memory.
     return np.ctypeslib.as_array(values, sizes).copy()

@@ -1,8 +1,9 @@
-"""Answer requests for predictions: those that wait together are predicted together.
+"""Predict the rows of requests, those of waiting requests together.
 
-A request is answered as if it were alone. Only rows of clean CSV with as many columns as the model
-has features share a prediction, and XGBoost predicts each row by itself; every other request takes
-the exact way on its own, errors and their wording included.
+Each request gets the response that it would get alone. Only rows of plain numeric CSV with as many
+columns as the model has features are predicted together, and XGBoost predicts each row
+independently. Every other request is decoded and predicted on its own, as the image does it, with
+the image's error messages.
 """
 
 import logging
@@ -16,143 +17,148 @@ import numpy as np
 
 from refit_local.algorithms.xgboost.content_types import CSV, data_format, parse_header
 from refit_local.algorithms.xgboost.errors import UserError
-from refit_local.algorithms.xgboost.library import xgb
-from refit_local.algorithms.xgboost.serving import answers, clean_csv, payload
-from refit_local.algorithms.xgboost.serving.models import Models, ModelUnloadable, VoteImpossible
+from refit_local.algorithms.xgboost.serving import fast_csv, request_decoding, response_encoding
+from refit_local.algorithms.xgboost.serving.http_messages import ServerResponse
+from refit_local.algorithms.xgboost.serving.models import (
+    Floats,
+    ModelEnsemble,
+    ModelUnloadable,
+    VoteImpossible,
+)
 from refit_local.algorithms.xgboost.serving.settings import ServeSettings
+from refit_local.algorithms.xgboost.xgboost_library import xgb
 
 _log = logging.getLogger(__name__)
 _FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
-_TEXT = "text/html; charset=utf-8"
 
 
 @dataclass(frozen=True)
-class Request:
-    """A request for predictions."""
+class PredictionRequest:
+    """A request to /invocations; headers are None if the client sent none."""
 
     body: bytes
     content_type: str | None
     accept: str | None
 
 
-@dataclass(frozen=True)
-class Answer:
-    """Status, headers and body of an answer; without a body it is the page of its status."""
-
-    status: HTTPStatus
-    content_type: str = _TEXT
-    body: bytes | None = None
-    allow: str | None = None
-
-
 class Scorer:
-    """The models, and the answers that they give."""
+    """The models of the model folder, and the responses with their predictions."""
 
     def __init__(self, settings: ServeSettings) -> None:
         self._settings = settings
-        self._models: Models | None = None
+        self._models: ModelEnsemble | None = None
 
-    def load(self) -> Models:
-        """Return the models, loaded at the first call that succeeds.
+    def load(self) -> ModelEnsemble:
+        """Return the models; they are loaded by the first call that succeeds.
 
         Raises:
-            ModelUnloadable: they cannot be loaded, as yet.
+            ModelUnloadable: they cannot be loaded. A later call tries again.
         """
         if self._models is None:
-            self._models = Models.load(self._settings.model, every=self._settings.use_every_model)
+            self._models = ModelEnsemble.load(
+                self._settings.model, every=self._settings.use_every_model
+            )
         return self._models
 
-    def answer(self, requests: Sequence[Request]) -> list[Answer]:
-        """Answer requests in their order. Raises nothing for a bad one."""
-        found: list[Answer | None] = [None] * len(requests)
+    def respond(self, requests: Sequence[PredictionRequest]) -> list[ServerResponse]:
+        """Return the responses in the order of the requests; an invalid request raises nothing."""
+        responses: list[ServerResponse | None] = [None] * len(requests)
         try:
             models = self.load()
         except ModelUnloadable:
             models = None
         if models is not None and models.are_trees:
-            clean = [n for n, request in enumerate(requests) if _may_be_clean(request)]
-            bodies = [requests[n].body.strip() for n in clean]
-            for numbers, rows in _read_together(bodies):
+            csv_indexes = [
+                index
+                for index, request in enumerate(requests)
+                if request.body and _is_csv(request.content_type)
+            ]
+            bodies = [requests[index].body.strip() for index in csv_indexes]
+            for body_indexes, rows in _read_together(bodies):
                 if rows.shape[1] != models.features:
                     continue
                 predictions = models.predict_dense(rows)
                 start = 0
-                for number in numbers:
-                    end = start + bodies[number].count(b"\n") + 1
-                    # Put together for one request at a time: in which order NumPy adds up a mean
-                    # depends on the shape.
+                for body_index in body_indexes:
+                    end = start + bodies[body_index].count(b"\n") + 1
+                    # Combined for each request alone: the order in which NumPy adds the values of
+                    # a mean depends on the shape of the array.
                     own = [prediction[start:end] for prediction in predictions]
-                    found[clean[number]] = self._encode(models, own, requests[clean[number]])
+                    index = csv_indexes[body_index]
+                    responses[index] = self._encode(models, own, requests[index])
                     start = end
-        return [found[n] or self._answer_alone(request) for n, request in enumerate(requests)]
+        return [
+            responses[index] or self._respond_alone(request)
+            for index, request in enumerate(requests)
+        ]
 
-    def _answer_alone(self, request: Request) -> Answer:
+    def _respond_alone(self, request: PredictionRequest) -> ServerResponse:
         if not request.body or _is_form(request.content_type):
-            return Answer(HTTPStatus.NO_CONTENT, body=b"")
+            return ServerResponse(HTTPStatus.NO_CONTENT, body=b"")
         try:
-            matrix = payload.read(request.body, request.content_type)
-        except (payload.UnreadablePayload, UserError) as error:
-            return _refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, str(error))
+            matrix = request_decoding.read(request.body, request.content_type)
+        except (request_decoding.UnreadablePayload, UserError) as error:
+            return _error_response(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, str(error))
         try:
             models = self.load()
         except ModelUnloadable as error:
-            return _refuse(HTTPStatus.INTERNAL_SERVER_ERROR, f"Unable to load model: {error}")
+            return _error_response(
+                HTTPStatus.INTERNAL_SERVER_ERROR, f"Unable to load model: {error}"
+            )
         try:
             predictions = models.predict(matrix)
         except (xgb.core.XGBoostError, ValueError, TypeError) as error:
-            return _refuse(HTTPStatus.BAD_REQUEST, f"Unable to evaluate payload provided: {error}")
+            return _error_response(
+                HTTPStatus.BAD_REQUEST, f"Unable to evaluate payload provided: {error}"
+            )
         return self._encode(models, predictions, request)
 
     def _encode(
-        self, models: Models, predictions: Sequence[np.ndarray], request: Request
-    ) -> Answer:
+        self, models: ModelEnsemble, predictions: Sequence[Floats], request: PredictionRequest
+    ) -> ServerResponse:
         settings = self._settings
         try:
-            accept = answers.choose_accept(request.accept, settings.default_accept)
-        except answers.NotAcceptable as error:
-            return _refuse(HTTPStatus.NOT_ACCEPTABLE, str(error))
+            accept = response_encoding.choose_accept(request.accept, settings.default_accept)
+        except response_encoding.NotAcceptable as error:
+            return _error_response(HTTPStatus.NOT_ACCEPTABLE, str(error))
         try:
-            together = models.combine(predictions)
+            combined = models.combine(predictions)
             if settings.selected is not None:
-                body = answers.encode_selected(
-                    together,
+                body = response_encoding.encode_selected(
+                    combined,
                     settings.selected,
                     accept,
                     objective=models.objective,
                     classes=models.classes,
-                    for_transform=settings.batch,
+                    for_transform=settings.for_transform,
                 )
-            elif settings.batch:
-                body = answers.encode_for_transform(together)
+            elif settings.for_transform:
+                body = response_encoding.encode_for_transform(combined)
             else:
-                body = answers.encode(together, accept)
-        except (answers.Unencodable, VoteImpossible) as error:
+                body = response_encoding.encode(combined, accept)
+        except (response_encoding.Unencodable, VoteImpossible) as error:
             _log.error("%s", error)
-            # The image catches this for selected keys only, and answers the rest with a page.
+            # The image sends this message for selected keys only, otherwise an error page.
             text = str(error).encode() if settings.selected is not None else None
-            return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, body=text)
-        return Answer(HTTPStatus.OK, _with_charset(accept), body)
+            return ServerResponse(HTTPStatus.INTERNAL_SERVER_ERROR, body=text)
+        return ServerResponse(HTTPStatus.OK, _with_charset(accept), body)
 
 
-def _read_together(bodies: Sequence[bytes]) -> Iterator[tuple[Sequence[int], np.ndarray]]:
-    """Yield which bodies of one width are clean CSV, and their rows one below the other."""
-    widths: dict[int, list[int]] = defaultdict(list)
-    for number, body in enumerate(bodies):
-        widths[body.partition(b"\n")[0].count(b",")].append(number)
-    for numbers in widths.values():
-        rows = clean_csv.read([bodies[number] for number in numbers])
+def _read_together(bodies: Sequence[bytes]) -> Iterator[tuple[Sequence[int], Floats]]:
+    """Yield the indexes of plain CSV bodies of one width, and their rows in this order."""
+    by_width: dict[int, list[int]] = defaultdict(list)
+    for index, body in enumerate(bodies):
+        by_width[body.partition(b"\n")[0].count(b",")].append(index)
+    for indexes in by_width.values():
+        rows = fast_csv.read([bodies[index] for index in indexes])
         if rows is not None:
-            yield numbers, rows
+            yield indexes, rows
             continue
-        # One of them is not clean: the others are still predicted together.
-        each = {number: clean_csv.read([bodies[number]]) for number in numbers}
-        clean = {number: rows for number, rows in each.items() if rows is not None}
-        if clean:
-            yield list(clean), np.vstack(list(clean.values()))
-
-
-def _may_be_clean(request: Request) -> bool:
-    return bool(request.body) and _is_csv(request.content_type)
+        # One of the bodies is not plain CSV; the others are still predicted together.
+        each = {index: fast_csv.read([bodies[index]]) for index in indexes}
+        readable = {index: rows for index, rows in each.items() if rows is not None}
+        if readable:
+            yield list(readable), np.vstack(list(readable.values()))
 
 
 @lru_cache(maxsize=256)
@@ -164,13 +170,13 @@ def _is_csv(content_type: str | None) -> bool:
 
 
 def _is_form(content_type: str | None) -> bool:
-    """Whether the image's framework would take the body away, as that of an HTML form."""
+    """Whether the image's web framework parses the body as an HTML form, which leaves it empty."""
     return content_type is not None and parse_header(content_type.lower())[0] in _FORM_TYPES
 
 
-def _refuse(status: HTTPStatus, message: str) -> Answer:
+def _error_response(status: HTTPStatus, message: str) -> ServerResponse:
     _log.error("%s", message)
-    return Answer(status, body=message.encode())
+    return ServerResponse(status, body=message.encode())
 
 
 def _with_charset(content_type: str) -> str:

@@ -1,4 +1,4 @@
-"""Run one training job: check what was asked, load the data, boost, save the model."""
+"""Run one training job: validate it, load its data, train, save the model."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -6,21 +6,22 @@ from typing import Any
 
 from refit_local.algorithms.xgboost import channels, datasets, hyperparameters, metrics
 from refit_local.algorithms.xgboost.content_types import CSV, PARQUET, data_format
-from refit_local.algorithms.xgboost.cross_validation import HeldOut, Results, folds, train_folds
+from refit_local.algorithms.xgboost.cross_validation import HeldOutPredictions, folds, train_folds
 from refit_local.algorithms.xgboost.errors import AlgorithmError, PlatformError, UserError
-from refit_local.algorithms.xgboost.job import TrainingJob
-from refit_local.algorithms.xgboost.library import xgb
-from refit_local.algorithms.xgboost.rounds import (
+from refit_local.algorithms.xgboost.job_files import TrainingJob
+from refit_local.algorithms.xgboost.round_callbacks import (
     MODEL_NAME,
-    EarlyStopping,
+    EarlyStoppingRule,
+    EvaluationLog,
     RoundPlan,
     callbacks,
     start_from,
 )
+from refit_local.algorithms.xgboost.xgboost_library import xgb
 
 _log = logging.getLogger(__name__)
 
-# What XGBoost says when it is the data or a hyperparameter that it cannot work with.
+# XGBoost's messages for invalid data or hyperparameters.
 _USER_ERRORS = (
     "label must be in [0,1] for logistic regression",
     "label must be in [0, num_class)",
@@ -46,37 +47,41 @@ _TRAIN_ERRORS = (
 
 
 @dataclass(frozen=True)
-class _Data:
-    """The matrices of a job; `both` is train and validation in one, for k-fold only."""
+class _TrainingData:
+    """The matrices of a job.
 
-    train: Any
-    validation: Any | None
-    both: Any | None
+    `to_fold` has the rows that k-fold training splits: those of both channels.
+    """
+
+    train: xgb.DMatrix
+    validation: xgb.DMatrix | None
+    to_fold: xgb.DMatrix
 
     @property
-    def watched(self) -> list[tuple[Any, str]]:
-        watched = [(self.train, "train")]
+    def evaluated(self) -> list[tuple[xgb.DMatrix, str]]:
+        """The matrices whose metrics are printed after each round, with their names."""
+        evaluated = [(self.train, "train")]
         if self.validation is not None:
-            watched.append((self.validation, "validation"))
-        return watched
+            evaluated.append((self.validation, "validation"))
+        return evaluated
 
 
 def run(job: TrainingJob) -> None:
-    """Train as asked and leave the model in the model folder.
+    """Train and save the model, or the model of each fold, in the model folder.
 
     Raises:
-        UserError: the hyperparameters, the channels or the data are not usable.
+        UserError: the hyperparameters, the channels or the data are invalid.
         AlgorithmError: XGBoost failed for another reason.
-        PlatformError: the job names no host.
+        PlatformError: the job has no host.
     """
-    settings = hyperparameters.validate(job.hyperparameters)
-    if "updater" in settings:
-        settings["updater"] = ",".join(settings["updater"])
-    checked = channels.validate(job.channels)
-    kind = data_format(checked["train"]["ContentType"])
-    _refuse_what_is_not_here(settings, checked["train"], kind, job)
+    parameters = hyperparameters.validate(job.hyperparameters)
+    if "updater" in parameters:
+        parameters["updater"] = ",".join(parameters["updater"])
+    train_channel = channels.validate(job.channels)["train"]
+    channel_format = data_format(train_channel["ContentType"])
+    _refuse_unsupported(parameters, train_channel, channel_format, job)
 
-    data = _load(job, kind, settings)
+    data = _load(job, channel_format, parameters)
     if len(job.hosts) == 0:
         raise PlatformError("Number of hosts should be an int greater than or equal to 1")
     _log.info("Single node training.")
@@ -86,7 +91,7 @@ def run(job: TrainingJob) -> None:
         _log.info("Validation matrix has %d rows", data.validation.num_row())
 
     try:
-        boosters = _Trainer(job, settings, data).train()
+        boosters = _BoostingRun(job, parameters, data).train()
     except _TRAIN_ERRORS as error:
         if any(message in str(error) for message in _USER_ERRORS):
             raise UserError(str(error)) from error
@@ -96,14 +101,14 @@ def run(job: TrainingJob) -> None:
         booster.save_model(job.folders.model / name)
 
 
-def _refuse_what_is_not_here(
-    settings: dict[str, Any], train: dict[str, Any], kind: str, job: TrainingJob
+def _refuse_unsupported(
+    parameters: dict[str, Any], train: dict[str, Any], channel_format: str, job: TrainingJob
 ) -> None:
-    if settings.pop("use_dask_gpu_training", "false") == "true":
+    if parameters.pop("use_dask_gpu_training", "false") == "true":
         reasons = ["Dask training is only available for `gpu_hist` training on GPU instances."]
         if train["TrainingInputMode"] == "Pipe":
             reasons.append("Dask training is not supported for pipe mode input.")
-        if kind not in (CSV, PARQUET):
+        if channel_format not in (CSV, PARQUET):
             reasons.append("Dask training is only supported for CSV and Parquet input.")
         raise UserError(
             "Some configurations unsuitable for Dask GPU training were found: " + ". ".join(reasons)
@@ -116,45 +121,47 @@ def _refuse_what_is_not_here(
         )
 
 
-def _load(job: TrainingJob, kind: str, settings: dict[str, Any]) -> _Data:
+def _load(job: TrainingJob, channel_format: str, parameters: dict[str, Any]) -> _TrainingData:
     if job.validation is not None:
-        datasets.warn_of_shared_files(job.train, job.validation)
+        datasets.warn_about_shared_files(job.train, job.validation)
     train_bytes = datasets.size_bytes(job.train)
     validation_bytes = datasets.size_bytes(job.validation) if job.validation else 0
     if train_bytes:
-        datasets.check_format(job.train, kind)
+        datasets.check_format(job.train, channel_format)
     if job.validation and validation_bytes:
-        datasets.check_format(job.validation, kind)
+        datasets.check_format(job.validation, channel_format)
     if not train_bytes:
         raise UserError(f"No data in training channel path {job.train}")
 
-    weighted = settings.get("csv_weights") == 1
-    train = datasets.load([job.train], kind, weighted=weighted)
+    weighted = parameters.get("csv_weights") == 1
+    train = datasets.load([job.train], channel_format, weighted=weighted)
     if job.validation is None:
-        return _Data(train, None, train)
+        return _TrainingData(train, None, train)
     if not validation_bytes:
         raise UserError(f"No data in validation channel path {job.validation}")
-    validation = datasets.load([job.validation], kind, weighted=weighted)
-    both = None
-    if "_kfold" in settings:
-        both = datasets.load([job.train, job.validation], kind, weighted=weighted)
-    return _Data(train, validation, both)
+    validation = datasets.load([job.validation], channel_format, weighted=weighted)
+    to_fold = train
+    if "_kfold" in parameters:
+        to_fold = datasets.load([job.train, job.validation], channel_format, weighted=weighted)
+    return _TrainingData(train, validation, to_fold)
 
 
-class _Trainer:
-    """One job's boosting, once or once for each fold."""
+class _BoostingRun:
+    """The boosting of one job: a single model, or one for each fold."""
 
-    def __init__(self, job: TrainingJob, settings: dict[str, Any], data: _Data) -> None:
+    def __init__(self, job: TrainingJob, parameters: dict[str, Any], data: _TrainingData) -> None:
         self._job = job
         self._data = data
-        self._parameters = dict(settings)
+        self._parameters = dict(parameters)
         take = self._parameters.pop
         self._num_round: int = take("num_round")
         self._folds: int | None = take("_kfold", None)
-        plan = metrics.plan(take("eval_metric", None), take("_tuning_objective_metric", None))
+        plan = metrics.plan_metrics(
+            take("eval_metric", None), take("_tuning_objective_metric", None)
+        )
         if plan.native:
             self._parameters["eval_metric"] = list(plan.native)
-        self._custom_metric = metrics.custom_metric(plan.custom, settings.get("objective"))
+        self._custom_metric = metrics.custom_metric(plan.custom, parameters.get("objective"))
         self._rounds = RoundPlan(
             model=job.folders.model / MODEL_NAME,
             save_each_round=take("save_model_on_termination", "false") == "true",
@@ -162,14 +169,14 @@ class _Trainer:
             stopping=self._early_stopping(take("early_stopping_rounds", None), plan.stopping),
         )
 
-    def train(self) -> dict[str, Any]:
-        """Return the boosters by the names of their files."""
+    def train(self) -> dict[str, xgb.Booster]:
+        """Train and return the boosters by their file names."""
         if self._folds is None:
             return {MODEL_NAME: self._boost(self._data.train, self._rounds)[0]}
         boosters = self._cross_validate(self._folds)
         return {f"{MODEL_NAME}-{fold}": booster for fold, booster in enumerate(boosters)}
 
-    def _early_stopping(self, rounds: int | None, metric: str | None) -> EarlyStopping | None:
+    def _early_stopping(self, rounds: int | None, metric: str | None) -> EarlyStoppingRule | None:
         if rounds is None:
             return None
         missing = []
@@ -183,53 +190,56 @@ class _Trainer:
                 " and ".join(missing),
             )
             return None
-        return EarlyStopping(rounds, metric, "validation")
+        return EarlyStoppingRule(rounds, metric, "validation")
 
-    def _boost(self, matrix: Any, plan: RoundPlan) -> tuple[Any, Results]:
+    def _boost(self, matrix: xgb.DMatrix, plan: RoundPlan) -> tuple[xgb.Booster, EvaluationLog]:
         start = start_from(plan.checkpoints)
-        results: Results = {}
+        evaluations: EvaluationLog = {}
         booster = xgb.train(
             self._parameters,
             matrix,
             num_boost_round=self._num_round - start.rounds,
-            evals=self._data.watched,
+            evals=self._data.evaluated,
             custom_metric=self._custom_metric,
-            evals_result=results,
+            evals_result=evaluations,
             callbacks=callbacks(plan, start),
             xgb_model=start.model,
             verbose_eval=False,
         )
-        return booster, results
+        return booster, evaluations
 
-    def _cross_validate(self, count: int) -> list[Any]:
+    def _cross_validate(self, count: int) -> list[xgb.Booster]:
         repeats = self._parameters.pop("_num_cv_round", 1)
         objective = self._parameters.get("objective")
         classification = "num_class" in self._parameters
         if not classification:
-            # Without an objective the image fails here, and with this very message.
+            # Without an objective the image fails here, with exactly this message.
             if objective is None:
                 raise AttributeError("'NoneType' object has no attribute 'startswith'")
             classification = objective.startswith("binary:")
         if objective in ("multi:softmax", "binary:hinge"):
             _log.warning(
-                "The folds of %s cannot be served: the vote over their answers fails, here as in "
-                "the image on AWS. Use multi:softprob or binary:logistic.",
+                "The models of the folds of %s cannot be served: their predictions cannot be "
+                "combined, here as in the image on AWS. Use multi:softprob or binary:logistic.",
                 objective,
             )
         _log.warning(
-            "The metrics printed for the folds are in-sample: the rows held out are predicted in "
-            "output/data/predictions.csv"
+            "The metrics printed for the folds are in-sample. output/data/predictions.csv contains "
+            "the predictions of the held-out rows"
         )
-        both = self._data.both
-        labels = both.get_label()
+        matrix = self._data.to_fold
+        labels = matrix.get_label()
         _log.info(
-            "Run %d-round of %d-fold cross validation with %d rows", repeats, count, both.num_row()
+            "Run %d-round of %d-fold cross validation with %d rows",
+            repeats,
+            count,
+            matrix.num_row(),
         )
-        held_out = HeldOut(labels, repeats, classification=classification)
+        held_out = HeldOutPredictions(labels, repeats, classification=classification)
         boosters = train_folds(
             folds(labels, count, repeats, stratified=classification),
-            both,
-            train_fold=lambda fold, matrix: self._boost(matrix, self._plan_of(fold)),
+            matrix,
+            train_fold=lambda fold, rows: self._boost(rows, self._fold_plan(fold)),
             held_out=held_out,
             count=count,
             num_round=self._num_round,
@@ -237,7 +247,7 @@ class _Trainer:
         held_out.write(self._job.folders.output_data / "predictions.csv")
         return boosters
 
-    def _plan_of(self, fold: int) -> RoundPlan:
+    def _fold_plan(self, fold: int) -> RoundPlan:
         model = self._rounds.model.with_name(f"{MODEL_NAME}-{fold}")
         folder = self._rounds.checkpoints
         return replace(

@@ -1,6 +1,8 @@
-"""Where a container finds its job: the folders and files below the base directory.
+"""The folders and files of a container below its base directory.
 
-Source  the container contract of SageMaker training; SAGEMAKER_BASE_DIR stands in for /opt/ml
+SAGEMAKER_BASE_DIR names the directory that is used in place of /opt/ml.
+
+Source  docs/sagemaker-contract.md, "Training container"
 """
 
 import json
@@ -14,14 +16,14 @@ _DEFAULT_BASE = "/opt/ml"
 
 
 @dataclass(frozen=True)
-class Folders:
+class ContainerFolders:
     """The folders of one container."""
 
     base: Path
 
     @classmethod
-    def from_environment(cls) -> "Folders":
-        return cls(Path(os.environ.get("SAGEMAKER_BASE_DIR", _DEFAULT_BASE)))
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "ContainerFolders":
+        return cls(Path(environment.get("SAGEMAKER_BASE_DIR", _DEFAULT_BASE)))
 
     @property
     def config(self) -> Path:
@@ -45,9 +47,9 @@ class Folders:
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """What a training job was asked to do, as yet unchecked."""
+    """What a training job was asked to do, before any check."""
 
-    folders: Folders
+    folders: ContainerFolders
     hyperparameters: Mapping[str, Any]
     channels: Mapping[str, Mapping[str, Any]]
     hosts: tuple[str, ...]
@@ -56,21 +58,21 @@ class TrainingJob:
     validation: Path | None
 
 
-def read_training_job(folders: Folders) -> TrainingJob:
+def read_training_job(folders: ContainerFolders) -> TrainingJob:
     """Read the files that SageMaker writes before it starts the container.
 
     Raises:
         OSError: hyperparameters.json or inputdataconfig.json cannot be read.
         ValueError: a file is not JSON.
-        KeyError: there is no train channel; the message is the name of the variable in which the
-            image looks for it.
+        KeyError: there is no train channel; the message names the environment variable that the
+            image reads.
     """
     hyperparameters = _read(folders.config / "hyperparameters.json")
     channels = _read(folders.config / "inputdataconfig.json")
-    # A job of one instance need not say so.
-    resources = _read_if_there(folders.config / "resourceconfig.json", {"hosts": ["algo-1"]})
-    checkpoints = _read_if_there(folders.config / "checkpointconfig.json", {}).get("LocalPath")
-    # The image passes its channels in variables named in upper case.
+    # Without resourceconfig.json the job has one instance.
+    resources = _read_if_exists(folders.config / "resourceconfig.json", {"hosts": ["algo-1"]})
+    checkpoints = _read_if_exists(folders.config / "checkpointconfig.json", {}).get("LocalPath")
+    # The image reads its channels from environment variables whose names are in upper case.
     paths = {name.upper(): folders.channel(name) for name in channels}
     if "TRAIN" not in paths:
         raise KeyError("SM_CHANNEL_TRAIN")
@@ -89,13 +91,13 @@ def _read(path: Path) -> Any:
     return json.loads(path.read_text())
 
 
-def _read_if_there(path: Path, otherwise: Any) -> Any:
-    return _read(path) if path.exists() else otherwise
+def _read_if_exists(path: Path, default: Any) -> Any:
+    return _read(path) if path.exists() else default
 
 
 def _below_base(path: str, base: Path) -> Path:
-    """Place a path that a job states as of /opt/ml below the base directory in use."""
-    stated = PurePosixPath(path)
-    if stated.is_relative_to(_DEFAULT_BASE):
-        return base / stated.relative_to(_DEFAULT_BASE)
+    """Return the path in the base directory for a path that the job gives below /opt/ml."""
+    given = PurePosixPath(path)
+    if given.is_relative_to(_DEFAULT_BASE):
+        return base / given.relative_to(_DEFAULT_BASE)
     return Path(path)

@@ -1,7 +1,6 @@
-"""Turn the body of a request into the matrix to predict on, exactly as the image does.
+"""Decode the body of a request into the matrix to predict on, exactly as the image does.
 
-Every rule here decides over an answer: what a blank cell is, which delimiter a line has, and the
-words in which a bad body is refused.
+The rules for blank cells, the detection of the delimiter and the error messages are the image's.
 """
 
 import csv
@@ -9,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from refit_local.algorithms.xgboost import recordio
@@ -19,7 +19,7 @@ from refit_local.algorithms.xgboost.content_types import (
     RECORDIO_PROTOBUF,
     data_format,
 )
-from refit_local.algorithms.xgboost.library import xgb
+from refit_local.algorithms.xgboost.xgboost_library import xgb
 
 _SNIFFED_CHARACTERS = 512
 _READ_ERRORS = (
@@ -34,39 +34,39 @@ _READ_ERRORS = (
 
 
 class UnreadablePayload(Exception):
-    """The body is not of its content type, or its content type is not served."""
+    """The body does not match its content type, or the content type is not supported."""
 
 
-def read(body: bytes, content_type: str | None) -> Any:
-    """Return the rows of a body as an xgboost.DMatrix.
+def read(body: bytes, content_type: str | None) -> xgb.DMatrix:
+    """Return the rows of a body.
 
     Args:
         body: not empty.
-        content_type: the header as it came, None if there was none (which means libsvm).
+        content_type: the value of the header, None without one (which means libsvm).
 
     Raises:
-        UnreadablePayload: the message is the answer to the client.
-        UserError: no such content type.
+        UnreadablePayload: the body cannot be decoded; the message is the body of the response.
+        UserError: the content type is not accepted.
     """
-    kind = data_format(content_type)
-    if kind == PARQUET:
+    body_format = data_format(content_type)
+    if body_format == PARQUET:
         raise UnreadablePayload(f"Content-type {content_type} is not supported.")
     try:
-        # The matrix of one request is small: more threads only wait for each other.
-        return xgb.DMatrix(_READERS[kind](body), nthread=1)
+        # The matrix of one request is small: more threads would take longer.
+        return xgb.DMatrix(_READERS[body_format](body), nthread=1)
     except _READ_ERRORS as error:
-        # One space in the image's text for this format, a new line and a space for the others.
-        gap = " " if kind == RECORDIO_PROTOBUF else "\n "
+        # The image's messages differ: one space for this format, newline and space for others.
+        gap = " " if body_format == RECORDIO_PROTOBUF else "\n "
         raise UnreadablePayload(
-            f"Loading {kind} data failed with Exception, please ensure data is in {kind} format:"
-            f"{gap}{type(error)}{gap}{error}"
+            f"Loading {body_format} data failed with Exception, please ensure data is in "
+            f"{body_format} format:{gap}{type(error)}{gap}{error}"
         ) from error
 
 
-def _read_csv(body: bytes) -> np.ndarray:
+def _read_csv(body: bytes) -> NDArray[np.float64]:
     lines = body.strip().decode("utf-8").split("\n")
     delimiter = csv.Sniffer().sniff(lines[0][:_SNIFFED_CHARACTERS]).delimiter
-    # A line of one column has no delimiter, and the guess falls on a digit.
+    # A line of one column has no delimiter; the sniffer then returns a digit.
     if delimiter.isalnum():
         delimiter = ","
     cells = [[cell or "nan" for cell in line.split(delimiter)] for line in lines]
@@ -86,7 +86,7 @@ def _read_libsvm(body: bytes) -> sparse.csr_matrix:
     return sparse.csr_matrix((np.array(values).astype(np.float64), positions))
 
 
-def _read_recordio(body: bytes) -> np.ndarray | sparse.csr_matrix:
+def _read_recordio(body: bytes) -> NDArray[Any] | sparse.csr_matrix:
     return recordio.read(body)[0]
 
 

@@ -1,7 +1,7 @@
-"""Encode predictions as the client accepts them.
+"""Encode predictions in the content type that the client accepts.
 
-Source  recorded answers of the image: the number formats, the final newline that only some of the
-        forms have, and the invalid JSON (`NaN`) are its own
+Source  recorded responses of the image. It is the image that decides over the number formats, over
+        the forms that end with a newline, and that `NaN` appears in JSON, which is invalid.
 """
 
 import json
@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
 from refit_local.algorithms.xgboost import recordio
 from refit_local.algorithms.xgboost.content_types import parse_header
+from refit_local.algorithms.xgboost.serving.models import Floats
 
 JSON = "application/json"
 JSON_LINES = "application/jsonlines"
@@ -46,19 +45,19 @@ _KEYS_OF_OBJECTIVE = {
 
 
 class NotAcceptable(Exception):
-    """The client accepts only what cannot be produced."""
+    """The client accepts no content type that the server can produce."""
 
 
 class Unencodable(Exception):
-    """These predictions have no such form."""
+    """The predictions have no form in the content type."""
 
 
 @lru_cache(maxsize=256)
 def choose_accept(header: str | None, default: str) -> str:
-    """Return the content type to answer in.
+    """Return the content type of the response.
 
     Raises:
-        NotAcceptable: the header names another one, or several.
+        NotAcceptable: the header names a content type that is not supported, or several.
     """
     accept, _ = parse_header(header or "")
     if not accept or accept == "*/*":
@@ -71,11 +70,11 @@ def choose_accept(header: str | None, default: str) -> str:
     return accept.lower()
 
 
-def encode(predictions: np.ndarray, accept: str) -> bytes:
+def encode(predictions: Floats, accept: str) -> bytes:
     """Encode predictions of shape (n_rows,) or (n_rows, n_classes).
 
     Raises:
-        Unencodable: there is no such form without selected keys.
+        Unencodable: the content type requires selected keys.
     """
     values = predictions.tolist()
     if accept == CSV:
@@ -89,13 +88,13 @@ def encode(predictions: np.ndarray, accept: str) -> bytes:
     raise Unencodable(f"Cannot encode predictions into accept type '{accept}'.")
 
 
-def encode_for_transform(predictions: np.ndarray) -> bytes:
-    """Encode for batch transform: one Python literal a line, whatever is accepted."""
+def encode_for_transform(predictions: Floats) -> bytes:
+    """Encode for batch transform: one Python literal a line, for every content type."""
     return ("\n".join(map(str, predictions.tolist())) + "\n").encode()
 
 
 def encode_selected(
-    predictions: np.ndarray,
+    predictions: Floats,
     keys: Sequence[str],
     accept: str,
     *,
@@ -103,10 +102,10 @@ def encode_selected(
     classes: int,
     for_transform: bool,
 ) -> bytes:
-    """Encode what SAGEMAKER_INFERENCE_OUTPUT asks for; a key that does not apply is NaN.
+    """Encode the keys of SAGEMAKER_INFERENCE_OUTPUT; a key without a value is NaN.
 
     Raises:
-        Unencodable: the objective has no keys, or there is no such form.
+        Unencodable: the objective has no keys, or the content type is not supported.
     """
     if objective not in _KEYS_OF_OBJECTIVE:
         raise Unencodable(
@@ -147,7 +146,7 @@ def _select(key: str, prediction: Any, objective: str, classes: int) -> Any:
             return score
 
 
-def _select_of_many(key: str, probabilities: np.ndarray) -> Any:
+def _select_of_many(key: str, probabilities: Floats) -> Any:
     match key:
         case "predicted_label":
             return int(probabilities.argmax())

@@ -1,39 +1,41 @@
-"""Read clean numeric CSV fast, to the very floats that the exact way would give.
+"""Read plain numeric CSV fast, to exactly the floats that `request_decoding` returns.
 
-The exact way turns every cell into a string of an array, which takes longer than the prediction.
-Here integers are parsed by one call for all cells, and other numbers by Python's own `float`, which
-is what the exact way ends in too. Whatever is not plainly clean is left to the exact way.
+`request_decoding` makes an array of strings of all cells, which takes longer than the prediction.
+This module parses integers by one call for all cells, and other numbers by Python's `float`, which
+`request_decoding` uses too. Any other body is left to `request_decoding`.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
+from refit_local.algorithms.xgboost.serving.models import Floats
+
 _INTEGERS = b"0123456789,-"
 _FLOATS = _INTEGERS + b".+eEnNaA"
-# Up to here an integer and its double are the same number.
+# Integers below this magnitude are exact as doubles.
 _EXACT_INTEGERS = 2**53
 
 
-def read(bodies: Sequence[bytes]) -> np.ndarray | None:
-    """Read CSV bodies that all have the same number of columns, one below the other.
+def read(bodies: Sequence[bytes]) -> Floats | None:
+    """Return the rows of CSV bodies that all have the same number of columns.
 
     Args:
-        bodies: stripped texts of comma-separated numbers; blank cells are missing.
+        bodies: stripped texts of comma-separated numbers; blank cells are missing values.
 
     Returns:
-        float32 of shape (n_rows, n_columns) with NaN for missing cells, or None if a body is
-        anything but clean: other characters, ragged rows, one column, infinite numbers.
+        (n_rows, n_columns) with NaN for missing values. None if a body is not plain numeric CSV:
+        other characters, rows of different lengths, a single column, infinite numbers.
     """
     text = b"\n".join(bodies)
     commas = {line.count(b",") for line in text.split(b"\n")}
-    # Without a comma the exact way takes another character for the delimiter.
+    # Without a comma, request_decoding detects another delimiter.
     if len(commas) != 1 or 0 in commas:
         return None
     columns = commas.pop() + 1
     text = text.replace(b"\n", b",")
     values = None
-    # Minus zero is no integer.
+    # Minus zero has no integer form.
     if not text.translate(None, _INTEGERS) and b"-0" not in text:
         values = _integers(text)
     if values is None and not text.translate(None, _FLOATS):
@@ -41,9 +43,9 @@ def read(bodies: Sequence[bytes]) -> np.ndarray | None:
     return None if values is None else values.reshape(-1, columns)
 
 
-def _integers(text: bytes) -> np.ndarray | None:
-    # A blank cell ends the parsing, a sign alone would come out as zero, and what follows a number
-    # is only noticed if a separator should have: hence one more cell.
+def _integers(text: bytes) -> Floats | None:
+    # np.fromstring stops at a blank cell and reads a single minus sign as zero. It detects trailing
+    # characters only before a separator, hence the additional cell.
     text += b",0"
     if b",," in text or text.startswith(b",") or b"-," in text:
         return None
@@ -51,14 +53,14 @@ def _integers(text: bytes) -> np.ndarray | None:
         numbers = np.fromstring(text, np.int64, sep=",")
     except (ValueError, DeprecationWarning):
         return None
-    # A number too large for 64 bits comes out as the largest there is.
+    # A number too large for 64 bits is returned as the largest integer.
     is_exact = numbers.max() < _EXACT_INTEGERS and numbers.min() > -_EXACT_INTEGERS
     if not is_exact or numbers.size != text.count(b",") + 1:
         return None
     return numbers[:-1].astype(np.float32)
 
 
-def _floats(text: bytes) -> np.ndarray | None:
+def _floats(text: bytes) -> Floats | None:
     cells = text.split(b",")
     try:
         numbers = np.fromiter((float(cell or b"nan") for cell in cells), np.float64, len(cells))
