@@ -2,11 +2,11 @@
 
     python benchmarks/serving.py [--rounds 3] [--seconds 2] [--connections 1 8 64] [--rows my.csv]
 
-All servers hold the same model (784 features, 10 classes, depth 5, 10 rounds) and respond to one row
-per request over loopback. They are started together and loaded in turn, round after round, so that each
-round compares them under the same load of the machine. The load generator is a process of its own
-on the same cores. Every figure is the median of the rounds; `slower` is the median of the ratios
-within a round.
+All servers load the same model (784 features, 10 classes, depth 5, 10 rounds), and each request has
+one row. The servers are started together and loaded in turn, round after round, so that a round
+compares them under the same load of the machine. The load generator is a process of its own on the
+same cores. Every figure is the median of the rounds; `slower` and `more CPU` are the medians of the
+ratios to the product's own HTTP server within a round.
 
 The servers of the comparison run in benchmarks/.venv, which is created at the first start.
 """

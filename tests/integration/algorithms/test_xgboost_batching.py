@@ -19,6 +19,7 @@ ODD_CELLS = (
     *("", "-0", "-0.0", "+3", ".5", "5.", "nan", "NaN", "-", "+", ".", "1e", "1-2", "--1", "1.2.3"),
     *("1e5", "1E-3", "00012", "inf", "0x1", "1_0", " 1", "x", "9007199254740993", "16777217"),
 )
+
 CELLS = st.one_of(
     st.integers(-300, 300).map(str),
     st.integers(-(2**70), 2**70).map(str),
@@ -26,11 +27,13 @@ CELLS = st.one_of(
     st.decimals(-1000, 1000, places=4).map(str),
     st.sampled_from(ODD_CELLS),
 )
+
 LINES = st.integers(1, 5).flatmap(
     lambda columns: st.lists(
         st.lists(CELLS, min_size=columns, max_size=columns).map(",".join), min_size=1, max_size=4
     )
 )
+
 BODIES = LINES.map(lambda lines: "\n".join(lines).strip().encode()).filter(bool)
 
 

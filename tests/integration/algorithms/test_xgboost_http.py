@@ -1,4 +1,4 @@
-"""The model server speaks HTTP as clients do, well or badly."""
+"""The model server handles valid and malformed HTTP."""
 
 import signal
 import socket
@@ -8,7 +8,7 @@ import pytest
 from xgboost_container import FIXTURES, copy_model, free_port, serving, serving_process
 
 ROW = b"-0.80193,-1.32436,-0.24836,0.42045,1.13605"
-ANSWER = b"0.15067484974861145\n"
+RESPONSE = b"0.15067484974861145\n"
 MODEL = FIXTURES / "oracle" / "binary_logistic" / "model"
 
 
@@ -33,18 +33,18 @@ def statuses(received):
     return [int(part.split(b" ", 1)[0]) for part in received.split(b"HTTP/1.1 ")[1:]]
 
 
-def test_pipelined_requests_are_answered_in_their_order(server):
+def test_pipelined_requests_get_their_responses_in_order(server):
     received = server.raw(post() + PING + post(b"x,y") + post() + LAST_PING)
     assert statuses(received) == [200, 200, 415, 200, 200]
-    assert received.count(ANSWER) == 2
+    assert received.count(RESPONSE) == 2
 
 
-def test_many_pipelined_requests_are_all_answered(server):
+def test_a_thousand_pipelined_requests_all_get_responses(server):
     received = server.raw(post() * 1000 + LAST_PING)
-    assert received.count(ANSWER) == 1000
+    assert received.count(RESPONSE) == 1000
 
 
-def test_a_request_may_come_byte_by_byte(server):
+def test_a_request_may_arrive_byte_by_byte(server):
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for byte in post(ROW, "Connection: close"):
@@ -52,16 +52,16 @@ def test_a_request_may_come_byte_by_byte(server):
         received = b""
         while part := connection.recv(65536):
             received += part
-    assert received.endswith(ANSWER)
+    assert received.endswith(RESPONSE)
 
 
-def test_a_chunked_body_is_put_together(server):
+def test_a_chunked_body_is_accepted(server):
     chunks = b"%x\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n" % (10, ROW[:10], len(ROW) - 10, ROW[10:])
     received = server.raw(post(chunks, "Transfer-Encoding: chunked", "Connection: close"))
-    assert received.endswith(ANSWER)
+    assert received.endswith(RESPONSE)
 
 
-def test_a_client_that_expects_it_is_told_to_continue(server):
+def test_a_client_that_expects_100_continue_receives_it(server):
     head, _, body = post(ROW, "Expect: 100-continue", "Connection: close").rpartition(b"\r\n\r\n")
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
         connection.sendall(head + b"\r\n\r\n")
@@ -70,7 +70,7 @@ def test_a_client_that_expects_it_is_told_to_continue(server):
         received = b""
         while part := connection.recv(65536):
             received += part
-    assert received.endswith(ANSWER)
+    assert received.endswith(RESPONSE)
 
 
 def test_a_body_that_is_too_large_is_refused_before_it_is_sent(server):
@@ -86,27 +86,27 @@ def test_a_chunked_body_that_is_too_large_is_refused(server):
     assert statuses(server.raw(request, until=b"</p>")) == [413]
 
 
-def test_an_old_client_gets_its_answer_and_the_end(server):
+def test_an_http_1_0_client_gets_its_response_and_the_connection_is_closed(server):
     received = server.raw(post(ROW, version="1.0"))
-    assert received.endswith(ANSWER)
+    assert received.endswith(RESPONSE)
     assert b"Connection: close" in received
 
 
-def test_an_old_client_may_ask_to_keep_the_connection(server):
+def test_an_http_1_0_client_may_request_keep_alive(server):
     request = post(ROW, "Connection: keep-alive", version="1.0")
     received = server.raw(request + LAST_PING)
     assert statuses(received) == [200, 200]
     assert b"Connection: keep-alive" in received
 
 
-def test_a_client_that_has_closed_its_side_still_gets_its_answer(server):
+def test_a_client_that_has_closed_its_sending_side_still_gets_its_responses(server):
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
         connection.sendall(post() + post())
         connection.shutdown(socket.SHUT_WR)
         received = b""
         while part := connection.recv(65536):
             received += part
-    assert received.count(ANSWER) == 2
+    assert received.count(RESPONSE) == 2
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_client_that_has_closed_its_side_still_gets_its_answer(server):
     ],
     ids=["no HTTP", "bad header", "TLS", "two lengths", "upgrade", "long URL", "long header"],
 )
-def test_a_request_that_breaks_the_rules_is_refused_and_the_server_lives(
+def test_a_malformed_request_is_refused_and_the_server_stays_available(
     server, request_bytes, status
 ):
     received = server.raw(request_bytes, until=b"</p>")
@@ -131,19 +131,19 @@ def test_a_request_that_breaks_the_rules_is_refused_and_the_server_lives(
     assert server.is_up()
 
 
-def test_what_was_asked_before_a_broken_request_is_still_answered(server):
+def test_a_request_before_a_malformed_one_still_gets_its_response(server):
     received = server.raw(post() + b"nonsense\r\n\r\n", until=b"</p>")
     assert statuses(received) == [200, 400]
 
 
-def test_a_client_that_leaves_does_no_harm(server):
+def test_clients_that_disconnect_early_do_not_affect_the_server(server):
     for _ in range(50):
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
             connection.sendall(post() * 3)
     assert server.is_up()
 
 
-def test_sigterm_answers_what_has_begun_and_ends(tmp_path):
+def test_sigterm_ends_the_server_after_the_requests_that_have_begun(tmp_path):
     job = copy_model(MODEL.parent, tmp_path)
     with serving_process(job) as (client, process):
         with socket.create_connection(("127.0.0.1", client.port), timeout=30) as begun:
@@ -162,12 +162,12 @@ def test_sigterm_answers_what_has_begun_and_ends(tmp_path):
             received = b""
             while part := begun.recv(65536):
                 received += part
-        assert received.endswith(ANSWER)
+        assert received.endswith(RESPONSE)
         assert b"Connection: close" in received
         assert process.wait(timeout=30) == 0
 
 
-def test_a_port_that_is_taken_is_named(tmp_path):
+def test_a_port_in_use_is_named_in_the_log(tmp_path):
     job = copy_model(MODEL.parent, tmp_path)
     with socket.create_server(("127.0.0.1", port := free_port())):
         process = job.start("serve", SAGEMAKER_BIND_TO_PORT=str(port))
@@ -176,7 +176,7 @@ def test_a_port_that_is_taken_is_named(tmp_path):
     assert f"Unable to listen on 127.0.0.1 port {port}" in log
 
 
-def test_nothing_that_takes_long_to_load_is_loaded(tmp_path):
+def test_the_server_does_not_load_scikit_learn_and_pandas(tmp_path):
     job = copy_model(MODEL.parent, tmp_path)
     with serving_process(job) as (client, process):
         assert client.is_up()

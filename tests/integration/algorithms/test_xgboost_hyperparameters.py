@@ -1,4 +1,4 @@
-"""Every recorded hyperparameter gets the image's verdict, in its words."""
+"""Hyperparameters are accepted or refused as by the image, with the same messages."""
 
 import json
 import math
@@ -16,14 +16,14 @@ VECTORS = [
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: json.dumps(vector["in"])[:80])
-def test_a_recorded_set_gets_the_same_verdict(vector):
+def test_recorded_hyperparameters_get_the_recorded_result(vector):
     try:
-        verdict = {"ok": validate(vector["in"])}
+        result = {"ok": validate(vector["in"])}
     except (UserError, AlgorithmError, KeyError, NameError, SyntaxError) as error:
-        verdict = {"error": type(error).__name__, "message": str(error)}
+        result = {"error": type(error).__name__, "message": str(error)}
     recorded = {key: value for key, value in vector.items() if key != "in"}
-    # As JSON, because it also has the order in which the values come out.
-    assert json.dumps(verdict) == json.dumps(recorded)
+    # Compared as JSON, which includes the order of the hyperparameters.
+    assert json.dumps(result) == json.dumps(recorded)
 
 
 @pytest.mark.parametrize(
@@ -38,11 +38,11 @@ def test_a_recorded_set_gets_the_same_verdict(vector):
         ("updater", "sync", ["sync"]),
     ],
 )
-def test_a_number_is_read_as_python_reads_it(name, text, value):
+def test_numbers_are_parsed_as_python_parses_them(name, text, value):
     assert validate({"num_round": "1", name: text})[name] == value
 
 
-def test_nan_is_in_every_range():
+def test_nan_is_within_every_range():
     eta = validate({"num_round": "1", "eta": "nan"})["eta"]
     assert math.isnan(eta)
 
@@ -98,13 +98,13 @@ def test_nan_is_in_every_range():
         ),
     ],
 )
-def test_a_value_that_does_not_fit_is_refused_in_the_images_words(given, message):
+def test_an_invalid_value_is_refused_with_the_message_of_the_image(given, message):
     with pytest.raises(UserError) as refused:
         validate({"num_round": "1", **given})
     assert str(refused.value) == message
 
 
-def test_a_later_parts_own_error_wins_over_the_lists():
+def test_an_invalid_threshold_is_reported_before_an_unknown_metric():
     with pytest.raises(UserError, match="Metric 'rmse@1' is not supported"):
         validate({"num_round": "1", "objective": "reg:gamma", "eval_metric": "nonsense,rmse@1"})
 
@@ -114,12 +114,12 @@ def test_an_unknown_name_is_reported_before_a_value_out_of_range():
         validate({"num_round": "1", "eta": "7", "foo": "1"})
 
 
-def test_an_unreadable_value_is_reported_before_a_value_out_of_range():
+def test_a_value_that_cannot_be_parsed_is_reported_before_a_value_out_of_range():
     with pytest.raises(UserError, match="max_depth: could not parse"):
         validate({"num_round": "1", "eta": "7", "max_depth": "x"})
 
 
-def test_of_two_spellings_of_one_name_the_later_counts():
+def test_the_last_of_a_name_and_its_alias_wins():
     assert validate({"num_round": "1", "eta": "0.1", "learning_rate": "0.2"})["eta"] == 0.2
 
 
@@ -130,7 +130,7 @@ def test_an_eval_metric_without_an_objective_fails_as_in_the_image():
 
 
 @pytest.mark.parametrize("text", ["1", "[[1]", "[1,2]", "abc", "__import__('os').system('x')"])
-def test_a_malformed_constraint_is_refused_and_never_run(text, tmp_path, monkeypatch):
+def test_a_malformed_constraint_is_refused_and_never_evaluated(text, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("monotone_constraints", "interaction_constraints"):
         with pytest.raises((UserError, AlgorithmError, SyntaxError, NameError)):
@@ -140,7 +140,7 @@ def test_a_malformed_constraint_is_refused_and_never_run(text, tmp_path, monkeyp
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_constraint_of_another_shape_is_the_algorithms_error():
+def test_a_constraint_of_the_wrong_type_is_an_algorithm_error():
     with pytest.raises(AlgorithmError) as failed:
         validate({"num_round": "1", "tree_method": "hist", "monotone_constraints": "1"})
     assert str(failed.value) == (

@@ -1,4 +1,4 @@
-"""A training job does what the image does: the same model, the same lines, the same refusals."""
+"""A training job gives the same model, metric lines and errors as the image."""
 
 import json
 import signal
@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from xgboost_container import (
     CSV_CHANNEL,
+    ROWS,
     JobFolder,
+    failure_message,
     metric_lines,
     oracle_job,
     recordings,
@@ -21,17 +23,10 @@ REPEATABLE = [
     for case in TRAININGS
     if "_kfold" not in json.loads((case / "hyperparameters.json").read_text())
 ]
-ROWS = "1,0.5,2\n0,1.5,3\n1,0.1,1\n0,2.5,4\n" * 20
-
-
-def message_of(job, train_here):
-    assert train_here(job) == 1
-    assert job.failure.startswith("framework error: \nTraceback (most recent call last):\n")
-    return job.message
 
 
 @pytest.mark.parametrize("case", REPEATABLE, ids=lambda case: case.name)
-def test_a_recorded_training_gives_the_same_bytes_and_lines(case, job):
+def test_a_recorded_training_gives_the_same_model_bytes_and_metric_lines(case, job):
     process = oracle_job(case, job.base).start("train")
     output, log = process.communicate(timeout=120)
     assert process.returncode == 0, log
@@ -43,7 +38,7 @@ def test_a_recorded_training_gives_the_same_bytes_and_lines(case, job):
     assert not (job.base / "output" / "failure").exists()
 
 
-def test_two_trainings_at_once_do_not_disturb_each_other(oracle, tmp_path):
+def test_two_concurrent_trainings_do_not_affect_each_other(oracle, tmp_path):
     cases = [oracle("binary_logistic"), oracle("reg_squarederror")]
     jobs = [oracle_job(case, tmp_path / case.name) for case in cases]
     processes = [job.start("train") for job in jobs]
@@ -55,7 +50,7 @@ def test_two_trainings_at_once_do_not_disturb_each_other(oracle, tmp_path):
         assert trained == (case / "model" / "xgboost-model").read_bytes()
 
 
-def test_nothing_is_left_outside_the_job_folder(oracle, job, tmp_path):
+def test_a_training_leaves_no_files_outside_the_job_folder(oracle, job, tmp_path):
     elsewhere = tmp_path / "temporary"
     elsewhere.mkdir()
     process = oracle_job(oracle("binary_logistic"), job.base).start("train", TMPDIR=str(elsewhere))
@@ -64,14 +59,14 @@ def test_nothing_is_left_outside_the_job_folder(oracle, job, tmp_path):
     assert list(elsewhere.iterdir()) == []
 
 
-def test_kfold_trains_a_model_for_each_fold_and_predicts_the_rows_held_out(
+def test_kfold_trains_a_model_for_each_fold_and_predicts_the_held_out_rows(
     oracle, job, train_here, capsys
 ):
     case = oracle("binary_logistic_kfold3")
     assert train_here(oracle_job(case, job.base, _num_cv_round="2")) == 0
     assert len(list(job.model.iterdir())) == 6
     lines = metric_lines(capsys.readouterr().out)
-    # Five rounds of six folds, the means of each repeat and of all.
+    # Five rounds for each of six folds, and the means of each repeat and of both.
     assert len(lines) == 5 * 6 + 3
     assert [line.split("\t")[0] for line in lines[-2:]] == ["[5]", "[5]"]
     fields = lines[-1].split("\t")[1:]
@@ -121,7 +116,7 @@ def test_early_stopping_keeps_the_best_round(oracle, job, train_here, capsys):
 
 
 @pytest.mark.parametrize("missing", ["validation", "eval_metric"])
-def test_early_stopping_that_is_off_is_said_in_the_log(job, train_here, caplog, missing):
+def test_early_stopping_without_effect_is_logged(job, train_here, caplog, missing):
     hyperparameters = {"num_round": "9", "objective": "binary:logistic"}
     hyperparameters["early_stopping_rounds"] = "1"
     if missing != "eval_metric":
@@ -131,7 +126,9 @@ def test_early_stopping_that_is_off_is_said_in_the_log(job, train_here, caplog, 
     assert "early_stopping_rounds has no effect" in caplog.text
 
 
-def test_metrics_come_native_first_and_then_the_containers(oracle, job, train_here, capsys):
+def test_metric_lines_list_the_metrics_of_xgboost_before_those_of_the_container(
+    oracle, job, train_here, capsys
+):
     case = oracle("reg_squarederror")
     assert train_here(oracle_job(case, job.base, eval_metric="r2,mae,mape,rmse")) == 0
     line = metric_lines(capsys.readouterr().out)[-1]
@@ -154,7 +151,7 @@ def test_accuracy_of_binary_logistic_is_wrong_as_in_the_image_and_the_log_warns(
     assert "accuracy: wrong for binary:logistic" in caplog.text
 
 
-def test_accuracy_of_multi_softprob_is_right(oracle, job, train_here, capsys):
+def test_accuracy_of_multi_softprob_is_correct(oracle, job, train_here, capsys):
     job = oracle_job(oracle("multi_softprob"), job.base, eval_metric="accuracy,merror")
     assert train_here(job) == 0
     for line in metric_lines(capsys.readouterr().out):
@@ -162,7 +159,7 @@ def test_accuracy_of_multi_softprob_is_right(oracle, job, train_here, capsys):
         assert float(values["train-accuracy"]) == pytest.approx(1 - float(values["train-merror"]))
 
 
-def test_a_tuned_metric_joins_the_others(oracle, job, train_here, capsys):
+def test_the_tuning_objective_is_added_to_the_metrics(oracle, job, train_here, capsys):
     hyperparameters = {"_tuning_objective_metric": "validation:auc", "eval_metric": "logloss"}
     assert train_here(oracle_job(oracle("binary_logistic"), job.base, **hyperparameters)) == 0
     line = metric_lines(capsys.readouterr().out)[0]
@@ -170,170 +167,25 @@ def test_a_tuned_metric_joins_the_others(oracle, job, train_here, capsys):
     assert "\tvalidation-logloss:" in line
 
 
-@pytest.mark.parametrize(
-    ("channels", "message"),
-    [
-        ({"validation": CSV_CHANNEL}, "'SM_CHANNEL_TRAIN'"),
-        ({"train": CSV_CHANNEL, "model": CSV_CHANNEL}, "Extraneous channel found: model"),
-        (
-            {"train": {**CSV_CHANNEL, "ContentType": "text/csv;label_size=1"}},
-            "Channel configuration for 'train' channel is not supported: {'ContentType': "
-            "'text/csv;label_size=1', 'TrainingInputMode': 'File', 'S3DistributionType': "
-            "'FullyReplicated', 'RecordWrapperType': 'None'}",
-        ),
-        (
-            {"train": {**CSV_CHANNEL, "TrainingInputMode": "FastFile"}},
-            "Channel configuration for 'train' channel is not supported: {'ContentType': "
-            "'text/csv', 'TrainingInputMode': 'FastFile', 'S3DistributionType': "
-            "'FullyReplicated', 'RecordWrapperType': 'None'}",
-        ),
-        (
-            {"train": {**CSV_CHANNEL, "TrainingInputMode": "Pipe"}},
-            "Pipe mode is not supported by this container: use TrainingInputMode File",
-        ),
-        (
-            {"train": CSV_CHANNEL, "code": CSV_CHANNEL},
-            f"Channel configuration for 'code' channel is not supported: {CSV_CHANNEL}",
-        ),
-    ],
-)
-def test_a_channel_that_is_not_read_is_refused(job, train_here, channels, message):
-    job.write({"num_round": "1"}, train=ROWS, channels=channels)
-    assert message_of(job, train_here) == message
-
-
 def test_hyperparameters_are_checked_before_channels(job, train_here):
     job.write({}, train=ROWS, channels={"train": CSV_CHANNEL, "model": CSV_CHANNEL})
-    assert message_of(job, train_here) == "Missing required hyperparameter: num_round"
+    assert failure_message(job, train_here) == "Missing required hyperparameter: num_round"
 
 
-def test_an_empty_channel_is_named_by_its_path(job, train_here):
-    job.write({"num_round": "1"}, train="")
-    path = job.base / "input" / "data" / "train"
-    assert message_of(job, train_here) == f"No data in training channel path {path}"
-    job.write({"num_round": "1"}, train=ROWS, validation="")
-    path = job.base / "input" / "data" / "validation"
-    assert message_of(job, train_here) == f"No data in validation channel path {path}"
-
-
-def test_a_hidden_file_is_refused_at_any_depth(job, train_here):
-    job.write({"num_round": "1"}, train={"a.csv": ROWS, "b/c/d/e/.hidden": ""})
-    assert message_of(job, train_here) == (
-        "Hidden file found in the data path! Remove that before training."
-    )
-
-
-def test_folders_are_read_to_a_depth_of_three_and_odd_names_do_not_matter(job, train_here, caplog):
-    names = ["a;b?c#d&e=f.csv", "b/x.csv", "b/c/x.csv", "b/c/d/too deep.csv"]
-    job.write({"num_round": "1"}, train=dict.fromkeys(names, ROWS))
-    assert train_here(job) == 0
-    assert f"Train matrix has {3 * 80} rows and 2 columns" in caplog.text
-    assert "exceed the limit 3" in caplog.text
-
-
-def test_weights_stand_in_the_second_column_if_asked_for(job, train_here, caplog):
-    job.write({"num_round": "1", "csv_weights": "1"}, train=ROWS)
-    assert train_here(job) == 0
-    assert "80 rows and 1 columns" in caplog.text
-
-
-@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-def test_any_delimiter_is_found_out(job, train_here, caplog, delimiter):
-    job.write({"num_round": "1"}, train=ROWS.replace(",", delimiter))
-    assert train_here(job) == 0
-    assert "80 rows and 2 columns" in caplog.text
-
-
-def test_a_delimiter_that_cannot_be_told_is_refused(job, train_here):
-    job.write({"num_round": "1"}, train="\n1,2\n")
-    assert train_here(job) == 1
-    assert job.failure.endswith(
-        "Could not determine delimiter on line \n:\nCould not determine delimiter"
-    )
-
-
-def test_a_header_is_said_in_the_log_for_xgboost_does_not_mind(job, train_here, caplog):
-    job.write({"num_round": "1"}, train="label,width,height\n" + ROWS)
-    assert train_here(job) == 0
-    assert "81 rows" in caplog.text
-    assert "starts with text" in caplog.text
-
-
-def test_what_xgboost_cannot_read_is_the_users_error(job, train_here):
-    job.write({"num_round": "1"}, train="1,inf,2\n" * 5)
-    assert train_here(job) == 1
-    assert "\nFailed to load csv data with exception:\n" in job.failure
-    assert "UserError" in job.failure
-
-
-def test_labels_out_of_range_are_the_users_error(job, train_here):
+def test_labels_out_of_range_are_a_user_error(job, train_here):
     job.write({"num_round": "1", "objective": "binary:logistic"}, train="2,1,1\n" + ROWS)
     assert train_here(job) == 1
     assert "label must be in [0,1] for logistic regression" in job.failure
     assert "errors.UserError: " in job.failure
 
 
-def test_another_failure_of_xgboost_is_the_algorithms_error(job, train_here):
+def test_another_failure_of_xgboost_is_an_algorithm_error(job, train_here):
     job.write({"num_round": "1", "tree_method": "gpu_hist"}, train=ROWS)
     assert train_here(job) == 1
     assert "errors.AlgorithmError: XGB train call failed with exception:\n " in job.failure
 
 
-def test_libsvm_is_the_default_content_type(job, train_here, caplog):
-    channel = {key: value for key, value in CSV_CHANNEL.items() if key != "ContentType"}
-    lines = "1 0:0.5 1:2\n0 0:1.5 2:3\n" * 20
-    job.write({"num_round": "1"}, train={"a.libsvm": lines}, channels={"train": channel})
-    assert train_here(job) == 0
-    assert "40 rows and 3 columns" in caplog.text
-
-
-def test_a_csv_is_no_libsvm(job, train_here):
-    channel = {**CSV_CHANNEL, "ContentType": "text/libsvm"}
-    job.write({"num_round": "1"}, train=ROWS, channels={"train": channel})
-    assert train_here(job) == 1
-    assert job.failure.endswith(
-        "First line '1,0.5,2\n...' of file 'train.csv' is not 'LIBSVM' format. "
-        "Please ensure the file is in 'LIBSVM' format."
-    )
-
-
-def test_parquet_trains_with_missing_values(job, train_here, tmp_path, caplog):
-    import duckdb
-
-    path = tmp_path / "rows.parquet"
-    with duckdb.connect() as connection:
-        connection.sql(
-            "SELECT (i % 2)::INTEGER AS label, CASE WHEN i % 7 = 0 THEN NULL ELSE i END AS a, "
-            "i / 3.0 AS b FROM range(50) t(i)"
-        ).write_parquet(str(path))
-    channel = {**CSV_CHANNEL, "ContentType": "application/x-parquet"}
-    hyperparameters = {"num_round": "2", "objective": "binary:logistic"}
-    job.write(hyperparameters, train={"a": path.read_bytes()}, channels={"train": channel})
-    assert train_here(job) == 0
-    assert "50 rows and 2 columns" in caplog.text
-    job.write(hyperparameters, train={"a": b"no parquet"}, channels={"train": channel})
-    assert train_here(job) == 1
-    assert "Failed to load parquet data with exception:\n" in job.failure
-
-
-def test_recordio_trains_as_the_same_numbers_in_a_matrix(job, train_here, caplog):
-    from recordio_writer import record, recordio
-
-    rows = [([float(i), i / 2], i % 2) for i in range(40)]
-    channel = {**CSV_CHANNEL, "ContentType": "application/x-recordio-protobuf"}
-    dense = recordio(record(values, label=label) for values, label in rows)
-    sparse = recordio(record(values, [0, 3], 5, label=label) for values, label in rows)
-    for content, columns in ((dense, 2), (sparse, 5)):
-        caplog.clear()
-        job.write({"num_round": "1"}, train={"a": content}, channels={"train": channel})
-        assert train_here(job) == 0
-        assert f"40 rows and {columns} columns" in caplog.text
-    job.write({"num_round": "1"}, train={"a": dense[:-5]}, channels={"train": channel})
-    assert train_here(job) == 1
-    assert "Failed to load recordio-protobuf data with exception:\nTruncated record" in job.failure
-
-
-def test_sigterm_ends_a_training_at_once_without_a_model(job):
+def test_sigterm_ends_a_training_immediately_without_a_model(job):
     process = long_training(job)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
@@ -341,7 +193,7 @@ def test_sigterm_ends_a_training_at_once_without_a_model(job):
     assert list(job.model.iterdir()) == []
 
 
-def test_sigterm_leaves_the_model_so_far_if_asked_for(job):
+def test_sigterm_keeps_the_latest_model_with_save_model_on_termination(job):
     process = long_training(job, save_model_on_termination="true")
     (job.model / "half.tmp").write_text("")
     wait_for((job.model / "xgboost-model").exists)
@@ -362,7 +214,7 @@ def long_training(job: JobFolder, **hyperparameters: str) -> subprocess.Popen[st
     return process
 
 
-def test_a_checkpoint_is_written_once_and_not_resumed_from(job, train_here, capsys, caplog):
+def test_a_checkpoint_is_written_once_and_never_resumed_from(job, train_here, capsys, caplog):
     checkpoints = job.base / "checkpoints"
     config = {"S3Uri": "s3://bucket/key", "LocalPath": "/opt/ml/checkpoints"}
     job.write({"num_round": "4"}, train=ROWS, checkpointconfig=config)
@@ -374,7 +226,7 @@ def test_a_checkpoint_is_written_once_and_not_resumed_from(job, train_here, caps
     assert "starts at round 0" in caplog.text
 
 
-def test_a_checkpoint_placed_by_hand_is_resumed_from(job, train_here, capsys):
+def test_a_checkpoint_that_the_user_provides_is_resumed_from(job, train_here, capsys):
     checkpoints = job.base / "checkpoints"
     config = {"S3Uri": "s3://bucket/key", "LocalPath": "/opt/ml/checkpoints"}
     job.write({"num_round": "3"}, train=ROWS)
@@ -388,17 +240,11 @@ def test_a_checkpoint_placed_by_hand_is_resumed_from(job, train_here, capsys):
     assert [line.split("\t")[0] for line in lines] == ["[0]", "[1]"]
 
 
-def test_several_instances_are_refused_by_name(job, train_here):
+def test_training_on_several_instances_is_refused(job, train_here):
     job.write({"num_round": "1"}, train=ROWS, resourceconfig={"hosts": ["algo-1", "algo-2"]})
-    assert "Training on several instances is not supported" in message_of(job, train_here)
+    assert "Training on several instances is not supported" in failure_message(job, train_here)
 
 
-def test_a_missing_config_file_ends_with_the_systems_error_number(job, train_here):
+def test_a_missing_config_file_ends_with_the_error_number_of_the_system(job, train_here):
     assert train_here(job) == 2
     assert "hyperparameters.json" in job.message
-
-
-def test_equal_files_in_both_channels_are_said_in_the_log(job, train_here, caplog):
-    job.write({"num_round": "1"}, train={"v.csv": ROWS}, validation=ROWS)
-    assert train_here(job) == 0
-    assert "Suspected identical files found." in caplog.text

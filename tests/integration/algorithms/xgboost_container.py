@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,9 @@ CSV_CHANNEL = {
     "S3DistributionType": "FullyReplicated",
     "RecordWrapperType": "None",
 }
+
+# A small regression or binary classification: label and two features.
+ROWS = "1,0.5,2\n0,1.5,3\n1,0.1,1\n0,2.5,4\n" * 20
 
 
 def recordings(pattern: str) -> list[Path]:
@@ -117,6 +120,13 @@ def oracle_job(case: Path, base: Path, **hyperparameters: str) -> JobFolder:
     return JobFolder(base).write(
         recorded | hyperparameters, train=train, validation=third[: third.rfind("\n") + 1]
     )
+
+
+def failure_message(job: JobFolder, train_here: Callable[[JobFolder], int]) -> str:
+    """Train a job that fails, and return the message of its failure file."""
+    assert train_here(job) == 1
+    assert job.failure.startswith("framework error: \nTraceback (most recent call last):\n")
+    return job.message
 
 
 def metric_lines(output: str) -> list[str]:
