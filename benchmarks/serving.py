@@ -142,7 +142,7 @@ def running(server, log):
         process.wait()
 
 
-def ask(port, body):
+def predict(port, body):
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/invocations", body, {"Content-Type": "text/csv"}
     )
@@ -209,7 +209,7 @@ def main():
         for server in servers:
             stack.enter_context(running(server, folder / f"{server.port}.log"))
         sample = rows.read_bytes().splitlines()[0]
-        if len({ask(server.port, sample) for server in servers}) != 1:
+        if len({predict(server.port, sample) for server in servers}) != 1:
             raise SystemExit("the servers gave different responses")
         for connections in options.connections:
             rounds = defaultdict(list)

@@ -131,29 +131,29 @@ def test_each_request_of_a_batch_gets_the_response_that_it_gets_alone(model):
     while start < len(requests):
         end = start + dice.choice((2, 3, 8, 64))
         together = scorer.respond(requests[start:end])
-        for request, one, other in zip(
+        for request, single, batched in zip(
             requests[start:end], alone[start:end], together, strict=True
         ):
-            assert without_addresses(other) == without_addresses(one), request
+            assert without_addresses(batched) == without_addresses(single), request
         start = end
-    assert {answer.status for answer in alone} == {200, 400, 406, 415}
+    assert {response.status for response in alone} == {200, 400, 406, 415}
 
 
-def without_addresses(answer: ServerResponse) -> tuple[int, str, bytes | None]:
-    body = answer.body
-    if answer.status == 400 and body is not None:
+def without_addresses(response: ServerResponse) -> tuple[int, str, bytes | None]:
+    body = response.body
+    if response.status == 400 and body is not None:
         # XGBoost's message contains the time of day and memory addresses.
         body = body.partition(b"Stack trace")[0].partition(b"]")[2]
-    return answer.status, answer.content_type, body
+    return response.status, response.content_type, body
 
 
 def test_concurrent_requests_get_the_responses_of_sequential_requests(model):
     requests = mixed_requests(300)
     with serving(model) as client:
-        one_by_one = [client.ask(*request) for request in requests]
+        sequential = [client.send(*request) for request in requests]
         with ThreadPoolExecutor(24) as pool:
-            at_once = list(pool.map(lambda request: client.ask(*request), requests))
-    for one, other in zip(one_by_one, at_once, strict=True):
+            concurrent = list(pool.map(lambda request: client.send(*request), requests))
+    for one, other in zip(sequential, concurrent, strict=True):
         assert (one.status, one.content_type) == (other.status, other.content_type)
         if one.status != 400:
             assert one.body == other.body
@@ -162,32 +162,32 @@ def test_concurrent_requests_get_the_responses_of_sequential_requests(model):
 def test_requests_that_arrive_together_are_predicted_in_one_batch():
     sizes = []
 
-    def answer(requests):
+    def respond(requests):
         sizes.append(len(requests))
         return [ServerResponse(200, body=request.body) for request in requests]
 
     async def run():
-        batcher = Batcher(answer)
-        answers = []
+        batcher = Batcher(respond)
+        responses = []
         for number in range(50):
-            batcher.submit(PredictionRequest(b"%d" % number, None, None), answers.append)
-        while len(answers) < 50:
+            batcher.submit(PredictionRequest(b"%d" % number, None, None), responses.append)
+        while len(responses) < 50:
             await asyncio.sleep(0)
         batcher.close()
-        return [answer.body for answer in answers]
+        return [response.body for response in responses]
 
     assert asyncio.run(run()) == [b"%d" % number for number in range(50)]
     assert sizes == [50]
 
 
 def test_an_unexpected_error_fails_only_the_requests_of_its_batch():
-    def answer(requests):
+    def respond(requests):
         if requests[0].body == b"bad":
             raise RuntimeError("a defect of the server")
         return [ServerResponse(200)] * len(requests)
 
     async def run():
-        batcher = Batcher(answer)
+        batcher = Batcher(respond)
         statuses = []
         for body in (b"bad", b"good"):
             done = asyncio.Event()
@@ -207,10 +207,10 @@ def test_health_checks_get_responses_while_a_large_batch_is_predicted():
     # Only the slow reader reads semicolons.
     body = "\n".join(["1.5;2.5;3.5;4.5;5.5"] * 100_000)
     with serving(model) as client, ThreadPoolExecutor(1) as pool:
-        large = pool.submit(client.ask, body)
+        large = pool.submit(client.send, body)
         pings = 0
         while not large.done():
-            assert client.ask(method="GET", path="/ping").status == 200
+            assert client.send(method="GET", path="/ping").status == 200
             pings += 1
         assert large.result().body.count("\n") == 100_000
     assert pings > 3

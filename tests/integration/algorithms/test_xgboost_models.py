@@ -43,8 +43,8 @@ def test_a_pickled_model_is_refused_and_its_code_never_runs(tmp_path):
     model.mkdir()
     (model / "xgboost-model").write_bytes(pickle.dumps(Trap()))
     with serving(model) as client:
-        assert client.ask(method="GET", path="/ping").status == 500
-        reply = client.ask(ROW)
+        assert client.send(method="GET", path="/ping").status == 500
+        reply = client.send(ROW)
     assert reply.status == 500
     assert reply.body.startswith("Unable to load model: ")
     assert not (tmp_path / "ran").exists()
@@ -52,17 +52,17 @@ def test_a_pickled_model_is_refused_and_its_code_never_runs(tmp_path):
 
 def test_an_empty_model_folder_fails_the_health_check_until_a_model_is_added(tmp_path, trained):
     with serving(tmp_path / "model") as client:
-        assert client.ask(method="GET", path="/ping").status == 500
+        assert client.send(method="GET", path="/ping").status == 500
         trained("reg:squarederror", [0, 1])
-        assert client.ask(method="GET", path="/ping").status == 200
-        assert client.ask("1,2,3").status == 200
+        assert client.send(method="GET", path="/ping").status == 200
+        assert client.send("1,2,3").status == 200
 
 
 def test_hidden_files_in_the_model_folder_are_ignored(trained):
     folder, _ = trained("reg:squarederror", [0, 1])
     (folder / ".DS_Store").write_bytes(b"junk")
     with serving(folder) as client:
-        assert client.ask("1,2,3").status == 200
+        assert client.send("1,2,3").status == 200
 
 
 @pytest.mark.filterwarnings(
@@ -94,7 +94,7 @@ def test_any_model_responds_with_the_predictions_of_xgboost(trained, objective, 
         ",".join("" if math.isnan(cell) else repr(cell) for cell in row.tolist()) for row in rows
     )
     with serving(folder) as client:
-        lines = client.ask(body).body.splitlines()
+        lines = client.send(body).body.splitlines()
     predicted = [[float(cell) for cell in line.split(",")] for line in lines]
     assert np.array_equal(np.array(predicted, np.float32), expected.reshape(40, -1))
 
@@ -117,8 +117,8 @@ def test_selected_keys_of_a_model_that_predicts_classes(
     folder, _ = trained(objective, labels, **parameters)
     keys = "predicted_label, labels,probability,probabilities,raw_score,raw_scores,predicted_score"
     with serving(folder, SAGEMAKER_INFERENCE_OUTPUT=keys) as client:
-        assert client.ask("1,2,3").body == line
-        assert client.ask("1,2,3", accept="application/xml").status == 406
+        assert client.send("1,2,3").body == line
+        assert client.send("1,2,3", accept="application/xml").status == 406
 
 
 def test_selected_keys_are_encoded_as_recordio(trained):
@@ -143,7 +143,7 @@ def test_selected_keys_are_encoded_as_recordio(trained):
 def test_selected_keys_of_an_objective_without_keys_are_an_error(trained):
     folder, _ = trained("count:poisson", [0, 1])
     with serving(folder, SAGEMAKER_INFERENCE_OUTPUT="predicted_score") as client:
-        reply = client.ask("1,2,3")
+        reply = client.send("1,2,3")
     assert reply.status == 500
     assert reply.body == (
         "Objective `count:poisson` unsupported for selectable inference predictions."
@@ -155,7 +155,7 @@ def test_combining_the_classes_of_several_models_fails_as_in_the_image(trained, 
     parameters = {"num_class": 2} if objective == "multi:softmax" else {}
     folder, _ = trained(objective, [0, 1], folds=2, **parameters)
     with serving(folder) as client:
-        assert client.ask("1,2,3").status == 500
-        assert client.ask(method="GET", path="/ping").status == 200
+        assert client.send("1,2,3").status == 500
+        assert client.send(method="GET", path="/ping").status == 200
     with serving(folder, SAGEMAKER_INFERENCE_ENSEMBLE="false") as client:
-        assert client.ask("1,2,3").status == 200
+        assert client.send("1,2,3").status == 200

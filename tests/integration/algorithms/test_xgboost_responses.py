@@ -21,7 +21,7 @@ def test_recorded_requests_get_the_recorded_responses(path):
         pytest.skip("the file system lists another fold first than where this was recorded")
     with serving(model, **recording["env"]) as client:
         for case in recording["cases"]:
-            reply = client.ask(
+            reply = client.send(
                 case.get("body") or "",
                 case.get("ct"),
                 case.get("accept"),
@@ -67,7 +67,7 @@ def binary():
 
 
 def test_more_columns_than_features_are_a_bad_request(binary):
-    reply = binary.ask(ROW + ",1")
+    reply = binary.send(ROW + ",1")
     assert reply.status == 400
     assert reply.body.startswith("Unable to evaluate payload provided: ")
     assert "Number of columns does not match number of features in booster" in reply.body
@@ -75,7 +75,7 @@ def test_more_columns_than_features_are_a_bad_request(binary):
 
 @pytest.mark.parametrize("number", ["inf", "-Infinity", "1e39", "1e400"])
 def test_an_infinite_number_is_an_unsupported_body(binary, number):
-    reply = binary.ask(f"1,2,{number},4,5")
+    reply = binary.send(f"1,2,{number},4,5")
     assert reply.status == 415
     assert reply.body.startswith(
         "Loading csv data failed with Exception, please ensure data is in csv format:\n "
@@ -94,7 +94,7 @@ def test_an_infinite_number_is_an_unsupported_body(binary, number):
     ],
 )
 def test_an_invalid_csv_body_is_refused_with_the_message_of_the_image(binary, body, error):
-    reply = binary.ask(body)
+    reply = binary.send(body)
     assert reply.status == 415
     assert reply.body.startswith(
         f"Loading csv data failed with Exception, please ensure data is in csv format:\n {error}"
@@ -105,24 +105,24 @@ def test_an_invalid_csv_body_is_refused_with_the_message_of_the_image(binary, bo
     "body", ["\ufeff1,2,3,4,5".encode(), b"a:b", b"1,2;label_size=1", b"0x10,1,1,1,1"]
 )
 def test_other_invalid_bodies_are_refused(binary, body):
-    assert binary.ask(body).status == 415
+    assert binary.send(body).status == 415
 
 
 @pytest.mark.parametrize(
     "same", [f" {ROW}\n\n", ROW.replace(",", ", "), ROW.replace(",", ",+0").replace("+0-", "-")]
 )
 def test_spaces_and_plus_signs_do_not_change_the_prediction(binary, same):
-    assert binary.ask(same).body == RESPONSE
+    assert binary.send(same).body == RESPONSE
 
 
 def test_the_body_of_an_html_form_is_ignored(binary):
-    reply = binary.ask(ROW, "application/x-www-form-urlencoded")
+    reply = binary.send(ROW, "application/x-www-form-urlencoded")
     assert (reply.status, reply.body) == (204, "")
 
 
 def test_quoted_parameters_of_a_content_type_are_parsed(binary):
-    assert binary.ask(ROW, 'text/csv; label_size="1"').status == 200
-    assert binary.ask(ROW, 'text/csv; label_size="2"').status == 415
+    assert binary.send(ROW, 'text/csv; label_size="1"').status == 200
+    assert binary.send(ROW, 'text/csv; label_size="2"').status == 415
 
 
 def test_a_recordio_body_is_predicted(binary):
@@ -130,14 +130,14 @@ def test_a_recordio_body_is_predicted(binary):
 
     values = [float(cell) for cell in ROW.split(",")]
     dense = recordio([record(values)] * 2)
-    assert binary.ask(dense, "application/x-recordio-protobuf").body == RESPONSE * 2
+    assert binary.send(dense, "application/x-recordio-protobuf").body == RESPONSE * 2
     sparse = recordio([record(values, [0, 1, 2, 3, 4], 5)])
-    assert binary.ask(sparse, "application/x-recordio-protobuf").body == RESPONSE
+    assert binary.send(sparse, "application/x-recordio-protobuf").body == RESPONSE
 
 
 def test_one_based_libsvm_indexes_are_not_shifted(binary):
     shifted = " ".join(f"{number + 1}:{cell}" for number, cell in enumerate(ROW.split(",")))
-    assert binary.ask(shifted, "text/libsvm").status == 400
+    assert binary.send(shifted, "text/libsvm").status == 400
 
 
 @pytest.mark.parametrize(
@@ -153,17 +153,17 @@ def test_one_based_libsvm_indexes_are_not_shifted(binary):
     ],
 )
 def test_each_path_accepts_only_its_methods(binary, method, path, status, allow):
-    reply = binary.ask("x" * 100 if method == "POST" else "", method=method, path=path)
+    reply = binary.send("x" * 100 if method == "POST" else "", method=method, path=path)
     assert (reply.status, reply.headers.get("Allow")) == (status, allow)
 
 
 def test_a_body_above_the_limit_is_refused():
     model = FIXTURES / "oracle" / "binary_logistic" / "model"
     with serving(model, MAX_CONTENT_LENGTH="100") as client:
-        assert client.ask(ROW).status == 200
-        assert client.ask("1" * 101).status == 413
-        parameters = client.ask(method="GET", path="/execution-parameters").body
+        assert client.send(ROW).status == 200
+        assert client.send("1" * 101).status == 413
+        parameters = client.send(method="GET", path="/execution-parameters").body
         assert json.loads(parameters)["MaxPayloadInMB"] == 0
     with serving(model, MAX_CONTENT_LENGTH="999999999") as client:
-        parameters = client.ask(method="GET", path="/execution-parameters").body
+        parameters = client.send(method="GET", path="/execution-parameters").body
         assert json.loads(parameters)["MaxPayloadInMB"] == 20

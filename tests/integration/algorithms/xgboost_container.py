@@ -166,7 +166,7 @@ class ServerClient:
 
     port: int
 
-    def ask(
+    def send(
         self,
         body: str | bytes = "",
         content_type: str | None = "text/csv",
@@ -200,7 +200,7 @@ class ServerClient:
 
     def is_up(self) -> bool:
         try:
-            return self.ask(method="GET", path="/ping").status == 200
+            return self.send(method="GET", path="/ping").status == 200
         except OSError:
             return False
 

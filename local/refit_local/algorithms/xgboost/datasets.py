@@ -204,7 +204,7 @@ def _warn_about_first_line(path: Path) -> None:
         _log.warning("%s has quoted fields: XGBoost reads such lines as empty", path)
     elif any(character.isalpha() and character not in "eEnNaA" for character in line):
         _log.warning(
-            "%s starts with text: XGBoost takes a header for a row with label 0 and no features",
+            "%s starts with text: XGBoost reads a header as a row with label 0 and no features",
             path,
         )
 

@@ -1,6 +1,6 @@
 """The folders and files of a container below its base directory.
 
-SAGEMAKER_BASE_DIR names the directory that is used in place of /opt/ml.
+SAGEMAKER_BASE_DIR names the directory that replaces /opt/ml.
 
 Source  docs/sagemaker-contract.md, "Training container"
 """
@@ -47,7 +47,7 @@ class ContainerFolders:
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """What a training job was asked to do, before any check."""
+    """The configuration of a training job as SageMaker wrote it, before validation."""
 
     folders: ContainerFolders
     hyperparameters: Mapping[str, Any]

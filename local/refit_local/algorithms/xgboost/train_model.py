@@ -153,20 +153,18 @@ class _BoostingRun:
         self._job = job
         self._data = data
         self._parameters = dict(parameters)
-        take = self._parameters.pop
-        self._num_round: int = take("num_round")
-        self._folds: int | None = take("_kfold", None)
-        plan = metrics.plan_metrics(
-            take("eval_metric", None), take("_tuning_objective_metric", None)
-        )
+        pop = self._parameters.pop
+        self._num_round: int = pop("num_round")
+        self._folds: int | None = pop("_kfold", None)
+        plan = metrics.plan_metrics(pop("eval_metric", None), pop("_tuning_objective_metric", None))
         if plan.native:
             self._parameters["eval_metric"] = list(plan.native)
         self._custom_metric = metrics.custom_metric(plan.custom, parameters.get("objective"))
         self._rounds = RoundPlan(
             model=job.folders.model / MODEL_NAME,
-            save_each_round=take("save_model_on_termination", "false") == "true",
+            save_each_round=pop("save_model_on_termination", "false") == "true",
             checkpoints=job.checkpoints,
-            stopping=self._early_stopping(take("early_stopping_rounds", None), plan.stopping),
+            stopping=self._early_stopping(pop("early_stopping_rounds", None), plan.stopping),
         )
 
     def train(self) -> dict[str, xgb.Booster]:

@@ -57,7 +57,7 @@ class HttpApplication(Protocol):
         """Respond to one request by calling `deliver`, at once or later."""
 
     def takes_body(self, head: RequestHead) -> bool:
-        """Whether the body of this request is kept; if not, it is discarded while it arrives."""
+        """Whether the body of this request is read; if not, it is discarded while it arrives."""
 
 
 class _PendingResponse:

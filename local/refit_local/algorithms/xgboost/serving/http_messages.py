@@ -58,7 +58,7 @@ def encode_response(response: ServerResponse, head: RequestHead, *, is_last: boo
 
     Args:
         response: of any status.
-        head: of the request; HEAD gets no body, HTTP/1.0 is told that the connection stays open.
+        head: of the request. HEAD gets no body; HTTP/1.0 gets `Connection: keep-alive`.
         is_last: the server closes the connection after this response.
     """
     body = error_page(response.status) if response.body is None else response.body

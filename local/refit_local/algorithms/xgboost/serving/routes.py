@@ -1,4 +1,7 @@
-"""The paths of the model server and the methods that each accepts."""
+"""The paths of the model server and the methods that each accepts.
+
+Source  docs/sagemaker-contract.md, "Serving container"
+"""
 
 from http import HTTPStatus
 
