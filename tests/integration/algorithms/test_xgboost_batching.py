@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -200,6 +201,26 @@ def test_an_unexpected_error_fails_only_the_requests_of_its_batch():
         return statuses
 
     assert asyncio.run(run()) == [500, 200]
+
+
+def test_a_large_batch_does_not_block_the_event_loop():
+    loop_has_run = threading.Event()
+
+    def respond(requests):
+        assert loop_has_run.wait(5)
+        return [ServerResponse(200)] * len(requests)
+
+    async def run():
+        batcher = Batcher(respond)
+        done = asyncio.get_running_loop().create_future()
+        batcher.submit(PredictionRequest(b"1" * 2**20, None, None), done.set_result)
+        await asyncio.sleep(0)
+        loop_has_run.set()
+        response = await done
+        batcher.close()
+        return response.status
+
+    assert asyncio.run(run()) == 200
 
 
 def test_health_checks_get_responses_while_a_large_batch_is_predicted():

@@ -1,6 +1,8 @@
 """Training reads the channels, content types and files that the image reads."""
 
+import numpy as np
 import pytest
+from refit_local.algorithms.xgboost.xgboost_library import xgb
 from xgboost_container import CSV_CHANNEL, ROWS, failure_message
 
 
@@ -127,6 +129,11 @@ def test_parquet_trains_with_missing_values(job, train_here, tmp_path, caplog):
     job.write(hyperparameters, train={"a": path.read_bytes()}, channels={"train": channel})
     assert train_here(job) == 0
     assert "50 rows and 2 columns" in caplog.text
+    rows = np.array([[np.nan if i % 7 == 0 else i, i / 3.0] for i in range(50)])
+    matrix = xgb.DMatrix(rows, label=[i % 2 for i in range(50)])
+    expected = xgb.train({"objective": "binary:logistic"}, matrix, num_boost_round=2)
+    trained = xgb.Booster(model_file=job.model / "xgboost-model")
+    assert np.array_equal(trained.predict(matrix), expected.predict(matrix))
     job.write(hyperparameters, train={"a": b"no parquet"}, channels={"train": channel})
     assert train_here(job) == 1
     assert "Failed to load parquet data with exception:\n" in job.failure
