@@ -1,7 +1,9 @@
 """Encode predictions in the content type that the client accepts.
 
-Source  recorded responses of the image. It is the image that decides over the number formats, over
-        the forms that end with a newline, and that `NaN` appears in JSON, which is invalid.
+The number formats, the final newline of some content types and `NaN` in JSON, which is invalid, are
+those of the image.
+
+Source  recorded responses of the image
 """
 
 import json
