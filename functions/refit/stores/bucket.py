@@ -6,13 +6,13 @@ import json
 import shutil
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
-from refit.domain.errors import ObjectNotFound
+from refit.domain.errors import ObjectNotFound, ServiceThrottled
 from refit.domain.pipeline.manifest import ObjectVersion
 from refit.stores.clients import error_code, translate_transient_errors
 
@@ -72,10 +72,19 @@ class Bucket:
 
     def upload(self, path: Path, key: str, content_type: str = "application/octet-stream") -> None:
         """Copy a local file to an object, in constant memory."""
-        with translate_transient_errors():
-            self.client.upload_file(
-                str(path), self.name, key, ExtraArgs={"ContentType": content_type}
-            )
+        from boto3.s3.transfer import (  # noqa: PLC0415 (only Prepare uploads files)
+            TransferConfig,
+            create_transfer_manager,
+        )
+
+        # Not client.upload_file, which hides the error code in an error of its own.
+        with (
+            translate_transient_errors(),
+            create_transfer_manager(self.client, TransferConfig()) as transfers,
+        ):
+            transfers.upload(
+                str(path), self.name, key, extra_args={"ContentType": content_type}
+            ).result()
 
     def copy(self, source: str, target: str) -> None:
         """Copy an object within the bucket. Raises ObjectNotFound when the source is missing."""
@@ -144,10 +153,10 @@ class Bucket:
         writer = ObjectWriter(self, key, content_type)
         try:
             yield writer
+            writer.complete()
         except BaseException:
             writer.abort()
             raise
-        writer.complete()
 
     def _request(self, key: str, version: str | None) -> dict[str, str]:
         request = {"Bucket": self.name, "Key": key}
@@ -218,9 +227,16 @@ class ObjectWriter:
             )
 
     def abort(self) -> None:
-        """Discard the parts that were uploaded."""
+        """Discard the parts that were uploaded.
+
+        An error is ignored, so that the one that led here is reported; the lifecycle rule of the
+        bucket removes the parts later.
+        """
         if self._upload_id is not None:
-            self._bucket.client.abort_multipart_upload(**self._target(), UploadId=self._upload_id)
+            with suppress(ClientError, ServiceThrottled), translate_transient_errors():
+                self._bucket.client.abort_multipart_upload(
+                    **self._target(), UploadId=self._upload_id
+                )
 
     def _target(self) -> dict[str, str]:
         return {"Bucket": self._bucket.name, "Key": self._key}

@@ -21,6 +21,9 @@ RECORD_BYTES = 1000 * 1024
 BATCH_BYTES = 4 * 1024 * 1024
 """Largest sum of records that Firehose accepts in one call."""
 
+BATCH_RECORDS = 500
+"""Most records that Firehose accepts in one call."""
+
 _ATTEMPTS = 2
 
 
@@ -80,7 +83,7 @@ def _batches(lines: Iterable[CapturedLine]) -> Iterator[list[CapturedLine]]:
     batch: list[CapturedLine] = []
     size_bytes = 0
     for line in lines:
-        if size_bytes + len(line.line) > BATCH_BYTES:
+        if size_bytes + len(line.line) > BATCH_BYTES or len(batch) == BATCH_RECORDS:
             yield batch
             batch, size_bytes = [], 0
         batch.append(line)

@@ -32,6 +32,7 @@ _THROTTLES = frozenset(
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "SlowDown",
+        "TransactionConflictException",
         "TransactionInProgressException",
     }
 )

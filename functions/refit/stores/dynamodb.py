@@ -212,7 +212,7 @@ def transact_each(
         codes = transact(client, writes_of(pending))
         if not codes:
             break
-        if _CONFLICTED in codes:
+        if _CONFLICTED in codes[: len(pending)]:
             results = list(zip(pending, codes, strict=False))
             conflicted += [change for change, code in results if code == _CONFLICTED]
             pending = [change for change, code in results if code != _CONFLICTED]

@@ -1,0 +1,5 @@
+"""Every test here runs against the resources of the stack in moto."""
+
+from tests.support.aws_stack import stack
+
+__all__ = ["stack"]

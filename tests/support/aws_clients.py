@@ -1,0 +1,72 @@
+"""Clients of boto3 whose requests are recorded or whose calls fail."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def client_error(code: str, operation: str = "Operation", **details: Any) -> ClientError:
+    """Return the error that boto3 raises for an error code of AWS."""
+    response: Any = {"Error": {"Code": code, "Message": f"({code})"}, **details}
+    return ClientError(response, operation)
+
+
+class RequestLog:
+    """Records the parameters of some operations of a client while the context is open."""
+
+    def __init__(self, client: Any, service: str, *operations: str) -> None:
+        self._events = client.meta.events
+        self._names = [f"provide-client-params.{service}.{name}" for name in operations]
+        self.requests: list[dict[str, Any]] = []
+
+    def __enter__(self) -> Self:
+        for name in self._names:
+            self._events.register(name, self._record)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in self._names:
+            self._events.unregister(name, self._record)
+
+    def _record(self, params: dict[str, Any], **_: Any) -> None:
+        self.requests.append(params)
+
+
+class RecordingClient:
+    """A client that keeps the latest request of each operation."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.requests: dict[str, dict[str, Any]] = {}
+
+    def __getattr__(self, operation: str) -> Any:
+        def call(**request: Any) -> Any:
+            self.requests[operation] = request
+            return getattr(self._client, operation)(**request)
+
+        return call
+
+
+class FailingClient:
+    """A client of which some operations raise an error; the others work."""
+
+    def __init__(self, client: Any, **errors: Exception) -> None:
+        self._client = client
+        self._errors = errors
+
+    def __getattr__(self, operation: str) -> Any:
+        if operation in self._errors:
+            return _raising(self._errors[operation])
+        return getattr(self._client, operation)
+
+
+def _raising(error: Exception) -> Callable[..., Any]:
+    def call(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return call
