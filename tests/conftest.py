@@ -1,4 +1,4 @@
-"""For all tests: botocore's models of services are read once a process, not once a session."""
+"""For all tests: botocore reads the models of the AWS services once per process."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _service_models_are_read_once() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patched:
-        remembered = lru_cache(botocore.session.create_loader)
-        patched.setattr(botocore.session, "create_loader", remembered)
+def _read_service_models_once() -> Iterator[None]:
+    # Each botocore session has a loader of its own, and boto3 creates many sessions in the tests.
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        cached = lru_cache(botocore.session.create_loader)
+        monkeypatch.setattr(botocore.session, "create_loader", cached)
         yield

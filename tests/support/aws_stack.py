@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -52,41 +53,60 @@ class Stack:
         return wiring.services()
 
     def at(self, moment: datetime) -> Services:
-        """Return services whose clock stands still."""
+        """Return services whose clock always returns this moment."""
         return replace(self.services, clock=lambda: moment)
 
     def with_clients(self, **fakes: Any) -> Services:
         """Return services with some boto3 clients replaced, by the name of the service."""
         client = self.services.client
-        known = {name.replace("_", "-"): fake for name, fake in fakes.items()}
+        replaced = {name.replace("_", "-"): fake for name, fake in fakes.items()}
         return replace(
-            self.services, client=lambda name: known[name] if name in known else client(name)
+            self.services, client=lambda name: replaced[name] if name in replaced else client(name)
         )
 
     def replace_clients(self, **fakes: Any) -> None:
-        """Have the handlers use other boto3 clients, before they use the real ones."""
+        """Make the handlers use other boto3 clients. Call it before they use the real ones."""
         self.services.client = self.with_clients(**fakes).client
 
     def put(self, key: str, body: bytes | str | dict[str, Any] = b"1,2\n") -> str:
+        """Write an object, a dictionary as JSON; return its version."""
         data = json.dumps(body) if isinstance(body, dict) else body
-        answer = boto3.client("s3", REGION).put_object(Bucket=self.bucket, Key=key, Body=data)
-        return str(answer["VersionId"])
+        response = self._s3.put_object(Bucket=self.bucket, Key=key, Body=data)
+        return str(response["VersionId"])
+
+    def read(self, key: str) -> bytes:
+        """Return the content of an object."""
+        return bytes(self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read())
 
     def get(self, key: str) -> Any:
-        body = boto3.client("s3", REGION).get_object(Bucket=self.bucket, Key=key)["Body"].read()
-        return json.loads(body)
+        """Return a JSON object, parsed."""
+        return json.loads(self.read(key))
 
     def keys(self, prefix: str) -> list[str]:
-        answer = boto3.client("s3", REGION).list_objects_v2(Bucket=self.bucket, Prefix=prefix)
-        return [entry["Key"] for entry in answer.get("Contents", [])]
+        """Return the keys of the objects below a prefix, in order."""
+        response = self._s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix)
+        return [entry["Key"] for entry in response.get("Contents", [])]
+
+    def delete(self, key: str, version: str | None = None) -> None:
+        """Delete an object, or one version of it for good."""
+        request = {"VersionId": version} if version else {}
+        self._s3.delete_object(Bucket=self.bucket, Key=key, **request)
 
     def messages(self, queue: str) -> list[dict[str, Any]]:
-        answer = boto3.client("sqs", REGION).receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
-        return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+        """Receive up to ten messages of a queue."""
+        sqs = boto3.client("sqs", REGION)
+        response = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
+        return [json.loads(message["Body"]) for message in response.get("Messages", [])]
 
     def executions(self) -> list[str]:
-        answer = boto3.client("stepfunctions", REGION).list_executions(stateMachineArn=self.train)
-        return [execution["name"] for execution in answer["executions"]]
+        """Return the names of the executions of the TRAIN state machine."""
+        machines = boto3.client("stepfunctions", REGION)
+        response = machines.list_executions(stateMachineArn=self.train)
+        return [execution["name"] for execution in response["executions"]]
+
+    @cached_property
+    def _s3(self) -> Any:
+        return boto3.client("s3", REGION)
 
 
 @pytest.fixture
@@ -94,40 +114,40 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    moto_dynamodb.let_threads_in(monkeypatch)
-    moto_dynamodb.copy_tables_once(monkeypatch)
+    moto_dynamodb.serialize_requests(monkeypatch)
+    moto_dynamodb.copy_each_table_once_per_transaction(monkeypatch)
     with mock_aws():
-        made = _make()
+        stack = _create_resources()
         for name, value in {
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
-            "BUCKET": made.bucket,
-            "MODEL_TABLE": made.table,
-            "INGEST_QUEUE_URL": made.ingest_queue,
+            "BUCKET": stack.bucket,
+            "MODEL_TABLE": stack.table,
+            "INGEST_QUEUE_URL": stack.ingest_queue,
             "NOTICES_TOPIC_ARN": f"arn:aws:sns:{REGION}:123456789012:notices",
-            "TRAIN_STATE_MACHINE_ARN": made.train,
+            "TRAIN_STATE_MACHINE_ARN": stack.train,
             "SAGEMAKER_ROLE_ARN": "arn:aws:iam::123456789012:role/jobs",
             "QUIET_SECONDS": "60",
             "NAME_PREFIX": "refit",
             "CHECK_EVERY": "rate(1 minute)",
-            "INFERENCE_TABLE": made.inference_table,
+            "INFERENCE_TABLE": stack.inference_table,
             "CAPTURE_STREAM": "captures",
-            "CHECK_DRIFT_QUEUE_URL": made.detect_queue,
-            "RETRAIN_QUEUE_URL": made.retrain_queue,
+            "CHECK_DRIFT_QUEUE_URL": stack.detect_queue,
+            "RETRAIN_QUEUE_URL": stack.retrain_queue,
         }.items():
             monkeypatch.setenv(name, value)
         forget_services()
-        yield made
+        yield stack
         forget_services()
 
 
 def forget_services() -> None:
-    """Have the next call of a handler build its services anew, as a new Lambda process does."""
+    """Make the next call of a handler build its services again, as a new Lambda process does."""
     wiring.services.cache_clear()
     clients.lambda_client.cache_clear()
 
 
-def _make() -> Stack:
+def _create_resources() -> Stack:
     s3 = boto3.client("s3", REGION)
     s3.create_bucket(Bucket="refit-bucket-1x2y3z")
     s3.put_bucket_versioning(
@@ -144,7 +164,7 @@ def _make() -> Stack:
             {"AttributeName": "sk", "KeyType": "RANGE"},
         ],
     )
-    _make_inference_table()
+    _create_inference_table()
     sqs = boto3.client("sqs", REGION)
     queues = {
         name: sqs.create_queue(QueueName=name)["QueueUrl"]
@@ -174,12 +194,12 @@ def _make() -> Stack:
     )
 
 
-def _make_inference_table() -> None:
-    text = ("id", "held_model", "held_until")
+def _create_inference_table() -> None:
+    attributes = ("id", "held_model", "held_until")
     boto3.client("dynamodb", REGION).create_table(
         TableName="inferences",
         BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in text],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in attributes],
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
         GlobalSecondaryIndexes=[
             {

@@ -1,4 +1,4 @@
-"""A boto3 client of SageMaker whose endpoint and registry a test sets, and that records changes."""
+"""A fake boto3 client of SageMaker with a settable endpoint and registry; it records changes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class FakeSageMaker:
-    """Answers as `sagemaker` and as `sagemaker-runtime`.
+    """Stands for the clients `sagemaker` and `sagemaker-runtime`.
 
     Attributes:
-        endpoint: the state of the only endpoint; None while it does not exist.
-        approved: the only approved package of the group; None while there is none.
-        answer: body and variant of the answer to InvokeEndpoint.
-        invocations: the requests of InvokeEndpoint.
-        changes: (operation, request) of every other call that changes something.
+        endpoint: state of the only endpoint; None if it does not exist.
+        approved: the only approved package of the group; None if there is none.
+        answer: body and variant of the response to InvokeEndpoint.
+        invocations: requests of InvokeEndpoint.
+        changes: (operation, request) of every other call that creates, updates or deletes.
     """
 
     def __init__(self) -> None:
@@ -86,5 +86,5 @@ class FakeSageMaker:
 
 
 def _not_found(message: str, operation: str) -> ClientError:
-    answer: Any = {"Error": {"Code": "ValidationException", "Message": message}}
-    return ClientError(answer, operation)
+    response: Any = {"Error": {"Code": "ValidationException", "Message": message}}
+    return ClientError(response, operation)

@@ -1,4 +1,4 @@
-"""What a run leaves in bucket and table, for tests that begin after it."""
+"""What a run writes to the bucket and the table, for tests that start after that run."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from refit.domain.model_settings import ModelSettings, parse_settings
 from refit.domain.pipeline.model_state import Champion
+from refit.handlers.wiring import services
 
 WRITTEN_AT = "2025-01-02T00:00:00.000+00:00"
 
@@ -46,3 +47,8 @@ def champion(version: int, run: str, model: str = "digits", suffix: str = "x") -
         variant=f"v{version}",
         promoted_at=WRITTEN_AT,
     )
+
+
+def make_champion_live() -> None:
+    """Make version 1 of the model digits its champion."""
+    services().models.promote("digits", champion(1, "aaaaaaaaaaaa", suffix="01234567"))

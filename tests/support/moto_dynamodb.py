@@ -1,4 +1,4 @@
-"""What moto's DynamoDB lacks for our tests: threads, and transactions that do not take seconds."""
+"""Corrections of moto's DynamoDB: concurrent requests, and the time a transaction takes."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     import pytest
 
 
-def let_threads_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Answer one request at a time: moto reads a table while another thread changes it."""
+def serialize_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Handle one request at a time: moto reads a table while another thread changes it."""
     lock = threading.Lock()
-    answer = responses.DynamoHandler.call_action
+    handle = responses.DynamoHandler.call_action
 
     def call_action(self: Any) -> Any:
         with lock:
-            return answer(self)
+            return handle(self)
 
     monkeypatch.setattr(responses.DynamoHandler, "call_action", call_action)
 
 
-def copy_tables_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Copy a table once a transaction, to fall back to it: moto does for each of its items."""
+def copy_each_table_once_per_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copy a table once per transaction for the rollback: moto copies it for each of its items."""
     copies: dict[str, Table] = {}
     write = models.DynamoDBBackend.transact_write_items
 

@@ -1,4 +1,4 @@
-"""What a deployment plans, proves and undoes; SageMaker itself is tested on the local ground."""
+"""How a deployment is planned, verified, promoted and rolled back, with a fake SageMaker."""
 
 from __future__ import annotations
 
@@ -12,16 +12,13 @@ from refit.handlers.wiring import services
 from refit.stores.endpoints import EndpointState
 from refit.stores.registry import PackageVersion
 
-from tests.integration.pipeline.test_planning_and_registering import (
-    RUN,
-    assert_sagemaker_takes,
-    live_champion,
-)
 from tests.support.aws_stack import CONTEXT, Stack
 from tests.support.events import sample
 from tests.support.fake_sagemaker import FakeSageMaker
-from tests.support.model_files import manifest
+from tests.support.model_files import make_champion_live, manifest
+from tests.support.sagemaker_requests import assert_valid_request
 
+RUN = "0f1e2d3c4b5a"
 ROWS = "1,2\n3,4\n5,6\n"
 BATCH = "[0.25, 0.75]\n[0.5, 0.5]\n[0.1, 0.9]\n"
 LIVE = "0.25,0.75\n0.5,0.5\n0.1,0.9\n"
@@ -31,7 +28,7 @@ LIVE = "0.25,0.75\n0.5,0.5\n0.1,0.9\n"
 def sagemaker(stack: Stack) -> FakeSageMaker:
     services().models.begin_run("digits", RUN, "drop", "2026-11-20T10:00:00+00:00")
     root = f"digits/runs/{RUN}"
-    for run in (RUN, "aaaaaaaaaaaa"):  # of the candidate and of the champion
+    for run in (RUN, "aaaaaaaaaaaa"):  # the candidate and the champion
         stack.put(f"digits/runs/{run}/manifest.json", manifest(run))
     stack.put(f"{root}/evaluation/in/new.csv", ROWS)
     stack.put(f"{root}/evaluation/challenger/new.csv.out", BATCH)
@@ -44,19 +41,21 @@ def test_the_first_approved_version_creates_the_endpoint(sagemaker: FakeSageMake
     sagemaker.approved = PackageVersion(1, "arn:package/1", RUN)
     plan = plan_deployment.handler(sample("plan_deployment"), CONTEXT)
     assert plan["action"] == "create"
-    assert_sagemaker_takes("CreateEndpoint", plan["requests"]["endpoint"])
+    assert_valid_request("CreateEndpoint", plan["requests"]["endpoint"])
     assert services().models.run("digits", RUN).status == "DEPLOYING"
 
 
-def test_a_newer_version_updates_it_under_names_of_its_own(sagemaker: FakeSageMaker) -> None:
-    live_champion()
+def test_a_newer_version_updates_the_endpoint_with_a_new_model_and_config(
+    sagemaker: FakeSageMaker,
+) -> None:
+    make_champion_live()
     sagemaker.approved = PackageVersion(2, "arn:package/2", RUN)
     sagemaker.endpoint = EndpointState("InService", "refit-digits-v1-01234567", None)
     plan = plan_deployment.handler(sample("plan_deployment"), CONTEXT)
     assert (plan["action"], plan["variant"]) == ("update", "v2")
-    assert_sagemaker_takes("CreateModel", plan["requests"]["model"])
-    assert_sagemaker_takes("CreateEndpointConfig", plan["requests"]["config"])
-    assert_sagemaker_takes("UpdateEndpoint", plan["requests"]["endpoint"])
+    assert_valid_request("CreateModel", plan["requests"]["model"])
+    assert_valid_request("CreateEndpointConfig", plan["requests"]["config"])
+    assert_valid_request("UpdateEndpoint", plan["requests"]["endpoint"])
     assert plan["name"].startswith("refit-digits-v2-")
 
 
@@ -64,15 +63,15 @@ def planned_config(stack: Stack, sagemaker: FakeSageMaker, monitoring: str) -> d
     stack.put(f"digits/runs/{RUN}/manifest.json", manifest(RUN, f"[monitoring]\n{monitoring}"))
     sagemaker.approved = PackageVersion(1, "arn:package/1", RUN)
     config = plan_deployment.handler(sample("plan_deployment"), CONTEXT)["requests"]["config"]
-    assert_sagemaker_takes("CreateEndpointConfig", config)
+    assert_valid_request("CreateEndpointConfig", config)
     return dict(config)
 
 
-def test_an_endpoint_that_is_to_capture_by_itself_is_told_where_and_how_much(
+def test_endpoint_capture_is_configured_with_destination_and_sampling_percentage(
     stack: Stack, sagemaker: FakeSageMaker
 ) -> None:
-    chosen = "capture = 'endpoint'\ncapture_percent = 25"
-    assert planned_config(stack, sagemaker, chosen)["DataCaptureConfig"] == {
+    monitoring = "capture = 'endpoint'\ncapture_percent = 25"
+    assert planned_config(stack, sagemaker, monitoring)["DataCaptureConfig"] == {
         "EnableCapture": True,
         "InitialSamplingPercentage": 25,
         "DestinationS3Uri": f"s3://{stack.bucket}/digits/capture",
@@ -85,42 +84,46 @@ def test_an_endpoint_that_is_to_capture_by_itself_is_told_where_and_how_much(
 
 
 @pytest.mark.parametrize("capture", ["api", "off"])
-def test_no_endpoint_captures_what_the_api_captures_or_nobody(
+def test_endpoint_capture_is_off_when_the_api_captures_or_capture_is_off(
     stack: Stack, sagemaker: FakeSageMaker, capture: str
 ) -> None:
     config = planned_config(stack, sagemaker, f"capture = '{capture}'")
     assert "DataCaptureConfig" not in config
 
 
-def test_an_event_for_the_live_version_does_nothing_and_holds_no_lock(
+def test_an_event_for_the_live_version_changes_nothing_and_takes_no_lock(
     sagemaker: FakeSageMaker,
 ) -> None:
-    live_champion()
+    make_champion_live()
     sagemaker.approved = PackageVersion(1, "arn:package/1", "aaaaaaaaaaaa")
     sagemaker.endpoint = EndpointState("InService", "refit-digits-v1-01234567", None)
     assert plan_deployment.handler(sample("plan_deployment"), CONTEXT) == {"action": "none"}
     assert services().models.state("digits").deployment is None
 
 
-def test_two_deployments_of_a_model_take_turns(sagemaker: FakeSageMaker) -> None:
+def test_a_second_deployment_is_refused_while_the_first_is_in_progress(
+    sagemaker: FakeSageMaker,
+) -> None:
     sagemaker.approved = PackageVersion(1, "arn:package/1", RUN)
     plan_deployment.handler(sample("plan_deployment"), CONTEXT)
     with pytest.raises(DeploymentInProgress):
         plan_deployment.handler(sample("plan_deployment") | {"execution": "another"}, CONTEXT)
 
 
-def test_a_live_endpoint_that_answers_as_evaluated_is_verified(
+def test_an_endpoint_that_predicts_as_in_the_evaluation_is_verified(
     sagemaker: FakeSageMaker,
 ) -> None:
     sagemaker.endpoint = EndpointState("InService", "refit-digits-v2-9c1185a5", None)
     sagemaker.answer = (LIVE, "v2")
     assert verify_deployment.handler(sample("verify_deployment"), CONTEXT) == {"rows": 3}
     (request,) = sagemaker.invocations
-    assert request["InferenceId"] == VERIFICATION_ID, "capture would take the rows for live ones"
+    assert request["InferenceId"] == VERIFICATION_ID, (
+        "otherwise the rows would be captured as live traffic"
+    )
 
 
 @pytest.mark.parametrize(
-    ("config", "body", "variant", "said"),
+    ("config", "body", "variant", "message"),
     [
         ("refit-digits-v1-01234567", LIVE, "v2", "rolled endpoint refit-digits back"),
         ("refit-digits-v2-9c1185a5", LIVE.replace("0.1,0.9", "0.9,0.1"), "v2", "row 2"),
@@ -128,23 +131,23 @@ def test_a_live_endpoint_that_answers_as_evaluated_is_verified(
         ("refit-digits-v2-9c1185a5", LIVE, "v1", "variant v1"),
     ],
 )
-def test_a_live_endpoint_that_is_not_the_new_model_is_rejected(
+def test_an_endpoint_that_does_not_serve_the_new_model_is_rejected(
     sagemaker: FakeSageMaker,
     config: str,
     body: str,
     variant: str,
-    said: str,
+    message: str,
 ) -> None:
     sagemaker.endpoint = EndpointState("InService", config, "alarm went off")
     sagemaker.answer = (body, variant)
-    with pytest.raises(DeploymentRejected, match=said):
+    with pytest.raises(DeploymentRejected, match=message):
         verify_deployment.handler(sample("verify_deployment"), CONTEXT)
 
 
-def test_a_promoted_version_is_the_champion_and_the_bus_hears_of_it(
+def test_a_promoted_version_becomes_the_champion_and_an_event_is_published(
     sagemaker: FakeSageMaker, stack: Stack
 ) -> None:
-    live_champion()
+    make_champion_live()
     assert promote.handler(sample("promote"), CONTEXT) == {"version": 2, "replaced": 1}
     champion = services().models.champion("digits")
     assert champion is not None
@@ -152,24 +155,24 @@ def test_a_promoted_version_is_the_champion_and_the_bus_hears_of_it(
     assert stack.messages(stack.bus_queue)[0]["detail-type"] == "Model Promoted"
 
 
-def undo() -> Any:
+def roll_back_deployment() -> Any:
     return roll_back.handler(sample("roll_back"), CONTEXT)
 
 
-def test_a_bad_new_version_is_taken_back_to_the_champion_step_by_step(
+def test_a_rejected_version_is_rolled_back_to_the_champion(
     sagemaker: FakeSageMaker,
 ) -> None:
-    live_champion()
+    make_champion_live()
     sagemaker.endpoint = EndpointState("Updating", "refit-digits-v1-01234567", None)
     with pytest.raises(EndpointNotReady, match="is Updating"):
-        undo()
+        roll_back_deployment()
     sagemaker.endpoint = EndpointState("InService", "refit-digits-v2-9c1185a5", None)
     with pytest.raises(EndpointNotReady, match="goes back"):
-        undo()
+        roll_back_deployment()
     update = {"EndpointName": "refit-digits", "EndpointConfigName": "refit-digits-v1-01234567"}
     assert sagemaker.changes == [("update_endpoint", update)]
     sagemaker.endpoint = EndpointState("InService", "refit-digits-v1-01234567", None)
-    assert undo() == {"live": "refit-digits-v1-01234567"}
+    assert roll_back_deployment() == {"live": "refit-digits-v1-01234567"}
     name = "refit-digits-v2-9c1185a5"
     assert sagemaker.changes[1:3] == [
         ("delete_endpoint_config", {"EndpointConfigName": name}),
@@ -180,10 +183,10 @@ def test_a_bad_new_version_is_taken_back_to_the_champion_step_by_step(
     assert "answers held-out row 3" in request["ApprovalDescription"]
 
 
-def test_a_first_version_that_failed_leaves_no_endpoint(sagemaker: FakeSageMaker) -> None:
+def test_the_endpoint_of_a_failed_first_version_is_deleted(sagemaker: FakeSageMaker) -> None:
     sagemaker.endpoint = EndpointState("Failed", "refit-digits-v2-9c1185a5", "ping failed")
     with pytest.raises(EndpointNotReady, match="being deleted"):
-        undo()
+        roll_back_deployment()
     assert sagemaker.changes == [("delete_endpoint", {"EndpointName": "refit-digits"})]
     sagemaker.endpoint = None
-    assert undo() == {"live": None}
+    assert roll_back_deployment() == {"live": None}

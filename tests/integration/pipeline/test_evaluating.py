@@ -1,4 +1,4 @@
-"""From what the transform jobs wrote to the gate's decision, through the bucket."""
+"""Evaluate reads what the transform jobs wrote, and Gate decides on its metrics."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ ROWS = 400
 def run_manifest(
     settings: ModelSettings | None = None, cause: str = "drop", fresh_test: int = 0
 ) -> dict[str, Any]:
-    """What Prepare wrote; a retraining took its labelled rows from one fresh slice."""
-    used = {"fresh": True, "rows": 303, "lost": {"superseded": 2, "capture file gone": 1}}
-    ledger_slice = object_version("digits/labelled/dt=2025-01-02/0a.jsonl", size=1000) | used
+    """Return what Prepare wrote; a retraining used the labelled rows of one fresh slice."""
+    usage = {"fresh": True, "rows": 303, "lost": {"superseded": 2, "capture file gone": 1}}
+    ledger_slice = object_version("digits/labelled/dt=2025-01-02/0a.jsonl", size=1000) | usage
     labelled = {"train": 240, "validation": 0, "test": fresh_test, "fresh_test": fresh_test}
     return manifest(
         ROOT.rpartition("/")[2],
@@ -46,10 +46,10 @@ def schema(classes: list[str] | None) -> dict[str, Any]:
     }
 
 
-def batch_output(truth: np.ndarray, right: float, n_classes: int) -> str:
-    """What the container writes for a model that is right on this share of the rows."""
+def batch_output(truth: np.ndarray, accuracy: float, n_classes: int) -> str:
+    """Return what the container writes for a model with exactly this accuracy."""
     predicted = truth.copy()
-    wrong = round((1 - right) * len(truth))
+    wrong = round((1 - accuracy) * len(truth))
     predicted[:wrong] = (truth[:wrong] + 1) % n_classes
     probabilities = np.full((len(truth), n_classes), 0.1, dtype=np.float32)
     probabilities[np.arange(len(truth)), np.minimum(predicted, n_classes - 1)] = 0.9
@@ -63,7 +63,7 @@ def labels(truth: np.ndarray) -> str:
 
 @pytest.fixture
 def classified(stack: Stack) -> Stack:
-    """A run whose champion knows classes a and b, while the drop brings c."""
+    """A run whose champion knows the classes a and b; the drop adds c."""
     truth, base = np.arange(ROWS) % 3, np.arange(ROWS) % 2
     stack.put(f"{ROOT}/manifest.json", run_manifest())
     stack.put(f"{ROOT}/schema.json", schema(["a", "b", "c"]))
@@ -72,20 +72,20 @@ def classified(stack: Stack) -> Stack:
     stack.put(f"{ROOT}/evaluation/base.labels", labels(base))
     stack.put(f"{ROOT}/evaluation/challenger/new.csv.out", batch_output(truth, 0.95, 3))
     stack.put(f"{ROOT}/evaluation/challenger/base.csv.out", batch_output(base, 0.97, 3))
-    known = np.minimum(truth, 1)
-    stack.put(f"{ROOT}/evaluation/champion/new.csv.out", batch_output(known, 0.9, 2))
+    known_to_champion = np.minimum(truth, 1)
+    stack.put(f"{ROOT}/evaluation/champion/new.csv.out", batch_output(known_to_champion, 0.9, 2))
     champion_scores = "".join(f"{0.9 if label else 0.1}\n" for label in base)
     stack.put(f"{ROOT}/evaluation/champion/base.csv.out", champion_scores)
     return stack
 
 
-def test_both_models_are_measured_on_both_sets_of_rows(classified: Stack) -> None:
+def test_both_models_are_evaluated_on_the_new_and_the_base_rows(classified: Stack) -> None:
     metrics = evaluate.handler(sample("evaluate"), CONTEXT)["metrics"]
     assert metrics["test_rows"] == ROWS
     assert metrics["accuracy"] == 0.95
     assert metrics["base_accuracy"] == 0.97
     assert metrics["base_champion_accuracy"] == 1
-    assert metrics["champion_accuracy"] < 0.67  # a third of the rows is of a class it cannot say
+    assert metrics["champion_accuracy"] < 0.67  # it does not know the class of a third of the rows
     stored = classified.get(f"{ROOT}/evaluation.json")
     assert stored["champion"] == {"run": "a1b2c3d4e5f6", "version": 3}
     assert stored["classes"] == ["a", "b", "c"]
@@ -99,15 +99,15 @@ def test_both_models_are_measured_on_both_sets_of_rows(classified: Stack) -> Non
     assert stored["new"]["comparisons"]["accuracy"]["p_value"] < 0.001
 
 
-def test_the_statistics_have_the_form_that_sagemaker_studio_shows(classified: Stack) -> None:
+def test_the_statistics_have_the_format_that_sagemaker_studio_shows(classified: Stack) -> None:
     evaluate.handler(sample("evaluate"), CONTEXT)
-    found = classified.get(f"{ROOT}/evaluation_statistics.json")
-    shown = found["multiclass_classification_metrics"]
-    assert shown["accuracy"]["value"] == 0.95
-    assert set(shown["confusion_matrix"]) == {"a", "b", "c"}
+    statistics = classified.get(f"{ROOT}/evaluation_statistics.json")
+    metrics = statistics["multiclass_classification_metrics"]
+    assert metrics["accuracy"]["value"] == 0.95
+    assert set(metrics["confusion_matrix"]) == {"a", "b", "c"}
 
 
-def test_a_small_loss_on_base_beyond_the_margin_is_refused_and_recorded(
+def test_a_challenger_that_is_worse_on_the_base_rows_than_the_margin_is_refused(
     classified: Stack,
 ) -> None:
     evaluate.handler(sample("evaluate"), CONTEXT)
@@ -120,7 +120,7 @@ def test_a_small_loss_on_base_beyond_the_margin_is_refused_and_recorded(
     assert [check["passed"] for check in stored["checks"]] == [True, False, True]
 
 
-def test_a_wider_margin_of_the_settings_lets_it_pass(classified: Stack) -> None:
+def test_a_challenger_within_the_margin_of_the_settings_passes(classified: Stack) -> None:
     settings = ModelSettings.model_validate({"gate": {"margin": 0.05}})
     classified.put(f"{ROOT}/manifest.json", run_manifest(settings))
     evaluate.handler(sample("evaluate"), CONTEXT)
@@ -129,7 +129,7 @@ def test_a_wider_margin_of_the_settings_lets_it_pass(classified: Stack) -> None:
     assert (decision["metric"], decision["challenger"]) == ("accuracy", 0.95)
 
 
-def test_the_first_model_is_held_against_the_floor_only(classified: Stack) -> None:
+def test_a_first_model_is_compared_with_the_floor_only(classified: Stack) -> None:
     metrics = evaluate.handler(sample("evaluate_first"), CONTEXT)["metrics"]
     assert set(metrics) == {"test_rows", "accuracy", "log_loss", "macro_f1"}
     decision = gate.handler(sample("gate"), CONTEXT)
@@ -146,7 +146,7 @@ def test_a_champion_with_other_columns_is_not_compared(classified: Stack) -> Non
 
 
 def regression(stack: Stack, sets: tuple[str, ...]) -> None:
-    """A run whose challenger is half as far off as the champion."""
+    """Put the files of a run whose challenger has half the error of the champion."""
     generator = np.random.default_rng(1)
     for root in (ROOT, CHAMPION_ROOT):
         stack.put(f"{root}/schema.json", schema(None))
@@ -154,11 +154,11 @@ def regression(stack: Stack, sets: tuple[str, ...]) -> None:
         truth = generator.normal(size=ROWS)
         stack.put(f"{ROOT}/evaluation/{rows}.labels", labels(truth))
         for side, noise in (("challenger", 0.1), ("champion", 0.2)):
-            said = truth + generator.normal(scale=noise, size=ROWS)
-            stack.put(f"{ROOT}/evaluation/{side}/{rows}.csv.out", labels(said))
+            predictions = truth + generator.normal(scale=noise, size=ROWS)
+            stack.put(f"{ROOT}/evaluation/{side}/{rows}.csv.out", labels(predictions))
 
 
-def test_a_regression_is_measured_and_decided_by_rmse(stack: Stack) -> None:
+def test_a_regression_is_evaluated_and_decided_by_rmse(stack: Stack) -> None:
     regression(stack, ("new", "base"))
     stack.put(f"{ROOT}/manifest.json", run_manifest())
     metrics = evaluate.handler(sample("evaluate"), CONTEXT)["metrics"]
@@ -172,17 +172,17 @@ def test_a_regression_is_measured_and_decided_by_rmse(stack: Stack) -> None:
 
 @pytest.fixture
 def retrained(classified: Stack) -> Stack:
-    """The same run, caused by drift: 60 of its new rows are fresh ones."""
-    with_fresh_rows(classified, challenger=0.9, champion=0.6, count=60)
+    """The same run, caused by drift: 60 of its new rows are fresh."""
+    put_fresh_rows(classified, challenger=0.9, champion=0.6, count=60)
     return classified
 
 
-def with_fresh_rows(stack: Stack, challenger: float, champion: float, count: int) -> None:
+def put_fresh_rows(stack: Stack, challenger: float, champion: float, count: int) -> None:
+    """Make the run a retraining with fresh rows, on which the models have these accuracies."""
     truth = np.arange(count) % 2
     stack.put(f"{ROOT}/manifest.json", run_manifest(cause="drift", fresh_test=count))
     stack.put(f"{ROOT}/evaluation/fresh.labels", labels(truth))
-    said = batch_output(truth, challenger, 3)
-    stack.put(f"{ROOT}/evaluation/challenger/fresh.csv.out", said)
+    stack.put(f"{ROOT}/evaluation/challenger/fresh.csv.out", batch_output(truth, challenger, 3))
     stack.put(f"{ROOT}/evaluation/champion/fresh.csv.out", batch_output(truth, champion, 2))
 
 
@@ -204,24 +204,26 @@ def test_a_retrained_model_is_compared_on_the_fresh_rows_and_passes(retrained: S
     )
 
 
-def test_the_live_model_is_then_held_against_the_fresh_rows(retrained: Stack) -> None:
+def test_the_baseline_of_a_retrained_version_is_measured_on_the_fresh_rows(
+    retrained: Stack,
+) -> None:
     evaluate.handler(sample("evaluate"), CONTEXT)
     baseline = Baseline.model_validate(retrained.get(f"{ROOT}/baseline.json"))
     assert (baseline.rows_of, baseline.rows, baseline.errors) == ("fresh", 60, 6)
     assert baseline.classes is not None
-    assert {text: one.support for text, one in baseline.classes.items()} == {"a": 30, "b": 30}
+    assert {text: entry.support for text, entry in baseline.classes.items()} == {"a": 30, "b": 30}
     assert baseline.quality["accuracy"] == 0.9
     assert baseline.scores is not None
-    assert sum(one.rows for one in baseline.scores) == 60
+    assert sum(score_bin.rows for score_bin in baseline.scores) == 60
 
 
-def test_too_few_fresh_rows_are_no_baseline(classified: Stack) -> None:
-    with_fresh_rows(classified, challenger=1, champion=0.5, count=19)
+def test_the_baseline_is_not_measured_on_fewer_than_twenty_fresh_rows(classified: Stack) -> None:
+    put_fresh_rows(classified, challenger=1, champion=0.5, count=19)
     evaluate.handler(sample("evaluate"), CONTEXT)
     assert classified.get(f"{ROOT}/baseline.json")["rows_of"] == "new"
 
 
-def test_every_run_says_what_its_version_is_held_against(classified: Stack) -> None:
+def test_the_baseline_of_a_run_from_a_drop_is_measured_on_the_new_rows(classified: Stack) -> None:
     evaluate.handler(sample("evaluate"), CONTEXT)
     baseline = Baseline.model_validate(classified.get(f"{ROOT}/baseline.json"))
     assert (baseline.rows_of, baseline.rows, baseline.errors) == ("new", ROWS, 20)
@@ -229,7 +231,7 @@ def test_every_run_says_what_its_version_is_held_against(classified: Stack) -> N
     assert sum(baseline.predicted.values()) == ROWS
 
 
-def test_a_regression_is_held_against_the_error_that_nine_rows_of_ten_stay_below(
+def test_the_error_bound_of_a_regression_is_the_90th_percentile_of_its_errors(
     stack: Stack,
 ) -> None:
     regression(stack, ("new", "base", "fresh"))
@@ -238,14 +240,16 @@ def test_a_regression_is_held_against_the_error_that_nine_rows_of_ten_stay_below
     assert metrics["fresh_rmse"] < metrics["fresh_champion_rmse"]
     baseline = Baseline.model_validate(stack.get(f"{ROOT}/baseline.json"))
     assert baseline.rows_of == "fresh"
-    assert baseline.error_bound == pytest.approx(0.1645, rel=0.15)  # of a normal of 0.1
+    assert baseline.error_bound == pytest.approx(
+        0.1645, rel=0.15
+    )  # of a normal distribution with deviation 0.1
     assert baseline.errors == pytest.approx(ROWS / 10, abs=1)
     assert set(baseline.quality) == {"rmse", "mae", "bias"}
     assert gate.handler(sample("gate"), CONTEXT)["passed"]
 
 
 def test_a_retrained_model_no_better_on_the_fresh_rows_is_refused(classified: Stack) -> None:
-    with_fresh_rows(classified, challenger=0.6, champion=0.6, count=60)
+    put_fresh_rows(classified, challenger=0.6, champion=0.6, count=60)
     evaluate.handler(sample("evaluate"), CONTEXT)
     decision = gate.handler(sample("gate"), CONTEXT)
     assert not decision["passed"]
@@ -272,7 +276,7 @@ def test_predictions_that_do_not_match_the_rows_fail_the_run(
     assert f"{ROOT}/evaluation.json" not in classified.keys(ROOT)
 
 
-def test_predictions_that_were_never_written_are_named(stack: Stack, classified: Stack) -> None:
+def test_an_evaluation_file_that_was_not_written_is_named(stack: Stack, classified: Stack) -> None:
     event = sample("evaluate") | {"run": "ffffffffffff"}
     stack.put("digits/runs/ffffffffffff/manifest.json", run_manifest())
     stack.put("digits/runs/ffffffffffff/schema.json", schema(["a", "b"]))

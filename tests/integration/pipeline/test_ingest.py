@@ -1,4 +1,4 @@
-"""From dropped files to one run."""
+"""Ingest: dropped files start one run."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
-from botocore.exceptions import ClientError
 from refit.handlers import ingest
 from refit.handlers.wiring import services
 
+from tests.support.aws_clients import FailingClient, client_error
 from tests.support.aws_stack import CONTEXT, Stack, forget_services
 from tests.support.events import sample
 
 
-def dropped(stack: Stack, *keys: str) -> dict[str, Any]:
-    """Put files and return the queue's batch for them, in the order they came."""
+def dropped_files(stack: Stack, *keys: str) -> dict[str, Any]:
+    """Put files; return the event of SQS that reports them, in the same order."""
     records = []
     for number, key in enumerate(keys):
         record = sample("ingest")["Records"][0]
@@ -27,21 +27,22 @@ def dropped(stack: Stack, *keys: str) -> dict[str, Any]:
     return {"Records": records}
 
 
-def owed(model: str) -> dict[str, Any]:
+def pending_drop(model: str) -> dict[str, Any]:
+    """Return the event of SQS that a run sends when it ends and new data is pending."""
     event = sample("ingest_pending")
     event["Records"][0]["body"] = json.dumps({"model": model})
     return event
 
 
-def until_the_next_second() -> None:
-    """S3's time stamps are whole seconds, and a drop rests for at least two."""
+def wait_for_the_next_second() -> None:
+    """Wait until an object has another time stamp: those of S3 are whole seconds."""
     now = int(time.time())
     while int(time.time()) == now:
         time.sleep(0.01)
 
 
 def test_files_dropped_together_start_one_run_with_all_of_them(stack: Stack) -> None:
-    event = dropped(stack, "digits/raw/a.csv", "digits/raw/b.csv", "digits/raw/test/c.csv")
+    event = dropped_files(stack, "digits/raw/a.csv", "digits/raw/b.csv", "digits/raw/test/c.csv")
     assert ingest.handler(event, CONTEXT) == {"batchItemFailures": []}
     assert len(stack.executions()) == 1
     run = stack.executions()[0].removeprefix("digits-")
@@ -55,8 +56,8 @@ def test_files_dropped_together_start_one_run_with_all_of_them(stack: Stack) -> 
     assert [event["detail-type"] for event in stack.messages(stack.bus_queue)] == ["Run Started"]
 
 
-def test_an_event_delivered_again_starts_nothing(stack: Stack) -> None:
-    event = dropped(stack, "digits/raw/a.csv")
+def test_an_event_that_is_delivered_again_starts_no_second_run(stack: Stack) -> None:
+    event = dropped_files(stack, "digits/raw/a.csv")
     for _ in range(3):
         ingest.handler(event, CONTEXT)
     run = services().models.state("digits").active_run or ""
@@ -66,29 +67,31 @@ def test_an_event_delivered_again_starts_nothing(stack: Stack) -> None:
     assert services().models.state("digits").active_run is None
 
 
-def test_a_drop_during_a_run_is_owed_and_starts_when_the_run_ends(
+def test_a_drop_during_a_run_is_pending_and_starts_when_the_run_ends(
     stack: Stack, monkeypatch: Any
 ) -> None:
     monkeypatch.setenv("QUIET_SECONDS", "0")
-    ingest.handler(dropped(stack, "digits/raw/a.csv"), CONTEXT)
+    ingest.handler(dropped_files(stack, "digits/raw/a.csv"), CONTEXT)
     first = services().models.state("digits").active_run or ""
-    until_the_next_second()
-    ingest.handler(dropped(stack, "digits/raw/a.csv"), CONTEXT)
+    wait_for_the_next_second()
+    ingest.handler(dropped_files(stack, "digits/raw/a.csv"), CONTEXT)
     assert len(stack.executions()) == 1
     assert services().models.release_run("digits", first)
-    ingest.handler(owed("digits"), CONTEXT)
+    ingest.handler(pending_drop("digits"), CONTEXT)
     assert len(stack.executions()) == 2
     assert not services().models.state("digits").pending
 
 
 def test_each_model_has_its_own_runs(stack: Stack) -> None:
-    ingest.handler(dropped(stack, "digits/raw/a.csv", "letters/raw/a.csv"), CONTEXT)
+    ingest.handler(dropped_files(stack, "digits/raw/a.csv", "letters/raw/a.csv"), CONTEXT)
     assert {name.split("-")[0] for name in stack.executions()} == {"digits", "letters"}
 
 
-def test_a_model_name_that_is_not_allowed_is_told_and_harms_nothing(stack: Stack) -> None:
+def test_a_file_with_an_invalid_model_name_is_reported_and_the_other_files_are_ingested(
+    stack: Stack,
+) -> None:
     names = ("../etc", "My Digits", "x" * 200)
-    event = dropped(stack, *(f"{name}/raw/a.csv" for name in names), "digits/raw/a.csv")
+    event = dropped_files(stack, *(f"{name}/raw/a.csv" for name in names), "digits/raw/a.csv")
     assert ingest.handler(event, CONTEXT) == {"batchItemFailures": []}
     refused = [stack.get(key) for key in stack.keys("_refused/")]
     assert len(refused) == 3
@@ -97,48 +100,39 @@ def test_a_model_name_that_is_not_allowed_is_told_and_harms_nothing(stack: Stack
     assert len(stack.executions()) == 1
 
 
-def test_a_file_elsewhere_in_the_bucket_starts_nothing(stack: Stack) -> None:
-    event = dropped(stack, "digits/runs/r/raw/x.csv", "digits/raw/")
+def test_a_file_outside_of_a_drop_folder_starts_no_run(stack: Stack) -> None:
+    event = dropped_files(stack, "digits/runs/r/raw/x.csv", "digits/raw/")
     assert ingest.handler(event, CONTEXT) == {"batchItemFailures": []}
     assert stack.executions() == []
 
 
-def test_a_bad_settings_file_is_left_to_the_run_to_report(stack: Stack) -> None:
+def test_invalid_settings_do_not_prevent_the_run_that_reports_them(stack: Stack) -> None:
     stack.put("digits/model.toml", "[data]\nscope = 3")
-    ingest.handler(dropped(stack, "digits/raw/a.csv"), CONTEXT)
+    ingest.handler(dropped_files(stack, "digits/raw/a.csv"), CONTEXT)
     assert len(stack.executions()) == 1
 
 
-def test_the_whole_folder_is_the_drop_when_the_settings_say_so(
-    stack: Stack, monkeypatch: Any
-) -> None:
+def test_a_run_uses_the_whole_folder_when_the_scope_is_all(stack: Stack, monkeypatch: Any) -> None:
     monkeypatch.setenv("QUIET_SECONDS", "0")
     stack.put("digits/model.toml", '[data]\nscope = "all"')
-    ingest.handler(dropped(stack, "digits/raw/a.csv"), CONTEXT)
+    ingest.handler(dropped_files(stack, "digits/raw/a.csv"), CONTEXT)
     first = services().models.state("digits").active_run or ""
     services().models.release_run("digits", first)
-    until_the_next_second()
-    ingest.handler(dropped(stack, "digits/raw/b.csv"), CONTEXT)
+    wait_for_the_next_second()
+    ingest.handler(dropped_files(stack, "digits/raw/b.csv"), CONTEXT)
     second = services().models.state("digits").active_run
     files = stack.get(f"digits/runs/{second}/drop.json")["files"]
     assert [file["key"] for file in files] == ["digits/raw/a.csv", "digits/raw/b.csv"]
 
 
-def test_a_start_that_failed_half_way_is_finished_by_the_next_delivery(stack: Stack) -> None:
-    event = dropped(stack, "digits/raw/a.csv")
-    stack.replace_clients(stepfunctions=ThrottledStepFunctions())
-    with pytest.raises(BatchProcessingError):  # the whole batch failed: it is delivered again
+def test_a_run_whose_execution_did_not_start_is_started_by_the_next_delivery(stack: Stack) -> None:
+    event = dropped_files(stack, "digits/raw/a.csv")
+    throttled = client_error("ThrottlingException", "StartExecution")
+    stack.replace_clients(stepfunctions=FailingClient(None, start_execution=throttled))
+    with pytest.raises(BatchProcessingError):  # the whole batch failed: SQS delivers it again
         ingest.handler(event, CONTEXT)
     assert stack.executions() == []
     forget_services()
     ingest.handler(event, CONTEXT)
     assert len(stack.executions()) == 1
     assert [event["detail-type"] for event in stack.messages(stack.bus_queue)] == ["Run Started"]
-
-
-class ThrottledStepFunctions:
-    """A client whose every call is throttled."""
-
-    def start_execution(self, **_: Any) -> Any:
-        error: Any = {"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}
-        raise ClientError(error, "StartExecution")

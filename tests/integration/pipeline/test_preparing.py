@@ -1,15 +1,14 @@
-"""From a drop in the bucket to the files that training and evaluation read."""
+"""Prepare turns a drop into the files that training and evaluation read."""
 
 from __future__ import annotations
 
 import gzip
 import json
 import pickle
+import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import boto3
-import numpy as np
 import pytest
 from refit.domain.errors import (
     DatasetEmpty,
@@ -20,71 +19,51 @@ from refit.domain.errors import (
     SettingsInvalid,
     TooManyBadRows,
 )
-from refit.domain.naming import RunKeys
 from refit.domain.schema import Schema
-from refit.handlers import prepare
 from refit.handlers.wiring import services
 
-from tests.support.aws_stack import CONTEXT, REGION, Stack
-from tests.support.events import sample
-from tests.support.model_files import champion, object_version
+from tests.support.model_files import champion
+from tests.support.prepared_data import (
+    CHAMPION_RUN,
+    RUN,
+    csv_table,
+    drop_files,
+    prepare_run,
+)
 
-RUN = sample("prepare")["run"]
-KEYS = RunKeys("digits", RUN)
-CHAMPION = RunKeys("digits", "a1b2c3d4e5f6")
+if TYPE_CHECKING:
+    from tests.support.aws_stack import Stack
 
-
-def table(rows: int = 400, names: str = "", classes: tuple[str, ...] = ("0", "1", "2")) -> bytes:
-    random = np.random.default_rng(5)
-    cells = random.integers(0, 10_000, (rows, 4))
-    lines = [",".join([classes[row % len(classes)], *map(str, cells[row])]) for row in range(rows)]
-    return "\n".join([names, *lines] if names else lines).encode() + b"\n"
-
-
-def drop(stack: Stack, files: dict[str, bytes], run: str = RUN) -> None:
-    """Put files in place, and what ingest writes about them."""
-    keys = RunKeys("digits", run)
-    entries = []
-    for name, data in files.items():
-        key = f"digits/raw/{name}"
-        version = stack.put(key, data)
-        entries.append(object_version(key, version, len(data)))
-    services().models.begin_run("digits", run, "drop", "2025-01-01T00:00:00+00:00")
-    stack.put(
-        keys.drop,
-        {"model": "digits", "run": run, "cause": "drop", "files": entries},
-    )
+PICKLE_RAN = Path(tempfile.gettempdir()) / "refit-test-a-pickle-ran"
 
 
-def run(stack: Stack, files: dict[str, bytes] | bytes, toml: str = "") -> dict[str, Any]:
-    if toml:
-        stack.put("digits/model.toml", toml)
-    drop(stack, files if isinstance(files, dict) else {"drop.csv": files})
-    return prepare.handler(sample("prepare"), CONTEXT)
+def prepare_drop(
+    stack: Stack, files: dict[str, bytes] | bytes, settings: str = ""
+) -> dict[str, Any]:
+    """Drop files, or the content of one file, and prepare the run."""
+    if settings:
+        stack.put("digits/model.toml", settings)
+    drop_files(stack, files if isinstance(files, dict) else {"drop.csv": files})
+    return prepare_run()
 
 
-def body(stack: Stack, key: str) -> bytes:
-    answer = boto3.client("s3", REGION).get_object(Bucket=stack.bucket, Key=key)
-    return bytes(answer["Body"].read())
+def deploy_champion(stack: Stack, data: bytes) -> None:
+    """Make the version of another run of these data live."""
+    drop_files(stack, {"first.csv": data}, CHAMPION_RUN)
+    prepare_run(CHAMPION_RUN)
+    services().models.release_run("digits", CHAMPION_RUN.run)
+    services().models.promote("digits", champion(3, CHAMPION_RUN.run))
 
 
-def with_champion(stack: Stack, data: bytes) -> None:
-    """Let another run of the same model be live."""
-    drop(stack, {"first.csv": data}, CHAMPION.run)
-    prepare.handler({"model": "digits", "run": CHAMPION.run}, CONTEXT)
-    services().models.release_run("digits", CHAMPION.run)
-    services().models.promote("digits", champion(3, CHAMPION.run))
-
-
-def test_a_drop_becomes_the_files_of_its_run(stack: Stack) -> None:
-    data = table()
-    answer = run(stack, data)
-    rows = answer["rows"]
+def test_a_drop_is_split_into_the_files_of_its_run(stack: Stack) -> None:
+    data = csv_table()
+    result = prepare_drop(stack, data)
+    rows = result["rows"]
     assert rows["train"] + rows["validation"] + rows["test"] == 400
-    train = body(stack, f"{KEYS.train}train.csv")
-    validation = body(stack, f"{KEYS.validation}validation.csv")
-    test = body(stack, f"{KEYS.test}test.csv")
-    assert answer == {
+    train = stack.read(f"{RUN.train}train.csv")
+    validation = stack.read(f"{RUN.validation}validation.csv")
+    test = stack.read(f"{RUN.test}test.csv")
+    assert result == {
         "task": "classification",
         "rows": {**rows, "quarantined": 0},
         "features": 4,
@@ -97,16 +76,18 @@ def test_a_drop_becomes_the_files_of_its_run(stack: Stack) -> None:
     }
     assert sorted((train + validation + test).splitlines()) == sorted(data.splitlines())
     assert train.endswith(b"\n")
-    halves = [line.partition(b",") for line in test.splitlines()]
-    assert body(stack, f"{KEYS.evaluation_input}new.csv").splitlines() == [h[2] for h in halves]
-    assert body(stack, KEYS.evaluation_labels("new")).splitlines() == [h[0] for h in halves]
-    assert stack.keys(KEYS.evaluation_input) == [f"{KEYS.evaluation_input}new.csv"]
-    assert stack.keys(KEYS.quarantine) == []
+    held_out = [line.partition(b",") for line in test.splitlines()]
+    features = stack.read(f"{RUN.evaluation_input}new.csv").splitlines()
+    assert features == [row[2] for row in held_out]
+    labels = stack.read(RUN.evaluation_labels("new")).splitlines()
+    assert labels == [row[0] for row in held_out]
+    assert stack.keys(RUN.evaluation_input) == [f"{RUN.evaluation_input}new.csv"]
+    assert stack.keys(RUN.quarantine) == []
 
 
-def test_schema_profile_and_manifest_say_what_was_prepared(stack: Stack) -> None:
-    answer = run(stack, table(names="digit,a,b,c,d"), "[data]\ntest_fraction = 0.2\n")
-    schema = stack.get(KEYS.schema)
+def test_schema_profile_and_manifest_describe_the_prepared_data(stack: Stack) -> None:
+    result = prepare_drop(stack, csv_table(names="digit,a,b,c,d"), "[data]\ntest_fraction = 0.2\n")
+    schema = stack.get(RUN.schema)
     assert schema == {
         "task": "classification",
         "label": "digit",
@@ -114,76 +95,80 @@ def test_schema_profile_and_manifest_say_what_was_prepared(stack: Stack) -> None
         "classes": ["0", "1", "2"],
     }
     assert Schema.model_validate(schema).encode_instance(["1", 2, 3.5, None]) == [1, 2, 3.5, None]
-    profile = stack.get(KEYS.profile)
-    assert profile["rows"]["train"] == answer["rows"]["train"] == profile["sampled_rows"]
-    assert sum(profile["label"]["classes"].values()) == answer["rows"]["train"]
-    assert sum(profile["columns"][0]["histogram"]["counts"]) == answer["rows"]["train"]
-    manifest = stack.get(KEYS.manifest)
-    assert manifest["rows"] == answer["rows"]
+    profile = stack.get(RUN.profile)
+    assert profile["rows"]["train"] == result["rows"]["train"] == profile["sampled_rows"]
+    assert sum(profile["label"]["classes"].values()) == result["rows"]["train"]
+    assert sum(profile["columns"][0]["histogram"]["counts"]) == result["rows"]["train"]
+    manifest = stack.get(RUN.manifest)
+    assert manifest["rows"] == result["rows"]
     assert manifest["files"][0]["key"] == "digits/raw/drop.csv"
     assert manifest["settings"]["data"]["test_fraction"] == 0.2
     assert manifest["created_at"]
-    assert services().models.run("digits", RUN).status == "PREPARING"  # type: ignore[index]
+    assert services().models.run("digits", RUN.run).status == "PREPARING"  # type: ignore[index]
 
 
-def test_a_repeated_invocation_writes_the_same_bytes(stack: Stack) -> None:
-    answer = run(stack, table() + b"1,bad,3,4,5\n")
-    keys = [*stack.keys(KEYS.root), *stack.keys(KEYS.quarantine)]
-    before = {key: body(stack, key) for key in keys}
-    assert prepare.handler(sample("prepare"), CONTEXT) == answer
-    assert {key: body(stack, key) for key in keys} == before
-    assert [*stack.keys(KEYS.root), *stack.keys(KEYS.quarantine)] == keys
+def test_a_second_invocation_writes_the_same_bytes(stack: Stack) -> None:
+    result = prepare_drop(stack, csv_table() + b"1,bad,3,4,5\n")
+    keys = [*stack.keys(RUN.root), *stack.keys(RUN.quarantine)]
+    before = {key: stack.read(key) for key in keys}
+    assert prepare_run() == result
+    assert {key: stack.read(key) for key in keys} == before
+    assert [*stack.keys(RUN.root), *stack.keys(RUN.quarantine)] == keys
 
 
-def test_the_version_that_was_dropped_is_read_even_when_the_file_was_replaced(
+def test_the_dropped_version_of_a_file_is_read_even_if_the_file_was_replaced(
     stack: Stack,
 ) -> None:
-    drop(stack, {"drop.csv": table()})
-    stack.put("digits/raw/drop.csv", b"nothing of use")
-    assert prepare.handler(sample("prepare"), CONTEXT)["rows"]["train"] > 0
+    drop_files(stack, {"drop.csv": csv_table()})
+    stack.put("digits/raw/drop.csv", b"not a table")
+    assert prepare_run()["rows"]["train"] > 0
 
 
-def test_the_champions_codes_hold_and_its_held_out_rows_come_along(stack: Stack) -> None:
-    with_champion(stack, table(classes=("cat", "dog")))
-    answer = run(stack, table(rows=600, classes=("ant", "dog", "cat")))
-    assert answer["champion"] == {"run": CHAMPION.run, "version": 3}
-    assert answer["comparable"] is True
-    assert answer["classes"] == 3
-    assert stack.get(KEYS.schema)["classes"] == ["cat", "dog", "ant"]
-    base = body(stack, f"{KEYS.evaluation_input}base.csv")
-    assert base == body(stack, f"{CHAMPION.evaluation_input}new.csv")
-    labels = body(stack, KEYS.evaluation_labels("base"))
-    assert labels == body(stack, CHAMPION.evaluation_labels("new"))
+def test_class_codes_and_held_out_rows_of_the_champion_are_used_again(stack: Stack) -> None:
+    deploy_champion(stack, csv_table(classes=("cat", "dog")))
+    result = prepare_drop(stack, csv_table(rows=600, classes=("ant", "dog", "cat")))
+    assert result["champion"] == {"run": CHAMPION_RUN.run, "version": 3}
+    assert result["comparable"] is True
+    assert result["classes"] == 3
+    assert stack.get(RUN.schema)["classes"] == ["cat", "dog", "ant"]
+    base = stack.read(f"{RUN.evaluation_input}base.csv")
+    assert base == stack.read(f"{CHAMPION_RUN.evaluation_input}new.csv")
+    labels = stack.read(RUN.evaluation_labels("base"))
+    assert labels == stack.read(CHAMPION_RUN.evaluation_labels("new"))
 
 
-def test_other_columns_than_the_champions_are_refused_unless_accepted(stack: Stack) -> None:
-    with_champion(stack, table(names="y,a,b,c,d"))
+def test_columns_that_differ_from_those_of_the_champion_are_refused_unless_accepted(
+    stack: Stack,
+) -> None:
+    deploy_champion(stack, csv_table(names="y,a,b,c,d"))
     with pytest.raises(SchemaChanged, match=r"'d' \(number\) and is 'e' \(number\)"):
-        run(stack, table(names="y,a,b,c,e"))
-    answer = run(stack, table(names="y,a,b,c,e"), "[data]\nschema_change = 'accept'\n")
-    assert answer["comparable"] is False
-    assert answer["champion"] == {"run": CHAMPION.run, "version": 3}
-    assert stack.keys(KEYS.evaluation_input) == [f"{KEYS.evaluation_input}new.csv"]
+        prepare_drop(stack, csv_table(names="y,a,b,c,e"))
+    result = prepare_drop(stack, csv_table(names="y,a,b,c,e"), "[data]\nschema_change = 'accept'\n")
+    assert result["comparable"] is False
+    assert result["champion"] == {"run": CHAMPION_RUN.run, "version": 3}
+    assert stack.keys(RUN.evaluation_input) == [f"{RUN.evaluation_input}new.csv"]
 
 
-def test_folders_are_given_splits(stack: Stack) -> None:
-    answer = run(stack, {"train/a.csv": table(), "test/b.csv": table(50)})
-    assert answer["rows"]["test"] == 50
-    assert answer["rows"]["train"] + answer["rows"]["validation"] == 400
-    assert body(stack, f"{KEYS.test}test.csv") == table(50)
+def test_files_in_train_and_test_folders_keep_this_split(stack: Stack) -> None:
+    result = prepare_drop(stack, {"train/a.csv": csv_table(), "test/b.csv": csv_table(50)})
+    assert result["rows"]["test"] == 50
+    assert result["rows"]["train"] + result["rows"]["validation"] == 400
+    assert stack.read(f"{RUN.test}test.csv") == csv_table(50)
 
 
-def test_without_validation_rows_there_is_no_validation_channel(stack: Stack) -> None:
-    answer = run(stack, table(), "[data]\nvalidation_fraction = 0.0\n")
-    assert answer["has_validation"] is False
-    assert answer["validation_bytes"] == 0
-    assert stack.keys(KEYS.validation) == []
+def test_a_validation_fraction_of_zero_writes_no_validation_file(stack: Stack) -> None:
+    result = prepare_drop(stack, csv_table(), "[data]\nvalidation_fraction = 0.0\n")
+    assert result["has_validation"] is False
+    assert result["validation_bytes"] == 0
+    assert stack.keys(RUN.validation) == []
 
 
-def test_refused_rows_are_kept_with_their_reasons_even_when_the_run_fails(stack: Stack) -> None:
+def test_refused_rows_are_written_to_quarantine_with_their_reasons_even_if_the_run_fails(
+    stack: Stack,
+) -> None:
     with pytest.raises(TooManyBadRows, match="100 of 500 rows were refused"):
-        run(stack, table() + b"1,2\n" * 100)
-    lines = body(stack, f"{KEYS.quarantine}rows.jsonl").splitlines()
+        prepare_drop(stack, csv_table() + b"1,2\n" * 100)
+    lines = stack.read(f"{RUN.quarantine}rows.jsonl").splitlines()
     assert json.loads(lines[0]) == {
         "file": "drop.csv",
         "line": 401,
@@ -191,12 +176,12 @@ def test_refused_rows_are_kept_with_their_reasons_even_when_the_run_fails(stack:
         "text": "1,2",
     }
     assert len(lines) == 100
-    assert stack.keys(KEYS.train) == []
+    assert stack.keys(RUN.train) == []
 
 
-class Explodes:
+class RunsCodeWhenUnpickled:
     def __reduce__(self) -> Any:
-        return (Path.touch, (Path("/tmp/refit-test-it-ran"),))
+        return (Path.touch, (PICKLE_RAN,))
 
 
 @pytest.mark.parametrize(
@@ -211,36 +196,33 @@ class Explodes:
         ("a.parquet", b"not so", DatasetUnreadable, "a.parquet is not Parquet"),
         (
             "a.pkl.gz",
-            gzip.compress(pickle.dumps(Explodes()), mtime=0),
+            gzip.compress(pickle.dumps(RunsCodeWhenUnpickled()), mtime=0),
             DatasetUnreadable,
             "asks for ",
         ),
     ],
 )
-def test_a_drop_that_cannot_be_used_fails_by_name_and_leaves_the_way_free(
+def test_a_drop_that_cannot_be_used_fails_with_its_own_error_and_can_be_repeated(
     stack: Stack, name: str, data: bytes, error: type[Exception], text: str
 ) -> None:
     with pytest.raises(error, match=text):
-        run(stack, {name: data})
-    assert not Path("/tmp/refit-test-it-ran").exists()
-    assert stack.keys(KEYS.train) == []
-    assert run(stack, table())["rows"]["train"] > 0
+        prepare_drop(stack, {name: data})
+    assert not PICKLE_RAN.exists()
+    assert stack.keys(RUN.train) == []
+    assert prepare_drop(stack, csv_table())["rows"]["train"] > 0
 
 
-def test_a_file_that_was_deleted_before_it_is_read_is_named(stack: Stack) -> None:
-    drop(stack, {"a.csv": table(), "b.csv": table()})
-    client = boto3.client("s3", REGION)
-    version = stack.get(KEYS.drop)["files"][1]["version"]
-    client.delete_object(Bucket=stack.bucket, Key="digits/raw/b.csv", VersionId=version)
+def test_a_dropped_file_that_was_deleted_fails_the_run_and_is_named(stack: Stack) -> None:
+    drop_files(stack, {"a.csv": csv_table(), "b.csv": csv_table()})
+    version = stack.get(RUN.drop)["files"][1]["version"]
+    stack.delete("digits/raw/b.csv", version)
     with pytest.raises(DatasetNotFound, match=r"digits/raw/b\.csv"):
-        prepare.handler(sample("prepare"), CONTEXT)
+        prepare_run()
 
 
-def test_bad_settings_are_refused_with_the_key_that_is_wrong(stack: Stack) -> None:
+def test_invalid_settings_fail_the_run_and_name_the_key(stack: Stack) -> None:
     with pytest.raises(SettingsInvalid, match=r"\[data\] test_fraction = 3"):
-        run(stack, table(), "[data]\ntest_fraction = 3\n")
-    boto3.client("s3", REGION).put_object(
-        Bucket=stack.bucket, Key="digits/model.toml", Body="é".encode("latin-1")
-    )
+        prepare_drop(stack, csv_table(), "[data]\ntest_fraction = 3\n")
+    stack.put("digits/model.toml", "é".encode("latin-1"))
     with pytest.raises(SettingsInvalid, match="not UTF-8"):
-        prepare.handler(sample("prepare"), CONTEXT)
+        prepare_run()

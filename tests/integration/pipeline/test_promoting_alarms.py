@@ -13,11 +13,10 @@ from refit.handlers import promote, remove_alarms, roll_back
 from refit.handlers.wiring import services
 from refit.stores.endpoints import EndpointState
 
-from tests.integration.pipeline.test_planning_and_registering import live_champion
 from tests.support.aws_stack import CONTEXT, REGION, Stack, forget_services
 from tests.support.events import sample
 from tests.support.fake_sagemaker import FakeSageMaker
-from tests.support.model_files import manifest
+from tests.support.model_files import make_champion_live, manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,7 +111,7 @@ def test_a_version_that_is_no_longer_captured_loses_the_alarms_on_captures(
 def test_the_champion_stays_while_the_alarms_of_the_next_version_cannot_be_set(
     configure: object, stack: Stack
 ) -> None:
-    live_champion()
+    make_champion_live()
     stack.replace_clients(cloudwatch=ThrottledCloudWatch(accepts=3))
     with pytest.raises(ServiceThrottled):
         promote.handler(sample("promote"), CONTEXT)
@@ -128,7 +127,7 @@ def test_the_champion_stays_while_the_alarms_of_the_next_version_cannot_be_set(
 def test_a_rollback_restores_the_alarms_of_the_champion(sagemaker: FakeSageMaker) -> None:
     promote.handler(sample("promote"), CONTEXT)
     assert monitored_variant() == "v2"
-    live_champion()
+    make_champion_live()
     sagemaker.endpoint = EndpointState("InService", "refit-digits-v1-01234567", None)
     roll_back.handler(sample("roll_back"), CONTEXT)
     assert monitored_variant() == "v1"

@@ -1,4 +1,4 @@
-"""How a run ends: recorded, told, unlocked, and what is owed is paid."""
+"""A run ends: it is recorded and reported, its locks are released, and pending data is ingested."""
 
 from __future__ import annotations
 
@@ -26,58 +26,58 @@ def active(stack: Stack) -> Stack:
     return stack
 
 
-def recorded() -> Run:
+def recorded_run() -> Run:
     run = services().models.run("digits", RUN)
     assert run is not None
     return run
 
 
-def test_a_failed_run_says_why_in_words_and_gives_the_lock_back(active: Stack) -> None:
+def test_a_failed_run_records_its_error_notifies_and_releases_the_lock(active: Stack) -> None:
     finish_run.handler(sample("finish_run_failed"), CONTEXT)
-    assert recorded().status == "FAILED"
-    assert recorded().error == "TooManyBadRows"
-    assert recorded().message.startswith("25 of 100 rows were refused")
+    assert recorded_run().status == "FAILED"
+    assert recorded_run().error == "TooManyBadRows"
+    assert recorded_run().message.startswith("25 of 100 rows were refused")
     assert services().models.state("digits").active_run is None
-    assert active.messages(active.notices_queue)[0]["Message"] == recorded().message
+    assert active.messages(active.notices_queue)[0]["Message"] == recorded_run().message
 
 
-def test_a_refused_run_gives_the_gates_reasons(active: Stack) -> None:
+def test_a_refused_run_records_and_publishes_the_reasons_of_the_gate(active: Stack) -> None:
     finish_run.handler(sample("finish_run"), CONTEXT)
-    assert recorded().status == "REFUSED"
-    assert "at most 0.01 worse is allowed" in recorded().message
+    assert recorded_run().status == "REFUSED"
+    assert "at most 0.01 worse is allowed" in recorded_run().message
     event = active.messages(active.bus_queue)[0]
     assert (event["detail-type"], event["detail"]["status"]) == ("Run Finished", "REFUSED")
 
 
-def test_what_came_during_the_run_is_looked_at_when_it_ends(active: Stack) -> None:
+def test_a_pending_drop_is_ingested_when_the_run_ends(active: Stack) -> None:
     services().models.mark_pending("digits")
     finish_run.handler(sample("finish_run"), CONTEXT)
     assert active.messages(active.ingest_queue) == [{"model": "digits"}]
 
 
-def test_nothing_owed_pokes_nobody(active: Stack) -> None:
+def test_without_a_pending_drop_nothing_is_enqueued(active: Stack) -> None:
     finish_run.handler(sample("finish_run"), CONTEXT)
     assert active.messages(active.ingest_queue) == []
 
 
-def test_the_end_of_one_run_does_not_unlock_another(active: Stack) -> None:
+def test_finishing_a_run_again_does_not_release_the_lock_of_the_next_run(active: Stack) -> None:
     finish_run.handler(sample("finish_run"), CONTEXT)
     services().models.begin_run("digits", "another00000", "drop", "2026-11-20T11:00:00+00:00")
     finish_run.handler(sample("finish_run"), CONTEXT)
     assert services().models.state("digits").active_run == "another00000"
 
 
-def test_a_stopped_execution_ends_its_run(active: Stack) -> None:
+def test_a_stopped_execution_fails_its_run(active: Stack) -> None:
     assert end_stopped_run.handler(sample("end_stopped_run"), CONTEXT) == {"ended": RUN}
-    assert recorded().status == "FAILED"
-    assert "was stopped" in recorded().message
+    assert recorded_run().status == "FAILED"
+    assert "was stopped" in recorded_run().message
     assert services().models.state("digits").active_run is None
 
 
-def test_a_run_that_ended_by_itself_is_left_as_it_is(active: Stack) -> None:
+def test_a_run_that_has_finished_is_not_changed_when_its_execution_ends(active: Stack) -> None:
     finish_run.handler(sample("finish_run"), CONTEXT)
     assert end_stopped_run.handler(sample("end_stopped_run"), CONTEXT) == {"ended": None}
-    assert recorded().status == "REFUSED"
+    assert recorded_run().status == "REFUSED"
 
 
 def stopped_deployment(execution: str) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def stopped_deployment(execution: str) -> dict[str, Any]:
     return event
 
 
-def test_a_deployment_that_failed_before_it_had_a_plan_ends_the_run(active: Stack) -> None:
+def test_a_deployment_that_failed_before_it_was_planned_fails_the_run(active: Stack) -> None:
     execution = "arn:aws:states:us-east-1:123456789012:execution:refit-deploy:x"
     services().models.update_run("digits", RUN, status=RunStatus.DEPLOYING)
     services().models.begin_deployment("digits", deployment_id(execution))
@@ -100,21 +100,11 @@ def test_a_deployment_that_failed_before_it_had_a_plan_ends_the_run(active: Stac
     assert end_stopped_run.handler(event, CONTEXT) == {"ended": RUN}
     state = services().models.state("digits")
     assert (state.active_run, state.deployment) == (None, None)
-    assert recorded().message == "no manifest"
+    assert recorded_run().message == "no manifest"
 
 
-def test_a_deployment_of_someone_else_is_not_touched(active: Stack) -> None:
+def test_a_failed_deployment_does_not_release_the_lock_of_another_deployment(active: Stack) -> None:
     execution = "arn:aws:states:us-east-1:123456789012:execution:refit-deploy:x"
     services().models.begin_deployment("digits", "other123")
     assert end_stopped_run.handler(stopped_deployment(execution), CONTEXT) == {"ended": None}
     assert services().models.state("digits").deployment == "other123"
-
-
-def test_one_deployment_at_a_time_and_its_own_retry_is_no_other(stack: Stack) -> None:
-    assert services().models.begin_deployment("digits", "one")
-    assert services().models.begin_deployment("digits", "one")
-    assert not services().models.begin_deployment("digits", "two")
-    services().models.end_deployment("digits", "two")
-    assert not services().models.begin_deployment("digits", "two")
-    services().models.end_deployment("digits", "one")
-    assert services().models.begin_deployment("digits", "two")
