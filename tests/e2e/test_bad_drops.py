@@ -1,4 +1,4 @@
-"""What cannot be trained on ends its run with a reason and harms nothing else."""
+"""A drop that cannot be trained on fails its run with a reason, and affects no other run."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from tests.e2e.driver import User, wait_for
 if TYPE_CHECKING:
     from tests.e2e.conftest import Digits
 
-MARK = Path(os.environ.get("TMPDIR", "/tmp")) / f"refit-pickle-ran-{os.getpid()}"
+PICKLE_RAN = Path(os.environ.get("TMPDIR", "/tmp")) / f"refit-pickle-ran-{os.getpid()}"
 
 
-class RunsCode:
+class RunsCodeWhenUnpickled:
     def __reduce__(self) -> tuple[Any, ...]:
-        return (os.system, (f"touch {MARK}",))
+        return (os.system, (f"touch {PICKLE_RAN}",))
 
 
-def bomb() -> bytes:
-    """64 MB of one row, in 64 kB."""
+def zip_bomb() -> bytes:
+    """Return 64 MB of one repeated row, compressed to 64 kB."""
     out = io.BytesIO()
     with gzip.GzipFile(fileobj=out, mode="wb", compresslevel=9) as file:
         block = b"1,2,3,4\n" * 131_072
@@ -35,43 +35,50 @@ def bomb() -> bytes:
     return out.getvalue()
 
 
-BAD: dict[str, tuple[str, bytes, str, str]] = {
-    # model: file, content, error, what the message must name
+BAD_DROPS: dict[str, tuple[str, bytes, str, str]] = {
+    # model: (file, content, error, text in its message)
     "empty": ("a.csv", b"", "DatasetEmpty", "a.csv"),
     "headeronly": ("a.csv", b"label,x,y\n", "DatasetEmpty", "row"),
     "onecolumn": ("a.csv", b"1\n2\n3\n" * 50, "DatasetInvalid", "column"),
     "nolabel": ("a.csv", b",1,2\n" * 200, "TooManyBadRows", "label"),
     "ragged": ("a.csv", b"1,2,3\n0,2\n" * 100, "TooManyBadRows", "2 cells, not 3"),
     "text": ("a.csv", b"1,2,3\n0,1,3\n" * 90 + b"0,x,3\n" * 20, "TooManyBadRows", "x"),
-    "pickle": ("a.pkl.gz", gzip.compress(pickle.dumps(RunsCode())), "DatasetUnreadable", "system"),
-    "parquet": ("a.parquet", b"PAR1 this is none PAR1", "DatasetUnreadable", "a.parquet"),
+    "pickle": (
+        "a.pkl.gz",
+        gzip.compress(pickle.dumps(RunsCodeWhenUnpickled())),
+        "DatasetUnreadable",
+        "system",
+    ),
+    "parquet": ("a.parquet", b"PAR1 not Parquet PAR1", "DatasetUnreadable", "a.parquet"),
     "settings": ("a.csv", b"1,2,3\n0,1,3\n" * 90, "SettingsInvalid", "florr"),
     "bomb": ("a.csv.gz", b"", "DatasetUnreadable", "a.csv.gz"),
 }
 
 
 @pytest.fixture(scope="module")
-def dropped(user: User) -> None:
+def bad_drops(user: User) -> None:
     user.drop("settings", {}, "[gate]\nflorr = 1")
-    for model, (name, content, _, _) in BAD.items():
-        user.drop(model, {name: bomb() if model == "bomb" else content})
+    for model, (name, content, _, _) in BAD_DROPS.items():
+        user.drop(model, {name: zip_bomb() if model == "bomb" else content})
 
 
-@pytest.mark.parametrize("model", BAD)
-def test_a_bad_drop_fails_its_run_with_the_reason(user: User, dropped: None, model: str) -> None:
+@pytest.mark.parametrize("model", BAD_DROPS)
+def test_a_bad_drop_fails_its_run_with_the_reason(user: User, bad_drops: None, model: str) -> None:
     run = user.ended_run(model)
-    _, _, error, named = BAD[model]
+    _, _, error, text = BAD_DROPS[model]
     assert (run["status"], run["error"]) == ("FAILED", error), run["message"]
-    assert named in run["message"]
+    assert text in run["message"]
     assert "active_run" not in user.state(model)
 
 
-def test_no_pickle_ran(user: User, dropped: None) -> None:
+def test_a_dropped_pickle_runs_no_code(user: User, bad_drops: None) -> None:
     user.ended_run("pickle")
-    assert not MARK.exists()
+    assert not PICKLE_RAN.exists()
 
 
-def test_refused_rows_are_kept_with_file_line_and_reason(user: User, dropped: None) -> None:
+def test_refused_rows_are_written_to_quarantine_with_line_and_reason(
+    user: User, bad_drops: None
+) -> None:
     run = user.ended_run("text")["run"]
     key = f"text/quarantine/{run}/rows.jsonl"
     body = user.client("s3").get_object(Bucket=user.bucket, Key=key)["Body"].read().decode()
@@ -81,14 +88,16 @@ def test_refused_rows_are_kept_with_file_line_and_reason(user: User, dropped: No
     assert len(body.splitlines()) == 20
 
 
-def test_after_bad_drops_a_good_one_works(user: User, dropped: None, digits: Digits) -> None:
+def test_a_good_drop_after_a_bad_one_is_deployed(
+    user: User, bad_drops: None, digits: Digits
+) -> None:
     user.ended_run("ragged")
     user.drop("ragged", {"b.csv": digits.csv(slice(0, 300))})
     run = user.ended_run("ragged", 2)
     assert run["status"] == "DEPLOYED", run
 
 
-def test_a_model_name_that_is_not_allowed_is_told_where_people_look(user: User) -> None:
+def test_an_invalid_model_name_is_reported_in_the_bucket_and_by_the_api(user: User) -> None:
     for name in ("Bad Name", "../up", "x" * 200):
         user.client("s3").put_object(Bucket=user.bucket, Key=f"{name}/raw/a.csv", Body=b"1,2\n")
     for name in ("Bad%20Name", "x" * 200):
@@ -98,9 +107,9 @@ def test_a_model_name_that_is_not_allowed_is_told_where_people_look(user: User) 
             "ModelNameInvalid",
         )
 
-    def refused() -> list[dict[str, Any]] | None:
-        answer = user.client("s3").list_objects_v2(Bucket=user.bucket, Prefix="_refused/")
-        found = [user.json_of(entry["Key"]) for entry in answer.get("Contents", [])]
-        return found if len(found) == 3 else None
+    def refusals() -> list[dict[str, Any]] | None:
+        response = user.client("s3").list_objects_v2(Bucket=user.bucket, Prefix="_refused/")
+        reports = [user.json_of(entry["Key"]) for entry in response.get("Contents", [])]
+        return reports if len(reports) == 3 else None
 
-    assert all("1 to 24" in entry["reason"] for entry in wait_for(refused, "three refusals", 60))
+    assert all("1 to 24" in entry["reason"] for entry in wait_for(refusals, "three refusals", 60))

@@ -1,4 +1,4 @@
-"""Fifty thousand labelled predictions of a world that stays as it is: nothing is retrained."""
+"""Fifty thousand labelled predictions without drift start no retraining."""
 
 from __future__ import annotations
 
@@ -28,31 +28,33 @@ cooldown_s = 0
 
 
 @pytest.mark.timeout(600)
-def test_without_drift_nothing_is_retrained(user: User, digits: Digits) -> None:
+def test_without_drift_no_retraining_starts(user: User, digits: Digits) -> None:
     user.drop(MODEL, {"a.csv": digits.csv(slice(0, 900))}, SETTINGS)
     assert user.ended_run(MODEL)["status"] == "DEPLOYED"
-    order = np.random.default_rng(11)
-    errors = 0
+    generator = np.random.default_rng(11)
 
-    def call(chosen: list[int]) -> int:
-        answer = user.predict(MODEL, digits.images[chosen].tolist()).json()
-        labels = [str(digits.labels[place]) for place in chosen]
-        found = answer["predictions"]
-        statuses = user.label(
+    def predict_and_label(indices: list[int]) -> int:
+        """Return the number of wrong predictions."""
+        predictions = user.predict(MODEL, digits.images[indices].tolist()).json()["predictions"]
+        labelled = [
+            (prediction, str(digits.labels[index]))
+            for prediction, index in zip(predictions, indices, strict=True)
+        ]
+        results = user.label(
             MODEL,
             [
-                {"inferenceId": row["inferenceId"], "label": label}
-                for row, label in zip(found, labels, strict=True)
+                {"inferenceId": prediction["inferenceId"], "label": label}
+                for prediction, label in labelled
             ],
         )
-        assert {status["status"] for status in statuses} <= {"new", "held"}
-        return sum(row["prediction"] != label for row, label in zip(found, labels, strict=True))
+        assert {result["status"] for result in results} <= {"new", "held"}
+        return sum(prediction["prediction"] != label for prediction, label in labelled)
 
-    chosen = [order.integers(900, 1797, ROWS).tolist() for _ in range(CALLS)]
+    batches = [generator.integers(900, 1797, ROWS).tolist() for _ in range(CALLS)]
     with ThreadPoolExecutor(2) as pool:
-        errors = sum(pool.map(call, chosen))
-    wanted = {"predictions": CALLS * ROWS, "labelled": CALLS * ROWS, "errors": errors}
-    user.wait_until_counted(MODEL, 1, wanted, timeout_s=300)
+        errors = sum(pool.map(predict_and_label, batches))
+    expected = {"predictions": CALLS * ROWS, "labelled": CALLS * ROWS, "errors": errors}
+    user.wait_until_counted(MODEL, 1, expected, timeout_s=300)
     items = user.items(MODEL)
     assert len(user.runs(MODEL)) == 1
     assert items.get("RETRAINING", {}).get("state", "healthy") == "healthy"

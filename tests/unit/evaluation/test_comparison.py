@@ -1,4 +1,4 @@
-"""Paired comparisons against exact definitions and published figures."""
+"""Paired comparisons of two models, compared with exact definitions and published figures."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from refit.domain.evaluation.comparison import (
 )
 from refit.domain.evaluation.metrics import ClassOutcome
 
-unhurried = settings(deadline=None)  # a busy machine is no failure
+no_deadline = settings(deadline=None)  # a busy machine is slow
 
 
 def exact_mid_p(won: int, lost: int) -> float:
-    tosses, fewer = won + lost, min(won, lost)
-    probabilities = [math.comb(tosses, k) / 2**tosses for k in range(fewer + 1)]
+    trials, fewer = won + lost, min(won, lost)
+    probabilities = [math.comb(trials, k) / 2**trials for k in range(fewer + 1)]
     return min(1.0, 2 * (sum(probabilities) - 0.5 * probabilities[-1]))
 
 
-@unhurried
+@no_deadline
 @given(st.integers(0, 300), st.integers(0, 300))
-def test_mcnemar_is_the_mid_p_of_a_fair_coin(won: int, lost: int) -> None:
+def test_mcnemar_is_the_mid_p_value_of_a_binomial_test(won: int, lost: int) -> None:
     assert mcnemar_mid_p(won, lost) == pytest.approx(exact_mid_p(won, lost), rel=1e-9)
 
 
@@ -36,14 +36,14 @@ def test_mcnemar_gives_the_published_p_value() -> None:
     assert mcnemar_mid_p(1, 7) == pytest.approx(0.039, abs=0.0005)
 
 
-def test_mcnemar_of_a_million_discordant_rows_is_exact_and_quick() -> None:
+def test_mcnemar_of_a_million_discordant_rows_agrees_with_the_normal_approximation() -> None:
     z = 2000 / math.sqrt(1_000_000)
     normal = math.erfc(z / math.sqrt(2))
     assert mcnemar_mid_p(501_000, 499_000) == pytest.approx(normal, rel=1e-3)
     assert mcnemar_mid_p(1_000_000, 0) == 0.0
 
 
-def test_models_that_never_differ_have_p_1() -> None:
+def test_models_that_never_differ_have_a_p_value_of_1() -> None:
     assert mcnemar_mid_p(0, 0) == 1
 
 
@@ -61,9 +61,9 @@ def test_the_interval_of_paired_shares_is_the_published_one(
 counts = st.tuples(*[st.integers(0, 200)] * 4).filter(any)
 
 
-@unhurried
+@no_deadline
 @given(counts)
-def test_the_interval_of_paired_shares_holds_the_difference_and_mirrors(
+def test_the_interval_of_paired_shares_contains_the_difference_and_is_symmetric(
     cells: tuple[int, int, int, int],
 ) -> None:
     both, won, lost, neither = cells
@@ -107,13 +107,13 @@ def test_pairing_shows_a_small_difference_that_separate_intervals_hide() -> None
     assert compared.p_value < 0.01
 
 
-def test_one_row_shows_nothing() -> None:
+def test_one_row_has_no_interval_and_a_p_value_of_1() -> None:
     compared = compare_regressions(np.zeros(1), np.ones(1), np.full(1, 2.0), 0.95)["mae"]
     assert compared.advantage == 1
     assert (compared.low, compared.high, compared.p_value) == (None, None, 1)
 
 
-def test_equal_models_are_rarely_called_different() -> None:
+def test_equally_good_models_are_rarely_significantly_different() -> None:
     generator = np.random.default_rng(1)
     labels = np.zeros(120)
     p_values = [

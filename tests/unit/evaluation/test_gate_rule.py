@@ -1,4 +1,4 @@
-"""The gate's rule, each case with the sentence that a person reads."""
+"""The decision of the gate, with the sentences that explain it."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ CLASSES = ("a", "b", "c", "d")
 CHAMPION = ChampionRun(run="a1b2c3d4e5f6", version=3)
 
 
-def predictions(labels: np.ndarray, right: float, seed: int) -> np.ndarray:
-    """Class probabilities that are right on an exact share of the rows."""
+def predictions(labels: np.ndarray, accuracy: float, seed: int) -> np.ndarray:
+    """Return class probabilities with exactly this accuracy."""
     generator = np.random.default_rng(seed)
     predicted = labels.copy()
-    wrong = generator.permutation(len(labels))[: round((1 - right) * len(labels))]
+    wrong = generator.permutation(len(labels))[: round((1 - accuracy) * len(labels))]
     predicted[wrong] = (labels[wrong] + 1) % len(CLASSES)
     probabilities = np.full((len(labels), len(CLASSES)), 0.1)
     probabilities[np.arange(len(labels)), predicted] = 0.7
@@ -37,21 +37,21 @@ def predictions(labels: np.ndarray, right: float, seed: int) -> np.ndarray:
 
 
 def rows(count: int, challenger: float, champion: float | None) -> EvaluatedRows:
-    """Held-out rows on which the models are right on these shares."""
+    """Return held-out rows on which the models have these accuracies."""
     labels = np.arange(count) % len(CLASSES)
-    mine = outcome_of(labels, predictions(labels, challenger, 1), len(CLASSES))
+    challenger_outcome = outcome_of(labels, predictions(labels, challenger, 1), len(CLASSES))
     evaluated = EvaluatedRows(
         rows=count,
         baseline=classification_baseline(labels, CLASSES),
-        challenger=classification_quality(labels, mine, CLASSES, 0.95),
+        challenger=classification_quality(labels, challenger_outcome, CLASSES, 0.95),
     )
     if champion is None:
         return evaluated
-    other = outcome_of(labels, predictions(labels, champion, 2), len(CLASSES))
+    champion_outcome = outcome_of(labels, predictions(labels, champion, 2), len(CLASSES))
     return evaluated.model_copy(
         update={
-            "champion": classification_quality(labels, other, CLASSES, 0.95),
-            "comparisons": compare_classifiers(labels, mine, other, 0.95),
+            "champion": classification_quality(labels, champion_outcome, CLASSES, 0.95),
+            "comparisons": compare_classifiers(labels, challenger_outcome, champion_outcome, 0.95),
         }
     )
 
@@ -85,7 +85,7 @@ def failed(decision: GateDecision) -> list[str]:
     return [check.name for check in decision.checks if not check.passed]
 
 
-def test_the_first_good_model_passes_and_the_reason_says_against_what() -> None:
+def test_a_good_first_model_passes_and_the_reason_names_the_baseline() -> None:
     decision = decide(evaluation(rows(400, 0.9, None)), GateSettings())
     assert decision.passed
     assert (decision.metric, decision.challenger, decision.champion) == ("accuracy", 0.9, None)
@@ -103,15 +103,13 @@ def test_a_model_no_better_than_the_most_frequent_class_is_refused() -> None:
 
 
 @pytest.mark.parametrize(("floor", "passed"), [(0.9, True), (0.91, False)])
-def test_a_floor_of_the_settings_counts_in_place_of_the_baseline(
-    floor: float, passed: bool
-) -> None:
+def test_the_floor_of_the_settings_replaces_the_baseline(floor: float, passed: bool) -> None:
     decision = decide(evaluation(rows(400, 0.9, None)), GateSettings(floor=floor))
     assert decision.passed is passed
     assert f"[gate] floor requires at least {floor:.2%}" in decision.reasons[0]
 
 
-def test_better_data_passes_although_it_loses_a_little_on_base() -> None:
+def test_a_model_that_is_slightly_worse_on_the_base_rows_passes_within_the_margin() -> None:
     decision = decide(
         evaluation(rows(400, 0.97, 0.90), rows(400, 0.945, 0.95)), GateSettings(margin=0.01)
     )
@@ -122,8 +120,8 @@ def test_better_data_passes_although_it_loses_a_little_on_base() -> None:
     assert "7.00 points better" in decision.reasons[2]
 
 
-def test_mislabelled_data_is_refused_by_the_champions_own_rows() -> None:
-    # Its held-out rows are wrong in the same way: there the challenger looks good.
+def test_a_model_of_mislabelled_data_is_refused_on_the_base_rows() -> None:
+    # The new held-out rows are mislabelled in the same way: the challenger looks good on them.
     decision = decide(evaluation(rows(400, 0.95, 0.02), rows(400, 0.02, 0.95)), GateSettings())
     assert not decision.passed
     assert failed(decision) == ["base"]
@@ -132,22 +130,22 @@ def test_mislabelled_data_is_refused_by_the_champions_own_rows() -> None:
     assert "93.00 points worse" in decision.reasons[0]
 
 
-def test_partly_mislabelled_data_is_refused_too() -> None:
+def test_a_model_of_partly_mislabelled_data_is_refused_on_the_base_rows() -> None:
     decision = decide(evaluation(rows(400, 0.8, 0.75), rows(400, 0.90, 0.95)), GateSettings())
     assert failed(decision) == ["base"]
 
 
-def test_a_loss_of_exactly_the_margin_passes() -> None:
+def test_a_model_that_is_worse_by_exactly_the_margin_passes() -> None:
     decision = decide(evaluation(rows(400, 0.9, 0.9), rows(400, 0.94, 0.95)), GateSettings())
     assert decision.passed
 
 
-def test_one_row_of_few_is_no_loss_and_two_are() -> None:
-    one = decide(evaluation(rows(400, 0.96, 0.90), rows(40, 0.875, 0.90)), GateSettings())
-    two = decide(evaluation(rows(400, 0.96, 0.90), rows(40, 0.85, 0.90)), GateSettings())
-    assert one.passed
-    assert "one row is allowed, which is 2.50 points" in one.checks[1].reason
-    assert not two.passed
+def test_one_more_wrong_row_is_always_allowed_on_few_base_rows() -> None:
+    one_row_worse = decide(evaluation(rows(400, 0.96, 0.90), rows(40, 0.875, 0.90)), GateSettings())
+    two_rows_worse = decide(evaluation(rows(400, 0.96, 0.90), rows(40, 0.85, 0.90)), GateSettings())
+    assert one_row_worse.passed
+    assert "one row is allowed, which is 2.50 points" in one_row_worse.checks[1].reason
+    assert not two_rows_worse.passed
 
 
 def test_a_challenger_significantly_worse_on_the_new_rows_is_refused() -> None:
@@ -156,7 +154,7 @@ def test_a_challenger_significantly_worse_on_the_new_rows_is_refused() -> None:
     assert "a challenger that is worse with p below 0.05 is refused" in decision.reasons[0]
 
 
-def test_a_difference_within_noise_on_the_new_rows_passes() -> None:
+def test_a_difference_on_the_new_rows_that_is_not_significant_passes() -> None:
     decision = decide(evaluation(rows(40, 0.90, 0.925), rows(400, 0.95, 0.95)), GateSettings())
     assert decision.passed
 
@@ -167,7 +165,7 @@ def test_every_failed_check_is_reported() -> None:
     assert len(decision.reasons) == 3
 
 
-def test_changed_columns_that_the_settings_accept_leave_only_the_floor_and_say_so() -> None:
+def test_with_changed_columns_only_the_floor_is_checked_and_the_reasons_say_so() -> None:
     decision = decide(evaluation(rows(400, 0.9, None), comparable=False), GateSettings())
     assert decision.passed
     assert [check.name for check in decision.checks] == ["floor"]
@@ -200,12 +198,12 @@ def test_a_retrained_model_that_is_better_on_the_fresh_rows_passes() -> None:
 @pytest.mark.parametrize(
     ("fresh", "champion"),
     [
-        pytest.param(0.6, 0.6, id="no better"),
-        pytest.param(0.61, 0.6, id="better by less than noise"),
+        pytest.param(0.6, 0.6, id="equal"),
+        pytest.param(0.61, 0.6, id="not significantly better"),
         pytest.param(0.4, 0.9, id="worse"),
     ],
 )
-def test_a_retrained_model_no_better_than_noise_on_the_fresh_rows_is_refused(
+def test_a_retrained_model_that_is_not_significantly_better_on_the_fresh_rows_is_refused(
     fresh: float, champion: float
 ) -> None:
     decision = decide(
@@ -217,7 +215,7 @@ def test_a_retrained_model_no_better_than_noise_on_the_fresh_rows_is_refused(
     assert decision.reasons[0].startswith("On 100 fresh held-out rows")
 
 
-def test_poisoned_labels_are_refused_by_the_old_rows_however_good_the_fresh_ones_look() -> None:
+def test_a_model_of_poisoned_labels_is_refused_on_the_base_rows_despite_good_fresh_rows() -> None:
     decision = decide(
         evaluation(rows(400, 0.9, 0.6), rows(400, 0.80, 0.95), rows(100, 0.95, 0.1)),
         GateSettings(),
@@ -226,13 +224,13 @@ def test_poisoned_labels_are_refused_by_the_old_rows_however_good_the_fresh_ones
     assert failed(decision) == ["base"]
 
 
-def test_the_wider_margin_is_for_retrainings_only() -> None:
+def test_the_wider_margin_applies_to_retrainings_only() -> None:
     compared = evaluation(rows(400, 0.93, 0.9), rows(400, 0.92, 0.95), rows(60, 0.9, 0.6))
     assert decide(compared, GateSettings(), RETRAINING).passed
     assert failed(decide(compared, GateSettings())) == ["base"]
 
 
-def test_without_a_fresh_held_out_row_a_retraining_is_refused_and_says_what_it_takes() -> None:
+def test_a_retraining_without_fresh_rows_is_refused_with_the_number_of_labels_it_requires() -> None:
     decision = decide(
         evaluation(rows(400, 0.95, 0.9), rows(400, 0.95, 0.95)), GateSettings(), RETRAINING
     )
@@ -241,7 +239,9 @@ def test_without_a_fresh_held_out_row_a_retraining_is_refused_and_says_what_it_t
 
 
 @pytest.mark.parametrize(("count", "passed"), [(4, False), (5, True)])
-def test_so_few_fresh_rows_can_never_show_it(count: int, passed: bool) -> None:
+def test_fewer_than_five_fresh_rows_can_never_be_significantly_better(
+    count: int, passed: bool
+) -> None:
     decision = decide(
         evaluation(rows(400, 0.95, 0.9), rows(400, 0.95, 0.95), rows(count, 1, 0)),
         GateSettings(),
@@ -259,19 +259,19 @@ def test_a_retraining_that_cannot_be_compared_is_refused() -> None:
     assert decision.reasons[0].startswith("The columns differ from those of the live version")
 
 
-def test_what_could_not_be_used_is_reported_with_the_most_frequent_reason_first() -> None:
-    lost = {"withdrawn": 1, "superseded": 12}
+def test_unused_labelled_rows_are_reported_with_the_most_frequent_reason_first() -> None:
+    unused_rows = {"withdrawn": 1, "superseded": 12}
     decision = decide(
         evaluation(rows(400, 0.93, 0.85), rows(400, 0.95, 0.95), rows(60, 0.9, 0.6)),
         GateSettings(),
-        replace(RETRAINING, lost=lost),
+        replace(RETRAINING, lost=unused_rows),
     )
     assert decision.reasons[-1].endswith(
         "held out, and 13 could not be used (12 superseded, 1 withdrawn)."
     )
 
 
-def test_log_loss_decides_when_it_is_asked_for() -> None:
+def test_log_loss_decides_when_the_settings_choose_it() -> None:
     decision = decide(
         evaluation(rows(400, 0.9, 0.9), rows(400, 0.8, 0.95)), GateSettings(metric="log_loss")
     )
@@ -287,7 +287,7 @@ def test_a_metric_of_the_other_task_names_what_is_allowed() -> None:
         decide(evaluation(rows(40, 0.9, None)), GateSettings(metric="rmse"))
 
 
-def test_held_out_rows_of_one_class_cannot_show_that_a_model_is_good() -> None:
+def test_a_model_is_refused_on_held_out_rows_of_one_class_unless_there_is_a_floor() -> None:
     labels = np.zeros(20, dtype=np.int64)
     outcome = outcome_of(labels, predictions(labels, 1.0, 1), len(CLASSES))
     new = EvaluatedRows(
@@ -304,19 +304,19 @@ def test_held_out_rows_of_one_class_cannot_show_that_a_model_is_good() -> None:
 def regression(challenger_error: float, champion_error: float) -> EvaluatedRows:
     generator = np.random.default_rng(1)
     labels = generator.normal(scale=10, size=300)
-    mine = labels + generator.normal(scale=challenger_error, size=300)
-    other = labels + generator.normal(scale=champion_error, size=300)
+    challenger = labels + generator.normal(scale=challenger_error, size=300)
+    champion = labels + generator.normal(scale=champion_error, size=300)
     return EvaluatedRows(
         rows=300,
         baseline=regression_baseline(labels),
-        challenger=regression_quality(labels, mine, 0.95),
-        champion=regression_quality(labels, other, 0.95),
-        comparisons=compare_regressions(labels, mine, other, 0.95),
+        challenger=regression_quality(labels, challenger, 0.95),
+        champion=regression_quality(labels, champion, 0.95),
+        comparisons=compare_regressions(labels, challenger, champion, 0.95),
     )
 
 
 @pytest.mark.parametrize(("margin", "passed"), [(0.5, True), (0.01, False)])
-def test_the_margin_of_a_regression_is_a_share_of_the_champions_value(
+def test_the_margin_of_a_regression_is_relative_to_the_value_of_the_champion(
     margin: float, passed: bool
 ) -> None:
     compared = evaluation(regression(1.0, 1.0), regression(1.3, 1.0))
@@ -329,7 +329,7 @@ def test_the_margin_of_a_regression_is_a_share_of_the_champions_value(
     assert f"({100 * margin:g} % of that of the champion)" in base
 
 
-def test_a_regression_worse_than_the_mean_is_refused() -> None:
+def test_a_regression_that_is_worse_than_the_mean_is_refused() -> None:
     decision = decide(
         evaluation(regression(30, 30), regression(30, 30)).model_copy(
             update={"task": "regression"}
@@ -340,12 +340,12 @@ def test_a_regression_worse_than_the_mean_is_refused() -> None:
     assert "always predicting the mean" in decision.reasons[0]
 
 
-def test_an_evaluation_survives_being_stored() -> None:
+def test_an_evaluation_is_the_same_after_writing_and_reading_it() -> None:
     stored = evaluation(rows(40, 0.9, 0.9), rows(40, 0.9, 0.9)).model_dump_json()
     restored = Evaluation.model_validate_json(stored)
     assert restored.model_dump_json() == stored
 
 
-def test_the_gate_needs_no_numpy() -> None:
+def test_the_gate_handler_does_not_import_numpy() -> None:
     code = "import refit.handlers.gate, sys; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""Metrics against plain definitions, scikit-learn and textbook figures."""
+"""Metrics compared with their definitions, scikit-learn and published figures."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from refit.domain.evaluation.metrics import (
 )
 from sklearn import metrics as oracle
 
-unhurried = settings(deadline=None)
-few = settings(max_examples=25, deadline=None)
+no_deadline = settings(deadline=None)
+few_examples = settings(max_examples=25, deadline=None)
 
 
 @st.composite
@@ -42,7 +42,7 @@ def numbers(size: int) -> st.SearchStrategy[list[float]]:
     return st.lists(st.floats(-1e6, 1e6), min_size=size, max_size=size)
 
 
-@few
+@few_examples
 @given(classified())
 def test_classification_agrees_with_scikit_learn(
     case: tuple[np.ndarray, np.ndarray, int],
@@ -68,23 +68,23 @@ def test_classification_agrees_with_scikit_learn(
         assert got == pytest.approx(list(expected[:3]))
     for index, name in enumerate(names(n_classes)):
         hits = int(((labels == index) & (predicted == index)).sum())
-        support, said = int((labels == index).sum()), int((predicted == index).sum())
-        found = quality.per_class[name]
-        assert (found.support, found.predicted) == (support, said)
-        assert (found.recall.value if support else found.recall) == (
+        support, predictions = int((labels == index).sum()), int((predicted == index).sum())
+        class_quality = quality.per_class[name]
+        assert (class_quality.support, class_quality.predicted) == (support, predictions)
+        assert (class_quality.recall.value if support else class_quality.recall) == (
             pytest.approx(hits / support) if support else None
         )
-        assert (found.precision.value if said else found.precision) == (
-            pytest.approx(hits / said) if said else None
+        assert (class_quality.precision.value if predictions else class_quality.precision) == (
+            pytest.approx(hits / predictions) if predictions else None
         )
-        assert (found.f1.value if support + said else found.f1) == (
-            pytest.approx(2 * hits / (support + said)) if support + said else None
+        assert (class_quality.f1.value if support + predictions else class_quality.f1) == (
+            pytest.approx(2 * hits / (support + predictions)) if support + predictions else None
         )
 
 
-@few
+@few_examples
 @given(classified())
-def test_every_interval_holds_its_value(case: tuple[np.ndarray, np.ndarray, int]) -> None:
+def test_every_interval_contains_its_value(case: tuple[np.ndarray, np.ndarray, int]) -> None:
     labels, probabilities, n_classes = case
     outcome = outcome_of(labels, probabilities, n_classes)
     quality = classification_quality(labels, outcome, names(n_classes), 0.9)
@@ -95,9 +95,9 @@ def test_every_interval_holds_its_value(case: tuple[np.ndarray, np.ndarray, int]
             assert estimate.low <= estimate.value <= estimate.high
 
 
-@few
+@few_examples
 @given(st.integers(1, 40).flatmap(lambda size: st.tuples(numbers(size), numbers(size))))
-def test_regression_agrees_with_the_plain_definitions(
+def test_regression_metrics_agree_with_their_definitions(
     case: tuple[list[float], list[float]],
 ) -> None:
     labels, predictions = case
@@ -117,7 +117,7 @@ def test_r2_is_left_out_when_all_labels_are_the_same() -> None:
     assert set(quality.metrics) == {"rmse", "mae", "bias"}
 
 
-def test_r2_keeps_its_digits_far_from_zero() -> None:
+def test_r2_is_accurate_for_labels_far_from_zero() -> None:
     labels = 1e9 + np.arange(100.0)
     quality = regression_quality(labels, labels + 1, 0.95)
     assert quality.metrics["r2"].value == pytest.approx(1 - 1 / np.arange(100.0).var())
@@ -139,9 +139,9 @@ def test_wilson_gives_the_published_intervals(
     assert wilson_interval(successes, trials, 0.95) == pytest.approx((low, high), abs=5e-5)
 
 
-@unhurried
+@no_deadline
 @given(st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_stays_within_0_and_1_and_mirrors(case: tuple[int, int]) -> None:
+def test_wilson_intervals_stay_within_0_and_1_and_are_symmetric(case: tuple[int, int]) -> None:
     successes, trials = case
     low, high = wilson_interval(successes, trials, 0.95)
     assert 0 <= low <= successes / trials <= high <= 1
@@ -149,7 +149,7 @@ def test_wilson_stays_within_0_and_1_and_mirrors(case: tuple[int, int]) -> None:
     assert mirrored == pytest.approx((1 - high, 1 - low))
 
 
-def test_bootstrap_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
+def test_bootstrap_intervals_cover_the_true_value_at_about_their_confidence() -> None:
     generator = np.random.default_rng(7)
     covered = 0
     for _ in range(60):
@@ -160,7 +160,7 @@ def test_bootstrap_intervals_cover_the_truth_about_as_often_as_they_say() -> Non
     assert 45 <= covered <= 60  # 54 expected; 45 is four standard deviations below
 
 
-def test_many_rows_give_the_same_interval_as_the_formula_of_the_mean() -> None:
+def test_the_interval_of_many_rows_agrees_with_the_normal_approximation() -> None:
     generator = np.random.default_rng(3)
     labels = np.zeros(40_000)
     errors = generator.exponential(size=40_000)
@@ -178,38 +178,36 @@ def test_the_same_rows_give_the_same_intervals() -> None:
     assert classification_quality(labels, outcome, names(3), 0.95) == first
 
 
-def test_f1_intervals_are_those_of_drawing_the_rows_again() -> None:
+def test_f1_intervals_agree_with_resampling_the_rows() -> None:
     generator = np.random.default_rng(11)
     labels = generator.integers(0, 3, 300)
     predicted = np.where(generator.random(300) < 0.8, labels, generator.integers(0, 3, 300))
     outcome = outcome_of(labels, np.eye(3)[predicted], 3)
     estimate = classification_quality(labels, outcome, names(3), 0.95).metrics["macro_f1"]
-    drawn = [
+    resampled = [
         oracle.f1_score(labels[rows], predicted[rows], average="macro")
         for rows in (generator.integers(0, 300, 300) for _ in range(300))
     ]
-    low, high = np.quantile(drawn, [0.025, 0.975])
+    low, high = np.quantile(resampled, [0.025, 0.975])
     assert estimate.low == pytest.approx(low, abs=0.02)
     assert estimate.high == pytest.approx(high, abs=0.02)
 
 
-def test_r2_intervals_are_those_of_drawing_the_rows_again() -> None:
+def test_r2_intervals_agree_with_resampling_the_rows() -> None:
     generator = np.random.default_rng(12)
     labels = generator.normal(size=30)
     predictions = labels + generator.normal(scale=0.8, size=30)
     estimate = regression_quality(labels, predictions, 0.95).metrics["r2"]
-    drawn = [
+    resampled = [
         oracle.r2_score(labels[rows], predictions[rows])
         for rows in (generator.integers(0, 30, 30) for _ in range(2000))
     ]
-    low, high = np.quantile(drawn, [0.025, 0.975])
+    low, high = np.quantile(resampled, [0.025, 0.975])
     assert estimate.low == pytest.approx(low, abs=0.05)
     assert estimate.high == pytest.approx(high, abs=0.02)
 
 
-def test_a_class_absent_from_the_held_out_rows_has_no_recall_and_does_not_drag_the_averages() -> (
-    None
-):
+def test_a_class_absent_from_the_held_out_rows_has_no_metrics_and_is_not_averaged() -> None:
     labels = np.array([0, 0, 1])
     outcome = outcome_of(labels, np.eye(3)[labels], 3)
     quality = classification_quality(labels, outcome, names(3), 0.95)
@@ -218,18 +216,18 @@ def test_a_class_absent_from_the_held_out_rows_has_no_recall_and_does_not_drag_t
     assert quality.metrics["macro_recall"].value == 1
 
 
-def test_a_class_that_the_model_does_not_know_has_probability_zero() -> None:
+def test_a_class_unknown_to_the_model_has_the_smallest_probability() -> None:
     outcome = outcome_of(np.array([0, 2]), np.array([[0.9, 0.1], [0.3, 0.7]]), 3)
     assert outcome.predicted.tolist() == [0, 1]
     assert outcome.losses == pytest.approx([-math.log(0.9), -math.log(1e-15)])
 
 
-def test_a_certain_and_wrong_prediction_costs_a_finite_loss() -> None:
+def test_a_certain_and_wrong_prediction_has_a_finite_loss() -> None:
     outcome = outcome_of(np.array([1]), np.array([[1.0, 0.0]]), 2)
     assert outcome.losses[0] == pytest.approx(34.54, abs=0.01)
 
 
-def test_ties_go_to_the_lower_class() -> None:
+def test_equal_probabilities_predict_the_class_with_the_lower_index() -> None:
     outcome = outcome_of(np.array([1]), np.array([[0.5, 0.5]]), 2)
     assert outcome.predicted.tolist() == [0]
 
@@ -237,19 +235,19 @@ def test_ties_go_to_the_lower_class() -> None:
 @pytest.mark.parametrize(
     "row", [[2.0, 7.0, 1.0], [0.2, 0.2, 0.2], [-0.5, 1.0, 0.5], [math.nan, 0.5, 0.5]]
 )
-def test_what_is_no_probability_is_refused(row: list[float]) -> None:
+def test_values_that_are_not_probabilities_are_refused(row: list[float]) -> None:
     rows = np.array([[0.2, 0.3, 0.5], row])
     with pytest.raises(EvaluationIncomplete, match="1 of 2 predictions are not class prob"):
         outcome_of(np.array([0, 0]), rows, 3)
 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
-def test_a_regression_that_predicts_no_number_is_refused_with_its_row(wrong: float) -> None:
+def test_a_prediction_that_is_not_finite_is_refused_with_its_row(wrong: float) -> None:
     with pytest.raises(EvaluationIncomplete, match="held-out row 2 is"):
         regression_quality(np.zeros(3), np.array([1.0, wrong, 1.0]), 0.95)
 
 
-def test_the_baseline_is_the_commonest_class_and_the_classes_shares() -> None:
+def test_the_baseline_of_a_classification_uses_the_frequencies_of_the_classes() -> None:
     baseline = classification_baseline(np.array([0, 1, 1, 1]), ["cat", "dog", "eel"])
     assert baseline.answer == "dog"
     entropy = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))

@@ -1,4 +1,4 @@
-"""Statistics in SageMaker Model Monitor's form, against its documentation and scikit-learn."""
+"""Statistics in the format of SageMaker Model Monitor, compared with its guide and scikit-learn."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from refit.domain.evaluation.quality_statistics import (
 from sklearn import metrics as oracle
 
 
-def binary(labels: list[int], scores: list[float]) -> dict[str, Any]:
+def binary_statistics(labels: list[int], scores: list[float]) -> dict[str, Any]:
     probabilities = np.column_stack([1 - np.array(scores), scores])
     outcome = outcome_of(np.array(labels), probabilities, 2)
-    found = classification_statistics(np.array(labels), outcome, ["no", "yes"])
-    return found["binary_classification_metrics"]
+    statistics = classification_statistics(np.array(labels), outcome, ["no", "yes"])
+    return statistics["binary_classification_metrics"]
 
 
-def test_a_binary_model_is_shown_as_in_the_developer_guide() -> None:
+def test_statistics_of_a_binary_classification_are_those_of_the_developer_guide() -> None:
     # The guide's example: {"0": {"0": 1, "1": 2}, "1": {"0": 0, "1": 1}}, fewer than 200 rows.
-    found = binary([0, 0, 0, 1], [0.1, 0.7, 0.8, 0.9])
-    assert found["confusion_matrix"] == {"no": {"no": 1, "yes": 2}, "yes": {"no": 0, "yes": 1}}
+    statistics = binary_statistics([0, 0, 0, 1], [0.1, 0.7, 0.8, 0.9])
+    assert statistics["confusion_matrix"] == {"no": {"no": 1, "yes": 2}, "yes": {"no": 0, "yes": 1}}
     expected = {
         "recall": 1.0,
         "precision": 1 / 3,
@@ -40,45 +40,45 @@ def test_a_binary_model_is_shown_as_in_the_developer_guide() -> None:
         "f2": 5 / 7,
     }
     for name, value in expected.items():
-        assert found[name]["value"] == pytest.approx(value)
-        assert found[name]["standard_deviation"] == "NaN"
-    curve = found["receiver_operating_characteristic_curve"]
+        assert statistics[name]["value"] == pytest.approx(value)
+        assert statistics[name]["standard_deviation"] == "NaN"
+    curve = statistics["receiver_operating_characteristic_curve"]
     assert curve["false_positive_rates"][0] == 0
     assert curve["true_positive_rates"][-1] == 1
 
 
-def test_the_best_constant_classifier_always_gives_the_commonest_class() -> None:
-    found = binary([0, 0, 0, 1], [0.1, 0.7, 0.8, 0.9])
-    assert found["accuracy_best_constant_classifier"]["value"] == 0.75
-    assert found["recall_best_constant_classifier"]["value"] == 0
-    assert found["precision_best_constant_classifier"]["value"] == "NaN"
+def test_the_best_constant_classifier_predicts_the_most_frequent_class() -> None:
+    statistics = binary_statistics([0, 0, 0, 1], [0.1, 0.7, 0.8, 0.9])
+    assert statistics["accuracy_best_constant_classifier"]["value"] == 0.75
+    assert statistics["recall_best_constant_classifier"]["value"] == 0
+    assert statistics["precision_best_constant_classifier"]["value"] == "NaN"
 
 
 def test_the_area_under_the_curve_counts_ties_as_half() -> None:
     generator = np.random.default_rng(1)
     labels = generator.integers(0, 2, 500)
     scores = np.round(np.clip(labels * 0.2 + generator.random(500) * 0.8, 0, 1), 1)
-    found = binary(labels.tolist(), scores.tolist())
-    assert found["auc"]["value"] == pytest.approx(oracle.roc_auc_score(labels, scores))
-    assert 0 < found["auc"]["standard_deviation"] < 0.05
+    statistics = binary_statistics(labels.tolist(), scores.tolist())
+    assert statistics["auc"]["value"] == pytest.approx(oracle.roc_auc_score(labels, scores))
+    assert 0 < statistics["auc"]["standard_deviation"] < 0.05
 
 
-def test_curves_stay_small_however_many_rows_there_are() -> None:
+def test_curves_have_at_most_two_hundred_points() -> None:
     generator = np.random.default_rng(1)
     labels, scores = generator.integers(0, 2, 5000), generator.random(5000)
-    curve = binary(labels.tolist(), scores.tolist())["precision_recall_curve"]
+    curve = binary_statistics(labels.tolist(), scores.tolist())["precision_recall_curve"]
     assert len(curve["precisions"]) == len(curve["recalls"]) == 200
     assert curve["recalls"][-1] == 1
 
 
-def test_one_class_in_the_held_out_rows_gives_no_curve_and_valid_json() -> None:
-    found = binary([0, 0, 0], [0.1, 0.2, 0.9])
-    assert "receiver_operating_characteristic_curve" not in found
-    assert found["auc"]["value"] == "NaN"
-    json.dumps(found, allow_nan=False)
+def test_held_out_rows_of_one_class_give_no_curve_and_valid_json() -> None:
+    statistics = binary_statistics([0, 0, 0], [0.1, 0.2, 0.9])
+    assert "receiver_operating_characteristic_curve" not in statistics
+    assert statistics["auc"]["value"] == "NaN"
+    json.dumps(statistics, allow_nan=False)
 
 
-def test_several_classes_are_shown_with_weighted_metrics() -> None:
+def test_a_multiclass_classification_has_weighted_metrics() -> None:
     generator = np.random.default_rng(2)
     labels = generator.integers(0, 3, 300)
     probabilities = generator.dirichlet(np.ones(3), 300)
@@ -88,23 +88,25 @@ def test_several_classes_are_shown_with_weighted_metrics() -> None:
     )
     assert document["version"] == 0.0
     assert document["dataset"] == {"item_count": 300}
-    found = document["multiclass_classification_metrics"]
+    statistics = document["multiclass_classification_metrics"]
     for beta, name in ((0.5, "f0_5"), (1, "f1"), (2, "f2")):
         expected = oracle.fbeta_score(labels, predicted, beta=beta, average="weighted")
-        assert found[f"weighted_{name}"]["value"] == pytest.approx(expected)
+        assert statistics[f"weighted_{name}"]["value"] == pytest.approx(expected)
     expected = oracle.precision_score(labels, predicted, average="weighted")
-    assert found["weighted_precision"]["value"] == pytest.approx(expected)
-    assert found["accuracy"]["value"] == pytest.approx((labels == predicted).mean())
-    assert 0 < found["accuracy"]["standard_deviation"] < 0.05
-    assert sum(sum(row.values()) for row in found["confusion_matrix"].values()) == 300
+    assert statistics["weighted_precision"]["value"] == pytest.approx(expected)
+    assert statistics["accuracy"]["value"] == pytest.approx((labels == predicted).mean())
+    assert 0 < statistics["accuracy"]["standard_deviation"] < 0.05
+    assert sum(sum(row.values()) for row in statistics["confusion_matrix"].values()) == 300
 
 
-def test_a_regression_is_shown_as_in_the_developer_guide() -> None:
+def test_statistics_of_a_regression_are_those_of_the_developer_guide() -> None:
     generator = np.random.default_rng(3)
     labels = generator.normal(size=250)
     predictions = labels + generator.normal(scale=0.1, size=250)
-    found = regression_statistics(labels, predictions)["regression_metrics"]
-    assert set(found) == {"mae", "mse", "rmse", "r2"}
-    assert found["mse"]["value"] == pytest.approx(oracle.mean_squared_error(labels, predictions))
-    assert found["r2"]["value"] == pytest.approx(oracle.r2_score(labels, predictions))
-    assert all(metric["standard_deviation"] > 0 for metric in found.values())
+    statistics = regression_statistics(labels, predictions)["regression_metrics"]
+    assert set(statistics) == {"mae", "mse", "rmse", "r2"}
+    assert statistics["mse"]["value"] == pytest.approx(
+        oracle.mean_squared_error(labels, predictions)
+    )
+    assert statistics["r2"]["value"] == pytest.approx(oracle.r2_score(labels, predictions))
+    assert all(metric["standard_deviation"] > 0 for metric in statistics.values())

@@ -1,4 +1,4 @@
-"""When a drop is complete, and which version should be live."""
+"""When a drop is complete, what a deployment does, and whether two sets of scores agree."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ def dropped(name: str, at: datetime) -> ObjectVersion:
     return ObjectVersion(key=f"m/raw/{name}", version=f"v-{name}", size=10, last_modified=at)
 
 
-def test_of_several_files_only_the_last_ones_event_starts_the_run() -> None:
+def test_only_the_event_of_the_newest_file_completes_a_drop_at_once() -> None:
     files = [dropped("a", NOON), dropped("b", NOON + timedelta(seconds=5))]
     now = NOON + timedelta(seconds=6)
     assert not is_quiet(files, ("m/raw/a", "v-a"), now, MINUTE)
     assert is_quiet(files, ("m/raw/b", "v-b"), now, MINUTE)
 
 
-def test_a_quiet_folder_starts_whatever_event_comes() -> None:
+def test_any_event_completes_a_drop_after_the_quiet_period() -> None:
     files = [dropped("a", NOON), dropped("b", NOON)]
     assert is_quiet(files, ("m/raw/a", "v-a"), NOON + MINUTE, MINUTE)
     assert is_quiet(files, None, NOON + MINUTE, MINUTE)
     assert not is_quiet(files, None, NOON + MINUTE / 2, MINUTE)
 
 
-def test_an_event_of_an_older_version_of_a_file_does_not_count_as_the_newest() -> None:
+def test_the_event_of_an_older_version_of_a_file_does_not_complete_a_drop() -> None:
     files = [dropped("a", NOON)]
     assert not is_quiet(files, ("m/raw/a", "v-before"), NOON, MINUTE)
 
 
-def test_a_run_takes_what_no_run_has_seen() -> None:
+def test_a_drop_is_the_new_files_or_with_scope_all_every_file_if_one_is_new() -> None:
     old, new = dropped("a", NOON), dropped("b", NOON + MINUTE)
     assert files_of_drop([old, new], None, "drop") == [old, new]
     assert files_of_drop([old, new], NOON.isoformat(), "drop") == [new]
@@ -47,7 +47,7 @@ def test_a_run_takes_what_no_run_has_seen() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "live", "exists", "action"),
+    ("approved", "live", "exists", "action"),
     [
         (None, None, False, Action.NONE),
         (None, 3, True, Action.NONE),
@@ -58,10 +58,10 @@ def test_a_run_takes_what_no_run_has_seen() -> None:
         (2, 2, False, Action.CREATE),
     ],
 )
-def test_what_to_do_follows_from_what_is_and_what_should_be(
-    wanted: int | None, live: int | None, exists: bool, action: Action
+def test_a_deployment_creates_or_updates_the_endpoint_only_if_another_version_is_approved(
+    approved: int | None, live: int | None, exists: bool, action: Action
 ) -> None:
-    assert action_for(wanted, live, exists) is action
+    assert action_for(approved, live, exists) is action
 
 
 ROWS = st.lists(
@@ -70,7 +70,9 @@ ROWS = st.lists(
 
 
 @given(ROWS)
-def test_live_and_batch_forms_of_the_same_scores_agree(rows: list[list[float]]) -> None:
+def test_live_and_batch_formats_of_the_same_scores_are_parsed_to_equal_values(
+    rows: list[list[float]],
+) -> None:
     live = "".join(",".join(map(repr, row)) + "\n" for row in rows)
     batch = "".join(f"{row}\n" for row in rows)
     assert scores(live) == scores(batch) == rows
@@ -78,7 +80,7 @@ def test_live_and_batch_forms_of_the_same_scores_agree(rows: list[list[float]]) 
 
 
 @given(ROWS, st.data())
-def test_one_changed_score_is_found_at_its_row(
+def test_a_changed_score_is_reported_with_its_row(
     rows: list[list[float]], data: st.DataObject
 ) -> None:
     row = data.draw(st.integers(0, len(rows) - 1))

@@ -1,4 +1,4 @@
-"""Names that fit AWS's rules, and settings that say what is wrong with them."""
+"""Resource names that SageMaker accepts, settings and their errors, images and failure texts."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ from refit.domain.pipeline.failure import explain_failure
 from refit.domain.pipeline.images import ACCOUNTS, xgboost_image_uri
 
 SAGEMAKER_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*\Z")
+IMAGE_URI = re.compile(
+    r"\d{12}\.dkr\.ecr\.[a-z]{2}(-[a-z]+)+-\d\.[a-z0-9.-]+/sagemaker-xgboost:3\.0-5\Z"
+)
 MODEL_NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,22}[a-z0-9]", fullmatch=True)
 
 
 @pytest.mark.parametrize(
     "name", ["", "../etc", "My Model", "a" * 200, "a" * 25, "1st", "a_b", "a-", "a/b", "ä", "a\n"]
 )
-def test_a_bad_model_name_is_refused_with_the_rule(name: str) -> None:
+def test_an_invalid_model_name_is_refused_with_the_rule(name: str) -> None:
     with pytest.raises(ModelNameInvalid, match="1 to 24 of a-z, 0-9 and hyphen") as caught:
         checked_model_name(name)
     assert len(str(caught.value)) < 300
@@ -31,7 +34,7 @@ def test_a_bad_model_name_is_refused_with_the_rule(name: str) -> None:
 def test_every_resource_name_fits_sagemaker(model: str, version: int) -> None:
     names = ResourceNames("abcdefghijkl", checked_model_name(model))
     run = run_id(model, [("k", "v")])
-    made = [
+    resources = [
         names.endpoint,
         names.model_package_group,
         f"{names.job(run)}-0",
@@ -39,7 +42,7 @@ def test_every_resource_name_fits_sagemaker(model: str, version: int) -> None:
         names.deployed(version, "0123abcd"),
         names.variant(version),
     ]
-    for name in made:
+    for name in resources:
         assert len(name) <= 63
         assert SAGEMAKER_NAME.match(name)
     assert model_of_group("abcdefghijkl", names.model_package_group) == model
@@ -52,12 +55,12 @@ def test_a_run_id_depends_on_the_files_versions_and_not_on_their_order() -> None
     assert run_id("m", files) != run_id("n", files)
 
 
-def test_no_settings_at_all_give_every_default() -> None:
+def test_an_empty_settings_file_gives_the_defaults() -> None:
     assert parse_settings("") == ModelSettings()
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("[data]\nlabels = 'y'", r"\[data\] labels is not a known key; allowed: task, label"),
         ("[gate]\nmargin = -0.1", r"\[gate\] margin = -0.1: .*greater than or equal to 0"),
@@ -67,20 +70,43 @@ def test_no_settings_at_all_give_every_default() -> None:
         ("[training]\nmax_runtime_s = 600\nmax_wait_s = 60", "max_wait_s must be at least"),
     ],
 )
-def test_a_bad_setting_is_named_with_its_value_and_what_is_allowed(text: str, said: str) -> None:
-    with pytest.raises(SettingsInvalid, match=said):
+def test_an_invalid_setting_is_named_with_its_value_and_what_is_allowed(
+    text: str, message: str
+) -> None:
+    with pytest.raises(SettingsInvalid, match=message):
         parse_settings(text)
 
 
-def test_the_image_is_that_of_the_region() -> None:
+def test_the_image_uri_has_the_account_of_its_region() -> None:
     assert xgboost_image_uri("eu-central-1", "3.0-5") == (
         "492215442770.dkr.ecr.eu-central-1.amazonaws.com/sagemaker-xgboost:3.0-5"
     )
-    assert ".amazonaws.com.cn/" in xgboost_image_uri("cn-north-1", "3.2-0")
-    assert len(ACCOUNTS) == 37
+    assert xgboost_image_uri("us-east-1", "1.7-1") == (
+        "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
+    )
 
 
-def test_a_region_without_the_image_is_refused_with_those_that_have_it() -> None:
+@pytest.mark.parametrize(
+    ("region", "domain"),
+    [
+        ("cn-north-1", "amazonaws.com.cn"),
+        ("us-gov-west-1", "amazonaws.com"),
+        ("us-iso-east-1", "c2s.ic.gov"),
+        ("us-isob-east-1", "sc2s.sgov.gov"),
+        ("us-isof-south-1", "csp.hci.ic.gov"),
+    ],
+)
+def test_the_image_uri_has_the_domain_of_the_partition(region: str, domain: str) -> None:
+    uri = xgboost_image_uri(region, "3.2-0")
+    assert f".dkr.ecr.{region}.{domain}/" in uri
+
+
+def test_the_image_uri_of_every_region_is_valid() -> None:
+    for region in ACCOUNTS:
+        assert IMAGE_URI.match(xgboost_image_uri(region, "3.0-5")), region
+
+
+def test_a_region_without_the_image_is_refused_with_the_regions_that_have_it() -> None:
     with pytest.raises(SettingsInvalid, match=r"moon-1.*eu-west-1"):
         xgboost_image_uri("moon-1", "3.0-5")
 
@@ -104,6 +130,8 @@ def test_a_region_without_the_image_is_refused_with_those_that_have_it() -> None
         ("[1]", "States.TaskFailed", "[1]"),
     ],
 )
-def test_a_caught_error_is_told_in_its_own_words(cause: str, name: str, message: str) -> None:
+def test_a_caught_error_is_explained_with_its_own_name_and_message(
+    cause: str, name: str, message: str
+) -> None:
     failure = explain_failure({"Error": "States.TaskFailed", "Cause": cause})
     assert (failure.name, failure.message) == (name, message)

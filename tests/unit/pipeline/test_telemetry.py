@@ -1,4 +1,4 @@
-"""Metrics as CloudWatch reads them from a function's log."""
+"""Metrics in the embedded metric format, as a function logs them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pytest
 
 
-def test_a_metric_has_the_models_name_as_its_only_dimension(
+def test_the_model_is_the_only_dimension_of_a_metric(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     count("Predictions", "digits", 3)
@@ -22,7 +22,9 @@ def test_a_metric_has_the_models_name_as_its_only_dimension(
     assert (line["Model"], line["Predictions"]) == ("digits", [3.0])
 
 
-def test_each_of_many_values_is_published_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_more_values_than_a_log_line_may_have_are_each_logged_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     delays = [float(value) for value in range(250)]
     observe("LabelDelaySeconds", "digits", delays, MetricUnit.Seconds)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

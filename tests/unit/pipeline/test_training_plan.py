@@ -1,4 +1,4 @@
-"""What Refit asks SageMaker for."""
+"""The hyperparameters, instance and volume of a training job."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from refit.domain.pipeline.training_plan import DataShape, plan_training
 DIGITS = DataShape("classification", 50_000, 784, 10, 91_000_000, 18_000_000, True)
 
 
-def test_classes_are_always_trained_with_probabilities() -> None:
-    many = plan_training(DIGITS, TrainingSettings()).hyperparameters
-    two = plan_training(replace(DIGITS, classes=2), TrainingSettings()).hyperparameters
-    assert (many["objective"], many["num_class"]) == ("multi:softprob", "10")
-    assert two["objective"] == "binary:logistic"
-    assert "num_class" not in two
+def test_a_classification_is_trained_to_predict_probabilities() -> None:
+    multiclass = plan_training(DIGITS, TrainingSettings()).hyperparameters
+    binary = plan_training(replace(DIGITS, classes=2), TrainingSettings()).hyperparameters
+    assert (multiclass["objective"], multiclass["num_class"]) == ("multi:softprob", "10")
+    assert binary["objective"] == "binary:logistic"
+    assert "num_class" not in binary
 
 
-def test_early_stopping_is_asked_for_only_where_it_works() -> None:
+def test_early_stopping_is_requested_only_with_validation_data() -> None:
     with_validation = plan_training(DIGITS, TrainingSettings()).hyperparameters
     without = plan_training(replace(DIGITS, has_validation=False), TrainingSettings())
     assert with_validation["early_stopping_rounds"]
@@ -28,15 +28,15 @@ def test_early_stopping_is_asked_for_only_where_it_works() -> None:
     assert "early_stopping_rounds" not in without.hyperparameters
 
 
-def test_what_the_settings_say_wins_and_every_value_is_text() -> None:
-    chosen = TrainingSettings(hyperparameters={"eta": 0.05, "num_round": 7, "lambda": 2})
-    planned = plan_training(DIGITS, chosen).hyperparameters
+def test_hyperparameters_of_the_settings_override_the_defaults_and_are_text() -> None:
+    settings = TrainingSettings(hyperparameters={"eta": 0.05, "num_round": 7, "lambda": 2})
+    planned = plan_training(DIGITS, settings).hyperparameters
     assert (planned["eta"], planned["num_round"], planned["lambda"]) == ("0.05", "7", "2")
     assert all(isinstance(value, str) for value in planned.values())
 
 
 @pytest.mark.parametrize(
-    ("shape", "hyperparameters", "named"),
+    ("shape", "hyperparameters", "name"),
     [
         (DIGITS, {"objective": "multi:softmax"}, "multi:softmax"),
         (replace(DIGITS, task="regression"), {"objective": "binary:logistic"}, "binary:logistic"),
@@ -44,10 +44,10 @@ def test_what_the_settings_say_wins_and_every_value_is_text() -> None:
         (DIGITS, {"_kfold": 5}, "_kfold"),
     ],
 )
-def test_a_hyperparameter_that_would_mislead_is_refused_by_name(
-    shape: DataShape, hyperparameters: dict[str, str | int | float | bool], named: str
+def test_an_unsupported_hyperparameter_is_refused_by_name(
+    shape: DataShape, hyperparameters: dict[str, str | int | float | bool], name: str
 ) -> None:
-    with pytest.raises(SettingsInvalid, match=named):
+    with pytest.raises(SettingsInvalid, match=name):
         plan_training(shape, TrainingSettings(hyperparameters=hyperparameters))
 
 
@@ -60,12 +60,12 @@ def test_the_instance_grows_with_the_data(rows: int, instance: str) -> None:
     assert plan_training(shape, TrainingSettings()).instance_type == instance
 
 
-def test_data_too_large_for_any_instance_is_refused_with_what_to_set() -> None:
+def test_data_that_is_too_large_for_every_instance_is_refused_and_names_the_setting() -> None:
     shape = replace(DIGITS, train_rows=50_000_000, train_bytes=10**11)
     with pytest.raises(SettingsInvalid, match="instance_type"):
         plan_training(shape, TrainingSettings())
 
 
-def test_the_volume_holds_the_data_twice() -> None:
+def test_the_volume_has_room_for_twice_the_data() -> None:
     shape = replace(DIGITS, train_bytes=10**10, validation_bytes=0)
     assert plan_training(shape, TrainingSettings()).volume_gb == 25

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 _BLOCK_BYTES = 4 * 1024 * 1024
 
 
-def prediction_blocks(stream: IO[bytes], name: str) -> Iterator[Floats]:
+def prediction_blocks(
+    stream: IO[bytes], name: str, block_bytes: int = _BLOCK_BYTES
+) -> Iterator[Floats]:
     """Yield the predictions of a batch output, in blocks of some thousand rows.
 
     Blank lines, which joined parts can leave, are skipped.
@@ -30,6 +32,7 @@ def prediction_blocks(stream: IO[bytes], name: str) -> Iterator[Floats]:
     Args:
         stream: the object's bytes.
         name: for error messages.
+        block_bytes: read at a time; a line may be longer.
 
     Yields:
         (n_rows, n_values): 1 value for lines with a number, else the length of the list.
@@ -39,7 +42,7 @@ def prediction_blocks(stream: IO[bytes], name: str) -> Iterator[Floats]:
             or its width differs from the other lines.
     """
     first_line, rest = 1, b""
-    while block := stream.read(_BLOCK_BYTES):
+    while block := stream.read(block_bytes):
         whole, newline, tail = block.rpartition(b"\n")
         if not newline:
             rest += block

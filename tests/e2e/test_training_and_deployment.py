@@ -1,6 +1,6 @@
-"""From a drop to a deployed model that answers, replaced by a better one, kept from a worse one.
+"""A drop becomes a deployed model; a better model replaces it, and a worse one does not.
 
-The tests of this file follow one model through its life and run in their order.
+The tests of this file follow one model and run in their order.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ MODEL = "digits"
 
 
 def accuracy(user: User, digits: Digits, model: str = MODEL) -> float:
-    answers = user.answers(model, digits.rows(HELD_OUT))
-    truth = digits.texts(HELD_OUT)
-    return sum(a == b for a, b in zip(answers, truth, strict=True)) / len(truth)
+    predictions = user.answers(model, digits.rows(HELD_OUT))
+    labels = digits.texts(HELD_OUT)
+    return sum(a == b for a, b in zip(predictions, labels, strict=True)) / len(labels)
 
 
 @pytest.fixture(scope="module")
 def first_version(user: User, digits: Digits) -> dict[str, Any]:
-    half = digits.csv(FIRST).splitlines(keepends=True)
-    user.drop(MODEL, {"a.csv": b"".join(half[:150]), "b.csv": b"".join(half[150:])})
+    lines = digits.csv(FIRST).splitlines(keepends=True)
+    user.drop(MODEL, {"a.csv": b"".join(lines[:150]), "b.csv": b"".join(lines[150:])})
     return user.ended_run(MODEL)
 
 
@@ -45,7 +45,9 @@ def test_files_dropped_together_become_one_live_model(
     assert accuracy(user, digits) > 0.8
 
 
-def test_the_run_tells_what_it_was_made_of(user: User, first_version: dict[str, Any]) -> None:
+def test_the_run_records_its_files_rows_and_columns(
+    user: User, first_version: dict[str, Any]
+) -> None:
     root = f"{MODEL}/runs/{first_version['run']}"
     manifest = user.json_of(f"{root}/manifest.json")
     assert [file["key"] for file in manifest["files"]] == [
@@ -57,9 +59,7 @@ def test_the_run_tells_what_it_was_made_of(user: User, first_version: dict[str, 
     assert user.json_of(f"{root}/profile.json")
 
 
-def test_the_registered_version_carries_its_metrics(
-    user: User, first_version: dict[str, Any]
-) -> None:
+def test_the_registered_version_has_its_metrics(user: User, first_version: dict[str, Any]) -> None:
     package = user.client("sagemaker").describe_model_package(
         ModelPackageName=first_version["package_arn"]
     )
@@ -69,7 +69,7 @@ def test_the_registered_version_carries_its_metrics(
     assert statistics["multiclass_classification_metrics"]["accuracy"]["value"] > 0.8
 
 
-def test_a_prediction_names_its_version_its_class_and_the_probabilities(
+def test_a_prediction_has_its_version_class_and_probabilities(
     user: User, digits: Digits, first_version: dict[str, Any]
 ) -> None:
     body = user.predict(MODEL, digits.rows(slice(1500, 1503))).json()
@@ -82,7 +82,7 @@ def test_a_prediction_names_its_version_its_class_and_the_probabilities(
         assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-3)
 
 
-def test_csv_and_json_get_the_same_answers(
+def test_csv_and_json_requests_get_the_same_predictions(
     user: User, digits: Digits, first_version: dict[str, Any]
 ) -> None:
     rows = digits.rows(slice(1500, 1520))
@@ -91,7 +91,7 @@ def test_csv_and_json_get_the_same_answers(
 
 
 @pytest.mark.parametrize(
-    ("rows", "status", "code", "said"),
+    ("rows", "status", "code", "text"),
     [
         ([[1] * 63], 400, "PayloadInvalid", "64"),
         ([[1] * 65], 400, "PayloadInvalid", "64"),
@@ -101,43 +101,43 @@ def test_csv_and_json_get_the_same_answers(
         (b",".join([b"nan"] * 64), 400, "PayloadInvalid", "nan"),
     ],
 )
-def test_a_bad_request_is_answered_with_what_is_wrong(
-    user: User, first_version: dict[str, Any], rows: Any, status: int, code: str, said: str
+def test_an_invalid_request_is_refused_with_its_error(
+    user: User, first_version: dict[str, Any], rows: Any, status: int, code: str, text: str
 ) -> None:
     response = user.predict(MODEL, rows)
     assert response.status_code == status, response.text
     error = response.json()["error"]
     assert error["code"] == code
-    assert said.lower() in error["message"].lower()
+    assert text.lower() in error["message"].lower()
 
 
-def test_ten_megabytes_are_refused_as_too_large(user: User, first_version: dict[str, Any]) -> None:
+def test_a_request_of_ten_megabytes_is_refused(user: User, first_version: dict[str, Any]) -> None:
     response = user.predict(MODEL, b"1," * 5_000_000)
     assert response.status_code == 413, response.text[:300]
 
 
-def test_a_model_that_is_not_there_is_not_found(user: User) -> None:
-    response = user.predict("nobody", [[1]])
+def test_an_unknown_model_is_not_found(user: User) -> None:
+    response = user.predict("unknown", [[1]])
     assert (response.status_code, response.json()["error"]["code"]) == (404, "ModelNotFound")
 
 
-def test_without_the_key_nobody_is_answered(user: User) -> None:
+def test_a_request_with_a_wrong_api_key_is_forbidden(user: User) -> None:
     response = user.predict(MODEL, [[1]], headers={"x-api-key": "wrong"})
     assert response.status_code == 403
 
 
-class Caller(threading.Thread):
-    """A client that calls all the time and keeps what went wrong."""
+class ContinuousCaller(threading.Thread):
+    """Requests predictions without a pause, and records versions and failures."""
 
     def __init__(self, user: User, rows: list[list[int]]) -> None:
         super().__init__(daemon=True)
         self.user, self.rows = user, rows
         self.versions: list[int] = []
         self.failures: list[str] = []
-        self.enough = threading.Event()
+        self.stopped = threading.Event()
 
     def run(self) -> None:
-        while not self.enough.is_set():
+        while not self.stopped.is_set():
             response = self.user.predict(MODEL, self.rows)
             if response.status_code == 200:
                 self.versions.append(response.json()["modelVersion"])
@@ -145,19 +145,19 @@ class Caller(threading.Thread):
                 self.failures.append(f"{response.status_code} {response.text[:200]}")
 
 
-def test_better_data_replace_the_live_model_without_a_failed_prediction(
+def test_a_better_model_replaces_the_live_one_without_a_failed_prediction(
     user: User, digits: Digits, first_version: dict[str, Any]
 ) -> None:
     before = accuracy(user, digits)
-    caller = Caller(user, digits.rows(slice(1500, 1503)))
+    caller = ContinuousCaller(user, digits.rows(slice(1500, 1503)))
     caller.start()
     try:
         user.drop(MODEL, {"more.csv": digits.csv(BETTER)})
         run = user.ended_run(MODEL, 2)
         assert run["status"] == "DEPLOYED", run
-        wait_for(lambda: 2 in caller.versions or None, "an answer of version 2", 30)
+        wait_for(lambda: 2 in caller.versions or None, "a prediction of version 2", 30)
     finally:
-        caller.enough.set()
+        caller.stopped.set()
         caller.join(60)
     assert caller.failures == []
     assert set(caller.versions) == {1, 2}
@@ -166,7 +166,9 @@ def test_better_data_replace_the_live_model_without_a_failed_prediction(
     assert accuracy(user, digits) > 0.93
 
 
-def test_mislabelled_data_are_refused_and_the_live_model_stays(user: User, digits: Digits) -> None:
+def test_a_model_of_mislabelled_data_is_refused_and_the_live_model_stays(
+    user: User, digits: Digits
+) -> None:
     user.drop(MODEL, {"wrong.csv": digits.csv(BETTER, wrong=True)})
     run = user.ended_run(MODEL, 3)
     assert run["status"] == "REFUSED", run
@@ -177,7 +179,7 @@ def test_mislabelled_data_are_refused_and_the_live_model_stays(user: User, digit
     assert package["ModelApprovalStatus"] == "Rejected"
 
 
-def test_an_event_delivered_again_starts_no_run(user: User) -> None:
+def test_an_event_that_is_delivered_again_starts_no_run(user: User) -> None:
     head = user.client("s3").head_object(Bucket=user.bucket, Key=f"{MODEL}/raw/more.csv")
     queue = next(
         url for url in user.client("sqs").list_queues()["QueueUrls"] if "IngestQueue" in url
@@ -191,17 +193,17 @@ def test_an_event_delivered_again_starts_no_run(user: User) -> None:
     sqs = user.client("sqs")
     sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(event))
 
-    def emptied() -> bool | None:
+    def queue_is_empty() -> bool | None:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
         names.append("ApproximateNumberOfMessagesNotVisible")
         counts = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
         return not any(int(count) for count in counts.values()) or None
 
-    wait_for(emptied, "an empty queue", 30)
+    wait_for(queue_is_empty, "an empty queue", 30)
     assert len(user.runs(MODEL)) == 3
 
 
-def test_rejecting_the_live_version_brings_back_the_last_approved_one(
+def test_rejecting_the_live_version_deploys_the_latest_approved_one(
     user: User, digits: Digits
 ) -> None:
     runs = user.runs(MODEL)
@@ -214,37 +216,37 @@ def test_rejecting_the_live_version_brings_back_the_last_approved_one(
     assert user.predict(MODEL, digits.rows(slice(1500, 1501))).json()["modelVersion"] == 1
 
 
-def test_a_version_that_waits_for_a_person_is_deployed_when_approved(
+def test_a_version_that_awaits_approval_is_deployed_when_approved(
     user: User, digits: Digits
 ) -> None:
-    user.drop("byhand", {"a.csv": digits.csv(FIRST)}, '[gate]\napproval = "manual"')
-    run = user.ended_run("byhand")
+    user.drop("approved", {"a.csv": digits.csv(FIRST)}, '[gate]\napproval = "manual"')
+    run = user.ended_run("approved")
     assert run["status"] == "AWAITING_APPROVAL", run
-    assert user.predict("byhand", digits.rows(slice(0, 1))).status_code == 404
+    assert user.predict("approved", digits.rows(slice(0, 1))).status_code == 404
     user.client("sagemaker").update_model_package(
         ModelPackageArn=run["package_arn"], ModelApprovalStatus="Approved"
     )
-    user.status_of("byhand", 1, "DEPLOYED")
-    assert accuracy(user, digits, "byhand") > 0.8
+    user.status_of("approved", 1, "DEPLOYED")
+    assert accuracy(user, digits, "approved") > 0.8
 
 
-def test_stopping_the_execution_stops_its_job_and_unlocks_the_model(
+def test_stopping_the_execution_stops_its_training_job_and_releases_the_lock(
     user: User, digits: Digits
 ) -> None:
     slow = "[training.hyperparameters]\nnum_round = 20000\nearly_stopping_rounds = 20000"
     user.drop("stopped", {"a.csv": digits.csv(BETTER)}, slow)
     sagemaker = user.client("sagemaker")
 
-    def job(status: str) -> str | None:
+    def job_with(status: str) -> str | None:
         jobs = sagemaker.list_training_jobs(NameContains="refit-stopped", StatusEquals=status)
         names = [entry["TrainingJobName"] for entry in jobs["TrainingJobSummaries"]]
         return names[0] if names else None
 
-    wait_for(lambda: job("InProgress"), "the training job")
+    wait_for(lambda: job_with("InProgress"), "the training job")
     user.client("stepfunctions").stop_execution(
         executionArn=user.runs("stopped")[0]["train_execution_arn"]
     )
-    wait_for(lambda: job("Stopped"), "the stopped job")
+    wait_for(lambda: job_with("Stopped"), "the stopped job")
     run = user.ended_run("stopped")
     assert (run["status"], "stopped by hand" in run["message"]) == ("FAILED", True), run
     assert "active_run" not in user.state("stopped")
