@@ -79,7 +79,7 @@ class User:
         runs = [item for sk, item in self.items(model).items() if sk.startswith("RUN#")]
         return sorted(runs, key=lambda run: str(run["started_at"]))
 
-    def ended_run(self, model: str, number: int = 1, timeout_s: float = 180) -> dict[str, Any]:
+    def wait_for_end(self, model: str, number: int = 1, timeout_s: float = 180) -> dict[str, Any]:
         """Wait until the model's run number `number` (from 1) has ended; return its item."""
 
         def ended_run() -> dict[str, Any] | None:
@@ -89,14 +89,16 @@ class User:
 
         return wait_for(ended_run, f"the end of run {number} of {model}", timeout_s)
 
-    def status_of(self, model: str, number: int, status: str, timeout_s: float = 120) -> None:
+    def wait_for_status(self, model: str, number: int, status: str, timeout_s: float = 120) -> None:
+        """Wait until the model's run number `number` (from 1) has this status."""
+
         def has_status() -> bool | None:
             runs = self.runs(model)
             return (len(runs) >= number and runs[number - 1]["status"] == status) or None
 
         wait_for(has_status, f"status {status} of run {number} of {model}", timeout_s)
 
-    def json_of(self, key: str) -> Any:
+    def read_json(self, key: str) -> Any:
         body = self.client("s3").get_object(Bucket=self.bucket, Key=key)["Body"].read()
         return json.loads(body, parse_float=Decimal)
 
@@ -117,7 +119,7 @@ class User:
         assert len(results) == len(records)
         return results
 
-    def counted(self, model: str, version: int) -> Counter[str]:
+    def counters(self, model: str, version: int) -> Counter[str]:
         """Return the sum of the counters of all cohorts of a version."""
         total: Counter[str] = Counter()
         for sk, item in self.items(model).items():
@@ -131,16 +133,17 @@ class User:
     ) -> None:
         """Wait until a version's counters have the expected values."""
 
-        def counters() -> dict[str, int]:
-            counted = self.counted(model, version)
-            return {name: counted[name] for name in expected}
+        def current() -> dict[str, int]:
+            counters = self.counters(model, version)
+            return {name: counters[name] for name in expected}
 
         try:
-            wait_for(lambda: counters() == expected or None, "counting", timeout_s)
+            wait_for(lambda: current() == expected or None, "counting", timeout_s)
         except AssertionError:
-            assert counters() == expected
+            assert current() == expected
 
-    def answers(self, model: str, rows: Any) -> list[str]:
+    def predicted_labels(self, model: str, rows: Any) -> list[str]:
+        """Request predictions; return the predicted label of each row."""
         response = self.predict(model, rows)
         assert response.status_code == 200, response.text
         return [row["prediction"] for row in response.json()["predictions"]]

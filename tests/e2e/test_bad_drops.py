@@ -64,7 +64,7 @@ def bad_drops(user: User) -> None:
 
 @pytest.mark.parametrize("model", BAD_DROPS)
 def test_a_bad_drop_fails_its_run_with_the_reason(user: User, bad_drops: None, model: str) -> None:
-    run = user.ended_run(model)
+    run = user.wait_for_end(model)
     _, _, error, text = BAD_DROPS[model]
     assert (run["status"], run["error"]) == ("FAILED", error), run["message"]
     assert text in run["message"]
@@ -72,14 +72,14 @@ def test_a_bad_drop_fails_its_run_with_the_reason(user: User, bad_drops: None, m
 
 
 def test_a_dropped_pickle_runs_no_code(user: User, bad_drops: None) -> None:
-    user.ended_run("pickle")
+    user.wait_for_end("pickle")
     assert not PICKLE_RAN.exists()
 
 
 def test_refused_rows_are_written_to_quarantine_with_line_and_reason(
     user: User, bad_drops: None
 ) -> None:
-    run = user.ended_run("text")["run"]
+    run = user.wait_for_end("text")["run"]
     key = f"text/quarantine/{run}/rows.jsonl"
     body = user.client("s3").get_object(Bucket=user.bucket, Key=key)["Body"].read().decode()
     first = body.splitlines()[0]
@@ -91,9 +91,9 @@ def test_refused_rows_are_written_to_quarantine_with_line_and_reason(
 def test_a_good_drop_after_a_bad_one_is_deployed(
     user: User, bad_drops: None, digits: Digits
 ) -> None:
-    user.ended_run("ragged")
+    user.wait_for_end("ragged")
     user.drop("ragged", {"b.csv": digits.csv(slice(0, 300))})
-    run = user.ended_run("ragged", 2)
+    run = user.wait_for_end("ragged", 2)
     assert run["status"] == "DEPLOYED", run
 
 
@@ -109,7 +109,7 @@ def test_an_invalid_model_name_is_reported_in_the_bucket_and_by_the_api(user: Us
 
     def refusals() -> list[dict[str, Any]] | None:
         response = user.client("s3").list_objects_v2(Bucket=user.bucket, Prefix="_refused/")
-        reports = [user.json_of(entry["Key"]) for entry in response.get("Contents", [])]
+        reports = [user.read_json(entry["Key"]) for entry in response.get("Contents", [])]
         return reports if len(reports) == 3 else None
 
     assert all("1 to 24" in entry["reason"] for entry in wait_for(refusals, "three refusals", 60))

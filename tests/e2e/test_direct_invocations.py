@@ -21,7 +21,7 @@ def test_direct_invocations_are_captured_once_and_joined_to_labels_by_their_infe
     user: User, digits: Digits
 ) -> None:
     user.drop(MODEL, {"a.csv": digits.csv(slice(0, 300))}, SETTINGS)
-    assert user.ended_run(MODEL)["status"] == "DEPLOYED"
+    assert user.wait_for_end(MODEL)["status"] == "DEPLOYED"
     runtime = user.client("sagemaker-runtime")
 
     def invoke(inference_id: str, rows: slice) -> list[str]:

@@ -26,7 +26,7 @@ def test_the_alarms_of_a_model_are_created_with_its_promotion_and_deleted_with_i
     user: User, digits: Digits
 ) -> None:
     user.drop(MODEL, {"a.csv": digits.csv(slice(0, 300))}, SETTINGS)
-    run = user.ended_run(MODEL)
+    run = user.wait_for_end(MODEL)
     assert run["status"] == "DEPLOYED", run
     assert set(alarms_by_kind(user)) == set(AlarmKind)
     latency = alarms_by_kind(user)[AlarmKind.LATENCY]

@@ -104,7 +104,7 @@ class Traffic:
 @pytest.fixture(scope="module")
 def traffic(user: User, digits: Digits) -> Traffic:
     user.drop(MODEL, {"a.csv": digits.csv(DROPPED)}, SETTINGS)
-    run = user.ended_run(MODEL)
+    run = user.wait_for_end(MODEL)
     assert run["status"] == "DEPLOYED", run
     return Traffic(user, digits)
 
@@ -152,7 +152,7 @@ def test_late_repeated_corrected_and_orphan_labels_are_counted_correctly(
     time.sleep(4)  # longer than label_age_s: these labels are counted but not tested for drift
     traffic.send_labels(late)
     traffic.user.wait_until_counted(MODEL, 1, traffic.expected_counts(1))
-    counted = traffic.user.counted(MODEL, 1)
+    counted = traffic.user.counters(MODEL, 1)
     assert counted["labelled"] - counted["t_labelled"] >= len(late)
 
 
@@ -180,7 +180,7 @@ def test_events_that_are_delivered_again_change_no_count(traffic: Traffic) -> No
     traffic.predict_and_label(1)
     traffic.user.wait_until_counted(MODEL, 1, traffic.expected_counts(1))
     time.sleep(5)  # a second count would take a moment to arrive
-    assert traffic.user.counted(MODEL, 1)["labelled"] == traffic.expected_counts(1)["labelled"]
+    assert traffic.user.counters(MODEL, 1)["labelled"] == traffic.expected_counts(1)["labelled"]
 
 
 def test_without_drift_no_retraining_starts(traffic: Traffic) -> None:
@@ -207,7 +207,7 @@ def test_drift_starts_one_retraining_and_its_better_model_becomes_live(
 
 def test_the_manifest_of_the_retraining_lists_its_labelled_rows(traffic: Traffic) -> None:
     run = retrainings(traffic.user)[0]
-    manifest = traffic.user.json_of(f"{MODEL}/runs/{run['run']}/manifest.json")
+    manifest = traffic.user.read_json(f"{MODEL}/runs/{run['run']}/manifest.json")
     assert manifest["cause"] == "drift"
     assert [file["key"] for file in manifest["files"]] == [f"{MODEL}/raw/a.csv"]
     assert sum(int(entry["rows"]) for entry in manifest["slices"]) >= 300
@@ -221,7 +221,7 @@ def test_the_gate_compared_both_models_on_fresh_rows_that_were_not_trained_on(
     traffic: Traffic,
 ) -> None:
     root = f"{MODEL}/runs/{retrainings(traffic.user)[0]['run']}"
-    fresh = traffic.user.json_of(f"{root}/evaluation.json")["fresh"]
+    fresh = traffic.user.read_json(f"{root}/evaluation.json")["fresh"]
     assert fresh["rows"] >= 20
     assert fresh["comparisons"]["accuracy"]["advantage"] > 0
     s3 = traffic.user.client("s3")
@@ -239,7 +239,7 @@ def test_the_new_version_has_its_own_counts_and_no_second_retraining_starts(
 ) -> None:
     traffic.predict_and_label(20)
     assert len(retrainings(traffic.user)) == 1
-    assert traffic.user.counted(MODEL, 2)["labelled"] > 0
+    assert traffic.user.counters(MODEL, 2)["labelled"] > 0
     for version in (1, 2):
         traffic.user.wait_until_counted(MODEL, version, traffic.expected_counts(version))
 

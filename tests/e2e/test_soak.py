@@ -28,9 +28,11 @@ cooldown_s = 0
 
 
 @pytest.mark.timeout(600)
-def test_without_drift_no_retraining_starts(user: User, digits: Digits) -> None:
+def test_fifty_thousand_labelled_predictions_without_drift_start_no_retraining(
+    user: User, digits: Digits
+) -> None:
     user.drop(MODEL, {"a.csv": digits.csv(slice(0, 900))}, SETTINGS)
-    assert user.ended_run(MODEL)["status"] == "DEPLOYED"
+    assert user.wait_for_end(MODEL)["status"] == "DEPLOYED"
     generator = np.random.default_rng(11)
 
     def predict_and_label(indices: list[int]) -> int:

@@ -23,7 +23,7 @@ MODEL = "digits"
 
 
 def accuracy(user: User, digits: Digits, model: str = MODEL) -> float:
-    predictions = user.answers(model, digits.rows(HELD_OUT))
+    predictions = user.predicted_labels(model, digits.rows(HELD_OUT))
     labels = digits.texts(HELD_OUT)
     return sum(a == b for a, b in zip(predictions, labels, strict=True)) / len(labels)
 
@@ -32,7 +32,7 @@ def accuracy(user: User, digits: Digits, model: str = MODEL) -> float:
 def first_version(user: User, digits: Digits) -> dict[str, Any]:
     lines = digits.csv(FIRST).splitlines(keepends=True)
     user.drop(MODEL, {"a.csv": b"".join(lines[:150]), "b.csv": b"".join(lines[150:])})
-    return user.ended_run(MODEL)
+    return user.wait_for_end(MODEL)
 
 
 def test_files_dropped_together_become_one_live_model(
@@ -49,14 +49,14 @@ def test_the_run_records_its_files_rows_and_columns(
     user: User, first_version: dict[str, Any]
 ) -> None:
     root = f"{MODEL}/runs/{first_version['run']}"
-    manifest = user.json_of(f"{root}/manifest.json")
+    manifest = user.read_json(f"{root}/manifest.json")
     assert [file["key"] for file in manifest["files"]] == [
         f"{MODEL}/raw/a.csv",
         f"{MODEL}/raw/b.csv",
     ]
     assert sum(manifest["rows"].values()) == 300
-    assert len(user.json_of(f"{root}/schema.json")["features"]) == 64
-    assert user.json_of(f"{root}/profile.json")
+    assert len(user.read_json(f"{root}/schema.json")["features"]) == 64
+    assert user.read_json(f"{root}/profile.json")
 
 
 def test_the_registered_version_has_its_metrics(user: User, first_version: dict[str, Any]) -> None:
@@ -65,7 +65,7 @@ def test_the_registered_version_has_its_metrics(user: User, first_version: dict[
     )
     assert package["ModelApprovalStatus"] == "Approved"
     uri = package["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"]
-    statistics = user.json_of(uri.removeprefix(f"s3://{user.bucket}/"))
+    statistics = user.read_json(uri.removeprefix(f"s3://{user.bucket}/"))
     assert statistics["multiclass_classification_metrics"]["accuracy"]["value"] > 0.8
 
 
@@ -87,7 +87,7 @@ def test_csv_and_json_requests_get_the_same_predictions(
 ) -> None:
     rows = digits.rows(slice(1500, 1520))
     csv = "\n".join(",".join(map(str, row)) for row in rows).encode()
-    assert user.answers(MODEL, csv) == user.answers(MODEL, rows)
+    assert user.predicted_labels(MODEL, csv) == user.predicted_labels(MODEL, rows)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_a_better_model_replaces_the_live_one_without_a_failed_prediction(
     caller.start()
     try:
         user.drop(MODEL, {"more.csv": digits.csv(BETTER)})
-        run = user.ended_run(MODEL, 2)
+        run = user.wait_for_end(MODEL, 2)
         assert run["status"] == "DEPLOYED", run
         wait_for(lambda: 2 in caller.versions or None, "a prediction of version 2", 30)
     finally:
@@ -170,7 +170,7 @@ def test_a_model_of_mislabelled_data_is_refused_and_the_live_model_stays(
     user: User, digits: Digits
 ) -> None:
     user.drop(MODEL, {"wrong.csv": digits.csv(BETTER, wrong=True)})
-    run = user.ended_run(MODEL, 3)
+    run = user.wait_for_end(MODEL, 3)
     assert run["status"] == "REFUSED", run
     assert "champion" in run["message"]
     assert user.state(MODEL)["champion"]["version"] == 2
@@ -220,13 +220,13 @@ def test_a_version_that_awaits_approval_is_deployed_when_approved(
     user: User, digits: Digits
 ) -> None:
     user.drop("approved", {"a.csv": digits.csv(FIRST)}, '[gate]\napproval = "manual"')
-    run = user.ended_run("approved")
+    run = user.wait_for_end("approved")
     assert run["status"] == "AWAITING_APPROVAL", run
     assert user.predict("approved", digits.rows(slice(0, 1))).status_code == 404
     user.client("sagemaker").update_model_package(
         ModelPackageArn=run["package_arn"], ModelApprovalStatus="Approved"
     )
-    user.status_of("approved", 1, "DEPLOYED")
+    user.wait_for_status("approved", 1, "DEPLOYED")
     assert accuracy(user, digits, "approved") > 0.8
 
 
@@ -247,6 +247,6 @@ def test_stopping_the_execution_stops_its_training_job_and_releases_the_lock(
         executionArn=user.runs("stopped")[0]["train_execution_arn"]
     )
     wait_for(lambda: job_with("Stopped"), "the stopped job")
-    run = user.ended_run("stopped")
+    run = user.wait_for_end("stopped")
     assert (run["status"], "stopped by hand" in run["message"]) == ("FAILED", True), run
     assert "active_run" not in user.state("stopped")

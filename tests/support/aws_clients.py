@@ -1,10 +1,12 @@
-"""Clients of boto3 whose requests are recorded or whose calls fail."""
+"""Clients of boto3 whose requests are recorded or whose calls fail, and the waits of retries."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from botocore.exceptions import ClientError
+from refit.stores.retries import RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,3 +72,29 @@ def _raising(error: Exception) -> Callable[..., Any]:
         raise error
 
     return call
+
+
+class CancelledTransactions:
+    """A client whose first transactions are cancelled for the given reasons."""
+
+    def __init__(self, client: Any, *cancellations: list[str | None]) -> None:
+        self._client = client
+        self._cancellations = list(cancellations)
+        self.calls = 0
+
+    def transact_write_items(self, **request: Any) -> Any:
+        self.calls += 1
+        if not self._cancellations:
+            return self._client.transact_write_items(**request)
+        reasons = [{"Code": code} for code in self._cancellations.pop(0)]
+        raise client_error("TransactionCanceledException", CancellationReasons=reasons)
+
+
+@dataclass
+class Waits:
+    """Records how long a retry policy would have waited."""
+
+    seconds: list[float] = field(default_factory=list)
+
+    def policy(self, max_attempts: int = 4) -> RetryPolicy:
+        return RetryPolicy(max_attempts, min_backoff_s=0.1, sleep=self.seconds.append)

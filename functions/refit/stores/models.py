@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from refit.domain.moments import Clock
     from refit.domain.vocabulary import RunCause
     from refit.stores.dynamodb import Item, Table, Write
+    from refit.stores.retries import RetryPolicy
 
 
 class BeginResult(StrEnum):
@@ -49,9 +50,12 @@ def model_pk(model: str) -> str:
 class ModelStore:
     """Models, their runs and their versions."""
 
-    def __init__(self, table: Table, clock: Clock) -> None:
+    def __init__(
+        self, table: Table, clock: Clock, conflicts: RetryPolicy = TRANSACTION_CONFLICTS
+    ) -> None:
         self._table = table
         self._clock = clock
+        self._conflicts = conflicts
 
     def models(self) -> list[str]:
         """Return the names of all models, in order."""
@@ -122,7 +126,7 @@ class ModelStore:
         )
         index = self._table.put({"pk": "MODELS", "sk": model})
         writes = [record, self._lock(model, run, now, consumed_until, champion), index]
-        for _ in TRANSACTION_CONFLICTS.attempts(
+        for _ in self._conflicts.attempts(
             ServiceThrottled(f"run {run} of {model} conflicted with other writes")
         ):
             codes = transact(self._table.client, writes)

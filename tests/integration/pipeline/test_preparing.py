@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import pickle
 import tempfile
 from pathlib import Path
@@ -34,7 +35,7 @@ from tests.support.prepared_data import (
 if TYPE_CHECKING:
     from tests.support.aws_stack import Stack
 
-PICKLE_RAN = Path(tempfile.gettempdir()) / "refit-test-a-pickle-ran"
+PICKLE_RAN = Path(tempfile.gettempdir()) / f"refit-pickle-ran-{os.getpid()}"
 
 
 def prepare_drop(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +15,7 @@ from refit.domain.model_settings import ModelSettings
 from refit.domain.naming import RunKeys
 from refit.stores.run_artifacts import RunArtifacts
 
+from tests.support.clocks import MovingClock
 from tests.support.model_files import champion, manifest, object_version
 
 if TYPE_CHECKING:
@@ -54,6 +54,14 @@ EVALUATION = {
     "base": None,
     "fresh": None,
 }
+DECISION = {
+    "passed": True,
+    "reasons": [],
+    "metric": "accuracy",
+    "challenger": 0.95,
+    "champion": None,
+    "checks": [],
+}
 PROFILE = {"sampled_rows": 1, "columns": []}
 DROP = {
     "model": "digits",
@@ -61,19 +69,6 @@ DROP = {
     "cause": "drop",
     "files": [object_version("digits/raw/a.csv")],
 }
-
-
-class MovingClock:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 20, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
 
 
 @pytest.fixture
@@ -92,6 +87,7 @@ CACHED: dict[str, Reader] = {
     "settings": (KEYS.manifest, manifest(RUN), lambda reader: reader.settings("digits", RUN)),
     "schema": (KEYS.schema, SCHEMA, lambda reader: reader.schema("digits", RUN)),
     "evaluation": (KEYS.evaluation, EVALUATION, lambda reader: reader.evaluation("digits", RUN)),
+    "decision": (KEYS.gate, DECISION, lambda reader: reader.decision("digits", RUN)),
     "baseline": (KEYS.baseline, BASELINE, lambda reader: reader.baseline("digits", RUN)),
     "columns": (KEYS.profile, PROFILE, lambda reader: reader.columns("digits", RUN)),
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,9 +9,8 @@ from boto3.dynamodb.conditions import Attr
 from botocore.exceptions import ClientError
 from refit.domain.errors import ServiceThrottled
 from refit.stores.dynamodb import Table, transact, transact_each, was_conflict
-from refit.stores.retries import RetryPolicy
 
-from tests.support.aws_clients import client_error
+from tests.support.aws_clients import CancelledTransactions, Waits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,16 +25,6 @@ COUNTER = {"pk": "P", "sk": "COUNTER"}
 @pytest.fixture
 def table(stack: Stack) -> Table:
     return stack.services.model_table
-
-
-@dataclass
-class Waits:
-    """Records how long a retry policy would have waited."""
-
-    seconds: list[float] = field(default_factory=list)
-
-    def policy(self, max_attempts: int = 4) -> RetryPolicy:
-        return RetryPolicy(max_attempts, min_backoff_s=0.1, sleep=self.seconds.append)
 
 
 def counted_writes(table: Table, names: Sequence[str]) -> list[Write]:
@@ -85,22 +73,6 @@ def test_without_changes_no_transaction_is_sent(table: Table) -> None:
         pass
 
     assert write_names(table, [], client=NoCalls()) == ([], [])
-
-
-class CancelledTransactions:
-    """A client whose first transactions are cancelled for the given reasons."""
-
-    def __init__(self, client: Any, *cancellations: list[str | None]) -> None:
-        self._client = client
-        self._cancellations = list(cancellations)
-        self.calls = 0
-
-    def transact_write_items(self, **request: Any) -> Any:
-        self.calls += 1
-        if not self._cancellations:
-            return self._client.transact_write_items(**request)
-        reasons = [{"Code": code} for code in self._cancellations.pop(0)]
-        raise client_error("TransactionCanceledException", CancellationReasons=reasons)
 
 
 @pytest.mark.parametrize(
