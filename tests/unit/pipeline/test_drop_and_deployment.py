@@ -38,10 +38,14 @@ def test_the_event_of_an_older_version_of_a_file_does_not_complete_a_drop() -> N
     assert not is_quiet(files, ("m/raw/a", "v-before"), NOON, MINUTE)
 
 
-def test_a_drop_is_the_new_files_or_with_scope_all_every_file_if_one_is_new() -> None:
+def test_a_drop_consists_of_the_files_that_no_run_has_consumed() -> None:
     old, new = dropped("a", NOON), dropped("b", NOON + MINUTE)
     assert files_of_drop([old, new], None, "drop") == [old, new]
     assert files_of_drop([old, new], NOON.isoformat(), "drop") == [new]
+
+
+def test_with_scope_all_a_drop_consists_of_every_file_if_one_of_them_is_new() -> None:
+    old, new = dropped("a", NOON), dropped("b", NOON + MINUTE)
     assert files_of_drop([old, new], NOON.isoformat(), "all") == [old, new]
     assert files_of_drop([old], NOON.isoformat(), "all") == []
 

@@ -48,7 +48,7 @@ def test_every_resource_name_fits_sagemaker(model: str, version: int) -> None:
     assert model_of_group("abcdefghijkl", names.model_package_group) == model
 
 
-def test_a_run_id_depends_on_the_files_versions_and_not_on_their_order() -> None:
+def test_a_run_id_depends_on_the_versions_of_the_files_and_not_on_their_order() -> None:
     files = [("m/raw/a.csv", "1"), ("m/raw/b.csv", "1")]
     assert run_id("m", files) == run_id("m", files[::-1])
     assert run_id("m", files) != run_id("m", [("m/raw/a.csv", "2"), ("m/raw/b.csv", "1")])
