@@ -12,7 +12,7 @@ from refit.domain.naming import RunKeys
 from refit.handlers.wiring import services
 
 from tests.support.model_files import champion, object_version
-from tests.support.prepared_data import CHAMPION_RUN, drop_files, prepare_run
+from tests.support.prepare_runs import CHAMPION_RUN, drop_files, prepare_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

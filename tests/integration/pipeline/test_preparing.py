@@ -24,7 +24,7 @@ from refit.domain.schema import Schema
 from refit.handlers.wiring import services
 
 from tests.support.model_files import champion
-from tests.support.prepared_data import (
+from tests.support.prepare_runs import (
     CHAMPION_RUN,
     RUN,
     csv_table,

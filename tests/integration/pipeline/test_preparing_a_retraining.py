@@ -15,7 +15,7 @@ from refit.domain.retraining.row_decoder import (
     OTHER_COLUMNS,
 )
 
-from tests.support.prepared_data import CHAMPION_RUN, csv_table, drop_files, prepare_run
+from tests.support.prepare_runs import CHAMPION_RUN, csv_table, drop_files, prepare_run
 from tests.support.retraining_data import (
     RETRAINING_RUN,
     RetrainedModel,

@@ -1,4 +1,4 @@
-"""Files dropped for a run, and the data that Prepare makes of them."""
+"""Runs of dropped files, and the invocation of Prepare for them."""
 
 from __future__ import annotations
 
