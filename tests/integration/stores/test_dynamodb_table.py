@@ -163,9 +163,9 @@ def test_a_number_within_a_map_is_incremented(table: Table) -> None:
 
 
 def test_a_path_with_dots_changes_one_value_of_a_map(table: Table) -> None:
-    stored(table, verdict={"alarm": {"told": False, "kind": "quality"}, "note": "x"})
-    table.apply(table.update(KEY, set={"verdict.alarm.told": True, "verdict.note": None}))
-    assert attributes_of(table) == {"verdict": {"alarm": {"told": True, "kind": "quality"}}}
+    stored(table, verdict={"alarm": {"notified": False, "kind": "quality"}, "note": "x"})
+    table.apply(table.update(KEY, set={"verdict.alarm.notified": True, "verdict.note": None}))
+    assert attributes_of(table) == {"verdict": {"alarm": {"notified": True, "kind": "quality"}}}
 
 
 def test_one_update_combines_all_clauses_with_a_condition(table: Table) -> None:

@@ -7,9 +7,8 @@ from refit.domain.errors import ServiceThrottled
 from refit.stores.retries import RetryPolicy
 
 
-def waits_of(policy_values: tuple[int, float, float]) -> list[float]:
-    """Use up all attempts of a policy; return how long it waited before each further one."""
-    max_attempts, min_backoff_s, max_backoff_s = policy_values
+def waits_of(max_attempts: int, min_backoff_s: float, max_backoff_s: float) -> list[float]:
+    """Use up all attempts of a policy; return its waits in seconds, without waiting."""
     waits: list[float] = []
     policy = RetryPolicy(max_attempts, min_backoff_s, max_backoff_s, sleep=waits.append)
     with pytest.raises(ServiceThrottled):
@@ -33,7 +32,7 @@ def test_the_first_attempt_does_not_wait_and_success_ends_the_attempts() -> None
 
 
 def test_each_wait_is_random_between_zero_and_a_limit_that_doubles_up_to_the_maximum() -> None:
-    samples = [waits_of((6, 0.04, 0.3)) for _ in range(200)]
+    samples = [waits_of(6, 0.04, 0.3) for _ in range(200)]
     for waits, limit in zip(zip(*samples, strict=True), (0.04, 0.08, 0.16, 0.3, 0.3), strict=True):
         assert all(0 <= wait <= limit for wait in waits)
         assert min(waits) < limit / 4
@@ -41,4 +40,4 @@ def test_each_wait_is_random_between_zero_and_a_limit_that_doubles_up_to_the_max
 
 
 def test_a_policy_without_backoff_does_not_wait() -> None:
-    assert waits_of((4, 0.0, 1.0)) == [0, 0, 0]
+    assert waits_of(4, 0.0, 1.0) == [0, 0, 0]
