@@ -1,14 +1,14 @@
-"""Taking a capture file: records a second, time and memory of the real handler.
+"""Ingesting a capture file: records a second, time and memory of the real handler.
 
     .venv/bin/python benchmarks/capture.py                     100,000 records of 64 features
     .venv/bin/python benchmarks/capture.py --records 10000 --features 784
 
 Three processes of one processor each, as a Lambda of 1,769 MB has one:
     parsing    the file's lines into rows, nothing else
-    stand-in   the handler; S3 and DynamoDB are the local ground's, but each transaction is answered
-               after --transaction-ms without being carried out: what the handler itself costs
-    ground     the handler against the local ground, whose tables are Python in one process
-`again` is the same file delivered a second time: everything is known.
+    stand-in   the handler against the local stack; each transaction is answered after
+               --transaction-ms without being executed, so this is the cost of the handler itself
+    stack      the handler against the local stack, whose tables are Python in one process
+`again` is the same file delivered a second time, when everything is known.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ TIMEOUT_S, MEMORY_MB = 900, 1769
 
 
 def lines(records: int, features: int) -> Iterator[bytes]:
-    from refit.domain.inferences.capture_line import Invocation, capture_line
+    from refit.domain.inferences.capture_writer import EndpointCall, capture_line
 
     chance = np.random.default_rng(1)
     at = datetime.now(UTC) - timedelta(minutes=5)
@@ -51,20 +51,20 @@ def lines(records: int, features: int) -> Iterator[bytes]:
         shares = chance.dirichlet([0.3] * len(CLASSES)).astype(np.float32)
         answered = ",".join(map(str, map(float, shares))) + "\n"
         call = f"{number:032x}"
-        made = Invocation(call, asked.encode(), answered.encode(), "text/csv", "v1", at)
+        made = EndpointCall(call, 1, asked.encode(), answered.encode(), "text/csv", "v1", at)
         yield capture_line("digits", "refit-digits", made)
 
 
 def schema(features: int) -> Any:
     from refit.domain.schema import Feature, Schema
 
-    columns = tuple(Feature(name=f"f{place}", type="number") for place in range(features))
+    columns = tuple(Feature(name=f"f{number}", type="number") for number in range(features))
     return Schema(task="classification", label="label", features=columns, classes=CLASSES)
 
 
 @contextmanager
-def ground(folder: Path) -> Iterator[dict[str, str]]:
-    """Start a local ground; yield the environment that speaks to it."""
+def local_stack(folder: Path) -> Iterator[dict[str, str]]:
+    """Start a local stack; yield the environment variables that select it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
@@ -75,7 +75,7 @@ def ground(folder: Path) -> Iterator[dict[str, str]]:
         "AWS_DEFAULT_REGION": "us-east-1",
     }
     command = [sys.executable, "-m", "refit_local.stack.server", "--port", str(port)]
-    with (folder / "ground.log").open("wb") as log:
+    with (folder / "stack.log").open("wb") as log:
         server = subprocess.Popen(
             [*command, "--state", str(folder), "--region", "us-east-1"],
             env=os.environ | environment,
@@ -104,10 +104,10 @@ def ground(folder: Path) -> Iterator[dict[str, str]]:
 
 
 def prepare(records: int, features: int) -> int:
-    """Make tables and bucket, and put the file and what the version's run left behind."""
+    """Create tables and bucket, and put the file and the artifacts of the version's run."""
     import boto3
     from refit.domain.naming import RunKeys
-    from refit.stores import s3, store
+    from refit.handlers.wiring import services
 
     boto3.client("s3").create_bucket(Bucket="captures")
     versioning = {"Status": "Enabled"}
@@ -126,18 +126,23 @@ def prepare(records: int, features: int) -> int:
     edges = np.linspace(-2, 2, 31).tolist()
     histogram = {"edges": edges, "counts": [100] * 32}
     column = {"type": "number", "min": -4.0, "max": 4.0, "histogram": histogram}
-    columns = [{"name": f"f{place}", **column} for place in range(features)]
-    s3.put_json(keys.profile, {"sampled_rows": 3200, "columns": columns})
-    s3.put_json(keys.schema, schema(features).as_json())
-    s3.put_json(keys.manifest, {"settings": {}})
-    store.record_version("digits", 1, keys.run, "arn")
+    columns = [{"name": f"f{number}", **column} for number in range(features)]
+    baseline = {"task": "classification", "rows_of": "new", "rows": 1, "errors": 0, "quality": {}}
+    rows = {"train": 1, "validation": 0, "test": 1, "quarantined": 0}
+    manifest = {"model": "digits", "run": keys.run, "cause": "drop", "files": [], "settings": {}}
+    bucket = services().bucket
+    bucket.put_json(keys.profile, {"sampled_rows": 3200, "columns": columns})
+    bucket.put_json(keys.schema, schema(features).as_json())
+    bucket.put_json(keys.baseline, baseline)
+    bucket.put_json(keys.manifest, manifest | {"rows": rows, "created_at": None})
+    services().models.record_version("digits", 1, keys.run, "arn")
     content = b"".join(lines(records, features))
-    s3.put_bytes(KEY, content)
+    bucket.put(KEY, content)
     return len(content)
 
 
 def parsing(records: int, features: int, _: float) -> list[float]:
-    from refit.domain.inferences.captured import event_of
+    from refit.domain.inferences.capture_reader import read_event
     from refit.domain.inferences.captured_rows import captured_rows
 
     known = schema(features)
@@ -146,28 +151,29 @@ def parsing(records: int, features: int, _: float) -> list[float]:
         file.seek(0)
         start_s = time.perf_counter()
         for number, line in enumerate(file):
-            for _row in captured_rows(event_of(line), KEY, number, 1, known):
+            for _row in captured_rows(read_event(line), KEY, number, 1, known):
                 pass
         return [time.perf_counter() - start_s]
 
 
 def stand_in(records: int, features: int, transaction_ms: float) -> list[float]:
-    from refit.stores.clients import client
+    from refit.handlers.wiring import services
 
     def answer(**_: Any) -> tuple[Any, dict[str, Any]]:
         time.sleep(transaction_ms / 1000)
         return SimpleNamespace(status_code=200), {}
 
-    client("dynamodb").meta.events.register("before-call.dynamodb.TransactWriteItems", answer)
+    events = services().client("dynamodb").meta.events
+    events.register("before-call.dynamodb.TransactWriteItems", answer)
     return [handled_s()]
 
 
-def on_the_ground(records: int, features: int, _: float) -> list[float]:
+def on_the_stack(records: int, features: int, _: float) -> list[float]:
     return [handled_s(), handled_s()]
 
 
 def handled_s() -> float:
-    from refit.handlers import ingest_captures as capture
+    from refit.handlers import ingest_captures
 
     body = json.dumps({"detail": {"object": {"key": KEY, "size": 1}}})
     record = {"messageId": "1", "body": body, "eventSource": "aws:sqs"}
@@ -178,14 +184,14 @@ def handled_s() -> float:
         aws_request_id="1",
     )
     start_s = time.perf_counter()
-    answer = capture.handler({"Records": [record]}, context)
+    answer = ingest_captures.handler({"Records": [record]}, context)
     if answer["batchItemFailures"]:
-        raise SystemExit("the file was not taken; the log says why")
+        raise SystemExit("the file was not ingested; the log has the reason")
     return time.perf_counter() - start_s
 
 
 def measured(function: Any, *given: Any) -> dict[str, Any]:
-    """Run a function in a process and on a processor of its own."""
+    """Run a function in its own process on one processor."""
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
         found: dict[str, Any] = pool.apply(_measure, (function.__name__, given))
     return found
@@ -207,7 +213,7 @@ def main() -> None:
     parser.add_argument("--transaction-ms", type=float, default=50)
     given = parser.parse_args()
     work = (given.records, given.features, given.transaction_ms)
-    with tempfile.TemporaryDirectory() as folder, ground(Path(folder)) as environment:
+    with tempfile.TemporaryDirectory() as folder, local_stack(Path(folder)) as environment:
         os.environ |= environment
         size_bytes = multiprocessing.get_context("spawn").Pool(1).apply(prepare, work[:2])
         print(f"{given.records:,} records of {given.features} features, {size_bytes / 1e6:.0f} MB")
@@ -215,7 +221,7 @@ def main() -> None:
         for name, function in {
             "parsing": parsing,
             "stand-in": stand_in,
-            "ground": on_the_ground,
+            "stack": on_the_stack,
         }.items():
             found = measured(function, *work)
             for what, seconds in zip((name, "again"), found["seconds"], strict=False):

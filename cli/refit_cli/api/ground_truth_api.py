@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from refit.domain.inferences.ground_truth_records import MAX_RECORDS
+from refit.domain.inferences.label_records import MAX_RECORDS
 
 from refit_cli.api.model_api import ModelApi, body_with_list, error_of
 from refit_cli.errors import RunFailed

@@ -21,7 +21,7 @@ from refit_cli.runtime import runtime_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from refit.domain.inferences.ground_truth_records import LabelRecord, Sent
+    from refit.domain.inferences.label_records import LabelRecord, Sent
     from rich.progress import Progress
 
     from refit_cli.api.ground_truth_api import GroundTruthApi
@@ -148,7 +148,7 @@ class _Tally:
 
 
 def _send(api: GroundTruthApi, records: Iterator[Sent], tally: _Tally) -> None:
-    from refit.domain.inferences.ground_truth_records import MAX_RECORDS
+    from refit.domain.inferences.label_records import MAX_RECORDS
 
     with _progress() as progress:
         task = progress.add_task("labels", total=None)
@@ -181,14 +181,14 @@ def _send_batch(api: GroundTruthApi, batch: list[Sent], tally: _Tally) -> None:
 
 
 def _is_sendable(record: Sent) -> TypeGuard[LabelRecord]:
-    from refit.domain.inferences.ground_truth_records import LabelRecord
+    from refit.domain.inferences.label_records import LabelRecord
 
     return isinstance(record, LabelRecord) and record.of is None
 
 
 def _rejection(record: Sent) -> dict[str, Any]:
     """Return the result of a line that is not sent."""
-    from refit.domain.inferences.ground_truth_records import BadLine
+    from refit.domain.inferences.label_records import BadLine
 
     if isinstance(record, BadLine):
         return {"status": "rejected", "reason": record.reason}

@@ -1,48 +1,26 @@
-"""Take captured inferences: one item for each predicted row.
+"""Ingest capture files: one inference per predicted row.
 
 Invoked by  IngestCapturesQueue, for each capture file of a model (batches of up to 5)
 Input       SQS records around "Object Created" events    events/ingest_captures.json
 Output      the failed message ids only
 Raises      nothing of its own: a message that keeps failing goes to the dead-letter queue
 
-Whoever wrote the file, the predict API or the endpoint itself, its lines have the form of
-SageMaker's data capture. A file that is delivered again changes nothing.
+The lines of a file have the format of SageMaker's data capture, whether the predict API or the
+endpoint wrote them. A file that is delivered again changes nothing.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
-from aws_lambda_powertools.utilities.batch import (
-    BatchProcessor,
-    EventType,
-    process_partial_response,
-)
-
-from refit.domain.inferences.captured import capture_key_of
-from refit.telemetry import logger
-from refit.usecases.ingest_captures import consume
-
-processor = BatchProcessor(event_type=EventType.SQS)
+from refit.handlers.queues import per_message, written_object
+from refit.handlers.wiring import services
+from refit.usecases.ingest_captures import ingest_captures
 
 
-@logger.inject_lambda_context
-def handler(event: dict[str, Any], context: Any) -> Any:
-    """Handle a batch of messages, each by itself."""
-    return process_partial_response(
-        event=event, record_handler=_capture, processor=processor, context=context
-    )
+def _ingest(message: dict[str, Any]) -> None:
+    written = written_object(message)
+    ingest_captures(services(), written.key, written.version)
 
 
-def _capture(record: Any) -> None:
-    written = json.loads(record["body"])["detail"]["object"]
-    key = written["key"]
-    place = capture_key_of(key)
-    if place is None:
-        logger.warning("no capture file of a model", extra={"key": key})
-        return
-    consumed = consume(place, key, written.get("version-id"), datetime.now(UTC))
-    logger.info("captured", extra={"model": place.model, "file": key, **asdict(consumed)})
+handler = per_message(_ingest)

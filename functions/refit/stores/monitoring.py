@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from boto3.dynamodb.conditions import Attr, Key
 
-from refit.domain.inferences.tally import START_FORMAT
+from refit.domain.inferences.cohort_key import START_FORMAT
 from refit.domain.moments import iso
 from refit.domain.monitoring.cohort import Cohort
 from refit.domain.monitoring.verdict import Verdict
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from boto3.dynamodb.conditions import ConditionBase
 
-    from refit.domain.inferences.tally import CohortKey
+    from refit.domain.inferences.cohort_key import CohortKey
     from refit.domain.monitoring.verdict import DriftAlarm
     from refit.stores.dynamodb import Item, Table, Write
 
@@ -54,7 +54,7 @@ class MonitoringStore:
         """
         numbers = set(files)
         return self._table.update(
-            _key(cohort.model, cohort.sk),
+            _key(cohort.model, cohort_sk(cohort.version, cohort.start)),
             set_once={"seconds": cohort.seconds},
             add={**sums, **({"files": numbers} if numbers else {})},
         )
@@ -73,8 +73,7 @@ class MonitoringStore:
 
     def labelled_rows_since(self, model: str, version: int, since: datetime) -> int:
         """Return how many predictions of a version in the cohorts since a moment have a label."""
-        first = f"COHORT#{version:010d}#"
-        bounds = Key("sk").between(f"{first}{since:{START_FORMAT}}", f"{first}~")
+        bounds = Key("sk").between(cohort_sk(version, since), f"COHORT#{version:010d}#~")
         return self._labelled(_pk(model) & bounds)
 
     def _labelled(self, condition: ConditionBase) -> int:
@@ -146,6 +145,11 @@ def _pk(model: str) -> ConditionBase:
 
 def _key(model: str, sk: str) -> Item:
     return {"pk": model_pk(model), "sk": sk}
+
+
+def cohort_sk(version: int, start: datetime) -> str:
+    """Return the sort key of a cohort; those of a version sort by time."""
+    return f"COHORT#{version:010d}#{start:{START_FORMAT}}"
 
 
 def _follows(attribute: str, revision: int) -> ConditionBase:

@@ -22,8 +22,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from refit.domain.csv_rows import CsvFormat, CsvLineInvalid, read_text, split_line
 from refit.domain.errors import DatasetUnreadable, PayloadInvalid
-from refit.domain.inferences.ground_truth_records import BadLine, LabelRecord, Sent, record_of
 from refit.domain.inferences.inference import inference_ids
+from refit.domain.inferences.label_records import BadLine, LabelRecord, Sent, record_of
 from refit.domain.inferences.payload import parsed_json
 from refit.domain.schema import shown
 from refit.tabular.readers.gunzip import GZIP_MAGIC, gunzipped

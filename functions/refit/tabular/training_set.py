@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeAlias
 
 from refit.domain.errors import DatasetNotFound
-from refit.domain.inferences.captured import CaptureUnreadable, inputs_of
+from refit.domain.inferences.capture_reader import CaptureUnreadable, inputs_of
 from refit.domain.pipeline.manifest import Slice, UsedSlice
 from refit.domain.retraining.row_decoder import (
     FILE_GONE,

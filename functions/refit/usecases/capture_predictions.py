@@ -1,6 +1,6 @@
-"""What the predict API was asked and answered, sent on its way into the bucket.
+"""Capture predictions that the API made: deliver them to the bucket as capture files.
 
-A prediction never fails over its capture.
+A failure is logged and never raised, so that a prediction does not fail because of its capture.
 """
 
 from __future__ import annotations
@@ -8,32 +8,42 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from refit.domain.inferences.capture_line import Invocation, capture_key, capture_line
-from refit.stores import firehose
+from refit.domain.inferences.capture_writer import capture_line, new_capture_key
+from refit.stores.capture_stream import CapturedLine
 from refit.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from refit.domain.inferences.capture_writer import EndpointCall
+    from refit.usecases.services import Services
 
-def capture(model: str, endpoint: str, invocations: Sequence[Invocation], percent: int) -> None:
-    """Capture a sample of invocations.
+
+def capture_predictions(
+    services: Services,
+    model: str,
+    endpoint: str,
+    calls: Sequence[EndpointCall],
+    percent: int,
+) -> None:
+    """Capture a sample of calls.
 
     Args:
-        model: the model's name.
-        endpoint: which was asked.
-        invocations: in the order in which they were made.
-        percent: how many of a hundred are captured.
+        services: of the process.
+        model: its name.
+        endpoint: that was called.
+        calls: in the order in which they were made.
+        percent: share of the calls that are captured, 1 to 100.
     """
-    lost = firehose.deliver(
-        [
-            firehose.Capture(
-                capture_key(model, endpoint, one.variant, one.at),
-                capture_line(model, endpoint, one),
-            )
-            for one in invocations
-            if random.random() * 100 < percent
-        ]
-    )
-    if lost:
-        logger.error("not captured", extra={"model": model, "files": [one.key for one in lost]})
+    lines = [
+        CapturedLine(
+            new_capture_key(model, endpoint, call.variant, call.at),
+            capture_line(model, endpoint, call),
+        )
+        for call in calls
+        if random.random() * 100 < percent
+    ]
+    undelivered = services.captures.deliver(lines)
+    if undelivered:
+        files = [line.key for line in undelivered]
+        logger.error("not captured", extra={"model": model, "files": files})

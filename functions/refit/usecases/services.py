@@ -85,7 +85,7 @@ class Services:
     def inferences(self) -> InferenceStore:
         from refit.stores.inferences import InferenceStore  # noqa: PLC0415
 
-        return InferenceStore(self.inference_table, self.model_table)
+        return InferenceStore(self.inference_table, self.monitoring, self.labels)
 
     @cached_property
     def labels(self) -> LabelStore:

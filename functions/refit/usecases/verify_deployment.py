@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from refit.domain.errors import DeploymentRejected, EndpointNotReady
-from refit.domain.inferences.captured import VERIFICATION_ID
+from refit.domain.inferences.capture_reader import VERIFICATION_ID
 from refit.domain.naming import RunKeys
 from refit.domain.pipeline.deployment import first_mismatch, scores
 

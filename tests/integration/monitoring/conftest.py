@@ -1,9 +1,9 @@
-"""The pipeline's stack in moto: what watches a model stands in the same one."""
+"""The pipeline's stack in moto, and the models whose traffic these tests count."""
 
 from __future__ import annotations
 
-from tests.integration.monitoring.captured_digits import digits
-from tests.integration.monitoring.labelled_flowers import flowers
 from tests.support.aws_stack import stack
+from tests.support.captured_digits import digits
+from tests.support.labelled_flowers import flowers
 
 __all__ = ["digits", "flowers", "stack"]

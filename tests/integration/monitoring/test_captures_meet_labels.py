@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from refit.stores import labels
-from refit.stores.clients import client
+from refit.handlers.wiring import services
 
-from tests.integration.monitoring.captured_digits import (
+from tests.support.captured_digits import (
     AT,
     NOW,
     captured,
@@ -20,6 +19,7 @@ from tests.integration.monitoring.captured_digits import (
     published,
     quarantined,
 )
+from tests.support.stores import dynamodb_events
 
 if TYPE_CHECKING:
     import pytest
@@ -29,40 +29,40 @@ if TYPE_CHECKING:
 
 def test_a_label_that_was_held_is_joined(digits: Stack) -> None:
     label("call")
-    assert counters(digits)["held"] == 1
+    assert counters()["held"] == 1
     captured(digits, line("call"))
     item = items(digits)["digits#call"]
     assert (item["prediction"], item["labels"][0]["label"]) == ("cat", "dog")
     assert not {"held_model", "held_until"} & item.keys()
-    assert counters(digits)["held"] == 0
+    assert counters()["held"] == 0
     assert predictions() == [1]
-    assert item["uncounted"] == 1, "compare is told by that"
+    assert item["uncounted"] == 1, "CountLabels is invoked by it"
     assert item["expires_at"] == int((AT + timedelta(seconds=7_776_000)).timestamp())
-    assert list(labels.overdue("digits", NOW + timedelta(days=30))) == []
+    assert list(services().labels.overdue("digits", NOW + timedelta(days=30))) == []
 
 
 def test_labels_of_a_whole_event_are_joined_with_its_rows(digits: Stack) -> None:
-    label("call-0", "cat", of=2)
-    label("call-1", "dog", of=2)
+    label("call-0", "cat", event_size=2)
+    label("call-1", "dog", event_size=2)
     captured(digits, line("call", "0.1\n0.2", "0.1\n0.2"))
     found = items(digits)
     assert [found[f"digits#call-{row}"]["labels"][0]["label"] for row in (0, 1)] == ["cat", "dog"]
-    assert counters(digits)["held"] == 0
+    assert counters()["held"] == 0
 
 
 def test_labels_of_an_event_with_another_number_of_rows_are_not_joined(
     digits: Stack, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    label("call-0", "cat", of=3)
+    label("call-0", "cat", event_size=3)
     captured(digits, line("call", "0.1\n0.2", "0.1\n0.2"))
     item = items(digits)["digits#call-0"]
     assert item["prediction"] == "cat"
     assert not {"labels", "uncounted", "held_model"} & item.keys()
     (entry,) = quarantined(digits, "ground-truth")
-    assert entry["reason"] == "3 labels were listed for its event, and it has 2 rows"
+    assert entry["reason"] == "3 labels were listed for its event, which has 2 rows"
     assert entry["record"]["inferenceId"] == "call-0"
     assert entry["record"]["label"] == "cat"
-    assert (counters(digits)["held"], counters(digits)["rejected"]) == (0, 1)
+    assert (counters()["held"], counters()["rejected"]) == (0, 1)
     assert published(capsys.readouterr().out)["LabelsRejected"] == 1
 
 
@@ -74,9 +74,9 @@ def test_a_label_that_comes_while_its_prediction_is_written_is_joined(digits: St
             came.append("once")
             label("b")
 
-    client("dynamodb").meta.events.register("before-call.dynamodb.TransactWriteItems", come)
+    dynamodb_events().register("before-call.dynamodb.TransactWriteItems", come)
     captured(digits, line("a"), line("b"), line("c"))
     item = items(digits)["digits#b"]
     assert (item["prediction"], len(item["labels"])) == ("cat", 1)
     assert predictions() == [3]
-    assert counters(digits)["held"] == 0
+    assert counters()["held"] == 0

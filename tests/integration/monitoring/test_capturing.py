@@ -7,17 +7,17 @@ import json
 import struct
 from datetime import timedelta
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
-import boto3
 import pytest
-from refit.domain.inferences.captured import VERIFICATION_ID
+from refit.domain.inferences.capture_reader import VERIFICATION_ID
 from refit.domain.schema import Feature, Schema
-from refit.stores import cohorts, labels
+from refit.handlers.wiring import services
 
-from tests.integration.monitoring.captured_digits import (
+from tests.support.captured_digits import (
     AT,
     FOLDER,
-    SETTINGS,
+    add_digits,
     captured,
     counted_plainly,
     counters,
@@ -28,14 +28,16 @@ from tests.integration.monitoring.captured_digits import (
     published,
     quarantined,
 )
-from tests.integration.monitoring.live_model import go_live
-from tests.support.aws_stack import REGION, Stack
+from tests.support.versions import plain_baseline
+
+if TYPE_CHECKING:
+    from tests.support.aws_stack import Stack
 
 
 def test_a_captured_row_becomes_an_inference(digits: Stack) -> None:
     captured(digits, b"\n", line("call", "0.5", "0.25"))
     (item,) = items(digits).values()
-    packed = item.pop("probabilities").value
+    packed = item.pop("probabilities")
     assert struct.unpack("<2f", packed) == (0.75, 0.25)
     assert len(item.pop("digest")) == 16
     assert item == {
@@ -57,7 +59,7 @@ def test_a_captured_row_becomes_an_inference(digits: Stack) -> None:
 
 def test_it_is_read_as_what_the_label_side_knows(digits: Stack) -> None:
     captured(digits, line("call"))
-    inference = labels.load("digits", ["call"])["call"]
+    inference = services().inferences.load("digits", ["call"])["call"]
     assert inference.prediction is not None
     assert (inference.prediction.text, inference.prediction.at) == ("cat", AT)
     assert inference.labels == ()
@@ -75,14 +77,14 @@ def test_each_row_of_an_event_is_an_inference_of_its_own(digits: Stack) -> None:
 def test_its_cohort_counts_it_and_knows_its_file(digits: Stack) -> None:
     captured(digits, line("a"), line("b"), name="a.jsonl")
     captured(digits, line("c"), name="b.jsonl")
-    (cohort,) = cohorts.load("digits", 1)
+    (cohort,) = services().monitoring.cohorts("digits", 1)
     assert (cohort.predictions, cohort.seconds, len(cohort.files)) == (3, 86_400 * 7, 2)
     assert cohort.start <= AT < cohort.end
 
 
 def test_cohorts_are_as_long_as_the_version_says(digits: Stack) -> None:
-    go_live(1, {"monitoring": {"cohort_s": 60}})
-    captured(digits, *(line(f"c{place}", at=AT + timedelta(minutes=place)) for place in range(5)))
+    add_digits(1, {"cohort_s": 60})
+    captured(digits, *(line(f"c{n}", at=AT + timedelta(minutes=n)) for n in range(5)))
     assert predictions() == [1] * 5
     assert len(digits.keys("digits/monitoring/v1/")) == 5
 
@@ -90,17 +92,14 @@ def test_cohorts_are_as_long_as_the_version_says(digits: Stack) -> None:
 def test_the_newest_capture_is_remembered_whatever_comes_after_it(digits: Stack) -> None:
     newest = (AT + timedelta(seconds=5)).isoformat(timespec="milliseconds")
     captured(digits, line("a", at=AT), line("b", at=AT + timedelta(seconds=5)), line("c", at=AT))
-    assert counters(digits)["last_capture_at"] == newest
+    assert counters()["last_capture_at"] == newest
     captured(digits, line("d", at=AT - timedelta(hours=1)), name="b.jsonl")
-    assert counters(digits)["last_capture_at"] == newest
+    assert counters()["last_capture_at"] == newest
 
 
 def test_a_regression_has_its_number_and_nothing_of_probabilities(digits: Stack) -> None:
     prices = Schema(task="regression", label="price", features=(Feature(name="f0", type="number"),))
-    digits.put("digits/runs/run1/schema.json", prices.as_json())
-    boto3.client("s3", REGION).delete_object(
-        Bucket=digits.bucket, Key="digits/runs/run1/baseline.json"
-    )
+    add_digits(1, schema=prices, baseline=plain_baseline(prices))
     captured(digits, line("call", "0.5", "12.50"))
     (item,) = items(digits).values()
     assert item["prediction"] == "12.5"
@@ -153,7 +152,7 @@ def test_a_second_prediction_under_an_id_makes_it_ambiguous_and_overwrites_nothi
 
 
 def test_the_same_input_answered_by_another_version_is_another_prediction(digits: Stack) -> None:
-    go_live(2, SETTINGS)
+    add_digits(2)
     captured(digits, line("call"))
     folder = FOLDER.replace("/v1/", "/v2/")
     captured(digits, line("call", variant="v2"), folder=folder)

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
-from refit.stores import labels
-from refit.stores.clients import client
+from refit.handlers.wiring import services
 
-from tests.integration.monitoring.captured_digits import (
+from tests.support.captured_digits import (
     FOLDER,
     captured,
     counted_plainly,
@@ -24,6 +23,7 @@ from tests.integration.monitoring.captured_digits import (
     published,
     quarantined,
 )
+from tests.support.stores import dynamodb_events
 
 if TYPE_CHECKING:
     from tests.support.aws_stack import Stack
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def test_a_file_of_many_rows_is_written_in_transactions_that_dynamodb_takes(digits: Stack) -> None:
     sizes: list[int] = []
-    client("dynamodb").meta.events.register(
+    dynamodb_events().register(
         "provide-client-params.dynamodb.TransactWriteItems",
         lambda params, **_: sizes.append(len(params["TransactItems"])),
     )
@@ -94,7 +94,7 @@ def test_two_deliveries_that_cross_count_once(digits: Stack) -> None:
             crossed.append("once")
             assert delivered(f"{FOLDER}a.jsonl") == []
 
-    client("dynamodb").meta.events.register("before-call.dynamodb.TransactWriteItems", cross)
+    dynamodb_events().register("before-call.dynamodb.TransactWriteItems", cross)
     assert delivered(f"{FOLDER}a.jsonl") == []
     assert predictions() == [150]
     assert input_counts(digits).rows == 150
@@ -111,7 +111,7 @@ def test_a_file_that_breaks_off_is_taken_up_where_it_broke(digits: Stack, when: 
         if calls == 2:
             raise RuntimeError("the function has timed out")
 
-    events = client("dynamodb").meta.events
+    events = dynamodb_events()
     events.register(f"{when}.dynamodb.TransactWriteItems", break_off)
     assert delivered(f"{FOLDER}a.jsonl") == [f"{FOLDER}a.jsonl"]
     assert items(digits)
@@ -130,7 +130,7 @@ def test_a_transaction_whose_answer_is_lost_counts_once(digits: Stack) -> None:
         if calls == 1:
             raise ConnectionClosedError(endpoint_url="https://dynamodb")
 
-    client("dynamodb").meta.events.register("after-call.dynamodb.TransactWriteItems", lose)
+    dynamodb_events().register("after-call.dynamodb.TransactWriteItems", lose)
     captured(digits, *(line(f"c{number}") for number in range(50)))
     assert predictions() == [50]
     assert input_counts(digits).rows == 50
@@ -147,7 +147,7 @@ def test_transactions_that_meet_others_are_tried_again(digits: Stack) -> None:
             code = {"Error": {"Code": "TransactionCanceledException"}}
             raise ClientError(code | reasons, model.name)
 
-    client("dynamodb").meta.events.register("before-call.dynamodb.TransactWriteItems", conflict)
+    dynamodb_events().register("before-call.dynamodb.TransactWriteItems", conflict)
     captured(digits, line("a"))
     assert calls == 13
     assert predictions() == [1]
@@ -193,7 +193,7 @@ def test_whatever_befalls_the_files_each_inference_counts_once(digits: Stack, se
         if kind < 0.2:
             raise ConnectionClosedError(endpoint_url="https://dynamodb")
 
-    events = client("dynamodb").meta.events
+    events = dynamodb_events()
     events.register("before-call.dynamodb.TransactWriteItems", before)
     events.register("after-call.dynamodb.TransactWriteItems", break_off)
     for _ in range(6):
@@ -206,12 +206,14 @@ def test_whatever_befalls_the_files_each_inference_counts_once(digits: Stack, se
     assert predictions() == [len(came)]
     assert input_counts(digits).rows == len(came)
     contradicted = {call for call, asked in came.items() if len(asked) > 1}
-    assert {it["inference_id"] for it in found.values() if it.get("ambiguous")} == contradicted
+    assert {
+        item["inference_id"] for item in found.values() if item.get("ambiguous")
+    } == contradicted
     held = sum("held_model" in item for item in found.values())
-    assert counters(digits).get("held", 0) == held
-    assert not [it for it in found.values() if {"digest", "held_model"} <= it.keys()]
+    assert counters().get("held", 0) == held
+    assert not [item for item in found.values() if {"digest", "held_model"} <= item.keys()]
 
 
 def label_unless_predicted(inference_id: str) -> None:
-    if inference_id not in labels.load("digits", [inference_id]):
+    if inference_id not in services().inferences.load("digits", [inference_id]):
         label(inference_id)

@@ -4,7 +4,7 @@ A seeded random driver lets predictions, labels, corrections, contradictions and
 happen, in any order and while batches are being counted. The stream's records are repeated,
 reordered and split at will; batches break off before or after any write takes effect, meet others
 on the same items, and are tried again. In the end everything has been delivered at least once, and
-the counters are held against a plain count.
+the counters are compared with a plain count.
 """
 
 from __future__ import annotations
@@ -21,22 +21,21 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 from refit.domain.errors import ServiceThrottled
 from refit.domain.schema import Feature, Schema
-from refit.environment import environment
-from refit.handlers import count_labels as compare
-from refit.stores import cohorts, transactions
-from refit.stores.clients import client
+from refit.handlers import count_labels
+from refit.handlers.wiring import services
 
-from tests.integration.monitoring.traffic import NOON, Traffic, add_version, prediction, said
-from tests.support.aws_stack import CONTEXT
-from tests.unit.inferences.joined import rows_that_hold
+from tests.support.aws_stack import CONTEXT, forget_services
+from tests.support.joined import rows_that_hold
+from tests.support.stores import do_not_wait
+from tests.support.traffic import NOON, Traffic, add_version, prediction, said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from refit.domain.inferences.inference import Label, Prediction
 
-    from tests.integration.monitoring.traffic import Story
     from tests.support.aws_stack import Stack
+    from tests.support.traffic import Story
 
 FEATURES = (Feature(name="f0", type="number"),)
 CLASSES = ("cat", "dog", "owl")
@@ -84,8 +83,9 @@ class Driver:
                 cohort_s=LENGTHS[version],
                 label_age_s=AGES[version],
             )
+        do_not_wait(services())
         for service, operations in WRITES.items():
-            events = client(service).meta.events
+            events = services().client(service).meta.events
             for operation in operations:
                 events.register(f"before-call.{service}.{operation}", self._before)
                 events.register(f"after-call.{service}.{operation}", self._after)
@@ -144,7 +144,7 @@ class Driver:
         self.undelivered -= {number_of(entry) for entry in batch} - failed
 
     def deliver_the_rest(self) -> None:
-        waiting = [it for it in self.traffic.stream if number_of(it) in self.undelivered]
+        waiting = [entry for entry in self.traffic.stream if number_of(entry) in self.undelivered]
         with self._calm():
             assert handed_over(waiting) == set()
 
@@ -185,7 +185,7 @@ def number_of(entry: dict[str, Any]) -> str:
 
 
 def handed_over(batch: list[dict[str, Any]]) -> set[str]:
-    answer = compare.handler({"Records": batch}, CONTEXT)
+    answer = count_labels.handler({"Records": batch}, CONTEXT)
     return {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
 
 
@@ -251,7 +251,7 @@ def counters(task: str) -> dict[tuple[int, datetime], dict[str, Any]]:
     """Return what the table holds, in the plain count's words."""
     found = {}
     for version in (1, 2):
-        for cohort in cohorts.load("zoo", version):
+        for cohort in services().monitoring.cohorts("zoo", version):
             shown, matured = cohort.shown, cohort.matured
             values: dict[str, Any] = {
                 "predictions": cohort.predictions,
@@ -293,23 +293,20 @@ def in_classes(counts: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def table(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """A table without a stream, which moto copies whole with each transaction; ours is made up."""
-    client("dynamodb").create_table(
+    services().client("dynamodb").create_table(
         TableName="without-a-stream",
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
     )
     monkeypatch.setenv("INFERENCE_TABLE", "without-a-stream")
-    environment.cache_clear()
+    forget_services()
 
 
 @pytest.mark.usefixtures("table")
 @pytest.mark.parametrize("task", ["classification", "regression"])
 @pytest.mark.parametrize("seed", range(8))
-def test_each_joined_prediction_is_counted_exactly_once(
-    seed: int, task: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(transactions.time, "sleep", lambda _: None)
+def test_each_joined_prediction_is_counted_exactly_once(seed: int, task: str) -> None:
     driver = Driver(seed, task)
     for _ in range(36):
         driver.happen()

@@ -9,8 +9,11 @@ from typing import Any
 import boto3
 import pytest
 from refit.handlers import ingest_ground_truth
+from refit.usecases.ingest_label_file import ingest_label_file
 
-from tests.integration.monitoring.labelled_flowers import (
+from tests.support.aws_stack import CONTEXT, Stack
+from tests.support.events import sample
+from tests.support.labelled_flowers import (
     ago,
     counted,
     counters,
@@ -20,10 +23,8 @@ from tests.integration.monitoring.labelled_flowers import (
     predicted,
     published,
     quarantined,
-    rejections_told,
+    rejections_published,
 )
-from tests.support.aws_stack import CONTEXT, Stack
-from tests.support.events import sample
 
 pytestmark = pytest.mark.usefixtures("flowers")
 
@@ -80,7 +81,7 @@ def test_a_bad_line_is_kept_with_its_number_and_the_rest_is_taken(stack: Stack) 
     ]
     assert "unknown class" in lines[0]["reason"]
     assert "not CSV" in lines[1]["reason"]
-    (detail,) = rejections_told(stack)
+    (detail,) = rejections_published(stack)
     assert (detail["file"], detail["rejected"]) == (key, 2)
     assert detail["reasons"] == {"unknown class": 1, "unreadable record": 1}
 
@@ -112,7 +113,7 @@ def test_sagemakers_records_label_the_rows_of_their_events(stack: Stack) -> None
     )
     deliver(stack, content, "flowers/ground-truth/truth.jsonl")
     assert [holds(name) for name in ("pair-0", "pair-1", "single")] == ["rose", "iris", "tulip"]
-    assert [label.of for label in inference("unborn-1").labels] == [2]
+    assert [label.event_size for label in inference("unborn-1").labels] == [2]
     assert [holds(f"other-{row}") for row in range(2)] == [None, None]
     assert [line["line"] for line in quarantined(stack)] == [3, 3, 3, 4, 4, 5]
     assert {line["reason"] for line in quarantined(stack)} == {
@@ -123,18 +124,19 @@ def test_sagemakers_records_label_the_rows_of_their_events(stack: Stack) -> None
 
 
 def test_a_packed_file_of_more_than_one_call_is_taken_to_its_end(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    stack: Stack, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(ingest_ground_truth, "MAX_RECORDS", 2)
     content = "".join(f"id-{n},rose\n" for n in range(5))
-    deliver(stack, gzip.compress(content.encode()), "flowers/ground-truth/a/b.csv.gz")
+    key = "flowers/ground-truth/a/b.csv.gz"
+    version = stack.put(key, gzip.compress(content.encode()))
+    ingest_label_file(stack.services, key, version, batch_records=2)
     assert counted() == {"held": 5, "held_total": 5}
     assert published(capsys.readouterr().out) == [
         *[("LabelsHeld", 1), ("LabelsHeld", 2), ("LabelsHeld", 2)]
     ]
 
 
-def test_a_file_of_a_bad_name_is_told_and_left(stack: Stack) -> None:
+def test_a_file_of_a_bad_name_is_reported_and_skipped(stack: Stack) -> None:
     event = sample("ingest_ground_truth_bad_name")
     assert ingest_ground_truth.handler(event, CONTEXT) == ALL_TAKEN
     (refused,) = [stack.get(key) for key in stack.keys("_refused/")]
@@ -150,19 +152,19 @@ def test_what_is_no_file_of_labels_is_left_alone(stack: Stack, key: str) -> None
     assert (item("a"), stack.keys("_refused/")) == ({}, [])
 
 
-def test_a_file_that_is_gone_is_let_go() -> None:
+def test_a_file_that_is_gone_is_skipped() -> None:
     assert handed_over("flowers/ground-truth/gone.csv", "null") == ALL_TAKEN
 
 
-def test_only_the_file_of_a_model_that_is_not_live_comes_again(stack: Stack) -> None:
+def test_only_the_file_of_a_model_that_is_not_live_has_failed(stack: Stack) -> None:
     event = sample("ingest_ground_truth")
     first = event["Records"][0]
     records = []
-    for place, key in enumerate(("trees/ground-truth/a.csv", "flowers/ground-truth/a.csv")):
+    for number, key in enumerate(("trees/ground-truth/a.csv", "flowers/ground-truth/a.csv")):
         message = json.loads(first["body"])
         version = stack.put(key, "a,rose\n")
         message["detail"]["object"] |= {"key": key, "version-id": version}
-        records.append(first | {"messageId": f"m{place}", "body": json.dumps(message)})
+        records.append(first | {"messageId": f"m{number}", "body": json.dumps(message)})
     answer = ingest_ground_truth.handler({"Records": records}, CONTEXT)
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
     assert holds("a") == "rose"

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 from refit.handlers import record_ground_truth
-from refit.stores import labels
-from refit.usecases import record_labels as labelling
+from refit.handlers.http import request_body
+from refit.stores.labels import MAX_CHANGES
 
-from tests.integration.monitoring.labelled_flowers import (
+from tests.support.aws_stack import CONTEXT, Stack
+from tests.support.events import sample
+from tests.support.labelled_flowers import (
     DAY,
     FIRST,
     HELD_S,
@@ -28,29 +30,19 @@ from tests.integration.monitoring.labelled_flowers import (
     published,
     quarantined,
     record,
-    rejections_told,
-    told,
+    rejections_published,
+    statuses_of,
 )
-from tests.support.aws_stack import CONTEXT, Stack
-from tests.support.events import sample
 
 pytestmark = pytest.mark.usefixtures("flowers")
 
 
 @pytest.mark.parametrize("name", ["record_ground_truth", "record_ground_truth_base64"])
-def test_a_call_is_answered_with_a_status_per_record(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Then(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> datetime:
-            return datetime(2026, 11, 20, 12, tzinfo=UTC)
-
-    monkeypatch.setattr(labelling, "datetime", Then)
+def test_a_call_is_answered_with_a_status_per_record(stack: Stack, name: str) -> None:
     predicted(FIRST)
-    response = record_ground_truth.handler(sample(name), CONTEXT)
-    assert response["statusCode"] == 202
-    assert json.loads(response["body"]) == {
+    then = stack.at(datetime(2026, 11, 20, 12, tzinfo=UTC))
+    body = request_body(sample(name))
+    assert record_ground_truth.answer(then, "flowers", body) == {
         "model": "flowers",
         "results": [
             {"inferenceId": FIRST, "status": "new"},
@@ -66,7 +58,7 @@ def test_each_record_has_its_own_outcome_and_every_kind_is_counted(
 ) -> None:
     for name in ("a", "b", "c"):
         predicted(name)
-    assert told(record("a", "rose", 50), record("b", "rose", 50)) == ["new", "new"]
+    assert statuses_of(record("a", "rose", 50), record("b", "rose", 50)) == ["new", "new"]
     capsys.readouterr()
     status, body = post(
         record("a", "rose", 50),
@@ -99,7 +91,7 @@ def test_each_record_has_its_own_outcome_and_every_kind_is_counted(
 def test_a_label_that_is_stored_waits_to_be_counted_and_says_when_labels_came() -> None:
     predicted("a")
     before = now()
-    told(record("a", "rose"))
+    statuses_of(record("a", "rose"))
     assert item("a")["uncounted"] == 1
     assert inference("a").seq == 2
     assert before <= datetime.fromisoformat(counters()["last_label_at"]) <= now()
@@ -107,11 +99,11 @@ def test_a_label_that_is_stored_waits_to_be_counted_and_says_when_labels_came() 
 
 def test_what_is_known_writes_nothing() -> None:
     predicted("a")
-    told(record("a", "rose", 50), record("h", "rose", 50))
+    statuses_of(record("a", "rose", 50), record("h", "rose", 50))
     before = item("a"), item("h"), counters()["last_label_at"]
     again = record("a", "rose", 50) | {"observedAt": item("a")["labels"][0]["observed_at"]}
     held = record("h", "rose", 55)
-    assert told(again, held) == ["repeat", "repeat"]
+    assert statuses_of(again, held) == ["repeat", "repeat"]
     assert (item("a"), item("h"), counters()["last_label_at"]) == before
     assert counted() == {"new": 1, "repeat": 2, "held": 1, "held_total": 1}
 
@@ -119,7 +111,7 @@ def test_what_is_known_writes_nothing() -> None:
 def test_records_of_one_inference_take_effect_in_their_order() -> None:
     predicted("a")
     sent = [record("a", "rose", 50), record("a", "iris", 40), record("a", "tulip", 45)]
-    assert told(*sent) == ["new", "corrected", "repeat"]
+    assert statuses_of(*sent) == ["new", "corrected", "repeat"]
     assert [label.label for label in inference("a").labels] == ["rose", "iris", "tulip"]
     assert (holds("a"), inference("a").seq) == ("iris", 4)
     assert counted() == {"new": 1, "corrected": 1, "repeat": 1}
@@ -127,7 +119,7 @@ def test_records_of_one_inference_take_effect_in_their_order() -> None:
 
 def test_a_held_label_can_be_found_and_waits_as_long_as_the_settings_say() -> None:
     before = now()
-    told(record("h", "rose"))
+    statuses_of(record("h", "rose"))
     found = item("h")
     until = datetime.fromisoformat(found["held_until"])
     assert found["held_model"] == "flowers"
@@ -138,16 +130,16 @@ def test_a_held_label_can_be_found_and_waits_as_long_as_the_settings_say() -> No
 
 
 def test_another_label_for_a_held_one_is_held_with_it_and_counted_as_one_that_waits() -> None:
-    assert told(record("h", "rose", 50), record("h", "iris", 40)) == ["held", "held"]
-    assert told(record("h", "tulip", 30)) == ["held"]
+    assert statuses_of(record("h", "rose", 50), record("h", "iris", 40)) == ["held", "held"]
+    assert statuses_of(record("h", "tulip", 30)) == ["held"]
     assert (holds("h"), len(inference("h").labels)) == ("tulip", 3)
     assert counted() == {"held": 1, "held_total": 3}
 
 
 def test_a_label_whose_prediction_came_meanwhile_is_compared_with_the_held_one() -> None:
-    told(record("h", "rose", 50))
+    statuses_of(record("h", "rose", 50))
     predicted("h")
-    assert told(record("h", "iris", 40)) == ["corrected"]
+    assert statuses_of(record("h", "iris", 40)) == ["corrected"]
 
 
 def test_a_label_is_judged_by_the_version_that_predicted() -> None:
@@ -177,7 +169,7 @@ def test_an_ambiguous_id_takes_no_label() -> None:
 
 def test_the_settings_say_what_is_too_old() -> None:
     predicted("a")
-    assert told(record("a", "rose", MAX_AGE_S + 9), record("a", "rose", MAX_AGE_S - 9)) == [
+    assert statuses_of(record("a", "rose", MAX_AGE_S + 9), record("a", "rose", MAX_AGE_S - 9)) == [
         *("rejected", "new")
     ]
 
@@ -193,7 +185,7 @@ def test_what_is_rejected_is_kept_and_told_once_with_a_count_by_reason(stack: St
         {"inferenceId": "a", "label": "[1]"},
     ]
     assert "unknown class 'mauve'" in lines[0]["reason"]
-    (detail,) = rejections_told(stack)
+    (detail,) = rejections_published(stack)
     assert (detail["model"], detail["file"], detail["rejected"]) == ("flowers", None, 4)
     assert detail["reasons"] == {
         **{"unknown class": 2, "inferenceId malformed": 1, "label is no value": 1}
@@ -203,8 +195,8 @@ def test_what_is_rejected_is_kept_and_told_once_with_a_count_by_reason(stack: St
 
 
 def test_where_nothing_is_rejected_nothing_is_told(stack: Stack) -> None:
-    told(record("a", "rose"))
-    assert (quarantined(stack), rejections_told(stack)) == ([], [])
+    statuses_of(record("a", "rose"))
+    assert (quarantined(stack), rejections_published(stack)) == ([], [])
 
 
 def test_a_malformed_body_is_refused_whole(stack: Stack) -> None:
@@ -224,15 +216,14 @@ def test_an_empty_body_says_what_to_send() -> None:
     assert 'send {"labels": [' in post(body=None)[1]["error"]["message"]
 
 
-def test_more_labels_than_one_transaction_holds_are_taken_in_one_call(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(labels, "MOST_CHANGES", 2)
+def test_more_labels_than_one_transaction_has_are_recorded_in_one_call() -> None:
     for n in range(3):
         predicted(f"id-{n}")
-    assert told(*[record(f"id-{n}", "rose") for n in range(5)]) == ["new"] * 3 + ["held"] * 2
-    assert [holds(f"id-{n}") for n in range(5)] == ["rose"] * 5
-    assert counted() == {"new": 3, "held": 2, "held_total": 2}
+    held = MAX_CHANGES
+    records = [record(f"id-{n}", "rose") for n in range(3 + held)]
+    assert statuses_of(*records) == ["new"] * 3 + ["held"] * held
+    assert {holds(f"id-{n}") for n in range(3 + held)} == {"rose"}
+    assert counted() == {"new": 3, "held": held, "held_total": held}
 
 
 @pytest.mark.parametrize(

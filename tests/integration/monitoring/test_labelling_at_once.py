@@ -6,14 +6,15 @@ import json
 from typing import Any
 
 import pytest
-from refit.domain.inferences.ground_truth_records import LabelRecord
-from refit.domain.inferences.inference import item_id
-from refit.environment import environment
+from refit.domain.inferences.label_records import LabelRecord
 from refit.handlers import record_ground_truth
-from refit.stores import clients, transactions
-from refit.usecases import record_labels as labelling
+from refit.handlers.wiring import services
+from refit.stores.retries import WRITE_CONFLICTS
+from refit.usecases.record_labels import record_labels
 
-from tests.integration.monitoring.labelled_flowers import (
+from tests.support.aws_stack import CONTEXT
+from tests.support.events import sample
+from tests.support.labelled_flowers import (
     ago,
     counted,
     holds,
@@ -23,10 +24,9 @@ from tests.integration.monitoring.labelled_flowers import (
     post,
     predicted,
     record,
-    told,
+    statuses_of,
 )
-from tests.support.aws_stack import CONTEXT
-from tests.support.events import sample
+from tests.support.stores import dynamodb_events
 
 pytestmark = pytest.mark.usefixtures("flowers")
 
@@ -34,8 +34,8 @@ pytestmark = pytest.mark.usefixtures("flowers")
 def test_of_two_who_label_at_once_both_are_kept_and_the_second_corrects() -> None:
     predicted("a")
     other = LabelRecord("a", "rose", ago(50))
-    with meanwhile(lambda: labelling.record_labels("flowers", [other])):
-        assert told(record("a", "iris", 40), record("b", "iris")) == ["corrected", "held"]
+    with meanwhile(lambda: record_labels(services(), "flowers", [other])):
+        assert statuses_of(record("a", "iris", 40), record("b", "iris")) == ["corrected", "held"]
     assert [label.label for label in inference("a").labels] == ["rose", "iris"]
     assert inference("a").seq == 3
     assert counted() == {"new": 1, "corrected": 1, "held": 1, "held_total": 1}
@@ -43,64 +43,61 @@ def test_of_two_who_label_at_once_both_are_kept_and_the_second_corrects() -> Non
 
 def test_of_two_who_hold_a_label_at_once_one_waits() -> None:
     other = LabelRecord("a", "rose", ago(50))
-    with meanwhile(lambda: labelling.record_labels("flowers", [other])):
-        assert told(record("a", "rose", 60)) == ["repeat"]
+    with meanwhile(lambda: record_labels(services(), "flowers", [other])):
+        assert statuses_of(record("a", "rose", 60)) == ["repeat"]
     assert counted() == {"held": 1, "held_total": 1, "repeat": 1}
 
 
 def test_a_capture_that_comes_between_makes_the_label_new() -> None:
     with meanwhile(lambda: predicted("a")):
-        assert told(record("a", "rose")) == ["new"]
+        assert statuses_of(record("a", "rose")) == ["new"]
     assert holds("a") == "rose"
     assert counted() == {"new": 1}
 
 
 def test_a_capture_that_joins_a_held_label_meanwhile_is_noticed() -> None:
-    told(record("a", "rose", 50))
+    statuses_of(record("a", "rose", 50))
     with meanwhile(lambda: predicted("a")):
-        assert told(record("a", "iris", 40)) == ["corrected"]
+        assert statuses_of(record("a", "iris", 40)) == ["corrected"]
     assert "held_model" not in item("a")
 
 
 def test_an_id_that_becomes_ambiguous_meanwhile_takes_no_label() -> None:
     predicted("a")
     with meanwhile(lambda: predicted("a", ambiguous=True)):
-        assert told(record("a", "rose")) == ["rejected"]
+        assert statuses_of(record("a", "rose")) == ["rejected"]
 
 
-def test_an_inference_that_never_stands_still_is_left_to_another_try(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(labelling, "_ROUNDS", 3)
+def test_an_inference_that_keeps_changing_is_left_to_another_call() -> None:
     predicted("a")
-    with meanwhile(lambda: changed("a"), times=3):
+    with meanwhile(lambda: changed("a"), times=WRITE_CONFLICTS.max_attempts):
         status, body = post(record("a", "rose"))
     assert (status, body["error"]["code"]) == (503, "ServiceThrottled")
 
 
 def changed(inference_id: str) -> None:
-    clients.client("dynamodb").update_item(
-        TableName=environment().inference_table,
-        Key={"id": {"S": item_id("flowers", inference_id)}},
-        UpdateExpression="ADD seq :one",
-        ExpressionAttributeValues={":one": {"N": "1"}},
-    )
+    table = services().inference_table
+    table.apply(table.update({"id": f"flowers#{inference_id}"}, add={"seq": 1}))
 
 
 def cancelled(code: str, times: int) -> Any:
     """Refuse so many transactions with a reason."""
-    left = [times]
+    remaining = [times]
 
     def refuse(**_: Any) -> Any:
-        if not left[0]:
+        if not remaining[0]:
             return None
-        left[0] -= 1
-        raise clients.client("dynamodb").exceptions.TransactionCanceledException(
-            {
-                "Error": {"Code": "TransactionCanceledException", "Message": code},
-                "CancellationReasons": [{"Code": "None"}, {"Code": code}],
-            },
-            "TransactWriteItems",
+        remaining[0] -= 1
+        raise (
+            services()
+            .client("dynamodb")
+            .exceptions.TransactionCanceledException(
+                {
+                    "Error": {"Code": "TransactionCanceledException", "Message": code},
+                    "CancellationReasons": [{"Code": "None"}, {"Code": code}],
+                },
+                "TransactWriteItems",
+            )
         )
 
     return refuse
@@ -108,18 +105,15 @@ def cancelled(code: str, times: int) -> Any:
 
 @pytest.mark.parametrize("code", ["TransactionConflict", "ThrottlingError"])
 def test_a_transaction_that_meets_another_is_tried_again(code: str) -> None:
-    events = clients.client("dynamodb").meta.events
-    events.register("before-call.dynamodb.TransactWriteItems", cancelled(code, 2))
-    assert told(record("a", "rose")) == ["held"]
+    dynamodb_events().register("before-call.dynamodb.TransactWriteItems", cancelled(code, 2))
+    assert statuses_of(record("a", "rose")) == ["held"]
     assert counted() == {"held": 1, "held_total": 1}
 
 
-def test_where_all_are_in_each_others_way_the_sender_is_told_to_come_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(transactions.time, "sleep", lambda _: None)
-    events = clients.client("dynamodb").meta.events
-    events.register("before-call.dynamodb.TransactWriteItems", cancelled("TransactionConflict", 99))
+def test_transactions_that_keep_conflicting_are_a_503_with_a_time_to_retry() -> None:
+    dynamodb_events().register(
+        "before-call.dynamodb.TransactWriteItems", cancelled("TransactionConflict", 99)
+    )
     event = sample("record_ground_truth") | {"body": json.dumps({"labels": [record("a", "rose")]})}
     response = record_ground_truth.handler(event, CONTEXT)
     assert response["statusCode"] == 503
@@ -128,7 +122,8 @@ def test_where_all_are_in_each_others_way_the_sender_is_told_to_come_again(
 
 
 def test_a_defect_is_no_conflict() -> None:
-    events = clients.client("dynamodb").meta.events
-    events.register("before-call.dynamodb.TransactWriteItems", cancelled("ValidationError", 1))
-    with pytest.raises(clients.client("dynamodb").exceptions.TransactionCanceledException):
+    dynamodb_events().register(
+        "before-call.dynamodb.TransactWriteItems", cancelled("ValidationError", 1)
+    )
+    with pytest.raises(services().client("dynamodb").exceptions.TransactionCanceledException):
         post(record("a", "rose"))

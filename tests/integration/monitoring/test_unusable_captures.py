@@ -6,13 +6,16 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from refit.handlers import ingest_captures as capture
+from refit.handlers import ingest_captures as handler
+from refit.usecases.ingest_captures import ingest_captures
 
-from tests.integration.monitoring.captured_digits import (
+from tests.support.aws_stack import CONTEXT, Stack
+from tests.support.captured_digits import (
     AT,
     FOLDER,
     NOW,
-    SETTINGS,
+    SCHEMA,
+    add_digits,
     captured,
     items,
     line,
@@ -20,8 +23,6 @@ from tests.integration.monitoring.captured_digits import (
     published,
     quarantined,
 )
-from tests.integration.monitoring.live_model import SCHEMA, go_live
-from tests.support.aws_stack import CONTEXT, Stack
 from tests.support.events import sample
 
 
@@ -47,14 +48,14 @@ def test_a_bad_line_goes_to_quarantine_and_the_rest_is_taken(
     assert found[0]["record"] == "no json"
     reasons = [
         "Invalid JSON",
-        "2 rows were asked and 1 answered",
+        "there are 2 rows and 1 answers",
         "a row has 2 values and the version reads 1",
         "not 2 probabilities",
-        "a prediction is remembered for 7776000 s",
+        "predictions are kept for 7776000 s",
         "predicted at",
         "Invalid JSON: EOF",
     ]
-    assert all(reason in it["reason"] for reason, it in zip(reasons, found, strict=True))
+    assert all(reason in entry["reason"] for reason, entry in zip(reasons, found, strict=True))
     metrics = published(capsys.readouterr().out)
     assert metrics["CapturesQuarantined"] == 7
     assert metrics["Captured"] == 2
@@ -88,19 +89,18 @@ def test_what_is_no_capture_file_of_ours_makes_no_inference(digits: Stack, name:
     body = json.loads(event["Records"][0]["body"])
     del body["detail"]["object"]["version-id"]
     event["Records"][0]["body"] = json.dumps(body)
-    assert capture.handler(event, CONTEXT) == {"batchItemFailures": []}
+    assert handler.handler(event, CONTEXT) == {"batchItemFailures": []}
     assert items(digits) == {}
 
 
-def test_a_line_beyond_any_invocation_is_not_held_and_the_rest_is_taken(
-    digits: Stack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("refit.usecases.read_captures.MAX_LINE_BYTES", 2_000_000)
-    captured(digits, line("a"), b"x" * 3_000_000 + b"\n", line("b"))
+def test_a_line_that_is_too_long_is_not_read_and_the_rest_is_ingested(digits: Stack) -> None:
+    key = f"{FOLDER}a.jsonl"
+    digits.put(key, line("a") + b"x" * 3_000_000 + b"\n" + line("b"))
+    ingest_captures(digits.services, key, max_line_bytes=2_000_000)
     assert sorted(items(digits)) == ["digits#a", "digits#b"]
     assert items(digits)["digits#b"]["source_line"] == 2
     (entry,) = quarantined(digits)
-    assert entry["reason"] == "the line has 3,000,000 bytes; 2,000,000 are read"
+    assert entry["reason"] == "the line has 3,000,000 bytes; up to 2,000,000 are read"
     assert len(entry["record"]) == 1000
 
 
@@ -112,9 +112,7 @@ def test_a_line_of_twelve_megabytes_is_taken(digits: Stack) -> None:
 
 
 def test_the_schema_is_that_of_the_version_and_not_of_the_live_one(digits: Stack) -> None:
-    go_live(2, SETTINGS)
-    wider = SCHEMA.model_copy(update={"classes": ("cat", "dog", "owl")})
-    digits.put("digits/runs/run2/schema.json", wider.as_json())
+    add_digits(2, schema=SCHEMA.model_copy(update={"classes": ("cat", "dog", "owl")}))
     captured(digits, line("old", answered="0.9"))
     folder = FOLDER.replace("/v1/", "/v2/")
     captured(digits, line("new", answered="0.1,0.2,0.7", variant="v2"), folder=folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 from shutil import which
 from typing import TYPE_CHECKING, Any
@@ -10,22 +11,22 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from botocore.stub import ANY, Stubber
-from refit.domain.inferences.captured import capture_key_of, event_of
-from refit.handlers import predict
-from refit.stores import clients, firehose
-from refit.stores import run_artifacts as versions
+from refit.domain.inferences.capture_reader import capture_key_of, read_event
+from refit.handlers.wiring import services
+from refit.stores.capture_stream import RECORD_BYTES
 
 from tests.integration.pipeline.test_predicting import (
     RUNS,
     TWO_ROWS,
     ask,
+    ask_in_small_calls,
     deployed,
     live,
-    watched,
     will_answer,
 )
 from tests.support.aws_stack import REGION, Stack
 from tests.support.events import sample
+from tests.support.versions import put_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +40,7 @@ class Stream:
     def __init__(self, stubber: Stubber) -> None:
         self._stubber = stubber
         self.sent: list[list[bytes]] = []
-        clients.client("firehose").meta.events.register(
+        services().client("firehose").meta.events.register(
             "provide-client-params.firehose.PutRecordBatch", self._note
         )
 
@@ -50,9 +51,9 @@ class Stream:
     def takes(self, *taken: bool) -> None:
         outcomes = [
             {"RecordId": "1"}
-            if one
+            if is_taken
             else {"ErrorCode": "ServiceUnavailableException", "ErrorMessage": "Slow down."}
-            for one in taken
+            for is_taken in taken
         ]
         answer = {"FailedPutCount": taken.count(False), "RequestResponses": outcomes}
         expected = {"DeliveryStreamName": "captures", "Records": ANY}
@@ -64,8 +65,8 @@ class Stream:
 
 @pytest.fixture
 def stream(deployed: Stack) -> Iterator[Stream]:
-    watched(deployed, 3, capture="api")
-    with Stubber(clients.client("firehose")) as stubber:
+    put_manifest("flowers", 3, {"capture": "api"})
+    with Stubber(services().client("firehose")) as stubber:
         yield Stream(stubber)
         stubber.assert_no_pending_responses()
 
@@ -105,7 +106,7 @@ def test_a_captured_line_holds_what_was_asked_and_answered_and_the_ids_that_were
         },
     }
     assert value["eventVersion"] == "0"
-    event = event_of(line)
+    event = read_event(line)
     assert [f"{event.event_id}-{row}" for row in (0, 1)] == told
 
 
@@ -118,17 +119,14 @@ def test_the_stream_finds_in_the_line_where_its_file_belongs(live: Stubber, stre
     assert json.loads(line)["refit"] == where
 
 
-def test_each_call_of_a_request_is_a_line_of_its_own(
-    live: Stubber, stream: Stream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(predict.payload, "ENDPOINT_BYTES", 16)
+def test_each_call_of_a_request_is_a_line_of_its_own(live: Stubber, stream: Stream) -> None:
     will_answer(live, "0.25\n")
     will_answer(live, "0.75\n")
     stream.takes(True, True)
-    _, body = ask(sample("predict"))
+    predictions = ask_in_small_calls()
     (lines,) = stream.sent
-    assert [event_of(line).event_id for line in lines] == [
-        row["inferenceId"] for row in body["predictions"]
+    assert [read_event(line).event_id for line in lines] == [
+        row["inferenceId"] for row in predictions.rows
     ]
 
 
@@ -136,7 +134,7 @@ def test_each_call_of_a_request_is_a_line_of_its_own(
 def test_nothing_is_sent_when_the_endpoint_captures_by_itself_or_nobody_does(
     deployed: Stack, live: Stubber, stream: Stream, capture: str
 ) -> None:
-    watched(deployed, 3, capture=capture)
+    put_manifest("flowers", 3, {"capture": capture})
     will_answer(live, "0.25\n0.75\n")
     assert ask(sample("predict"))[0] == 200
     assert stream.sent == []
@@ -146,30 +144,24 @@ def test_nothing_is_sent_when_the_endpoint_captures_by_itself_or_nobody_does(
 def test_the_version_that_answered_says_whether_it_is_captured(
     deployed: Stack, live: Stubber, stream: Stream
 ) -> None:
-    watched(deployed, 4, capture="off")
+    put_manifest("flowers", 4, {"capture": "off"})
     will_answer(live, "0.1,0.2,0.7\n0.8,0.1,0.1\n", variant="v4")
     assert ask(sample("predict"))[0] == 200
     assert stream.sent == []
 
 
-def test_a_request_that_is_asked_again_is_captured_once(
-    live: Stubber, stream: Stream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(predict.payload, "ENDPOINT_BYTES", 16)
+def test_a_request_that_is_sent_again_is_captured_once(live: Stubber, stream: Stream) -> None:
     for variant in ("v3", "v4", "v3", "v3"):
         will_answer(live, "0.25\n", variant=variant)
     stream.takes(True, True)
-    ask(sample("predict"))
+    ask_in_small_calls()
     (lines,) = stream.sent
     assert len(lines) == 2
 
 
-def test_a_share_of_the_invocations_is_captured(
-    deployed: Stack, live: Stubber, stream: Stream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    watched(deployed, 3, capture="api", capture_percent=30)
-    drawn = iter([0.299, 0.301])
-    monkeypatch.setattr("refit.usecases.capture_predictions.random.random", lambda: next(drawn))
+def test_a_share_of_the_invocations_is_captured(live: Stubber, stream: Stream) -> None:
+    put_manifest("flowers", 3, {"capture": "api", "capture_percent": 14})
+    random.seed(1)  # the first numbers are 0.134 and 0.847
     stream.takes(True)
     for _ in range(2):
         will_answer(live, "0.25\n0.75\n")
@@ -178,23 +170,21 @@ def test_a_share_of_the_invocations_is_captured(
 
 
 def test_what_the_stream_does_not_take_is_sent_once_more_and_then_written_by_itself(
-    deployed: Stack, live: Stubber, stream: Stream, monkeypatch: pytest.MonkeyPatch
+    deployed: Stack, live: Stubber, stream: Stream
 ) -> None:
-    monkeypatch.setattr(predict.payload, "ENDPOINT_BYTES", 16)
     will_answer(live, "0.25\n")
     will_answer(live, "0.75\n")
     stream.takes(True, False)
     stream.takes(False)
-    status, body = ask(sample("predict"))
-    assert status == 200
+    predictions = ask_in_small_calls()
     first, again = stream.sent
     assert again == first[1:]
     assert written(deployed) == again
     (key,) = deployed.keys("flowers/capture/")
-    place = capture_key_of(key)
-    assert place is not None
-    assert (place.model, place.endpoint, place.version) == ("flowers", "refit-flowers", 3)
-    assert event_of(again[0]).event_id == body["predictions"][1]["inferenceId"]
+    captured = capture_key_of(key)
+    assert captured is not None
+    assert (captured.model, captured.endpoint, captured.version) == ("flowers", "refit-flowers", 3)
+    assert read_event(again[0]).event_id == predictions.rows[1]["inferenceId"]
 
 
 @pytest.mark.parametrize(
@@ -216,26 +206,26 @@ def test_a_stream_that_fails_costs_neither_the_answer_nor_the_capture(
 
 
 def test_a_line_too_long_for_the_stream_is_written_by_itself(
-    deployed: Stack, live: Stubber, stream: Stream, monkeypatch: pytest.MonkeyPatch
+    deployed: Stack, live: Stubber, stream: Stream
 ) -> None:
-    rows = [[1, 2, "red"]] * 10_000
-    will_answer(live, "0.25\n" * len(rows))
+    rows = [[1.0000000000000002, -2.2250738585072014e-30, "red"]] * 20_000
+    will_answer(live, "0.25000000000000000000\n" * len(rows))
     event = sample("predict") | {"body": json.dumps({"instances": rows})}
-    monkeypatch.setattr(firehose, "RECORD_BYTES", 100_000)
     assert ask(event)[0] == 200
     assert stream.sent == []
     (line,) = written(deployed)
-    assert len(event_of(line).inputs) == 10_000
+    assert len(line) > RECORD_BYTES
+    assert len(read_event(line).inputs) == len(rows)
 
 
 def test_an_answer_is_given_even_when_nothing_takes_its_capture(
     live: Stubber, stream: Stream, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for read in (versions.schema_of, versions.monitoring_of):  # before the bucket fails
-        read("flowers", RUNS[3])
+    for read in (services().artifacts.schema, services().artifacts.settings):
+        read("flowers", RUNS[3])  # before the bucket fails
     will_answer(live, "0.25\n0.75\n")
     stream.fails("ServiceUnavailableException", 503)
-    with Stubber(clients.client("s3")) as bucket:
+    with Stubber(services().client("s3")) as bucket:
         bucket.add_client_error("put_object", "AccessDenied", http_status_code=403)
         assert ask(sample("predict"))[0] == 200
     (error,) = [entry for entry in caplog.records if entry.levelname == "ERROR"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from refit.domain.errors import DeploymentInProgress, DeploymentRejected, EndpointNotReady
-from refit.domain.inferences.captured import VERIFICATION_ID
+from refit.domain.inferences.capture_reader import VERIFICATION_ID
 from refit.handlers import plan_deployment, promote, roll_back, verify_deployment
 from refit.handlers.wiring import services
 from refit.stores.endpoints import EndpointState

@@ -6,24 +6,33 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
 from botocore.response import StreamingBody
 from botocore.stub import ANY, Stubber
-from refit.domain.errors import AnswerMalformed
-from refit.handlers import predict
-from refit.stores import clients, store
-from refit.stores import run_artifacts as versions
+from refit.domain.errors import AnswerMalformed, PayloadInvalid
+from refit.domain.moments import utc_now
+from refit.domain.schema import Schema
+from refit.handlers import predict as handler
+from refit.handlers.http import request_body
+from refit.handlers.wiring import services
+from refit.usecases.predict import predict
 
 from tests.support.aws_stack import CONTEXT, Stack
 from tests.support.events import sample
+from tests.support.versions import promote_version, register_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-RUNS = {3: "a1b2c3d4e5f6", 4: "b2c3d4e5f6a1"}
+    from refit.usecases.predict import Predictions
+
+RUNS = {3: "run3", 4: "run4"}
+OFF = {"capture": "off"}
 COLUMNS = [
     {"name": "width", "type": "number"},
     {"name": "height", "type": "number"},
@@ -32,49 +41,25 @@ COLUMNS = [
 TWO_ROWS = b"5.1,3.5,1\n6.2,,0"
 
 
-def promoted(version: int) -> None:
-    store.promote(
-        "flowers",
-        store.Champion(
-            version=version,
-            run=RUNS[version],
-            package_arn=f"arn:package/{version}",
-            endpoint="refit-flowers",
-            endpoint_config=f"refit-flowers-v{version}-01234567",
-            variant=f"v{version}",
-            promoted_at=store.now(),
-        ),
-    )
-
-
 def schema(classes: list[str] | None, columns: list[dict[str, Any]] = COLUMNS) -> dict[str, Any]:
     task = "classification" if classes else "regression"
     return {"task": task, "label": "kind", "features": columns, "classes": classes}
 
 
-def watched(stack: Stack, version: int, **monitoring: Any) -> None:
-    """Say how a version is watched."""
-    manifest = {"settings": {"monitoring": monitoring}}
-    stack.put(f"flowers/runs/{RUNS[version]}/manifest.json", manifest)
-
-
 @pytest.fixture
 def deployed(stack: Stack) -> Stack:
     """Model `flowers`: version 3 is live, version 4 registered; nothing is captured."""
-    for version, run in RUNS.items():
-        store.begin_run("flowers", run, "drop", "2026-11-20T10:00:00+00:00")
-        store.record_version("flowers", version, run, f"arn:package/{version}")
-        watched(stack, version, capture="off")
-    stack.put(f"flowers/runs/{RUNS[3]}/schema.json", schema(["iris", "rose"]))
-    stack.put(f"flowers/runs/{RUNS[4]}/schema.json", schema(["iris", "rose", "tulip"]))
-    promoted(3)
+    for version, classes in {3: ["iris", "rose"], 4: ["iris", "rose", "tulip"]}.items():
+        columns = Schema.model_validate(schema(classes))
+        register_version("flowers", version, columns, monitoring=OFF)
+    promote_version("flowers", 3, RUNS[3])
     return stack
 
 
 @pytest.fixture
 def live(deployed: Stack) -> Iterator[Stubber]:
     """The endpoint, by what it will answer."""
-    with Stubber(clients.client("sagemaker-runtime")) as stubber:
+    with Stubber(services().client("sagemaker-runtime")) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
 
@@ -98,9 +83,14 @@ def will_answer(live: Stubber, body: str, variant: str = "v3", asked: Any = ANY)
 
 
 def ask(event: dict[str, Any]) -> tuple[int, Any]:
-    response = predict.handler(event, CONTEXT)
+    response = handler.handler(event, CONTEXT)
     assert response["headers"]["Content-Type"] == "application/json"
     return response["statusCode"], json.loads(response["body"])
+
+
+def ask_in_small_calls() -> Predictions:
+    """Send the sample's two rows to the endpoint in a call each."""
+    return predict(services(), "flowers", request_body(sample("predict")), endpoint_bytes=16)
 
 
 def published(printed: str) -> dict[str, float]:
@@ -134,10 +124,8 @@ def test_every_form_of_a_request_is_answered(
     assert metrics["PredictionLatency"] > 0
 
 
-def test_a_rows_id_is_the_calls_inference_id_and_its_place(
-    live: Stubber, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    runtime = clients.client("sagemaker-runtime")
+def test_a_rows_id_is_the_calls_inference_id_and_its_number(live: Stubber) -> None:
+    runtime = services().client("sagemaker-runtime")
     asked: list[str] = []
     runtime.meta.events.register(
         "provide-client-params.sagemaker-runtime.InvokeEndpoint",
@@ -154,17 +142,13 @@ def test_a_rows_id_is_the_calls_inference_id_and_its_place(
     assert all(len(call) == 32 for call in asked)
 
 
-def test_rows_beyond_one_call_are_asked_in_several_and_answered_in_order(
-    live: Stubber, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(predict.payload, "ENDPOINT_BYTES", 16)
+def test_rows_beyond_one_call_are_sent_in_several_and_answered_in_order(live: Stubber) -> None:
     will_answer(live, "0.25\n", asked=b"5.1,3.5,1")
     will_answer(live, "0.75\n", asked=b"6.2,,0")
-    status, body = ask(sample("predict"))
-    assert status == 200
-    assert [row["prediction"] for row in body["predictions"]] == ["iris", "rose"]
+    predictions = ask_in_small_calls()
+    assert [row["prediction"] for row in predictions.rows] == ["iris", "rose"]
     # A call of one row has one id: there is nothing to number.
-    assert [len(row["inferenceId"]) for row in body["predictions"]] == [32, 32]
+    assert [len(row["inferenceId"]) for row in predictions.rows] == [32, 32]
 
 
 def test_during_a_deployment_the_version_that_answered_is_told_and_decodes(live: Stubber) -> None:
@@ -181,17 +165,14 @@ def test_a_version_that_no_run_has_registered_is_waited_for(live: Stubber) -> No
     assert body["error"]["message"] == "version 9 of flowers is not registered (yet)"
 
 
-def test_a_request_that_two_versions_answered_is_asked_again(
-    live: Stubber, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(predict.payload, "ENDPOINT_BYTES", 16)
+def test_a_request_that_two_versions_answered_is_sent_again(live: Stubber) -> None:
     will_answer(live, "0.25\n", variant="v3")
     will_answer(live, "0.1,0.2,0.7\n", variant="v4")
     will_answer(live, "0.1,0.2,0.7\n", variant="v4")
     will_answer(live, "0.8,0.1,0.1\n", variant="v4")
-    status, body = ask(sample("predict"))
-    assert (status, body["modelVersion"]) == (200, 4)
-    assert [row["prediction"] for row in body["predictions"]] == ["tulip", "iris"]
+    predictions = ask_in_small_calls()
+    assert predictions.version == 4
+    assert [row["prediction"] for row in predictions.rows] == ["tulip", "iris"]
 
 
 def test_a_version_with_its_columns_in_another_order_is_asked_in_its_own(
@@ -220,19 +201,17 @@ def test_rows_that_lack_a_column_of_the_new_version_are_refused_by_its_name(
     assert "'scent'" in body["error"]["message"]
 
 
-def test_the_champion_is_looked_up_again_after_a_while(
-    deployed: Stack, live: Stubber, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    moment = 1000.0
-    monkeypatch.setattr(versions.time, "monotonic", lambda: moment)
+def test_the_champion_is_read_again_after_ten_seconds(deployed: Stack, live: Stubber) -> None:
+    moments = [utc_now()]
+    moving = replace(deployed.services, clock=lambda: moments[0])
+    body = request_body(sample("predict"))
     will_answer(live, "0.25\n0.75\n")
-    ask(sample("predict"))
-    promoted(4)
+    assert predict(moving, "flowers", body).version == 3
+    promote_version("flowers", 4, RUNS[4])
     deployed.put(f"flowers/runs/{RUNS[4]}/schema.json", schema(["x", "y"], COLUMNS[:2]))
-    moment += 10
-    status, body = ask(sample("predict"))
-    assert status == 400
-    assert "the model requires 2" in body["error"]["message"]
+    moments[0] += timedelta(seconds=10)
+    with pytest.raises(PayloadInvalid, match="the model requires 2"):
+        predict(moving, "flowers", body)
 
 
 @pytest.mark.parametrize(
@@ -291,7 +270,7 @@ def test_an_unknown_model_is_not_found_and_makes_no_metric(
     event = sample("predict") | {"pathParameters": {"model": "trees"}}
     status, body = ask(event)
     assert (status, body["error"]["code"]) == (404, "ModelNotFound")
-    assert body["error"]["message"] == "no model 'trees' is deployed"
+    assert body["error"]["message"] == "no version of model 'trees' is deployed"
     assert published(capsys.readouterr().out) == {}
 
 
@@ -327,7 +306,7 @@ def test_what_may_pass_is_503_with_a_time_to_retry(
     live.add_client_error(
         "invoke_endpoint", code, "not now", status, modeled_fields=said, response_meta={}
     )
-    response = predict.handler(sample("predict"), CONTEXT)
+    response = handler.handler(sample("predict"), CONTEXT)
     assert response["statusCode"] == 503
     assert int(response["headers"]["Retry-After"]) > 0
     assert json.loads(response["body"])["error"]["code"] == expected
@@ -339,7 +318,7 @@ def test_an_answer_that_fits_nothing_fails_the_lambda_so_that_its_alarm_sees_it(
 ) -> None:
     will_answer(live, "0.25\n")
     with pytest.raises(AnswerMalformed, match="1 answers to 2 rows"):
-        predict.handler(sample("predict"), CONTEXT)
+        handler.handler(sample("predict"), CONTEXT)
 
 
 @pytest.mark.parametrize(

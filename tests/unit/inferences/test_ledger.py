@@ -6,11 +6,12 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from refit.domain.inferences.ledger import slice_of
-from refit.domain.inferences.tally import Change, change_of
+from refit.domain.inferences.count_change import CountChange, count_change
+from refit.domain.inferences.ledger import ledger_slice
 
-from tests.unit.inferences.joined import (
-    OF_ANIMALS,
+from tests.support.joined import (
+    ANIMALS,
+    SETTINGS,
     after,
     inference,
     label,
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
 JOINED = inference(predicted("dog"), label("owl", observed_s=30))
 
 
-def change(known: Inference) -> Change:
-    found = change_of(known, OF_ANIMALS)
+def change(known: Inference) -> CountChange:
+    found = count_change(known, ANIMALS, SETTINGS, None)
     assert found is not None
     return found
 
 
-def lines(*changes: Change) -> list[bytes]:
-    found = slice_of(changes)
+def lines(*changes: CountChange) -> list[bytes]:
+    found = ledger_slice(changes)
     return found.content.splitlines() if found else []
 
 
@@ -73,7 +74,7 @@ def test_a_label_that_changes_nothing_gives_no_line() -> None:
 
 
 def test_an_unlabelled_prediction_gives_no_line() -> None:
-    assert slice_of([change(inference(predicted("dog"), ambiguous=True))]) is None
+    assert ledger_slice([change(inference(predicted("dog"), ambiguous=True))]) is None
 
 
 def test_a_line_that_may_have_been_written_in_between_is_outdone() -> None:
@@ -98,10 +99,10 @@ def test_a_row_that_became_ambiguous_before_it_was_counted_is_withdrawn() -> Non
 def test_the_same_rows_make_the_same_slice_and_others_another() -> None:
     other = replace(JOINED, inference_id="b")
     slices = [
-        slice_of([change(JOINED), change(other)]),
-        slice_of([change(other), change(JOINED)]),
-        slice_of([change(JOINED)]),
-        slice_of([change(replace(JOINED, seq=2))]),
+        ledger_slice([change(JOINED), change(other)]),
+        ledger_slice([change(other), change(JOINED)]),
+        ledger_slice([change(JOINED)]),
+        ledger_slice([change(replace(JOINED, seq=2))]),
     ]
     assert slices[0] == slices[1]
     assert len({found.digest for found in slices if found}) == 3

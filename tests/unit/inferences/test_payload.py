@@ -38,6 +38,7 @@ def encoded(
     return payload.encoded_lines(payload.instances_of(content, content_type), schema)
 
 
+EXPECTED = "rows"
 unhurried = settings(deadline=None)  # a busy machine is no failure
 TWO_ROWS = ["5.1,3.5,1", "6.2,,0"]
 
@@ -114,7 +115,10 @@ BAD_CSV = {
     "NaN": ("nan,2,red\n", "column 'width' requires a finite number, not 'nan'"),
     "Infinity": ("1,-inf,red\n", "column 'height'"),
     "another delimiter": ("1;2;red\n", "instance 1: an instance has 1 values"),
-    "the columns' names": ("width,height,colour\n1,2,red\n", "first row holds the columns' names"),
+    "the columns' names": (
+        "width,height,colour\n1,2,red\n",
+        "first row has the names of the columns",
+    ),
     "only blank lines": ("\n\r\n\n", "there is no instance"),
     "a quote that never ends": ('1,2,"red\n', "line 1 is not CSV"),
     "text after a quote": ('1,2,"red"dish\n', "line 1 is not CSV"),
@@ -158,19 +162,19 @@ def test_bytes_that_are_not_utf8_are_refused() -> None:
 
 def test_a_body_may_be_base64() -> None:
     body = base64.b64encode(b"5.1,3.5,red").decode()
-    assert payload.body_bytes(body, is_base64=True) == b"5.1,3.5,red"
+    assert payload.body_bytes(payload.RequestBody(body, is_base64=True), EXPECTED) == b"5.1,3.5,red"
     with pytest.raises(PayloadInvalid, match="not base64"):
-        payload.body_bytes("5.1,3.5,red", is_base64=True)
+        payload.body_bytes(payload.RequestBody("5.1,3.5,red", is_base64=True), EXPECTED)
 
 
 @pytest.mark.parametrize("body", [None, ""])
 def test_an_empty_body_says_what_to_send(body: str | None) -> None:
-    with pytest.raises(PayloadInvalid, match="the body is empty"):
-        payload.body_bytes(body, is_base64=False)
+    with pytest.raises(PayloadInvalid, match="the body is empty: send rows"):
+        payload.body_bytes(payload.RequestBody(body), EXPECTED)
 
 
 def test_a_lone_surrogate_is_the_callers_fault() -> None:
-    content = payload.body_bytes('[["\ud800"]]', is_base64=False)
+    content = payload.body_bytes(payload.RequestBody('[["\ud800"]]'), EXPECTED)
     with pytest.raises(PayloadInvalid, match="not UTF-8"):
         payload.instances_of(content, None)
 
@@ -178,7 +182,7 @@ def test_a_lone_surrogate_is_the_callers_fault() -> None:
 @pytest.mark.parametrize("megabytes", [6.1, 10])
 def test_a_body_over_6_mb_is_too_large_and_the_limits_are_told(megabytes: float) -> None:
     with pytest.raises(PayloadTooLarge, match=r"6 MB \(6,291,456 bytes\).*API Gateway: 10 MB"):
-        payload.body_bytes("1" * int(megabytes * 2**20), is_base64=False)
+        payload.body_bytes(payload.RequestBody("1" * int(megabytes * 2**20)), EXPECTED)
 
 
 def test_an_answer_that_would_not_fit_is_refused_before_it_is_asked_for() -> None:
@@ -199,9 +203,7 @@ def test_an_answer_that_would_not_fit_is_refused_before_it_is_asked_for() -> Non
 @unhurried
 @given(st.lists(st.text("0123456789,", min_size=1, max_size=19), min_size=1))
 def test_rows_are_asked_in_as_few_calls_as_the_limit_allows_in_order(lines: list[str]) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(payload, "ENDPOINT_BYTES", 20)
-        bodies = list(payload.endpoint_bodies(lines))
+    bodies = list(payload.endpoint_bodies(lines, max_bytes=20))
     assert b"\n".join(body for _, body in bodies).decode().split("\n") == lines
     assert [rows for rows, _ in bodies] == [body.count(b"\n") + 1 for _, body in bodies]
     assert all(len(body) <= 20 for _, body in bodies)
@@ -209,11 +211,11 @@ def test_rows_are_asked_in_as_few_calls_as_the_limit_allows_in_order(lines: list
         assert len(body) + len(following.split(b"\n")[0]) + 2 > 20  # it would not have fitted
 
 
-def test_a_single_row_over_the_limit_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(payload, "ENDPOINT_BYTES", 12)
-    assert encoded('[[1, 2, "red"]]') == ["1,2,1"]
-    with pytest.raises(PayloadTooLarge, match=r"instance 2 alone has 20 bytes; .* takes 12"):
-        encoded('[[1, 2, "red"], [1e15, 2, "red"]]')
+def test_a_single_row_over_the_limit_is_too_large() -> None:
+    rows = [[1, 2, "red"], [1e15, 2, "red"]]
+    assert payload.encoded_lines(rows[:1], FLOWERS, max_bytes=12) == ["1,2,1"]
+    with pytest.raises(PayloadTooLarge, match=r"instance 2 alone has 20 bytes; .* accepts 12"):
+        payload.encoded_lines(rows, FLOWERS, max_bytes=12)
 
 
 def test_a_missing_value_in_the_only_column_is_still_a_row() -> None:

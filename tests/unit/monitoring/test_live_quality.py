@@ -10,16 +10,20 @@ from decimal import Decimal
 import numpy as np
 import pytest
 from refit.domain.evaluation.metrics import classification_quality, outcome_of
-from refit.domain.inferences.tally import CohortKey, Terms, change_of, summed
+from refit.domain.inferences.cohort_key import CohortKey
+from refit.domain.inferences.count_change import summed
 from refit.domain.monitoring.cohort import Cohort
 from refit.domain.monitoring.live_quality import class_report_of, newest, quality_of
+from refit.stores.monitoring import cohort_sk
 
-from tests.unit.inferences.joined import (
+from tests.support.joined import (
     ANIMALS,
     NOON,
     OF_ANIMALS,
     OF_PRICES,
     PRICES,
+    CountingRules,
+    change_of,
     inference,
     label,
     predicted,
@@ -28,7 +32,9 @@ from tests.unit.inferences.joined import (
 CLASSES = ("cat", "dog", "owl")
 
 
-def cohorts_of(rows: list[tuple[str, str, list[float] | None]], terms: Terms) -> list[Cohort]:
+def cohorts_of(
+    rows: list[tuple[str, str, list[float] | None]], rules: CountingRules
+) -> list[Cohort]:
     """Return the cohorts of (prediction, label, probabilities), one row a quarter of an hour.
 
     The label of each third row comes after the label age.
@@ -45,14 +51,18 @@ def cohorts_of(rows: list[tuple[str, str, list[float] | None]], terms: Terms) ->
                 replace(received, received_at=received.received_at + later),
                 inference_id=str(index),
             ),
-            terms,
+            rules,
         )
         assert change is not None
         changes.append(change)
         predictions[next(iter(change.sums))] += 2  # each second one is never labelled
     return [
         Cohort.from_item(
-            {"sk": key.sk, "seconds": Decimal(3600), "predictions": predictions[key]}
+            {
+                "sk": cohort_sk(key.version, key.start),
+                "seconds": Decimal(3600),
+                "predictions": predictions[key],
+            }
             | {"files": {Decimal(3)}}
             | sums
         )
@@ -134,7 +144,7 @@ def test_a_class_that_the_version_does_not_know_has_a_row_of_its_own() -> None:
 
 @pytest.mark.parametrize("schema", [ANIMALS, PRICES])
 def test_without_a_label_there_are_no_metrics(schema: object) -> None:
-    waiting = Cohort.from_item({"sk": CohortKey("zoo", 1, NOON, 60).sk, "predictions": 4})
+    waiting = Cohort.from_item({"sk": cohort_sk(1, NOON), "predictions": 4})
     assert isinstance(schema, type(ANIMALS))
     found = quality_of([waiting], schema)
     assert (found.metrics, found.coverage) == ({}, 0)

@@ -24,7 +24,7 @@ from refit.domain.retraining.row_decoder import (
 from refit.domain.schema import Feature, Schema, number_text
 from refit.tabular.labelled_rows import labelled_rows
 
-from tests.unit.inferences.joined import rows_that_hold
+from tests.support.joined import rows_that_hold
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from refit.domain.csv_rows import MAX_RECORD_BYTES
-from refit.domain.inferences.ground_truth_records import BadLine, LabelRecord, Sent
+from refit.domain.inferences.label_records import BadLine, LabelRecord, Sent
 from refit.tabular.label_files import labels_in
 
 if TYPE_CHECKING:

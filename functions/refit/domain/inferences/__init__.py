@@ -1,1 +1,1 @@
-"""Live predictions and what really happened: asked, captured, labelled, joined, counted."""
+"""Predictions, their labels, and what is counted of them."""

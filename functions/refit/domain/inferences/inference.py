@@ -1,93 +1,69 @@
-"""One predicted row and what is known of it: the item of InferenceTable, read.
+"""One predicted row and its labels: what an item of InferenceTable stands for.
 
-Prediction and label come in any order, late, more than once, and contradict each other. Everything
-that is decided here is a function of what the item holds, never of the order in which it came.
+Prediction and labels arrive in any order, late, more than once, and may contradict each other.
+Every decision made here depends on what is known of the inference, never on the order of arrival.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import Any, Self
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
 
 ID_PATTERN = re.compile(r"[!-~][ -~]{0,79}\Z")
-"""An inference id: 1 to 80 printable ASCII characters, the first no space."""
+"""An inference id: 1 to 80 printable ASCII characters, the first of which is not a space."""
 
 MAX_LABELS = 20
-"""So many label events of one inference are kept; the winner is never dropped."""
+"""Label events that are kept of one inference. The label that holds is never dropped."""
 
 
 def inference_ids(event_id: str, rows: int) -> list[str]:
-    """Return the id of each row of an event: the event's own for one row, numbered for more."""
+    """Return the id of each row of an event: the event's id for one row, numbered for more."""
     return [event_id] if rows == 1 else [f"{event_id}-{row}" for row in range(rows)]
-
-
-def item_id(model: str, inference_id: str) -> str:
-    """Return the key of an inference's item: model names hold no `#`."""
-    return f"{model}#{inference_id}"
 
 
 @dataclass(frozen=True)
 class Label:
-    """What really happened, as somebody said it once.
+    """One ground-truth label that was received for an inference.
 
     Attributes:
-        label: the class's text or the number's, in its one spelling (`schema.class_text`).
-        observed_at: when it was seen in the world; the newest wins.
-        received_at: when Refit heard of it.
-        of: how many labels the record listed for its event; None when it was for one row.
+        label: text of the class or of the number, in its canonical spelling.
+        observed_at: when the outcome was observed; the latest observation holds.
+        event_size: how many labels its record listed for the event; None for a label of one row.
     """
 
     label: str
     observed_at: datetime
     received_at: datetime
-    of: int | None = None
+    event_size: int | None = None
 
     @property
     def rank(self) -> tuple[datetime, str]:
-        """The winner has the largest; the text breaks a tie, so that order does not matter."""
+        """Largest for the label that holds; the text breaks ties, whatever came first."""
         return self.observed_at, self.label
 
-    def as_item(self) -> dict[str, Any]:
-        """Return the element of the item's `labels`."""
-        known = {
-            "label": self.label,
-            "observed_at": self.observed_at.isoformat(timespec="milliseconds"),
-            "received_at": self.received_at.isoformat(timespec="milliseconds"),
-        }
-        return known if self.of is None else known | {"of": self.of}
 
-    @classmethod
-    def from_item(cls, value: dict[str, Any]) -> Self:
-        """Read an element of the item's `labels`."""
-        return cls(
-            value["label"],
-            datetime.fromisoformat(value["observed_at"]),
-            datetime.fromisoformat(value["received_at"]),
-            int(value["of"]) if "of" in value else None,
-        )
-
-
-def winner(labels: tuple[Label, ...]) -> Label | None:
-    """Return the label that holds: the one observed last; None without any."""
+def holding_label(labels: tuple[Label, ...]) -> Label | None:
+    """Return the label that was observed last; None when there is none."""
     return max(labels, key=lambda label: label.rank, default=None)
 
 
-def kept(labels: tuple[Label, ...]) -> tuple[Label, ...]:
-    """Return the labels that an item keeps: all, or the winner and the newest beside it."""
+def limited(labels: tuple[Label, ...]) -> tuple[Label, ...]:
+    """Return the labels that are kept: the one that holds, the first, and the latest others."""
     if len(labels) <= MAX_LABELS:
         return labels
-    best = winner(labels)
-    others = [label for label in labels if label is not best]
-    chosen = others[:1] + others[len(others) - MAX_LABELS + 2 :]  # the first one gives the delay
-    return tuple(label for label in labels if label is best or label in chosen)
+    holding = holding_label(labels)
+    others = [label for label in labels if label is not holding]
+    kept = others[:1] + others[len(others) - MAX_LABELS + 2 :]  # the first one gives the delay
+    return tuple(label for label in labels if label is holding or label in kept)
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a row's features are: a capture file, a line of it and a row of that, from 0."""
+    """Where the features of a row are: a capture file, its line and the row, both from 0."""
 
     key: str
     line: int
@@ -96,16 +72,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a version answered to one row.
+    """The answer of a model version to one row.
 
     Attributes:
-        text: the class's text, or the number's.
+        text: the class, or the number as text.
         confidence: the largest probability; None for a regression.
-        probabilities: little-endian float32, one per class of the version; None where not captured.
-        version: the model version that answered.
-        at: when.
-        rows: how many rows its event had.
-        digest: of version, input and answer: another one under the same id is another prediction.
+        probabilities: little-endian float32, one per class of the version; None when not kept.
+        rows: number of rows of its event.
+        digest: of version, input and answer. A different digest is a different prediction.
     """
 
     text: str
@@ -120,14 +94,14 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Counted:
-    """What the counters hold of an inference: labels as texts, None where nothing is counted.
+    """What the counters of a cohort contain of an inference.
 
     Attributes:
-        seq: of the inference when it was counted.
-        shown: the label that held then.
-        matured: the label that held at the label age.
-        cohort: when the cohort begins in whose counters it is; None where nothing is counted.
-        error_bound: a regression's answer further off than this was counted as an error.
+        seq: `seq` of the inference when it was counted; 0 when it never was.
+        shown: the label that held then; None when nothing is counted.
+        matured: the label that held at the label age; None when there was none.
+        cohort: start of the cohort whose counters contain it; None when nothing is counted.
+        error_bound: a regression's answer beyond this error was counted as wrong.
     """
 
     seq: int
@@ -136,42 +110,20 @@ class Counted:
     cohort: datetime | None = None
     error_bound: float | None = None
 
-    def as_item(self) -> dict[str, Any]:
-        """Return the item's `counted`."""
-        known = {
-            "seq": self.seq,
-            "shown": self.shown,
-            "matured": self.matured,
-            "cohort": self.cohort.isoformat() if self.cohort else None,
-            "error_bound": None if self.error_bound is None else Decimal(str(self.error_bound)),
-        }
-        return {name: value for name, value in known.items() if value is not None}
-
-    @classmethod
-    def from_item(cls, value: dict[str, Any]) -> Self:
-        """Read the item's `counted`."""
-        return cls(
-            int(value["seq"]),
-            value.get("shown"),
-            value.get("matured"),
-            datetime.fromisoformat(value["cohort"]) if "cohort" in value else None,
-            float(value["error_bound"]) if "error_bound" in value else None,
-        )
-
 
 NOTHING_COUNTED = Counted(0, None, None)
 
 
 @dataclass(frozen=True)
 class Inference:
-    """An item of InferenceTable.
+    """A prediction and the labels received for it.
 
     Attributes:
-        seq: raised by each change that can alter what is counted.
-        prediction: None while only a label has come.
-        ambiguous: two different predictions came under this id: it counts as nothing.
+        seq: increases with every change that can alter what is counted.
+        prediction: None while only labels have arrived.
+        ambiguous: two different predictions have this id, so nothing is counted.
         labels: in the order of their arrival.
-        counted: what was counted of it so far.
+        counted: what the counters contain of it.
     """
 
     model: str
@@ -185,46 +137,18 @@ class Inference:
     @property
     def label(self) -> Label | None:
         """The label that holds now."""
-        return winner(self.labels)
+        return holding_label(self.labels)
 
     def label_at_age(self, age: timedelta) -> Label | None:
-        """Return the label that held when the prediction was so old; None before it is made."""
+        """Return the label that held when the prediction had this age."""
         if self.prediction is None:
             return None
-        closed = self.prediction.at + age
-        return winner(tuple(label for label in self.labels if label.received_at <= closed))
+        end = self.prediction.at + age
+        return holding_label(tuple(label for label in self.labels if label.received_at <= end))
 
     def to_count(self, label_age: timedelta) -> Counted:
-        """Return what the counters should hold of it."""
+        """Return what the counters should contain of it; the cohort is not filled in."""
         if self.prediction is None or self.ambiguous:
             return Counted(self.seq, None, None)
         shown, matured = self.label, self.label_at_age(label_age)
         return Counted(self.seq, shown.label if shown else None, matured.label if matured else None)
-
-    @classmethod
-    def from_item(cls, item: dict[str, Any]) -> Self:
-        """Read an item, its numbers and texts as DynamoDB's deserializer gives them."""
-        counted = item.get("counted")
-        return cls(
-            model=item["model"],
-            inference_id=item["inference_id"],
-            seq=int(item.get("seq", 0)),
-            prediction=_prediction(item) if "digest" in item else None,
-            ambiguous=bool(item.get("ambiguous", False)),
-            labels=tuple(Label.from_item(label) for label in item.get("labels", ())),
-            counted=Counted.from_item(counted) if counted else NOTHING_COUNTED,
-        )
-
-
-def _prediction(item: dict[str, Any]) -> Prediction:
-    probabilities = item.get("probabilities")
-    return Prediction(
-        text=item["prediction"],
-        confidence=float(item["confidence"]) if "confidence" in item else None,
-        probabilities=bytes(probabilities) if probabilities is not None else None,
-        version=int(item["version"]),
-        at=datetime.fromisoformat(item["predicted_at"]),
-        source=Source(item["source_key"], int(item["source_line"]), int(item["source_row"])),
-        rows=int(item["rows"]),
-        digest=item["digest"],
-    )

@@ -1,8 +1,8 @@
-"""The ledger of joined rows: which label holds for which prediction, and where its features are.
+"""The ledger of labelled predictions: which label holds, and where the row's features are.
 
-A slice is written once and never changed. What is written may be written again (by a batch that is
-tried twice), so readers take the line with the newest `seq` of each inference; one that was
-withdrawn, since two different predictions came under its id, takes the row out again.
+A slice is written once and never changed. A batch that is tried again may write the same lines
+again, so readers use the line with the highest `seq` of each inference. A withdrawn line removes
+the row: two different predictions have its id.
 """
 
 from __future__ import annotations
@@ -20,23 +20,21 @@ from refit.domain.moments import Moment
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from refit.domain.inferences.tally import Change
+    from refit.domain.inferences.count_change import CountChange
 
 
 class LedgerRow(BaseModel):
     """A line of the ledger.
 
     Attributes:
-        seq: of the inference; the newest line of an inference holds.
-        label: the class's text or the number's.
-        prediction: what the version answered, likewise.
-        source: the capture file, its line and the row of that, where the features are.
-        withdrawn: the inference is no row (any more).
+        seq: of the inference. The line with the highest one holds.
+        label: text of the class or the number.
+        prediction: text of the class or the number.
+        source: where the row's features are.
+        withdrawn: the inference is not a labelled row (any more).
     """
 
-    model_config = ConfigDict(
-        frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True
-    )
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
 
     inference_id: str
     seq: int
@@ -50,19 +48,19 @@ class LedgerRow(BaseModel):
 
 
 @dataclass(frozen=True)
-class Slice:
+class LedgerSlice:
     """Lines that are written together.
 
     Attributes:
-        digest: of which inferences at which seq: the same lines have the same name.
+        digest: of the ids and seqs of its lines, so the same lines have the same name.
     """
 
     digest: str
     content: bytes
 
 
-def slice_of(changes: Iterable[Change]) -> Slice | None:
-    """Return the lines that changes of one model put into the ledger; None when they put none."""
+def ledger_slice(changes: Iterable[CountChange]) -> LedgerSlice | None:
+    """Return the ledger lines for the changes of one model; None when there are none."""
     rows = sorted(
         (row for change in changes if (row := _row(change)) is not None),
         key=lambda row: row.inference_id,
@@ -73,15 +71,15 @@ def slice_of(changes: Iterable[Change]) -> Slice | None:
     lines = "".join(
         f"{row.model_dump_json(by_alias=True, exclude_defaults=True)}\n" for row in rows
     )
-    return Slice(hashlib.sha256(names.encode()).hexdigest()[:32], lines.encode())
+    return LedgerSlice(hashlib.sha256(names.encode()).hexdigest()[:32], lines.encode())
 
 
-def _row(change: Change) -> LedgerRow | None:
+def _row(change: CountChange) -> LedgerRow | None:
     inference, before = change.inference, change.inference.counted
     prediction, label = inference.prediction, inference.label
     if prediction is None or label is None:
         return None
-    # A batch that broke off may have written a seq in between, which this one must outdo.
+    # A batch that failed may have written a line with a seq in between, which must be superseded.
     if change.counted.shown == before.shown and inference.seq == before.seq + 1:
         return None
     return LedgerRow(

@@ -1,8 +1,8 @@
-"""A prediction request and its answer: bytes of JSON or CSV in, plain values out.
+"""Bodies of API requests, the endpoint requests made of them, and the answers decoded.
 
-Accepted bodies:
+Accepted bodies of a prediction request:
     application/json    {"instances": [[5.1, 3.5], …]}, {"instances": [{"width": 5.1, …}, …]}, or
-                        the bare list of instances
+                        the list of instances alone
     text/csv            one row a line in column order, comma-separated, no header, no label
 """
 
@@ -12,6 +12,7 @@ import base64
 import binascii
 import json
 import math
+from dataclasses import dataclass
 from email.message import Message
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -24,43 +25,64 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 LAMBDA_BYTES = 6 * 1024 * 1024
-"""The most that Lambda takes and returns in one synchronous call. API Gateway takes 10 MB."""
+"""Largest request and answer of a synchronous call of a Lambda function. API Gateway: 10 MB."""
 
 ENDPOINT_BYTES = 6 * 1024 * 1024
-"""The most that InvokeEndpoint and XGBoost's container take in one request."""
+"""Largest request that InvokeEndpoint and XGBoost's container accept."""
+
+EXPECTED_INSTANCES = '{"instances": [[…], …]} or rows of text/csv'
 
 _JSON, _CSV = "application/json", "text/csv"
-_SPARE_BYTES = 4096  # status, headers and the head of the answer
+_ENVELOPE_BYTES = 4096  # status, headers and the beginning of the answer
 _LONGEST_NUMBER = 24  # characters of a float: -1.7976931348623157e+308
 _LONGEST_ID = 40  # 32 hexadecimal digits, a hyphen and a row number
 
 
-def body_bytes(body: str | None, is_base64: bool) -> bytes:
-    """Return the body of an API Gateway event.
+@dataclass(frozen=True)
+class RequestBody:
+    """The body of an API Gateway event.
+
+    Attributes:
+        text: as the event has it; None or empty when the request has no body.
+        is_base64: whether API Gateway has encoded the text.
+        content_type: value of the request's header with its parameters; None when it has none.
+    """
+
+    text: str | None
+    is_base64: bool = False
+    content_type: str | None = None
+
+
+def body_bytes(body: RequestBody, expected: str) -> bytes:
+    """Return the content of a body.
+
+    Args:
+        body: of a request.
+        expected: what to send instead of an empty body, for the error message.
 
     Raises:
-        PayloadInvalid: when it is empty, or not base64 where it is said to be.
+        PayloadInvalid: when it is empty, or is not base64 although the event says so.
         PayloadTooLarge: when it is over 6 MB.
     """
-    if not body:
-        raise PayloadInvalid('the body is empty: send {"instances": [[…], …]} or rows of text/csv')
-    if is_base64:
+    if not body.text:
+        raise PayloadInvalid(f"the body is empty: send {expected}")
+    if body.is_base64:
         try:
-            content = base64.b64decode(body, validate=True)
+            content = base64.b64decode(body.text, validate=True)
         except binascii.Error as error:
             raise PayloadInvalid(f"the body is not base64: {error}") from None
     else:
-        content = body.encode(errors="surrogatepass")
+        content = body.text.encode(errors="surrogatepass")
     if len(content) > LAMBDA_BYTES:
         raise PayloadTooLarge(
-            f"the body has {len(content):,} bytes; Lambda takes 6 MB ({LAMBDA_BYTES:,} bytes) in "
-            "one request (API Gateway: 10 MB): send the rows in several requests"
+            f"the body has {len(content):,} bytes; Lambda accepts 6 MB ({LAMBDA_BYTES:,} bytes) in "
+            "one request (API Gateway: 10 MB): send several requests"
         )
     return content
 
 
 def body_text(content: bytes) -> str:
-    """Decode a body, without its byte-order mark. Raises PayloadInvalid when it is not UTF-8."""
+    """Decode a body, without byte-order mark. Raises PayloadInvalid when it is not UTF-8."""
     try:
         return content.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -68,15 +90,15 @@ def body_text(content: bytes) -> str:
 
 
 def instances_of(content: bytes, content_type: str | None) -> list[Any]:
-    """Return the rows of a body, unchecked but for the form around them.
+    """Return the rows of a prediction request, their values unchecked.
 
     Args:
         content: the body, UTF-8, with or without byte-order mark.
-        content_type: the header's value with its parameters; None means JSON.
+        content_type: value of the header with its parameters; None means JSON.
 
     Raises:
-        PayloadInvalid: when the type is not known, the text does not parse (with its position), or
-            there is no row.
+        PayloadInvalid: when the type is unknown, the text does not parse (with the position), or
+            there are no rows.
     """
     kind = _media_type(content_type)
     text = body_text(content)
@@ -91,22 +113,24 @@ def _media_type(header: str | None) -> str:
     message["content-type"] = header or _JSON
     kind, charset = message.get_content_type(), (message.get_content_charset() or "utf-8").lower()
     if kind not in {_JSON, _CSV}:
-        raise PayloadInvalid(f"content type {shown(header)} is not read; send {_JSON} or {_CSV}")
+        raise PayloadInvalid(
+            f"content type {shown(header)} is not supported: send {_JSON} or {_CSV}"
+        )
     if charset not in {"utf-8", "utf8", "us-ascii", "ascii"}:
-        raise PayloadInvalid(f"charset {shown(charset)} is not read; send UTF-8")
+        raise PayloadInvalid(f"charset {shown(charset)} is not supported: send UTF-8")
     return kind
 
 
 def parsed_json(text: str, what: str = "the body") -> Any:
-    """Parse JSON and nothing more lenient.
+    """Parse strict JSON.
 
     Args:
         text: one document.
-        what: names it in a message.
+        what: names it in an error message.
 
     Raises:
         PayloadInvalid: when it is not JSON (NaN and Infinity are not), is nested too deeply, or
-            holds a whole number that Python does not convert.
+            has an integer that Python does not convert.
     """
     try:
         return json.loads(text, parse_constant=_refuse_constant)
@@ -114,8 +138,8 @@ def parsed_json(text: str, what: str = "the body") -> Any:
         raise PayloadInvalid(f"{what} is not JSON: {error}") from None
     except RecursionError:
         raise PayloadInvalid(f"{what} is nested too deeply") from None
-    except ValueError:  # a whole number of more digits than Python converts
-        raise PayloadInvalid(f"{what} has a whole number of thousands of digits") from None
+    except ValueError:  # an integer with more digits than Python converts
+        raise PayloadInvalid(f"{what} has an integer of thousands of digits") from None
 
 
 def _json_instances(text: str) -> list[Any]:
@@ -130,7 +154,7 @@ def _json_instances(text: str) -> list[Any]:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise PayloadInvalid(f"{name} is not JSON, and no value: send null where a value is missing")
+    raise PayloadInvalid(f"{name} is not JSON: send null where a value is missing")
 
 
 def csv_instances(text: str) -> list[list[str]]:
@@ -141,16 +165,23 @@ def csv_instances(text: str) -> list[list[str]]:
         raise PayloadInvalid(str(error)) from None
 
 
-def encoded_lines(instances: Sequence[Any], schema: Schema) -> list[str]:
-    """Encode instances as the CSV lines that the endpoint reads: no line end, no label.
+def encoded_lines(
+    instances: Sequence[Any], schema: Schema, max_bytes: int = ENDPOINT_BYTES
+) -> list[str]:
+    """Encode instances as the CSV lines that the endpoint reads, without line ends and labels.
+
+    Args:
+        instances: at least one.
+        schema: of the version that is asked.
+        max_bytes: largest request of the endpoint.
 
     Raises:
         PayloadInvalid: naming the instance (counted from 1) and the column that does not fit.
-        PayloadTooLarge: when one row alone is more than an endpoint takes.
+        PayloadTooLarge: when a single row is larger than an endpoint request.
     """
     names = [feature.name for feature in schema.features]
     if instances[0] == names:
-        raise PayloadInvalid("the first row holds the columns' names: send the rows only")
+        raise PayloadInvalid("the first row has the names of the columns: send the rows only")
     lines = []
     for number, instance in enumerate(instances, 1):
         try:
@@ -161,12 +192,12 @@ def encoded_lines(instances: Sequence[Any], schema: Schema) -> list[str]:
                     f"the first row seems to be a header, {shown(instance)}: send the rows only"
                 ) from None
             raise PayloadInvalid(f"instance {number}: {error}") from None
-        # An empty line would be no row at all; XGBoost's container reads "nan" as missing too.
+        # An empty line would not be a row; XGBoost's container reads "nan" as missing, too.
         lines.append(csv_line(values) or "nan")
-        if len(lines[-1]) >= ENDPOINT_BYTES:
+        if len(lines[-1]) >= max_bytes:
             raise PayloadTooLarge(
-                f"instance {number} alone has {len(lines[-1]):,} bytes; an endpoint takes "
-                f"{ENDPOINT_BYTES:,} in one request"
+                f"instance {number} alone has {len(lines[-1]):,} bytes; an endpoint accepts "
+                f"{max_bytes:,} in one request"
             )
     return lines
 
@@ -185,10 +216,10 @@ def _is_texts(row: Any) -> bool:
 
 
 def check_answer_fits(rows: int, schema: Schema) -> None:
-    """Refuse a request whose answer could not be returned.
+    """Refuse a request whose answer could be too large to return.
 
     Raises:
-        PayloadTooLarge: saying how many rows fit.
+        PayloadTooLarge: with the number of rows that fit.
     """
     probabilities = dict.fromkeys(schema.classes or (), 0)
     longest = {
@@ -196,9 +227,9 @@ def check_answer_fits(rows: int, schema: Schema) -> None:
         "prediction": max(schema.classes or ("",), key=lambda text: len(json.dumps(text))),
         "probabilities": probabilities,
     }
-    # Twice JSON: Lambda returns the body as a text inside JSON, every quote escaped.
+    # Encoded twice: Lambda returns the body as a text inside JSON, with every quote escaped.
     row_bytes = len(json.dumps(json.dumps(longest))) + _LONGEST_NUMBER * (len(probabilities) + 1)
-    most = (LAMBDA_BYTES - _SPARE_BYTES) // row_bytes
+    most = (LAMBDA_BYTES - _ENVELOPE_BYTES) // row_bytes
     if rows > most:
         raise PayloadTooLarge(
             f"the answer to {rows:,} rows could exceed the 6 MB ({LAMBDA_BYTES:,} bytes) that "
@@ -206,18 +237,18 @@ def check_answer_fits(rows: int, schema: Schema) -> None:
         )
 
 
-def endpoint_bodies(lines: Sequence[str]) -> Iterator[tuple[int, bytes]]:
-    """Yield the rows in as few endpoint requests as the limit allows, in order.
+def endpoint_bodies(
+    lines: Sequence[str], max_bytes: int = ENDPOINT_BYTES
+) -> Iterator[tuple[int, bytes]]:
+    """Yield (rows, body) of as few endpoint requests as the limit allows, in order.
 
     Args:
         lines: ASCII, each shorter than the limit.
-
-    Yields:
-        how many rows, and the body that holds them.
+        max_bytes: largest request of the endpoint.
     """
     start = size = 0
     for end, line in enumerate(lines):
-        if size + len(line) + 1 > ENDPOINT_BYTES:
+        if size + len(line) + 1 > max_bytes:
             yield end - start, "\n".join(lines[start:end]).encode("ascii")
             start, size = end, 0
         size += len(line) + 1
@@ -227,12 +258,12 @@ def endpoint_bodies(lines: Sequence[str]) -> Iterator[tuple[int, bytes]]:
 def decoded_predictions(
     answer: bytes, schema: Schema, inference_ids: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Turn an endpoint's text/csv answer into the API's predictions, in the order of the rows.
+    """Return the API's predictions for an endpoint's text/csv answer, in the order of the rows.
 
     Args:
-        answer: a line per row: a number, or the classes' probabilities.
+        answer: a line per row: a number, or the probabilities of the classes.
         schema: of the version that answered.
-        inference_ids: one per row asked.
+        inference_ids: one per row of the request.
 
     Raises:
         AnswerMalformed: when lines and rows, or values and classes, do not match.
@@ -240,7 +271,7 @@ def decoded_predictions(
     lines = [line for line in answer.splitlines() if line.strip()]
     if len(lines) != len(inference_ids):
         raise AnswerMalformed(
-            f"the endpoint gave {len(lines)} answers to {len(inference_ids)} rows"
+            f"the endpoint returned {len(lines)} answers to {len(inference_ids)} rows"
         )
     return [
         {"inferenceId": inference_id, **_decoded(line, schema)}
@@ -248,29 +279,33 @@ def decoded_predictions(
     ]
 
 
-def answer_values(line: bytes, schema: Schema) -> list[float]:
-    """Return what an endpoint answered to one row: a number, or each class's probability.
+def answer_values(cells: Sequence[bytes | str | float], schema: Schema) -> list[float]:
+    """Return the answer to one row: a number, or the probability of each class.
 
-    A model of two classes answers the second one's; the first one's is the rest.
+    A model of two classes answers the probability of the second one.
+
+    Args:
+        cells: of the answer, as texts or numbers.
+        schema: of the version that answered.
 
     Raises:
-        AnswerMalformed: when the values are not finite, or not as many as the classes.
+        AnswerMalformed: when the values are not finite, or do not match the classes.
     """
     try:
-        values = [float(cell) for cell in line.split(b",")]
-    except ValueError:
-        raise _malformed(line, schema) from None
+        values = [float(cell) for cell in cells]
+    except (ValueError, TypeError, OverflowError):
+        raise _malformed(cells, schema) from None
     if not all(map(math.isfinite, values)):
-        raise _malformed(line, schema)
+        raise _malformed(cells, schema)
     if schema.classes is not None and len(values) == 1 and len(schema.classes) == 2:
         values = [1 - values[0], values[0]]
     if len(values) != (1 if schema.classes is None else len(schema.classes)):
-        raise _malformed(line, schema)
+        raise _malformed(cells, schema)
     return values
 
 
 def _decoded(line: bytes, schema: Schema) -> dict[str, Any]:
-    values = answer_values(line, schema)
+    values = answer_values(line.split(b","), schema)
     if schema.classes is None:
         return {"prediction": values[0]}
     best = max(range(len(values)), key=values.__getitem__)
@@ -280,8 +315,8 @@ def _decoded(line: bytes, schema: Schema) -> dict[str, Any]:
     }
 
 
-def _malformed(line: bytes, schema: Schema) -> AnswerMalformed:
-    wanted = f"{len(schema.classes)} probabilities" if schema.classes else "one number"
-    return AnswerMalformed(
-        f"the endpoint answered {shown(line.decode(errors='replace'))}, not {wanted}"
-    )
+def _malformed(cells: Sequence[bytes | str | float], schema: Schema) -> AnswerMalformed:
+    texts = (cell.decode(errors="replace") if isinstance(cell, bytes) else cell for cell in cells)
+    answer = ",".join("" if text is None else str(text) for text in texts)
+    expected = f"{len(schema.classes)} probabilities" if schema.classes else "one number"
+    return AnswerMalformed(f"the endpoint answered {shown(answer)}, not {expected}")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-from refit.domain.inferences.tally import START_FORMAT
+from refit.domain.inferences.cohort_key import START_FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,23 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from refit.domain.errors import PayloadInvalid
-from refit.domain.inferences.ground_truth import Decision, decide, label_text
-from refit.domain.inferences.ground_truth_records import (
-    AHEAD,
-    Fault,
-    LabelRecord,
-    Observation,
-    Receipt,
-    Rejection,
-    checked,
-    records_of,
-)
 from refit.domain.inferences.inference import (
     MAX_LABELS,
     NOTHING_COUNTED,
@@ -28,6 +17,16 @@ from refit.domain.inferences.inference import (
     Label,
     Prediction,
     Source,
+)
+from refit.domain.inferences.label_change import decide, label_text
+from refit.domain.inferences.label_outcome import Fault, LabelOutcome
+from refit.domain.inferences.label_records import (
+    CLOCK_TOLERANCE,
+    LabelRecord,
+    Observation,
+    Receipt,
+    check_record,
+    records_of,
 )
 from refit.domain.schema import Feature, Schema
 
@@ -42,6 +41,11 @@ PRICES = Schema(task="regression", label="price", features=WIDTH)
 RECEIPT = Receipt("flowers", NOW, NOW, timedelta(days=90))
 
 
+class Decided(NamedTuple):
+    inference: Inference | None
+    outcome: LabelOutcome
+
+
 def predicted(*labels: Label, rows: int = 1, ambiguous: bool = False) -> Inference:
     source = Source("flowers/capture/a.jsonl", 0, 0)
     prediction = Prediction("iris", 0.9, None, 3, NOW - timedelta(hours=1), source, rows, "d1")
@@ -49,17 +53,26 @@ def predicted(*labels: Label, rows: int = 1, ambiguous: bool = False) -> Inferen
 
 
 def observed(record: LabelRecord, receipt: Receipt = RECEIPT) -> Observation:
-    found = checked(record, receipt)
+    found = check_record(record, receipt)
     assert isinstance(found, Observation), found
     return found
 
 
 def sent(
     known: Inference | None, label: Any, minutes: float = 0, schema: Schema = FLOWERS
-) -> Decision:
+) -> Decided:
     """Send a label for inference x, observed so many minutes before now."""
     at = (NOW - timedelta(minutes=minutes)).isoformat()
-    return decide(known, None, observed(LabelRecord("x", label, at)), schema, RECEIPT)
+    return decided(known, None, observed(LabelRecord("x", label, at)), schema)
+
+
+def decided(
+    known: Inference | None,
+    event_rows: int | None,
+    observation: Observation,
+    schema: Schema = FLOWERS,
+) -> Decided:
+    return Decided(*decide(observation, known, event_rows, schema, RECEIPT))
 
 
 def after(known: Inference | None, *labels: tuple[str, float]) -> Inference | None:
@@ -68,7 +81,7 @@ def after(known: Inference | None, *labels: tuple[str, float]) -> Inference | No
     return known
 
 
-def status(decision: Decision) -> str:
+def status(decision: Decided) -> str:
     return decision.outcome.status.value
 
 
@@ -93,7 +106,7 @@ def test_a_held_label_sent_again_is_a_repeat_and_another_is_held_too() -> None:
     again = sent(held, "rose", 5)
     assert (status(again), again.outcome.reason) == (
         "repeat",
-        "it is held: no such prediction yet",
+        "the label is held: no such prediction yet",
     )
     assert again.inference is held
     other = sent(held, "iris", 3)
@@ -218,7 +231,7 @@ def test_a_regressions_label_is_a_number(label: Any, text: str) -> None:
         (1e300, PRICES, Fault.NOT_A_NUMBER, "not 1e+300"),
         (float("inf"), PRICES, Fault.NOT_A_NUMBER, "not inf"),
         (10**400, PRICES, Fault.NOT_A_NUMBER, "not 1000"),
-        (None, FLOWERS, Fault.NO_VALUE, "a label is text, a number or true or false; not None"),
+        (None, FLOWERS, Fault.NO_VALUE, "a label is text, a number, true or false; not None"),
         (["rose"], FLOWERS, Fault.NO_VALUE, "not ['rose']"),
         ({"a": 1}, PRICES, Fault.NO_VALUE, "not {'a': 1}"),
     ],
@@ -227,7 +240,7 @@ def test_a_label_that_fits_nothing_is_rejected_with_what_would(
     label: Any, schema: Schema, fault: Fault, reason: str
 ) -> None:
     found = label_text(label, schema)
-    assert isinstance(found, Rejection)
+    assert isinstance(found, LabelOutcome)
     assert found.fault is fault
     assert reason in found.reason
     assert len(found.reason) < 200
@@ -235,8 +248,8 @@ def test_a_label_that_fits_nothing_is_rejected_with_what_would(
 
 def test_of_many_classes_the_first_are_named() -> None:
     found = label_text("x", DIGITS)
-    assert isinstance(found, Rejection)
-    assert found.reason.endswith("'9', … (12 in all)")
+    assert isinstance(found, LabelOutcome)
+    assert found.reason.endswith("'9', … (12 in total)")
 
 
 def test_a_rejected_label_changes_nothing() -> None:
@@ -248,8 +261,8 @@ def test_a_rejected_label_changes_nothing() -> None:
 
 @pytest.mark.parametrize("given_id", ["", " x", "x" * 81, "tab\t", "ü", "line\n", 7, None])
 def test_a_malformed_id_is_rejected(given_id: object) -> None:
-    found = checked(LabelRecord(given_id, "rose"), RECEIPT)
-    assert isinstance(found, Rejection)
+    found = check_record(LabelRecord(given_id, "rose"), RECEIPT)
+    assert isinstance(found, LabelOutcome)
     assert found.fault is Fault.ID_MALFORMED
 
 
@@ -283,58 +296,60 @@ def test_without_a_time_the_receipts_holds() -> None:
         (0, Fault.TIME_MALFORMED, "not 0"),
         ("", Fault.TIME_MALFORMED, "not ''"),
         ("2025-12-12T20:00:00Z", Fault.TOO_OLD, "7776000 s ([monitoring] max_label_age_s)"),
-        ("2026-03-12T20:52:27Z", Fault.IN_THE_FUTURE, "is in the future: it is 2026-03-12T20:47"),
+        (
+            "2026-03-12T20:52:27Z",
+            Fault.IN_THE_FUTURE,
+            "is in the future: the time of receipt is 2026-03-12T20:47",
+        ),
     ],
 )
 def test_a_time_that_cannot_be_is_rejected(text: object, fault: Fault, reason: str) -> None:
-    found = checked(LabelRecord("x", "rose", text), RECEIPT)
-    assert isinstance(found, Rejection)
+    found = check_record(LabelRecord("x", "rose", text), RECEIPT)
+    assert isinstance(found, LabelOutcome)
     assert found.fault is fault
     assert reason in found.reason
 
 
 def test_a_clock_may_be_minutes_ahead() -> None:
-    assert observed(LabelRecord("x", "rose", (NOW + AHEAD).isoformat()))
+    assert observed(LabelRecord("x", "rose", (NOW + CLOCK_TOLERANCE).isoformat()))
 
 
-def listed(of: int | None) -> Observation:
-    return observed(LabelRecord("x-0" if of else "x", "rose", None, "x", of))
+def listed(size: int | None) -> Observation:
+    return observed(LabelRecord("x-0" if size else "x", "rose", None, "x", size))
 
 
 def found_by(seen: Observation, **inferences: Inference) -> int | None:
-    return seen.event_rows({name.replace("_", "-"): one for name, one in inferences.items()})
+    return seen.event_rows({name.replace("_", "-"): known for name, known in inferences.items()})
 
 
 def test_a_list_of_labels_of_another_length_than_its_event_is_rejected_with_both() -> None:
     first = predicted(rows=3)
     seen = listed(2)
     rows = found_by(seen, x_0=first)
-    decision = decide(first, rows, seen, FLOWERS, RECEIPT)
+    decision = decided(first, rows, seen)
     assert (status(decision), decision.outcome.fault) == ("rejected", Fault.OTHER_ROWS)
     assert decision.outcome.reason == "event 'x' has 3 row(s), and the record lists 2 label(s)"
-    assert status(decide(first, found_by(listed(3), x_0=first), listed(3), FLOWERS, RECEIPT)) == (
-        "new"
-    )
+    assert status(decided(first, found_by(listed(3), x_0=first), listed(3))) == ("new")
 
 
 def test_a_list_for_an_event_of_one_row_is_rejected_though_its_rows_are_unknown() -> None:
     seen = listed(2)
     rows = found_by(seen, x=predicted(rows=1))
-    assert status(decide(None, rows, seen, FLOWERS, RECEIPT)) == "rejected"
+    assert status(decided(None, rows, seen)) == "rejected"
 
 
 def test_one_label_for_an_event_of_many_rows_is_rejected_and_for_a_row_of_it_is_not() -> None:
     seen = listed(None)
     rows = found_by(seen, x_0=predicted(rows=3))
-    assert status(decide(None, rows, seen, FLOWERS, RECEIPT)) == "rejected"
+    assert status(decided(None, rows, seen)) == "rejected"
     assert found_by(seen, x=predicted(rows=3)) is None
 
 
 def test_a_list_that_comes_before_its_event_is_held_with_its_length() -> None:
-    decision = decide(None, found_by(listed(2)), listed(2), FLOWERS, RECEIPT)
+    decision = decided(None, found_by(listed(2)), listed(2))
     assert status(decision) == "held"
     assert decision.inference is not None
-    assert decision.inference.labels[0].of == 2
+    assert decision.inference.labels[0].event_size == 2
 
 
 def test_the_records_of_a_body_are_taken_in_order() -> None:

@@ -1,12 +1,13 @@
-"""Inferences as the tests of counting need them."""
+"""Inferences for tests of counting, and the rows that a ledger holds."""
 
 from __future__ import annotations
 
 import struct
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from refit.domain.inferences.count_change import CountChange, count_change
 from refit.domain.inferences.inference import (
     NOTHING_COUNTED,
     Counted,
@@ -16,7 +17,7 @@ from refit.domain.inferences.inference import (
     Source,
 )
 from refit.domain.inferences.ledger import LedgerRow
-from refit.domain.inferences.tally import Terms
+from refit.domain.model_settings import MonitoringSettings
 from refit.domain.schema import Feature, Schema
 
 if TYPE_CHECKING:
@@ -28,8 +29,24 @@ ANIMALS = Schema(
     task="classification", label="label", features=FEATURES, classes=("cat", "dog", "owl")
 )
 PRICES = Schema(task="regression", label="label", features=FEATURES)
-OF_ANIMALS = Terms(ANIMALS, cohort_s=3600, label_age_s=600)
-OF_PRICES = Terms(PRICES, cohort_s=3600, label_age_s=600, error_bound=2.5)
+SETTINGS = MonitoringSettings(cohort_s=3600, label_age_s=600)
+ERROR_BOUND = 2.5
+
+
+class CountingRules(NamedTuple):
+    """What a version's predictions are counted by."""
+
+    schema: Schema
+    settings: MonitoringSettings
+    error_bound: float | None = None
+
+
+OF_ANIMALS = CountingRules(ANIMALS, SETTINGS)
+OF_PRICES = CountingRules(PRICES, SETTINGS, ERROR_BOUND)
+
+
+def change_of(known: Inference, rules: CountingRules) -> CountChange | None:
+    return count_change(known, *rules)
 
 
 def label(text: str, observed_s: float = 0, received_s: float = 60) -> Label:
@@ -83,7 +100,7 @@ def after(known: Inference, counted: Counted, *labels: Label, ambiguous: bool = 
 
 
 def rows_that_hold(lines: Iterable[bytes]) -> list[LedgerRow]:
-    """Return what lines of the ledger say: the newest of each inference, unless withdrawn."""
+    """Return the latest line of each inference in the ledger, without those withdrawn."""
     newest: dict[str, LedgerRow] = {}
     for line in lines:
         row = LedgerRow.model_validate_json(line)

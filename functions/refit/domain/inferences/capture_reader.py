@@ -1,9 +1,9 @@
-"""Capture files, read: what an endpoint was asked and what it answered, row by row.
+"""Read lines of capture files: the rows that an endpoint was asked, and its answers.
 
-A line is one invocation in the form of SageMaker's data capture; it may hold many rows. Whatever
-cannot be read raises `CaptureUnreadable` with the reason, and is none of the other lines' trouble.
+A line is one call in the format of SageMaker's data capture and may hold many rows. A line that
+cannot be read raises CaptureUnreadable; the other lines of the file are unaffected.
 
-Source: SageMaker developer guide, "Capture data from real-time endpoint"; the answers' JSON forms
+Source: SageMaker developer guide, "Capture data from real-time endpoint". The JSON forms of answers
 are those of SageMaker's XGBoost container.
 """
 
@@ -16,9 +16,9 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from refit.domain.errors import ModelNameInvalid
 from refit.domain.inferences.inference import ID_PATTERN
@@ -26,10 +26,13 @@ from refit.domain.naming import ResourceNames, checked_model_name
 from refit.domain.schema import shown
 
 MAX_LINE_BYTES = 32 * 1024**2
-"""Request and answer hold 6 MB each; as BASE64, or as JSON inside a text, both grow."""
+"""Request and answer have up to 6 MB each, and more when written as BASE64 or as JSON in a text."""
 
 VERIFICATION_ID = "refit-verification"
-"""Under this id held-out rows are asked when a version goes live: they are no live predictions."""
+"""Inference id of the held-out rows that verify a deployment. They are not live predictions."""
+
+CapturedCells: TypeAlias = str | list[Any]
+"""A row as it was captured: a line of CSV, or the cells of a JSON list."""
 
 _KEY = re.compile(r"(?P<model>[^/]+)/capture/(?P<endpoint>[^/]+)/(?P<variant>[^/]+)/.+\.jsonl\Z")
 _CSV_TYPES = frozenset({"text/csv", "csv"})
@@ -39,35 +42,27 @@ _SCORES = ("score", "probabilities", "predicted_score")
 
 
 class CaptureUnreadable(Exception):
-    """A captured invocation, or a row of it, cannot be used; the text is the reason."""
+    """When a captured call, or a row of it, cannot be used; the text is the reason."""
 
 
 class _Side(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
     data: str
     encoding: Literal["CSV", "JSON", "BASE64"]
     observedContentType: str | None = None
 
 
 class _Sides(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
     endpointInput: _Side | None = None
     endpointOutput: _Side | None = None
 
 
 class _Metadata(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
     eventId: str | None = None
     inferenceId: str | None = None
     inferenceTime: AwareDatetime
 
 
 class _Line(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
     captureData: _Sides
     eventMetadata: _Metadata
     eventVersion: Literal["0"] = "0"
@@ -86,7 +81,7 @@ class CaptureKey:
         """The model version that answered.
 
         Raises:
-            CaptureUnreadable: when Refit did not name this variant.
+            CaptureUnreadable: when the variant does not have a name that Refit gives.
         """
         try:
             version = ResourceNames.version_of(self.variant)
@@ -94,75 +89,76 @@ class CaptureKey:
             version = 0
         if version < 1 or self.variant != ResourceNames.variant(version):
             raise CaptureUnreadable(
-                f"variant {shown(self.variant)} names no version: Refit's are v1, v2, …"
+                f"variant {shown(self.variant)} names no version: Refit's variants are v1, v2, …"
             )
         return version
 
 
 def capture_key_of(key: str) -> CaptureKey | None:
-    """Return what an object's key says; None when it is no capture file of a model."""
-    found = _KEY.match(key)
-    if found is None:
+    """Return what the key of an object says; None when it is not a capture file of a model."""
+    match = _KEY.match(key)
+    if match is None:
         return None
     try:
-        checked_model_name(found["model"])
+        checked_model_name(match["model"])
     except ModelNameInvalid:
         return None
-    return CaptureKey(found["model"], found["endpoint"], found["variant"])
+    return CaptureKey(match["model"], match["endpoint"], match["variant"])
 
 
 @dataclass(frozen=True)
-class Event:
-    """One invocation.
+class CapturedEvent:
+    """One call of an endpoint.
 
     Attributes:
-        event_id: the caller's inference id; the event's own where the caller gave none.
-        at: when, in UTC.
-        inputs: the rows that were asked, each as CSV.
-        answers: what was answered to each, as CSV: a number, or one for each class.
+        event_id: the caller's inference id, or the id of the event when the caller gave none.
+        at: when it was made, in UTC.
+        inputs: the rows that were asked.
+        answers: one per row: a number, or one probability per class.
     """
 
     event_id: str
     at: datetime
-    inputs: list[str]
-    answers: list[str]
+    inputs: list[CapturedCells]
+    answers: list[CapturedCells]
 
 
-def event_of(line: bytes) -> Event:
+def read_event(line: bytes) -> CapturedEvent:
     """Read a line.
 
     Raises:
-        CaptureUnreadable: when it is no captured invocation of which both sides are known, or the
-            answers are not as many as the rows.
+        CaptureUnreadable: when it is not a captured call with both sides, or does not have one
+            answer per row.
     """
-    read = _line_of(line)
-    given = read.eventMetadata.inferenceId or read.eventMetadata.eventId
-    if not given:
+    parsed = _parsed_line(line)
+    event_id = parsed.eventMetadata.inferenceId or parsed.eventMetadata.eventId
+    if not event_id:
         raise CaptureUnreadable("there is no id: neither inferenceId nor eventId is set")
-    if not ID_PATTERN.match(given):
+    if not ID_PATTERN.match(event_id):
         raise CaptureUnreadable(
-            f"the id is 1 to 80 printable ASCII characters, the first no space; not {shown(given)}"
+            "an id has 1 to 80 printable ASCII characters and does not begin with a space; not "
+            f"{shown(event_id)}"
         )
-    sides = read.captureData
+    sides = parsed.captureData
     if sides.endpointInput is None or sides.endpointOutput is None:
         missing = "endpointInput" if sides.endpointInput is None else "endpointOutput"
         raise CaptureUnreadable(f"{missing} is missing: capture both sides (InputAndOutput)")
     inputs = _rows_of(sides.endpointInput, "input", "instances")
     answers = _rows_of(sides.endpointOutput, "output", "predictions")
     if len(inputs) != len(answers):
-        raise CaptureUnreadable(f"{len(inputs)} rows were asked and {len(answers)} answered")
+        raise CaptureUnreadable(f"there are {len(inputs)} rows and {len(answers)} answers")
     if not inputs:
-        raise CaptureUnreadable("no row was asked")
-    return Event(given, _in_utc(read.eventMetadata.inferenceTime), inputs, answers)
+        raise CaptureUnreadable("there are no rows")
+    return CapturedEvent(event_id, _in_utc(parsed.eventMetadata.inferenceTime), inputs, answers)
 
 
 def inputs_of(line: bytes) -> list[list[float | None]]:
-    """Return the rows that were asked in an invocation; None where a value is missing.
+    """Return the rows that were asked in a call; None where a value is missing.
 
     Raises:
         CaptureUnreadable: when they cannot be read.
     """
-    side = _line_of(line).captureData.endpointInput
+    side = _parsed_line(line).captureData.endpointInput
     if side is None:
         raise CaptureUnreadable("endpointInput is missing")
     return [
@@ -171,20 +167,42 @@ def inputs_of(line: bytes) -> list[list[float | None]]:
     ]
 
 
-def values_of(row: str) -> list[float]:
-    """Return the values of a CSV row; NaN where a cell is blank or says nan.
+def cells_of(row: CapturedCells) -> list[Any]:
+    """Return the cells of a row: texts, numbers or None."""
+    return row.split(",") if isinstance(row, str) else row
+
+
+def csv_of(row: CapturedCells) -> str:
+    """Return a row as CSV, which is the same whether it was captured as CSV or as JSON."""
+    if isinstance(row, str):
+        return row
+    return ",".join("" if cell is None else str(cell) for cell in row)
+
+
+def values_of(row: CapturedCells) -> list[float]:
+    """Return the values of a row; NaN where a cell is missing, blank or `nan`.
 
     Raises:
-        CaptureUnreadable: when a cell holds no number.
+        CaptureUnreadable: when a cell does not hold a number.
     """
-    cells = row.split(",")
+    cells = cells_of(row)
     try:
         return list(map(float, cells))
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return [_value_of(cell) for cell in cells]
 
 
-def _line_of(line: bytes) -> _Line:
+def _value_of(cell: str | float | None) -> float:
+    text = "" if cell is None else str(cell)
+    if not text.strip():
+        return math.nan
+    try:
+        return float(text)
+    except ValueError:
+        raise CaptureUnreadable(f"a row has {shown(text)} where a number belongs") from None
+
+
+def _parsed_line(line: bytes) -> _Line:
     try:
         return _Line.model_validate_json(line)
     except ValidationError as error:
@@ -197,22 +215,23 @@ def _in_utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise CaptureUnreadable(f"inferenceTime {moment.isoformat()} is no time in UTC") from None
+        raise CaptureUnreadable(
+            f"inferenceTime {moment.isoformat()} is not a time in UTC"
+        ) from None
 
 
-def _rows_of(side: _Side, what: str, member: str) -> list[str]:
-    """Return a side's rows as CSV."""
-    kind = _kind_of(side, what)
+def _rows_of(side: _Side, what: str, member: str) -> list[CapturedCells]:
+    encoding = _encoding_of(side, what)
     text = _text_of(side, what)
-    if kind == "CSV":
+    if encoding == "CSV":
         return [row for line in text.split("\n") if (row := line.strip())]
-    documents = text.split("\n") if kind == "JSONLINES" else [text]
-    parsed = [_parsed(document, what) for document in documents if document.strip()]
-    entries = parsed if kind == "JSONLINES" else _entries_of(parsed, what, member)
-    return [_row_of(entry, what) for entry in entries]
+    documents = text.split("\n") if encoding == "JSONLINES" else [text]
+    parsed = [_parsed_json(document, what) for document in documents if document.strip()]
+    entries = parsed if encoding == "JSONLINES" else _entries_of(parsed, what, member)
+    return [_json_row(entry, what) for entry in entries]
 
 
-def _kind_of(side: _Side, what: str) -> str:
+def _encoding_of(side: _Side, what: str) -> str:
     media_type = (side.observedContentType or "").partition(";")[0].strip().lower()
     if media_type in _JSON_LINES_TYPES:
         return "JSONLINES"
@@ -224,7 +243,7 @@ def _kind_of(side: _Side, what: str) -> str:
         return "JSON"
     raise CaptureUnreadable(
         f"the {what} is of type {shown(side.observedContentType)}; text/csv and application/json "
-        "are read"
+        "can be read"
     )
 
 
@@ -237,7 +256,7 @@ def _text_of(side: _Side, what: str) -> str:
         raise CaptureUnreadable(f"the {what} is not BASE64 of UTF-8 text: {error}") from None
 
 
-def _parsed(document: str, what: str) -> Any:
+def _parsed_json(document: str, what: str) -> Any:
     try:
         return json.loads(document)
     except (ValueError, RecursionError) as error:
@@ -253,27 +272,25 @@ def _entries_of(parsed: list[Any], what: str, member: str) -> list[Any]:
     return value
 
 
-def _row_of(entry: Any, what: str) -> str:
-    """Return a row that was sent as JSON as CSV: a list, a number, or an object around them."""
+def _json_row(entry: Any, what: str) -> list[Any]:
+    """Return the cells of a row that is a JSON list, a number, or an object with either."""
     if isinstance(entry, dict):
-        found = [entry.get(name) for name in ("features", *_SCORES)]
-        entry = next((it for it in found if it is not None and it == it), None)  # noqa: PLR0124
+        candidates = [entry.get(name) for name in ("features", *_SCORES)]
+        # The container writes NaN for what it does not compute.
+        entry = next((cells for cells in candidates if not _is_absent(cells)), None)
     cells = entry if isinstance(entry, list) else [entry]
     if not cells or not all(_is_cell(cell) for cell in cells) or cells == [None]:
-        raise CaptureUnreadable(f"the {what} has a row that is no list of numbers: {shown(entry)}")
-    return ",".join("" if cell is None else str(cell) for cell in cells)
+        raise CaptureUnreadable(
+            f"the {what} has a row that is not a list of numbers: {shown(entry)}"
+        )
+    return cells
+
+
+def _is_absent(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _is_cell(value: Any) -> bool:
     if isinstance(value, str):
         return "," not in value and "\n" not in value
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
-
-
-def _value_of(cell: str) -> float:
-    if not cell.strip():
-        return math.nan
-    try:
-        return float(cell)
-    except ValueError:
-        raise CaptureUnreadable(f"a row has {shown(cell)} where a number belongs") from None

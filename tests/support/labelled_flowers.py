@@ -1,28 +1,29 @@
-"""Model `flowers`, labels for it over the API, and what is stored and told of them."""
+"""Model `flowers`, labels for it over the API, and what is stored and published of them."""
 
 from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from refit.domain.inferences.inference import Inference, item_id
+from boto3.dynamodb.conditions import Attr
+from refit.domain.moments import iso, utc_now
 from refit.domain.schema import Feature, Schema
-from refit.environment import environment
 from refit.handlers import record_ground_truth
-from refit.stores import clients, store
-from refit.stores import run_artifacts as versions
+from refit.handlers.wiring import services
+from refit.stores.inference_items import inference_of
 
-from tests.integration.monitoring.traffic import add_version
 from tests.support.aws_stack import CONTEXT, Stack
 from tests.support.events import sample
+from tests.support.stores import do_not_wait, inference_item, label_counters_item
+from tests.support.versions import promote_version, register_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from refit.domain.inferences.inference import Inference
 
 WIDTH = (Feature(name="width", type="number"),)
 CLASSES = {3: ("iris", "rose"), 4: ("iris", "rose", "tulip")}
@@ -32,33 +33,19 @@ FIRST, SECOND = "0f8fad5bd9cb469fa165708677289501-0", "0f8fad5bd9cb469fa16570867
 
 
 def now() -> datetime:
-    moment = datetime.now(UTC)
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    return utc_now()
 
 
 def ago(seconds: float) -> str:
-    return (now() - timedelta(seconds=seconds)).isoformat()
-
-
-def promoted(version: int) -> None:
-    store.promote(
-        "flowers",
-        store.Champion(
-            version=version,
-            run=f"run{version}",
-            package_arn=f"arn:package/{version}",
-            endpoint="refit-flowers",
-            endpoint_config=f"refit-flowers-v{version}-01234567",
-            variant=f"v{version}",
-            promoted_at=store.now(),
-        ),
-    )
-    versions.forget()
+    return iso(now() - timedelta(seconds=seconds))
 
 
 def predicted(inference_id: str, version: int = 4, rows: int = 1, ambiguous: bool = False) -> None:
     """Let a capture come, as it is written: it joins a label that is held."""
-    values = {
+    table = services().inference_table
+    key = {"id": f"flowers#{inference_id}"}
+    known = table.get(key)
+    values: dict[str, Any] = {
         "model": "flowers",
         "inference_id": inference_id,
         "digest": "d",
@@ -70,33 +57,20 @@ def predicted(inference_id: str, version: int = 4, rows: int = 1, ambiguous: boo
         "source_row": 0,
         "rows": rows,
         "expires_at": 1,
+        "seq": (int(known["seq"]) if known else 1) + ambiguous,
     }
     values |= {"ambiguous": True} if ambiguous else {}
-    clients.client("dynamodb").update_item(
-        TableName=environment().inference_table,
-        Key={"id": {"S": item_id("flowers", inference_id)}},
-        UpdateExpression="SET "
-        + ", ".join(f"#{name} = :{name}" for name in values)
-        + ", seq = if_not_exists(seq, :none) + :more REMOVE held_model, held_until",
-        ExpressionAttributeNames={f"#{name}": name for name in values},
-        ExpressionAttributeValues={
-            f":{name}": TypeSerializer().serialize(value)
-            for name, value in (values | {"none": 1, "more": int(ambiguous)}).items()
-        },
-    )
+    unchanged = Attr("seq").eq(known["seq"]) if known else Attr("id").not_exists()
+    removed = ["held_model", "held_until"]
+    assert table.apply(table.update(key, set=values, remove=removed, condition=unchanged))
 
 
 def item(inference_id: str) -> dict[str, Any]:
-    found = clients.client("dynamodb").get_item(
-        TableName=environment().inference_table,
-        Key={"id": {"S": item_id("flowers", inference_id)}},
-    )
-    read = TypeDeserializer().deserialize
-    return {name: read(value) for name, value in found.get("Item", {}).items()}
+    return inference_item(services(), "flowers", inference_id)
 
 
 def inference(inference_id: str) -> Inference:
-    return Inference.from_item(item(inference_id))
+    return inference_of(item(inference_id))
 
 
 def holds(inference_id: str) -> str | None:
@@ -105,13 +79,8 @@ def holds(inference_id: str) -> str | None:
 
 
 def counters() -> dict[str, Any]:
-    found = clients.client("dynamodb").get_item(
-        TableName=environment().model_table,
-        Key={"pk": {"S": "MODEL#flowers"}, "sk": {"S": "LABELS"}},
-    )
-    read = TypeDeserializer().deserialize
-    values = {name: read(value) for name, value in found.get("Item", {}).items()}
-    return {name: value for name, value in values.items() if name not in ("pk", "sk") and value}
+    values = label_counters_item(services(), "flowers")
+    return {name: value for name, value in values.items() if value}
 
 
 def counted() -> dict[str, Any]:
@@ -127,7 +96,8 @@ def post(*records: dict[str, Any], **changes: Any) -> tuple[int, Any]:
     return response["statusCode"], json.loads(response["body"])
 
 
-def told(*records: dict[str, Any]) -> list[str]:
+def statuses_of(*records: dict[str, Any]) -> list[str]:
+    """Post records; return the status of each."""
     status, body = post(*records)
     assert status == 202, body
     return [result["status"] for result in body["results"]]
@@ -145,47 +115,54 @@ def published(printed: str) -> list[tuple[str, float]]:
         entry = json.loads(line)
         for directive in entry.get("_aws", {}).get("CloudWatchMetrics", []):
             assert entry["Model"] == "flowers"
-            found += [(it["Name"], entry[it["Name"]][0]) for it in directive["Metrics"]]
+            metrics = directive["Metrics"]
+            found += [(metric["Name"], entry[metric["Name"]][0]) for metric in metrics]
     return sorted(found)
 
 
 def quarantined(stack: Stack) -> list[dict[str, Any]]:
-    lines: list[dict[str, Any]] = []
-    for key in stack.keys("flowers/quarantine/ground-truth/"):
-        body = boto3.client("s3").get_object(Bucket=stack.bucket, Key=key)["Body"].read()
-        lines += [json.loads(line) for line in body.splitlines()]
-    return lines
+    return [
+        json.loads(line)
+        for key in stack.keys("flowers/quarantine/ground-truth/")
+        for line in services().bucket.read(key).splitlines()
+    ]
 
 
-def rejections_told(stack: Stack) -> list[dict[str, Any]]:
+def rejections_published(stack: Stack) -> list[dict[str, Any]]:
     events = stack.messages(stack.bus_queue)
-    return [it["detail"] for it in events if it["detail-type"] == "Ground Truth Rejected"]
+    return [event["detail"] for event in events if event["detail-type"] == "Ground Truth Rejected"]
 
 
 @contextmanager
 def meanwhile(act: Callable[[], object], times: int = 1) -> Iterator[None]:
     """Let something happen between the reading and the writing of a transaction."""
-    left = [times]
+    remaining = [times]
 
     def before(**_: Any) -> None:
-        if left[0]:
-            left[0] -= 1
+        if remaining[0]:
+            remaining[0] -= 1
             act()
 
-    events = clients.client("dynamodb").meta.events
+    events = services().client("dynamodb").meta.events
     events.register("before-call.dynamodb.TransactWriteItems", before)
     try:
         yield
     finally:
         events.unregister("before-call.dynamodb.TransactWriteItems", before)
-    assert left == [0]
+    assert remaining == [0]
 
 
 @pytest.fixture
 def flowers(stack: Stack) -> None:
     """Model `flowers`: version 4 is live, and version 3, which knows a class less, was."""
+    monitoring = {
+        "label_age_s": 1,
+        "cohort_s": 1,
+        "held_label_s": HELD_S,
+        "max_label_age_s": MAX_AGE_S,
+    }
     for version, classes in CLASSES.items():
         schema = Schema(task="classification", label="kind", features=WIDTH, classes=classes)
-        watched = {"held_label_s": HELD_S, "max_label_age_s": MAX_AGE_S}
-        add_version("flowers", version, schema, label_age_s=1, cohort_s=1, **watched)
-    promoted(4)
+        run = register_version("flowers", version, schema, monitoring=monitoring)
+    promote_version("flowers", 4, run)
+    do_not_wait(services())

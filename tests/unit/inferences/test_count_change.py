@@ -12,16 +12,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from refit.domain.evaluation import metrics
-from refit.domain.inferences import tally
-from refit.domain.inferences.inference import MAX_LABELS, Inference, kept
-from refit.domain.inferences.tally import CohortKey, change_of, cohort_start, groups_of, summed
+from refit.domain.inferences import count_change as counting
+from refit.domain.inferences.cohort_key import CohortKey, cohort_start
+from refit.domain.inferences.count_change import CountChange, count_change, summed
+from refit.domain.inferences.inference import MAX_LABELS, Inference, limited
 from refit.domain.monitoring.cohort import Cohort
+from refit.stores.dynamodb import MAX_TRANSACTION_WRITES
+from refit.stores.inference_items import counted_map, counted_of
+from refit.stores.inferences import MAX_COUNTERS, transaction_groups
 
-from tests.unit.inferences.joined import (
+from tests.support.joined import (
     ANIMALS,
+    ERROR_BOUND,
     NOON,
-    OF_ANIMALS,
-    OF_PRICES,
+    PRICES,
+    SETTINGS,
     after,
     inference,
     label,
@@ -29,14 +34,34 @@ from tests.unit.inferences.joined import (
 )
 
 if TYPE_CHECKING:
-    from refit.domain.inferences.tally import Terms
+    from refit.domain.model_settings import MonitoringSettings
+    from refit.domain.schema import Schema
 
 KEY = CohortKey("zoo", 1, NOON, 3600)
 
 
-def added(known: Inference, terms: Terms = OF_ANIMALS) -> dict[str, float]:
+def animal_change(known: Inference, schema: Schema = ANIMALS) -> CountChange | None:
+    return count_change(known, schema, SETTINGS, None)
+
+
+def price_change(
+    known: Inference,
+    error_bound: float | None = ERROR_BOUND,
+    settings: MonitoringSettings = SETTINGS,
+) -> CountChange | None:
+    return count_change(known, PRICES, settings, error_bound)
+
+
+def added(known: Inference, schema: Schema = ANIMALS) -> dict[str, float]:
     """Return what an inference adds to the one cohort that it touches."""
-    change = change_of(known, terms)
+    return added_by(animal_change(known, schema))
+
+
+def added_to_prices(known: Inference, error_bound: float | None = ERROR_BOUND) -> dict[str, float]:
+    return added_by(price_change(known, error_bound))
+
+
+def added_by(change: CountChange | None) -> dict[str, float]:
     assert change is not None
     sums = summed([change])
     assert set(sums) <= {KEY}
@@ -65,8 +90,8 @@ def test_a_wrong_answer_is_counted_under_its_actual_class() -> None:
 
 @pytest.mark.parametrize("spelling", ["1", "1.0", "01"])
 def test_a_class_is_the_same_in_each_of_its_spellings(spelling: str) -> None:
-    terms = replace(OF_ANIMALS, schema=ANIMALS.model_copy(update={"classes": ("0", "1")}))
-    assert "errors" not in added(inference(predicted("1"), label(spelling)), terms)
+    schema = ANIMALS.model_copy(update={"classes": ("0", "1")})
+    assert "errors" not in added(inference(predicted("1"), label(spelling)), schema)
 
 
 def test_a_class_that_the_version_does_not_know_is_an_error_of_the_largest_loss() -> None:
@@ -76,7 +101,7 @@ def test_a_class_that_the_version_does_not_know_is_an_error_of_the_largest_loss(
 
 
 def test_the_smallest_probability_is_that_of_the_held_out_rows() -> None:
-    assert tally.SMALLEST_PROBABILITY == metrics.SMALLEST_PROBABILITY
+    assert counting.SMALLEST_PROBABILITY == metrics.SMALLEST_PROBABILITY
 
 
 def test_a_label_that_comes_after_the_label_age_counts_now_and_not_in_the_test() -> None:
@@ -87,7 +112,7 @@ def test_a_label_that_comes_after_the_label_age_counts_now_and_not_in_the_test()
 
 def test_a_late_correction_changes_what_is_shown_and_not_what_the_test_saw() -> None:
     first = inference(predicted("dog"), label("owl"))
-    change = change_of(first, OF_ANIMALS)
+    change = animal_change(first)
     assert change is not None
     corrected = after(first, change.counted, label("dog", observed_s=5, received_s=900))
     assert added(corrected) == {"errors": -1, "c|2|1": -1, "c|1|1": 1}
@@ -95,7 +120,7 @@ def test_a_late_correction_changes_what_is_shown_and_not_what_the_test_saw() -> 
 
 def test_the_newest_observation_wins_and_an_older_one_that_comes_later_changes_nothing() -> None:
     first = inference(predicted("dog"), label("dog", observed_s=50))
-    change = change_of(first, OF_ANIMALS)
+    change = animal_change(first)
     assert change is not None
     assert added(after(first, change.counted, label("owl", observed_s=10))) == {}
 
@@ -114,31 +139,31 @@ def test_a_label_that_came_before_its_prediction_has_no_delay() -> None:
 
 def test_an_ambiguous_inference_takes_back_all_that_it_had_added() -> None:
     first = inference(predicted("dog", [0.2, 0.7, 0.1]), label("owl"))
-    change = change_of(first, OF_ANIMALS)
+    change = animal_change(first)
     assert change is not None
     back = added(after(first, change.counted, ambiguous=True))
     assert back == {name: -value for name, value in added(first).items()}
 
 
 def test_an_ambiguous_inference_without_a_label_adds_nothing() -> None:
-    change = change_of(inference(predicted("dog"), ambiguous=True), OF_ANIMALS)
+    change = animal_change(inference(predicted("dog"), ambiguous=True))
     assert change is not None
     assert summed([change]) == {}
 
 
 def test_what_was_counted_at_this_seq_is_not_counted_again() -> None:
     first = inference(predicted("dog"), label("owl"))
-    change = change_of(first, OF_ANIMALS)
+    change = animal_change(first)
     assert change is not None
-    assert change_of(replace(first, counted=change.counted), OF_ANIMALS) is None
+    assert animal_change(replace(first, counted=change.counted)) is None
 
 
 def test_a_label_without_its_prediction_waits() -> None:
-    assert change_of(inference(None, label("owl")), OF_ANIMALS) is None
+    assert animal_change(inference(None, label("owl"))) is None
 
 
 def test_a_regressions_answer_is_an_error_beyond_the_bound_of_its_version() -> None:
-    assert added(inference(predicted("10"), label("7.5")), OF_PRICES) == {
+    assert added_to_prices(inference(predicted("10"), label("7.5"))) == {
         "labelled": 1,
         "delay_sum": 60,
         "delay_n": 1,
@@ -147,21 +172,20 @@ def test_a_regressions_answer_is_an_error_beyond_the_bound_of_its_version() -> N
         "square_sum": 6.25,
         "t_labelled": 1,
     }
-    wrong = added(inference(predicted("10"), label("13")), OF_PRICES)
+    wrong = added_to_prices(inference(predicted("10"), label("13")))
     assert wrong["errors"] == wrong["t_errors"] == 1
     assert (wrong["error_sum"], wrong["abs_sum"], wrong["square_sum"]) == (-3, 3, 9)
 
 
 @pytest.mark.parametrize("bound", [None, 0.0])
 def test_a_regression_without_a_bound_still_has_sums(bound: float | None) -> None:
-    found = added(inference(predicted("1"), label("4")), replace(OF_PRICES, error_bound=bound))
+    found = added_to_prices(inference(predicted("1"), label("4")), bound)
     assert found["abs_sum"] == 3
     assert found.get("errors", 0) == (bound is not None)
 
 
 def test_errors_of_a_tiny_unit_keep_their_digits() -> None:
-    tiny = replace(OF_PRICES, error_bound=3e-12)
-    found = added(inference(predicted("4e-12"), label("1.5e-12")), tiny)
+    found = added_to_prices(inference(predicted("4e-12"), label("1.5e-12")), 3e-12)
     assert found["abs_sum"] == pytest.approx(2.5e-12, rel=1e-6)
     assert found["square_sum"] == pytest.approx(6.25e-24, rel=1e-6)
 
@@ -170,7 +194,7 @@ def test_a_poisoned_label_does_not_cost_the_sums_their_digits() -> None:
     """DynamoDB's numbers hold 38 digits: one enormous error must not push the others out."""
     poisoned = inference(predicted("0"), label("3.4e38"), inference_id="p")
     plain = inference(predicted("0"), label("0.000001"), inference_id="q")
-    changes = [change_of(poisoned, OF_PRICES)] + [change_of(plain, OF_PRICES)] * 99
+    changes = [price_change(poisoned)] + [price_change(plain)] * 99
     total = summed([change for change in changes if change])[KEY]
     assert total["square_sum"] == Decimal(10) ** 18
     assert total["abs_sum"] == Decimal(10) ** 9 + 99 * Decimal("0.000001")
@@ -179,19 +203,19 @@ def test_a_poisoned_label_does_not_cost_the_sums_their_digits() -> None:
 
 def test_settings_that_change_later_take_back_what_the_old_ones_added() -> None:
     first = inference(predicted("10"), label("13"))
-    change = change_of(first, OF_PRICES)
+    change = price_change(first)
     assert change is not None
-    changed = replace(OF_PRICES, cohort_s=60, error_bound=100.0)
-    again = change_of(after(first, change.counted, ambiguous=True), changed)
+    settings = SETTINGS.model_copy(update={"cohort_s": 60})
+    again = price_change(after(first, change.counted, ambiguous=True), 100.0, settings)
     assert again is not None
     total = summed([change, again])
     assert total == {}
 
 
 def test_what_is_remembered_of_a_count_survives_the_table() -> None:
-    change = change_of(inference(predicted("10"), label("13")), OF_PRICES)
+    change = price_change(inference(predicted("10"), label("13")))
     assert change is not None
-    assert type(change.counted).from_item(change.counted.as_item()) == change.counted
+    assert counted_of(counted_map(change.counted)) == change.counted
 
 
 TEXTS = st.sampled_from(["cat", "dog", "owl", "yak"])
@@ -212,7 +236,7 @@ STEPS = st.lists(
 
 @given(STEPS, st.lists(st.booleans(), min_size=2 * MAX_LABELS, max_size=2 * MAX_LABELS))
 def test_counting_at_some_steps_comes_to_the_same_as_counting_once_at_the_end(
-    steps: list[tally.Inference | str], counted_at: list[bool]
+    steps: list[Inference | str], counted_at: list[bool]
 ) -> None:
     known = inference(predicted("dog", [0.1, 0.7, 0.2]), seq=0)
     changes = []
@@ -220,14 +244,14 @@ def test_counting_at_some_steps_comes_to_the_same_as_counting_once_at_the_end(
         known = (
             replace(known, ambiguous=True, seq=known.seq + 1)
             if step == "ambiguous"
-            else replace(known, labels=kept((*known.labels, step)), seq=known.seq + 1)
+            else replace(known, labels=limited((*known.labels, step)), seq=known.seq + 1)
         )
         if counted_at[place] or place == len(steps) - 1:
-            change = change_of(known, OF_ANIMALS)
+            change = animal_change(known)
             assert change is not None
             changes.append(change)
             known = replace(known, counted=change.counted)
-    at_once = change_of(replace(known, counted=inference(None).counted), OF_ANIMALS)
+    at_once = animal_change(replace(known, counted=inference(None).counted))
     assert at_once is not None
     assert summed(changes) == summed([at_once])
 
@@ -241,9 +265,9 @@ def test_a_moment_lies_within_its_cohort(moment: datetime, cohort_s: int) -> Non
     assert start.microsecond == 0
 
 
-def many(count: int, versions: int) -> list[tally.Change]:
+def many(count: int, versions: int) -> list[CountChange]:
     found = [
-        change_of(
+        animal_change(
             inference(
                 replace(
                     predicted("dog", version=1 + place % versions),
@@ -251,8 +275,7 @@ def many(count: int, versions: int) -> list[tally.Change]:
                 ),
                 label(f"{place % 3}"),
                 inference_id=str(place),
-            ),
-            OF_ANIMALS,
+            )
         )
         for place in range(count)
     ]
@@ -262,40 +285,45 @@ def many(count: int, versions: int) -> list[tally.Change]:
 @pytest.mark.parametrize("versions", [1, 7, 250])
 def test_each_group_fits_a_transaction_and_none_is_lost(versions: int) -> None:
     changes = many(250, versions)
-    groups = list(groups_of(changes))
+    groups = list(transaction_groups(changes, MAX_TRANSACTION_WRITES))
     for group in groups:
-        assert 1 <= len(group) + len(summed(group)) <= tally.MAX_ITEMS
+        assert 1 <= len(group) + len(summed(group)) <= MAX_TRANSACTION_WRITES
     assert sorted(it.inference.inference_id for group in groups for it in group) == sorted(
         change.inference.inference_id for change in changes
     )
-    assert len(groups) <= 250 / (tally.MAX_ITEMS / 2) + 1
+    assert len(groups) <= 250 / (MAX_TRANSACTION_WRITES / 2) + 1
 
 
 def test_a_group_adds_to_no_more_counters_of_a_cohort_than_an_expression_holds() -> None:
     classes = tuple(f"class {code}" for code in range(400))
-    terms = replace(OF_ANIMALS, schema=ANIMALS.model_copy(update={"classes": classes}))
+    schema = ANIMALS.model_copy(update={"classes": classes})
     changes = [
-        change_of(
+        animal_change(
             inference(predicted(classes[code]), label(classes[-1 - code]), inference_id=str(code)),
-            terms,
+            schema,
         )
         for code in range(400)
     ]
-    groups = list(groups_of([change for change in changes if change]))
+    groups = list(
+        transaction_groups([change for change in changes if change], MAX_TRANSACTION_WRITES)
+    )
     assert sum(map(len, groups)) == 400
-    assert max(len(sums) for group in groups for sums in summed(group).values()) <= 200
+    assert max(len(sums) for group in groups for sums in summed(group).values()) <= MAX_COUNTERS
 
 
 def test_a_cohort_reads_what_was_added() -> None:
     changes = [
-        change_of(
-            inference(predicted("dog", [0.2, 0.5, 0.3]), label(text), inference_id=text), OF_ANIMALS
-        )
+        animal_change(inference(predicted("dog", [0.2, 0.5, 0.3]), label(text), inference_id=text))
         for text in ("dog", "owl", "yak")
     ]
     sums = summed([change for change in changes if change])[KEY]
     cohort = Cohort.from_item(
-        {"pk": "MODEL#zoo", "sk": KEY.sk, "seconds": Decimal(3600), "predictions": Decimal(5)}
+        {
+            "pk": "MODEL#zoo",
+            "sk": "COHORT#0000000001#2026-11-20T12:00:00",
+            "seconds": Decimal(3600),
+            "predictions": Decimal(5),
+        }
         | {"files": {Decimal(4), Decimal(60)}, "c|0|0": Decimal(0)}
         | sums
     )

@@ -14,17 +14,17 @@ from unittest.mock import MagicMock
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from refit.domain.inferences.capture_line import Invocation, capture_key, capture_line
-from refit.domain.inferences.captured import (
+from refit.domain.inferences.capture_reader import (
     CaptureKey,
     CaptureUnreadable,
     capture_key_of,
-    event_of,
     inputs_of,
+    read_event,
     values_of,
 )
+from refit.domain.inferences.capture_writer import EndpointCall, capture_line, new_capture_key
 from refit.domain.inferences.captured_rows import BadRow, CapturedRow, captured_rows
-from refit.domain.inferences.inference import Source, inference_ids
+from refit.domain.inferences.inference import Source
 from refit.domain.inferences.payload import decoded_predictions
 from refit.domain.schema import Feature, Schema, csv_line
 from refit_local.sagemaker.endpoints.data_capture import CapturedInvocation, DataCapture
@@ -68,7 +68,7 @@ def line(asked: Side, answered: Side, **metadata: Any) -> bytes:
     }
     given = {name: value for name, value in (given | metadata).items() if value is not None}
     value = {
-        "captureData": {name: it for name, it in sides.items() if it is not None},
+        "captureData": {name: value for name, value in sides.items() if value is not None},
         "eventMetadata": given,
         "eventVersion": "0",
     }
@@ -76,14 +76,14 @@ def line(asked: Side, answered: Side, **metadata: Any) -> bytes:
 
 
 def rows(captured: bytes, schema: Schema) -> list[CapturedRow]:
-    found = list(captured_rows(event_of(captured), KEY, 7, 3, schema))
+    found = list(captured_rows(read_event(captured), KEY, 7, 3, schema))
     assert all(isinstance(row, CapturedRow) for row in found), found
     return [row for row in found if isinstance(row, CapturedRow)]
 
 
 def why_not(captured: bytes, schema: Schema = PAIR) -> str:
     try:
-        event = event_of(captured)
+        event = read_event(captured)
     except CaptureUnreadable as reason:
         return str(reason)
     (bad,) = [row for row in captured_rows(event, KEY, 0, 3, schema) if isinstance(row, BadRow)]
@@ -180,7 +180,7 @@ def test_the_probabilities_of_very_many_classes_are_not_kept() -> None:
 
 def test_another_version_input_or_answer_is_another_prediction() -> None:
     def digests(version: int, asked: str, answered: str) -> str:
-        event = event_of(line(side(asked), side(answered)))
+        event = read_event(line(side(asked), side(answered)))
         (row,) = captured_rows(event, KEY, 0, version, PAIR)
         assert isinstance(row, CapturedRow)
         return row.prediction.digest
@@ -200,7 +200,10 @@ BAD = {
     "no input": (line(None, side("0.9")), "endpointInput is missing: capture both sides"),
     "no output": (line(side("1,2"), None), "endpointOutput is missing"),
     "no id": (line(side("1,2"), side("0.9"), inferenceId=None, eventId=None), "there is no id"),
-    "bad id": (line(side("1,2"), side("0.9"), inferenceId=" x"), "the first no space; not ' x'"),
+    "bad id": (
+        line(side("1,2"), side("0.9"), inferenceId=" x"),
+        "not begin with a space; not ' x'",
+    ),
     "long id": (line(side("1,2"), side("0.9"), inferenceId="x" * 81), "1 to 80 printable"),
     "no time": (line(side("1,2"), side("0.9"), inferenceTime=None), "inferenceTime: Field requ"),
     "local time": (
@@ -209,12 +212,12 @@ BAD = {
     ),
     "time before time": (
         line(side("1,2"), side("0.9"), inferenceTime="0001-01-01T00:00:00+23:00"),
-        "is no time in UTC",
+        "is not a time in UTC",
     ),
     "another form": (GOOD.replace(b'"eventVersion": "0"', b'"eventVersion": "1"'), "eventVersion"),
     "another encoding": (line(side("1,2", "XML"), side("0.9")), "endpointInput.encoding"),
-    "too many answers": (line(side("1,2"), side("0.9\n0.8")), "1 rows were asked and 2 answered"),
-    "no rows": (line(side("\n"), side("")), "no row was asked"),
+    "too many answers": (line(side("1,2"), side("0.9\n0.8")), "there are 1 rows and 2 answers"),
+    "no rows": (line(side("\n"), side("")), "there are no rows"),
     "no base64": (line(side("é", "BASE64"), side("0.9")), "the input is not BASE64"),
     "base64 of no text": (
         line(side(base64.b64encode(b"\xff").decode(), "BASE64"), side("0.9")),
@@ -226,16 +229,19 @@ BAD = {
     "deep JSON": (line(side("[" * 100_000, "JSON"), side("0.9")), "the input is not JSON"),
     "no list": (line(as_json({"rows": []}), side("0.9")), 'no list of "instances"'),
     "no predictions": (line(side("1,2"), as_json({"x": 1})), 'no list of "predictions"'),
-    "a row that is text": (line(as_json(["1,2"]), side("0.9")), "a row that is no list of numbers"),
-    "a list in a cell": (line(as_json([[[1], 2]]), side("0.9")), "a row that is no list of numb"),
-    "true": (line(as_json([[True, 2]]), side("0.9")), "a row that is no list of numbers"),
-    "no score": (line(side("1,2"), as_json([{"label": 1}])), "a row that is no list of numbers"),
+    "a row that is text": (
+        line(as_json(["1,2"]), side("0.9")),
+        "a row that is not a list of numbers",
+    ),
+    "a list in a cell": (line(as_json([[[1], 2]]), side("0.9")), "a row that is not a list of n"),
+    "true": (line(as_json([[True, 2]]), side("0.9")), "a row that is not a list of numbers"),
+    "no score": (line(side("1,2"), as_json([{"label": 1}])), "a row that is not a list of numbers"),
     "text in a cell": (line(side("1,wide"), side("0.9")), "has 'wide' where a number belongs"),
     "too short": (line(side("1"), side("0.9")), "has 1 values and the version reads 2"),
     "another delimiter": (line(side("1;2"), side("0.9")), "has '1;2' where a number belongs"),
     "nan": (line(side("1,2"), side("NaN")), "answered 'NaN', not 2 probabilities"),
     "three classes": (line(side("1,2"), side("0.1,0.2,0.7")), "not 2 probabilities"),
-    "a margin": (line(side("1,2"), side("7.5")), "and probabilities are 0 to 1"),
+    "a margin": (line(side("1,2"), side("7.5")), "and a probability is from 0 to 1"),
 }
 
 
@@ -247,7 +253,7 @@ def test_what_cannot_be_used_says_why(captured: bytes, reason: str) -> None:
 
 
 def test_a_bad_row_of_an_event_does_not_cost_the_others() -> None:
-    event = event_of(line(side("1,2\n1,x\n3,4"), side("0.9\n0.9\n0.1")))
+    event = read_event(line(side("1,2\n1,x\n3,4"), side("0.9\n0.9\n0.1")))
     first, bad, last = captured_rows(event, KEY, 0, 3, PAIR)
     assert isinstance(first, CapturedRow)
     assert isinstance(bad, BadRow)
@@ -292,18 +298,26 @@ def test_what_the_writer_writes_the_parser_reads(
     asked = [list(row[:2]) for row in exchanged]
     body = "\n".join(csv_line(row) or "," for row in asked).encode()
     answer = "".join(f"{row[2]!r}\n" for row in exchanged).encode()
-    invocation = Invocation("a" * 32, body, answer, "text/csv; charset=utf-8", "v3", at)
-    written = capture_line("zoo", "refit-zoo", invocation)
+    call = EndpointCall(
+        id="a" * 32,
+        rows=len(exchanged),
+        body=body,
+        answer=answer,
+        content_type="text/csv; charset=utf-8",
+        variant="v3",
+        at=at,
+    )
+    written = capture_line("zoo", "refit-zoo", call)
     assert written.count(b"\n") == 1
     found = rows(written, PAIR)
-    told = decoded_predictions(answer, PAIR, inference_ids("a" * 32, len(exchanged)))
-    assert [row.inference_id for row in found] == [one["inferenceId"] for one in told]
-    assert [row.prediction.text for row in found] == [one["prediction"] for one in told]
+    returned = decoded_predictions(answer, PAIR, call.inference_ids)
+    assert [row.inference_id for row in found] == [row["inferenceId"] for row in returned]
+    assert [row.prediction.text for row in found] == [row["prediction"] for row in returned]
     assert [row.prediction.at for row in found] == [
         at.replace(microsecond=at.microsecond // 1000 * 1000)
     ] * len(exchanged)
     assert inputs_of(written) == asked
-    place = capture_key_of(capture_key("zoo", "refit-zoo", "v3", at))
+    place = capture_key_of(new_capture_key("zoo", "refit-zoo", "v3", at))
     assert place == CaptureKey("zoo", "refit-zoo", "v3")
 
 
@@ -311,7 +325,7 @@ def test_what_the_writer_writes_the_parser_reads(
 @unhurried
 def test_arbitrary_bytes_are_read_or_refused(captured: bytes) -> None:
     with suppress(CaptureUnreadable):
-        event_of(captured)
+        read_event(captured)
 
 
 JSONS = st.recursive(
@@ -338,7 +352,7 @@ SIDES = st.builds(
 def test_arbitrary_sides_are_read_or_refused(asked: Side, answered: Side, schema: Schema) -> None:
     captured = line(asked, answered)
     with suppress(CaptureUnreadable):
-        for row in captured_rows(event_of(captured), KEY, 0, 3, schema):
+        for row in captured_rows(read_event(captured), KEY, 0, 3, schema):
             assert isinstance(row, BadRow) or len(row.values) == 2
 
 

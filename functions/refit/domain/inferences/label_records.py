@@ -1,14 +1,23 @@
-"""Records of ground truth as they are sent: their forms, and what can be checked of each alone."""
+"""Labels as they are sent, and what can be checked of each record without its inference.
+
+A label goes through these types:
+
+    LabelRecord | BadLine   as it was sent                          this module
+    Observation             checked by itself                       this module
+    LabelChange             what it does to its inference           label_change.py
+    LabelOutcome            what the sender is told                 label_outcome.py
+    CountChange             what the counters of the cohort add     count_change.py
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from refit.domain.errors import PayloadInvalid
 from refit.domain.inferences.inference import ID_PATTERN
+from refit.domain.inferences.label_outcome import Fault, LabelOutcome, rejected
 from refit.domain.inferences.payload import body_text, parsed_json
 from refit.domain.schema import shown
 
@@ -18,62 +27,37 @@ if TYPE_CHECKING:
     from refit.domain.inferences.inference import Inference
 
 MAX_RECORDS = 500
-"""So many labels are taken in one call."""
+"""Most labels that one API call takes."""
 
-AHEAD = timedelta(minutes=5)
-"""Clocks differ by less; what is observed later than this would win for ever."""
+CLOCK_TOLERANCE = timedelta(minutes=5)
+"""Largest difference between clocks. A label observed later than this would hold for ever."""
 
 _REQUIRED = ("inferenceId", "label")
 _KEYS = (*_REQUIRED, "observedAt")
 _SHOWN_CHARACTERS = 200
 
 
-class Fault(StrEnum):
-    """Why a record is rejected, in so few words that they can be counted."""
-
-    UNREADABLE = "unreadable record"
-    ID_MALFORMED = "inferenceId malformed"
-    TIME_MALFORMED = "observedAt malformed"
-    TOO_OLD = "too old"
-    IN_THE_FUTURE = "in the future"
-    AMBIGUOUS = "ambiguous inferenceId"
-    OTHER_ROWS = "other number of rows"
-    NO_VALUE = "label is no value"
-    UNKNOWN_CLASS = "unknown class"
-    NOT_A_NUMBER = "not a number"
-    NEVER_PREDICTED = "never predicted"
-
-
-@dataclass(frozen=True)
-class Rejection:
-    """Why a record is not used: what is counted, and what is told."""
-
-    fault: Fault
-    reason: str
-
-
 @dataclass(frozen=True)
 class LabelRecord:
-    """A label as it was sent. Its values are not looked at yet.
+    """A label as it was sent. Its values are unchecked.
 
     Attributes:
-        inference_id: the row that it is the truth of.
-        label: text, a number or a truth value.
-        observed_at: ISO 8601 with offset; None for when it was received.
-        event_id: of SageMaker's record; its labels are those of all rows of one event.
-        of: how many labels such a record listed; None when it is a single one.
-        line: where in a file it stood, from 1.
+        label: text, a number or a boolean.
+        observed_at: ISO 8601 with offset; None for the time of receipt.
+        event_id: of a SageMaker record, whose labels are those of all rows of one event.
+        event_size: how many labels such a record listed; None for a single label.
+        line: number of its line in a file, from 1.
     """
 
     inference_id: object
     label: object
     observed_at: object = None
     event_id: str | None = None
-    of: int | None = None
+    event_size: int | None = None
     line: int | None = None
 
     def as_sent(self) -> dict[str, Any]:
-        """Return the record for a person to look at; what is long is cut."""
+        """Return the record as JSON for a person; long values are cut."""
         values = (self.inference_id, self.label, self.observed_at)
         return {
             key: _cut(value)
@@ -90,7 +74,7 @@ def _cut(value: object) -> object:
 
 @dataclass(frozen=True)
 class BadLine:
-    """A line of a file that is no record: its number from 1, why, and how it begins."""
+    """A line of a file that holds no record; `text` is its beginning, `line` counts from 1."""
 
     line: int
     reason: str
@@ -102,13 +86,11 @@ Sent: TypeAlias = LabelRecord | BadLine
 
 @dataclass(frozen=True)
 class Receipt:
-    """When records came, and what holds for them.
+    """What the records of one call or file have in common.
 
     Attributes:
-        model: whose predictions they are the truth of.
-        received_at: now.
-        observed_at: of a record that does not say it.
-        max_age: what was observed longer ago is too old.
+        observed_at: for records that do not say when their label was observed.
+        max_age: labels that were observed longer ago are rejected.
     """
 
     model: str
@@ -119,39 +101,40 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Observation:
-    """A record that is well-formed: what is said of which inference, seen when."""
+    """A well-formed record. Whether the label fits the model is not known yet."""
 
     inference_id: str
     label: object
     observed_at: datetime
     event_id: str | None
-    of: int | None
+    event_size: int | None
 
     @property
     def related_ids(self) -> tuple[str, ...]:
-        """The ids under which the event is known, whether it has one row or more."""
+        """Ids under which the event may be known: that of its only row, or of its first row."""
         return () if self.event_id is None else (self.event_id, f"{self.event_id}-0")
 
-    def event_rows(self, found: Mapping[str, Inference]) -> int | None:
-        """Return how many rows the event has whose labels are listed; None where nobody knows.
+    def event_rows(self, known: Mapping[str, Inference]) -> int | None:
+        """Return how many rows the labelled event has; None when that is not known.
 
-        A single label may name a row of an event just as well: then it is that row's.
+        A single label may name one row of a larger event. Then it is the label of that row, and
+        the number of rows does not matter: None.
         """
         ids = self.related_ids and dict.fromkeys((self.inference_id, *self.related_ids))
         for inference_id in ids:
-            inference = found.get(inference_id)
+            inference = known.get(inference_id)
             if inference and inference.prediction:
-                named = self.of is None and inference_id == self.inference_id
-                return None if named else inference.prediction.rows
+                names_row = self.event_size is None and inference_id == self.inference_id
+                return None if names_row else inference.prediction.rows
         return None
 
 
 def records_of(content: bytes) -> list[LabelRecord]:
-    """Return the records of an API body; their values are not looked at yet.
+    """Return the records of an API body, their values unchecked.
 
     Raises:
         PayloadInvalid: when the form is not `{"labels": [{"inferenceId", "label", "observedAt"?}
-            …]}`, with 1 to `MAX_RECORDS` records; names what is wrong and what is allowed.
+            …]}`, with 1 to `MAX_RECORDS` records; says what is wrong and what is allowed.
     """
     value = parsed_json(body_text(content))
     if not isinstance(value, dict):
@@ -173,11 +156,11 @@ def record_of(value: object, what: str, line: int | None = None) -> LabelRecord:
 
     Args:
         value: parsed JSON.
-        what: names it in a message.
-        line: where in a file it stands.
+        what: names the record in an error message.
+        line: number of its line in a file.
 
     Raises:
-        PayloadInvalid: when it is no object, or a key is missing or unknown.
+        PayloadInvalid: when it is not an object, or a key is missing or unknown.
     """
     if not isinstance(value, dict):
         raise PayloadInvalid(
@@ -193,61 +176,62 @@ def record_of(value: object, what: str, line: int | None = None) -> LabelRecord:
     return LabelRecord(value["inferenceId"], value["label"], value.get("observedAt"), line=line)
 
 
-def checked(sent: Sent, receipt: Receipt) -> Observation | Rejection:
-    """Check what can be checked of a record without knowing its inference."""
-    if isinstance(sent, BadLine):
-        return Rejection(Fault.UNREADABLE, sent.reason)
-    inference_id = sent.inference_id
+def check_record(record: Sent, receipt: Receipt) -> Observation | LabelOutcome:
+    """Check what can be checked of a record without its inference; a fault is an outcome."""
+    if isinstance(record, BadLine):
+        return rejected(Fault.UNREADABLE, record.reason)
+    inference_id = record.inference_id
     if not isinstance(inference_id, str) or not ID_PATTERN.match(inference_id):
-        return Rejection(
+        return rejected(
             Fault.ID_MALFORMED,
-            f"an inferenceId is 1 to 80 printable ASCII characters, the first no space; not "
-            f"{shown(inference_id)}",
+            "an inferenceId has 1 to 80 printable ASCII characters and does not begin with a "
+            f"space; not {shown(inference_id)}",
         )
-    observed_at = _observed_at(sent.observed_at, receipt)
-    if isinstance(observed_at, Rejection):
+    observed_at = _observed_at(record.observed_at, receipt)
+    if isinstance(observed_at, LabelOutcome):
         return observed_at
-    return Observation(inference_id, sent.label, observed_at, sent.event_id, sent.of)
+    return Observation(inference_id, record.label, observed_at, record.event_id, record.event_size)
 
 
-def _observed_at(value: object, receipt: Receipt) -> datetime | Rejection:
-    moment = receipt.observed_at if value is None else _moment(value)
-    if isinstance(moment, Rejection):
+def _observed_at(value: object, receipt: Receipt) -> datetime | LabelOutcome:
+    moment = receipt.observed_at if value is None else _parsed_time(value)
+    if isinstance(moment, LabelOutcome):
         return moment
-    if moment > receipt.received_at + AHEAD:
-        return Rejection(
+    if moment > receipt.received_at + CLOCK_TOLERANCE:
+        return rejected(
             Fault.IN_THE_FUTURE,
-            f"observedAt {told(moment)} is in the future: it is {told(receipt.received_at)} here",
+            f"observedAt {utc_text(moment)} is in the future: the time of receipt is "
+            f"{utc_text(receipt.received_at)}",
         )
     if moment < receipt.received_at - receipt.max_age:
-        return Rejection(
+        return rejected(
             Fault.TOO_OLD,
-            f"too old: observed at {told(moment)}; a prediction is remembered for "
+            f"observedAt {utc_text(moment)} is too old: predictions are kept for "
             f"{receipt.max_age.total_seconds():.0f} s ([monitoring] max_label_age_s)",
         )
-    # Stored in milliseconds: told twice, it must be the same time twice.
+    # Times are stored in milliseconds, so the same label sent again must have the same time.
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
-def _moment(value: object) -> datetime | Rejection:
+def _parsed_time(value: object) -> datetime | LabelOutcome:
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else None
         if moment is None:
             raise ValueError
         if moment.tzinfo is None:
-            return Rejection(
+            return rejected(
                 Fault.TIME_MALFORMED,
                 f"observedAt {shown(value)} has no offset: add Z for UTC, or one such as +01:00",
             )
         return moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        return Rejection(
+        return rejected(
             Fault.TIME_MALFORMED,
             "observedAt is an ISO 8601 time with offset, such as 2026-03-12T20:47:26Z; not "
             f"{shown(value)}",
         )
 
 
-def told(moment: datetime) -> str:
-    """Return a time in UTC as a reason tells it."""
+def utc_text(moment: datetime) -> str:
+    """Return a time in UTC as messages show it, in seconds."""
     return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

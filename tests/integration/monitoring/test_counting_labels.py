@@ -1,4 +1,4 @@
-"""Compare: joined predictions into counters and ledger, whatever the world sends."""
+"""Labelled predictions in, counters and ledger out, whatever the stream delivers."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from refit.domain.inferences import tally
 from refit.domain.monitoring.live_quality import quality_of
 from refit.domain.naming import RunKeys
 from refit.domain.schema import Feature, Schema
-from refit.handlers import count_labels as compare
-from refit.stores import cohorts
-from refit.stores.clients import client
+from refit.handlers import count_labels
+from refit.handlers.wiring import services
 
-from tests.integration.monitoring.traffic import NOON, Traffic, add_version, prediction, said
 from tests.support.aws_stack import CONTEXT
 from tests.support.events import sample
-from tests.unit.inferences.joined import rows_that_hold
+from tests.support.joined import rows_that_hold
+from tests.support.stores import do_not_wait, dynamodb_events
+from tests.support.traffic import NOON, Traffic, add_version, prediction, said
 
 if TYPE_CHECKING:
     from refit.domain.monitoring.cohort import Cohort
@@ -49,12 +48,12 @@ def homes(stack: Stack) -> Traffic:
 
 
 def handed_over(records: list[dict[str, Any]]) -> list[str]:
-    answer = compare.handler({"Records": records}, CONTEXT)
+    answer = count_labels.handler({"Records": records}, CONTEXT)
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
 
 def cohort(model: str = "zoo", version: int = 1) -> Cohort:
-    (only,) = cohorts.load(model, version)
+    (only,) = services().monitoring.cohorts(model, version)
     return only
 
 
@@ -83,24 +82,22 @@ def test_an_old_record_that_comes_late_counts_what_is_known_now(zoo: Traffic) ->
     assert cohort().shown.confusion == {(1, 1): 1}
 
 
-def test_a_burst_is_shared_out_to_transactions(
-    zoo: Traffic, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tally, "MAX_ITEMS", 8)
+def test_a_burst_is_counted_in_several_transactions(zoo: Traffic) -> None:
+    do_not_wait(services(), max_writes=8)
     sizes: list[int] = []
 
     def noted(params: dict[str, Any], **_: Any) -> None:
         sizes.append(len(params["TransactItems"]))
 
-    for place in range(20):
-        at = NOON + timedelta(seconds=15 * place)
-        zoo.predict(f"i{place}", prediction("dog", version=2, at=at))
-        zoo.label(f"i{place}", said("dog", at))
-    client("dynamodb").meta.events.register("provide-client-params.*.TransactWriteItems", noted)
+    for number in range(20):
+        at = NOON + timedelta(seconds=15 * number)
+        zoo.predict(f"i{number}", prediction("dog", version=2, at=at))
+        zoo.label(f"i{number}", said("dog", at))
+    dynamodb_events().register("provide-client-params.*.TransactWriteItems", noted)
     assert handed_over(zoo.deliverable()) == []
     assert len(sizes) >= 4
     assert max(sizes) <= 8
-    assert [one.shown.labelled for one in cohorts.load("zoo", 2)] == [4] * 5
+    assert [cohort.shown.labelled for cohort in services().monitoring.cohorts("zoo", 2)] == [4] * 5
     assert len(rows_that_hold(zoo.ledger())) == 20
 
 
@@ -238,8 +235,8 @@ def test_a_numeric_class_is_the_same_in_each_spelling(stack: Stack, spelling: st
 def test_what_the_filter_should_have_kept_back_is_passed_over(stack: Stack) -> None:
     event = sample("count_labels_nothing_to_count")
     assert len(event["Records"]) == 3
-    assert compare.handler(event, CONTEXT) == {"batchItemFailures": []}
-    assert cohorts.load("digits", 3) == []
+    assert count_labels.handler(event, CONTEXT) == {"batchItemFailures": []}
+    assert services().monitoring.cohorts("digits", 3) == []
 
 
 # Hard case 8: silent, bursty and poisoned traffic
@@ -302,18 +299,18 @@ def test_settings_and_baseline_that_change_later_take_back_what_was_added(homes:
     assert (shown.labelled, shown.errors, shown.square_sum) == (0, 0, 0)
 
 
-# Ledger, metrics, the look that is asked for, and what fails
+# Ledger, metrics, the drift check that is enqueued, and what fails
 
 
 def test_the_ledger_names_the_row_and_where_its_features_are(stack: Stack) -> None:
     digits = ANIMALS.model_copy(update={"classes": ("0", "1", "2")})
     add_version("digits", 3, digits, **AGE)
-    table = client("dynamodb")
+    table = services().client("dynamodb")
     event = sample("count_labels")
     image = event["Records"][0]["dynamodb"]["NewImage"]
     stored = {name: value for name, value in image.items() if name != "probabilities"}
     table.put_item(TableName=stack.inference_table, Item=stored)
-    assert compare.handler(event, CONTEXT) == {"batchItemFailures": []}
+    assert count_labels.handler(event, CONTEXT) == {"batchItemFailures": []}
     (key,) = stack.keys("digits/labelled/")
     assert stack.get(key) == {
         "inferenceId": "5f0c2f7be1a94e2c8f2b7f6f3d1c9a10-0",
@@ -357,7 +354,7 @@ def test_a_joined_prediction_is_told_once_with_its_delay(
     assert [line["LabelDelaySeconds"] for line in found if "LabelDelaySeconds" in line] == [[60.0]]
 
 
-def test_drift_is_looked_at_once_per_cohort_length(zoo: Traffic, stack: Stack) -> None:
+def test_drift_is_checked_once_per_cohort_length(zoo: Traffic, stack: Stack) -> None:
     for place in range(3):
         zoo.predict(f"i{place}", prediction("dog"))
         zoo.label(f"i{place}", said("owl"))
@@ -365,12 +362,12 @@ def test_drift_is_looked_at_once_per_cohort_length(zoo: Traffic, stack: Stack) -
     assert stack.messages(stack.detect_queue) == [{"model": "zoo"}]
 
 
-def test_of_two_who_ask_for_a_look_one_gets_it(stack: Stack) -> None:
-    assert cohorts.take_look("zoo", NOON, 60)
-    assert not cohorts.take_look("zoo", NOON, 60)
-    assert not cohorts.take_look("zoo", NOON + timedelta(seconds=59), 60)
-    assert cohorts.take_look("zoo", NOON + timedelta(seconds=60), 60)
-    assert cohorts.take_look("homes", NOON, 60)
+def test_of_two_callers_one_claims_the_check(stack: Stack) -> None:
+    assert services().monitoring.claim_check("zoo", NOON, 60)
+    assert not services().monitoring.claim_check("zoo", NOON, 60)
+    assert not services().monitoring.claim_check("zoo", NOON + timedelta(seconds=59), 60)
+    assert services().monitoring.claim_check("zoo", NOON + timedelta(seconds=60), 60)
+    assert services().monitoring.claim_check("homes", NOON, 60)
 
 
 def test_only_the_record_whose_version_is_unknown_has_failed(zoo: Traffic) -> None:
@@ -385,21 +382,15 @@ def test_only_the_record_whose_version_is_unknown_has_failed(zoo: Traffic) -> No
     assert cohort(version=1).shown.labelled == 1
     add_version("zoo", 9, ANIMALS, **AGE)
     assert handed_over(records) == []
-    assert cohorts.load("zoo", 9)
+    assert services().monitoring.cohorts("zoo", 9)
 
 
-def test_a_version_without_a_baseline_still_has_its_figures(homes: Traffic, stack: Stack) -> None:
-    client("s3").delete_object(Bucket=stack.bucket, Key=RunKeys("homes", "run1").baseline)
-    homes.predict("a", prediction("1"))
-    homes.label("a", said("9"))
-    assert handed_over(homes.deliverable()) == []
-    assert (cohort("homes").shown.abs_sum, cohort("homes").shown.errors) == (8, 0)
-
-
+@pytest.mark.parametrize("artifact", ["schema", "baseline", "manifest"])
 def test_a_model_is_counted_though_what_is_needed_of_another_is_gone(
-    zoo: Traffic, homes: Traffic, stack: Stack
+    zoo: Traffic, homes: Traffic, stack: Stack, artifact: str
 ) -> None:
-    client("s3").delete_object(Bucket=stack.bucket, Key=RunKeys("homes", "run1").schema)
+    key = getattr(RunKeys("homes", "run1"), artifact)
+    services().client("s3").delete_object(Bucket=stack.bucket, Key=key)
     zoo.predict("a", prediction("dog"))
     zoo.label("a", said("dog"))
     homes.predict("a", prediction("1"))

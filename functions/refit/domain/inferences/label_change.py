@@ -1,0 +1,182 @@
+"""Decide what labels change on their inference.
+
+Labels arrive late, twice, in any order, and contradict each other. The decision depends on what is
+known of the inference and on the record, never on the order of arrival: the label that was observed
+last holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from refit.domain.inferences.inference import NOTHING_COUNTED, Inference, Label, limited
+from refit.domain.inferences.label_outcome import Fault, LabelOutcome, LabelStatus, rejected
+from refit.domain.inferences.label_records import utc_text
+from refit.domain.schema import number_text, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from refit.domain.inferences.label_records import Observation, Receipt
+    from refit.domain.schema import Schema
+
+_SHOWN_CLASSES = 10
+
+
+@dataclass(frozen=True)
+class LabelChange:
+    """What labels do to one inference.
+
+    Attributes:
+        before: the inference as it was read; None when there was none.
+        after: the same object when nothing changes; None when the inference is deleted.
+        outcomes: one per record, in their order.
+    """
+
+    inference_id: str
+    before: Inference | None
+    after: Inference | None
+    outcomes: tuple[LabelOutcome, ...] = ()
+
+    @property
+    def changes_inference(self) -> bool:
+        return self.after is not self.before
+
+
+def label_change(
+    observations: Sequence[Observation],
+    known: Mapping[str, Inference],
+    schema: Schema,
+    receipt: Receipt,
+) -> LabelChange:
+    """Decide what the observations of one inference change, one after the other.
+
+    Args:
+        observations: all of one inference, at least one.
+        known: the inference, and those of the events that the records label, by id.
+        schema: of the version that made the prediction; of the live one while there is none.
+        receipt: of the records.
+    """
+    inference_id = observations[0].inference_id
+    before = after = known.get(inference_id)
+    outcomes = []
+    for observation in observations:
+        event_rows = observation.event_rows(known)
+        after, outcome = decide(observation, after, event_rows, schema, receipt)
+        outcomes.append(outcome)
+    return LabelChange(inference_id, before, after, tuple(outcomes))
+
+
+def decide(
+    observation: Observation,
+    known: Inference | None,
+    event_rows: int | None,
+    schema: Schema,
+    receipt: Receipt,
+) -> tuple[Inference | None, LabelOutcome]:
+    """Decide what one observation changes.
+
+    Args:
+        observation: the label.
+        known: the inference as it is; None when neither prediction nor label has arrived.
+        event_rows: how many rows the labelled event has; None when that is not known.
+        schema: as for `label_change`.
+        receipt: as for `label_change`.
+
+    Returns:
+        The inference afterwards, which is `known` when nothing changes, and the outcome.
+    """
+    if refusal := _refusal(observation, known, event_rows):
+        return known, refusal
+    text = label_text(observation.label, schema)
+    if isinstance(text, LabelOutcome):
+        return known, text
+    label = Label(text, observation.observed_at, receipt.received_at, observation.event_size)
+    if known is None:
+        held = Inference(
+            receipt.model, observation.inference_id, 1, None, False, (label,), NOTHING_COUNTED
+        )
+        return held, LabelOutcome(LabelStatus.HELD)
+    outcome = _outcome(known, label)
+    if _is_known(known, label):
+        return known, outcome
+    labels = limited((*known.labels, label))
+    return replace(known, seq=known.seq + 1, labels=labels), outcome
+
+
+def _refusal(
+    observation: Observation, known: Inference | None, event_rows: int | None
+) -> LabelOutcome | None:
+    if known and known.ambiguous:
+        return rejected(
+            Fault.AMBIGUOUS,
+            "two different predictions have this inferenceId: neither is counted",
+        )
+    listed = observation.event_size or 1
+    if event_rows is not None and event_rows != listed:
+        return rejected(
+            Fault.OTHER_ROWS,
+            f"event {shown(observation.event_id)} has {event_rows} row(s), and the record lists "
+            f"{listed} label(s)",
+        )
+    return None
+
+
+def _is_known(known: Inference, label: Label) -> bool:
+    """Say whether the same label is known with the same or a later time of observation."""
+    return any(
+        other.label == label.label and other.observed_at >= label.observed_at
+        for other in known.labels
+    )
+
+
+def _outcome(known: Inference, label: Label) -> LabelOutcome:
+    holding = known.label
+    if known.prediction is None:
+        if _is_known(known, label):
+            return LabelOutcome(LabelStatus.REPEAT, "the label is held: no such prediction yet")
+        return LabelOutcome(LabelStatus.HELD)
+    if holding is None:
+        return LabelOutcome(LabelStatus.NEW)
+    if holding.label == label.label:
+        return LabelOutcome(LabelStatus.REPEAT)
+    if label.rank > holding.rank:
+        return LabelOutcome(LabelStatus.CORRECTED)
+    return LabelOutcome(
+        LabelStatus.REPEAT,
+        f"a newer label is known: {shown(holding.label)}, observed at "
+        f"{utc_text(holding.observed_at)}",
+    )
+
+
+def label_text(value: object, schema: Schema) -> str | LabelOutcome:
+    """Return the canonical text of a label's class or number, or why it is rejected."""
+    if not isinstance(value, str | int | float):
+        return rejected(
+            Fault.NO_VALUE, f"a label is text, a number, true or false; not {shown(value)}"
+        )
+    codes = (schema.encode_label(text) for text in _spellings(value, schema))
+    code = next((code for code in codes if code is not None), None)
+    if schema.classes is None:
+        if code is None:
+            return rejected(Fault.NOT_A_NUMBER, f"the label is a number, not {shown(value)}")
+        return number_text(code)
+    if code is None:
+        return rejected(
+            Fault.UNKNOWN_CLASS,
+            f"unknown class {shown(value)}; known: {_shown_classes(schema.classes)}",
+        )
+    return schema.classes[int(code)]
+
+
+def _spellings(value: str | int | float, schema: Schema) -> list[str]:
+    if isinstance(value, bool):
+        texts = [str(value).lower(), str(value), str(value).upper(), str(int(value))]
+        return [] if schema.classes is None else texts
+    return [number_text(value) if isinstance(value, float) else str(value)]
+
+
+def _shown_classes(classes: Sequence[str]) -> str:
+    first = ", ".join(shown(text) for text in classes[:_SHOWN_CLASSES])
+    return first if len(classes) <= _SHOWN_CLASSES else f"{first}, … ({len(classes)} in total)"

@@ -1,0 +1,69 @@
+"""Decide what a captured prediction changes.
+
+Captures arrive late, twice, after their label, and sometimes under an id that was used before. The
+decision depends on what is known of the inference, never on the order of arrival.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from refit.domain.inferences.captured_rows import CapturedRow
+    from refit.domain.inferences.inference import Inference, Label
+
+
+class PredictionEffect(StrEnum):
+    """What a captured prediction does to its inference."""
+
+    NEW = "new"
+    JOINED = "joined"  # with labels that were held for it
+    AMBIGUOUS = "ambiguous"  # a different prediction has the same id, so neither is counted
+    NOTHING = "nothing"  # it is known already
+
+
+@dataclass(frozen=True)
+class PredictionChange:
+    """A captured row and its effect.
+
+    Attributes:
+        before: the inference as it was read; None when there was none.
+        kept: held labels that belong to this event.
+        dropped: held labels of an event with another number of rows.
+    """
+
+    row: CapturedRow
+    effect: PredictionEffect
+    before: Inference | None = None
+    kept: tuple[Label, ...] = ()
+    dropped: tuple[Label, ...] = ()
+
+    @property
+    def adds_prediction(self) -> bool:
+        """Whether the cohort has one prediction more."""
+        return self.effect in {PredictionEffect.NEW, PredictionEffect.JOINED}
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the inference has this very row, also when its file is delivered again."""
+        if self.before is None or self.before.prediction is None:
+            return self.adds_prediction
+        return self.before.prediction.source == self.row.prediction.source
+
+
+def prediction_change(row: CapturedRow, known: Inference | None) -> PredictionChange:
+    """Decide what a captured row changes; `known` is None when nothing has arrived for its id."""
+    if known is None:
+        return PredictionChange(row, PredictionEffect.NEW)
+    if known.prediction is None:
+        sizes = {None, row.prediction.rows}
+        kept = tuple(label for label in known.labels if label.event_size in sizes)
+        dropped = tuple(label for label in known.labels if label.event_size not in sizes)
+        return PredictionChange(row, PredictionEffect.JOINED, known, kept, dropped)
+    is_same = known.prediction.digest == row.prediction.digest
+    effect = PredictionEffect.AMBIGUOUS
+    if is_same or known.ambiguous:
+        effect = PredictionEffect.NOTHING
+    return PredictionChange(row, effect, known)

@@ -1,0 +1,132 @@
+"""Count labelled predictions in the counters of their cohorts, exactly once.
+
+Batches may be delivered twice, reordered, split and tried again: an item says what was counted of
+it, and changes in the same transaction as the counters (stores/inferences.py). The ledger is
+written before that, so a labelled prediction is in it at least once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools.metrics import MetricUnit
+
+from refit.domain import metric_names
+from refit.domain.errors import RefitError, ServiceThrottled
+from refit.domain.inferences.count_change import count_change
+from refit.domain.inferences.ledger import ledger_slice
+from refit.domain.naming import ModelKeys
+from refit.stores.retries import WRITE_CONFLICTS
+from refit.telemetry import count, logger, observe
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from refit.domain.inferences.count_change import CountChange
+    from refit.domain.inferences.inference import Inference
+    from refit.usecases.services import Services
+
+
+def count_labels(
+    services: Services, model: str, inferences: Sequence[Inference]
+) -> list[Inference]:
+    """Count inferences of one model, and have its drift checked at most once per cohort.
+
+    Args:
+        services: of the process.
+        model: its name.
+        inferences: as the stream delivered them; no two of the same id.
+
+    Returns:
+        The inferences that must be delivered again.
+
+    Raises:
+        ServiceThrottled: when everything is counted, and the drift check could not be enqueued.
+    """
+    counted, failed = _count(services, model, inferences)
+    if counted:
+        _publish(services, model, counted)
+    return failed
+
+
+def _count(
+    services: Services, model: str, inferences: Sequence[Inference]
+) -> tuple[list[CountChange], list[Inference]]:
+    """Count inferences, and again those that change meanwhile; return the failed ones, too."""
+    counted: list[CountChange] = []
+    failed: list[Inference] = []
+    pending = list(inferences)
+    try:
+        for _ in WRITE_CONFLICTS.attempts(
+            ServiceThrottled(f"inferences of {model} kept changing while they were counted")
+        ):
+            changes, unusable = _changes_of(services, pending)
+            failed += unusable
+            if not changes:
+                break
+            _write_ledger(services, model, changes)
+            changed_ids: list[str] = []
+            for some_counted, conflicted in services.inferences.count(changes):
+                counted += some_counted
+                changed_ids += [change.inference.inference_id for change in conflicted]
+            pending = list(services.inferences.load(model, changed_ids).values())
+    except ServiceThrottled:
+        logger.exception("counting stopped", extra={"model": model})
+        finished = {change.inference.inference_id for change in counted}
+        finished |= {inference.inference_id for inference in failed}
+        failed += [inference for inference in pending if inference.inference_id not in finished]
+    return counted, failed
+
+
+def _changes_of(
+    services: Services, inferences: Sequence[Inference]
+) -> tuple[list[CountChange], list[Inference]]:
+    """Return what to write, and the inferences of versions whose artifacts cannot be read."""
+    changes: list[CountChange] = []
+    unusable: list[Inference] = []
+    for inference in inferences:
+        try:
+            change = _change_of(services, inference)
+        except RefitError:
+            logger.exception("not counted", extra={"inference": inference.inference_id})
+            unusable.append(inference)
+        else:
+            changes += [change] if change else []
+    return changes, unusable
+
+
+def _change_of(services: Services, inference: Inference) -> CountChange | None:
+    """Return what to write for an inference, by the artifacts of the version that predicted."""
+    if inference.prediction is None:
+        return None
+    model, artifacts = inference.model, services.artifacts
+    run = artifacts.run_of(model, inference.prediction.version)
+    return count_change(
+        inference,
+        artifacts.schema(model, run),
+        artifacts.settings(model, run).monitoring,
+        artifacts.baseline(model, run).error_bound,
+    )
+
+
+def _write_ledger(services: Services, model: str, changes: Sequence[CountChange]) -> None:
+    lines = ledger_slice(changes)
+    if lines is not None:
+        day = services.now().date().isoformat()
+        key = ModelKeys(model).labelled_slice(day, lines.digest)
+        services.bucket.put(key, lines.content, "application/x-ndjson")
+
+
+def _publish(services: Services, model: str, counted: Sequence[CountChange]) -> None:
+    labelled = [change for change in counted if change.newly_labelled]
+    if labelled:
+        count(metric_names.LABELS, model, len(labelled))
+        delays = [change.label_delay_s for change in labelled]
+        observe(metric_names.LABEL_DELAY, model, delays, MetricUnit.Seconds)
+    every_s = min(change.cohort_s for change in counted)
+    if services.monitoring.claim_check(model, services.now(), every_s):
+        services.messaging.enqueue_check_drift(model)
+    logger.info(
+        "labels counted",
+        extra={"model": model, "changes": len(counted), "labelled": len(labelled)},
+    )

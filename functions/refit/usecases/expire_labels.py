@@ -1,0 +1,59 @@
+"""Expire labels that were held for a prediction which has not been captured in time."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from refit.domain import metric_names
+from refit.domain.inferences.label_records import LabelRecord
+from refit.stores.labels import MAX_CHANGES
+from refit.telemetry import count, logger
+from refit.usecases.quarantine_labels import quarantine_labels
+
+if TYPE_CHECKING:
+    from refit.domain.inferences.inference import Inference
+    from refit.usecases.services import Services
+
+_MAX_EXPIRED = 5_000
+
+
+def expire_labels(services: Services, model: str) -> int:
+    """Delete the held labels that are past their deadline, and publish how many there were.
+
+    Labels are written to quarantine before they are deleted: after a failure in between they are in
+    both places, never in none.
+
+    Returns:
+        The number of inferences whose labels expired: at most 5,000 per call, so that the caller
+        has time for its other work. The next call continues.
+    """
+    now = services.now()
+    ids = list(islice(services.labels.overdue(model, now), _MAX_EXPIRED))
+    expired = 0
+    for start in range(0, len(ids), MAX_CHANGES):
+        known = services.labels.load(model, ids[start : start + MAX_CHANGES])
+        held = [inference for inference in known.values() if inference.prediction is None]
+        if held:
+            lines = [_quarantine_line(inference, now) for inference in held]
+            quarantine_labels(services, model, lines, now)
+            expired += len(services.labels.expire(model, held, now))
+    if expired:
+        count(metric_names.HELD_LABELS_EXPIRED, model, expired)
+        logger.warning("held labels expired", extra={"model": model, "expired": expired})
+    return expired
+
+
+def _quarantine_line(inference: Inference, now: datetime) -> dict[str, Any]:
+    label = inference.label
+    assert label is not None
+    record = LabelRecord(inference.inference_id, label.label, label.observed_at.isoformat())
+    waited = _duration_text(now - label.received_at)
+    reason = f"no prediction with this id was captured within {waited}"
+    return {"reason": reason, "record": record.as_sent()}
+
+
+def _duration_text(duration: timedelta) -> str:
+    days = duration / timedelta(days=1)
+    return f"{days:.0f} days" if days >= 2 else f"{duration.total_seconds():.0f} seconds"

@@ -1,0 +1,61 @@
+"""Ingest a file of ground-truth labels from the bucket.
+
+A label that does not say when it was observed was observed when its file was written. So a file
+that is delivered again, also after a failure half-way, only contains repeats.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from refit.domain.errors import ObjectNotFound
+from refit.domain.inferences.label_records import MAX_RECORDS
+from refit.tabular.label_files import labels_in
+from refit.telemetry import logger
+from refit.usecases.find_model import model_of
+from refit.usecases.quarantine_labels import RejectedLabels
+from refit.usecases.record_labels import record_labels
+
+if TYPE_CHECKING:
+    from refit.domain.inferences.label_outcome import LabelStatus
+    from refit.usecases.services import Services
+
+_BLOCK_BYTES = 1024 * 1024
+
+
+def ingest_label_file(
+    services: Services, key: str, version: str | None, batch_records: int = MAX_RECORDS
+) -> None:
+    """Record the labels of a file; do nothing when it is gone or belongs to no model.
+
+    Args:
+        services: of the process.
+        key: of the object.
+        version: of the object; None for the latest.
+        batch_records: how many labels are recorded at a time.
+
+    Raises:
+        ModelNotFound: when no version of the model is live.
+        ServiceThrottled: when AWS throttles; what was recorded remains.
+    """
+    model = model_of(services, key, "ground-truth")
+    if model is None or key.endswith("/"):
+        return
+    try:
+        written_at = services.bucket.last_modified(key, version)
+        stream = services.bucket.open(key, version)
+    except ObjectNotFound as error:
+        logger.warning("label file not found", extra={"model": model, "reason": str(error)})
+        return
+    counts: Counter[LabelStatus] = Counter()
+    rejected = RejectedLabels(model, key)
+    labels = labels_in(iter(partial(stream.read, _BLOCK_BYTES), b""), key)
+    while records := list(islice(labels, batch_records)):
+        outcomes = record_labels(services, model, records, written_at)
+        rejected.add(records, outcomes)
+        counts.update(outcome.status for outcome in outcomes)
+    rejected.publish(services, written_at)
+    logger.info("labels recorded", extra={"model": model, "file": key, "counts": counts})

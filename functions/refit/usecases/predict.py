@@ -1,0 +1,155 @@
+"""Predict rows with the live endpoint of a model.
+
+Rows are encoded by the schema of the live version and decoded by that of the version that answered:
+during a deployment these can differ. Request and answer are captured, unless the settings of the
+version leave that to the endpoint or turn it off.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+
+from refit.domain import metric_names
+from refit.domain.errors import (
+    EndpointNotReady,
+    ModelNotFound,
+    PayloadInvalid,
+    PayloadTooLarge,
+    TransientError,
+)
+from refit.domain.inferences import payload
+from refit.domain.inferences.capture_writer import EndpointCall
+from refit.domain.naming import ResourceNames
+from refit.stores.retries import RetryPolicy
+from refit.telemetry import count
+from refit.usecases.capture_predictions import capture_predictions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from refit.domain.pipeline.model_state import Champion
+    from refit.domain.schema import Schema
+    from refit.usecases.services import Services
+
+_VERSION_CHANGES = RetryPolicy(max_attempts=3)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions as the API returns them, in the order of the rows, and who made them."""
+
+    version: int
+    rows: list[dict[str, Any]]
+
+
+def predict(
+    services: Services,
+    model: str,
+    body: payload.RequestBody,
+    endpoint_bytes: int = payload.ENDPOINT_BYTES,
+) -> Predictions:
+    """Predict the rows of a request and publish how long it took, or that it was refused.
+
+    Args:
+        services: of the process.
+        model: its name.
+        body: JSON or CSV (domain/inferences/payload.py).
+        endpoint_bytes: largest request to the endpoint; more rows are sent in several requests.
+
+    Raises:
+        ModelNotFound: when no version of the model is live.
+        PayloadInvalid: when the rows do not fit the model.
+        PayloadTooLarge: when the request, a row of it, or the answer is too large.
+        TransientError: when the endpoint or a service is not ready.
+        AnswerMalformed: when the endpoint's answer does not fit the rows.
+    """
+    start_s = time.perf_counter()
+    try:
+        champion = services.artifacts.champion(model)
+        predictions = _predict(services, model, champion, body, endpoint_bytes)
+    except ModelNotFound:
+        raise  # without a metric, whose dimension would be the name of a model that does not exist
+    except (PayloadInvalid, PayloadTooLarge):
+        count(metric_names.PREDICTIONS_REFUSED, model)
+        raise
+    except TransientError:
+        count(metric_names.PREDICTIONS_UNANSWERED, model)
+        raise
+    count(metric_names.PREDICTIONS, model, len(predictions.rows))
+    elapsed_ms = (time.perf_counter() - start_s) * 1000
+    count(metric_names.PREDICTION_LATENCY, model, elapsed_ms, MetricUnit.Milliseconds)
+    return predictions
+
+
+def _predict(
+    services: Services,
+    model: str,
+    champion: Champion,
+    body: payload.RequestBody,
+    endpoint_bytes: int,
+) -> Predictions:
+    content = payload.body_bytes(body, payload.EXPECTED_INSTANCES)
+    instances = payload.instances_of(content, body.content_type)
+    schema = services.artifacts.schema(model, champion.run)
+    for _ in _VERSION_CHANGES.attempts(
+        EndpointNotReady(f"model {model} is being replaced: try again in a few seconds")
+    ):
+        calls = _call_endpoint(services, champion.endpoint, instances, schema, endpoint_bytes)
+        variants = {call.variant for call in calls}
+        if len(variants) > 1:
+            continue  # the traffic moved to another version between two calls
+        version = ResourceNames.version_of(variants.pop())
+        run = champion.run
+        if version != champion.version:
+            run = services.artifacts.run_of(model, version)
+        used_schema, schema = schema, services.artifacts.schema(model, run)
+        if used_schema.changes_to(schema):
+            continue  # the version has other columns, so its answers are wrong
+        rows = [
+            row
+            for call in calls
+            for row in payload.decoded_predictions(call.answer, schema, call.inference_ids)
+        ]
+        settings = services.artifacts.settings(model, run).monitoring
+        if settings.capture == "api":
+            percent = settings.capture_percent
+            capture_predictions(services, model, champion.endpoint, calls, percent)
+        return Predictions(version, rows)
+    raise AssertionError("the attempts end with an error")
+
+
+def _call_endpoint(
+    services: Services,
+    endpoint: str,
+    instances: Sequence[Any],
+    schema: Schema,
+    endpoint_bytes: int,
+) -> list[EndpointCall]:
+    """Send instances to the endpoint, in as many calls as it takes."""
+    lines = payload.encoded_lines(instances, schema, endpoint_bytes)
+    payload.check_answer_fits(len(lines), schema)
+    calls = []
+    for rows, body in payload.endpoint_bodies(lines, endpoint_bytes):
+        call_id, at = uuid.uuid4().hex, services.now()
+        try:
+            answer = services.endpoints.invoke(endpoint, body, call_id)
+        except PayloadInvalid as error:
+            # The rows fit the schema, so the live version must have other columns by now.
+            raise EndpointNotReady(f"the model is being replaced: {error}") from error
+        calls.append(
+            EndpointCall(
+                id=call_id,
+                rows=rows,
+                body=body,
+                answer=answer.body,
+                content_type=answer.content_type,
+                variant=answer.variant,
+                at=at,
+            )
+        )
+    return calls

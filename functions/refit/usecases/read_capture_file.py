@@ -1,0 +1,141 @@
+"""A capture file that is being ingested: its rows, and the lines that cannot be used.
+
+A file is read as a stream, because it may be large; one line may have 12 MB and more. Lines are
+counted from 0 in the source of an inference, and from 1 in the quarantine, which people read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import partial
+from typing import TYPE_CHECKING
+
+from refit.domain.inferences.capture_reader import (
+    MAX_LINE_BYTES,
+    VERIFICATION_ID,
+    CaptureUnreadable,
+    read_event,
+)
+from refit.domain.inferences.captured_rows import BadRow, captured_rows
+from refit.domain.inferences.label_records import CLOCK_TOLERANCE, utc_text
+from refit.domain.naming import ModelKeys
+from refit.tabular.quarantine import MAX_STORED
+from refit.tabular.readers.lines import SHOWN_BYTES, OverlongLine, line_blocks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime, timedelta
+
+    from refit.domain.inferences.capture_reader import CapturedEvent
+    from refit.domain.inferences.captured_rows import CapturedRow
+    from refit.domain.schema import Schema
+    from refit.stores.bucket import Bucket
+
+_BLOCK_BYTES = 1024 * 1024
+
+
+class CaptureFile:
+    """One capture file.
+
+    Attributes:
+        digest: of its key; part of the keys of the objects that are made from it.
+        quarantined: number of lines and rows that cannot be used. The first 10,000 are stored.
+    """
+
+    def __init__(
+        self,
+        bucket: Bucket,
+        model: str,
+        key: str,
+        version: str | None,
+        max_line_bytes: int = MAX_LINE_BYTES,
+    ) -> None:
+        """Name the file; `version` is that of the object, None for the latest."""
+        self.key = key
+        self.digest = hashlib.sha256(key.encode()).hexdigest()[:16]
+        self.quarantined = 0
+        self._bucket = bucket
+        self._model = model
+        self._version = version
+        self._max_line_bytes = max_line_bytes
+        self._stored_lines: list[bytes] = []
+
+    def rows(
+        self, version: int, schema: Schema, now: datetime, kept_for: timedelta
+    ) -> Iterator[CapturedRow]:
+        """Yield the rows that a version predicted; put what cannot be used into quarantine.
+
+        Args:
+            version: of the model.
+            schema: of that version.
+            now: predictions from later than this are refused.
+            kept_for: how long predictions are kept; older ones are refused.
+
+        Raises:
+            ObjectNotFound: when the file is gone.
+        """
+        for number, line in self._lines():
+            try:
+                event = read_event(line)
+                _check_time(event, now, kept_for)
+            except CaptureUnreadable as reason:
+                self._quarantine(number, str(reason), line)
+                continue
+            if event.event_id == VERIFICATION_ID:
+                continue
+            for row in captured_rows(event, self.key, number, version, schema):
+                if isinstance(row, BadRow):
+                    self._quarantine(number, row.reason, row.text.encode(errors="replace"))
+                else:
+                    yield row
+
+    def quarantine_all(self, reason: str) -> None:
+        """Put every line into quarantine. Raises ObjectNotFound when the file is gone."""
+        for number, line in self._lines():
+            self._quarantine(number, reason, line)
+
+    def store_quarantine(self) -> None:
+        """Write the quarantine of this file, if there is any; the same file has the same object."""
+        if self._stored_lines:
+            key = ModelKeys(self._model).quarantined_capture(self.digest)
+            self._bucket.put(key, b"".join(self._stored_lines), "application/x-ndjson")
+
+    def _lines(self) -> Iterator[tuple[int, bytes]]:
+        stream = self._bucket.open(self.key, self._version)
+        blocks = iter(partial(stream.read, _BLOCK_BYTES), b"")
+        for block in line_blocks(blocks, self._max_line_bytes):
+            if isinstance(block, OverlongLine):
+                reason = (
+                    f"the line has {block.size_bytes:,} bytes; up to {self._max_line_bytes:,} are "
+                    "read"
+                )
+                self._quarantine(block.number - 1, reason, block.head)
+                continue
+            for number, line in enumerate(block.data.split(b"\n"), block.first - 1):
+                if line.strip():
+                    yield number, line
+
+    def _quarantine(self, number: int, reason: str, record: bytes) -> None:
+        self.quarantined += 1
+        if len(self._stored_lines) < MAX_STORED:
+            entry = {
+                "file": self.key,
+                "line": number + 1,
+                "reason": reason,
+                "record": record[:SHOWN_BYTES].decode(errors="replace"),
+            }
+            text = json.dumps(entry, ensure_ascii=False) + "\n"
+            self._stored_lines.append(text.encode(errors="backslashreplace"))
+
+
+def _check_time(event: CapturedEvent, now: datetime, kept_for: timedelta) -> None:
+    if event.at > now + CLOCK_TOLERANCE:
+        raise CaptureUnreadable(
+            f"predicted at {utc_text(event.at)}, which is in the future: it is {utc_text(now)}"
+        )
+    if event.at < now - kept_for:
+        raise CaptureUnreadable(
+            f"predicted at {utc_text(event.at)}; predictions are kept for "
+            f"{kept_for.total_seconds():.0f} s ([monitoring] max_label_age_s)"
+        )

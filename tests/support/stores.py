@@ -1,0 +1,47 @@
+"""Stores with other parameters than those of a Lambda, and what the tables hold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from refit.handlers.wiring import services as services_of_handlers
+from refit.stores.dynamodb import MAX_TRANSACTION_WRITES
+from refit.stores.inferences import InferenceStore
+from refit.stores.labels import LabelStore
+from refit.stores.retries import TRANSACTION_CONFLICTS
+
+if TYPE_CHECKING:
+    from refit.usecases.services import Services
+
+NO_WAIT = replace(TRANSACTION_CONFLICTS, sleep=lambda _: None)
+
+
+def use_stores(services: Services, **stores: Any) -> None:
+    """Replace stores of these services by their names, before they are used."""
+    vars(services).update(stores)
+
+
+def do_not_wait(services: Services, max_writes: int = MAX_TRANSACTION_WRITES) -> None:
+    """Have conflicting transactions tried again at once, and write no more items in one of them."""
+    labels = LabelStore(services.inference_table, services.model_table, NO_WAIT)
+    inferences = InferenceStore(
+        services.inference_table, services.monitoring, labels, NO_WAIT, max_writes
+    )
+    use_stores(services, labels=labels, inferences=inferences)
+
+
+def dynamodb_events() -> Any:
+    """Return the event hooks of the client that the handlers use."""
+    return services_of_handlers().client("dynamodb").meta.events
+
+
+def inference_item(services: Services, model: str, inference_id: str) -> dict[str, Any]:
+    """Return an item of InferenceTable; empty when there is none."""
+    return services.inference_table.get({"id": f"{model}#{inference_id}"}) or {}
+
+
+def label_counters_item(services: Services, model: str) -> dict[str, Any]:
+    """Return the item of ModelTable that counts the labels of a model, without its key."""
+    item = services.model_table.get({"pk": f"MODEL#{model}", "sk": "LABELS"}) or {}
+    return {name: value for name, value in item.items() if name not in {"pk", "sk"}}
