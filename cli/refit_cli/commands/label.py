@@ -183,7 +183,7 @@ def _send_batch(api: GroundTruthApi, batch: list[Sent], tally: _Tally) -> None:
 def _is_sendable(record: Sent) -> TypeGuard[LabelRecord]:
     from refit.domain.inferences.label_records import LabelRecord
 
-    return isinstance(record, LabelRecord) and record.of is None
+    return isinstance(record, LabelRecord) and record.event_size is None
 
 
 def _rejection(record: Sent) -> dict[str, Any]:
@@ -193,8 +193,8 @@ def _rejection(record: Sent) -> dict[str, Any]:
     if isinstance(record, BadLine):
         return {"status": "rejected", "reason": record.reason}
     reason = (
-        f"it lists {record.of} labels for the rows of one event: upload the file to the bucket, "
-        "below MODEL/ground-truth/, where the number of labels is checked"
+        f"it lists {record.event_size} labels for the rows of one event: upload the file to the "
+        "bucket, below MODEL/ground-truth/, where the number of labels is checked"
     )
     return {"inferenceId": record.inference_id, "status": "rejected", "reason": reason}
 

@@ -15,7 +15,8 @@ from refit.domain.inferences.capture_reader import capture_key_of, read_event
 from refit.handlers.wiring import services
 from refit.stores.capture_stream import RECORD_BYTES
 
-from tests.integration.pipeline.test_predicting import (
+from tests.support.aws_stack import REGION, Stack
+from tests.support.deployed_flowers import (
     RUNS,
     TWO_ROWS,
     ask,
@@ -24,7 +25,6 @@ from tests.integration.pipeline.test_predicting import (
     live,
     will_answer,
 )
-from tests.support.aws_stack import REGION, Stack
 from tests.support.events import sample
 from tests.support.versions import put_manifest
 

@@ -1,4 +1,4 @@
-"""What a label changes: by what is known and what is said, never by which came first."""
+"""What a label changes: by what is known and what it says, never by the order of arrival."""
 
 from __future__ import annotations
 

@@ -6,11 +6,11 @@ from collections import defaultdict
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from refit.domain.evaluation.metrics import classification_quality, outcome_of
-from refit.domain.inferences.cohort_key import CohortKey
 from refit.domain.inferences.count_change import summed
 from refit.domain.monitoring.cohort import Cohort
 from refit.domain.monitoring.live_quality import class_report_of, newest, quality_of
@@ -28,6 +28,9 @@ from tests.support.joined import (
     label,
     predicted,
 )
+
+if TYPE_CHECKING:
+    from refit.domain.inferences.cohort_key import CohortKey
 
 CLASSES = ("cat", "dog", "owl")
 

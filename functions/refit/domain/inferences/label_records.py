@@ -5,7 +5,7 @@ A label goes through these types:
     LabelRecord | BadLine   as it was sent                          this module
     Observation             checked by itself                       this module
     LabelChange             what it does to its inference           label_change.py
-    LabelOutcome            what the sender is told                 label_outcome.py
+    LabelOutcome            what is returned to the sender          label_outcome.py
     CountChange             what the counters of the cohort add     count_change.py
 """
 
