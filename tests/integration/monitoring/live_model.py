@@ -5,58 +5,24 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from refit.domain.inferences.tally import CohortKey, cohort_start
+from refit.domain.inferences.cohort_key import CohortKey, cohort_start
 from refit.domain.model_settings import ModelSettings
 from refit.domain.moments import iso, utc_now
-from refit.domain.monitoring.baseline import Baseline, ClassBaseline
 from refit.domain.monitoring.verdict import DriftAlarm, LiveQuality, QualityVerdict, Verdict
 from refit.domain.naming import ModelKeys, RunKeys
 from refit.domain.pipeline.manifest import Drop, Manifest, ObjectVersion, SideRows, UsedSlice
 from refit.domain.pipeline.model_state import Champion
-from refit.domain.schema import Feature, Schema
 from refit.domain.vocabulary import RunStatus
 from refit.handlers.wiring import services
 
 from tests.support.aws_stack import forget_services
+from tests.support.captured_digits import BASELINE, PROFILE, SCHEMA
 
 MODEL = "digits"
 COHORT_S = 60
 SETTINGS = {
     "monitoring": {"cohort_s": COHORT_S, "label_age_s": 60, "label_wait_s": 120, "min_labels": 20},
     "retraining": {"min_labels": 100, "cooldown_s": 0},
-}
-SCHEMA = Schema(
-    task="classification",
-    label="label",
-    features=(Feature(name="f0", type="number"),),
-    classes=("cat", "dog"),
-)
-BASELINE = Baseline(
-    task="classification",
-    rows_of="new",
-    rows=2000,
-    errors=100,
-    classes={
-        "cat": ClassBaseline(support=1000, missed=50),
-        "dog": ClassBaseline(support=1000, missed=50),
-    },
-    quality={"accuracy": 0.95, "log_loss": 0.2},
-    predicted={"cat": 1000, "dog": 1000},
-)
-PROFILE = {
-    "sampled_rows": 3200,
-    "columns": [
-        {
-            "name": "f0",
-            "type": "number",
-            "min": 0.0,
-            "max": 1.0,
-            "histogram": {
-                "edges": [number / 32 for number in range(1, 32)],
-                "counts": [100] * 32,
-            },
-        }
-    ],
 }
 
 

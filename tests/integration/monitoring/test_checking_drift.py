@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from refit.domain.inferences.tally import cohort_start
+from refit.domain.inferences.cohort_key import cohort_start
 from refit.domain.moments import iso, utc_now
 from refit.domain.monitoring.input_counts import InputCounter, columns_of
 from refit.domain.monitoring.verdict import NOTIFICATION_TIMEOUT, Verdict
