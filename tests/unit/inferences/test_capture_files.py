@@ -190,6 +190,30 @@ def test_another_version_input_or_answer_is_another_prediction() -> None:
     assert digests(3, "1,2", "0.5") == digests(3, "1,2\n", "0.5\n")
 
 
+CELLS = st.one_of(st.none(), st.integers(-(10**20), 10**20), st.floats(allow_nan=False))
+
+
+@given(asked=st.lists(CELLS, min_size=2, max_size=2).filter(any), answered=st.floats(0, 1))
+@unhurried
+def test_a_prediction_is_the_same_whether_it_was_captured_as_csv_or_as_json(
+    asked: list[float | None], answered: float
+) -> None:
+    text = ",".join("" if cell is None else str(cell) for cell in asked)
+    from_csv = rows(line(side(text), side(str(answered))), PAIR)
+    from_json = rows(
+        line(as_json({"instances": [asked]}), as_json({"predictions": [{"score": answered}]})), PAIR
+    )
+    assert [row.prediction for row in from_json] == [row.prediction for row in from_csv]
+    assert repr(from_json[0].values) == repr(from_csv[0].values)
+
+
+def test_the_digest_of_a_prediction_never_changes() -> None:
+    """Files that are delivered again after an update of Refit must not make ids ambiguous."""
+    captured = rows(line(side("1,2.5\n,-3.0"), side("0.25\n0.75")), PAIR)
+    digests = [row.prediction.digest for row in captured]
+    assert digests == ["370284bd516f2908", "12fa286238f299b7"]
+
+
 GOOD = line(side("1,2"), side("0.9"))
 BAD = {
     "nothing": (b"{}", "captureData: Field required"),
