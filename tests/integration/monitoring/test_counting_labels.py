@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from refit.domain.inferences.count_change import count_change
+from refit.domain.model_settings import MonitoringSettings
 from refit.domain.monitoring.live_quality import quality_of
 from refit.domain.naming import RunKeys
 from refit.domain.schema import Feature, Schema
@@ -80,6 +82,18 @@ def test_an_old_record_that_comes_late_counts_what_is_known_now(zoo: Traffic) ->
     assert cohort().shown.confusion == {(1, 1): 1}
     assert handed_over([new, old]) == []
     assert cohort().shown.confusion == {(1, 1): 1}
+
+
+def test_an_inference_that_has_changed_is_not_marked_as_counted(zoo: Traffic) -> None:
+    zoo.predict("a", prediction("dog"))
+    zoo.label("a", said("owl"))
+    store = services().inferences
+    outdated = count_change(store.load("zoo", ["a"])["a"], ANIMALS, MonitoringSettings(), None)
+    assert outdated is not None
+    zoo.label("a", said("dog", observed_s=1))
+    assert list(store.count([outdated])) == [([], [outdated])]
+    assert zoo.item("a")["uncounted"] == {"N": "1"}
+    assert cohort().shown.labelled == 0
 
 
 def test_a_burst_is_counted_in_several_transactions(zoo: Traffic) -> None:
