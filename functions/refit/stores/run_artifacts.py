@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel
 
 from refit.domain.errors import ModelNotFound, ObjectNotFound, SettingsInvalid, VersionNotRegistered
-from refit.domain.evaluation.gate import GateDecision
-from refit.domain.evaluation.report import Evaluation
 from refit.domain.model_settings import ModelSettings, parse_settings
 from refit.domain.monitoring.baseline import Baseline
 from refit.domain.naming import ModelKeys, RunKeys
@@ -22,6 +20,8 @@ from refit.domain.pipeline.manifest import Drop, Manifest
 from refit.domain.schema import Schema
 
 if TYPE_CHECKING:
+    from refit.domain.evaluation.gate import GateDecision
+    from refit.domain.evaluation.report import Evaluation
     from refit.domain.moments import Clock
     from refit.domain.monitoring.input_counts import Columns
     from refit.domain.pipeline.model_state import Champion
@@ -80,10 +80,14 @@ class RunArtifacts:
 
     def evaluation(self, model: str, run: str) -> Evaluation:
         """Return the metrics of challenger and champion."""
+        from refit.domain.evaluation.report import Evaluation  # noqa: PLC0415 (not for predict)
+
         return self._artifact(Evaluation, RunKeys(model, run).evaluation)
 
     def decision(self, model: str, run: str) -> GateDecision:
         """Return the decision of the gate."""
+        from refit.domain.evaluation.gate import GateDecision  # noqa: PLC0415 (not for predict)
+
         return self._artifact(GateDecision, RunKeys(model, run).gate)
 
     def baseline(self, model: str, run: str) -> Baseline:

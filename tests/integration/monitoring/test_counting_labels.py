@@ -88,7 +88,8 @@ def test_an_inference_that_has_changed_is_not_marked_as_counted(zoo: Traffic) ->
     zoo.predict("a", prediction("dog"))
     zoo.label("a", said("owl"))
     store = services().inferences
-    outdated = count_change(store.load("zoo", ["a"])["a"], ANIMALS, MonitoringSettings(), None)
+    schema = services().artifacts.schema("zoo", "run1")
+    outdated = count_change(store.load("zoo", ["a"])["a"], schema, MonitoringSettings(), None)
     assert outdated is not None
     zoo.label("a", said("dog", observed_s=1))
     assert list(store.count([outdated])) == [([], [outdated])]
