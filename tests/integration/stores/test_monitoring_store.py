@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from refit.domain.inferences.tally import CohortKey
+from refit.domain.inferences.cohort_key import CohortKey
 from refit.domain.monitoring.verdict import DriftAlarm, LiveQuality, QualityVerdict, Verdict
 from refit.domain.retraining.state import RetrainingState, RetrainingStatus
 from refit.stores.dynamodb import transact
