@@ -248,5 +248,5 @@ def test_stopping_the_execution_stops_its_training_job_and_releases_the_lock(
     )
     wait_for(lambda: job_with("Stopped"), "the stopped job")
     run = user.wait_for_end("stopped")
-    assert (run["status"], "stopped by hand" in run["message"]) == ("FAILED", True), run
+    assert (run["status"], "was stopped" in run["message"]) == ("FAILED", True), run
     assert "active_run" not in user.state("stopped")

@@ -224,8 +224,9 @@ class Schema(BaseModel):
 
         Both have the same columns (`changes_to` is empty).
         """
+        # Not model_copy, which would copy the cached codes of the shorter list too.
         features = tuple(
-            mine.model_copy(update={"values": _appended(mine.values, theirs.values)})
+            Feature(name=mine.name, type=mine.type, values=_appended(mine.values, theirs.values))
             for mine, theirs in zip(self.features, other.features, strict=True)
         )
         classes = _appended(self.classes, other.classes)

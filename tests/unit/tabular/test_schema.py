@@ -133,6 +133,19 @@ def test_extending_a_schema_appends_codes_and_changes_none() -> None:
     assert MIXED.changes_to(extended) == []
 
 
+def test_new_categories_are_encoded_although_the_shorter_list_was_used_before() -> None:
+    assert MIXED.encode_instance([1, "amber"]) == [1, None]
+    other = MIXED.model_copy(
+        update={
+            "features": (
+                MIXED.features[0],
+                Feature(name="colour", type="category", values=("amber",)),
+            )
+        }
+    )
+    assert MIXED.extend(other).encode_instance([1, "amber"]) == [1, 3]
+
+
 def test_the_changed_columns_of_a_schema_are_named() -> None:
     fewer = NUMBERS.model_copy(update={"features": NUMBERS.features[:3]})
     assert NUMBERS.changes_to(fewer) == ["4 feature columns became 3", "gone: 'f3'"]
