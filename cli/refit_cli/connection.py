@@ -27,7 +27,8 @@ from refit.domain.moments import utc_now
 from refit.stores.bucket import Bucket
 from refit.stores.dynamodb import Table
 from refit.stores.endpoints import Endpoints
-from refit.stores.models import ModelStore, model_pk
+from refit.stores.labels import LabelStore
+from refit.stores.models import ModelStore
 from refit.stores.monitoring import MonitoringStore
 from refit.stores.run_artifacts import RunArtifacts
 
@@ -71,6 +72,7 @@ class StackOutputs:
     name: str
     bucket: str
     model_table: str
+    inference_table: str
     name_prefix: str
     api_url: str
     api_key_id: str
@@ -139,9 +141,11 @@ class StackConnection:
     def _model_table(self) -> Table:
         return Table(self.client("dynamodb"), self.stack.model_table)
 
-    def label_counts(self, model: str) -> dict[str, Any]:
-        """Return the LABELS item of a model: the number of labels by status."""
-        return self._model_table.get({"pk": model_pk(model), "sk": "LABELS"}) or {}
+    @cached_property
+    def labels(self) -> LabelStore:
+        """The labels of the stack."""
+        inferences = Table(self.client("dynamodb"), self.stack.inference_table)
+        return LabelStore(inferences, self._model_table)
 
     def endpoint_status(self, endpoint: str) -> str:
         """Return SageMaker's status of an endpoint, or `missing`."""
@@ -171,6 +175,7 @@ class StackConnection:
                 name=self.stack_name,
                 bucket=outputs["BucketName"],
                 model_table=outputs["ModelTableName"],
+                inference_table=outputs["InferenceTableName"],
                 name_prefix=outputs["NamePrefix"],
                 api_url=(self.local.api_url if self.local else None) or outputs["ApiUrl"],
                 api_key_id=outputs["ApiKeyId"],

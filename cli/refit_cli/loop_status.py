@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from refit.domain.moments import iso
 from refit.domain.retraining.state import RetrainingStatus
 from rich.markup import escape
 from rich.table import Table
@@ -14,6 +14,8 @@ from rich.table import Table
 from refit_cli import terminal
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pydantic import BaseModel
     from refit.domain.monitoring.verdict import (
         DriftAlarm,
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
         Verdict,
     )
     from refit.domain.retraining.state import RetrainingState
+    from refit.stores.labels import LabelCounters
 
     from refit_cli.connection import StackConnection
 
@@ -53,7 +56,7 @@ class LoopStatus:
     version: int
     verdict: Verdict | None
     alarm: DriftAlarm | None
-    labels: dict[str, Any]
+    labels: LabelCounters
     retraining: RetrainingState
 
     def as_json(self) -> dict[str, Any]:
@@ -101,7 +104,7 @@ def read_loop_status(connection: StackConnection, model: str, version: int) -> L
         version=version,
         verdict=verdict if verdict and verdict.version == version else None,
         alarm=verdict.alarm if verdict else None,
-        labels=connection.label_counts(model),
+        labels=connection.labels.load_counters(model),
         retraining=connection.monitoring.retraining(model),
     )
 
@@ -136,11 +139,11 @@ def _inputs_json(inputs: InputVerdict) -> dict[str, Any]:
     return inputs.model_dump(mode="json", by_alias=True, exclude=internal)
 
 
-def _labels_json(labels: dict[str, Any]) -> dict[str, Any]:
+def _labels_json(labels: LabelCounters) -> dict[str, Any]:
     return {
-        **{name: int(labels.get(name, 0)) for name in _LABEL_COUNTS},
-        "lastLabelAt": labels.get("last_label_at"),
-        "lastCaptureAt": labels.get("last_capture_at"),
+        **{name: getattr(labels, name) for name in _LABEL_COUNTS},
+        "lastLabelAt": labels.last_label_at and iso(labels.last_label_at),
+        "lastCaptureAt": labels.last_capture_at and iso(labels.last_capture_at),
     }
 
 
@@ -198,17 +201,16 @@ def _alarm_lines(alarm: DriftAlarm) -> list[str]:
     return [f"version {alarm.version}, raised {_time(alarm.raised_at)}{withdrawn}"]
 
 
-def _label_lines(live: LiveQuality | None, labels: dict[str, Any]) -> list[str]:
+def _label_lines(live: LiveQuality | None, labels: LabelCounters) -> list[str]:
     parts = []
     if live and live.coverage is not None:
         parts.append(f"{live.coverage:.1%} of the predictions are labelled")
     if live and live.label_delay_s is not None:
         parts.append(f"after {terminal.duration(live.label_delay_s)} on average")
-    if labels.get("last_label_at"):
-        last = datetime.fromisoformat(labels["last_label_at"])
-        parts.append(f"last label {terminal.ago(last)}")
+    if labels.last_label_at:
+        parts.append(f"last label {terminal.ago(labels.last_label_at)}")
     counts = ", ".join(
-        f"{int(labels[name]):,} {name}" for name in _LABEL_COUNTS if labels.get(name)
+        f"{getattr(labels, name):,} {name}" for name in _LABEL_COUNTS if getattr(labels, name)
     )
     lines = [", ".join(parts) or "none yet"]
     return [*lines, f"[dim]{counts}[/]"] if counts else lines

@@ -51,7 +51,7 @@ class LocalStacks:
         """Return the log file of the stack's server."""
         from refit_local.stack import record
 
-        return record.folder(port) / "ground.log"
+        return record.log_path(port)
 
 
 def _boto3_session(**credentials: str) -> Any:

@@ -30,6 +30,7 @@ API_KEY = "the-key"
 OUTPUTS = {
     "BucketName": BUCKET,
     "ModelTableName": TABLE,
+    "InferenceTableName": "refit-inferences",
     "NamePrefix": "refit",
     "ApiUrl": API_URL,
     "ApiKeyId": "key-id",

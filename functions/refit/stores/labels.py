@@ -51,9 +51,18 @@ _COUNTERS = {status: status.value for status in LabelStatus} | {LabelStatus.HELD
 
 @dataclass(frozen=True)
 class LabelCounters:
-    """Labels that a model holds now, and when its latest label and capture arrived."""
+    """Number of labels of a model by outcome, and when its latest label and capture arrived.
+
+    Attributes:
+        held: labels that are waiting for their prediction now; the others are totals.
+    """
 
     held: int
+    expired: int
+    new: int
+    repeat: int
+    corrected: int
+    rejected: int
     last_label_at: datetime | None
     last_capture_at: datetime | None
 
@@ -115,8 +124,18 @@ class LabelStore:
         def moment(name: str) -> datetime | None:
             return datetime.fromisoformat(item[name]) if name in item else None
 
+        def number(name: str) -> int:
+            return int(item.get(name, 0))
+
         return LabelCounters(
-            int(item.get("held", 0)), moment("last_label_at"), moment("last_capture_at")
+            held=number("held"),
+            expired=number("expired"),
+            new=number("new"),
+            repeat=number("repeat"),
+            corrected=number("corrected"),
+            rejected=number("rejected"),
+            last_label_at=moment("last_label_at"),
+            last_capture_at=moment("last_capture_at"),
         )
 
     def advance_last_capture(self, model: str, at: datetime) -> None:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from refit_local.sagemaker.endpoints.configs import EndpointConfigs
 from refit_local.sagemaker.endpoints.data_capture import DataCapture
-from refit_local.sagemaker.endpoints.endpoints import Endpoints
+from refit_local.sagemaker.endpoints.endpoints import SageMakerEndpoints
 from refit_local.sagemaker.endpoints.runtime import PATH, EndpointRuntime
 from refit_local.sagemaker.jobs.training_jobs import TrainingJobs
 from refit_local.sagemaker.jobs.transform_jobs import TransformJobs
 from refit_local.sagemaker.machine.shares import MachineLimits
 from refit_local.sagemaker.models.models import SageMakerModels
-from refit_local.sagemaker.models.registry import ModelRegistry
+from refit_local.sagemaker.models.registry import SageMakerModelRegistry
 from refit_local.sagemaker.platform import ContainerTimeouts, Platform
 from refit_local.sagemaker.records.tags import ResourceTags
 from refit_local.sagemaker.reporting.events import job_detail
@@ -71,13 +71,13 @@ class LocalSageMaker:
         configs = EndpointConfigs(self._platform, models)
         self._capture = DataCapture(self._platform.storage, self._platform.logs)
         self._platform.background.each_tick(self._capture.tick)
-        self._endpoints = Endpoints(self._platform, configs, models)
+        self._endpoints = SageMakerEndpoints(self._platform, configs, models)
         self._training = TrainingJobs(self._platform)
         self._transform = TransformJobs(self._platform, models)
         self._runtime = EndpointRuntime(self._platform, self._endpoints, self._capture)
         self._operations: dict[str, Operation] = {
             **_job_operations(self._training, self._transform),
-            **_model_operations(models, ModelRegistry(self._platform)),
+            **_model_operations(models, SageMakerModelRegistry(self._platform)),
             **_endpoint_operations(configs, self._endpoints),
             **_tag_operations(ResourceTags(self._platform.store)),
         }
@@ -207,7 +207,9 @@ def _job_operations(training: TrainingJobs, transform: TransformJobs) -> dict[st
     }
 
 
-def _model_operations(models: SageMakerModels, registry: ModelRegistry) -> dict[str, Operation]:
+def _model_operations(
+    models: SageMakerModels, registry: SageMakerModelRegistry
+) -> dict[str, Operation]:
     return {
         "CreateModel": models.create,
         "DescribeModel": models.describe,
@@ -225,7 +227,9 @@ def _model_operations(models: SageMakerModels, registry: ModelRegistry) -> dict[
     }
 
 
-def _endpoint_operations(configs: EndpointConfigs, endpoints: Endpoints) -> dict[str, Operation]:
+def _endpoint_operations(
+    configs: EndpointConfigs, endpoints: SageMakerEndpoints
+) -> dict[str, Operation]:
     return {
         "CreateEndpointConfig": configs.create,
         "DescribeEndpointConfig": configs.describe,

@@ -31,7 +31,7 @@ _IN_PROGRESS = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleti
 _SERVICE_ENDED = "The local SageMaker was shut down while the endpoint was being created."
 
 
-class Endpoints:
+class SageMakerEndpoints:
     """The endpoints of this local SageMaker and the fleets that answer for them."""
 
     def __init__(

@@ -28,7 +28,7 @@ from refit_local.sagemaker.wire.errors import InvocationError
 
 if TYPE_CHECKING:
     from refit_local.sagemaker.endpoints.deployments import Admission
-    from refit_local.sagemaker.endpoints.endpoints import Endpoints
+    from refit_local.sagemaker.endpoints.endpoints import SageMakerEndpoints
     from refit_local.sagemaker.endpoints.fleet import Fleet, RunningVariant
     from refit_local.sagemaker.platform import Platform
 
@@ -86,7 +86,9 @@ class EndpointInvocation:
 class EndpointRuntime:
     """Answers invocations. All of it runs on the event loop and never blocks it."""
 
-    def __init__(self, platform: Platform, endpoints: Endpoints, capture: DataCapture) -> None:
+    def __init__(
+        self, platform: Platform, endpoints: SageMakerEndpoints, capture: DataCapture
+    ) -> None:
         self._platform = platform
         self._endpoints = endpoints
         self._capture = capture

@@ -28,7 +28,7 @@ _REPLACED_BY_UPDATE = (
 MAX_METADATA = 50
 
 
-class ModelRegistry:
+class SageMakerModelRegistry:
     """The model package groups and the model packages of this local SageMaker."""
 
     def __init__(self, platform: Platform) -> None:
