@@ -13,9 +13,15 @@ Generated from `functions/refit/domain/model_settings.py` by
 `.venv/bin/python docs/generate_settings.py`.
 
 Every setting has a default, so a model needs no `model.toml`. To change a setting, upload
-`{model}/model.toml`; `refit put MODEL FILE --settings model.toml` checks and uploads it. An unknown
+`{model}/model.toml`; `refit put MODEL --settings model.toml` checks and uploads it. An unknown
 key, or a value that is not allowed, fails the run with a message that names the key, the value and
 what is allowed. Each run records the settings it used in its `manifest.json`.
+
+| section | takes effect |
+|---|---|
+| `[data]`, `[training]`, `[gate]` | with the next run; `[data] scope` with the next drop |
+| `[deployment]`, `[monitoring]` | when a version whose run used it is deployed |
+| `[retraining]` | at once; `base_margin` with the next run |
 """
 
 
@@ -31,6 +37,7 @@ def allowed(schema: dict[str, Any]) -> str:
         "integer": "whole number",
         "number": "number",
         "boolean": "true/false",
+        "array": "list of column names",
     }
     kind = words.get(schema.get("type", ""), "table of names and values")
     bounds = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}

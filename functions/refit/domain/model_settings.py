@@ -166,7 +166,7 @@ class MonitoringSettings(Section):
     )
     max_label_age_s: Annotated[int, Field(ge=60, le=31_536_000)] = Field(
         7_776_000,
-        description="How long a prediction can be labelled; an older label is rejected.",
+        description="How long predictions are kept; a label observed earlier is rejected.",
     )
     tolerance: Annotated[float, Field(ge=0, le=0.5)] = Field(
         0.005,

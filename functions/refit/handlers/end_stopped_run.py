@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from refit.handlers.wiring import services
 from refit.telemetry import logger
-from refit.usecases.fail_stopped_run import StoppedExecution, fail_stopped_run
+from refit.usecases.end_stopped_run import StoppedExecution, end_stopped_run
 
 
 class ExecutionDetail(BaseModel):
@@ -32,4 +32,4 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, str | None]:
     """Fail the run of the execution unless it has ended."""
     detail = ExecutionDetail.model_validate(event["detail"])
     execution = StoppedExecution(**detail.model_dump())
-    return {"ended": fail_stopped_run(services(), execution)}
+    return {"ended": end_stopped_run(services(), execution)}

@@ -36,11 +36,12 @@ def check_drift_of_all_models(services: Services) -> None:
 
 
 def check_drift(services: Services, model: str) -> None:
-    """Check the live version of a model.
+    """Expire overdue labels, and check the live version of a model if there is one.
 
     Raises:
         ServiceThrottled: when the verdict kept changing concurrently, or AWS throttled.
     """
+    expire_labels(services, model)
     now = services.now()
     champion = services.models.champion(model)
     if champion is None:
@@ -55,7 +56,6 @@ def check_drift(services: Services, model: str) -> None:
         services.messaging.enqueue_retrain(model)
     publish_verdict_gauges(model, verdict, retraining)
     if services.artifacts.settings(model, champion.run).monitoring.capture != "off":
-        expire_labels(services, model)
         publish_label_gauges(services, model, champion.promoted_at)
 
 

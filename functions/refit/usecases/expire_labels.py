@@ -22,6 +22,9 @@ _MAX_EXPIRED = 5_000
 def expire_labels(services: Services, model: str) -> int:
     """Delete the held labels that are past their deadline, and publish how many there were.
 
+    The deadline is `[monitoring] held_label_s` after the receipt of the latest label. It is fixed
+    when the label is stored.
+
     Labels are written to quarantine before they are deleted: after a failure in between they are in
     both places, never in none.
 
@@ -36,7 +39,7 @@ def expire_labels(services: Services, model: str) -> int:
         known = services.labels.load(model, ids[start : start + MAX_CHANGES])
         held = [inference for inference in known.values() if inference.prediction is None]
         if held:
-            lines = [_quarantine_line(inference, now) for inference in held]
+            lines = [line for inference in held for line in _quarantine_lines(inference, now)]
             quarantine_labels(services, model, lines, now)
             expired += len(services.labels.expire(model, held, now))
     if expired:
@@ -45,13 +48,15 @@ def expire_labels(services: Services, model: str) -> int:
     return expired
 
 
-def _quarantine_line(inference: Inference, now: datetime) -> dict[str, Any]:
-    label = inference.label
-    assert label is not None
-    record = LabelRecord(inference.inference_id, label.label, label.observed_at.isoformat())
-    waited = _duration_text(now - label.received_at)
-    reason = f"no prediction with this id was captured within {waited}"
-    return {"reason": reason, "record": record.as_sent()}
+def _quarantine_lines(inference: Inference, now: datetime) -> list[dict[str, Any]]:
+    """Return a line for every label of an inference, corrections included."""
+    lines = []
+    for label in inference.labels:
+        record = LabelRecord(inference.inference_id, label.label, label.observed_at.isoformat())
+        waited = _duration_text(now - label.received_at)
+        reason = f"no prediction with this id was captured within {waited}"
+        lines.append({"reason": reason, "record": record.as_sent()})
+    return lines
 
 
 def _duration_text(duration: timedelta) -> str:

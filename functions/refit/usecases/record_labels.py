@@ -46,7 +46,7 @@ def record_labels(
     Args:
         services: of the process.
         model: its name.
-        records: those of the same inference take effect in their order.
+        records: several of the same inference are decided together; the one observed latest holds.
         observed_at: for records that do not say when their label was observed; None for now.
 
     Returns:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from refit.domain.inferences.cohort_key import cohort_start
+from refit.domain.inferences.label_records import LabelRecord
 from refit.domain.moments import iso, utc_now
 from refit.domain.monitoring.input_counts import InputCounter, columns_of
 from refit.domain.monitoring.verdict import NOTIFICATION_TIMEOUT, Verdict
@@ -16,6 +17,7 @@ from refit.domain.naming import ModelKeys
 from refit.domain.retraining.state import PendingRetraining, RetrainingState, RetrainingStatus
 from refit.handlers import check_drift as check_drift_handler
 from refit.usecases.check_drift import check_drift
+from refit.usecases.record_labels import record_labels
 
 from tests.integration.monitoring.live_model import (
     BASELINE,
@@ -373,6 +375,16 @@ def test_a_model_that_is_not_captured_has_no_silence_gauge(
     go_live(1, SETTINGS | {"monitoring": {"capture": "off"}})
     check(stack)
     assert "CaptureSilenceSeconds" not in gauges(capsys)
+
+
+def test_held_labels_expire_although_nothing_is_captured(stack: Stack) -> None:
+    go_live(1, SETTINGS | {"monitoring": {"capture": "off"}})
+    record = LabelRecord("never-captured", "dog", None)
+    record_labels(stack.services, MODEL, [record])
+    week_later = utc_now() + timedelta(days=8)
+    check_drift(stack.at(week_later), MODEL)
+    assert stack.services.labels.load(MODEL, ["never-captured"]) == {}
+    assert len(stack.keys(f"{MODEL}/quarantine/ground-truth/")) == 1
 
 
 def test_a_model_that_is_not_idle_asks_for_a_retraining_at_every_check(live: Stack) -> None:

@@ -55,6 +55,14 @@ def test_held_labels_expire_when_their_time_is_over(
     assert expire_labels(stack.at(later), "flowers") == 0
 
 
+def test_every_label_of_an_expired_inference_is_quarantined(stack: Stack) -> None:
+    statuses_of(record("h", "rose", 50))
+    statuses_of(record("h", "iris", 40))
+    assert expire_labels(stack.at(now() + timedelta(seconds=HELD_S + 1)), "flowers") == 1
+    labels = [line["record"]["label"] for line in quarantined(stack)]
+    assert sorted(labels) == ["iris", "rose"]
+
+
 def test_the_reason_is_in_days_when_a_label_was_held_for_days(stack: Stack) -> None:
     statuses_of(record("h", "rose"))
     expire_labels(stack.at(now() + 7 * DAY), "flowers")

@@ -282,7 +282,9 @@ def test_json_has_the_whole_state_of_monitoring_and_retraining(refit, digits):
         cohort=NOON, rows=900, flagged=1, shifts=(shift,), estimated_accuracy=0.88
     )
     digits.put_item("digits", "MONITOR", verdict(drifted=True, inputs=inputs, alarm=alarm))
-    digits.put_item("digits", "LABELS", {"new": 480, "last_label_at": "2026-11-20T12:00:00.000+00:00"})
+    digits.put_item(
+        "digits", "LABELS", {"new": 480, "last_label_at": "2026-11-20T12:00:00.000+00:00"}
+    )
     state = RetrainingState(
         state=RetrainingStatus.DRIFTING,
         since=NOON,

@@ -42,6 +42,7 @@ def test_hyperparameters_of_the_settings_override_the_defaults_and_are_text() ->
         (replace(DIGITS, task="regression"), {"objective": "binary:logistic"}, "binary:logistic"),
         (replace(DIGITS, classes=2), {"eval_metric": "logloss,f1"}, "f1"),
         (DIGITS, {"_kfold": 5}, "_kfold"),
+        (DIGITS, {"csv_weights": 1}, "csv_weights"),
     ],
 )
 def test_an_unsupported_hyperparameter_is_refused_by_name(

@@ -262,7 +262,7 @@ def _fresh(
 ) -> GateCheck:
     significance, fewest = 1 - settings.confidence, _fewest_rows(settings.confidence)
     limit = f"it must be better, with p below {significance:.3g}"
-    if rows < fewest:
+    if metric == "accuracy" and rows < fewest:
         limit += f", which requires at least {fewest} rows"
     return GateCheck(
         name="fresh",
@@ -280,13 +280,13 @@ def _nothing_fresh(settings: GateSettings, retraining: RetrainingContext) -> Gat
         reason="No prediction labelled since the champion is held out (the hash of a row decides), "
         "so nothing shows that the challenger is better: about "
         f"{round(fewest / retraining.test_fraction):,} new labels are required for the {fewest} "
-        "held-out rows without which no difference is significant ([data] test_fraction = "
-        f"{retraining.test_fraction:g}).",
+        "held-out rows without which no difference of accuracy is significant "
+        f"([data] test_fraction = {retraining.test_fraction:g}).",
     )
 
 
 def _fewest_rows(confidence: float) -> int:
-    """Return the fewest rows on which a difference can be significant.
+    """Return the fewest rows on which a difference of accuracy can be significant.
 
     If the challenger wins all n rows, McNemar's mid-p value is 0.5^n.
     """

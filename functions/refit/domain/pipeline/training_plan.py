@@ -136,6 +136,11 @@ def _check(shape: DataShape, hyperparameters: dict[str, str]) -> None:
             f"{where} eval_metric = {', '.join(sorted(broken))}: the XGBoost image computes it "
             "wrongly for binary:logistic; allowed: auc, aucpr, error, logloss"
         )
+    if hyperparameters.get("csv_weights", "0") != "0":
+        raise SettingsInvalid(
+            f"{where} csv_weights: the container would read the first feature as row weights, "
+            "because Refit writes no weight column; leave it out"
+        )
     if "_kfold" in hyperparameters:
         raise SettingsInvalid(f"{where} _kfold is not supported: leave it out")
 

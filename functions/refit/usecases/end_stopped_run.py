@@ -44,7 +44,7 @@ class _Owner:
     deployment: str | None = None
 
 
-def fail_stopped_run(services: Services, execution: StoppedExecution) -> str | None:
+def end_stopped_run(services: Services, execution: StoppedExecution) -> str | None:
     """Fail the run of an execution unless it has ended; return the run, or None."""
     owner = _owner(services, execution)
     if owner is None:
