@@ -2,7 +2,7 @@
 
 CommandError
 ├── RunFailed       1    the run or the request failed, or its outcome is not the requested one
-├── BadInput        2    an argument, a file or a value is invalid; nothing was changed
+├── BadInput        2    an argument, a file or a value is invalid
 ├── NotReachable    3    no stack, no credentials, or no response
 └── TimedOut        4    the --timeout has expired
 

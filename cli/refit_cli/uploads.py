@@ -169,7 +169,11 @@ class Uploader:
         self._part_bytes = part_bytes
 
     def upload(self, files: list[PlannedFile]) -> list[UploadedFile]:
-        """Upload all files or none: on any error or Ctrl-C the started uploads are aborted."""
+        """Upload files; on an error or Ctrl-C, the uploads that are not complete are aborted.
+
+        All parts are uploaded before the first upload is completed, so little can fail between two
+        completions.
+        """
         with self._started(files) as uploads, ThreadPoolExecutor(_PARALLEL_PARTS) as pool:
             jobs = [
                 [

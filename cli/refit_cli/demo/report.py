@@ -52,7 +52,7 @@ class Exam:
         return {
             "value": self.accuracy,
             "n": len(self.answers),
-            "right": self.correct,
+            "correct": self.correct,
             "low": low,
             "high": high,
             "version": self.version,
@@ -121,7 +121,7 @@ class DemoReport:
             "labels_until_detection": self.labels_until_detection,
             "retrainings": self.retrainings,
             "timeline": [
-                {"at": round(entry.at, 1), "event": entry.name, "told": entry.detail}
+                {"at": round(entry.at, 1), "event": entry.name, "detail": entry.detail}
                 for entry in self.timeline
             ],
             "seconds": {name: round(seconds, 1) for name, seconds in self.seconds.items()},

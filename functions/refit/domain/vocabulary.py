@@ -15,7 +15,7 @@ SMALLEST_PROBABILITY = 1e-15
 
 
 class RunStatus(StrEnum):
-    """State of a run. The last five are final."""
+    """State of a run. In the last five its executions of TRAIN and DEPLOY do no more work."""
 
     STARTED = "STARTED"
     PREPARING = "PREPARING"

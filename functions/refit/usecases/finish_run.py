@@ -23,7 +23,7 @@ class RunOutcome:
     """How a run ended.
 
     Attributes:
-        message: for a person.
+        message: why it ended so, for a person: the reasons of the gate, or the error.
         deployment: the deployment whose lock the run holds beside its own, if any.
     """
 

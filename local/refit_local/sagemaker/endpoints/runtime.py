@@ -24,6 +24,7 @@ from refit_local.sagemaker.endpoints.model_client import (
     ModelServerUnavailable,
 )
 from refit_local.sagemaker.records.naming import ENDPOINT
+from refit_local.sagemaker.reporting.logs import endpoint_group
 from refit_local.sagemaker.wire.errors import InvocationError
 
 if TYPE_CHECKING:
@@ -225,7 +226,7 @@ class EndpointRuntime:
 
     def _model_error(self, endpoint: str, status: int, body: bytes) -> InvocationError:
         region, account = self._platform.host.region, self._platform.host.account_id
-        group = f"/aws/sagemaker/Endpoints/{endpoint}"
+        group = endpoint_group(endpoint)
         text = body.decode("utf-8", "replace")
         side = "client" if 400 <= status < 500 else "server"
         return InvocationError(
