@@ -1,17 +1,7 @@
 """Send invocations to model servers over kept-alive connections.
 
-The client is aiohttp 3.14. It replaced a connection pool on httptools of 160 lines, because it
-costs less than a quarter of the throughput of InvokeEndpoint. Processor time of the local stack for
-one invocation, in microseconds (784 features, two cores, means of three interleaved runs):
-
-| connections | former pool | aiohttp | httpx 0.28 |
-|---|---|---|---|
-| 1 | 808 | 968, which is 17 % fewer requests a second | 1,816 |
-| 8 | 595 | 700, 15 % fewer | 2,394 |
-| 64 | 577 | 680, 15 % fewer | 4,810 |
-
-On otherwise idle cores the former pool and aiohttp answered 1,214 and 1,187 requests a second at 8
-connections, 1,288 and 1,369 at 64.
+The client is aiohttp: InvokeEndpoint costs 680 to 970 µs of CPU time with it, 1,816 to 4,810 µs with
+httpx (benchmarks/README.md, "Serving").
 """
 
 from __future__ import annotations

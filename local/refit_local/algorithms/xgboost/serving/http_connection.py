@@ -3,25 +3,9 @@
 HTTP/1.0 and 1.1 with keep-alive, pipelining, chunked bodies and `Expect: 100-continue`. A malformed
 request gets an error response, and the connection is closed.
 
-The project has its own HTTP server because it serves more than a quarter more requests than the
-fastest ASGI server with the same scorer and batches. Measured by `benchmarks/serving.py` with one
-row of 784 features a request on two cores that other processes used too (load average 1.5 to 3.7);
-medians of five rounds, requests per second and CPU time of the server for each request:
-
-| server                     | 1 connection   | 8 connections  | 64 connections  |
-|----------------------------|----------------|----------------|-----------------|
-| this one                   | 2,465   245 µs | 9,240    87 µs | 13,775    60 µs |
-| uvicorn                    | 2,059   274 µs | 6,893   132 µs | 11,727    82 µs |
-| uvicorn, uvloop            | 2,435   279 µs | 6,769   113 µs |  9,157    83 µs |
-| granian, uvloop            | 1,702   450 µs | 4,741   188 µs |  9,600    93 µs |
-| Hypercorn, uvloop          | 1,190   476 µs | 3,052   268 µs |  4,110   242 µs |
-| Flask, gunicorn, 2 workers |   725 1,195 µs |   821 1,233 µs |  1,289 1,197 µs |
-
-The median ratio of the rates to uvicorn (the better event loop of the two) is 1.35 at 8 and 1.34 at
-64 connections. Two more runs on a busier machine (load average 6 to 10) gave 1.22 and 1.37 at 8
-connections, and 1.10 and 1.42 at 64; there granian was ahead at 64 connections in one run, because
-it runs on both cores. The CPU time depends less on other processes: uvicorn used 1.26 to 1.50
-times as much in the three runs, granian at least 1.5 times.
+The HTTP server is our own because it answers more than a quarter more requests than the fastest ASGI
+server (uvicorn) with the same scorer and batches: 9,113 against 6,698 a second at 8 connections, 12,093
+against 9,112 at 64, with 0.7 times the CPU time (benchmarks/README.md, "Serving").
 """
 
 import asyncio
