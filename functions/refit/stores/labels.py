@@ -87,7 +87,7 @@ class LabelStore:
         """Write labels and count them, in as many transactions as it takes.
 
         Args:
-            model: its name.
+            model: name of the model.
             changes: at most one per inference; one that changes nothing is only counted.
             held_for: how long a label is held for its prediction.
 
@@ -176,7 +176,7 @@ class LabelStore:
         """Return the write of a transaction that adds to the counters of a model.
 
         Args:
-            model: its name.
+            model: name of the model.
             counts: what to add, by the name of the counter; zeros are left out.
             last_label_at: time of receipt to record. The latest write decides: the difference
                 between clocks does not matter, and a maximum would need a condition.

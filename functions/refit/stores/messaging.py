@@ -62,7 +62,7 @@ class Messaging:
         """Have Retrain take the next step of a model.
 
         Args:
-            model: its name.
+            model: name of the model.
             delay_s: seconds to wait; None for the default of the queue.
         """
         self._enqueue(self._environment.retrain_queue_url, model, delay_s)

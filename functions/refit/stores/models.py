@@ -96,8 +96,8 @@ class ModelStore:
         """Record a run and take the lock of the model, in one transaction.
 
         Args:
-            model: its name.
-            run: its id.
+            model: name of the model.
+            run: id of the run.
             cause: why it begins.
             consumed_until: latest time stamp of the files it consumes from the drop folder; None
                 when it consumes none, so that files that arrived meanwhile still count as new.

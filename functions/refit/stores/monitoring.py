@@ -95,7 +95,7 @@ class MonitoringStore:
         """Store a verdict; return False when another one was stored concurrently.
 
         Args:
-            model: its name.
+            model: name of the model.
             verdict: with the revision of the verdict that it replaces; 0 without one.
         """
         after = verdict.model_copy(update={"revision": verdict.revision + 1})
@@ -124,7 +124,7 @@ class MonitoringStore:
         """Store a retraining state; return False when it was changed concurrently.
 
         Args:
-            model: its name.
+            model: name of the model.
             after: made from the result of `retraining`, with its revision.
         """
         item = after.model_copy(update={"revision": after.revision + 1}).model_dump(mode="json")

@@ -29,8 +29,8 @@ def capture_predictions(
     """Capture a sample of calls.
 
     Args:
-        services: of the process.
-        model: its name.
+        services: the AWS services and the clock of this process.
+        model: name of the model.
         endpoint: that was called.
         calls: in the order in which they were made.
         percent: share of the calls that are captured, 1 to 100.

@@ -33,8 +33,8 @@ def count_labels(
     """Count inferences of one model, and have its drift checked at most once per cohort.
 
     Args:
-        services: of the process.
-        model: its name.
+        services: the AWS services and the clock of this process.
+        model: name of the model.
         inferences: as the stream delivered them; no two of the same id.
 
     Returns:

@@ -54,9 +54,9 @@ def evaluate_challenger(
     """Evaluate a run; return its headline metrics.
 
     Args:
-        services: of this process.
-        model: its name.
-        run: its id.
+        services: the AWS services and the clock of this process.
+        model: name of the model.
+        run: id of the run.
         champion: the version that is live; None while there is none.
         comparable: whether the champion has predicted the same rows.
 

@@ -18,7 +18,7 @@ def model_of(services: Services, key: str, folder: str) -> str | None:
     """Return the model into whose folder an object was uploaded.
 
     Args:
-        services: of this process.
+        services: the AWS services and the clock of this process.
         key: of the object.
         folder: name of the folder, such as `raw`.
 

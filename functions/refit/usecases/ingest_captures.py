@@ -50,7 +50,7 @@ def ingest_captures(
     """Ingest a capture file and publish the result; do nothing for any other object.
 
     Args:
-        services: of the process.
+        services: the AWS services and the clock of this process.
         key: of the object.
         object_version: None for the latest.
         max_line_bytes: longer lines go to quarantine.

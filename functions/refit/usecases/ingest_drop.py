@@ -33,8 +33,8 @@ def ingest_drop(
     """Start a run for what is new in the drop folder of a model, if the folder is quiet.
 
     Args:
-        services: of this process.
-        model: its name.
+        services: the AWS services and the clock of this process.
+        model: name of the model.
         cause: key and version of the object whose event asks for this; None when the end of a run
             does.
     """

@@ -32,7 +32,7 @@ def ingest_label_file(
     """Record the labels of a file; do nothing when it is gone or belongs to no model.
 
     Args:
-        services: of the process.
+        services: the AWS services and the clock of this process.
         key: of the object.
         version: of the object; None for the latest.
         batch_records: how many labels are recorded at a time.

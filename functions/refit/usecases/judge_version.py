@@ -63,8 +63,8 @@ def judge_live_inputs(
     """Judge the inputs of the cohorts that have closed since the last check, each once.
 
     Args:
-        services: of this process.
-        model: its name.
+        services: the AWS services and the clock of this process.
+        model: name of the model.
         run: made the version.
         cohorts: of the version.
         before: the input verdict of the last check of the version.

@@ -23,7 +23,7 @@ def plan_deployment(services: Services, group: str, execution_arn: str) -> dict[
     """Take the deployment lock and return what the deployment has to do.
 
     Args:
-        services: of this process.
+        services: the AWS services and the clock of this process.
         group: the model package group in which a package changed.
         execution_arn: of the DEPLOY execution.
 

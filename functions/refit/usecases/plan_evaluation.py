@@ -35,9 +35,9 @@ def plan_evaluation(
     """Return a CreateModel request for the challenger, and a transform job for each side.
 
     Args:
-        services: of this process.
-        model: its name.
-        run: its id.
+        services: the AWS services and the clock of this process.
+        model: name of the model.
+        run: id of the run.
         challenger: what was trained.
         comparable: whether the champion can predict the same rows.
 

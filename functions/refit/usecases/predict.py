@@ -56,8 +56,8 @@ def predict(
     """Predict the rows of a request and publish how long it took, or that it was refused.
 
     Args:
-        services: of the process.
-        model: its name.
+        services: the AWS services and the clock of this process.
+        model: name of the model.
         body: JSON or CSV (domain/inferences/payload.py).
         endpoint_bytes: largest request to the endpoint; more rows are sent in several requests.
 

@@ -41,8 +41,8 @@ def publish_label_gauges(services: Services, model: str, promoted_at: str) -> No
     """Publish the number of held labels, and how long captures and labels have been silent.
 
     Args:
-        services: of this process.
-        model: its name.
+        services: the AWS services and the clock of this process.
+        model: name of the model.
         promoted_at: silence is counted from the promotion of the live version at the earliest.
     """
     counters = services.labels.load_counters(model)

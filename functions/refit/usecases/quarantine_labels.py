@@ -28,8 +28,8 @@ def quarantine_labels(
     """Write labels that are not used to the quarantine of a model; return the key of the object.
 
     Args:
-        services: of the process.
-        model: its name.
+        services: the AWS services and the clock of this process.
+        model: name of the model.
         lines: each with a reason and the record.
         day: under which they are stored. The same lines on the same day are the same object.
     """

@@ -44,9 +44,9 @@ def record_labels(
     """Record labels, and publish how many there were of each status.
 
     Args:
-        services: of the process.
-        model: its name.
-        records: several of the same inference are decided together; the one observed latest holds.
+        services: the AWS services and the clock of this process.
+        model: name of the model.
+        records: those of the same inference take effect in their order.
         observed_at: for records that do not say when their label was observed; None for now.
 
     Returns:

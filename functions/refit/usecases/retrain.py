@@ -41,8 +41,8 @@ def retrain(
     """Take steps until nothing is left to do; return the state then.
 
     Args:
-        services: of this process.
-        model: its name.
+        services: the AWS services and the clock of this process.
+        model: name of the model.
         command: a command of a user that triggered this.
         finished_run: a run whose end triggered this. While it still holds the lock of the model and
             a retraining is pending, another step is enqueued.

@@ -1,12 +1,12 @@
 """The CloudWatch alarms of one live model, as plain values.
 
-They are set at every promotion, because the metrics of the endpoint carry the name of the live
-production variant. Alarms of the stack itself are defined in template.yaml.
+They are set at every promotion, because the live production variant is a dimension of the
+endpoint's metrics. Alarms of the stack itself are defined in template.yaml.
 
 Missing data is treated in three ways:
     not breaching   for metrics that exist only while there is traffic
-    ignored         for gauges: a missing gauge says nothing new, so the alarm keeps its state
-    insufficient    for capture silence only: without its gauge, the model is not monitored, and
+    ignored         for gauges: a missing value is no new information, so the alarm keeps its state
+    insufficient    for capture silence only: without this gauge the model is not monitored, so
                     people are notified. "Breaching" would raise the alarm of a new model before
                     its first drift check.
 
@@ -31,7 +31,7 @@ _CHECK_EVERY = re.compile(r"rate\((\d+) minutes?\)")
 
 
 class AlarmKind(StrEnum):
-    """Condition of an alarm, and the end of its name."""
+    """The condition that raises an alarm; also the last part of the alarm's name."""
 
     QUALITY_DRIFT = "quality-drift"
     INPUT_DRIFT = "input-drift"
@@ -57,8 +57,8 @@ class MetricAlarm:
     """An alarm that is raised when `needed` of the last `periods` periods exceed the threshold.
 
     Attributes:
-        statistic: of each period: Sum, Minimum, Maximum, or a percentile such as p99.
-        threshold: in the unit of the metric.
+        statistic: statistic of each period: Sum, Minimum, Maximum, or a percentile such as p99.
+        threshold: limit, in the unit of the metric.
     """
 
     kind: AlarmKind
@@ -109,9 +109,9 @@ def alarms_of(
     endpoint and of its retraining.
 
     Args:
-        names: of the model.
+        names: names of the model's AWS resources.
         variant: the live production variant.
-        settings: of the run that made the live version.
+        settings: settings of the run that made the live version.
         period_s: interval between two drift checks, a multiple of 60.
     """
     alarms = _serving_alarms(names, variant, settings) + _retraining_alarms(
@@ -123,7 +123,7 @@ def alarms_of(
 
 
 def request_of(alarm: MetricAlarm, topic_arn: str) -> dict[str, Any]:
-    """Return the PutMetricAlarm request of an alarm that notifies a topic of its changes."""
+    """Return the PutMetricAlarm request of an alarm that publishes its changes to a topic."""
     percentile = alarm.statistic.startswith("p")
     return {
         "AlarmName": alarm.name,
@@ -202,8 +202,8 @@ def _monitoring_alarms(
             "is no traffic, or captures do not arrive. In state INSUFFICIENT_DATA the model is "
             "not monitored: check the errors and the dead-letter queue of CheckDriftFunction.",
             period_s,
-            # Minimum, so that one check after a capture ends the silence. Three periods, because a
-            # gauge can be published late.
+            # With the statistic Minimum, the first check after a capture ends the silence. The
+            # alarm needs three periods, because a gauge can be published late.
             statistic="Minimum",
             threshold=monitoring.capture_silence_s,
             missing=MissingData.INSUFFICIENT,
@@ -257,7 +257,7 @@ def _serving_alarms(
         MetricAlarm(
             kind=AlarmKind.ENDPOINT_ERRORS,
             name=alarm_name(names, AlarmKind.ENDPOINT_ERRORS),
-            description=f"The endpoint {names.endpoint} ({variant}) answered 5xx. Check its log, "
+            description=f"The endpoint {names.endpoint} ({variant}) returned 5xx. Check its log, "
             f"/aws/sagemaker/Endpoints/{names.endpoint}. To return to the previous version, set "
             f"this version to Rejected. See `refit status {model}`.",
             namespace="AWS/SageMaker",
@@ -285,8 +285,8 @@ def _serving_alarms(
         MetricAlarm(
             kind=AlarmKind.UNANSWERED,
             name=alarm_name(names, AlarmKind.UNANSWERED),
-            description=f"The predict API answered 503 for {model}: its endpoint is not in "
-            f"service, or AWS throttles. See `refit status {model}`.",
+            description=f"The predict API returned 503 for {model}: its endpoint is not in "
+            f"service, or AWS throttled it. See `refit status {model}`.",
             namespace=metric_names.NAMESPACE,
             metric=metric_names.PREDICTIONS_UNANSWERED,
             dimensions=(("Model", model),),

@@ -1,9 +1,10 @@
-"""What a live version is compared with: the format of `runs/{run}/baseline.json`.
+"""The baseline that a live version is compared with: the format of `runs/{run}/baseline.json`.
 
-Measured on rows that the version was never trained on. `fresh` rows (the held-out share of the
-labelled rows that arrived since the champion was trained) are used when there are at least
-`FEWEST_FRESH_ROWS` of them, because they represent today's data; otherwise the `new` held-out rows
-of the drop. This module does not import NumPy; baseline_measures.py does the measuring.
+The baseline is measured on rows that the version was not trained on. The `fresh` rows are the
+held-out share of the labelled rows that arrived since the champion was trained. They represent
+today's data, so they are used when there are at least `FEWEST_FRESH_ROWS` of them. Otherwise the
+`new` rows are used: the held-out rows of the drop. baseline_measures.py measures the baseline; this
+module does not import NumPy.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from refit.domain.vocabulary import Task
 
 FEWEST_FRESH_ROWS = 20
 BINS = 32
-"""Up to 31 quantile edges and 32 counts per column."""
+"""Number of histogram bins per column, separated by up to 31 quantile edges."""
 
 SCORE_BINS = 20
-"""Equal bins of the largest probability over 0 to 1."""
+"""Number of equal bins, from 0 to 1, in which the largest probability of a row is counted."""
 
 ERROR_QUANTILE = 0.9
 """A prediction of a regression counts as wrong when its |error| exceeds this quantile of |error| on
@@ -55,18 +56,18 @@ class ClassBaseline(BaselinePart):
 
 
 class Baseline(BaselinePart):
-    """All of baseline.json.
+    """The content of baseline.json.
 
     Attributes:
         rows_of: which held-out rows were measured.
-        errors: wrong predictions; of a regression, rows whose |error| exceeds `error_bound`.
+        errors: wrong predictions; for a regression, rows whose |error| exceeds `error_bound`.
         classes: the classes that occur among the rows, by text; None for a regression.
-        error_bound: 90 % quantile of |error|, in the unit of the label; None for classes.
+        error_bound: 90 % quantile of |error|, in the unit of the label; None for a classifier.
         quality: accuracy and log_loss, or rmse, mae and bias.
         predicted: number of predictions of each class; None for a regression.
         scores: 20 bins of the largest probability; None without probabilities.
-        prediction_edges: of a regression's predictions, up to 31 ascending quantiles.
-        prediction_counts: one more than edges; a value at an edge belongs to the bin below it.
+        prediction_edges: up to 31 ascending quantiles of a regression's predictions.
+        prediction_counts: one count more than edges; a value at an edge belongs to the bin below.
     """
 
     task: Task

@@ -75,7 +75,8 @@ def regression_baseline_of(
         rows_of: which held-out rows these are.
     """
     distances = np.abs(predictions - labels)
-    # An order statistic, so that the count beyond it is binomial, as Clopper and Pearson assume.
+    # The bound is an order statistic, so the number of larger errors is binomial, as the interval
+    # of Clopper and Pearson assumes.
     bound = float(np.quantile(distances, ERROR_QUANTILE, method="higher"))
     edges, counts = quantile_histogram(predictions)
     return Baseline(
@@ -91,7 +92,7 @@ def regression_baseline_of(
 
 
 def score_bin_of(probabilities: Floats) -> Integers:
-    """Return the bin, 0 to 19, of each largest probability; 1 belongs to the last.
+    """Return the bin, 0 to 19, of each largest probability; 1 belongs to the last bin.
 
     Args:
         probabilities: (n_rows,) 0 to 1; float32 rounding beyond these bounds is allowed.
@@ -100,7 +101,7 @@ def score_bin_of(probabilities: Floats) -> Integers:
 
 
 def quantile_histogram(values: Floats) -> tuple[Floats, Integers]:
-    """Return up to 31 ascending quantile edges and one count more; profile.json's convention.
+    """Return up to 31 ascending quantile edges and one count more than edges, as in profile.json.
 
     Args:
         values: (n_values,) finite, n_values ≥ 1.

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Shown:
-    """What the labels say that are known now.
+    """The counters of the labels that are known now.
 
     Attributes:
         labelled: predictions with a label.
-        errors: wrong predictions; of a regression, those beyond the error bound.
+        errors: wrong predictions; for a regression, those whose |error| exceeds the error bound.
         loss_sum: sum of −ln of the true class's probability, over `loss_n` predictions.
-        delay_sum: seconds from prediction to first label, over `delay_n` predictions.
+        delay_sum: sum of the seconds from prediction to first label, over `delay_n` predictions.
         confusion: number of predictions by (actual, predicted) class code.
-        error_sum: of a regression, sum of prediction − label.
+        error_sum: for a regression, sum of prediction − label.
         abs_sum: sum of |prediction − label|.
         square_sum: sum of (prediction − label)².
     """
@@ -52,7 +52,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Matured:
-    """What the labels say that were known when each prediction reached the label age.
+    """The counters of the labels that were known when each prediction reached the label age.
 
     Attributes:
         labelled: predictions with a label.
@@ -70,10 +70,10 @@ class Cohort:
     """The counters of one cohort.
 
     Attributes:
-        seconds: its length.
+        seconds: length of the cohort.
         predictions: captured predictions; several with the same inference id count once.
-        files: capture files by the hash of their names into 64 bins, so the number of bins is at
-            most the number of files.
+        files: the bins, out of 64, into which the names of the capture files are hashed. There are
+            at least as many files as bins.
     """
 
     version: int
@@ -90,7 +90,7 @@ class Cohort:
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> Self:
-        """Read an item of ModelTable, with numbers as decimals."""
+        """Return the cohort of a ModelTable item whose numbers are decimals."""
         _, version, start = item["sk"].split("#")
         confusion: dict[tuple[int, int], int] = {}
         classes: dict[int, list[int]] = defaultdict(lambda: [0, 0])

@@ -1,6 +1,7 @@
-"""The bets on the error rate of the model as a whole and on that of each class.
+"""The bets on the error rate of the whole model and on the error rate of each class.
 
-A weighted mean of evidences is evidence again, so many classes need no correction.
+The weighted mean of the evidence of several detectors is itself evidence, so the number of classes
+needs no correction for multiple tests.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ if TYPE_CHECKING:
 
 LIMIT_CONFIDENCE = 0.99
 LIVE_CONFIDENCE = 0.999
-"""Of the bound that includes live labels, which is computed again at every doubling of them."""
+"""Confidence of the bound that includes live labels; it is recomputed when they have doubled."""
 
 _LARGEST_LIMIT = 1 - 1e-9
 CLASSES_WEIGHT = 0.25
-"""Part of the evidence that the classes share; the rest belongs to the model as a whole."""
+"""Weight of all class detectors together; the rest is the weight of the whole model's detector."""
 
 FEWEST_CLASS_ROWS = 20
 """A class with fewer held-out rows has no detector of its own."""
@@ -42,12 +43,12 @@ FEWEST_CLASS_ROWS = 20
 
 @dataclass(frozen=True)
 class Detector:
-    """An error rate that is monitored: that of the model, or of one class.
+    """An error rate that is monitored: the error rate of the whole model or of one class.
 
     Attributes:
-        class_code: code and text of the class; None for the model as a whole.
-        class_name: see `class_code`.
-        weight: its part of the evidence.
+        class_code: code of the class; None for the whole model.
+        class_name: text of the class; None for the whole model.
+        weight: weight of this detector in the evidence.
         rows: held-out rows.
         errors: held-out rows that were predicted wrong.
     """
@@ -66,12 +67,12 @@ class Detector:
 
 @dataclass(frozen=True)
 class Bet:
-    """The bets of a detector over the cohorts.
+    """The bets of one detector in every cohort.
 
     Attributes:
         limits: (n_cohorts,) tolerated error rates.
-        predictions: those that the bets are settled on.
-        gains: (n_cohorts, ALTERNATIVES) logarithms.
+        predictions: the predictions that decide the bets.
+        gains: (n_cohorts, ALTERNATIVES) logarithm of the factor by which each stake is multiplied.
     """
 
     detector: Detector
@@ -83,14 +84,14 @@ class Bet:
 def tolerated_error_rate(errors: int, rows: int, tolerance: float) -> float:
     """Return the error rate up to which a version counts as healthy, from its held-out rows.
 
-    The upper 99 % bound of the held-out error rate allows for the uncertainty of few rows; the
-    held-out error rate plus the tolerance allows for differences that do not matter. The larger one
-    meets both needs; their sum would cost detection power.
+    The result is the larger of two limits. The upper 99 % bound of the held-out error rate allows
+    for the uncertainty of few rows. The held-out error rate plus the tolerance allows for
+    differences that do not matter. Adding both allowances would reduce the detection power.
 
     Args:
-        errors: on the held-out rows.
-        rows: held-out rows; without any, every error rate is tolerated.
-        tolerance: ≥ 0, as a share.
+        errors: wrong predictions on the held-out rows.
+        rows: number of held-out rows; without any, every error rate is tolerated.
+        tolerance: allowed increase of the error rate, as a share ≥ 0.
     """
     bound = upper_bound(errors, rows, LIMIT_CONFIDENCE)
     return _below_one(max(bound, errors / max(rows, 1) + tolerance))
@@ -99,21 +100,23 @@ def tolerated_error_rate(errors: int, rows: int, tolerance: float) -> float:
 def tolerated_error_rates(
     detector: Detector, labels: LabelCounts, complete: Integers, tolerance: float
 ) -> Floats:
-    """Return the tolerated error rate of each cohort: the held-out one, lowered by live labels.
+    """Return the tolerated error rate of each cohort: the held-out limit, lowered by live labels.
 
-    When there are as many complete live labels as held-out rows, and whenever they have doubled,
-    the bound is computed over both together. It only ever lowers the limit, so drift cannot raise
-    it; and never below the held-out error rate plus the tolerance, so a version that was better for
-    a while may return to its held-out quality without an alarm.
+    The bound is computed over held-out rows and live labels together when there are as many
+    complete live labels as held-out rows, and again whenever the live labels have doubled. Live
+    labels can only lower the limit, so drift cannot raise it. The limit never falls below the
+    held-out error rate plus the tolerance, so a version that was better for a while may return to
+    its held-out quality without an alarm.
 
     Args:
-        detector: what is monitored.
-        labels: of n_cohorts cohorts.
-        complete: (n_cohorts,) number of cohorts, from the first, that each may learn from.
-        tolerance: ≥ 0, as a share.
+        detector: the monitored error rate.
+        labels: label counts of n_cohorts cohorts.
+        complete: (n_cohorts,) for each cohort, the number of cohorts, from the first, whose labels
+            were complete when it was judged.
+        tolerance: allowed increase of the error rate, as a share ≥ 0.
 
     Returns:
-        (n_cohorts,), never rising.
+        (n_cohorts,) limits that never rise from one cohort to the next.
     """
     limits = np.full(len(complete), tolerated_error_rate(detector.errors, detector.rows, tolerance))
     live = np.append(0, np.cumsum(labels.labelled_by_now))[complete]
@@ -131,16 +134,16 @@ def tolerated_error_rates(
 
 
 def _below_one(rate: float) -> float:
-    """Keep a limit below 1, where no odds are left to bet on."""
+    """Return a limit below 1, because the odds of an error rate of 1 are infinite."""
     return min(rate, _LARGEST_LIMIT)
 
 
 def detectors_of(baseline: Baseline, classes: Sequence[str]) -> list[Detector]:
-    """Return the detectors: the model's first, then one for each class with enough held-out rows.
+    """Return the detectors: first the model's, then one for each class with enough held-out rows.
 
     Args:
-        baseline: of the version.
-        classes: texts of its classes by code; empty for a regression.
+        baseline: baseline of the version.
+        classes: texts of the version's classes by code; empty for a regression.
     """
     monitored = {
         name: held_out
@@ -163,10 +166,11 @@ def bet_of(
     """Return the bets of one detector.
 
     Args:
-        detector: what is monitored.
-        cohorts: n_cohorts of them, in the order of time.
-        complete: (n_cohorts,) how many of them had complete labels when each was judged.
-        tolerance: ≥ 0, as a share.
+        detector: the monitored error rate.
+        cohorts: n_cohorts cohorts in the order of time.
+        complete: (n_cohorts,) for each cohort, the number of cohorts, from the first, whose labels
+            were complete when it was judged.
+        tolerance: allowed increase of the error rate, as a share ≥ 0.
     """
     labels = _label_counts(detector, cohorts)
     limits = tolerated_error_rates(detector, labels, complete, tolerance)
@@ -204,8 +208,8 @@ class CombinedEvidence:
 
     Attributes:
         logs: (n_cohorts,) logarithms of the evidence after each cohort.
-        carrier: the detector that contributes most after the last cohort.
-        change: index of the cohort since which the best bet of that detector has gained most.
+        carrier: the detector that contributes most to the evidence after the last cohort.
+        change: index of the cohort from which on that detector's best bet has gained most.
     """
 
     logs: Floats
@@ -214,10 +218,10 @@ class CombinedEvidence:
 
 
 def weigh(bets: Sequence[Bet], cap: Floats) -> CombinedEvidence:
-    """Take the weighted mean of the evidence of the detectors.
+    """Return the weighted mean of the evidence of the detectors.
 
     Args:
-        bets: of all detectors.
+        bets: bets of all detectors.
         cap: (n_cohorts,), n_cohorts ≥ 1, logarithm of the largest factor by which each cohort may
             multiply a stake.
     """

@@ -1,12 +1,13 @@
-"""Evidence that an error rate has risen above a limit, as the winnings of bets against the limit m.
+"""Evidence that an error rate has risen above a limit m, computed by betting against that limit.
 
-A bet on an alternative q > m multiplies its stake by q/m at every error and by (1 − q)/(1 − m) at
-every correct prediction. While the true error rate is at most m, no bet gains on average, whatever
-the order, the dependence or the number of checks; when it is q, the stake grows exponentially. One
-unit is staked anew at every cohort, and each stake stays in the game until the end. The sum M of
-all stakes is the evidence. Its mean over alternatives and classes is evidence, too.
+A bet on an alternative error rate q > m multiplies its stake by q/m at every error and by
+(1 − q)/(1 − m) at every correct prediction. While the true error rate is at most m, no bet gains on
+average, whatever the order or dependence of the predictions and however often they are checked.
+When the true error rate is q, the stake grows exponentially. One new unit is staked at every
+cohort, and no stake is ever withdrawn. The evidence M is the sum of all stakes. The mean of M over
+alternatives and classes is evidence, too.
 
-While the error rate stays within the limit, E[M after t cohorts] ≤ t, so the average number of
+While the error rate stays within the limit, E[M after t cohorts] ≤ t. So the average number of
 cohorts until M first reaches a threshold c is at least c.
 
 Source: Shin, Ramdas, Rinaldo, "E-detectors: a nonparametric framework for sequential change
@@ -33,13 +34,13 @@ _DEVIATIONS = 12
 
 @dataclass(frozen=True)
 class CountedPredictions:
-    """The predictions that the bets are settled on, in the order of time.
+    """The predictions that decide the bets, in the order of time.
 
     Attributes:
-        counted: (n_cohorts,) number of predictions, ≥ errors.
-        errors: (n_cohorts,) wrong ones.
-        selectivity: (n_cohorts,) ≥ 0, how many times as likely a wrong prediction is to be counted
-            as a correct one; 1 where both are equally likely.
+        counted: (n_cohorts,) number of counted predictions, ≥ errors.
+        errors: (n_cohorts,) number of wrong predictions among them.
+        selectivity: (n_cohorts,) ≥ 0, probability that a wrong prediction is counted, divided by
+            the probability that a correct one is; 1 where both are equally likely.
     """
 
     counted: Integers
@@ -48,18 +49,18 @@ class CountedPredictions:
 
 
 def upper_bound(errors: int, rows: int, confidence: float) -> float:
-    """Return the exact one-sided upper confidence bound of a share; 1 without rows.
+    """Return the exact one-sided upper confidence bound of an error rate; 1 without rows.
 
     Args:
-        errors: 0 to rows.
-        rows: ≥ 0.
-        confidence: within (0, 1).
+        errors: number of errors, 0 to rows.
+        rows: number of rows, ≥ 0.
+        confidence: confidence level, within (0, 1).
 
     Source: Clopper and Pearson (1934), Biometrika 26:404.
     """
     if errors >= rows:
         return 1.0
-    # The probabilities of far fewer errors add nothing to the sum.
+    # The probabilities of far fewer errors are too small to change the sum.
     fewest = max(0, errors - int(_DEVIATIONS * math.sqrt(errors)))
     wrong = np.arange(fewest, errors + 1)
     right = rows - wrong
@@ -78,13 +79,13 @@ def upper_bound(errors: int, rows: int, confidence: float) -> float:
 def chernoff_bounds(successes: Floats, trials: Floats, confidence: float) -> tuple[Floats, Floats]:
     """Return lower and upper confidence bounds of many shares at once, each one-sided.
 
-    Wider than Clopper and Pearson's by about a fifth, valid for any size as well. 0 and 1 without
-    trials.
+    The interval is about a fifth wider than that of Clopper and Pearson and, like it, valid for any
+    sample size. Without trials the bounds are 0 and 1.
 
     Args:
-        successes: any shape, 0 to trials.
-        trials: the same shape, ≥ 0.
-        confidence: of each bound, within (0, 1).
+        successes: array of any shape, 0 to trials.
+        trials: array of the same shape, ≥ 0.
+        confidence: confidence level of each bound, within (0, 1).
 
     Source: Chernoff's bound, n · KL(share, bound) = ln(1/(1 − confidence)); Boucheron, Lugosi,
     Massart, Concentration Inequalities (2013), section 2.2.
@@ -119,8 +120,8 @@ def alternatives_to(limits: Floats) -> Floats:
         limits: (n_cohorts,) tolerated error rates, within (0, 1).
 
     Returns:
-        (n_cohorts, ALTERNATIVES), above the limit. A limit near 1 leaves no room: then all equal
-        the limit, and such a bet neither wins nor loses.
+        (n_cohorts, ALTERNATIVES) error rates above the limit. If the limit is close to 1, they all
+        equal the limit, and the bets neither win nor lose.
     """
     log_odds = np.log(limits / (1 - limits))[:, None]
     steps = np.linspace(0, 1, ALTERNATIVES)
@@ -134,12 +135,12 @@ def log_gains(predictions: CountedPredictions, limits: Floats, alternatives: Flo
     """Return the logarithm of the factor by which each cohort multiplies the stake of each bet.
 
     Where a wrong prediction is ρ times as likely to be counted as a correct one, a true error rate
-    m appears as ρm/(ρm + 1 − m), and the bet is on ρq/(ρq + 1 − q) against it.
+    m is observed as ρm/(ρm + 1 − m). The bet is then on ρq/(ρq + 1 − q) against that rate.
 
     Args:
-        predictions: of n_cohorts cohorts.
-        limits: (n_cohorts,) m, the tolerated error rates, within (0, 1).
-        alternatives: (n_cohorts, n_bets) q, at or above the limit.
+        predictions: counted predictions of n_cohorts cohorts.
+        limits: (n_cohorts,) the tolerated error rates m, within (0, 1).
+        alternatives: (n_cohorts, n_bets) the alternatives q, at or above the limit.
 
     Returns:
         (n_cohorts, n_bets).
@@ -153,10 +154,10 @@ def log_gains(predictions: CountedPredictions, limits: Floats, alternatives: Flo
 
 
 def log_evidence(gains: Floats, counted: Integers) -> Floats:
-    """Return the logarithm of the sum of stakes of each bet after each cohort.
+    """Return the logarithm of the sum of the stakes of each bet after each cohort.
 
     M_t = L_t · (1 + M_{t−1}). Nothing is staked on a cohort without counted predictions, so missing
-    labels are no evidence.
+    labels do not change the evidence.
 
     Args:
         gains: (n_cohorts, n_bets) ln L_t.
@@ -172,7 +173,7 @@ def log_evidence(gains: Floats, counted: Integers) -> Floats:
 
 
 def log_mean(logs: Floats, weights: Floats) -> Floats:
-    """Return the logarithm of the weighted mean over the last axis; −∞ where all values are.
+    """Return the logarithm of the weighted mean over the last axis; −∞ where all values are −∞.
 
     Args:
         logs: (…, n) logarithms.

@@ -1,4 +1,4 @@
-"""Count the live inputs and predictions in the bins of the training data.
+"""Count live inputs and predictions in the histogram bins of the training data.
 
     columns = columns_of(profile, baseline)                 once per run
     counter = InputCounter(columns)
@@ -6,8 +6,8 @@
     content = counter.counts().to_bytes()                   one object per capture file and cohort
     merged([InputCounts.from_bytes(content), …])            in any order
 
-Counts are only ever added, so capture files are counted separately and in any order. The same file
-gives the same bytes, so a file that is counted twice is written to the same object twice.
+Counts are only added, so capture files can be counted separately and in any order. The same file
+always gives the same bytes, so counting a file twice writes the same object twice.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Role = Literal["feature", "prediction", "score"]
 PREDICTION, SCORE = "prediction", "score"
 
 _BLOCK_ROWS = 16_384
-"""A column of a block takes 128 KB, so it stays in the CPU cache while its edges are compared."""
+"""Rows per block. A column of a block takes 128 KB, so it stays in the CPU cache."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,13 @@ class Column:
 
     Attributes:
         name: the feature, `prediction` or `score`.
-        role: a feature, the predictions, or their largest probabilities.
-        edges: ascending; of a number. The bins hold the values below the smallest training value,
-            then those at or below each edge, then those above the largest training value.
-        texts: of a category, by code; the last bin holds the values with another code.
-        reference: (n_slots,) counts in training (features) or on the held-out rows (the others);
-            the last slot holds missing values.
+        role: whether the column holds a feature, the predictions, or their largest probabilities.
+        edges: for a column of numbers, the ascending edges. The bins hold the values below the
+            smallest training value, then those at or below each edge, then those above the
+            largest training value.
+        texts: for a category, the texts by code; the last bin holds the values with another code.
+        reference: (n_slots,) counts in the training data (features) or on the held-out rows
+            (predictions and scores); the last slot holds missing values.
     """
 
     name: str
@@ -76,7 +77,7 @@ class Columns:
 
     @cached_property
     def layout(self) -> str:
-        """A digest of what each count means; only counts of the same layout may be added."""
+        """A digest of the columns and bins; only counts of the same layout may be added."""
         meaning = [(column.name, column.edges, column.texts) for column in self.columns]
         return hashlib.sha256(json.dumps(meaning).encode()).hexdigest()[:16]
 
@@ -91,7 +92,7 @@ def columns_of(profile: Mapping[str, Any], baseline: Baseline) -> Columns:
 
     Args:
         profile: content of the run's profile.json.
-        baseline: of the run.
+        baseline: baseline of the run.
     """
     sampled = profile["sampled_rows"]
     columns = [_feature(column, sampled) for column in profile["columns"]]
@@ -100,7 +101,7 @@ def columns_of(profile: Mapping[str, Any], baseline: Baseline) -> Columns:
         columns.append(Column(PREDICTION, "prediction", None, texts, (*counts, 0, 0)))
     if baseline.prediction_edges is not None:
         counts = baseline.prediction_counts or ()
-        # The extremes of the held-out predictions are no bounds, so there is no bin below or above.
+        # The held-out predictions have no minimum and maximum bins: live ones may lie beyond them.
         columns.append(
             Column(PREDICTION, "prediction", baseline.prediction_edges, None, (*counts, 0))
         )
@@ -229,8 +230,8 @@ class InputCounter:
 def _number_counts(values: Floats, edges: Sequence[float]) -> Integers:
     """Count the values in each bin, then the missing ones. An edge belongs to the bin below it.
 
-    The values at or below each edge are counted with one pass per edge, in the cache and with
-    vector instructions. That is 2.5 times as fast as a binary search per value.
+    One pass per edge counts the values at or below it. The passes use the CPU cache and vector
+    instructions, which is 2.5 times as fast as a binary search per value.
     """
     present = int(np.count_nonzero(values == values))  # noqa: PLR0124 - NaN is not itself
     below = np.count_nonzero(values <= np.reshape(edges, (-1, 1)), axis=1)

@@ -1,8 +1,9 @@
-"""Test whether the inputs or the predictions have shifted, before labels show whether it matters.
+"""Test whether the distribution of the inputs or predictions has shifted, without labels.
 
 The result is a warning and never starts a retraining, because a shift can be harmless. A column is
-flagged when its live distribution differs from the reference by more than chance would explain once
-in `input_false_alarm_every` cohorts over all checks together, and by more than `input_effect`.
+flagged when its live distribution differs from the reference by more than `input_effect` and the
+difference is significant. Without a shift, all checks together flag a column at most once in
+`input_false_alarm_every` cohorts on average.
 """
 
 from __future__ import annotations
@@ -42,20 +43,21 @@ class Finding:
         check: `distribution` of the values that are present, or `completeness`.
         value: largest gap between the cumulative shares (of a category: between the shares of a
             text), or the gap between the missing shares; 0 to 1, 0 means identical.
-        threshold: the value is flagged above it; at least `input_effect`.
+        threshold: the check is flagged above this value; at least `input_effect`.
         n: number of live values.
         reference_n: number of values of the reference.
         flagged: value > threshold.
         critical: whether the feature is one of `critical_features`.
-        outside: share of live values below or above all training values, or of no category of the
+        outside: share of live values below or above all training values, or in no category of the
             training data; None for `completeness`.
-        missing: share of live values that are missing. Category texts that were never seen in
-            training are among them, because they are encoded as missing.
+        missing: share of live values that are missing. It includes category texts that were never
+            seen in training, because they are encoded as missing.
         category: whether the column holds texts.
-        robust_distance: Deequ's: max(0, value − 1.8·√(1/n + 1/n₀)); None for `completeness`.
-        psi: population stability index, ≥ 0, descriptive: its average without a shift is about
-            (bins − 1)·(1/n + 1/n₀); None for `completeness`.
-        js: Jensen-Shannon divergence, base 2, 0 to 1, descriptive; None for `completeness`.
+        robust_distance: Deequ's robust distance, max(0, value − 1.8·√(1/n + 1/n₀)); None for
+            `completeness`.
+        psi: population stability index, ≥ 0, for information. Its average without a shift is about
+            (bins − 1)·(1/n + 1/n₀). None for `completeness`.
+        js: Jensen-Shannon divergence, base 2, 0 to 1, for information; None for `completeness`.
     """
 
     name: str
@@ -78,11 +80,11 @@ class Finding:
 def check_columns(
     columns: Columns, counts: InputCounts, settings: MonitoringSettings
 ) -> list[Finding]:
-    """Check every column of one cohort. Each call spends its part of the false alarm budget.
+    """Check every column of one cohort, once per cohort to keep the stated false-alarm rate.
 
     Args:
-        columns: of the run that predicted.
-        counts: of one cohort.
+        columns: columns of the run whose version predicted.
+        counts: input counts of one cohort.
         settings: `[monitoring]` of the run.
 
     Returns:
@@ -109,11 +111,11 @@ def input_verdict_of(
     """Summarise the checks of one cohort.
 
     Args:
-        cohort: its start.
-        columns: of the run that predicted.
-        counts: of the cohort.
-        baseline: of the run.
-        violations: found in the cohort.
+        cohort: start of the cohort.
+        columns: columns of the run whose version predicted.
+        counts: input counts of the cohort.
+        baseline: baseline of the run.
+        violations: violations found in the cohort.
     """
     shifts = sorted(
         violations,
@@ -132,17 +134,18 @@ def input_verdict_of(
 def threshold_of(n: int, reference_n: int, chance: float, effect: float) -> float:
     """Return the gap above which a check is flagged; at least `effect`, 1 without values.
 
-    The gap between two samples of one distribution exceeds √(−ln(chance/2)/2)·√(1/n + 1/n₀) with at
-    most about this probability.
+    The gap between two samples of one distribution exceeds √(−ln(chance/2)/2)·√(1/n + 1/n₀) with a
+    probability of about `chance` at most.
 
     Args:
-        n: live values, ≥ 0.
-        reference_n: values of the reference, ≥ 0.
+        n: number of live values, ≥ 0.
+        reference_n: number of values of the reference, ≥ 0.
         chance: probability of flagging this check without a shift, within (0, 1).
         effect: smallest gap that is flagged, as a share.
 
-    Source: Massart (1990), Annals of Probability 18:1269, for cumulative shares of two samples Wei
-    and Dudley (2012), Statistics & Probability Letters 82:636; Hoeffding (1963) for one share.
+    Source: for cumulative shares, Massart (1990), Annals of Probability 18:1269, and for two
+    samples, Wei and Dudley (2012), Statistics & Probability Letters 82:636; for one share,
+    Hoeffding (1963).
     """
     if not n or not reference_n:
         return 1.0
@@ -153,8 +156,8 @@ def threshold_of(n: int, reference_n: int, chance: float, effect: float) -> floa
 def estimated_accuracy(columns: Columns, counts: InputCounts, baseline: Baseline) -> float | None:
     """Return the expected accuracy of the counted predictions, before any label has arrived.
 
-    None where the version gives no probabilities or nothing was counted. Blind to a change in which
-    the same inputs get other labels.
+    The result is None if the version returns no probabilities or nothing was counted. The estimate
+    does not reflect concept drift, in which the same inputs get other labels.
     """
     split = split_by_column(columns, counts)
     scores = next((slots for column, slots in split if column.role == "score"), None)
@@ -162,14 +165,14 @@ def estimated_accuracy(columns: Columns, counts: InputCounts, baseline: Baseline
 
 
 def expected_accuracy(scores: Integers, baseline: Baseline) -> float | None:
-    """Return the accuracy to expect of predictions with these scores.
+    """Return the expected accuracy of predictions with these scores.
 
-    A score counts as much as the share of correct held-out rows in its bin, smoothed towards the
-    score itself by two rows.
+    Each prediction contributes the share of correct held-out rows in its bin. The share is smoothed
+    by two additional rows whose accuracy is the score itself.
 
     Args:
-        scores: (20,) live predictions by their largest probability.
-        baseline: of the run.
+        scores: (20,) number of live predictions by their largest probability.
+        baseline: baseline of the run.
     """
     if baseline.scores is None or not scores.sum():
         return None
@@ -183,7 +186,7 @@ def expected_accuracy(scores: Integers, baseline: Baseline) -> float | None:
 
 
 def _checks(columns: Columns) -> int:
-    """Return the number of gaps that are checked; each text of a category is one."""
+    """Return the number of gaps that are checked; each text of a category has its own gap."""
     return sum(_gaps(column) + (column.role == "feature") for column in columns.columns)
 
 
@@ -231,21 +234,21 @@ def _findings(
 
 
 def _outside(column: Column, shares: Floats) -> float | None:
-    """Return the share of values that training never had: out of range, or unknown texts."""
+    """Return the share of values out of the range of the training data, or with unknown texts."""
     if column.role != "feature" or len(shares) < 2:
         return None
     return float(shares[-1] if column.texts is not None else shares[0] + shares[-1])
 
 
 def _robust(gap: float, n: int, reference_n: int) -> float:
-    """Return Deequ's distance, which subtracts what two small samples may differ by."""
+    """Return Deequ's robust distance: the gap minus what two small samples may differ by."""
     if not n or not reference_n:
         return 0.0
     return max(0.0, gap - _ROBUST_FACTOR * math.sqrt(1 / n + 1 / reference_n))
 
 
 def _psi(live: Integers, known: Integers) -> float:
-    """Return the population stability index; half a row is added to each bin against zeros."""
+    """Return the population stability index; half a row is added to each bin to avoid zeros."""
     shares = (live + 0.5) / (live.sum() + 0.5 * len(live))
     expected = (known + 0.5) / (known.sum() + 0.5 * len(known))
     return float(((shares - expected) * np.log(shares / expected)).sum())

@@ -1,11 +1,11 @@
-"""Which predictions are counted where labels arrive late, and sooner for errors.
+"""Decide which predictions are counted when labels arrive late, and earlier for wrong predictions.
 
-At the label age, the labelled predictions are no fair sample: fraud is reported before a regular
-payment is confirmed. Two ways of counting stay fair. Each cohort uses the one that would have
-gained more on the cohorts before it.
+At the label age, the labelled predictions are a biased sample: for example, fraud is reported
+before a regular payment is confirmed. Two ways of counting remain unbiased. Each cohort uses the
+one that would have gained more evidence on the cohorts before it.
 
-as correct   An unlabelled prediction counts as correct. Fair whatever the delays are; blind where
-             most predictions are never labelled.
+as correct   An unlabelled prediction counts as correct. This is valid for all delays, but detects
+             nothing if most predictions are never labelled.
 adjusted     Only labelled predictions count, and the tolerated error rate is raised by the
              selectivity ρ: how many times as likely a wrong prediction is to be labelled in time
              as a correct one. ρ is estimated from the cohorts that are old enough for their labels
@@ -27,20 +27,22 @@ if TYPE_CHECKING:
     from refit.domain.evaluation.resampling import Floats, Integers
 
 _CONFIDENCE = 0.999
-"""Of each of the two bounds of ρ, which are computed again at every cohort."""
+"""Confidence of each of the two bounds of ρ, which are recomputed at every cohort."""
 
 
 @dataclass(frozen=True)
 class LabelCounts:
-    """The labels of one detector, (n_cohorts,) each, in the order of time.
+    """The label counts of one detector in the order of time.
+
+    Every array has the shape (n_cohorts,).
 
     Attributes:
-        labelled: predictions labelled by the label age, of the class of the detector.
-        errors: wrong ones of them.
-        labelled_by_now: predictions labelled now.
-        errors_by_now: wrong ones of them.
-        unlabelled: predictions without a label at the label age, of any class.
-        predictions: all predictions, of any class.
+        labelled: predictions of the detector's class that were labelled at the label age.
+        errors: wrong predictions among them.
+        labelled_by_now: predictions of the detector's class that are labelled now.
+        errors_by_now: wrong predictions among them.
+        unlabelled: predictions of any class without a label at the label age.
+        predictions: all predictions of any class.
     """
 
     labelled: Integers
@@ -54,12 +56,12 @@ class LabelCounts:
 def counted_predictions(
     labels: LabelCounts, complete: Integers, limits: Floats
 ) -> CountedPredictions:
-    """Decide for each cohort which predictions count, from the cohorts before it alone.
+    """Decide for each cohort which predictions count, using only the cohorts before it.
 
     Args:
-        labels: of one detector.
-        complete: (n_cohorts,) number of cohorts, from the first, that had complete labels when
-            each one came to the label age.
+        labels: label counts of one detector.
+        complete: (n_cohorts,) for each cohort, the number of cohorts, from the first, whose labels
+            were complete when it reached the label age.
         limits: (n_cohorts,) tolerated error rates, within (0, 1).
     """
     as_correct = labels.labelled + labels.unlabelled
@@ -83,7 +85,7 @@ def counted_predictions(
 
 @dataclass(frozen=True)
 class _Totals:
-    """Sums over the complete cohorts before each cohort, (n_cohorts,) each.
+    """Sums over the complete cohorts before each cohort; every array has the shape (n_cohorts,).
 
     Attributes:
         errors_in_time: wrong predictions labelled in time.
@@ -105,7 +107,7 @@ class _Totals:
             return np.append(0, np.cumsum(counts))[complete].astype(np.float64)
 
         correct_by_now = labels.labelled_by_now - labels.errors_by_now
-        # Corrected labels can leave fewer errors now than there were in time.
+        # After corrections there can be fewer errors now than there were at the label age.
         errors_in_time = np.minimum(labels.errors, labels.errors_by_now)
         correct_in_time = np.minimum(labels.labelled - labels.errors, correct_by_now)
         return cls(
@@ -118,18 +120,18 @@ class _Totals:
         )
 
     def selectivity(self) -> tuple[Floats, NDArray[np.bool_]]:
-        """Return the upper bound of ρ, at least 1, and where the labels suffice to estimate it."""
+        """Return the upper bound of ρ, at least 1, and whether there are enough labels for it."""
         _, errors_at_most = chernoff_bounds(self.errors_in_time, self.errors, _CONFIDENCE)
         correct_at_least, _ = chernoff_bounds(self.correct_in_time, self.correct, _CONFIDENCE)
         learned = correct_at_least > 0
         selectivity = np.divide(
             errors_at_most, correct_at_least, out=np.ones(len(learned)), where=learned
         )
-        # Where errors are labelled later than correct predictions, the limit is not lowered.
+        # If errors are labelled later than correct predictions, the limit is not lowered.
         return np.maximum(selectivity, 1.0), learned
 
     def expected(self, doubled: Floats) -> _ExpectedCounts:
-        """Return what one prediction contributes on average if the error rate doubled."""
+        """Return the average contribution of one prediction if the error rate has doubled."""
         share_correct_in_time = self.correct_in_time / np.maximum(self.correct, 1)
         share_errors_in_time = (self.errors_in_time + share_correct_in_time) / (self.errors + 1)
         ever_labelled = (self.errors + self.correct) / self.predictions
@@ -142,7 +144,7 @@ class _Totals:
 
 @dataclass(frozen=True)
 class _ExpectedCounts:
-    """Expected counts per prediction at the label age, (n_cohorts,) each."""
+    """Expected counts per prediction at the label age; every array has the shape (n_cohorts,)."""
 
     errors: Floats
     correct: Floats
@@ -151,7 +153,7 @@ class _ExpectedCounts:
     def gain(
         self, limits: Floats, rates: Floats, selectivity: Floats, *, unlabelled_counts: bool
     ) -> Floats:
-        """Return the expected logarithm that a prediction adds to the bets on these error rates."""
+        """Return the expected logarithm by which a prediction raises bets on these error rates."""
         correct = self.correct + self.unlabelled * unlabelled_counts
         excess = selectivity - 1
         allowance = np.log((1 + excess * rates) / (1 + excess * limits))

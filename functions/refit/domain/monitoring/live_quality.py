@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 CONFIDENCE = 0.95
 
 UNKNOWN_CLASS_TEXT = "?"
-"""Stands for a class that the version does not know. No class has this name, because `?` is a
-missing value (`schema.MISSING_TEXTS`)."""
+"""Name that reports use for a class that the version does not know. No class can have this name,
+because `?` is a missing value (`schema.MISSING_TEXTS`)."""
 
 _NO_METRICS: Mapping[str, float] = MappingProxyType({})
 
@@ -39,7 +39,7 @@ class LiveClass(BaseModel):
 
     Attributes:
         support: labelled predictions of this class.
-        predicted: labelled predictions for which the version answered this class.
+        predicted: labelled predictions for which the version predicted this class.
         precision: None when the class was never predicted.
         recall: None when no label is of this class.
     """
@@ -53,14 +53,15 @@ class LiveClass(BaseModel):
 
 
 class LiveClassReport(BaseModel):
-    """The errors of a version over some of its cohorts, in detail.
+    """Details of the errors of a version in some of its cohorts.
 
     Attributes:
         accuracy: None for a regression and without labels.
-        error_rate: None without labels. A prediction of a regression counts as wrong beyond the
-            error bound of the baseline.
-        classes: by the text of the class; None for a regression.
-        confusion_matrix: rows are actual, columns predicted classes, in the order of `classes`.
+        error_rate: None without labels. A prediction of a regression counts as wrong when its
+            |error| exceeds the error bound of the baseline.
+        classes: quality of each class, by its text; None for a regression.
+        confusion_matrix: rows are the actual classes and columns the predicted classes, in the
+            order of `classes`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -79,11 +80,11 @@ def newest(cohorts: Sequence[Cohort], count: int) -> list[Cohort]:
 def quality_of(
     cohorts: Sequence[Cohort], schema: Schema, baseline: Mapping[str, float] = _NO_METRICS
 ) -> LiveQuality:
-    """Measure a version over its cohorts.
+    """Measure the quality of a version over its cohorts.
 
     Args:
-        cohorts: of one version, in any order; may be empty.
-        schema: of the run that made the version.
+        cohorts: cohorts of one version, in any order; may be empty.
+        schema: schema of the run that made the version.
         baseline: metrics of the version on its held-out rows.
     """
     predictions = sum(cohort.predictions for cohort in cohorts)

@@ -1,6 +1,6 @@
 """Test whether the live version has become worse than it was on its held-out rows.
 
-A pure function of counters: the same cohorts give the same verdict, whatever order they came in.
+The test is a pure function of counters: the same cohorts give the same verdict in any order.
 
 >>> from datetime import UTC, datetime, timedelta
 >>> from refit.domain.model_settings import MonitoringSettings
@@ -24,8 +24,8 @@ False
 >>> verdict.drifted, verdict.since == worse[0].start
 (True, True)
 
-docs/monitoring.md explains the method. What is bet on is in detectors.py, the arithmetic of bets in
-evidence.py, the treatment of late labels in label_delay.py.
+docs/monitoring.md explains the method. detectors.py defines the bets, evidence.py computes them,
+and label_delay.py handles late labels.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     Flags = NDArray[np.bool_]
 
 ONE_FILE_COHORTS = 3
-"""Number of cohorts of a single capture file each that an alarm needs, whatever they hold."""
+"""An alarm whose cohorts have one capture file each needs at least this many cohorts."""
 
 
 def judge_quality(
@@ -64,13 +64,13 @@ def judge_quality(
     settings: MonitoringSettings,
     now: datetime,
 ) -> QualityVerdict:
-    """Judge one version by its cohorts.
+    """Judge the quality of one version by its cohorts.
 
     Args:
-        cohorts: of this version alone, in any order. A cohort with a prediction that is younger
-            than the label age is left out.
+        cohorts: cohorts of this version only, in any order. A cohort is left out while one of its
+            predictions is younger than the label age.
         classes: texts of the classes by code; empty for a regression.
-        baseline: of this version.
+        baseline: baseline of this version.
         settings: `[monitoring]` of the run that made the version.
         now: the time of the check.
     """
@@ -85,8 +85,8 @@ def judge_quality(
     complete = _complete(mature, settings)
     bets = [bet_of(detector, mature, complete, settings.tolerance) for detector in detectors]
     threshold = math.log(settings.false_alarm_every)
-    # A replayed file is one piece of information, however many rows it holds. To lower a gain keeps
-    # a bet fair.
+    # Rows of one capture file may be repetitions of each other, so one file can multiply a stake
+    # only up to a cap. Lowering a gain keeps a bet fair.
     is_one_file = np.array([len(cohort.files) < 2 for cohort in mature])
     no_cap = np.full(len(mature), np.inf)
     capped = np.where(is_one_file, threshold / ONE_FILE_COHORTS, no_cap)
@@ -99,7 +99,7 @@ def judge_quality(
 
 
 def _complete(cohorts: Sequence[Cohort], settings: MonitoringSettings) -> Integers:
-    """Return how many cohorts, from the first, had complete labels when each was judged."""
+    """Return for each cohort how many cohorts, from the first, had complete labels before it."""
     starts = np.array([cohort.start.timestamp() for cohort in cohorts])
     wait_s = max(settings.complete_age_s - settings.label_age_s, 0.0)
     complete: Integers = np.searchsorted(starts, starts - wait_s, side="right")
@@ -194,7 +194,7 @@ def _held_back(
             f"{ONE_FILE_COHORTS} such cohorts are required"
         )
     if labels < settings.min_labels:
-        return f"only {labels:,} labels were judged; min_labels is {settings.min_labels:,}"
+        return f"only {labels:,} labels arrived in time; min_labels is {settings.min_labels:,}"
     if coverage < settings.min_coverage:
         return (
             f"{coverage:.2%} of the predictions are labelled; min_coverage is "

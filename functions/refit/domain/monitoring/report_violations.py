@@ -19,11 +19,11 @@ def violations_of_inputs(findings: Iterable[Finding]) -> list[Violation]:
 
 
 def violations_of_quality(verdict: QualityVerdict, metric: str) -> list[Violation]:
-    """Return the violation of a quality alarm; none without an alarm.
+    """Return the violation that a quality alarm is; an empty list without an alarm.
 
     Args:
-        verdict: on the live version.
-        metric: its name for the violation, such as `accuracy` or `rmse`.
+        verdict: quality verdict on the live version.
+        metric: metric name that the violation reports, such as `accuracy` or `rmse`.
     """
     if not verdict.drifted or verdict.error_rate is None:
         return []

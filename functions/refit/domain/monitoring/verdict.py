@@ -1,8 +1,8 @@
-"""The verdict on a live version: stored in the MONITOR item, published and printed from one model.
+"""The verdict on a live version: its stored form (the MONITOR item) and its published form.
 
-`model_dump()` gives the stored form, `model_dump(by_alias=True)` the camel case that people and
-scripts read. This module does not import NumPy, because the predict API and the command line read
-verdicts, too.
+`model_dump()` gives the stored form. `model_dump(by_alias=True)` gives the published form, whose
+names are in camel case. This module does not import NumPy, because the predict API and the command
+line read verdicts, too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 NOTIFICATION_TIMEOUT = timedelta(minutes=10)
-"""A check that raised an alarm and has not notified by then has failed: a later check notifies."""
+"""If the check that raised an alarm has not notified people by then, a later check does."""
 
 _MAX_LOG10_EVIDENCE = 300
 
@@ -39,10 +39,10 @@ class VerdictPart(BaseModel):
 
 
 class QualityVerdict(VerdictPart):
-    """What the test of quality drift says, and why.
+    """The result of the test for quality drift, and its reasons.
 
-    Where the evidence reaches the threshold, the numbers describe the cohorts from `since` on, on
-    which the evidence rests; otherwise they describe all cohorts.
+    If the evidence reaches the threshold, the numbers describe the cohorts from `since` on, which
+    the evidence is based on. Otherwise they describe all cohorts.
 
     Attributes:
         drifted: whether there is an alarm.
@@ -52,7 +52,8 @@ class QualityVerdict(VerdictPart):
         cohorts: cohorts that have predictions.
         since: start of the cohort in which the change is estimated to have begun.
         counted: predictions that the test counts: the labelled ones and, while the label delay is
-            unknown, the unlabelled ones as correct. Of `class_name` only, where it is set.
+            unknown, the unlabelled ones as correct. If `class_name` is set, only those of the
+            class.
         errors: how many of the counted predictions are wrong.
         error_rate: errors / counted; None when nothing is counted.
         tolerated_error_rate: the error rate of the counted predictions up to which a version is
@@ -60,9 +61,10 @@ class QualityVerdict(VerdictPart):
         baseline_error: error rate on the held-out rows.
         coverage: labelled share of the predictions; None without predictions.
         selectivity: how many times as likely a wrong prediction is to be labelled in time as a
-            correct one: the upper bound that the tolerated error rate allows for. 1 where
-            no allowance is needed.
-        class_name: the class whose errors carry the evidence; None when all classes do.
+            correct one. This upper bound is included in the tolerated error rate; it is 1 if no
+            allowance is needed.
+        class_name: the class whose errors contribute most to the evidence; None when it is the
+            model as a whole.
         alarm_cohort: the cohort since which the evidence has been above the threshold.
         held_back: why there is no alarm although the evidence is above the threshold.
         sentence: a summary for people.
@@ -90,14 +92,14 @@ class QualityVerdict(VerdictPart):
 
     @property
     def evidence(self) -> float:
-        """The evidence, ≥ 0; at most 1e300, while its logarithm has no such limit."""
+        """The evidence, 0 to 1e300; use `log10_evidence` for larger values."""
         if self.log10_evidence is None:
             return 0.0
         return float(10 ** min(self.log10_evidence, _MAX_LOG10_EVIDENCE))
 
 
 class LiveQuality(VerdictPart):
-    """The quality of a version over some of its cohorts, from the labels known now.
+    """The quality of a version in some of its cohorts, from the labels that are known now.
 
     Attributes:
         since: start of the first cohort; None without cohorts.
@@ -123,15 +125,15 @@ class LiveQuality(VerdictPart):
 
 
 class InputVerdict(VerdictPart):
-    """What the newest closed cohort says about the inputs and predictions of a version.
+    """The result of the input checks of the newest closed cohort of a version.
 
     Attributes:
-        cohort: its start. This cohort and all before it have been checked, each once.
-        rows: counted in it.
+        cohort: start of the cohort. It and all cohorts before it have been checked once.
+        rows: number of rows counted in the cohort.
         flagged: number of checks that failed.
         shifts: the failed checks that exceed their thresholds most.
-        estimated_accuracy: expected from the captured probabilities, before labels arrive; None
-            where it is unknown.
+        estimated_accuracy: accuracy expected from the captured probabilities, before labels
+            arrive; None if it is unknown.
     """
 
     cohort: Moment
@@ -142,12 +144,12 @@ class InputVerdict(VerdictPart):
 
 
 class DriftAlarm(VerdictPart):
-    """An alarm of quality drift. It is kept after it was taken back.
+    """A quality-drift alarm, which is kept after it was taken back.
 
     Attributes:
-        claimed_at: when a check last began to notify people of it.
+        claimed_at: when a check last began to notify people of the alarm.
         notified: whether people were notified.
-        sentence: summary of the verdict that raised it.
+        sentence: summary of the verdict that raised the alarm.
         taken_back_at: when the evidence fell below the threshold again, because labels were
             corrected or arrived late.
     """
@@ -165,8 +167,9 @@ class Verdict(VerdictPart):
 
     Attributes:
         checked_at: when the counters were read.
-        alarm: the newest alarm of the model, also when it is over.
-        revision: number of changes; each is made on condition of the revision before it.
+        alarm: the newest alarm of the model, whether or not it is still active.
+        revision: number of changes. A change is stored only if the revision is still the one that
+            was read.
     """
 
     version: int

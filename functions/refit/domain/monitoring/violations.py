@@ -1,7 +1,7 @@
 """Failed checks in the format of SageMaker Model Monitor's `constraint_violations.json`.
 
-Model Monitor states the numbers only in the description; here `value`, `threshold` and `n` are
-fields of their own, so readers of the original format can read this one. `critical` is Refit's own.
+Readers of Model Monitor's format can read this one. Model Monitor states the numbers only in the
+description; here `value`, `threshold` and `n` are additional fields, and so is `critical`.
 
 Source: Amazon SageMaker Developer Guide, "Schema for Violations (constraint_violations.json file)".
 """
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 CheckType = Literal["baseline_drift_check", "completeness_check", "categorical_values_check"]
-"""Model Monitor's other types cannot occur: a captured row with another number of values, or with a
-text in place of a number, is put into quarantine and never counted."""
+"""Model Monitor's other types cannot occur: a captured row with another number of values, or with
+text in place of a number, is quarantined and not counted."""
 
 
 class Violation(BaseModel):
@@ -26,10 +26,10 @@ class Violation(BaseModel):
     Attributes:
         feature_name: a feature, `prediction`, `score`, or a metric.
         constraint_check_type: one of Model Monitor's types.
-        description: for people.
-        value: what was measured.
+        description: summary for people.
+        value: measured value.
         threshold: the limit that the value exceeds.
-        n: number of values or rows behind the measurement.
+        n: number of measured values or rows.
         critical: whether the feature is one of `critical_features`.
     """
 
@@ -45,14 +45,14 @@ class Violation(BaseModel):
 
 
 class Violations(BaseModel):
-    """All of constraint_violations.json."""
+    """The content of constraint_violations.json."""
 
     model_config = ConfigDict(frozen=True)
 
     violations: tuple[Violation, ...] = ()
 
     def replaced_by(self, newer: Iterable[Violation]) -> Violations:
-        """Return these with newer ones added; a newer one replaces that of the same check."""
+        """Return the violations with newer ones added; each replaces that of the same check."""
         by_check = {
             (violation.feature_name, violation.constraint_check_type): violation
             for violation in newer

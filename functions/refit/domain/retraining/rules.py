@@ -56,7 +56,7 @@ def step(
     """Return the next state of a model and what must be done.
 
     Args:
-        model: its name.
+        model: name of the model.
         before: the stored state.
         facts: read after `before`.
         settings: `[retraining]` of model.toml.
