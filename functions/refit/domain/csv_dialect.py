@@ -1,8 +1,8 @@
-"""Find out how a CSV file is written: its delimiter, its width and whether it has a header.
+"""Detect the dialect of a CSV file: its delimiter, its width and whether it has a header.
 
-Data preparation and the command line call `detect_dialect` on the first lines of a file, so they
-agree about it. The predict API reads text/csv as its contract says, comma-separated and without a
-header; it calls `is_header` to explain why a first row was rejected.
+Data preparation and the command line call `detect_dialect` on the first lines of a file, so both
+read the file in the same way. The predict API accepts only comma-separated text/csv without a
+header. It calls `is_header` to explain why a first row was rejected.
 """
 
 from __future__ import annotations
@@ -22,23 +22,24 @@ HeaderSetting: TypeAlias = Literal["auto", "yes", "no"]
 DELIMITERS = (",", ";", "|", "\t")
 SAMPLE_LINES = 200
 SAMPLE_BYTES = 256 * 1024
-"""How much of a file is read to find its dialect: lines or bytes, whichever comes first."""
+"""How much of a file is read to detect its dialect: whichever limit is reached first."""
 
-# The header is decided on so many cells, but on so many records at least.
+# A header is detected from about this many cells, and from at least this many records.
 _SAMPLE_CELLS = 5000
 _MIN_SAMPLE_RECORDS = 20
-# Without numbers, a header is recognized by texts that repeat below it. That takes some rows.
+# In a table without numbers, a header is recognized because texts repeat only below it. That
+# requires some rows.
 _MIN_ROWS_TO_REPEAT = 10
 _MIN_NUMBERED_COLUMNS = 5
 
 
 @dataclass(frozen=True)
 class CsvDialect:
-    """How one CSV file is written.
+    """The dialect of one CSV file.
 
     Attributes:
         csv_format: how cells are separated and quoted.
-        width: number of cells of most records; 0 if there is no record.
+        width: the most frequent number of cells in a record; 0 if there is no record.
         header: the column names in the first record; None if the first record is a row.
         header_lines: number of lines before the first row.
         rows: the first rows, if they have this width.
@@ -63,14 +64,15 @@ def detect_dialect(
     """Return the dialect of a file.
 
     Args:
-        lines: its first lines; bytes that are not UTF-8 are replaced.
-        delimiter: one character, or `auto`: the one of `DELIMITERS` that splits most records into
-            the same number of cells, above one.
+        lines: the first lines of the file; bytes that are not UTF-8 are replaced.
+        delimiter: one character, or `auto` for the one of `DELIMITERS` that splits most records
+            into the same number of cells, which must be at least two.
         header: `auto` calls `is_header`.
-        label: the label column's name, if it is selected by name: a first record with this cell is
-            a header.
-        known_names: names of the columns, if known from elsewhere.
-        lone_record_is_header: what a file of one record of texts holds: column names, or a row.
+        label: name of the label column, if it is selected by name. If the first record has this
+            cell, it is a header.
+        known_names: names of the columns, if known from another source.
+        lone_record_is_header: whether the only record of a file is a header if all of its cells
+            are texts.
     """
     sample = [line.decode(errors="replace").encode() for line in lines[:SAMPLE_LINES]]
     csv_format = _most_regular_format(sample) if delimiter == "auto" else CsvFormat(delimiter)
@@ -99,17 +101,18 @@ def is_header(
     known_names: Sequence[str] | None = None,
     lone_record_is_header: bool = True,
 ) -> bool:
-    """Return whether a record holds the names of the columns.
+    """Return whether the first record holds the names of the columns.
 
-    It does if it repeats the known names in any order; or if most columns of numbers begin with a
-    text, or the record counts the columns from 0 or 1; or, without a column of numbers, if every
-    column repeats texts below it, and none of its own.
+    A record that has the known names, in any order, is a header. If the table has columns of
+    numbers, a record is a header if it has texts in most of these columns, or if it numbers the
+    columns from 0 or 1. If the table has no column of numbers, a record is a header if the texts
+    below it repeat in every column, and none of them equals the record's own cell.
 
     Args:
         first: the record; (n_columns,) cells.
         rows: the records after it; (n_rows, n_columns) cells.
-        known_names: names of the columns, if known from elsewhere.
-        lone_record_is_header: the answer for texts without any row after them.
+        known_names: names of the columns, if known from another source.
+        lone_record_is_header: the result for a record of texts without any row after it.
     """
     if known_names is not None and sorted(column_names(first)) == sorted(known_names):
         return True
@@ -127,7 +130,7 @@ def is_header(
 
 
 def column_names(header: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of the columns; a column without one is named after its index."""
+    """Return the names of the columns; a column without a name is named after its index."""
     return tuple(name or f"column{index}" for index, name in enumerate(header))
 
 
@@ -155,10 +158,10 @@ def _mostly_numbers(cells: Sequence[str]) -> bool:
 
 
 def _counts_columns(first: Sequence[str], columns: Sequence[Sequence[str]]) -> bool:
-    """Return whether the cells are 0, 1, 2 … or 1, 2, 3 …, as of a table without column names.
+    """Return whether the cells are 0, 1, 2 … or 1, 2, 3 …, as in a table without column names.
 
-    One of them may be a text, the name of the label. So few cells could be a row by chance; then
-    the text must not look like one of its column.
+    One cell may be a text: the name of the label. A row with few cells can have such numbers by
+    chance. Then the text must differ from the values of its column.
     """
     numbers = [cell for cell in first if number_of(cell) is not None]
     texts = [

@@ -1,16 +1,16 @@
-"""Split CSV text into records and cells: the one reader that all of Refit uses.
+"""Split CSV text into records and cells.
 
-Data preparation, the predict API and the command line read rows through this module, so a row has
-the same cells wherever it is read. The rules:
+Data preparation, the predict API and the command line all use this module, so a row has the same
+cells wherever it is read. The rules:
 
 - A line ends with a line feed, or with a carriage return and a line feed. A carriage return alone
-  is an ordinary character. A line of blanks is not a record.
-- Cells are separated by one delimiter. Blanks around a cell are removed.
-- A cell that begins with a quote ends with one. In between, delimiters and line ends are ordinary
-  characters, and two quotes mean one. Elsewhere a quote is an ordinary character.
+  is an ordinary character. A blank line is not a record.
+- Cells are separated by one delimiter. Whitespace around a cell is removed.
+- A cell that begins with a quote must end with a quote. Within the quotes, delimiters and line ends
+  are ordinary characters, and two quotes stand for one. Elsewhere a quote is an ordinary character.
 
-`csv_dialect` finds the delimiter and the header. `refit.tabular.csv_bytes` is a faster reader for
-blocks of plain numbers; a property test shows that both give the same rows.
+`csv_dialect` detects the delimiter and the header. `refit.tabular.csv_bytes` is a faster reader for
+blocks of plain numbers; a property test shows that both return the same rows.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ class CsvFormat:
 
 
 class CsvLineInvalid(Exception):
-    """A record cannot be split into cells; the text is the reason.
+    """Raised when a record cannot be split into cells; the text is the reason.
 
     Attributes:
-        lines: how many lines the record takes.
+        lines: number of lines of the record.
     """
 
     lines = 1
@@ -62,10 +62,10 @@ class CsvRecord(NamedTuple):
     """The cells of one record.
 
     Attributes:
-        line: number of its first line, from 1.
-        cells: without the blanks around them.
-        lines: how many lines it takes.
-        text: its first line.
+        line: number of the record's first line, from 1.
+        cells: cells without the whitespace around them.
+        lines: number of lines of the record.
+        text: first line of the record.
     """
 
     line: int
@@ -78,9 +78,9 @@ class CsvFault(NamedTuple):
     """A line that is not CSV.
 
     Attributes:
-        line: its number, from 1.
-        reason: why it cannot be read.
-        text: the line.
+        line: number of the line, from 1.
+        reason: why the line cannot be read.
+        text: content of the line.
     """
 
     line: int
@@ -89,14 +89,14 @@ class CsvFault(NamedTuple):
 
 
 def split_line(line: bytes, csv_format: CsvFormat) -> list[str]:
-    """Return the cells of a record that takes one line, with the blanks around them.
+    """Return the cells of a record of one line, including the whitespace around them.
 
     Args:
         line: UTF-8 text with or without its line end.
-        csv_format: how its cells are separated and quoted.
+        csv_format: how the cells are separated and quoted.
 
     Returns:
-        The cells; none for a blank line.
+        The cells; an empty list for a blank line.
 
     Raises:
         CsvLineInvalid: if the line is not UTF-8 text, or its quotes do not match.
@@ -110,19 +110,20 @@ def split_line(line: bytes, csv_format: CsvFormat) -> list[str]:
 def read_records(
     lines: Sequence[bytes], first: int, csv_format: CsvFormat, *, is_last: bool = True
 ) -> tuple[list[CsvRecord | CsvFault], int]:
-    """Read the records of whole lines.
+    """Split whole lines into records.
 
-    Quotes that do not match cost one line: reading continues with the line after it.
+    If the quotes of a line do not match, that line is reported as a fault and reading continues
+    with the next line.
 
     Args:
         lines: UTF-8 text, split at line feeds.
         first: number of the first line.
         csv_format: how the cells are separated and quoted.
-        is_last: whether the text ends here. Otherwise a record whose quote is still open at the
-            end is left for the next call, up to `MAX_RECORD_BYTES`.
+        is_last: whether the text ends with these lines. If not, a record of up to
+            `MAX_RECORD_BYTES` whose quote is still open at the end is left for the next call.
 
     Returns:
-        The records and faults in the order of the lines, and how many lines they take.
+        The records and faults in the order of the lines, and the number of lines they take.
     """
     records: list[CsvRecord | CsvFault] = []
     quoted, quote = _QuotedRecords(lines, csv_format), csv_format.quote_byte
@@ -153,7 +154,7 @@ def read_text(text: str, csv_format: CsvFormat) -> list[list[str]]:
         CsvLineInvalid: for the first line that is not CSV, with its number.
     """
     text = text.replace("\r\n", "\n")
-    if csv_format.quote not in text:  # three times as fast as the general case
+    if csv_format.quote not in text:  # this is three times as fast as the general case
         rows = (_plain_cells(line, csv_format.delimiter) for line in text.split("\n"))
         return [cells for cells in rows if cells]
     rows_with_quotes = []
@@ -166,17 +167,17 @@ def read_text(text: str, csv_format: CsvFormat) -> list[list[str]]:
 
 
 def _plain_cells(text: str, delimiter: str) -> list[str]:
-    """Return the stripped cells of a line without quotes; none for a blank line."""
+    """Return the stripped cells of a line without quotes; an empty list for a blank line."""
     words = text.split(None, 1)
     if not words:
         return []
     cells = text.split(delimiter)
-    # A line without any blank, which is usual, has nothing to strip.
+    # Most lines have no whitespace, so their cells need not be stripped.
     return cells if words[0] == text else [cell.strip() for cell in cells]
 
 
 class _Unfinished(Exception):
-    """The lines end within a quoted cell."""
+    """Raised when the lines end within a quoted cell."""
 
 
 class _QuotedRecords:
@@ -195,18 +196,18 @@ class _QuotedRecords:
         )
 
     def read(self, index: int, *, is_last: bool) -> tuple[list[str], int]:
-        """Return the cells of the record that begins with a line, and how many lines it takes.
+        """Return the cells of the record that begins at a line, and its number of lines.
 
         Raises:
-            CsvLineInvalid: if its quotes do not match, or it is not UTF-8 text.
-            _Unfinished: if it may be completed by lines that follow.
+            CsvLineInvalid: if the quotes do not match, or the record is not UTF-8 text.
+            _Unfinished: if lines that follow may complete the record.
         """
         self._next, self._is_exhausted = index, False
         try:
             return next(self._reader), self._next - index
         except csv.Error as error:
             if not self._is_exhausted:
-                raise CsvLineInvalid(f"quotes are not in order ({error})") from None
+                raise CsvLineInvalid(f"the quotes do not match ({error})") from None
             if not is_last and sum(map(len, self._lines[index:])) <= MAX_RECORD_BYTES:
                 raise _Unfinished from None
             raise CsvLineInvalid(UNCLOSED_QUOTE) from None
@@ -218,7 +219,7 @@ class _QuotedRecords:
         return self
 
     def __next__(self) -> str:
-        """Return the next line: the csv module calls this."""
+        """Return the next line to the csv module."""
         if self._next == len(self._lines):
             self._is_exhausted = True
             raise StopIteration

@@ -188,7 +188,7 @@ def test_what_is_rejected_is_kept_and_told_once_with_a_count_by_reason(stack: St
     (detail,) = rejections_published(stack)
     assert (detail["model"], detail["file"], detail["rejected"]) == ("flowers", None, 4)
     assert detail["reasons"] == {
-        **{"unknown class": 2, "inferenceId malformed": 1, "label is no value": 1}
+        **{"unknown class": 2, "inferenceId malformed": 1, "label malformed": 1}
     }
     assert stack.keys(detail["quarantine"]) == [detail["quarantine"]]
     assert f"/{now():%Y-%m-%d}/" in detail["quarantine"]

@@ -49,7 +49,7 @@ def test_a_bad_line_goes_to_quarantine_and_the_rest_is_taken(
     reasons = [
         "Invalid JSON",
         "there are 2 rows and 1 answers",
-        "a row has 2 values and the version reads 1",
+        "a row has 2 values, but the version reads 1",
         "not 2 probabilities",
         "predictions are kept for 7776000 s",
         "predicted at",
@@ -66,7 +66,7 @@ def test_a_bad_line_goes_to_quarantine_and_the_rest_is_taken(
 @pytest.mark.parametrize(
     ("variant", "reason"),
     [
-        ("AllTraffic", "variant 'AllTraffic' names no version"),
+        ("AllTraffic", "variant 'AllTraffic' is not the name of a version"),
         ("v9", "version 9 of digits is not registered"),
     ],
 )

@@ -252,7 +252,7 @@ def test_an_answer_that_fits_nothing_fails_the_lambda_so_that_its_alarm_sees_it(
     live: Stubber,
 ) -> None:
     will_answer(live, "0.25\n")
-    with pytest.raises(AnswerMalformed, match="1 answers to 2 rows"):
+    with pytest.raises(AnswerMalformed, match="1 answers for 2 rows"):
         handler.handler(sample("predict"), CONTEXT)
 
 

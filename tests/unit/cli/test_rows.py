@@ -144,7 +144,7 @@ def test_stdin_is_read(rows_of_stdin):
         ("a,b\n1,2\n", {"label": "c"}, "the columns are a, b"),
         (b"\xff\xfe\x00", {}, "not UTF-8"),
         (b"1," + b"2" * 5_000_000, {}, "line 1 is longer than"),
-        (b'1,2\n"1"x,2\n', {}, "line 2 is not CSV: quotes are not in order"),
+        (b'1,2\n"1"x,2\n', {}, "line 2 is not CSV: the quotes do not match"),
         (b'1,2\n"1,2\n', {}, "line 2 is not CSV: a quote is never closed"),
         (gzip.compress(b"1,2\n" * 10_000, mtime=0)[:60], {}, "is damaged"),
         (b"PAR1 nothing of the kind", {}, "cannot be read as Parquet"),

@@ -226,7 +226,7 @@ BAD = {
     "no id": (line(side("1,2"), side("0.9"), inferenceId=None, eventId=None), "there is no id"),
     "bad id": (
         line(side("1,2"), side("0.9"), inferenceId=" x"),
-        "not begin with a space; not ' x'",
+        "not begin with a space: ' x'",
     ),
     "long id": (line(side("1,2"), side("0.9"), inferenceId="x" * 81), "1 to 80 printable"),
     "no time": (line(side("1,2"), side("0.9"), inferenceTime=None), "inferenceTime: Field requ"),
@@ -260,12 +260,12 @@ BAD = {
     "a list in a cell": (line(as_json([[[1], 2]]), side("0.9")), "a row that is not a list of n"),
     "true": (line(as_json([[True, 2]]), side("0.9")), "a row that is not a list of numbers"),
     "no score": (line(side("1,2"), as_json([{"label": 1}])), "a row that is not a list of numbers"),
-    "text in a cell": (line(side("1,wide"), side("0.9")), "has 'wide' where a number belongs"),
-    "too short": (line(side("1"), side("0.9")), "has 1 values and the version reads 2"),
-    "another delimiter": (line(side("1;2"), side("0.9")), "has '1;2' where a number belongs"),
-    "nan": (line(side("1,2"), side("NaN")), "answered 'NaN', not 2 probabilities"),
+    "text in a cell": (line(side("1,wide"), side("0.9")), "has 'wide' where a number is expected"),
+    "too short": (line(side("1"), side("0.9")), "has 1 values, but the version reads 2"),
+    "another delimiter": (line(side("1;2"), side("0.9")), "has '1;2' where a number is expected"),
+    "nan": (line(side("1,2"), side("NaN")), "returned 'NaN', not 2 probabilities"),
     "three classes": (line(side("1,2"), side("0.1,0.2,0.7")), "not 2 probabilities"),
-    "a margin": (line(side("1,2"), side("7.5")), "and a probability is from 0 to 1"),
+    "a margin": (line(side("1,2"), side("7.5")), "but a probability is from 0 to 1"),
 }
 
 
@@ -303,7 +303,7 @@ def test_a_key_says_whose_the_file_is(key: str, found: CaptureKey | None) -> Non
 
 @pytest.mark.parametrize("variant", ["AllTraffic", "v", "v0", "v-1", "3", "v03", "v 3", "vv3"])
 def test_a_variant_that_refit_did_not_name_is_no_version(variant: str) -> None:
-    with pytest.raises(CaptureUnreadable, match="names no version"):
+    with pytest.raises(CaptureUnreadable, match="is not the name of a version"):
         _ = CaptureKey("zoo", "refit-zoo", variant).version
 
 

@@ -106,7 +106,7 @@ def test_a_held_label_sent_again_is_a_repeat_and_another_is_held_too() -> None:
     again = sent(held, "rose", 5)
     assert (status(again), again.outcome.reason) == (
         "repeat",
-        "the label is held: no such prediction yet",
+        "the label is held until its prediction arrives",
     )
     assert again.inference is held
     other = sent(held, "iris", 3)
@@ -225,13 +225,13 @@ def test_a_regressions_label_is_a_number(label: Any, text: str) -> None:
         (12, DIGITS, Fault.UNKNOWN_CLASS, "unknown class 12; known: '0', '1', '2', '3', '4', "),
         ("NaN", DIGITS, Fault.UNKNOWN_CLASS, "unknown class 'NaN'"),
         ("", FLOWERS, Fault.UNKNOWN_CLASS, "unknown class ''"),
-        ("NaN", PRICES, Fault.NOT_A_NUMBER, "the label is a number, not 'NaN'"),
+        ("NaN", PRICES, Fault.NOT_A_NUMBER, "the label must be a number, not 'NaN'"),
         ("dear", PRICES, Fault.NOT_A_NUMBER, "not 'dear'"),
         (True, PRICES, Fault.NOT_A_NUMBER, "not True"),
         (1e300, PRICES, Fault.NOT_A_NUMBER, "not 1e+300"),
         (float("inf"), PRICES, Fault.NOT_A_NUMBER, "not inf"),
         (10**400, PRICES, Fault.NOT_A_NUMBER, "not 1000"),
-        (None, FLOWERS, Fault.NO_VALUE, "a label is text, a number, true or false; not None"),
+        (None, FLOWERS, Fault.NO_VALUE, "a label must be text, a number, true or false, not None"),
         (["rose"], FLOWERS, Fault.NO_VALUE, "not ['rose']"),
         ({"a": 1}, PRICES, Fault.NO_VALUE, "not {'a': 1}"),
     ],
@@ -371,12 +371,12 @@ ONE = {"inferenceId": "a", "label": 1}
 BAD_BODIES: dict[str, tuple[Any, str]] = {
     "no JSON": ('{"labels": [', "the body is not JSON: .*char 12"),
     "NaN": ('{"labels": [{"inferenceId": "a", "label": NaN}]}', "NaN is not JSON"),
-    "a list": ([ONE], r"the body is an object \{\"labels\": \[…\]\}, not \["),
-    "another key": ({"labels": [ONE], "model": "x"}, "unknown key 'model'; allowed is only"),
+    "a list": ([ONE], r"the body must be an object \{\"labels\": \[…\]\}, not \["),
+    "another key": ({"labels": [ONE], "model": "x"}, "unknown key 'model'; only \"labels\" is"),
     "no labels": ({}, '"labels" must be a list of records, not None'),
     "an empty list": ({"labels": []}, '"labels" has 0 records; one call takes 1 to 500'),
     "501 records": ({"labels": [ONE] * 501}, '"labels" has 501 records; one call takes 1 to 500'),
-    "a bare label": ({"labels": [ONE, 5]}, "record 2: a record is an object of .*; not 5"),
+    "a bare label": ({"labels": [ONE, 5]}, "record 2: a record must be an object .*, not 5"),
     "no id": ({"labels": [{"label": 1}]}, "record 1: there is no inferenceId"),
     "no label": ({"labels": [{"inferenceId": "a"}]}, "record 1: there is no label"),
     "a misspelt key": (

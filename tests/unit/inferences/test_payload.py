@@ -93,7 +93,7 @@ BAD = {
     "no rows": ('{"instances": []}', "there is no instance"),
     "no instances": ("{}", '"instances" must be a list of instances, not None'),
     "instances is a number": ('{"instances": 5}', '"instances" must be a list'),
-    "another key": ('{"rows": [[1, 2, "red"]]}', "unknown key 'rows'; allowed is only"),
+    "another key": ('{"rows": [[1, 2, "red"]]}', "unknown key 'rows'; only \"instances\" is"),
     "a bare number": ("5", '"instances" must be a list'),
     "broken JSON": ('{"instances": [[1, 2, "red"]', r"not JSON: .*line 1 column 29 \(char 28\)"),
     "two documents": ("[] []", "not JSON: Extra data"),

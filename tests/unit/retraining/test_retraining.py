@@ -170,7 +170,7 @@ def test_a_drop_that_makes_a_new_version_ends_the_episode() -> None:
     loop.go_live()
     state = loop.advance()
     assert (state.state, state.pending, loop.begun) == (RetrainingStatus.HEALTHY, None, [])
-    assert state.note == "Version 2 is live: version 1 was drifting."
+    assert state.note == "Version 2 replaced version 1, which was drifting."
 
 
 def test_an_alarm_that_is_taken_back_before_a_run_stays_noted() -> None:

@@ -36,7 +36,7 @@ def with_line(line: bytes, at: int = 150) -> bytes:
         (b"x,2,3,4", "column 'label': 'x' is text where numbers are expected"),
         (b"1,2,\xff\xfe,4", "not UTF-8 text: save the file as UTF-8"),
         (b"1,2,3\x00,4", "column 'f1': '3\\x00' is text where numbers are expected"),
-        (b'1,2,"3"4,4', "quotes are not in order (',' expected after '\"')"),
+        (b'1,2,"3"4,4', "the quotes do not match (',' expected after '\"')"),
         (b'1,2,"3,4', "a quote is never closed"),
     ],
 )

@@ -147,7 +147,7 @@ def test_all_three_decide_alike_whether_numbers_have_a_header(data: st.DataObjec
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (b'1,"2"3', "quotes are not in order (',' expected after '\"')"),
+        (b'1,"2"3', "the quotes do not match (',' expected after '\"')"),
         (b'1,"2', "a quote is never closed"),
     ],
 )

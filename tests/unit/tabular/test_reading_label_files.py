@@ -139,7 +139,7 @@ def test_a_list_of_labels_is_one_for_each_row_of_the_event(data: str, encoding: 
 BAD_JSON = {
     "no JSON": ("{", "the line is not JSON"),
     "NaN": ('{"inferenceId": "a", "label": NaN}', "NaN is not JSON"),
-    "a list": ("[1]", "a record is an object"),
+    "a list": ("[1]", "a record must be an object"),
     "a misspelt key": ('{"inferenceId": "a", "lable": 1}', "unknown key 'lable'"),
     "no label": ('{"inferenceId": "a"}', "there is no label"),
     "nested": ("[" * 100_000, "nested too deeply"),

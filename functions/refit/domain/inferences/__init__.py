@@ -1,1 +1,1 @@
-"""Predictions, their labels, and what is counted of them."""
+"""Captured predictions, their labels, and how both are counted."""

@@ -1,7 +1,7 @@
-"""Read lines of capture files: the rows that an endpoint was asked, and its answers.
+"""Read the lines of capture files: the rows that were sent to an endpoint, and its answers.
 
-A line is one call in the format of SageMaker's data capture and may hold many rows. A line that
-cannot be read raises CaptureUnreadable; the other lines of the file are unaffected.
+A line is one call in the format of SageMaker's data capture and may contain many rows. A line that
+cannot be read raises CaptureUnreadable; the other lines of the file are not affected.
 
 Source: SageMaker developer guide, "Capture data from real-time endpoint". The JSON forms of answers
 are those of SageMaker's XGBoost container.
@@ -26,7 +26,7 @@ from refit.domain.naming import ResourceNames, checked_model_name
 from refit.domain.schema import shown
 
 MAX_LINE_BYTES = 32 * 1024**2
-"""Request and answer have up to 6 MB each, and more when written as BASE64 or as JSON in a text."""
+"""Request and answer have up to 6 MB each, and more when encoded as BASE64 or as a JSON string."""
 
 VERIFICATION_ID = "refit-verification"
 """Inference id of the held-out rows that verify a deployment. They are not live predictions."""
@@ -42,7 +42,7 @@ _SCORES = ("score", "probabilities", "predicted_score")
 
 
 class CaptureUnreadable(Exception):
-    """When a captured call, or a row of it, cannot be used; the text is the reason."""
+    """Raised when a captured call, or a row of it, cannot be used; the text is the reason."""
 
 
 class _Side(BaseModel):
@@ -70,7 +70,7 @@ class _Line(BaseModel):
 
 @dataclass(frozen=True)
 class CaptureKey:
-    """What the key of a capture file says of all its lines."""
+    """The model, endpoint and variant that the key of a capture file states for all its lines."""
 
     model: str
     endpoint: str
@@ -81,7 +81,7 @@ class CaptureKey:
         """The model version that answered.
 
         Raises:
-            CaptureUnreadable: when the variant does not have a name that Refit gives.
+            CaptureUnreadable: when the name of the variant is not one that Refit assigns.
         """
         try:
             version = ResourceNames.version_of(self.variant)
@@ -89,13 +89,14 @@ class CaptureKey:
             version = 0
         if version < 1 or self.variant != ResourceNames.variant(version):
             raise CaptureUnreadable(
-                f"variant {shown(self.variant)} names no version: Refit's variants are v1, v2, …"
+                f"variant {shown(self.variant)} is not the name of a version: Refit names variants "
+                "v1, v2, …"
             )
         return version
 
 
 def capture_key_of(key: str) -> CaptureKey | None:
-    """Return what the key of an object says; None when it is not a capture file of a model."""
+    """Return what the key of an object states; None when it is not a capture file of a model."""
     match = _KEY.match(key)
     if match is None:
         return None
@@ -112,9 +113,9 @@ class CapturedEvent:
 
     Attributes:
         event_id: the caller's inference id, or the id of the event when the caller gave none.
-        at: when it was made, in UTC.
-        inputs: the rows that were asked.
-        answers: one per row: a number, or one probability per class.
+        at: time of the call, in UTC.
+        inputs: rows of the request.
+        answers: one answer per row: a number, or one probability per class.
     """
 
     event_id: str
@@ -124,11 +125,11 @@ class CapturedEvent:
 
 
 def read_event(line: bytes) -> CapturedEvent:
-    """Read a line.
+    """Return the call that a line of a capture file records.
 
     Raises:
-        CaptureUnreadable: when it is not a captured call with both sides, or does not have one
-            answer per row.
+        CaptureUnreadable: when the line is not a captured call with request and answer, or does
+            not have one answer per row.
     """
     parsed = _parsed_line(line)
     event_id = parsed.eventMetadata.inferenceId or parsed.eventMetadata.eventId
@@ -136,7 +137,7 @@ def read_event(line: bytes) -> CapturedEvent:
         raise CaptureUnreadable("there is no id: neither inferenceId nor eventId is set")
     if not ID_PATTERN.match(event_id):
         raise CaptureUnreadable(
-            "an id has 1 to 80 printable ASCII characters and does not begin with a space; not "
+            "an id must have 1 to 80 printable ASCII characters and not begin with a space: "
             f"{shown(event_id)}"
         )
     sides = parsed.captureData
@@ -153,10 +154,10 @@ def read_event(line: bytes) -> CapturedEvent:
 
 
 def inputs_of(line: bytes) -> list[list[float | None]]:
-    """Return the rows that were asked in a call; None where a value is missing.
+    """Return the rows of a captured request; None where a value is missing.
 
     Raises:
-        CaptureUnreadable: when they cannot be read.
+        CaptureUnreadable: when the rows cannot be read.
     """
     side = _parsed_line(line).captureData.endpointInput
     if side is None:
@@ -199,7 +200,7 @@ def _value_of(cell: str | float | None) -> float:
     try:
         return float(text)
     except ValueError:
-        raise CaptureUnreadable(f"a row has {shown(text)} where a number belongs") from None
+        raise CaptureUnreadable(f"a row has {shown(text)} where a number is expected") from None
 
 
 def _parsed_line(line: bytes) -> _Line:
@@ -276,7 +277,7 @@ def _json_row(entry: Any, what: str) -> list[Any]:
     """Return the cells of a row that is a JSON list, a number, or an object with either."""
     if isinstance(entry, dict):
         candidates = [entry.get(name) for name in ("features", *_SCORES)]
-        # The container writes NaN for what it does not compute.
+        # The container writes NaN for a score that it does not compute.
         entry = next((cells for cells in candidates if not _is_absent(cells)), None)
     cells = entry if isinstance(entry, list) else [entry]
     if not cells or not all(_is_cell(cell) for cell in cells) or cells == [None]:

@@ -1,7 +1,7 @@
-"""Write the call of an endpoint as a line in the format of SageMaker's data capture.
+"""Write an endpoint call as a line in the format of SageMaker's data capture.
 
-capture_reader.py reads it. The member `refit`, which SageMaker's own lines do not have, tells the
-delivery stream the key of the file.
+capture_reader.py reads these lines. The delivery stream derives the key of the file from the member
+`refit`, which SageMaker's own lines do not have.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ class EndpointCall:
     """A request to an endpoint and its answer.
 
     Attributes:
-        id: of the call; the inference ids of its rows follow from it.
+        id: id of the call, from which the inference ids of its rows are derived.
         rows: number of rows in the body.
-        body: of the request, text/csv.
+        body: body of the request, text/csv.
         answer: body of the answer.
-        content_type: of the answer.
+        content_type: content type of the answer.
         variant: production variant that answered.
-        at: when the request was sent, in UTC.
+        at: time when the request was sent, in UTC.
     """
 
     id: str
@@ -47,7 +47,7 @@ class EndpointCall:
 
 
 def capture_line(model: str, endpoint: str, call: EndpointCall) -> bytes:
-    """Return the line of a call, with its line end."""
+    """Return the line that records a call, including its line end."""
     at = call.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     value = {
         "captureData": {

@@ -1,4 +1,4 @@
-"""The rows of a captured call as predictions of a version, each with its id, answer and digest."""
+"""Convert the rows of a captured call to predictions of a version."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from refit.domain.schema import Schema
 
 MAX_PROBABILITIES = 200
-"""The probabilities of more classes are not stored with the inference, to keep items small."""
+"""If a model has more classes, its probabilities are not stored, to keep the items small."""
 
-_FLOAT32_ERROR = 1e-6  # of a probability that was rounded to float32 and back
+_FLOAT32_ERROR = 1e-6  # error of a probability that was rounded to float32
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class CapturedRow:
     """A row and the prediction for it.
 
     Attributes:
-        values: as the model read them, NaN where one is missing.
-        answer: code of the class, or the number.
+        values: values that the model read; NaN where one is missing.
+        answer: code of the predicted class, or the predicted number.
     """
 
     inference_id: str
@@ -55,10 +55,10 @@ def captured_rows(
 
     Args:
         event: the call.
-        key: of the capture file.
-        line: of the call in the file, from 0.
-        version: that answered.
-        schema: of that version.
+        key: key of the capture file.
+        line: index of the call's line in the file.
+        version: the version that answered.
+        schema: schema of that version.
     """
     rows = len(event.inputs)
     ids = inference_ids(event.event_id, rows)
@@ -91,13 +91,13 @@ def _values_of_width(cells: CapturedCells, width: int) -> list[float]:
     values = values_of(cells)
     if len(values) != width:
         raise CaptureUnreadable(
-            f"a row has {len(values)} values and the version reads {width}, so its answer is wrong"
+            f"a row has {len(values)} values, but the version reads {width}, so the answer is wrong"
         )
     return values
 
 
 def _answer(cells: CapturedCells, schema: Schema) -> tuple[float, str, float | None, bytes | None]:
-    """Return an answer as a number and as text, its largest probability, and all of them."""
+    """Return an answer as a number and as text, its largest probability, and all probabilities."""
     try:
         values = answer_values(cells_of(cells), schema)
     except AnswerMalformed as error:
@@ -106,7 +106,7 @@ def _answer(cells: CapturedCells, schema: Schema) -> tuple[float, str, float | N
         return values[0], number_text(values[0]), None, None
     if min(values) < -_FLOAT32_ERROR or max(values) > 1 + _FLOAT32_ERROR:
         raise CaptureUnreadable(
-            f"the endpoint answered {shown(csv_of(cells))}, and a probability is from 0 to 1"
+            f"the endpoint returned {shown(csv_of(cells))}, but a probability is from 0 to 1"
         )
     best = max(range(len(values)), key=values.__getitem__)
     is_kept = len(values) <= MAX_PROBABILITIES
@@ -115,6 +115,6 @@ def _answer(cells: CapturedCells, schema: Schema) -> tuple[float, str, float | N
 
 
 def _digest(version: int, cells: CapturedCells, answer_cells: CapturedCells) -> str:
-    """Return a digest that is the same for the same prediction, however it was captured."""
+    """Return a digest of a prediction that does not depend on how the prediction was captured."""
     content = f"{version}\n{csv_of(cells)}\n{csv_of(answer_cells)}"
     return hashlib.blake2b(content.encode(errors="surrogatepass"), digest_size=8).hexdigest()

@@ -1,4 +1,4 @@
-"""Which cohort a prediction is counted in."""
+"""Determine the cohort in which a prediction is counted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Self
 
 START_FORMAT = "%Y-%m-%dT%H:%M:%S"
-"""Text of a cohort's start in the sort key of its item: the items of a version sort by time."""
+"""Format of a cohort's start in the sort key of its item; it sorts the items by time."""
 
 
 @dataclass(frozen=True, order=True)
@@ -21,11 +21,11 @@ class CohortKey:
 
     @classmethod
     def at(cls, model: str, version: int, moment: datetime, cohort_s: int) -> Self:
-        """Return the cohort that a prediction of this moment belongs to."""
+        """Return the cohort of a prediction that was made at a moment."""
         return cls(model, version, cohort_start(moment, cohort_s), cohort_s)
 
 
 def cohort_start(moment: datetime, cohort_s: int) -> datetime:
-    """Return when the cohort of a moment began: a multiple of its length since 1970."""
+    """Return the start of the cohort of a moment: a multiple of the cohort's length since 1970."""
     seconds = int(moment.timestamp()) // cohort_s * cohort_s
     return datetime.fromtimestamp(seconds, UTC)

@@ -1,9 +1,8 @@
-"""What a labelled prediction adds to the counters of its cohort, and what a correction takes back.
+"""Compute what a labelled prediction, or a correction of its label, adds to its cohort's counters.
 
-Counters are only added to, so the order of changes does not matter. A correction adds the new
-contribution and subtracts the old one. Both follow from the prediction and from `Counted`, so the
-subtracted numbers are those that were added, to the last digit: they are decimals that are rounded
-before they are added.
+All changes are additions, so their order does not matter. A correction adds the new contribution
+and subtracts the old one. Both are computed from the prediction and from `Counted`. The numbers are
+decimals that are rounded before they are added, so a correction subtracts exactly what was added.
 """
 
 from __future__ import annotations
@@ -34,13 +33,13 @@ _LARGEST_SCALED_ERROR = Decimal(10) ** 9
 
 @dataclass(frozen=True)
 class CountChange:
-    """What has to be written so that the counters match an inference.
+    """The changes that make the counters match an inference.
 
     Attributes:
-        inference: as it was when this was decided.
-        counted: what the counters contain of it afterwards.
-        sums: what to add to the counters of which cohort.
-        cohort_s: length of the cohorts of its version.
+        inference: the inference when the change was decided.
+        counted: what the counters contain of the inference after the change.
+        sums: numbers to add to the counters of each cohort.
+        cohort_s: length of the version's cohorts, in seconds.
     """
 
     inference: Inference
@@ -54,20 +53,21 @@ class CountChange:
 
     @property
     def label_delay_s(self) -> float:
-        """From the prediction to its first label; 0 when a label was earlier."""
+        """Seconds from the prediction to its first label; 0 when the label came first."""
         return float(_label_delay(self.inference))
 
 
 def count_change(
     inference: Inference, schema: Schema, settings: MonitoringSettings, error_bound: float | None
 ) -> CountChange | None:
-    """Return what to write for an inference; None when it is counted as it is.
+    """Return the change that counts an inference; None when the counters already match it.
 
     Args:
-        inference: as it was read.
-        schema: of the run that made the version.
-        settings: of that run.
-        error_bound: of that run's baseline: a regression's answer beyond this error is wrong.
+        inference: the stored inference.
+        schema: schema of the run that made the version.
+        settings: `[monitoring]` of that run.
+        error_bound: error bound of that run's baseline; a regression's prediction with a larger
+            error is wrong.
     """
     before = inference.counted
     if inference.prediction is None or before.seq >= inference.seq:
@@ -148,11 +148,11 @@ def _regression_sums(prediction: Prediction, counted: Counted) -> dict[str, Deci
 
 
 def _scale(bound: float | None) -> Decimal:
-    """Return the power of ten in whose millionths errors are written.
+    """Return the power of ten relative to which errors are rounded to millionths.
 
-    DynamoDB adds exactly as long as the first and the last digit of a sum are within 38 digits.
-    Errors are therefore written relative to the version's error bound, and an error of more than
-    10⁹ times this scale counts as 10⁹ times.
+    DynamoDB adds numbers exactly while a sum has at most 38 digits. Errors are therefore rounded
+    relative to the version's error bound, and an error of more than 10⁹ times this scale counts as
+    10⁹ times the scale.
     """
     if not bound:
         return Decimal(1)
@@ -178,7 +178,7 @@ def _add(sums: dict[str, Decimal], more: Mapping[str, Decimal], sign: int = 1) -
 
 
 def summed(changes: Iterable[CountChange]) -> dict[CohortKey, dict[str, Decimal]]:
-    """Return what changes add to each cohort; zeros are left out."""
+    """Return the sums that changes add to each cohort, without zeros."""
     totals: dict[CohortKey, dict[str, Decimal]] = {}
     for change in changes:
         for key, sums in change.sums.items():

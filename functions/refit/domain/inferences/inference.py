@@ -1,7 +1,7 @@
-"""One predicted row and its labels: what an item of InferenceTable stands for.
+"""One predicted row and its labels, as an item of InferenceTable stores them.
 
-Prediction and labels arrive in any order, late, more than once, and may contradict each other.
-Every decision made here depends on what is known of the inference, never on the order of arrival.
+The prediction and the labels may arrive in any order, late or repeatedly, and may contradict each
+other. All decisions depend only on what is known about the inference, not on the order of arrival.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
 ID_PATTERN = re.compile(r"[!-~][ -~]{0,79}\Z")
-"""An inference id: 1 to 80 printable ASCII characters, the first of which is not a space."""
+"""An inference id has 1 to 80 printable ASCII characters and does not begin with a space."""
 
 MAX_LABELS = 20
-"""Label events that are kept of one inference. The label that holds is never dropped."""
+"""Number of labels that are kept for one inference. The effective label is always kept."""
 
 
 def inference_ids(event_id: str, rows: int) -> list[str]:
-    """Return the id of each row of an event: the event's id for one row, numbered for more."""
+    """Return the id of each row of an event: the event's id, numbered if there are several rows."""
     return [event_id] if rows == 1 else [f"{event_id}-{row}" for row in range(rows)]
 
 
@@ -31,8 +31,8 @@ class Label:
 
     Attributes:
         label: text of the class or of the number, in its canonical spelling.
-        observed_at: when the outcome was observed; the latest observation holds.
-        event_size: how many labels its record listed for the event; None for a label of one row.
+        observed_at: when the outcome was observed; the label with the latest time is effective.
+        event_size: number of labels that its record listed for the event; None for a single label.
     """
 
     label: str
@@ -42,28 +42,28 @@ class Label:
 
     @property
     def rank(self) -> tuple[datetime, str]:
-        """Largest for the label that holds; the text breaks ties, whatever came first."""
+        """Sort key: the effective label has the largest rank. The text breaks ties."""
         return self.observed_at, self.label
 
 
 def holding_label(labels: tuple[Label, ...]) -> Label | None:
-    """Return the label that was observed last; None when there is none."""
+    """Return the effective label, which was observed last; None when there is no label."""
     return max(labels, key=lambda label: label.rank, default=None)
 
 
 def limited(labels: tuple[Label, ...]) -> tuple[Label, ...]:
-    """Return the labels that are kept: the one that holds, the first, and the latest others."""
+    """Return the labels that are kept: the effective one, the first, and the latest others."""
     if len(labels) <= MAX_LABELS:
         return labels
     holding = holding_label(labels)
     others = [label for label in labels if label is not holding]
-    kept = others[:1] + others[len(others) - MAX_LABELS + 2 :]  # the first one gives the delay
+    kept = others[:1] + others[len(others) - MAX_LABELS + 2 :]  # the first defines the label delay
     return tuple(label for label in labels if label is holding or label in kept)
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where the features of a row are: a capture file, its line and the row, both from 0."""
+    """Where the features of a row are stored: a capture file, and the indexes of line and row."""
 
     key: str
     line: int
@@ -75,11 +75,12 @@ class Prediction:
     """The answer of a model version to one row.
 
     Attributes:
-        text: the class, or the number as text.
+        text: the predicted class, or the predicted number as text.
         confidence: the largest probability; None for a regression.
-        probabilities: little-endian float32, one per class of the version; None when not kept.
+        probabilities: little-endian float32, one per class of the version; None when they are not
+            stored.
         rows: number of rows of its event.
-        digest: of version, input and answer. A different digest is a different prediction.
+        digest: digest of version, input and answer, which identifies the prediction.
     """
 
     text: str
@@ -98,10 +99,10 @@ class Counted:
 
     Attributes:
         seq: `seq` of the inference when it was counted; 0 when it never was.
-        shown: the label that held then; None when nothing is counted.
-        matured: the label that held at the label age; None when there was none.
+        shown: the effective label at that time; None when nothing is counted.
+        matured: the effective label at the label age; None when there was none.
         cohort: start of the cohort whose counters contain it; None when nothing is counted.
-        error_bound: a regression's answer beyond this error was counted as wrong.
+        error_bound: a regression's prediction with a larger error was counted as wrong.
     """
 
     seq: int
@@ -119,11 +120,11 @@ class Inference:
     """A prediction and the labels received for it.
 
     Attributes:
-        seq: increases with every change that can alter what is counted.
+        seq: increases with every change that can affect the counters.
         prediction: None while only labels have arrived.
-        ambiguous: two different predictions have this id, so nothing is counted.
-        labels: in the order of their arrival.
-        counted: what the counters contain of it.
+        ambiguous: whether two different predictions have this id; then nothing is counted.
+        labels: labels in the order of their arrival.
+        counted: what the counters contain of the inference.
     """
 
     model: str
@@ -136,18 +137,18 @@ class Inference:
 
     @property
     def label(self) -> Label | None:
-        """The label that holds now."""
+        """The effective label now."""
         return holding_label(self.labels)
 
     def label_at_age(self, age: timedelta) -> Label | None:
-        """Return the label that held when the prediction had this age."""
+        """Return the effective label when the prediction had this age."""
         if self.prediction is None:
             return None
         end = self.prediction.at + age
         return holding_label(tuple(label for label in self.labels if label.received_at <= end))
 
     def to_count(self, label_age: timedelta) -> Counted:
-        """Return what the counters should contain of it; the cohort is not filled in."""
+        """Return what the counters should contain of the inference, without the cohort."""
         if self.prediction is None or self.ambiguous:
             return Counted(self.seq, None, None)
         shown, matured = self.label, self.label_at_age(label_age)

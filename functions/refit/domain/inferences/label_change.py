@@ -1,8 +1,8 @@
-"""Decide what labels change on their inference.
+"""Decide how labels change their inference.
 
-Labels arrive late, twice, in any order, and contradict each other. The decision depends on what is
-known of the inference and on the record, never on the order of arrival: the label that was observed
-last holds.
+Labels may arrive late, repeatedly or in any order, and may contradict each other. The decision
+depends only on the record and on what is known about the inference, not on the order of arrival.
+The label that was observed last is the effective label.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ _SHOWN_CLASSES = 10
 
 @dataclass(frozen=True)
 class LabelChange:
-    """What labels do to one inference.
+    """The change that labels make to one inference.
 
     Attributes:
-        before: the inference as it was read; None when there was none.
-        after: the same object when nothing changes; None when the inference is deleted.
-        outcomes: one per record, in their order.
+        before: the stored inference; None when there was none.
+        after: the new inference. It is the same object when nothing changes, and None when the
+            inference is deleted.
+        outcomes: one outcome per record, in the order of the records.
     """
 
     inference_id: str
@@ -50,13 +51,13 @@ def label_change(
     schema: Schema,
     receipt: Receipt,
 ) -> LabelChange:
-    """Decide what the observations of one inference change, one after the other.
+    """Decide how the observations of one inference change it, one after the other.
 
     Args:
-        observations: all of one inference, at least one.
-        known: the inference, and those of the events that the records label, by id.
-        schema: of the version that made the prediction; of the live one while there is none.
-        receipt: of the records.
+        observations: at least one observation, all of the same inference.
+        known: by id, the inference and the inferences of the events that the records label.
+        schema: schema of the version that predicted, or of the live version without a prediction.
+        receipt: receipt of the records.
     """
     inference_id = observations[0].inference_id
     before = after = known.get(inference_id)
@@ -75,17 +76,17 @@ def decide(
     schema: Schema,
     receipt: Receipt,
 ) -> tuple[Inference | None, LabelOutcome]:
-    """Decide what one observation changes.
+    """Decide how one observation changes an inference.
 
     Args:
         observation: the label.
-        known: the inference as it is; None when neither prediction nor label has arrived.
-        event_rows: how many rows the labelled event has; None when that is not known.
-        schema: as for `label_change`.
-        receipt: as for `label_change`.
+        known: the inference before; None when neither prediction nor label has arrived.
+        event_rows: number of rows of the labelled event; None when it is not known.
+        schema: see `label_change`.
+        receipt: see `label_change`.
 
     Returns:
-        The inference afterwards, which is `known` when nothing changes, and the outcome.
+        The new inference, which is `known` when nothing changes, and the outcome.
     """
     if refusal := _refusal(observation, known, event_rows):
         return known, refusal
@@ -124,7 +125,7 @@ def _refusal(
 
 
 def _is_known(known: Inference, label: Label) -> bool:
-    """Say whether the same label is known with the same or a later time of observation."""
+    """Return whether the same label is known with the same or a later time of observation."""
     return any(
         other.label == label.label and other.observed_at >= label.observed_at
         for other in known.labels
@@ -135,7 +136,8 @@ def _outcome(known: Inference, label: Label) -> LabelOutcome:
     holding = known.label
     if known.prediction is None:
         if _is_known(known, label):
-            return LabelOutcome(LabelStatus.REPEAT, "the label is held: no such prediction yet")
+            reason = "the label is held until its prediction arrives"
+            return LabelOutcome(LabelStatus.REPEAT, reason)
         return LabelOutcome(LabelStatus.HELD)
     if holding is None:
         return LabelOutcome(LabelStatus.NEW)
@@ -154,13 +156,13 @@ def label_text(value: object, schema: Schema) -> str | LabelOutcome:
     """Return the canonical text of a label's class or number, or why it is rejected."""
     if not isinstance(value, str | int | float):
         return rejected(
-            Fault.NO_VALUE, f"a label is text, a number, true or false; not {shown(value)}"
+            Fault.NO_VALUE, f"a label must be text, a number, true or false, not {shown(value)}"
         )
     codes = (schema.encode_label(text) for text in _spellings(value, schema))
     code = next((code for code in codes if code is not None), None)
     if schema.classes is None:
         if code is None:
-            return rejected(Fault.NOT_A_NUMBER, f"the label is a number, not {shown(value)}")
+            return rejected(Fault.NOT_A_NUMBER, f"the label must be a number, not {shown(value)}")
         return number_text(code)
     if code is None:
         return rejected(

@@ -1,4 +1,4 @@
-"""What became of a label that was sent."""
+"""The outcome of a label that was sent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class LabelStatus(StrEnum):
-    """Status of a record, as it is returned to the sender. HELD: no prediction has this id yet."""
+    """Status of a record, as the API returns it. HELD means that no prediction has this id yet."""
 
     NEW = "new"
     REPEAT = "repeat"
@@ -17,7 +17,7 @@ class LabelStatus(StrEnum):
 
 
 class Fault(StrEnum):
-    """Why a record is rejected, in fixed words that can be counted."""
+    """Why a record is rejected. Rejected records are counted by these texts."""
 
     UNREADABLE = "unreadable record"
     ID_MALFORMED = "inferenceId malformed"
@@ -25,15 +25,15 @@ class Fault(StrEnum):
     TOO_OLD = "too old"
     IN_THE_FUTURE = "in the future"
     AMBIGUOUS = "ambiguous inferenceId"
-    OTHER_ROWS = "other number of rows"
-    NO_VALUE = "label is no value"
+    OTHER_ROWS = "different number of rows"
+    NO_VALUE = "label malformed"
     UNKNOWN_CLASS = "unknown class"
     NOT_A_NUMBER = "not a number"
 
 
 @dataclass(frozen=True)
 class LabelOutcome:
-    """Status of a record, with the reason when it needs one, and the fault when it is rejected."""
+    """Status of a record, the reason if it needs one, and the fault if the record is rejected."""
 
     status: LabelStatus
     reason: str | None = None

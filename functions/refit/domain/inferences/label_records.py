@@ -1,12 +1,12 @@
-"""Labels as they are sent, and what can be checked of each record without its inference.
+"""Labels as they are sent, and the checks that do not need the labelled inference.
 
-A label goes through these types:
+A label is represented by these types, one after the other:
 
-    LabelRecord | BadLine   as it was sent                          this module
-    Observation             checked by itself                       this module
-    LabelChange             what it does to its inference           label_change.py
-    LabelOutcome            what is returned to the sender          label_outcome.py
-    CountChange             what the counters of the cohort add     count_change.py
+    LabelRecord | BadLine   the record that was sent                this module
+    Observation             a record that passed these checks       this module
+    LabelChange             the change to its inference             label_change.py
+    LabelOutcome            the result returned to the sender       label_outcome.py
+    CountChange             the change to the cohort's counters     count_change.py
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from refit.domain.inferences.inference import Inference
 
 MAX_RECORDS = 500
-"""Most labels that one API call takes."""
+"""Maximum number of labels in one API call."""
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
-"""Largest difference between clocks. A label observed later than this would hold for ever."""
+"""Tolerated difference between clocks. Labels observed further in the future are rejected, because
+no later label could replace them."""
 
 _REQUIRED = ("inferenceId", "label")
 _KEYS = (*_REQUIRED, "observedAt")
@@ -39,14 +40,15 @@ _SHOWN_CHARACTERS = 200
 
 @dataclass(frozen=True)
 class LabelRecord:
-    """A label as it was sent. Its values are unchecked.
+    """A label as it was sent, with unchecked values.
 
     Attributes:
         label: text, a number or a boolean.
-        observed_at: ISO 8601 with offset; None for the time of receipt.
-        event_id: of a SageMaker record, whose labels are those of all rows of one event.
-        event_size: how many labels such a record listed; None for a single label.
-        line: number of its line in a file, from 1.
+        observed_at: ISO 8601 time with offset; None for the time of receipt.
+        event_id: event of a SageMaker record, which lists the labels of all rows of one event;
+            None for a single label.
+        event_size: number of labels that such a record lists; None for a single label.
+        line: number of the record's line in a file, from 1.
     """
 
     inference_id: object
@@ -57,7 +59,7 @@ class LabelRecord:
     line: int | None = None
 
     def as_sent(self) -> dict[str, Any]:
-        """Return the record as JSON for a person; long values are cut."""
+        """Return the record as JSON, with long values shortened."""
         values = (self.inference_id, self.label, self.observed_at)
         return {
             key: _cut(value)
@@ -74,7 +76,7 @@ def _cut(value: object) -> object:
 
 @dataclass(frozen=True)
 class BadLine:
-    """A line of a file that holds no record; `text` is its beginning, `line` counts from 1."""
+    """A line of a file that is not a record; `text` is its beginning, and `line` counts from 1."""
 
     line: int
     reason: str
@@ -89,7 +91,7 @@ class Receipt:
     """What the records of one call or file have in common.
 
     Attributes:
-        observed_at: for records that do not say when their label was observed.
+        observed_at: time of observation of records that do not state one.
         max_age: labels that were observed longer ago are rejected.
     """
 
@@ -101,7 +103,7 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Observation:
-    """A well-formed record. Whether the label fits the model is not known yet."""
+    """A well-formed record whose label has not been checked against the model yet."""
 
     inference_id: str
     label: object
@@ -111,14 +113,14 @@ class Observation:
 
     @property
     def related_ids(self) -> tuple[str, ...]:
-        """Ids under which the event may be known: that of its only row, or of its first row."""
+        """Inference ids that the event may have: the id of its only row, or of its first row."""
         return () if self.event_id is None else (self.event_id, f"{self.event_id}-0")
 
     def event_rows(self, known: Mapping[str, Inference]) -> int | None:
-        """Return how many rows the labelled event has; None when that is not known.
+        """Return the number of rows of the labelled event; None when it is not known.
 
-        A single label may name one row of a larger event. Then it is the label of that row, and
-        the number of rows does not matter: None.
+        The result is also None when a single label names one row of a larger event. The number of
+        rows does not matter for such a label.
         """
         ids = self.related_ids and dict.fromkeys((self.inference_id, *self.related_ids))
         for inference_id in ids:
@@ -133,14 +135,14 @@ def records_of(content: bytes) -> list[LabelRecord]:
     """Return the records of an API body, their values unchecked.
 
     Raises:
-        PayloadInvalid: when the form is not `{"labels": [{"inferenceId", "label", "observedAt"?}
-            …]}`, with 1 to `MAX_RECORDS` records; says what is wrong and what is allowed.
+        PayloadInvalid: when the body is not `{"labels": [{"inferenceId", "label", "observedAt"?}
+            …]}` with 1 to `MAX_RECORDS` records. The text states what is wrong and what is allowed.
     """
     value = parsed_json(body_text(content))
     if not isinstance(value, dict):
-        raise PayloadInvalid(f'the body is an object {{"labels": […]}}, not {shown(value)}')
+        raise PayloadInvalid(f'the body must be an object {{"labels": […]}}, not {shown(value)}')
     if unknown := [key for key in value if key != "labels"]:
-        raise PayloadInvalid(f'unknown key {shown(unknown[0])}; allowed is only "labels"')
+        raise PayloadInvalid(f'unknown key {shown(unknown[0])}; only "labels" is allowed')
     labels = value.get("labels")
     if not isinstance(labels, list):
         raise PayloadInvalid(f'"labels" must be a list of records, not {shown(labels)}')
@@ -164,8 +166,8 @@ def record_of(value: object, what: str, line: int | None = None) -> LabelRecord:
     """
     if not isinstance(value, dict):
         raise PayloadInvalid(
-            f"{what}: a record is an object of inferenceId, label and, if known, observedAt; "
-            f"not {shown(value)}"
+            f"{what}: a record must be an object with inferenceId, label and optionally "
+            f"observedAt, not {shown(value)}"
         )
     if unknown := [key for key in value if key not in _KEYS]:
         raise PayloadInvalid(
@@ -177,15 +179,15 @@ def record_of(value: object, what: str, line: int | None = None) -> LabelRecord:
 
 
 def check_record(record: Sent, receipt: Receipt) -> Observation | LabelOutcome:
-    """Check what can be checked of a record without its inference; a fault is an outcome."""
+    """Check a record without its inference; return an outcome if the record is rejected."""
     if isinstance(record, BadLine):
         return rejected(Fault.UNREADABLE, record.reason)
     inference_id = record.inference_id
     if not isinstance(inference_id, str) or not ID_PATTERN.match(inference_id):
         return rejected(
             Fault.ID_MALFORMED,
-            "an inferenceId has 1 to 80 printable ASCII characters and does not begin with a "
-            f"space; not {shown(inference_id)}",
+            "an inferenceId must have 1 to 80 printable ASCII characters and not begin with a "
+            f"space: {shown(inference_id)}",
         )
     observed_at = _observed_at(record.observed_at, receipt)
     if isinstance(observed_at, LabelOutcome):
@@ -209,7 +211,7 @@ def _observed_at(value: object, receipt: Receipt) -> datetime | LabelOutcome:
             f"observedAt {utc_text(moment)} is too old: predictions are kept for "
             f"{receipt.max_age.total_seconds():.0f} s ([monitoring] max_label_age_s)",
         )
-    # Times are stored in milliseconds, so the same label sent again must have the same time.
+    # Times are stored in milliseconds. A label that is sent again must have the same stored time.
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
@@ -227,7 +229,7 @@ def _parsed_time(value: object) -> datetime | LabelOutcome:
     except (ValueError, OverflowError):
         return rejected(
             Fault.TIME_MALFORMED,
-            "observedAt is an ISO 8601 time with offset, such as 2026-03-12T20:47:26Z; not "
+            "observedAt must be an ISO 8601 time with offset, such as 2026-03-12T20:47:26Z, not "
             f"{shown(value)}",
         )
 

@@ -1,8 +1,8 @@
-"""The ledger of labelled predictions: which label holds, and where the row's features are.
+"""The ledger of labelled predictions: their labels, and where their features are stored.
 
-A slice is written once and never changed. A batch that is tried again may write the same lines
-again, so readers use the line with the highest `seq` of each inference. A withdrawn line removes
-the row: two different predictions have its id.
+A slice is written once and never changed. A batch that is retried may write the same lines again,
+so readers use the line with the highest `seq` of each inference. A withdrawn line removes the row,
+because two different predictions have its id.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class LedgerRow(BaseModel):
     """A line of the ledger.
 
     Attributes:
-        seq: of the inference. The line with the highest one holds.
+        seq: `seq` of the inference; the line with the highest value is used.
         label: text of the class or the number.
         prediction: text of the class or the number.
-        source: where the row's features are.
-        withdrawn: the inference is not a labelled row (any more).
+        source: where the features of the row are stored.
+        withdrawn: whether the inference is no longer a labelled row.
     """
 
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
@@ -52,7 +52,7 @@ class LedgerSlice:
     """Lines that are written together.
 
     Attributes:
-        digest: of the ids and seqs of its lines, so the same lines have the same name.
+        digest: digest of the ids and seqs of its lines, so that the same lines have the same name.
     """
 
     digest: str
@@ -79,7 +79,7 @@ def _row(change: CountChange) -> LedgerRow | None:
     prediction, label = inference.prediction, inference.label
     if prediction is None or label is None:
         return None
-    # A batch that failed may have written a line with a seq in between, which must be superseded.
+    # If seq rose by more than 1, a failed batch may have written a line that must be superseded.
     if change.counted.shown == before.shown and inference.seq == before.seq + 1:
         return None
     return LedgerRow(

@@ -1,9 +1,9 @@
-"""Bodies of API requests, the endpoint requests made of them, and the answers decoded.
+"""Read the bodies of API requests, encode them for the endpoint, and decode its answers.
 
 Accepted bodies of a prediction request:
     application/json    {"instances": [[5.1, 3.5], …]}, {"instances": [{"width": 5.1, …}, …]}, or
                         the list of instances alone
-    text/csv            one row a line in column order, comma-separated, no header, no label
+    text/csv            one row per line in column order, comma-separated, without header and label
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 LAMBDA_BYTES = 6 * 1024 * 1024
-"""Largest request and answer of a synchronous call of a Lambda function. API Gateway: 10 MB."""
+"""Largest request and response of a synchronous Lambda invocation. API Gateway accepts 10 MB."""
 
 ENDPOINT_BYTES = 6 * 1024 * 1024
 """Largest request that InvokeEndpoint and XGBoost's container accept."""
@@ -33,7 +33,7 @@ ENDPOINT_BYTES = 6 * 1024 * 1024
 EXPECTED_INSTANCES = '{"instances": [[…], …]} or rows of text/csv'
 
 _JSON, _CSV = "application/json", "text/csv"
-_ENVELOPE_BYTES = 4096  # status, headers and the beginning of the answer
+_ENVELOPE_BYTES = 4096  # status, headers and the beginning of the body
 _LONGEST_NUMBER = 24  # characters of a float: -1.7976931348623157e+308
 _LONGEST_ID = 40  # 32 hexadecimal digits, a hyphen and a row number
 
@@ -43,9 +43,9 @@ class RequestBody:
     """The body of an API Gateway event.
 
     Attributes:
-        text: as the event has it; None or empty when the request has no body.
-        is_base64: whether API Gateway has encoded the text.
-        content_type: value of the request's header with its parameters; None when it has none.
+        text: body in the event; None or empty when the request has no body.
+        is_base64: whether API Gateway has encoded the text in base64.
+        content_type: value of the Content-Type header with its parameters; None without a header.
     """
 
     text: str | None
@@ -57,12 +57,12 @@ def body_bytes(body: RequestBody, expected: str) -> bytes:
     """Return the content of a body.
 
     Args:
-        body: of a request.
+        body: body of a request.
         expected: what to send instead of an empty body, for the error message.
 
     Raises:
-        PayloadInvalid: when it is empty, or is not base64 although the event says so.
-        PayloadTooLarge: when it is over 6 MB.
+        PayloadInvalid: when the body is empty, or is not base64 although the event states that.
+        PayloadTooLarge: when the body is larger than 6 MB.
     """
     if not body.text:
         raise PayloadInvalid(f"the body is empty: send {expected}")
@@ -82,7 +82,7 @@ def body_bytes(body: RequestBody, expected: str) -> bytes:
 
 
 def body_text(content: bytes) -> str:
-    """Decode a body, without byte-order mark. Raises PayloadInvalid when it is not UTF-8."""
+    """Decode a body and remove its byte-order mark. Raises PayloadInvalid if it is not UTF-8."""
     try:
         return content.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -90,15 +90,15 @@ def body_text(content: bytes) -> str:
 
 
 def instances_of(content: bytes, content_type: str | None) -> list[Any]:
-    """Return the rows of a prediction request, their values unchecked.
+    """Return the rows of a prediction request, with unchecked values.
 
     Args:
         content: the body, UTF-8, with or without byte-order mark.
         content_type: value of the header with its parameters; None means JSON.
 
     Raises:
-        PayloadInvalid: when the type is unknown, the text does not parse (with the position), or
-            there are no rows.
+        PayloadInvalid: when the type is not supported, the body cannot be parsed, or there are no
+            rows. The text states the position of a parse error.
     """
     kind = _media_type(content_type)
     text = body_text(content)
@@ -126,11 +126,11 @@ def parsed_json(text: str, what: str = "the body") -> Any:
 
     Args:
         text: one document.
-        what: names it in an error message.
+        what: name of the document in an error message.
 
     Raises:
-        PayloadInvalid: when it is not JSON (NaN and Infinity are not), is nested too deeply, or
-            has an integer that Python does not convert.
+        PayloadInvalid: when the text is not JSON (NaN and Infinity are not allowed), is nested too
+            deeply, or has an integer with too many digits for Python.
     """
     try:
         return json.loads(text, parse_constant=_refuse_constant)
@@ -146,7 +146,7 @@ def _json_instances(text: str) -> list[Any]:
     value = parsed_json(text)
     if isinstance(value, dict):
         if unknown := [key for key in value if key != "instances"]:
-            raise PayloadInvalid(f'unknown key {shown(unknown[0])}; allowed is only "instances"')
+            raise PayloadInvalid(f'unknown key {shown(unknown[0])}; only "instances" is allowed')
         value = value.get("instances")
     if not isinstance(value, list):
         raise PayloadInvalid(f'"instances" must be a list of instances, not {shown(value)}')
@@ -171,17 +171,18 @@ def encoded_lines(
     """Encode instances as the CSV lines that the endpoint reads, without line ends and labels.
 
     Args:
-        instances: at least one.
-        schema: of the version that is asked.
-        max_bytes: largest request of the endpoint.
+        instances: at least one instance.
+        schema: schema of the version that receives the request.
+        max_bytes: largest request that the endpoint accepts.
 
     Raises:
-        PayloadInvalid: naming the instance (counted from 1) and the column that does not fit.
+        PayloadInvalid: when an instance does not match the schema. The text names the instance,
+            counted from 1, and the column.
         PayloadTooLarge: when a single row is larger than an endpoint request.
     """
     names = [feature.name for feature in schema.features]
     if instances[0] == names:
-        raise PayloadInvalid("the first row has the names of the columns: send the rows only")
+        raise PayloadInvalid("the first row has the names of the columns: send only the rows")
     lines = []
     for number, instance in enumerate(instances, 1):
         try:
@@ -189,10 +190,10 @@ def encoded_lines(
         except PayloadInvalid as error:
             if number == 1 and _first_is_header(instances, names):
                 raise PayloadInvalid(
-                    f"the first row seems to be a header, {shown(instance)}: send the rows only"
+                    f"the first row seems to be a header, {shown(instance)}: send only the rows"
                 ) from None
             raise PayloadInvalid(f"instance {number}: {error}") from None
-        # An empty line would not be a row; XGBoost's container reads "nan" as missing, too.
+        # An empty line would not be read as a row. XGBoost's container reads "nan" as missing.
         lines.append(csv_line(values) or "nan")
         if len(lines[-1]) >= max_bytes:
             raise PayloadTooLarge(
@@ -216,10 +217,10 @@ def _is_texts(row: Any) -> bool:
 
 
 def check_answer_fits(rows: int, schema: Schema) -> None:
-    """Refuse a request whose answer could be too large to return.
+    """Check that the answer to a request cannot be too large to return.
 
     Raises:
-        PayloadTooLarge: with the number of rows that fit.
+        PayloadTooLarge: when it could be. The text states how many rows are allowed.
     """
     probabilities = dict.fromkeys(schema.classes or (), 0)
     longest = {
@@ -227,7 +228,7 @@ def check_answer_fits(rows: int, schema: Schema) -> None:
         "prediction": max(schema.classes or ("",), key=lambda text: len(json.dumps(text))),
         "probabilities": probabilities,
     }
-    # Encoded twice: Lambda returns the body as a text inside JSON, with every quote escaped.
+    # The JSON is encoded twice: Lambda returns the body as a JSON string with escaped quotes.
     row_bytes = len(json.dumps(json.dumps(longest))) + _LONGEST_NUMBER * (len(probabilities) + 1)
     most = (LAMBDA_BYTES - _ENVELOPE_BYTES) // row_bytes
     if rows > most:
@@ -240,11 +241,11 @@ def check_answer_fits(rows: int, schema: Schema) -> None:
 def endpoint_bodies(
     lines: Sequence[str], max_bytes: int = ENDPOINT_BYTES
 ) -> Iterator[tuple[int, bytes]]:
-    """Yield (rows, body) of as few endpoint requests as the limit allows, in order.
+    """Yield (number of rows, body) of as few endpoint requests as the limit allows, in order.
 
     Args:
-        lines: ASCII, each shorter than the limit.
-        max_bytes: largest request of the endpoint.
+        lines: lines of ASCII text, each shorter than the limit.
+        max_bytes: largest request that the endpoint accepts.
     """
     start = size = 0
     for end, line in enumerate(lines):
@@ -258,20 +259,21 @@ def endpoint_bodies(
 def decoded_predictions(
     answer: bytes, schema: Schema, inference_ids: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Return the API's predictions for an endpoint's text/csv answer, in the order of the rows.
+    """Convert an endpoint's text/csv answer to the predictions of the API, in row order.
 
     Args:
-        answer: a line per row: a number, or the probabilities of the classes.
-        schema: of the version that answered.
-        inference_ids: one per row of the request.
+        answer: one line per row: a number, or the probabilities of the classes.
+        schema: schema of the version that answered.
+        inference_ids: one inference id per row of the request.
 
     Raises:
-        AnswerMalformed: when lines and rows, or values and classes, do not match.
+        AnswerMalformed: when the number of lines differs from that of the rows, or the number of
+            values from that of the classes.
     """
     lines = [line for line in answer.splitlines() if line.strip()]
     if len(lines) != len(inference_ids):
         raise AnswerMalformed(
-            f"the endpoint returned {len(lines)} answers to {len(inference_ids)} rows"
+            f"the endpoint returned {len(lines)} answers for {len(inference_ids)} rows"
         )
     return [
         {"inferenceId": inference_id, **_decoded(line, schema)}
@@ -282,11 +284,11 @@ def decoded_predictions(
 def answer_values(cells: Sequence[bytes | str | float], schema: Schema) -> list[float]:
     """Return the answer to one row: a number, or the probability of each class.
 
-    A model of two classes answers the probability of the second one.
+    A model of two classes may return only the probability of the second class.
 
     Args:
-        cells: of the answer, as texts or numbers.
-        schema: of the version that answered.
+        cells: cells of the answer, as texts or numbers.
+        schema: schema of the version that answered.
 
     Raises:
         AnswerMalformed: when the values are not finite, or do not match the classes.
@@ -319,4 +321,4 @@ def _malformed(cells: Sequence[bytes | str | float], schema: Schema) -> AnswerMa
     texts = (cell.decode(errors="replace") if isinstance(cell, bytes) else cell for cell in cells)
     answer = ",".join("" if text is None else str(text) for text in texts)
     expected = f"{len(schema.classes)} probabilities" if schema.classes else "one number"
-    return AnswerMalformed(f"the endpoint answered {shown(answer)}, not {expected}")
+    return AnswerMalformed(f"the endpoint returned {shown(answer)}, not {expected}")

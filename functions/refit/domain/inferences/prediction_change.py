@@ -1,7 +1,7 @@
-"""Decide what a captured prediction changes.
+"""Decide how a captured prediction changes its inference.
 
-Captures arrive late, twice, after their label, and sometimes under an id that was used before. The
-decision depends on what is known of the inference, never on the order of arrival.
+Captures may arrive late, repeatedly, after their label, or with an id that was used before. The
+decision depends only on what is known about the inference, not on the order of arrival.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 class PredictionEffect(StrEnum):
-    """What a captured prediction does to its inference."""
+    """The effect of a captured prediction on its inference."""
 
     NEW = "new"
-    JOINED = "joined"  # with labels that were held for it
+    JOINED = "joined"  # the prediction is joined with labels that were held for it
     AMBIGUOUS = "ambiguous"  # a different prediction has the same id, so neither is counted
-    NOTHING = "nothing"  # it is known already
+    NOTHING = "nothing"  # the prediction is already known
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class PredictionChange:
     """A captured row and its effect.
 
     Attributes:
-        before: the inference as it was read; None when there was none.
+        before: the stored inference; None when there was none.
         kept: held labels that belong to this event.
         dropped: held labels of an event with another number of rows.
     """
@@ -42,19 +42,19 @@ class PredictionChange:
 
     @property
     def adds_prediction(self) -> bool:
-        """Whether the cohort has one prediction more."""
+        """Whether the prediction is counted as a new one in its cohort."""
         return self.effect in {PredictionEffect.NEW, PredictionEffect.JOINED}
 
     @property
     def is_first(self) -> bool:
-        """Whether the inference has this very row, also when its file is delivered again."""
+        """Whether the stored prediction comes from this row of this capture file."""
         if self.before is None or self.before.prediction is None:
             return self.adds_prediction
         return self.before.prediction.source == self.row.prediction.source
 
 
 def prediction_change(row: CapturedRow, known: Inference | None) -> PredictionChange:
-    """Decide what a captured row changes; `known` is None when nothing has arrived for its id."""
+    """Return the change of a captured row; `known` is None when nothing has arrived for its id."""
     if known is None:
         return PredictionChange(row, PredictionEffect.NEW)
     if known.prediction is None:

@@ -1,4 +1,4 @@
-"""What a step of a model's retraining is decided on, and what follows from it."""
+"""The input and the result of one step in the retraining of a model."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RetrainingFacts:
-    """The current facts about a model, beside its retraining state.
+    """The current facts about a model, in addition to its retraining state.
 
     Attributes:
         champion: the live version; None while there is none.
-        alarm: why the live version drifts, as a sentence; None without an alarm.
+        alarm: description of the drift of the live version; None without an alarm.
         changed_at: estimated time of the change; None without an alarm.
-        new_labels: labelled predictions that the training data of the live version lacks.
-        changed_labels: those of them that were predicted since the change.
+        new_labels: number of labelled predictions that the live version was not trained on.
+        changed_labels: how many of them were predicted since the change.
         active_run: the run that holds the lock of the model.
         run: the run of `RetrainingState.relevant_run`; None when it has not begun.
         command: the user command that triggered this step.
@@ -43,8 +43,8 @@ class RetrainingStart:
     """A retraining that should begin now.
 
     Attributes:
-        changed_at: estimated time of the change that the new version is fitted to; None for a
-            request.
+        changed_at: estimated time of the change that causes the retraining; None for a request of
+            a user.
     """
 
     run: str
@@ -57,12 +57,12 @@ class RetrainingStart:
 
 @dataclass(frozen=True)
 class RetrainingStep:
-    """What follows from the facts.
+    """The result of a step.
 
     Attributes:
         retraining: the new state.
-        start: a run to begin before the new state is stored. It changes the facts, so another step
-            follows.
+        start: a run to begin before the new state is stored; None to begin no run. Beginning a run
+            changes the facts, so another step follows.
         notices: messages to people, to be sent before the new state is stored.
     """
 

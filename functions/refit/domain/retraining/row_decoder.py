@@ -1,12 +1,12 @@
-"""Decode labelled predictions into training rows, or state why one cannot be trained on.
+"""Decode labelled predictions into training rows, or state why a row cannot be used for training.
 
-A model version reads encoded rows. What was captured is decoded by the schema of that version into
-the texts that were dropped for it, and then prepared like any dropped row. A row that cannot be
-used is counted by its reason.
+A model version reads encoded rows, and encoded rows are captured. This module decodes them, by the
+schema of that version, into the texts of a dropped row. Data preparation then treats them like
+dropped rows. Rows that cannot be used are counted by reason.
 
-A number is written in its shortest form. The hash that decides a row's split reads texts, so a row
-that was dropped as `5.0` and is predicted again as `5` may be in another split than before. Rows
-that were predicted stay in their split, however often they are predicted.
+Numbers are written in their shortest form. The split of a row is decided by a hash of its text, so
+a row that was dropped as `5.0` and is later predicted as `5` can be in another split. A row that is
+predicted several times is in the same split each time.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ BAD_VALUE = "with a value that the column cannot hold"
 
 
 class RowUnusable(Exception):
-    """A labelled row cannot be trained on; the text is the reason."""
+    """Raised when a labelled row cannot be used for training; the text is the reason."""
 
 
 def reading_order(slices: Sequence[Slice]) -> list[int]:
     """Return the indexes of ledger slices in the order in which they must be read.
 
-    Of two equal lines the first one counts. Slices that are not fresh come first, so a row that one
-    of them holds is not fresh, even if a fresh slice repeats it.
+    If two lines are equal, the first one is used. Slices that are not fresh are read first, so a
+    row of such a slice is not fresh, even if a fresh slice repeats it.
     """
     return sorted(range(len(slices)), key=lambda index: (slices[index].fresh, index))
 
@@ -50,7 +50,7 @@ def is_fresh(slice_is_fresh: bool, fresh_since: datetime | None, predicted_at: d
 
     Args:
         slice_is_fresh: whether the row's slice was not in the live model's training data.
-        fresh_since: rows predicted before are not fresh; None if there is no such limit.
+        fresh_since: rows predicted before this time are not fresh; None if there is no limit.
         predicted_at: when the row was predicted.
     """
     return slice_is_fresh and (fresh_since is None or predicted_at >= fresh_since)
@@ -85,14 +85,14 @@ def decoders(
 
 
 class RowDecoder:
-    """Writes the rows that one version read as the texts that were dropped for it."""
+    """Writes the encoded rows that one version read as CSV lines like those of a dropped file."""
 
     def __init__(self, schema: Schema, live: Schema) -> None:
         """Prepare to decode.
 
         Args:
-            schema: of the version that predicted.
-            live: the live model's, with the same columns; it knows the labels.
+            schema: schema of the version that predicted.
+            live: schema of the live model, which has the same columns and defines the labels.
         """
         self._width = len(schema.features)
         self._categories = {
@@ -107,11 +107,11 @@ class RowDecoder:
         """Return a CSV line, label first.
 
         Args:
-            label: as it was recorded.
+            label: the recorded label.
             values: (n_features,) the encoded row; None where a value is missing.
 
         Raises:
-            RowUnusable: if this model has no such label or values.
+            RowUnusable: if the model does not have this label or these values.
         """
         if len(values) != self._width:
             raise RowUnusable(OTHER_COLUMNS)
@@ -141,7 +141,7 @@ class RowDecoder:
 
 
 def _all_in_float32(numbers: Sequence[float]) -> bool:
-    # One NaN makes the sum NaN; minimum and maximum alone may miss it.
+    # A NaN always makes the sum NaN, while minimum and maximum may ignore it.
     low, high = min(numbers), max(numbers)
     return math.isfinite(sum(numbers)) and low >= -FLOAT32_MAX and high <= FLOAT32_MAX
 

@@ -1,4 +1,4 @@
-"""When a model is retrained, and why it is not: one state per model, changed by a pure function.
+"""Decide when a model is retrained: a pure function advances the retraining state of the model.
 
                   alarm                  a run begins             the run ends
     healthy ───────────────► drifting ───────────────► retraining ─────────────► cooling ──► healthy
@@ -11,10 +11,10 @@ The function is level-triggered: `step` reads the current facts, never the event
 so lost, late and repeated events do no harm. A retraining that cannot start yet is pending, and
 every step checks it again.
 
-An episode is an alarm of one live version until a run has begun for it. The run's id follows from
-the version and the number of the episode, so concurrent steps, and a step after one that failed
-half-way, begin the same run. An alarm that outlasts its retraining and the cool-down is the next
-episode.
+An episode lasts from an alarm of one live version until a run begins for it. The id of the run is
+derived from the version and the number of the episode. So concurrent steps, and a step after one
+that failed half-way, begin the same run. If an alarm is still active after its retraining and the
+cool-down, the next episode begins.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ def step(
     settings: RetrainingSettings,
     now: datetime,
 ) -> RetrainingStep:
-    """Return the next state of a model and what must be done.
+    """Return the next state of a model, a run to begin if one is due, and notices to send.
 
     Args:
         model: name of the model.
         before: the stored state.
-        facts: read after `before`.
+        facts: the facts, which must have been read after `before`.
         settings: `[retraining]` of model.toml.
         now: time of the step.
     """
@@ -97,7 +97,7 @@ def _enter(
 def _apply_command(
     state: RetrainingState, facts: RetrainingFacts, now: datetime
 ) -> RetrainingState:
-    """Apply a user command once."""
+    """Apply a user command, unless it was applied before."""
     command = facts.command
     if command is None or command.id in state.commands:
         return state
@@ -116,7 +116,7 @@ def _awaits_approval(facts: RetrainingFacts) -> bool:
 
 
 def _adopt_run(state: RetrainingState, facts: RetrainingFacts, now: datetime) -> RetrainingState:
-    """Record the run of this episode when it has begun, in this step or in a concurrent one."""
+    """Record the run of this episode if it has begun, in this step or in a concurrent one."""
     run = facts.run
     if run is None or run.run == state.run:
         return state
@@ -140,7 +140,7 @@ def _adopt_run(state: RetrainingState, facts: RetrainingFacts, now: datetime) ->
 
 
 def _retraining_cause(run: Run) -> RetrainingCause:
-    """Return the cause of a retraining; a drop never has the run id of an episode."""
+    """Return the cause of a retraining run. A run of a drop never has the id of an episode."""
     return cast("RetrainingCause", run.cause)
 
 
@@ -153,7 +153,7 @@ def _reason(state: RetrainingState, alarm: str | None, cause: RetrainingCause) -
 def _apply_run_end(
     state: RetrainingState, facts: RetrainingFacts, settings: RetrainingSettings, now: datetime
 ) -> RetrainingState:
-    """Update the state from a finished run."""
+    """Update the state when the run has finished."""
     run = facts.run
     if run is None or not run.status.is_final:
         return state
@@ -163,7 +163,7 @@ def _apply_run_end(
     ended_at = run.finished_at or now
     state = state.with_changes(
         failures=failures,
-        # The same labels would only give another challenger that is refused.
+        # A retraining on the same labels would produce a challenger that is refused again.
         labels_used=state.labels_used if run.status is RunStatus.REFUSED else 0,
         last=RetrainingResult(
             run=run.run,
@@ -183,7 +183,7 @@ def _apply_run_end(
 def _while_run_is_active(
     state: RetrainingState, facts: RetrainingFacts, now: datetime
 ) -> RetrainingState:
-    """Return the state during a run; a request waits until the run ends."""
+    """Return the state during a run; a new request is pending until the run ends."""
     note = "The challenger awaits approval." if _awaits_approval(facts) else None
     state = state.with_changes(note=note)
     if state.request is None:
@@ -194,20 +194,20 @@ def _while_run_is_active(
 def _follow_live_version(
     state: RetrainingState, facts: RetrainingFacts, now: datetime
 ) -> RetrainingState:
-    """Reset the state when another version is live: failures and alarms concerned the old one."""
+    """Reset the state when another version is live: failures and alarms belong to the old one."""
     if facts.champion == state.version:
         return state
     reset = state.with_changes(version=facts.champion, failures=0, labels_used=0, pending=None)
     if state.state not in {RetrainingStatus.DRIFTING, RetrainingStatus.BLOCKED}:
         return reset
-    note = f"Version {facts.champion} is live: version {state.version} was {state.state}."
+    note = f"Version {facts.champion} replaced version {state.version}, which was {state.state}."
     return _enter(reset, RetrainingStatus.HEALTHY, now, note=note)
 
 
 def _follow_alarm(
     state: RetrainingState, facts: RetrainingFacts, settings: RetrainingSettings, now: datetime
 ) -> RetrainingState:
-    """Enter or leave DRIFTING with the alarm, and end a cool-down that is over."""
+    """Enter DRIFTING when there is an alarm, leave it when there is none, and end a cool-down."""
     is_cooled = state.cooled_until is None or now >= state.cooled_until
     if state.state is RetrainingStatus.COOLING and is_cooled:
         state = _enter(state, RetrainingStatus.HEALTHY, now, cooled_until=None)
@@ -224,7 +224,7 @@ def _follow_alarm(
 def _cause(
     state: RetrainingState, facts: RetrainingFacts, settings: RetrainingSettings
 ) -> RetrainingCause | None:
-    """Return why a retraining is needed; None when it is not."""
+    """Return why a retraining is needed; None when none is needed."""
     if state.request is not None:
         return "request"
     drifts = facts.alarm is not None and state.state in {

@@ -1,6 +1,6 @@
 """The retraining state of a model, as the RETRAINING item stores it. rules.py changes it.
 
-`model_dump(by_alias=True)` gives the camel case that people and scripts read.
+`model_dump(by_alias=True)` gives the published form, whose names are in camel case.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class RetrainingPart(BaseModel):
 
 
 class PendingRetraining(RetrainingPart):
-    """A retraining that should start and cannot yet."""
+    """A retraining that is due but cannot start yet."""
 
     why: str
     since: Moment
@@ -47,9 +47,9 @@ class UserCommand(RetrainingPart):
     """A command of a user.
 
     Attributes:
-        id: id of the event that carried it; a repeated delivery has the same id.
-        kind: start a retraining whatever the evidence, or unblock a blocked model.
-        by: who gave it.
+        id: id of the event that contains the command; a repeated delivery has the same id.
+        kind: start a retraining regardless of drift, or unblock a blocked model.
+        by: the user who gave the command.
     """
 
     id: str
@@ -76,19 +76,20 @@ class RetrainingState(RetrainingPart):
         since: when `state` last changed; None before the first change.
         version: the live version that the state refers to.
         episodes: number of episodes whose run has begun.
-        reason: why the model drifts or is retrained, as a sentence.
+        reason: sentence that states why the model drifts or is retrained.
         run: the active retraining, or the last one.
         cause: cause of that run.
-        request: request of a user that was not carried out yet.
-        pending: a retraining that should start, and why it does not.
-        started: when the retrainings of the last 24 hours began that drift caused.
-        failures: consecutive retrainings that did not improve the model.
-        labels_used: number of labels since the change when the last run began.
+        request: request of a user that has not been carried out yet.
+        pending: a retraining that is due, and why it cannot start yet.
+        started: start times of the retrainings that drift caused in the last 24 hours.
+        failures: number of consecutive retrainings that did not improve the model.
+        labels_used: number of labels since the change, counted when the last run began.
         cooled_until: end of the cool-down after a retraining.
         last: how the last retraining ended.
         note: additional information for people.
         commands: ids of the commands that were applied.
-        revision: number of changes; each is made on condition of the revision before it.
+        revision: number of changes. A change is stored only if the revision is still the one that
+            was read.
     """
 
     state: RetrainingStatus = RetrainingStatus.HEALTHY
@@ -111,13 +112,13 @@ class RetrainingState(RetrainingPart):
 
     @property
     def is_idle(self) -> bool:
-        """Whether the model is healthy and nothing is active, requested or pending."""
+        """Whether the model is healthy and no retraining is active, requested or pending."""
         return (
             self.state is RetrainingStatus.HEALTHY and self.request is None and self.pending is None
         )
 
     def relevant_run(self, model: str) -> str | None:
-        """Return the id of the active run, or else of the run that the next episode would begin."""
+        """Return the id of the active run or, without one, of the run of the next episode."""
         if self.state is RetrainingStatus.RETRAINING:
             return self.run
         if self.version is None:
