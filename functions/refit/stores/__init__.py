@@ -1,1 +1,2 @@
-"""Access to AWS, the only users of boto3. Each store owns the keys and format of its items."""
+"""Access to AWS. Only this package uses boto3. Each store defines the keys and format of its items.
+"""

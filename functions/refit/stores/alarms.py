@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
 
 class Alarms:
-    """CloudWatch alarms: put and delete."""
+    """Puts and deletes CloudWatch alarms."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
 
     def put(self, requests: Iterable[dict[str, Any]]) -> None:
-        """Create or update alarms; one that exists keeps its state.
+        """Create or update alarms; an alarm that exists keeps its state.
 
         Args:
-            requests: of PutMetricAlarm.
+            requests: parameters of PutMetricAlarm, one request per alarm.
 
         Raises:
             ServiceThrottled: when CloudWatch throttled a request; the alarms before it were put.

@@ -1,4 +1,4 @@
-"""The bucket: objects in and out, whole or as a stream."""
+"""Read and write the objects of the bucket, whole or as a stream."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PART_BYTES = 8 * 1024 * 1024
-"""S3 takes parts of 5 MiB and more, except the last."""
+"""S3 requires parts of at least 5 MiB, except for the last part."""
 
 _CONCURRENT_DOWNLOADS = 8  # botocore keeps 10 connections
 _MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "404", "405", "MethodNotAllowed"})
 
 
 class Bucket:
-    """The objects of one bucket. Each method translates the transient errors of S3."""
+    """The objects of one bucket. Each method translates transient errors of S3."""
 
     def __init__(self, client: Any, name: str) -> None:
         self.client = client
         self.name = name
 
     def open(self, key: str, version: str | None = None) -> IO[bytes]:
-        """Open an object for reading without loading it.
+        """Open an object for reading as a stream.
 
         Raises:
-            ObjectNotFound: when the object or this version of it does not exist.
+            ObjectNotFound: when the object or the given version of it does not exist.
         """
         with self._translate_errors(key, version):
             body = self.client.get_object(**self._request(key, version))["Body"]
@@ -77,7 +77,7 @@ class Bucket:
             create_transfer_manager,
         )
 
-        # Not client.upload_file, which hides the error code in an error of its own.
+        # client.upload_file is not used, because its exception hides the error code.
         with (
             translate_transient_errors(),
             create_transfer_manager(self.client, TransferConfig()) as transfers,
@@ -112,14 +112,14 @@ class Bucket:
     def download_each(
         self, objects: Sequence[tuple[str, str | None]], folder: Path
     ) -> Iterator[Path | None]:
-        """Yield each object as a local file, in the order given; None for one that is missing.
+        """Yield each object as a local file, in the given order; None for a missing object.
 
-        Eight downloads run at a time, because thousands of small objects would otherwise wait for
-        each other.
+        Eight downloads run at a time, because downloading thousands of small objects one after the
+        other would be slow.
 
         Args:
-            objects: keys, each with the version that is wanted or None for the latest.
-            folder: receives the files. A file exists until the next one is requested.
+            objects: keys, each with a version, or None for the latest version.
+            folder: folder for the files. A file exists until the next one is requested.
         """
         wanted = enumerate(objects)
         pending: deque[tuple[Path, Future[bool]]] = deque()
@@ -149,7 +149,7 @@ class Bucket:
 
     @contextmanager
     def writer(self, key: str, content_type: str = "text/csv") -> Iterator[ObjectWriter]:
-        """Write an object while its bytes are produced; an error leaves no object behind."""
+        """Write an object while its bytes are produced; after an error no object is created."""
         writer = ObjectWriter(self, key, content_type)
         try:
             yield writer
@@ -175,7 +175,7 @@ class Bucket:
 
 
 class _Stream:
-    """The body of an object; a connection that breaks while it is read is a transient error."""
+    """The body of an object. A connection that is lost while reading is a transient error."""
 
     def __init__(self, body: IO[bytes]) -> None:
         self._body = body
@@ -189,10 +189,10 @@ class _Stream:
 
 
 class ObjectWriter:
-    """Writes an object in parts; one that stays smaller than a part is written in a single put.
+    """Writes an object in parts. An object smaller than a part is written by one PutObject.
 
     Attributes:
-        size_bytes: written so far.
+        size_bytes: number of bytes written so far.
     """
 
     def __init__(self, bucket: Bucket, key: str, content_type: str) -> None:
@@ -205,7 +205,7 @@ class ObjectWriter:
         self.size_bytes = 0
 
     def write(self, data: bytes) -> None:
-        """Append bytes; full parts are uploaded at once."""
+        """Append bytes and upload the parts that are full."""
         self._buffer += data
         self.size_bytes += len(data)
         while len(self._buffer) >= PART_BYTES:
@@ -213,7 +213,7 @@ class ObjectWriter:
             del self._buffer[:PART_BYTES]
 
     def complete(self) -> None:
-        """Upload the rest and make the object visible."""
+        """Upload the rest and complete the object."""
         if self._upload_id is None:
             self._bucket.put(self._key, bytes(self._buffer), self._content_type)
             return
@@ -229,8 +229,8 @@ class ObjectWriter:
     def abort(self) -> None:
         """Discard the parts that were uploaded.
 
-        An error is ignored, so that the one that led here is reported; the lifecycle rule of the
-        bucket removes the parts later.
+        An error is ignored, so that the original error is reported. The bucket's lifecycle rule
+        removes the parts later.
         """
         if self._upload_id is not None:
             with suppress(ClientError, ServiceThrottled), translate_transient_errors():

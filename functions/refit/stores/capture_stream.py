@@ -1,4 +1,4 @@
-"""Delivery of captured lines to the bucket: by the Firehose stream, or directly when that fails."""
+"""Deliver captured lines to the bucket by the Firehose stream, or directly when that fails."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ RECORD_BYTES = 1000 * 1024
 """Largest record that Firehose accepts."""
 
 BATCH_BYTES = 4 * 1024 * 1024
-"""Largest sum of records that Firehose accepts in one call."""
+"""Largest total size of the records that Firehose accepts in one call."""
 
 BATCH_RECORDS = 500
-"""Most records that Firehose accepts in one call."""
+"""Largest number of records that Firehose accepts in one call."""
 
 _ATTEMPTS = 2
 
 
 @dataclass(frozen=True)
 class CapturedLine:
-    """A line with its line end, and the key of its object when the stream does not take it."""
+    """A line with its line end, and the key of its object if the stream does not accept it."""
 
     key: str
     line: bytes
 
 
 class CaptureStream:
-    """Carries captured lines to the bucket. A failure is reported, never raised."""
+    """Delivers captured lines to the bucket. A failure is returned, not raised."""
 
     def __init__(
         self, client: Any, stream: str, bucket: Bucket, record_bytes: int = RECORD_BYTES
@@ -47,14 +47,14 @@ class CaptureStream:
         self._record_bytes = record_bytes
 
     def deliver(self, lines: Sequence[CapturedLine]) -> list[CapturedLine]:
-        """Deliver lines, of any number and size; return those that could not be delivered."""
+        """Deliver lines of any number and size; return those that could not be delivered."""
         undelivered = [line for line in lines if len(line.line) > self._record_bytes]
         for batch in _batches(line for line in lines if len(line.line) <= self._record_bytes):
             undelivered += self._send(batch)
         return [line for line in undelivered if not self._is_put(line)]
 
     def _send(self, batch: list[CapturedLine]) -> list[CapturedLine]:
-        """Send a batch, and once more what the stream did not accept; return what it refuses."""
+        """Send a batch, and retry rejected lines once; return the lines that remain rejected."""
         pending = batch
         for _ in range(_ATTEMPTS):
             try:
@@ -64,7 +64,7 @@ class CaptureStream:
                         Records=[{"Data": line.line} for line in pending],
                     )
             except (ServiceThrottled, ClientError):
-                return pending  # botocore has retried already
+                return pending  # botocore has already retried
             outcomes = zip(pending, answer["RequestResponses"], strict=True)
             pending = [line for line, outcome in outcomes if "ErrorCode" in outcome]
             if not pending:

@@ -1,4 +1,4 @@
-"""Create boto3 clients, and translate the errors of AWS that pass by themselves."""
+"""Create boto3 clients, and translate transient errors of AWS."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ _SHORT_TIMEOUTS = Config(
     retries={"mode": "standard", "max_attempts": 2}, connect_timeout=1, read_timeout=2
 )
 _CONFIGS = {"firehose": _SHORT_TIMEOUTS}
-"""The caller of the predict API waits while its request is captured, and S3 is the fallback."""
+"""Firehose has short timeouts: the caller of the predict API waits for it, and S3 is the fallback.
+"""
 
 _THROTTLES = frozenset(
     {
@@ -40,7 +41,7 @@ _THROTTLES = frozenset(
 
 @cache
 def lambda_client(service: str) -> Any:
-    """Return the one client of a service in this process, created at the first call."""
+    """Return the client of a service. It is created at the first call and then reused."""
     return boto3.client(service, config=_CONFIGS.get(service, _CONFIG))  # type: ignore[call-overload]
 
 
@@ -51,7 +52,7 @@ def error_code(error: ClientError) -> str:
 
 @contextmanager
 def translate_transient_errors() -> Iterator[None]:
-    """Turn throttling, 5xx answers and lost connections into `ServiceThrottled`.
+    """Raise `ServiceThrottled` for throttling, 5xx responses and lost connections.
 
     All other errors are defects and are not caught.
     """

@@ -1,11 +1,11 @@
-"""DynamoDB on plain Python values: the only place that knows its wire format.
+"""Access DynamoDB with plain Python values. Only this module handles DynamoDB's wire format.
 
     table = Table(client, "models")
     table.get({"pk": "MODEL#digits", "sk": "STATE"})
     table.apply(table.update(key, set={"status": "FAILED"}, condition=Attr("pk").exists()))
 
-A `Write` can be applied by itself, or together with others in one transaction (`transact`). Floats
-are written as decimals with the digits that `str` prints; numbers are read as `Decimal`.
+A `Write` can be applied alone (`apply`), or with others in one transaction (`transact`). Floats are
+written as decimals with the digits that `str` prints. Numbers are read as `Decimal`.
 """
 
 from __future__ import annotations
@@ -48,20 +48,20 @@ _deserializer = TypeDeserializer()
 
 
 class Table:
-    """One table. Reads are strongly consistent, except those of an index."""
+    """One table. Reads are strongly consistent, except for reads of an index."""
 
     def __init__(self, client: Any, name: str) -> None:
         self.client = client
         self.name = name
 
     def get(self, key: Mapping[str, Any]) -> Item | None:
-        """Return an item, or None when there is none."""
+        """Return an item, or None when it does not exist."""
         with translate_transient_errors():
             answer = self.client.get_item(TableName=self.name, Key=_wire(key), ConsistentRead=True)
         return _plain(answer["Item"]) if "Item" in answer else None
 
     def get_many(self, keys: Iterable[Mapping[str, Any]]) -> Iterator[Item]:
-        """Yield those items that exist, in any order. No two keys may be equal."""
+        """Yield the items that exist, in any order. The keys must be distinct."""
         pending = [_wire(key) for key in keys]
         while pending:
             request = {self.name: {"Keys": pending[:_BATCH_GET_KEYS], "ConsistentRead": True}}
@@ -74,11 +74,11 @@ class Table:
     def query(
         self, condition: ConditionBase, index: str | None = None, attributes: str | None = None
     ) -> Iterator[Item]:
-        """Yield the items of a key condition in the order of their sort keys.
+        """Yield the items that match a key condition in the order of their sort keys.
 
         Args:
-            condition: of `boto3.dynamodb.conditions.Key`.
-            index: name of a global secondary index, which is read eventually consistent.
+            condition: key condition made with `boto3.dynamodb.conditions.Key`.
+            index: name of a global secondary index; its reads are eventually consistent.
             attributes: projection expression; None for whole items.
         """
         expression = ConditionExpressionBuilder().build_expression(condition, True)
@@ -115,16 +115,17 @@ class Table:
         remove: Iterable[str] = (),
         condition: ConditionBase | None = None,
     ) -> Write:
-        """Return the write that changes attributes of an item, or makes the item.
+        """Return the write that changes attributes of an item, or creates the item.
 
         Args:
-            key: of the item.
-            set: new values by attribute; None removes the attribute. A dot descends into a map.
-            set_once: values for attributes that the item does not have yet.
+            key: key of the item.
+            set: new values by attribute; None removes the attribute. A dot in the name of an
+                attribute selects an element of a map.
+            set_once: values that are set only if the item does not have the attribute yet.
             add: numbers to add to, or sets to merge with, top-level attributes.
-            increment: numbers to add to attributes that exist; a dot descends into a map.
+            increment: numbers to add to attributes that exist; a dot selects an element of a map.
             remove: attributes to remove.
-            condition: on the item as it is before the write.
+            condition: condition on the item before the write.
         """
         expression = _UpdateExpression()
         removed = [*remove, *(name for name, value in (set or {}).items() if value is None)]
@@ -147,7 +148,7 @@ class Table:
         return {"Delete": {"TableName": self.name, "Key": _wire(key)} | _conditional(condition)}
 
     def apply(self, write: Write) -> bool:
-        """Apply one write; return False when its condition did not hold."""
+        """Apply one write; return False when its condition was not met."""
         ((kind, request),) = write.items()
         try:
             with translate_transient_errors():
@@ -166,7 +167,7 @@ def transact(client: Any, writes: Sequence[Write]) -> list[str | None]:
         The cancellation reason of each write, in order; empty when the transaction succeeded.
 
     Raises:
-        ClientError: when it was cancelled for a reason that is neither a condition nor transient.
+        ClientError: when it was cancelled for a reason other than a condition or a transient error.
     """
     try:
         with translate_transient_errors():
@@ -187,20 +188,20 @@ def transact_each(
     writes_of: Callable[[Sequence[T]], list[Write]],
     policy: RetryPolicy = TRANSACTION_CONFLICTS,
 ) -> tuple[list[T], list[T]]:
-    """Apply changes in one transaction, without those whose condition does not hold.
+    """Apply changes in one transaction, without the changes whose condition is not met.
 
-    Counters that are written in the same transaction move with what they count or not at all,
-    whether or not this process receives the answer.
+    Counters in the same transaction are updated together with what they count, or not at all, even
+    if this process never receives the response.
 
     Args:
-        client: of DynamoDB.
-        changes: what is to be written.
-        writes_of: returns the writes of some of the changes: first one for each change in their
-            order, then what else belongs to the transaction, such as counters.
-        policy: how often a transaction is tried that conflicts with other transactions.
+        client: boto3 client of DynamoDB.
+        changes: the changes to write.
+        writes_of: returns the writes for some of the changes: first one write for each change, in
+            the same order, then other writes of the transaction, such as counters.
+        policy: retries of a transaction that conflicts with other transactions.
 
     Returns:
-        The changes that were written, and those whose condition did not hold.
+        The changes that were written, and those whose condition was not met.
 
     Raises:
         ServiceThrottled: when the attempts are used up; nothing was written.
@@ -222,12 +223,12 @@ def transact_each(
 
 
 def was_conflict(code: str | None) -> bool:
-    """Say whether a write of a transaction was refused because its condition did not hold."""
+    """Return whether a write of a transaction was cancelled because its condition was not met."""
     return code == _CONFLICTED
 
 
 class _UpdateExpression:
-    """Collects the clauses of an UpdateExpression and its placeholders."""
+    """Collects the clauses and placeholders of an UpdateExpression."""
 
     def __init__(self) -> None:
         self._clauses: dict[str, list[str]] = {"SET": [], "ADD": [], "REMOVE": []}

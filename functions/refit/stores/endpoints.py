@@ -1,4 +1,4 @@
-"""SageMaker endpoints: their state, changes to them, and predictions from them."""
+"""Describe, change and invoke SageMaker endpoints."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EndpointState:
-    """What DescribeEndpoint says of an endpoint."""
+    """The state of an endpoint, as DescribeEndpoint returns it."""
 
     status: str
     config: str
@@ -25,7 +25,7 @@ class EndpointState:
 
 @dataclass(frozen=True)
 class EndpointAnswer:
-    """The answer of an endpoint, and the production variant that gave it."""
+    """The answer of an endpoint, and the production variant that returned it."""
 
     body: bytes
     content_type: str
@@ -33,7 +33,7 @@ class EndpointAnswer:
 
 
 class Endpoints:
-    """SageMaker's endpoints and their configs."""
+    """SageMaker endpoints and their endpoint configs."""
 
     def __init__(self, client: Callable[[str], Any]) -> None:
         self._client = client
@@ -43,7 +43,7 @@ class Endpoints:
 
         Raises:
             EndpointNotReady: when the endpoint does not exist or is not in service.
-            PayloadInvalid: when the model refuses the rows.
+            PayloadInvalid: when the model rejects the rows.
             ServiceThrottled: when SageMaker or the model container fails.
         """
         try:
@@ -76,18 +76,18 @@ class Endpoints:
         )
 
     def update(self, endpoint: str, config: str) -> None:
-        """Move an endpoint to another config, all at once."""
+        """Update an endpoint to another config, all at once."""
         with translate_transient_errors():
             self._client("sagemaker").update_endpoint(
                 EndpointName=endpoint, EndpointConfigName=config
             )
 
     def delete(self, endpoint: str) -> None:
-        """Delete an endpoint unless it is gone already."""
+        """Delete an endpoint if it exists."""
         self._delete("delete_endpoint", EndpointName=endpoint)
 
     def delete_deployment(self, name: str) -> None:
-        """Delete the endpoint config and the model that one deployment created under its name."""
+        """Delete the endpoint config and the model that a deployment created under its name."""
         self._delete("delete_endpoint_config", EndpointConfigName=name)
         self._delete("delete_model", ModelName=name)
 
@@ -107,8 +107,8 @@ def _translated(endpoint: str, error: ClientError) -> Exception:
         status = int(details.get("OriginalStatusCode", 500))
         message = str(details.get("OriginalMessage", error))
         if status < 500:
-            return PayloadInvalid(f"the model refused the rows ({status}): {message}")
+            return PayloadInvalid(f"the model rejected the rows ({status}): {message}")
         return ServiceThrottled(f"the model container failed ({status}): {message}")
     if code in {"ValidationError", "ValidationException", "ModelNotReadyException"}:
-        return EndpointNotReady(f"endpoint {endpoint} cannot answer now: {error}")
+        return EndpointNotReady(f"endpoint {endpoint} is not in service: {error}")
     return error

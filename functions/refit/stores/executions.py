@@ -11,14 +11,14 @@ from refit.stores.clients import error_code, translate_transient_errors
 
 
 class Executions:
-    """Starts executions of the TRAIN state machine, each once."""
+    """Starts each execution of the TRAIN state machine once."""
 
     def __init__(self, client: Any, state_machine_arn: str) -> None:
         self._client = client
         self._state_machine_arn = state_machine_arn
 
     def start_training(self, model: str, run: str) -> str:
-        """Start the execution of a run unless it was started before; return its ARN."""
+        """Start the execution of a run, unless it was started before; return its ARN."""
         name = f"{model}-{run}"
         try:
             with translate_transient_errors():

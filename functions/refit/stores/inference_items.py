@@ -1,10 +1,10 @@
 """The items of InferenceTable: one per inference, with its prediction, its labels, or both.
 
-id                         <model>#<inference id>; the names of models contain no `#`
+id                         <model>#<inference id>; model names do not contain `#`
 model, inference_id, seq
 digest, prediction, …      the prediction, once it has been captured
-labels                     list of the labels that arrived, in this order
-held_model, held_until     while only labels have arrived: keys of the index HeldLabels
+labels                     the labels in the order in which they arrived
+held_model, held_until     keys of the index HeldLabels, while only labels have arrived
 uncounted                  1 while the counters do not match the item
 counted                    what the counters of its cohort contain of it
 ambiguous                  true when two different predictions have this id
@@ -53,7 +53,7 @@ def load_inferences(
 
 
 def is_unchanged(before: Inference | None) -> ConditionBase:
-    """Return the condition that an item is still what the inference was read from."""
+    """Return the condition that the item has not changed since the inference was read from it."""
     if before is None:
         return Attr("id").not_exists()
     digest = Attr("digest")
@@ -62,7 +62,7 @@ def is_unchanged(before: Inference | None) -> ConditionBase:
 
 
 def prediction_attributes(prediction: Prediction, kept_for: timedelta) -> Item:
-    """Return the attributes of a prediction; those that do not apply are None."""
+    """Return the attributes of a prediction; attributes that do not apply are None."""
     return {
         "digest": prediction.digest,
         "prediction": prediction.text,
@@ -79,7 +79,7 @@ def prediction_attributes(prediction: Prediction, kept_for: timedelta) -> Item:
 
 
 def label_element(label: Label) -> Item:
-    """Return an element of `labels`."""
+    """Return a label as an element of the attribute `labels`."""
     element: Item = {
         "label": label.label,
         "observed_at": iso(label.observed_at),
@@ -89,7 +89,7 @@ def label_element(label: Label) -> Item:
 
 
 def counted_map(counted: Counted) -> Item:
-    """Return the map `counted`."""
+    """Return the value of the attribute `counted`."""
     values = {
         "seq": counted.seq,
         "shown": counted.shown,
@@ -101,7 +101,7 @@ def counted_map(counted: Counted) -> Item:
 
 
 def inference_of(item: Mapping[str, Any]) -> Inference:
-    """Return the inference of an item."""
+    """Return the inference that an item stores."""
     return Inference(
         model=item["model"],
         inference_id=item["inference_id"],
@@ -114,7 +114,7 @@ def inference_of(item: Mapping[str, Any]) -> Inference:
 
 
 def uncounted_inference_of(image: Mapping[str, Any]) -> Inference | None:
-    """Return the inference of a stream record; None when it has nothing to count.
+    """Return the inference of a stream record; None when there is nothing to count.
 
     Args:
         image: NewImage of the record as plain values, with bytes as base64 text.
@@ -127,7 +127,7 @@ def uncounted_inference_of(image: Mapping[str, Any]) -> Inference | None:
 
 
 def counted_of(value: Mapping[str, Any]) -> Counted:
-    """Return the content of the map `counted`."""
+    """Read the value of the attribute `counted`."""
     return Counted(
         int(value["seq"]),
         value.get("shown"),

@@ -1,10 +1,10 @@
-"""InferenceTable: captured predictions, and which of them the counters contain.
+"""Write captured predictions to InferenceTable, and count predictions and labels.
 
-Every item is written on condition that it is still what the decision was made on, and the counters
-of the cohort are added to in the same transaction. So each prediction and each label is counted
-exactly once, however often a file or a batch is delivered, and whether or not this process receives
-DynamoDB's answer. Labels are written by stores/labels.py; the format of the items is defined in
-stores/inference_items.py.
+Every item is written on the condition that it has not changed since it was read, and the counters
+of the cohort are updated in the same transaction. So each prediction and each label is counted
+exactly once, no matter how often a file or a batch is delivered, and even if this process does not
+receive DynamoDB's response. stores/labels.py writes the labels; stores/inference_items.py defines
+the format of the items.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ if TYPE_CHECKING:
     from refit.stores.retries import RetryPolicy
 
 MAX_PREDICTIONS = MAX_TRANSACTION_WRITES - 2
-"""Predictions of one transaction, which also writes the counters of the cohort and the labels."""
+"""Predictions per transaction, which also writes the counters of the cohort and of the labels."""
 
 MAX_COUNTERS = 200
-"""Counters of one cohort that one transaction adds to: an UpdateExpression has up to 4 KB."""
+"""Counters of one cohort that one transaction updates: an UpdateExpression has at most 4 KB."""
 
 _NO_COHORT = CohortKey("", 0, datetime.min.replace(tzinfo=UTC), 0)
 
@@ -58,7 +58,7 @@ class CaptureTarget:
     """Where the predictions of a capture file are counted, and how long they are kept.
 
     Attributes:
-        file_number: which of 64 bins the name of the capture file falls into.
+        file_number: bin, out of 64, into which the name of the capture file is hashed.
     """
 
     cohort: CohortKey
@@ -67,7 +67,7 @@ class CaptureTarget:
 
 
 class InferenceStore:
-    """Captured predictions and their counting."""
+    """Stores captured predictions, and counts predictions and labels."""
 
     def __init__(
         self,
@@ -93,15 +93,15 @@ class InferenceStore:
         """Write predictions and count them, in one transaction.
 
         Args:
-            changes: at most `MAX_PREDICTIONS`, all of different inferences and none without effect.
-            target: where they are counted.
+            changes: at most `MAX_PREDICTIONS` changes of different inferences, each with an effect.
+            target: where the predictions are counted.
 
         Returns:
             The changes that were written, and those whose inference has changed meanwhile.
 
         Raises:
-            ServiceThrottled: when the transaction kept conflicting; nothing was written, unless the
-                connection was lost after it.
+            ServiceThrottled: when all attempts conflicted with other transactions. Nothing was
+                written, unless the connection was lost before the response.
         """
 
         def writes_of(pending: Sequence[PredictionChange]) -> list[Write]:
@@ -111,8 +111,8 @@ class InferenceStore:
         return transact_each(self._table.client, changes, writes_of, self._policy)
 
     def _prediction_write(self, change: PredictionChange, target: CaptureTarget) -> Write:
-        # Requests written by hand would save 20 of the 260 µs of CPU time that a captured record
-        # costs (8 %, benchmarks/capture.py with 20,000 records): not enough for a second format.
+        # Building the requests by hand would save 20 of the 260 µs of CPU time per captured record
+        # (8 %, benchmarks/capture.py with 20,000 records). That does not justify a second format.
         model, row = target.cohort.model, change.row
         key = inference_key(model, row.inference_id)
         if change.effect is PredictionEffect.NEW:
@@ -157,15 +157,15 @@ class InferenceStore:
     def count(
         self, changes: Sequence[CountChange]
     ) -> Iterator[tuple[list[CountChange], list[CountChange]]]:
-        """Count labelled predictions, in as many transactions as it takes.
+        """Count labelled predictions in as many transactions as necessary.
 
         Yields:
-            After each transaction: the changes that were counted, and those whose inference has
+            After each transaction, the changes that were counted, and those whose inference has
             changed meanwhile.
 
         Raises:
-            ServiceThrottled: when a transaction kept conflicting; nothing of it was counted, unless
-                the connection was lost after it.
+            ServiceThrottled: when all attempts of a transaction conflicted with others. Its changes
+                were not counted, unless the connection was lost before the response.
         """
         for group in transaction_groups(changes, self._max_writes):
             yield transact_each(self._table.client, group, self._count_writes, self._policy)
@@ -189,7 +189,7 @@ class InferenceStore:
 
 
 def _joined_attributes(change: PredictionChange, kept_for: timedelta) -> dict[str, object]:
-    """Return the attributes that join a prediction with the labels that were held for it."""
+    """Return the attributes that join a prediction with its held labels."""
     values = prediction_attributes(change.row.prediction, kept_for)
     values |= {"held_model": None, "held_until": None}
     if not change.kept:
@@ -202,7 +202,7 @@ def _joined_attributes(change: PredictionChange, kept_for: timedelta) -> dict[st
 def transaction_groups(
     changes: Iterable[CountChange], max_writes: int
 ) -> Iterator[list[CountChange]]:
-    """Yield the changes of each transaction: one write each, and one per cohort."""
+    """Divide changes into transactions, which have one write per change and one per cohort."""
     group: list[CountChange] = []
     counters: dict[CohortKey, set[str]] = defaultdict(set)
     for change in sorted(changes, key=lambda change: min(change.sums, default=_NO_COHORT)):

@@ -1,13 +1,13 @@
-"""InferenceTable and ModelTable: labels, those that are held, and how many there are.
+"""Write labels to InferenceTable, and count them in ModelTable.
 
 Items:
-    InferenceTable  an inference (stores/inference_items.py). Until its prediction is captured it is
-                    held: `held_model` and `held_until` are its keys in the index HeldLabels.
+    InferenceTable  an inference (stores/inference_items.py). Until its prediction is captured, its
+                    labels are held: `held_model` and `held_until` are keys of the index HeldLabels.
     ModelTable      MODEL#<model> LABELS: `held` (now); totals of new, repeat, corrected, rejected,
                     held_total and expired; last_label_at, last_capture_at
 
-A label is written on condition that its inference is still what the decision was made on, and the
-counters are added to in the same transaction.
+A label is written on the condition that its inference has not changed since it was read, and the
+counters are updated in the same transaction.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     from refit.stores.retries import RetryPolicy
 
 MAX_CHANGES = MAX_TRANSACTION_WRITES - 1
-"""Inferences of one transaction, which also writes the counters."""
+"""Inferences per transaction, which also writes the counters."""
 
 _KEPT_AFTER_DEADLINE = timedelta(days=30)
-"""DynamoDB deletes held labels this long after their deadline, should nothing have expired them."""
+"""DynamoDB deletes held labels this long after their deadline, if they have not been expired."""
 
 _COUNTERS = {status: status.value for status in LabelStatus} | {LabelStatus.HELD: "held_total"}
 
@@ -54,7 +54,7 @@ class LabelCounters:
     """Number of labels of a model by outcome, and when its latest label and capture arrived.
 
     Attributes:
-        held: labels that are waiting for their prediction now; the others are totals.
+        held: number of labels that are held now; the other numbers are totals.
     """
 
     held: int
@@ -68,7 +68,7 @@ class LabelCounters:
 
 
 class LabelStore:
-    """Labels of inferences, and their counters."""
+    """Stores the labels of inferences, and counts them."""
 
     def __init__(
         self, inferences: Table, models: Table, policy: RetryPolicy = TRANSACTION_CONFLICTS
@@ -84,11 +84,11 @@ class LabelStore:
     def write(
         self, model: str, changes: Sequence[LabelChange], held_for: timedelta
     ) -> tuple[list[LabelChange], list[LabelChange]]:
-        """Write labels and count them, in as many transactions as it takes.
+        """Write labels and count them in as many transactions as necessary.
 
         Args:
             model: name of the model.
-            changes: at most one per inference; one that changes nothing is only counted.
+            changes: at most one change per inference. A change without effect is only counted.
             held_for: how long a label is held for its prediction.
 
         Returns:
@@ -96,7 +96,8 @@ class LabelStore:
             meanwhile.
 
         Raises:
-            ServiceThrottled: when a transaction kept conflicting; the ones before it remain.
+            ServiceThrottled: when all attempts of a transaction conflicted with others. Earlier
+                transactions remain.
         """
 
         def writes_of(pending: Sequence[LabelChange]) -> list[Write]:
@@ -118,7 +119,7 @@ class LabelStore:
         self._models.apply(self.addition(model, counts))
 
     def load_counters(self, model: str) -> LabelCounters:
-        """Return the counters of a model; those of an unknown model are empty."""
+        """Return the counters of a model; for an unknown model they are empty."""
         item = self._models.get(_counters_key(model)) or {}
 
         def moment(name: str) -> datetime | None:
@@ -139,7 +140,7 @@ class LabelStore:
         )
 
     def advance_last_capture(self, model: str, at: datetime) -> None:
-        """Record when a captured prediction was made, unless a later one is recorded."""
+        """Record the time of a captured prediction, unless a later time is recorded."""
         recorded = Attr("last_capture_at")
         self._models.apply(
             self._models.update(
@@ -150,9 +151,9 @@ class LabelStore:
         )
 
     def overdue(self, model: str, now: datetime) -> Iterator[str]:
-        """Yield the ids of inferences whose labels are past their deadline, the earliest first.
+        """Yield the ids of inferences whose held labels are past their deadline, earliest first.
 
-        The index is eventually consistent: an inference may have changed.
+        The index is eventually consistent, so an inference may have changed already.
         """
         condition = Key("held_model").eq(model) & Key("held_until").lte(iso(now))
         for item in self._inferences.query(condition, index="HeldLabels"):
@@ -173,13 +174,13 @@ class LabelStore:
     def addition(
         self, model: str, counts: Mapping[str, int], last_label_at: datetime | None = None
     ) -> Write:
-        """Return the write of a transaction that adds to the counters of a model.
+        """Return the write that adds to the counters of a model, for use in a transaction.
 
         Args:
             model: name of the model.
-            counts: what to add, by the name of the counter; zeros are left out.
-            last_label_at: time of receipt to record. The latest write decides: the difference
-                between clocks does not matter, and a maximum would need a condition.
+            counts: numbers to add, by the name of the counter; zeros are left out.
+            last_label_at: time of receipt to record. The latest write sets it, because small clock
+                differences do not matter and a maximum would need a condition.
         """
         nonzero = {name: number for name, number in counts.items() if number}
         last = {"last_label_at": iso(last_label_at)} if last_label_at else {}

@@ -1,4 +1,4 @@
-"""Messages that Refit sends: events on the bus, notices to people, messages to its own queues."""
+"""Send messages: events to the event bus, notices to people, and messages to Refit's queues."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from refit.domain.vocabulary import EventName
     from refit.environment import Environment
 
-_MAX_SUBJECT_CHARACTERS = 100  # of an SNS message, in ASCII
+_MAX_SUBJECT_CHARACTERS = 100  # SNS requires a subject of at most 100 ASCII characters
 
 
 class Messaging:
@@ -28,7 +28,7 @@ class Messaging:
         """Put one event on the bus.
 
         Raises:
-            ServiceThrottled: when the bus did not accept it.
+            ServiceThrottled: when the event bus did not accept the event.
         """
         entry = {
             "Source": "refit",
@@ -38,7 +38,7 @@ class Messaging:
         with translate_transient_errors():
             answer = self._client("events").put_events(Entries=[entry])
         if answer["FailedEntryCount"]:
-            raise ServiceThrottled(f"the event bus refused {name.value}: {answer['Entries'][0]}")
+            raise ServiceThrottled(f"the event bus rejected {name.value}: {answer['Entries'][0]}")
 
     def notify(self, subject: str, message: str) -> None:
         """Send a notice to the subscribers of the notices topic."""
@@ -51,15 +51,15 @@ class Messaging:
             )
 
     def enqueue_ingest(self, model: str) -> None:
-        """Have Ingest check the drop folder of a model again."""
+        """Enqueue a message that makes Ingest check the drop folder of a model."""
         self._enqueue(self._environment.ingest_queue_url, model)
 
     def enqueue_check_drift(self, model: str) -> None:
-        """Have CheckDrift check a model now."""
+        """Enqueue a message that makes CheckDrift check a model now."""
         self._enqueue(self._environment.check_drift_queue_url, model)
 
     def enqueue_retrain(self, model: str, delay_s: int | None = None) -> None:
-        """Have Retrain take the next step of a model.
+        """Enqueue a message that makes Retrain take the next step for a model.
 
         Args:
             model: name of the model.

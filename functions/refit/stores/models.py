@@ -6,8 +6,7 @@ Items (pk, sk):
     MODEL#<model>  VERSION#<10 digits> the run and package of a version number
     MODELS         <model>             index of the models
 
-Every change is one conditional write or one transaction, so a step that is delivered twice changes
-nothing twice.
+Every change is one conditional write or one transaction, so repeating a step has no further effect.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ class BeginResult(StrEnum):
 
 
 def model_pk(model: str) -> str:
-    """Return the partition key of everything in ModelTable that belongs to a model."""
+    """Return the partition key of all items in ModelTable that belong to a model."""
     return f"MODEL#{model}"
 
 
@@ -62,20 +61,20 @@ class ModelStore:
         return [item["sk"] for item in self._table.query(Key("pk").eq("MODELS"))]
 
     def state(self, model: str) -> ModelState:
-        """Return the state of a model; an unknown model has an empty one."""
+        """Return the state of a model; an unknown model has an empty state."""
         return ModelState.model_validate(self._table.get(_key(model, "STATE")) or {})
 
     def champion(self, model: str) -> Champion | None:
-        """Return the live version of a model, or None while there is none."""
+        """Return the live version of a model, or None when no version is live."""
         return self.state(model).champion
 
     def run(self, model: str, run: str) -> Run | None:
-        """Return a run, or None when there is no such run."""
+        """Return a run, or None when it does not exist."""
         item = self._table.get(_key(model, f"RUN#{run}"))
         return Run.model_validate(item) if item else None
 
     def runs(self, model: str) -> list[Run]:
-        """Return all runs of a model, the latest first."""
+        """Return all runs of a model, latest first."""
         condition = Key("pk").eq(model_pk(model)) & Key("sk").begins_with("RUN#")
         runs = [Run.model_validate(item) for item in self._table.query(condition)]
         return sorted(runs, key=lambda run: run.started_at, reverse=True)
@@ -98,18 +97,18 @@ class ModelStore:
         Args:
             model: name of the model.
             run: id of the run.
-            cause: why it begins.
-            consumed_until: latest time stamp of the files it consumes from the drop folder; None
-                when it consumes none, so that files that arrived meanwhile still count as new.
-            champion: the version that must be live; None when any may be.
+            cause: why the run begins.
+            consumed_until: latest timestamp of the files that the run takes from the drop folder.
+                None when it takes none, so that files that arrived meanwhile still count as new.
+            champion: the version that must be live; None when any version may be live.
 
         Returns:
-            STARTED when this call began the run; KNOWN when it was begun before; BUSY when another
-            run holds the lock, or another version is live. If the model is busy, it is marked
-            pending, and the next run starts when the active one ends.
+            STARTED when this call began the run. KNOWN when the run was begun before. BUSY when
+            another run holds the lock, or another version is live. A busy model is marked pending,
+            and the next run starts when the active one ends.
 
         Raises:
-            ServiceThrottled: when the transaction kept conflicting with others.
+            ServiceThrottled: when all attempts of the transaction conflicted with others.
         """
         now = iso(self._clock())
         record = self._table.put(
@@ -152,33 +151,33 @@ class ModelStore:
         return self._table.update(_key(model, "STATE"), set=changes, condition=condition)
 
     def mark_pending(self, model: str) -> None:
-        """Note that new data arrived while a run was active."""
+        """Record that new data arrived while a run was active."""
         self._set_state(model, {"pending": True})
 
     def update_run(self, model: str, run: str, **values: Any) -> None:
-        """Set attributes of a run that exists, such as its status; None removes one."""
+        """Set attributes of an existing run, such as its status; None removes an attribute."""
         changes = values | {"updated_at": iso(self._clock())}
         key = _key(model, f"RUN#{run}")
         self._table.apply(self._table.update(key, set=changes, condition=Attr("pk").exists()))
 
     def release_run(self, model: str, run: str) -> bool:
-        """Release the lock of the model if this run holds it; say whether new data is pending."""
+        """Release the lock of the model if this run holds it; return whether data is pending."""
         self._set_state(
             model, {"active_run": None, "active_since": None}, Attr("active_run").eq(run)
         )
         return self.state(model).pending
 
     def record_version(self, model: str, version: int, run: str, package_arn: str) -> None:
-        """Record which run and model package a version number stands for."""
+        """Record the run and the model package of a version number."""
         values = {"run": run, "package_arn": package_arn, "version": version}
         self._table.apply(self._table.update(_key(model, f"VERSION#{version:010d}"), set=values))
         self.update_run(model, run, version=version, package_arn=package_arn)
 
     def begin_deployment(self, model: str, deployment: str) -> bool:
-        """Take the deployment lock; a deployment that holds it already takes it again.
+        """Take the deployment lock. It succeeds if this deployment already holds the lock.
 
         Returns:
-            False when another deployment of the model holds it.
+            False when another deployment of the model holds the lock.
         """
         return self._set_state(
             model,
@@ -189,7 +188,7 @@ class ModelStore:
         )
 
     def name_deployment(self, model: str, deployment: str, run: str, execution_arn: str) -> None:
-        """Record which run the deployment that holds the lock deploys, in state and run."""
+        """Record, in the state and in the run, that a deployment deploys a run."""
         self._set_state(model, {"deployment_run": run}, Attr("deployment").eq(deployment))
         self.update_run(model, run, status=RunStatus.DEPLOYING, deploy_execution_arn=execution_arn)
 

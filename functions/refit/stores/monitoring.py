@@ -1,13 +1,13 @@
-"""ModelTable: the counters of cohorts, the verdict on the live version, and its retraining.
+"""ModelTable: the counters of cohorts, the verdict on the live version, and the retraining state.
 
 Items (pk, sk):
     MODEL#<model>  COHORT#<10 digits>#<start>  counters of one version (domain/monitoring/cohort.py)
     MODEL#<model>  MONITOR      verdict (domain/monitoring/verdict.py); next_check_at
     MODEL#<model>  RETRAINING   domain/retraining/state.py
 
-The counters of a cohort are only ever added to, in the transaction that marks what is counted.
-Verdict and retraining state carry a revision, and each change is made on condition of the revision
-before it: of two concurrent writers, one has to decide again.
+The counters of a cohort are only added to, in the same transaction that marks an inference as
+counted. The verdict and the retraining state have a revision. A change is stored only if the
+revision is still the one that was read, so of two concurrent writers one has to decide again.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class MonitoringStore:
-    """Cohorts, verdicts and retraining states of the models."""
+    """Stores the cohorts, verdicts and retraining states of the models."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -45,12 +45,12 @@ class MonitoringStore:
     def addition(
         self, cohort: CohortKey, sums: Mapping[str, Decimal | int], files: Iterable[int] = ()
     ) -> Write:
-        """Return the write of a transaction that adds to the counters of a cohort.
+        """Return the write that adds to the counters of a cohort, for use in a transaction.
 
         Args:
-            cohort: its item is created if it does not exist.
+            cohort: the cohort, whose item is created if it does not exist.
             sums: numbers to add, by the name of the counter.
-            files: numbers to add to the set of its capture files.
+            files: file numbers to add to the set of the cohort's capture files.
         """
         numbers = set(files)
         return self._table.update(
@@ -65,14 +65,15 @@ class MonitoringStore:
         return [Cohort.from_item(item) for item in self._table.query(condition)]
 
     def labelled_rows(self, model: str) -> int:
-        """Return how many predictions of a model have a label, over all its versions.
+        """Return how many predictions of a model, over all its versions, have a label.
 
-        Read from the counters of the cohorts, whose number grows with time, not with the traffic.
+        The result is the sum of the cohorts' counters. The number of cohorts grows with time, not
+        with the traffic.
         """
         return self._labelled(_pk(model) & Key("sk").begins_with("COHORT#"))
 
     def labelled_rows_since(self, model: str, version: int, since: datetime) -> int:
-        """Return how many predictions of a version in the cohorts since a moment have a label."""
+        """Return how many predictions of a version, in cohorts since a moment, have a label."""
         bounds = Key("sk").between(cohort_sk(version, since), f"COHORT#{version:010d}#~")
         return self._labelled(_pk(model) & bounds)
 
@@ -81,13 +82,13 @@ class MonitoringStore:
         return sum(int(item.get("labelled", 0)) for item in items)
 
     def claim_check(self, model: str, now: datetime, every_s: int) -> bool:
-        """Claim the next drift check; True for exactly one concurrent caller per `every_s`."""
+        """Claim the next drift check; True for exactly one caller per `every_s` seconds."""
         condition = Attr("next_check_at").not_exists() | Attr("next_check_at").lte(iso(now))
         next_check_at = iso(now + timedelta(seconds=every_s))
         return self._update(model, {"next_check_at": next_check_at}, condition)
 
     def verdict(self, model: str) -> Verdict | None:
-        """Return the verdict of the latest check, or None before the first."""
+        """Return the verdict of the latest check, or None before the first check."""
         item = self._table.get(_key(model, "MONITOR")) or {}
         return Verdict.model_validate(item["verdict"]) if "verdict" in item else None
 
@@ -96,7 +97,7 @@ class MonitoringStore:
 
         Args:
             model: name of the model.
-            verdict: with the revision of the verdict that it replaces; 0 without one.
+            verdict: new verdict with the revision of the verdict that it replaces, or 0.
         """
         after = verdict.model_copy(update={"revision": verdict.revision + 1})
         condition = _follows("verdict.revision", verdict.revision)
@@ -125,7 +126,7 @@ class MonitoringStore:
 
         Args:
             model: name of the model.
-            after: made from the result of `retraining`, with its revision.
+            after: new state, derived from the result of `retraining` and with its revision.
         """
         item = after.model_copy(update={"revision": after.revision + 1}).model_dump(mode="json")
         return self._table.apply(
@@ -148,7 +149,7 @@ def _key(model: str, sk: str) -> Item:
 
 
 def cohort_sk(version: int, start: datetime) -> str:
-    """Return the sort key of a cohort; those of a version sort by time."""
+    """Return the sort key of a cohort; the keys of a version sort by time."""
     return f"COHORT#{version:010d}#{start:{START_FORMAT}}"
 
 

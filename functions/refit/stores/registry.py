@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from refit.stores.clients import error_code, translate_transient_errors
 
 RUN_PROPERTY = "refit:run"
-_MAX_DESCRIPTION = 1024  # characters of ApprovalDescription
+_MAX_DESCRIPTION = 1024  # characters in ApprovalDescription
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,13 @@ class PackageVersion:
 
 
 class ModelRegistry:
-    """Model packages of the models."""
+    """The model package groups of the models and their packages."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
 
     def ensure_group(self, group: str, description: str) -> None:
-        """Create the model package group unless it exists."""
+        """Create the model package group if it does not exist."""
         try:
             with translate_transient_errors():
                 self._client.describe_model_package_group(ModelPackageGroupName=group)
@@ -42,7 +42,7 @@ class ModelRegistry:
                 )
 
     def create_package(self, request: dict[str, Any]) -> PackageVersion:
-        """Register a version; the same ClientToken again returns the same version."""
+        """Register a version. A request with the same ClientToken returns the same version."""
         with translate_transient_errors():
             arn = self._client.create_model_package(**request)["ModelPackageArn"]
         return self.describe_package(arn)
@@ -55,7 +55,7 @@ class ModelRegistry:
         return PackageVersion(answer["ModelPackageVersion"], arn, properties.get(RUN_PROPERTY))
 
     def latest_approved(self, group: str) -> PackageVersion | None:
-        """Return the approved version with the highest number, or None."""
+        """Return the approved version with the highest number, or None without one."""
         with translate_transient_errors():
             pages = self._client.get_paginator("list_model_packages")
             packages = [
@@ -71,7 +71,7 @@ class ModelRegistry:
         return self.describe_package(latest["ModelPackageArn"])
 
     def reject_package(self, arn: str, reason: str) -> None:
-        """Set a version to Rejected, with the reason."""
+        """Set the approval status of a version to Rejected and record the reason."""
         with translate_transient_errors():
             self._client.update_model_package(
                 ModelPackageArn=arn,

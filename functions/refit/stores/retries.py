@@ -1,8 +1,8 @@
-"""How often something is tried again that conflicts with concurrent work, and how long it waits.
+"""Retry operations that conflict with concurrent changes.
 
-botocore retries throttled calls by itself. This policy is for what only the caller can repeat:
-read the state, decide, write on condition that nothing has changed. It is our own because tenacity
-imports asyncio, which costs the predict path more than this module does.
+botocore retries throttled calls. This policy is for operations that only the caller can repeat:
+read the state, decide, and write on the condition that nothing has changed. The library tenacity is
+not used, because it imports asyncio, which would slow down the start of the predict function.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ class RetryPolicy:
     """Exponential backoff with full jitter.
 
     Attributes:
-        max_attempts: the first one included.
-        min_backoff_s: upper limit of the first wait; doubles with each attempt. 0: no wait.
+        max_attempts: number of attempts, including the first.
+        min_backoff_s: upper limit of the first wait, which doubles with each attempt; 0 to retry
+            without waiting.
         max_backoff_s: upper limit of every wait.
     """
 
@@ -34,10 +35,10 @@ class RetryPolicy:
     sleep: Callable[[float], None] = time.sleep
 
     def attempts(self, error: RefitError) -> Iterator[int]:
-        """Yield the number of each attempt, from 1; wait before each but the first.
+        """Yield the number of each attempt, from 1, and wait before each attempt but the first.
 
         Raises:
-            RefitError: the given error, when the attempts are used up.
+            RefitError: the given error, after the last attempt.
         """
         for attempt in range(1, self.max_attempts + 1):
             if attempt > 1:
@@ -51,7 +52,8 @@ class RetryPolicy:
 
 
 TRANSACTION_CONFLICTS = RetryPolicy(max_attempts=8, min_backoff_s=0.04)
-"""A transaction that AWS cancelled because another one was writing the same items."""
+"""For a transaction that DynamoDB cancelled because another one was writing the same items."""
 
 WRITE_CONFLICTS = RetryPolicy(max_attempts=20)
-"""A decision that is made again because the item it was made on has changed; reading it waits."""
+"""For a decision that must be made again because its item has changed. Reading the item again takes
+long enough, so there is no further wait."""

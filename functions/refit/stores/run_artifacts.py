@@ -1,7 +1,7 @@
-"""What runs wrote to the bucket, parsed and cached, and which run made which version.
+"""Read the artifacts that runs wrote to the bucket, and find the run that made a version.
 
-A finished run never changes its artifacts, so each is read once per process. The champion can
-change: it is read again when ten seconds have passed.
+A finished run never changes its artifacts, so each process reads an artifact once and caches it.
+The champion can change, so it is read again after ten seconds.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Artifact = TypeVar("Artifact", bound=BaseModel)
 
 
 class RunArtifacts:
-    """Artifacts of runs. Every method raises ObjectNotFound when the run did not write it (yet)."""
+    """Reads artifacts of runs. Methods raise ObjectNotFound if the artifact does not exist."""
 
     def __init__(self, bucket: Bucket, models: ModelStore, clock: Clock) -> None:
         self._bucket = bucket
@@ -58,16 +58,16 @@ class RunArtifacts:
         """Return the run that made a version.
 
         Raises:
-            VersionNotRegistered: when no run has made it (yet).
+            VersionNotRegistered: when no run has registered the version (yet).
         """
         return self._run_of(model, version)
 
     def drop(self, model: str, run: str) -> Drop:
-        """Return what the run starts with; not cached, as it is final only when the run begins."""
+        """Return the drop of the run, which is not cached: it can change until the run begins."""
         return Drop.model_validate_json(self._bucket.read(RunKeys(model, run).drop))
 
     def manifest(self, model: str, run: str) -> Manifest:
-        """Return what the run trained on, with which settings."""
+        """Return the manifest: the data that the run was trained on, and its settings."""
         return self._artifact(Manifest, RunKeys(model, run).manifest)
 
     def settings(self, model: str, run: str) -> ModelSettings:
@@ -91,21 +91,21 @@ class RunArtifacts:
         return self._artifact(GateDecision, RunKeys(model, run).gate)
 
     def baseline(self, model: str, run: str) -> Baseline:
-        """Return what the version is compared with while it is live."""
+        """Return the baseline that the version is compared with while it is live."""
         return self._artifact(Baseline, RunKeys(model, run).baseline)
 
     def columns(self, model: str, run: str) -> Columns:
         """Return the columns whose live distribution is compared with that of the training data.
 
-        Imports NumPy.
+        This method imports NumPy.
         """
         return self._columns(model, run)
 
     def current_settings(self, model: str) -> ModelSettings:
-        """Return model.toml as it is now, not cached; the defaults when the model has none.
+        """Return the current model.toml, which is not cached, or the defaults if there is none.
 
         Raises:
-            SettingsInvalid: when it does not parse, or a key or value is not allowed.
+            SettingsInvalid: when the file cannot be parsed, or a key or value is not allowed.
         """
         try:
             text = self._bucket.read(ModelKeys(model).settings).decode()

@@ -1,1 +1,1 @@
-"""What Refit does, one module per use case. Each takes the services that it works with."""
+"""The use cases of Refit, one module each. A use case receives the services that it uses."""

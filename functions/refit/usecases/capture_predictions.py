@@ -1,6 +1,6 @@
-"""Capture predictions that the API made: deliver them to the bucket as capture files.
+"""Capture the predictions of the API by delivering them to the bucket as capture files.
 
-A failure is logged and never raised, so that a prediction does not fail because of its capture.
+A failure is logged and not raised, so that a prediction does not fail because of its capture.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def capture_predictions(
     Args:
         services: the AWS services and the clock of this process.
         model: name of the model.
-        endpoint: that was called.
-        calls: in the order in which they were made.
+        endpoint: name of the endpoint that was called.
+        calls: calls in the order in which they were made.
         percent: share of the calls that are captured, 1 to 100.
     """
     lines = [

@@ -1,7 +1,7 @@
 """Check the live version of a model: judge its quality and inputs, notify of drift, publish gauges.
 
-The verdict is a function of counters, so concurrent and repeated checks do no harm: the verdict of
-the latest check is kept, and people are notified of an alarm once.
+The verdict is a function of counters, so checks can be repeated and can run concurrently. The
+verdict of the latest check is kept, and people are notified of an alarm once.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from refit.usecases.services import Services
 
 _WINDOW_COHORTS = 24
-"""Live quality is reported over the newest 24 cohorts (one day if they are hourly); a longer window
-would hide a recent change."""
+"""Number of cohorts over which live quality is reported (one day if they are hourly). A longer
+window would hide a recent change."""
 
 
 def check_drift_of_all_models(services: Services) -> None:
@@ -80,13 +80,13 @@ def _store(services: Services, model: str, verdict: Verdict) -> Verdict | None:
     """Store the verdict with the alarm that follows from it.
 
     Returns:
-        What was stored; None when a later check has stored its verdict.
+        The stored verdict; None when a later check has already stored its verdict.
     """
     conflict = ServiceThrottled(f"the verdict on {model} kept changing concurrently")
     for _ in WRITE_CONFLICTS.attempts(conflict):
         before = services.monitoring.verdict(model)
         if before is not None and before.checked_at >= verdict.checked_at:
-            logger.info("a later check has stored its verdict", extra={"model": model})
+            logger.info("a later check has already stored its verdict", extra={"model": model})
             return None
         alarm = alarm_after(
             before.alarm if before else None, verdict.quality, verdict.version, verdict.checked_at
@@ -99,7 +99,7 @@ def _store(services: Services, model: str, verdict: Verdict) -> Verdict | None:
 
 
 def _notify(services: Services, model: str, verdict: Verdict) -> None:
-    """Notify of an alarm that this check raised, or that an earlier check failed to notify of."""
+    """Notify people of an alarm that this check raised, or whose notification failed earlier."""
     alarm, quality = verdict.alarm, verdict.quality
     if alarm is None or alarm.notified or alarm.claimed_at != verdict.checked_at:
         return

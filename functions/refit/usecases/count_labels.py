@@ -1,8 +1,8 @@
-"""Count labelled predictions in the counters of their cohorts, exactly once.
+"""Count each labelled prediction exactly once in the counters of its cohort.
 
-Batches may be delivered twice, reordered, split and tried again: an item says what was counted of
-it, and changes in the same transaction as the counters (stores/inferences.py). The ledger is
-written before that, so a labelled prediction is in it at least once.
+Batches may be delivered twice, reordered, split and retried. An item records what was counted of
+it, and is updated in the same transaction as the counters (stores/inferences.py). The ledger is
+written before that transaction, so it contains each labelled prediction at least once.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 def count_labels(
     services: Services, model: str, inferences: Sequence[Inference]
 ) -> list[Inference]:
-    """Count inferences of one model, and have its drift checked at most once per cohort.
+    """Count inferences of one model, and enqueue a drift check at most once per cohort.
 
     Args:
         services: the AWS services and the clock of this process.
         model: name of the model.
-        inferences: as the stream delivered them; no two of the same id.
+        inferences: inferences that the stream delivered, each with a different id.
 
     Returns:
         The inferences that must be delivered again.
 
     Raises:
-        ServiceThrottled: when everything is counted, and the drift check could not be enqueued.
+        ServiceThrottled: when everything is counted, but the drift check could not be enqueued.
     """
     counted, failed = _count(services, model, inferences)
     if counted:
@@ -52,7 +52,7 @@ def count_labels(
 def _count(
     services: Services, model: str, inferences: Sequence[Inference]
 ) -> tuple[list[CountChange], list[Inference]]:
-    """Count inferences, and again those that change meanwhile; return the failed ones, too."""
+    """Count inferences, retrying those that change meanwhile; return counted and failed ones."""
     counted: list[CountChange] = []
     failed: list[Inference] = []
     pending = list(inferences)
@@ -81,7 +81,7 @@ def _count(
 def _changes_of(
     services: Services, inferences: Sequence[Inference]
 ) -> tuple[list[CountChange], list[Inference]]:
-    """Return what to write, and the inferences of versions whose artifacts cannot be read."""
+    """Return the changes to write, and the inferences of versions without readable artifacts."""
     changes: list[CountChange] = []
     unusable: list[Inference] = []
     for inference in inferences:
@@ -96,7 +96,7 @@ def _changes_of(
 
 
 def _change_of(services: Services, inference: Inference) -> CountChange | None:
-    """Return what to write for an inference, by the artifacts of the version that predicted."""
+    """Return the change for an inference, from the artifacts of the version that predicted."""
     if inference.prediction is None:
         return None
     model, artifacts = inference.model, services.artifacts

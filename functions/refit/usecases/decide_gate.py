@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def decide_gate(services: Services, model: str, run: str) -> GateDecision:
-    """Decide by what evaluation.json says, and write gate.json.
+    """Decide from evaluation.json, and write gate.json.
 
     Raises:
         SettingsInvalid: when `[gate] metric` does not fit the task.
@@ -29,7 +29,7 @@ def decide_gate(services: Services, model: str, run: str) -> GateDecision:
 
 
 def _retraining_context(manifest: Manifest) -> RetrainingContext | None:
-    """Return what the gate considers for a retraining; None for a run of dropped data."""
+    """Return the facts about a retraining that the gate uses; None for a run of dropped data."""
     if manifest.cause == "drop":
         return None
     labelled = manifest.labelled

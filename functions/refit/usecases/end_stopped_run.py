@@ -1,6 +1,6 @@
 """Fail the run of an execution that ended without finishing its run.
 
-A state machine that is stopped from outside runs no Catch: without this the model stays locked.
+A Catch does not run when an execution is stopped from outside, so the model would remain locked.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class StoppedExecution:
     """An execution of TRAIN or DEPLOY that is ABORTED, TIMED_OUT or FAILED.
 
     Attributes:
-        input: its input, as JSON.
+        input: input of the execution, as JSON.
     """
 
     arn: str
@@ -37,7 +37,7 @@ class StoppedExecution:
 
 @dataclass(frozen=True)
 class _Owner:
-    """The run that an execution works for, and its deployment when it is one of DEPLOY."""
+    """The run of an execution, and its deployment if it is an execution of DEPLOY."""
 
     model: str
     run: str
@@ -45,7 +45,7 @@ class _Owner:
 
 
 def end_stopped_run(services: Services, execution: StoppedExecution) -> str | None:
-    """Fail the run of an execution unless it has ended; return the run, or None."""
+    """Fail the run of an execution if it has not ended; return the run, or None."""
     owner = _owner(services, execution)
     if owner is None:
         return None
@@ -81,7 +81,7 @@ def _owner_of_deployment(services: Services, model: str, execution_arn: str) -> 
     state = services.models.state(model)
     if state.deployment != deployment:
         return None
-    if state.deployment_run is None:  # it failed before it knew which run it deploys
+    if state.deployment_run is None:  # it failed before the deployed run was recorded
         services.models.end_deployment(model, deployment)
     run = state.deployment_run or state.active_run
     return _Owner(model, run, deployment) if run else None

@@ -1,7 +1,7 @@
-"""Measure the challenger, and beside it the champion, on rows that neither was trained on.
+"""Evaluate the challenger and the champion on rows that neither was trained on.
 
-Reads what the batch transform jobs predicted. Writes evaluation.json (format:
-domain/evaluation/report.py), baseline.json (what the version is compared with once it is live:
+The use case reads the predictions of the batch transform jobs and writes three files:
+evaluation.json (format: domain/evaluation/report.py), baseline.json (the baseline of the version:
 domain/monitoring/baseline.py) and evaluation_statistics.json (Model Monitor's format, for SageMaker
 Studio).
 """
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from refit.usecases.services import Services
 
 HeldOutSet: TypeAlias = Literal["new", "base", "fresh"]
-"""Held out of the run's own data; of the champion's data; of the labels since the champion."""
+"""Held-out rows of the run's data, of the champion's data, and of the labels that arrived since."""
 
 _HEADLINE_METRICS = frozenset({"accuracy", "log_loss", "macro_f1", "rmse", "mae", "r2"})
 _BASELINE_METRICS = ("accuracy", "log_loss", "rmse", "mae", "bias")
@@ -41,7 +41,7 @@ _BASELINE_METRICS = ("accuracy", "log_loss", "rmse", "mae", "bias")
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one set of held-out rows shows."""
+    """The results on one set of held-out rows."""
 
     evaluated: EvaluatedRows
     statistics: Statistics
@@ -57,7 +57,7 @@ def evaluate_challenger(
         services: the AWS services and the clock of this process.
         model: name of the model.
         run: id of the run.
-        champion: the version that is live; None while there is none.
+        champion: the live version; None when no version is live.
         comparable: whether the champion has predicted the same rows.
 
     Raises:
@@ -183,7 +183,7 @@ class HeldOutRows:
         try:
             return self.services.bucket.open(key)
         except ObjectNotFound as error:
-            raise EvaluationIncomplete(f"{key} was not written by the step before") from error
+            raise EvaluationIncomplete(f"the previous step did not write {key}") from error
 
 
 def _compared(
@@ -201,7 +201,7 @@ def _baseline_metrics(quality: ModelQuality) -> dict[str, float]:
 
 
 def _headline(evaluation: Evaluation, manifest: Manifest) -> dict[str, float | int]:
-    """Return the metrics that run, registry and notices show."""
+    """Return the metrics for the run, the model registry and notices."""
     headline: dict[str, float | int] = {"test_rows": evaluation.new.rows}
     if evaluation.fresh:
         headline["fresh_rows"] = evaluation.fresh.rows

@@ -1,4 +1,4 @@
-"""Expire labels that were held for a prediction which has not been captured in time."""
+"""Expire held labels whose prediction was not captured in time."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _MAX_EXPIRED = 5_000
 
 
 def expire_labels(services: Services, model: str) -> int:
-    """Delete the held labels that are past their deadline, and publish how many there were.
+    """Delete the held labels that are past their deadline, and publish their number.
 
     The deadline is `[monitoring] held_label_s` after the receipt of the latest label. It is fixed
     when the label is stored.
 
-    Labels are written to quarantine before they are deleted: after a failure in between they are in
-    both places, never in none.
+    Labels are written to quarantine before they are deleted. A failure in between leaves them in
+    both places, so none is lost.
 
     Returns:
-        The number of inferences whose labels expired: at most 5,000 per call, so that the caller
-        has time for its other work. The next call continues.
+        The number of inferences whose labels expired, at most 5,000 per call. The limit leaves the
+        caller time for its other work; the next call continues.
     """
     now = services.now()
     ids = list(islice(services.labels.overdue(model, now), _MAX_EXPIRED))
@@ -49,7 +49,7 @@ def expire_labels(services: Services, model: str) -> int:
 
 
 def _quarantine_lines(inference: Inference, now: datetime) -> list[dict[str, Any]]:
-    """Return a line for every label of an inference, corrections included."""
+    """Return a line for each label of an inference, including corrections."""
     lines = []
     for label in inference.labels:
         record = LabelRecord(inference.inference_id, label.label, label.observed_at.isoformat())

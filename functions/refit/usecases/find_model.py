@@ -1,4 +1,4 @@
-"""Find the model that owns an uploaded object; report an object that belongs to none."""
+"""Find the model of an uploaded object, and report objects that belong to no model."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def model_of(services: Services, key: str, folder: str) -> str | None:
 
     Args:
         services: the AWS services and the clock of this process.
-        key: of the object.
+        key: key of the object.
         folder: name of the folder, such as `raw`.
 
     Returns:
-        None when the object lies deeper in the model's part of the bucket, such as in its runs, and
-        when the name of the model is not allowed; people are notified of the latter.
+        The name of the model. None when the object is in another folder of the model, such as
+        its runs, or when the name of the model is not allowed. People are notified of the latter.
     """
     model = key.partition(f"/{folder}/")[0]
     if _is_subfolder_of_model(model):
@@ -43,7 +43,7 @@ def _is_subfolder_of_model(path: str) -> bool:
 
 
 def _report(services: Services, key: str, reason: str) -> None:
-    """Record and notify that an object belongs to no model; no model is named `_refused`."""
+    """Record and report an object that belongs to no model. No model is named `_refused`."""
     name = hashlib.sha256(key.encode()).hexdigest()[:16]
     services.bucket.put_json(f"_refused/{name}.json", {"key": key, "reason": reason})
     message = f"s3://{services.bucket.name}/{key}\n{reason}"

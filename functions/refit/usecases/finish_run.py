@@ -23,8 +23,8 @@ class RunOutcome:
     """How a run ended.
 
     Attributes:
-        message: why it ended so, for a person: the reasons of the gate, or the error.
-        deployment: the deployment whose lock the run holds beside its own, if any.
+        message: why the run ended, for people: the reasons of the gate, or the error.
+        deployment: the deployment whose lock the run also holds, if any.
     """
 
     model: str
@@ -38,8 +38,8 @@ class RunOutcome:
 def finish_run(services: Services, outcome: RunOutcome) -> None:
     """Finish a run.
 
-    Idempotent: only the holder of a lock releases it. A notice is sent again when a later step has
-    to be repeated; it is never left out.
+    The use case is idempotent, because only the holder of a lock releases it. If a later step fails
+    and is repeated, the notice is sent again.
     """
     _notify(services, outcome)
     services.models.update_run(

@@ -1,6 +1,7 @@
 """Ingest a capture file: one inference per predicted row, and the input counts of its cohorts.
 
-The same file may be ingested again, also after a failure half-way: what is known changes nothing.
+A file can be ingested again, even after a failure half-way, because known predictions change
+nothing.
 """
 
 from __future__ import annotations
@@ -36,9 +37,10 @@ if TYPE_CHECKING:
     from refit.usecases.services import Services
 
 _FILE_NUMBERS = 64
-"""A cohort records which numbers below this its files have: enough to tell one file from many."""
+"""Number of bins into which file names are hashed. A cohort records the bins of its files, which
+shows whether it has one file or several."""
 
-_UPLOADS = 4  # at a time
+_UPLOADS = 4  # concurrent uploads
 
 
 def ingest_captures(
@@ -47,18 +49,17 @@ def ingest_captures(
     object_version: str | None = None,
     max_line_bytes: int = MAX_LINE_BYTES,
 ) -> None:
-    """Ingest a capture file and publish the result; do nothing for any other object.
+    """Ingest a capture file and publish the result; ignore any other object.
 
     Args:
         services: the AWS services and the clock of this process.
-        key: of the object.
-        object_version: None for the latest.
-        max_line_bytes: longer lines go to quarantine.
+        key: key of the object.
+        object_version: version of the object; None for the latest.
+        max_line_bytes: longer lines are quarantined.
 
     Raises:
-        ObjectNotFound: when the file or an artifact of the version's run is gone.
-        ServiceThrottled: when AWS throttles. What was written remains, and changes nothing when the
-            file is ingested again.
+        ObjectNotFound: when the file or an artifact of the version's run does not exist.
+        ServiceThrottled: when AWS throttles requests. The file can then be ingested again.
     """
     capture_key = capture_key_of(key)
     if capture_key is None:
@@ -84,7 +85,7 @@ def ingest_captures(
 
 
 class _Ingestion:
-    """The rows of one file on their way into the table."""
+    """Writes the rows of one capture file to the table, and counts their inputs."""
 
     def __init__(
         self, services: Services, file: CaptureFile, model: str, version: int, run: str
@@ -112,7 +113,7 @@ class _Ingestion:
         for cohort, changes in writer.write(self._rows()):
             self._effects.update(change.effect for change in changes)
             self._dropped_labels += sum(len(change.dropped) for change in changes)
-            # Rows that another file wrote first are counted with that file.
+            # Rows that were first written from another file are counted with that file.
             self._count_inputs([change.row for change in changes if change.is_first], cohort)
         with ThreadPoolExecutor(_UPLOADS) as pool:
             for _ in pool.map(self._store_inputs, self._inputs):
@@ -142,7 +143,7 @@ class _Ingestion:
         self._last_at = max([*times, self._last_at or times[0]])
 
     def publish(self) -> dict[str, int]:
-        """Publish what was written; return the number of new and of ambiguous predictions."""
+        """Publish the result; return the number of new and of ambiguous predictions."""
         if self._last_at:
             self._services.labels.advance_last_capture(self._model, self._last_at)
         captured = self._effects[PredictionEffect.NEW] + self._effects[PredictionEffect.JOINED]

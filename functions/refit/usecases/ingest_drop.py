@@ -1,9 +1,9 @@
 """Start one run for the files that were dropped together.
 
-An S3 event starts a run only when its file is the newest of the drop folder, or when the folder has
-been quiet since. So of several files that are dropped together, the event of the last one starts
-the run. The id of the run is derived from the versions of the files: the same drop starts the same
-run.
+An S3 event starts a run only when its file is the newest of the drop folder, or when no file has
+arrived in the folder since. So of several files that are dropped together, the event of the last
+one starts the run. The id of the run is derived from the versions of the files, so a repeated event
+starts the same run.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 def ingest_drop(
     services: Services, model: str, cause: tuple[str, str | None] | None = None
 ) -> None:
-    """Start a run for what is new in the drop folder of a model, if the folder is quiet.
+    """Start a run for the new files in the drop folder of a model, if no more files are arriving.
 
     Args:
         services: the AWS services and the clock of this process.
         model: name of the model.
-        cause: key and version of the object whose event asks for this; None when the end of a run
-            does.
+        cause: key and version of the object whose event triggers the use case; None when the end of
+            a run triggers it.
     """
     objects = services.bucket.list(ModelKeys(model).raw)
     dropped = [entry for entry in objects if not entry.key.endswith("/")]
@@ -66,7 +66,7 @@ def _begin(services: Services, model: str, files: Sequence[ObjectVersion]) -> No
 
 
 def _data_settings(services: Services, model: str) -> DataSettings:
-    """Return `[data]` of model.toml; the run that reads an invalid file reports it."""
+    """Return `[data]` of model.toml. An invalid file is ignored, because the run reports it."""
     try:
         return services.artifacts.current_settings(model).data
     except SettingsInvalid:

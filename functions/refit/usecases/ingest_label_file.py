@@ -1,7 +1,7 @@
 """Ingest a file of ground-truth labels from the bucket.
 
-A label that does not say when it was observed was observed when its file was written. So a file
-that is delivered again, also after a failure half-way, only contains repeats.
+A label without a time of observation gets the time at which its file was written. So when a file is
+delivered again, even after a failure half-way, its labels are repeats.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ _BLOCK_BYTES = 1024 * 1024
 def ingest_label_file(
     services: Services, key: str, version: str | None, batch_records: int = MAX_RECORDS
 ) -> None:
-    """Record the labels of a file; do nothing when it is gone or belongs to no model.
+    """Record the labels of a file; ignore a file that does not exist or belongs to no model.
 
     Args:
         services: the AWS services and the clock of this process.
-        key: of the object.
-        version: of the object; None for the latest.
-        batch_records: how many labels are recorded at a time.
+        key: key of the object.
+        version: version of the object; None for the latest.
+        batch_records: number of labels that are recorded at a time.
 
     Raises:
         ModelNotFound: when no version of the model is live.
-        ServiceThrottled: when AWS throttles; what was recorded remains.
+        ServiceThrottled: when AWS throttles requests. Recorded labels remain recorded.
     """
     model = model_of(services, key, "ground-truth")
     if model is None or key.endswith("/"):

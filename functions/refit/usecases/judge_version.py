@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from refit.usecases.services import Services
 
 _MAX_CAPTURE_DELAY = timedelta(minutes=5)
-"""Captures of a cohort are awaited for the length of the cohort, at most this long."""
+"""Longest wait for the captures of a cohort after its end. The wait is the length of the cohort if
+that is shorter."""
 
 _MAX_COHORTS = 60
 """Largest number of cohorts whose inputs one check judges; older ones are skipped."""
@@ -37,7 +38,7 @@ _METRICS = {"classification": "accuracy", "regression": "rmse"}
 def judge_live_quality(
     services: Services, model: str, run: str, cohorts: Sequence[Cohort], now: datetime
 ) -> QualityVerdict:
-    """Judge the quality of the version that a run made, by all of its cohorts."""
+    """Judge the quality, over all of its cohorts, of the version that a run made."""
     schema = services.artifacts.schema(model, run)
     verdict = judge_quality(
         cohorts,
@@ -65,8 +66,8 @@ def judge_live_inputs(
     Args:
         services: the AWS services and the clock of this process.
         model: name of the model.
-        run: made the version.
-        cohorts: of the version.
+        run: run that made the version.
+        cohorts: cohorts of the version.
         before: the input verdict of the last check of the version.
         now: time of the check.
 
@@ -92,7 +93,7 @@ def judge_live_inputs(
 def _judge_inputs_of_cohort(
     services: Services, model: str, run: str, cohort: Cohort
 ) -> InputVerdict | None:
-    """Judge the inputs of one cohort; None when nothing was counted in it."""
+    """Judge the inputs of one cohort; return None when it has no input counts."""
     folder = ModelKeys(model).cohort(cohort.version, cohort.start)
     keys = [entry.key for entry in services.bucket.list(folder) if entry.key.endswith(".npz")]
     counts = merged(InputCounts.from_bytes(services.bucket.read(key)) for key in keys)
@@ -110,7 +111,7 @@ def _judge_inputs_of_cohort(
 def _record_violations(
     services: Services, model: str, version: int, start: datetime, newer: Sequence[Violation]
 ) -> None:
-    """Add violations to those of the cohort; a repeated check replaces its own violation."""
+    """Add violations to those of the cohort. A repeated check replaces its own violation."""
     key = ModelKeys(model).violations(version, start)
     try:
         before = Violations.model_validate_json(services.bucket.read(key))

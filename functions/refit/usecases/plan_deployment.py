@@ -1,7 +1,7 @@
-"""Decide which version should be live, and make the requests that deploy it.
+"""Decide which version should be live, and create the requests that deploy it.
 
-The newest approved version should be live. So rejecting the live version brings back the last
-approved one, and an event that arrives twice or late finds nothing to do.
+The newest approved version should be live. So when the live version is rejected, the last approved
+version is deployed again, and an event that arrives twice or late has no effect.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def plan_deployment(services: Services, group: str, execution_arn: str) -> dict[str, Any]:
-    """Take the deployment lock and return what the deployment has to do.
+    """Take the deployment lock and return the plan of the deployment.
 
     Args:
         services: the AWS services and the clock of this process.
         group: the model package group in which a package changed.
-        execution_arn: of the DEPLOY execution.
+        execution_arn: ARN of the DEPLOY execution.
 
     Returns:
         `{"action": "none"}`, or the plan that handlers/plan_deployment.py describes.
@@ -119,7 +119,7 @@ def _endpoint_request(
 
 
 def _data_capture(services: Services, model: str, settings: MonitoringSettings) -> dict[str, Any]:
-    """Return the config of SageMaker's own data capture, where the settings ask for it."""
+    """Return the config of SageMaker's data capture if the settings enable it."""
     if settings.capture != "endpoint":
         return {}
     prefix = ModelKeys(model).capture.rstrip("/")

@@ -1,4 +1,4 @@
-"""Plan the batch predictions of the held-out rows, by the challenger and by the champion alike."""
+"""Plan the batch transform jobs in which challenger and champion predict the held-out rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class TrainedModel:
     """A finished training job.
 
     Attributes:
-        name: of the job.
+        name: name of the job.
         image: URI of the container image.
         artifacts: S3 URI of model.tar.gz.
     """
@@ -32,18 +32,19 @@ class TrainedModel:
 def plan_evaluation(
     services: Services, model: str, run: str, challenger: TrainedModel, comparable: bool
 ) -> dict[str, Any]:
-    """Return a CreateModel request for the challenger, and a transform job for each side.
+    """Return a CreateModel request for the challenger, and a transform job for each model.
 
     Args:
         services: the AWS services and the clock of this process.
         model: name of the model.
         run: id of the run.
-        challenger: what was trained.
+        challenger: the trained model.
         comparable: whether the champion can predict the same rows.
 
     Returns:
-        `model_request`, and `challenger` and `champion`: a CreateTransformJob request without its
-        name, and the stem of the name. `champion` is None where there is none to compare with.
+        `model_request`, `challenger` and `champion`. The last two are a CreateTransformJob request
+        without its name, and the beginning of the name. `champion` is None if there is no champion
+        to compare with.
     """
     services.models.update_run(model, run, status=RunStatus.EVALUATING)
     champion = services.models.champion(model) if comparable else None

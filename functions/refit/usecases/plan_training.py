@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 def plan_training(services: Services, model: str, run: str, shape: DataShape) -> dict[str, Any]:
-    """Return a CreateTrainingJob request without its name, and the stem of the name.
+    """Return a CreateTrainingJob request without its name, and the beginning of the name.
 
     Raises:
-        SettingsInvalid: when settings do not fit the prepared data; found here, before the training
-            is paid for.
+        SettingsInvalid: when the settings do not fit the prepared data. This is checked before the
+            training job, which costs money.
     """
     settings = services.artifacts.settings(model, run)
     deciding_metric(shape.task, settings.gate)

@@ -1,8 +1,8 @@
 """Predict rows with the live endpoint of a model.
 
-Rows are encoded by the schema of the live version and decoded by that of the version that answered:
-during a deployment these can differ. Request and answer are captured, unless the settings of the
-version leave that to the endpoint or turn it off.
+Rows are encoded by the schema of the live version, and answers are decoded by the schema of the
+version that answered, because the two can differ during a deployment. Request and answer are
+captured, unless the settings of the version leave capturing to the endpoint or disable it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _VERSION_CHANGES = RetryPolicy(max_attempts=3)
 
 @dataclass(frozen=True)
 class Predictions:
-    """Predictions as the API returns them, in the order of the rows, and who made them."""
+    """Predictions as the API returns them, in row order, and the version that made them."""
 
     version: int
     rows: list[dict[str, Any]]
@@ -53,27 +53,27 @@ def predict(
     body: payload.RequestBody,
     endpoint_bytes: int = payload.ENDPOINT_BYTES,
 ) -> Predictions:
-    """Predict the rows of a request and publish how long it took, or that it was refused.
+    """Predict the rows of a request, and publish the latency or the failure as a metric.
 
     Args:
         services: the AWS services and the clock of this process.
         model: name of the model.
-        body: JSON or CSV (domain/inferences/payload.py).
+        body: body in JSON or CSV (domain/inferences/payload.py).
         endpoint_bytes: largest request to the endpoint; more rows are sent in several requests.
 
     Raises:
         ModelNotFound: when no version of the model is live.
-        PayloadInvalid: when the rows do not fit the model.
+        PayloadInvalid: when the rows do not match the schema of the model.
         PayloadTooLarge: when the request, a row of it, or the answer is too large.
         TransientError: when the endpoint or a service is not ready.
-        AnswerMalformed: when the endpoint's answer does not fit the rows.
+        AnswerMalformed: when the endpoint's answer does not match the rows.
     """
     start_s = time.perf_counter()
     try:
         champion = services.artifacts.champion(model)
         predictions = _predict(services, model, champion, body, endpoint_bytes)
     except ModelNotFound:
-        raise  # without a metric, whose dimension would be the name of a model that does not exist
+        raise  # no metric, because its dimension would be the name of a model that does not exist
     except (PayloadInvalid, PayloadTooLarge):
         count(metric_names.PREDICTIONS_REFUSED, model)
         raise
@@ -102,7 +102,7 @@ def _predict(
         calls = _call_endpoint(services, champion.endpoint, instances, schema, endpoint_bytes)
         variants = {call.variant for call in calls}
         if len(variants) > 1:
-            continue  # the traffic moved to another version between two calls
+            continue  # another version began to answer between two calls
         version = ResourceNames.version_of(variants.pop())
         run = champion.run
         if version != champion.version:
@@ -130,7 +130,7 @@ def _call_endpoint(
     schema: Schema,
     endpoint_bytes: int,
 ) -> list[EndpointCall]:
-    """Send instances to the endpoint, in as many calls as it takes."""
+    """Send instances to the endpoint in as many calls as necessary."""
     lines = payload.encoded_lines(instances, schema, endpoint_bytes)
     payload.check_answer_fits(len(lines), schema)
     calls = []
@@ -139,7 +139,7 @@ def _call_endpoint(
         try:
             answer = services.endpoints.invoke(endpoint, body, call_id)
         except PayloadInvalid as error:
-            # The rows fit the schema, so the live version must have other columns by now.
+            # The rows match the schema that was read, so a version with other columns is live now.
             raise EndpointNotReady(f"the model is being replaced: {error}") from error
         calls.append(
             EndpointCall(

@@ -1,8 +1,8 @@
 """Turn the data of a run into training, validation and test rows.
 
-A retraining's drop.json names slices of the ledger beside the files of the champion: their rows are
-read back from the capture files. The same run writes the same bytes under the same keys, however
-often it is prepared.
+The drop.json of a retraining lists slices of the ledger in addition to the files of the champion.
+The rows of the slices are read back from the capture files. Preparing a run again writes the same
+bytes to the same keys.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PreparedData:
-    """What was prepared, and what the later steps need to know of it.
+    """The prepared data, as far as the later steps need it.
 
     Attributes:
-        rows: by split; `quarantined` are the rows that were refused.
-        champion: with whom the challenger is compared; None while there is none.
+        rows: number of rows by split, and of refused rows as `quarantined`.
+        champion: the version that the challenger is compared with; None when no version is live.
         comparable: whether the champion can predict the same rows.
     """
 
@@ -54,7 +54,7 @@ class PreparedData:
 
 @dataclass(frozen=True)
 class _Source:
-    """What a run is prepared from."""
+    """The data and settings that a run is prepared from."""
 
     keys: RunKeys
     drop: Drop
@@ -68,7 +68,7 @@ def prepare_data(services: Services, model: str, run: str) -> PreparedData:
 
     Raises:
         SettingsInvalid: when model.toml is not valid.
-        ModelNotFound: when a retraining has no champion (any more).
+        ModelNotFound: when a retraining has no champion any more.
         DatasetNotFound: when a file of the drop has been deleted.
         DatasetEmpty: when there is no usable row.
         DatasetUnreadable: when a file is damaged, unsafe or not what its name says.
@@ -109,7 +109,7 @@ def _source(services: Services, model: str, run: str) -> _Source:
     champion = services.models.champion(model)
     if champion is None and drop.slices:
         raise ModelNotFound(
-            f"{model} has no live version (any more), so it cannot be retrained: drop data"
+            f"{model} has no live version any more, so it cannot be retrained: drop data"
         )
     schema = services.artifacts.schema(model, champion.run) if champion else None
     return _Source(RunKeys(model, run), drop, settings, champion, schema)
@@ -138,7 +138,7 @@ def _labelled_tables(services: Services, source: _Source, folder: Path) -> Label
 def _read(
     services: Services, source: _Source, labelled: LabelledTables, folder: Path
 ) -> tuple[Preparation, int]:
-    """Read and check all rows; return how many were refused beside them.
+    """Read and check all rows; return them and the number of refused rows.
 
     Refused rows are stored in quarantine even if the run fails.
     """
@@ -178,7 +178,7 @@ def _dropped_file(services: Services, model: str, file: ObjectVersion) -> Droppe
 
 
 def _write(services: Services, keys: RunKeys, prepared: Preparation) -> tuple[int, int]:
-    """Write rows, schema and profile; return the bytes of the training and validation channels."""
+    """Write rows, schema and profile; return the sizes of the training and validation channels."""
     bucket = services.bucket
     with bucket.writer(f"{keys.train}train.csv") as train:
         profile = prepared.write_train(train)
@@ -206,7 +206,7 @@ def _write(services: Services, keys: RunKeys, prepared: Preparation) -> tuple[in
 
 
 def _copy_held_out_rows(services: Services, champion: RunKeys, keys: RunKeys) -> None:
-    """Copy the rows that the champion was tested on: the challenger predicts them as well."""
+    """Copy the rows that the champion was tested on, so that the challenger predicts them, too."""
     new_rows = f"{champion.evaluation_input}new.csv"
     services.bucket.copy(new_rows, f"{keys.evaluation_input}base.csv")
     services.bucket.copy(champion.evaluation_labels("new"), keys.evaluation_labels("base"))

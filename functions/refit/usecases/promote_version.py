@@ -1,8 +1,8 @@
 """Make the verified version the champion, and set its alarms.
 
-The alarms are set first: if that fails, the champion stays, and the rollback restores its alarms.
-The model and endpoint config of the replaced version stay, so that its package can be deployed
-again; they cost nothing while no endpoint uses them.
+The alarms are set first. If that fails, the previous champion remains and the rollback restores its
+alarms. The model and endpoint config of the replaced version are kept for further deployments of
+its package. They cost nothing while no endpoint uses them.
 """
 
 from __future__ import annotations

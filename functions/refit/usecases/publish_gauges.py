@@ -1,4 +1,4 @@
-"""Publish the gauges that the alarms and the dashboard show of a model."""
+"""Publish the gauges of a model that the alarms and the dashboard use."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Gauge:
-    """One value of one metric."""
+    """A metric and its current value."""
 
     name: str
     value: float
@@ -30,7 +30,7 @@ class Gauge:
 
 
 def publish_verdict_gauges(model: str, verdict: Verdict, retraining: RetrainingState) -> None:
-    """Publish what a drift check found, and the state of the retraining at that time."""
+    """Publish the results of a drift check, and the state of the retraining at that time."""
     gauges = _quality_gauges(verdict.quality) + _live_gauges(verdict.live)
     if verdict.inputs is not None:
         gauges += _input_gauges(verdict.inputs)
@@ -38,12 +38,12 @@ def publish_verdict_gauges(model: str, verdict: Verdict, retraining: RetrainingS
 
 
 def publish_label_gauges(services: Services, model: str, promoted_at: str) -> None:
-    """Publish the number of held labels, and how long captures and labels have been silent.
+    """Publish the number of held labels, and the time since the last capture and the last label.
 
     Args:
         services: the AWS services and the clock of this process.
         model: name of the model.
-        promoted_at: silence is counted from the promotion of the live version at the earliest.
+        promoted_at: time of the promotion of the live version; earlier silence is not counted.
     """
     counters = services.labels.load_counters(model)
     now, promoted = services.now(), datetime.fromisoformat(promoted_at).astimezone(UTC)

@@ -1,4 +1,4 @@
-"""Keep labels that are not used in the bucket, with the reason, and publish the rejected ones."""
+"""Store unused labels and the reasons in quarantine, and publish events about rejected labels."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 def quarantine_labels(
     services: Services, model: str, lines: Sequence[dict[str, Any]], day: datetime
 ) -> str:
-    """Write labels that are not used to the quarantine of a model; return the key of the object.
+    """Write unused labels to the quarantine of a model; return the key of the object.
 
     Args:
         services: the AWS services and the clock of this process.
         model: name of the model.
-        lines: each with a reason and the record.
-        day: under which they are stored. The same lines on the same day are the same object.
+        lines: lines with a reason and the record.
+        day: day of the object's key. The same lines on the same day have the same key.
     """
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     content = text.encode(errors="backslashreplace")  # a label may contain a lone surrogate
@@ -42,7 +42,7 @@ def quarantine_labels(
 
 
 class RejectedLabels:
-    """The rejected records of one API call or one file. All are counted, the first are stored."""
+    """The rejected records of one API call or file. All are counted, and the first are stored."""
 
     def __init__(self, model: str, file: str | None = None) -> None:
         self._model = model
@@ -51,7 +51,7 @@ class RejectedLabels:
         self._faults: Counter[Fault] = Counter()
 
     def add(self, records: Sequence[Sent], outcomes: Sequence[LabelOutcome]) -> None:
-        """Take those of the records that were rejected."""
+        """Add the records that were rejected."""
         for record, outcome in zip(records, outcomes, strict=True):
             if outcome.fault:
                 self._faults[outcome.fault] += 1

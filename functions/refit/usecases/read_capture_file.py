@@ -1,7 +1,7 @@
-"""A capture file that is being ingested: its rows, and the lines that cannot be used.
+"""Read the rows of a capture file, and quarantine the lines that cannot be used.
 
-A file is read as a stream, because it may be large; one line may have 12 MB and more. Lines are
-counted from 0 in the source of an inference, and from 1 in the quarantine, which people read.
+A file is read as a stream, because it may be large. A single line can have more than 12 MB. Line
+numbers start at 0 in the source of an inference, and at 1 in the quarantine, which people read.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class CaptureFile:
     """One capture file.
 
     Attributes:
-        digest: of its key; part of the keys of the objects that are made from it.
+        digest: digest of the file's key, which is part of the keys of derived objects.
         quarantined: number of lines and rows that cannot be used. The first 10,000 are stored.
     """
 
@@ -51,7 +51,7 @@ class CaptureFile:
         version: str | None,
         max_line_bytes: int = MAX_LINE_BYTES,
     ) -> None:
-        """Name the file; `version` is that of the object, None for the latest."""
+        """Select a file; `version` is the version of the object, or None for the latest."""
         self.key = key
         self.digest = hashlib.sha256(key.encode()).hexdigest()[:16]
         self.quarantined = 0
@@ -64,16 +64,16 @@ class CaptureFile:
     def rows(
         self, version: int, schema: Schema, now: datetime, kept_for: timedelta
     ) -> Iterator[CapturedRow]:
-        """Yield the rows that a version predicted; put what cannot be used into quarantine.
+        """Yield the rows that a version predicted; quarantine lines and rows that cannot be used.
 
         Args:
-            version: of the model.
-            schema: of that version.
-            now: predictions from later than this are refused.
-            kept_for: how long predictions are kept; older ones are refused.
+            version: version of the model.
+            schema: schema of that version.
+            now: current time; later predictions are refused.
+            kept_for: how long predictions are kept; older predictions are refused.
 
         Raises:
-            ObjectNotFound: when the file is gone.
+            ObjectNotFound: when the file does not exist.
         """
         for number, line in self._lines():
             try:
@@ -91,12 +91,12 @@ class CaptureFile:
                     yield row
 
     def quarantine_all(self, reason: str) -> None:
-        """Put every line into quarantine. Raises ObjectNotFound when the file is gone."""
+        """Quarantine every line. Raises ObjectNotFound when the file does not exist."""
         for number, line in self._lines():
             self._quarantine(number, reason, line)
 
     def store_quarantine(self) -> None:
-        """Write the quarantine of this file, if there is any; the same file has the same object."""
+        """Write the quarantined lines, if any, to an object whose key is derived from the file."""
         if self._stored_lines:
             key = ModelKeys(self._model).quarantined_capture(self.digest)
             self._bucket.put(key, b"".join(self._stored_lines), "application/x-ndjson")
@@ -107,8 +107,8 @@ class CaptureFile:
         for block in line_blocks(blocks, self._max_line_bytes):
             if isinstance(block, OverlongLine):
                 reason = (
-                    f"the line has {block.size_bytes:,} bytes; up to {self._max_line_bytes:,} are "
-                    "read"
+                    f"the line has {block.size_bytes:,} bytes; the limit is "
+                    f"{self._max_line_bytes:,} bytes"
                 )
                 self._quarantine(block.number - 1, reason, block.head)
                 continue
@@ -132,7 +132,7 @@ class CaptureFile:
 def _check_time(event: CapturedEvent, now: datetime, kept_for: timedelta) -> None:
     if event.at > now + CLOCK_TOLERANCE:
         raise CaptureUnreadable(
-            f"predicted at {utc_text(event.at)}, which is in the future: it is {utc_text(now)}"
+            f"predicted at {utc_text(event.at)}, which is in the future: now is {utc_text(now)}"
         )
     if event.at < now - kept_for:
         raise CaptureUnreadable(

@@ -1,7 +1,7 @@
-"""Record ground-truth labels: decide what each one changes, write it once, and count it.
+"""Record ground-truth labels: decide what each label changes, write it once, and count it.
 
-The same records may be recorded again: labels that are known are repeats and are not counted twice.
-A sender that is not sure whether its labels were received sends them again.
+Records can be sent again: known labels are repeats and are not counted twice. So a sender that does
+not know whether its labels were received sends them again.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def record_labels(
     Args:
         services: the AWS services and the clock of this process.
         model: name of the model.
-        records: those of the same inference take effect in their order.
-        observed_at: for records that do not say when their label was observed; None for now.
+        records: records of labels; those of the same inference take effect in their order.
+        observed_at: time of observation for records that do not state one; None for now.
 
     Returns:
         One outcome per record, in the order of the records.
@@ -55,8 +55,8 @@ def record_labels(
     Raises:
         ModelNotFound: when no version of the model is live, so that labels cannot be checked.
         VersionNotRegistered: when a labelled prediction is of a version that no run has registered.
-        ServiceThrottled: when DynamoDB throttles, or inferences keep changing. What was written
-            remains, and is a repeat when it is sent again.
+        ServiceThrottled: when DynamoDB throttles requests, or inferences keep changing. Labels that
+            were written remain, and are repeats when they are sent again.
     """
     champion = services.artifacts.champion(model)
     settings = services.artifacts.settings(model, champion.run).monitoring
@@ -89,7 +89,7 @@ def _write(
     observations: Mapping[str, Sequence[Observation]],
     held_for: timedelta,
 ) -> list[LabelChange]:
-    """Decide on each inference and write it; decide again when it has changed meanwhile."""
+    """Decide on each inference and write it; decide again if it has changed meanwhile."""
     written: list[LabelChange] = []
     pending = list(observations)
     if not pending:
@@ -124,7 +124,7 @@ def _write(
 def _schema_for(
     services: Services, champion: Champion, model: str, inference: Inference | None
 ) -> Schema:
-    """Return the schema of the version that predicted; of the live one while none has."""
+    """Return the schema of the version that predicted, or of the live version if none has."""
     if inference is None or inference.prediction is None:
         return services.artifacts.schema(model, champion.run)
     version = inference.prediction.version

@@ -1,6 +1,6 @@
 """Register the challenger as a version of the model's package group, approved or not.
 
-The ClientToken of the package is the id of the run: registering a run twice gives one version.
+The ClientToken of the package is the id of the run, so registering a run twice creates one version.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 Approval: TypeAlias = Literal["Approved", "PendingManualApproval", "Rejected"]
 
-_MAX_DESCRIPTION = 1024  # characters of ModelPackageDescription
-_MAX_PROPERTY = 256  # characters of a value of CustomerMetadataProperties
+_MAX_DESCRIPTION = 1024  # characters in ModelPackageDescription
+_MAX_PROPERTY = 256  # characters in a value of CustomerMetadataProperties
 
 
 @dataclass(frozen=True)
 class Challenger:
-    """A trained model and what the gate decided on it.
+    """A trained model, and the decision of the gate.
 
     Attributes:
-        reasons: of the gate, as sentences.
+        reasons: reasons of the gate, as sentences.
         metrics: the headline metrics of the evaluation.
     """
 
@@ -44,7 +44,7 @@ class Challenger:
 
 @dataclass(frozen=True)
 class RegisteredVersion:
-    """A version, and the status that its run has now."""
+    """A version, and the current status of its run."""
 
     version: int
     package_arn: str
@@ -52,11 +52,11 @@ class RegisteredVersion:
 
 
 def register_version(services: Services, challenger: Challenger) -> RegisteredVersion:
-    """Register the version, and record it with the run."""
+    """Register the version, and record it in the run."""
     model, run = challenger.model, challenger.run
     settings = services.artifacts.settings(model, run)
     approval, status = _approval(challenger.passed, settings.gate.approval)
-    # An approved package starts its deployment by itself: the run must say so before it exists.
+    # Creating an approved package starts its deployment, so the status of the run is set before.
     services.models.update_run(
         model,
         run,

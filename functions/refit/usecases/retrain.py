@@ -1,8 +1,8 @@
-"""Advance the retraining of a model: read the facts, decide the next step, carry it out.
+"""Advance the retraining of a model: read the facts, decide the next step, and carry it out.
 
-The rules are in domain/retraining/rules.py. All facts are read anew in each step, so the order and
-number of the messages that trigger it do not matter. A run is begun before the new state is stored,
-under an id that follows from its episode, so beginning it again changes nothing.
+The rules are in domain/retraining/rules.py. Each step reads all facts again, so the order and the
+number of the triggering messages do not matter. A run is begun before the new state is stored. Its
+id is derived from its episode, so beginning it again changes nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from refit.usecases.services import Services
 
 _LOCK_RELEASE_S = 2
-"""Run Finished is published just before the run releases its lock."""
+"""Delay of the next step. Run Finished is published shortly before the run releases its lock."""
 
 
 def retrain(
@@ -38,17 +38,17 @@ def retrain(
     command: UserCommand | None = None,
     finished_run: str | None = None,
 ) -> RetrainingState:
-    """Take steps until nothing is left to do; return the state then.
+    """Take steps until nothing is left to do; return the final state.
 
     Args:
         services: the AWS services and the clock of this process.
         model: name of the model.
-        command: a command of a user that triggered this.
-        finished_run: a run whose end triggered this. While it still holds the lock of the model and
-            a retraining is pending, another step is enqueued.
+        command: the user command that triggered the use case.
+        finished_run: the run whose end triggered the use case. If it still holds the lock of the
+            model and a retraining is pending, another step is enqueued.
 
     Raises:
-        ServiceThrottled: when the state kept changing concurrently, or AWS throttled.
+        ServiceThrottled: when the state kept changing concurrently, or AWS throttled requests.
     """
     state = _take_steps(services, model, command)
     is_waiting = state.pending is not None and finished_run is not None
@@ -102,10 +102,10 @@ def _facts(
     state: ModelState,
     command: UserCommand | None,
 ) -> RetrainingFacts:
-    """Read the facts.
+    """Read the facts about a model.
 
-    `state` was read before the run is read here. A run records its end before it releases the lock,
-    so when the lock is free, the run that is read here has ended.
+    `state` must be read before this function reads the run. A run records its end before it
+    releases the lock, so if the lock is free, the run that is read here has ended.
     """
     champion = state.champion
     verdict = services.monitoring.verdict(model) if champion else None
@@ -130,13 +130,13 @@ def _facts(
 
 
 def _new_labels(services: Services, model: str, champion: Champion) -> int:
-    """Return how many predictions got a label since the training data of the champion was named."""
+    """Return how many predictions were labelled since the champion's training data was selected."""
     seen = services.artifacts.drop(model, champion.run).labels
     return max(0, services.monitoring.labelled_rows(model) - seen)
 
 
 def _read_run(services: Services, model: str, run: str | None) -> Run | None:
-    """Read a run; start its execution if the process that began the run failed to."""
+    """Read a run; start its execution if the process that began the run did not."""
     record = services.models.run(model, run) if run else None
     if record is not None and record.status is RunStatus.STARTED:
         start_run(services, model, record.run)
@@ -146,7 +146,7 @@ def _read_run(services: Services, model: str, run: str | None) -> Run | None:
 def _retraining_settings(
     services: Services, model: str, champion: Champion | None
 ) -> RetrainingSettings:
-    """Return `[retraining]` of model.toml; of the live version's run when it is invalid."""
+    """Return `[retraining]` of model.toml, or of the live version's run if the file is invalid."""
     try:
         return services.artifacts.current_settings(model).retraining
     except SettingsInvalid as error:
@@ -157,7 +157,7 @@ def _retraining_settings(
 
 
 def _begin(services: Services, model: str, start: RetrainingStart) -> None:
-    """Begin a run, unless another run holds the lock or another version is live by now."""
+    """Begin a run, unless another run holds the lock or another version has become live."""
     champion = services.models.champion(model)
     if champion is None or champion.version != start.version:
         return
@@ -171,9 +171,9 @@ def _begin(services: Services, model: str, start: RetrainingStart) -> None:
 
 
 def _drop_of(services: Services, model: str, start: RetrainingStart, champion: Champion) -> Drop:
-    """Return the data of a retraining: that of the champion, and all labels that arrived since."""
-    # Counted before the slices are listed: every counted label is in a slice by then. A label that
-    # is not counted yet is new to the next retraining as well.
+    """Return the data of a retraining: the champion's data and all labels that arrived since."""
+    # Labels are counted before the slices are listed, so the slices contain every counted label. A
+    # label that is counted later also counts as new for the next retraining.
     labels = services.monitoring.labelled_rows(model)
     manifest = services.artifacts.manifest(model, champion.run)
     known = tuple(

@@ -1,7 +1,7 @@
 """Undo a failed deployment, so that nothing stays half-deployed.
 
-Each call takes the next step from the present state to the state before the deployment, so it can
-be repeated at any point. The champion answers predictions all the while.
+Each call takes the next step from the current state to the state before the deployment, so the call
+can be repeated at any point. The champion serves predictions during the rollback.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class FailedDeployment:
     """A deployment that failed.
 
     Attributes:
-        name: of the SageMaker model and endpoint config that it created.
+        name: name of the SageMaker model and endpoint config that the deployment created.
     """
 
     model: str
@@ -39,7 +39,7 @@ class FailedDeployment:
 
 
 def roll_back_deployment(services: Services, failed: FailedDeployment) -> str | None:
-    """Bring the endpoint back to the champion, or delete it when there is none.
+    """Update the endpoint back to the champion, or delete the endpoint if there is no champion.
 
     Returns:
         The endpoint config that is live now, or None.
@@ -54,7 +54,7 @@ def roll_back_deployment(services: Services, failed: FailedDeployment) -> str | 
     services.registry.reject_package(
         failed.package_arn, f"The deployment failed: {failure.message}"
     )
-    if champion is not None:  # Promote may have replaced its alarms
+    if champion is not None:  # PromoteVersion may have replaced the champion's alarms
         set_alarms(services, failed.model, champion.run, champion.variant)
     services.messaging.publish(
         EventName.DEPLOYMENT_ROLLED_BACK,
@@ -70,7 +70,7 @@ def roll_back_deployment(services: Services, failed: FailedDeployment) -> str | 
 
 
 def _restore(services: Services, endpoint: str, champion: Champion | None) -> str | None:
-    """Return the live config when it is the one of the champion; else change the endpoint."""
+    """Return the live config if it is the champion's; otherwise change the endpoint."""
     live = services.endpoints.describe(endpoint)
     if live is None:
         return None
@@ -81,5 +81,5 @@ def _restore(services: Services, endpoint: str, champion: Champion | None) -> st
         raise EndpointNotReady(f"endpoint {endpoint} is being deleted")
     if live.config != champion.endpoint_config or live.status != "InService":
         services.endpoints.update(endpoint, champion.endpoint_config)
-        raise EndpointNotReady(f"endpoint {endpoint} goes back to {champion.endpoint_config}")
+        raise EndpointNotReady(f"endpoint {endpoint} is updating to {champion.endpoint_config}")
     return live.config

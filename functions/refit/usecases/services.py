@@ -1,9 +1,9 @@
-"""What use cases work with: the stores, the clock and the environment of one process.
+"""The services of use cases: the stores, the clock and the environment of one process.
 
     services = Services(Environment(), lambda_client)       in a Lambda (handlers/wiring.py)
     services = Services(Environment({...}), client, clock)  in a test
 
-Everything is created when it is first used, so a function pays only for what it needs.
+Each store is created when it is first used, so a function does not load stores that it never uses.
 """
 
 from __future__ import annotations

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def set_alarms(services: Services, model: str, run: str, variant: str) -> None:
-    """Put the alarms of a version, and delete those that its settings do not ask for.
+    """Put the alarms of a version, and delete alarms that its settings do not require.
 
     Raises:
-        ServiceThrottled: when CloudWatch or S3 did not answer; calling again does the rest.
+        ServiceThrottled: when CloudWatch or S3 throttled a request; call again to complete.
     """
     names = services.names(model)
     settings = services.artifacts.settings(model, run)

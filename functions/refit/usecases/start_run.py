@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def start_run(services: Services, model: str, run: str) -> None:
-    """Start the TRAIN execution of a run that has begun, unless that is done.
+    """Start the TRAIN execution of a run that has begun, unless it was started before.
 
-    Call it again when a caller died between beginning the run and starting its execution. A run
-    that was never begun is ignored.
+    The call can be repeated if a process ended after it began the run and before it started the
+    execution. A run that was never begun is ignored.
     """
     record = services.models.run(model, run)
     if record is None or record.train_execution_arn is not None:

@@ -1,7 +1,7 @@
-"""Verify that the live endpoint is the new model: by the name of its config, and by its answers.
+"""Verify by its config and its answers that the live endpoint serves the new version.
 
-An update that SageMaker rolled back ends InService like one that succeeded: only the name of the
-live endpoint config distinguishes them.
+After an update, an endpoint is InService whether the update succeeded or SageMaker rolled it back.
+Only the name of the live endpoint config shows the difference.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def verify_deployment(services: Services, deployed: DeployedVersion) -> int:
     """Compare the answers of the live endpoint with the evaluation.
 
     Returns:
-        How many held-out rows the endpoint answered as the evaluation did.
+        The number of held-out rows for which the endpoint's answers equal those of the evaluation.
 
     Raises:
         EndpointNotReady: when the endpoint is not in service.
@@ -58,13 +58,13 @@ def verify_deployment(services: Services, deployed: DeployedVersion) -> int:
     if answer.variant != deployed.variant:
         raise DeploymentRejected(
             f"variant {answer.variant} of endpoint {deployed.endpoint} answered, "
-            f"not the new {deployed.variant}"
+            f"not the new variant {deployed.variant}"
         )
     mismatch = first_mismatch(scores("\n".join(expected)), scores(answer.body.decode()))
     if mismatch:
         raise DeploymentRejected(
             f"endpoint {deployed.endpoint} answers held-out row {mismatch.row} with "
-            f"{mismatch.answered}, the evaluation had {mismatch.expected}"
+            f"{mismatch.answered}, but the evaluation has {mismatch.expected}"
         )
     return len(rows)
 

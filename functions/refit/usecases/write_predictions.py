@@ -1,7 +1,7 @@
-"""Write the rows of a capture file to InferenceTable, each exactly once.
+"""Write each row of a capture file to InferenceTable exactly once.
 
-All transactions of a cohort add to the same counters, so they run one after the other. Those of
-different cohorts run at the same time, and the file is read meanwhile.
+All transactions of a cohort add to the same counters, so they run one after the other. Transactions
+of different cohorts run concurrently, while the file is being read.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 
 _WRITERS = 4
 _MAX_WAITING = 8  # transactions that wait for a writer
-_MAX_BATCHES = 100  # cohorts whose next transaction is not full yet
+_MAX_BATCHES = 100  # cohorts with a transaction that is not full yet
 
 
 class PredictionBatch:
     """Rows of one cohort that are written together.
 
     Attributes:
-        rows: by inference id, because a transaction must not write an item twice.
-        contradictions: rows that differ from the one in `rows`. One of them is enough to make an
-            inference ambiguous.
+        rows: rows by inference id, because a transaction must not write an item twice.
+        contradictions: rows that differ from the row with the same id in `rows`. One such row makes
+            an inference ambiguous.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class PredictionBatch:
 
 
 class PredictionWriter:
-    """Writes rows in one transaction per batch, up to four at the same time."""
+    """Writes rows in one transaction per batch, and runs up to four transactions at a time."""
 
     def __init__(self, services: Services, file_number: int, kept_for: timedelta) -> None:
         self._services = services
@@ -67,10 +67,10 @@ class PredictionWriter:
     def write(
         self, rows: Iterable[tuple[CohortKey, CapturedRow]]
     ) -> Iterator[tuple[CohortKey, list[PredictionChange]]]:
-        """Write rows with their cohorts; yield what each batch of a cohort has changed.
+        """Write rows with their cohorts; yield the changes of each batch.
 
         Raises:
-            ServiceThrottled: when DynamoDB throttles, or the inferences keep changing.
+            ServiceThrottled: when DynamoDB throttles requests, or the inferences keep changing.
         """
         with ThreadPoolExecutor(_WRITERS) as pool:
             for cohort, row in rows:
@@ -104,7 +104,7 @@ class PredictionWriter:
             return changes + self._write_rows(list(batch.contradictions.values()), target)
 
     def _write_rows(self, rows: list[CapturedRow], target: CaptureTarget) -> list[PredictionChange]:
-        """Decide on each row and write it; decide again when its inference has changed."""
+        """Decide on each row and write it; decide again if its inference has changed."""
         if not rows:
             return []
         model = target.cohort.model
@@ -123,17 +123,17 @@ class PredictionWriter:
             try:
                 written, conflicted = self._store.write_predictions(pending, target)
             except ServiceThrottled:
-                written, conflicted = [], pending  # may have been written: read them
+                written, conflicted = [], pending  # read them again: they may have been written
             finished += written
             rows = [change.row for change in conflicted]
             known = self._store.load(model, [row.inference_id for row in rows])
         return finished
 
     def _quarantine_dropped(self, model: str, changes: Iterable[PredictionChange]) -> None:
-        """Put held labels of an event with another number of rows into quarantine.
+        """Quarantine held labels of an event with another number of rows.
 
-        This is done before they are dropped: after a failure in between they are in both places,
-        never in none.
+        Labels are quarantined before they are dropped. A failure in between leaves them in both
+        places, so none is lost.
         """
         for change in changes:
             if not change.dropped:

@@ -100,7 +100,7 @@ def test_a_line_that_is_too_long_is_not_read_and_the_rest_is_ingested(digits: St
     assert sorted(items(digits)) == ["digits#a", "digits#b"]
     assert items(digits)["digits#b"]["source_line"] == 2
     (entry,) = quarantined(digits)
-    assert entry["reason"] == "the line has 3,000,000 bytes; up to 2,000,000 are read"
+    assert entry["reason"] == "the line has 3,000,000 bytes; the limit is 2,000,000 bytes"
     assert len(entry["record"]) == 1000
 
 

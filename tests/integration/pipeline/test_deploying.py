@@ -167,7 +167,7 @@ def test_a_rejected_version_is_rolled_back_to_the_champion(
     with pytest.raises(EndpointNotReady, match="is Updating"):
         roll_back_deployment()
     sagemaker.endpoint = EndpointState("InService", "refit-digits-v2-9c1185a5", None)
-    with pytest.raises(EndpointNotReady, match="goes back"):
+    with pytest.raises(EndpointNotReady, match="is updating to"):
         roll_back_deployment()
     update = {"EndpointName": "refit-digits", "EndpointConfigName": "refit-digits-v1-01234567"}
     assert sagemaker.changes == [("update_endpoint", update)]
