@@ -1,2 +1,1 @@
-"""Access to AWS. Only this package uses boto3. Each store defines the keys and format of its items.
-"""
+"""Access AWS with boto3. Each store defines the keys and the format of its items."""

@@ -22,8 +22,7 @@ _SHORT_TIMEOUTS = Config(
     retries={"mode": "standard", "max_attempts": 2}, connect_timeout=1, read_timeout=2
 )
 _CONFIGS = {"firehose": _SHORT_TIMEOUTS}
-"""Firehose has short timeouts: the caller of the predict API waits for it, and S3 is the fallback.
-"""
+"""Firehose has short timeouts, because callers of the predict API wait and S3 is the fallback."""
 
 _THROTTLES = frozenset(
     {
@@ -41,7 +40,7 @@ _THROTTLES = frozenset(
 
 @cache
 def lambda_client(service: str) -> Any:
-    """Return the client of a service. It is created at the first call and then reused."""
+    """Return the client of a service, which is created once per process."""
     return boto3.client(service, config=_CONFIGS.get(service, _CONFIG))  # type: ignore[call-overload]
 
 

@@ -1,4 +1,4 @@
-"""Find the label, align the columns of all tables, and learn their kinds and the schema."""
+"""Find the label, align the columns of all tables, and infer their kinds and the schema."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from refit.tabular.readers.table import CsvTable
 
 MAX_AUTO_CLASSES = 50
-"""With `task = "auto"`, more distinct whole numbers than this are a regression target."""
+"""With `task = "auto"`, a label with more distinct whole numbers is a regression target."""
 
 
 @dataclass(frozen=True)
 class AlignedTables:
-    """The tables of a drop in one order of columns.
+    """The tables of a drop with a common order of columns.
 
     Attributes:
-        names: of the columns; the label first.
-        sources: the tables, each with the indexes of these columns in it.
+        names: names of the columns, label first.
+        sources: the tables, each with the indexes of its cells in this order.
     """
 
     names: tuple[str, ...]
@@ -42,10 +42,10 @@ def aligned(
     settings: DataSettings,
     prior: Schema | None,
 ) -> AlignedTables:
-    """Find the label, and bring the features of all tables into one order.
+    """Find the label, and define a common order of the features of all tables.
 
-    Columns with names are matched by name, in the order of the live model's schema if that has the
-    same names. Columns without names are matched by position.
+    Columns with names are matched by name. They are in the order of the live model's schema if it
+    has the same names. Columns without names are matched by position.
 
     Raises:
         DatasetInvalid: if the label column is missing, a name is used twice, or tables differ.
@@ -99,19 +99,19 @@ def _label_index(table: CsvTable, dialect: CsvDialect, settings: DataSettings) -
         return dialect.header.index(settings.label)
     if not -dialect.width <= settings.label < dialect.width:
         raise DatasetInvalid(
-            f"{table.name} has {dialect.width} columns, none at {settings.label} ([data] label)"
+            f"{table.name} has {dialect.width} columns, so [data] label cannot be {settings.label}"
         )
     return settings.label % dialect.width
 
 
 def _checked_names(table: CsvTable, dialect: CsvDialect) -> tuple[str, ...] | None:
-    """Return the names in the header, checked; None without a header."""
+    """Return the names in the header after checking them; None without a header."""
     if dialect.header is None:
         return None
     if len(dialect.header) != dialect.width:
         raise DatasetInvalid(
             f"{table.name}: the header names {len(dialect.header)} columns, "
-            f"the rows have {dialect.width}"
+            f"but the rows have {dialect.width}"
         )
     repeated = [name for name, count in Counter(dialect.header).items() if count > 1]
     if repeated:
@@ -122,7 +122,7 @@ def _checked_names(table: CsvTable, dialect: CsvDialect) -> tuple[str, ...] | No
 def _picks(
     table: CsvTable, dialect: CsvDialect, names: tuple[str, ...], settings: DataSettings, first: str
 ) -> tuple[int, ...]:
-    """Return for each column name, label first, the index of its cell in a table's rows."""
+    """Return the index of each column's cell in the rows of a table, label first."""
     if dialect.width != len(names):
         raise DatasetInvalid(
             f"{table.name} has {dialect.width} columns and {first} {len(names)}: "
@@ -158,11 +158,11 @@ def expected_kinds(
 def kinds_by_tally(
     names: tuple[str, ...], tally: ColumnTally, settings: DataSettings, prior: Schema | None
 ) -> ColumnKinds:
-    """Return the kinds of the columns, by what the columns hold.
+    """Return the kinds of the columns, determined from their values.
 
-    A feature holds texts if more of its values are texts than numbers, or if it is a category of
-    the live model. A label holds texts if the task is set to classification, or, with
-    `task = "auto"`, if its share of texts is larger than the share of bad rows that is allowed.
+    A feature holds texts if it has more texts than numbers, or if it is a category of the live
+    model. A label holds texts if the task is set to classification, or, with `task = "auto"`, if
+    its share of texts exceeds the allowed share of bad rows.
     """
     texts = {
         column
@@ -187,11 +187,11 @@ def _was_category(prior: Schema, names: tuple[str, ...], column: int) -> bool:
 def learned_schema(
     kinds: ColumnKinds, tally: ColumnTally, settings: DataSettings, prior: Schema | None
 ) -> Schema:
-    """Return the schema of these rows alone, without the codes of the live model.
+    """Return the schema of these rows, regardless of the codes of the live model.
 
     Raises:
-        DatasetInvalid: if a column has too many distinct texts for a category, or the label too
-            many or too few distinct values for classes.
+        DatasetInvalid: if a column has too many distinct texts for a category, or the label has
+            too many or too few distinct values for classes.
     """
     features = tuple(
         Feature(name=name, type="category", values=_categories(name, tally.values.get(column)))
@@ -250,10 +250,11 @@ def _classes(name: str, labels: Counter[bytes]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class ReconciledSchema:
-    """The schema to encode rows by.
+    """The schema by which rows are encoded.
 
     Attributes:
-        schema: the rows' own, or the live model's with new categories and classes appended.
+        schema: the schema of the rows, or the live model's with new categories and classes
+            appended.
         comparable: whether the live model can read the same rows.
     """
 
@@ -262,7 +263,7 @@ class ReconciledSchema:
 
 
 def reconciled(schema: Schema, prior: Schema | None, settings: DataSettings) -> ReconciledSchema:
-    """Keep the live model's codes if its columns are the same.
+    """Return the schema with the live model's codes if the columns are the same.
 
     Raises:
         SchemaChanged: if the columns differ, unless `[data] schema_change` is `accept`.

@@ -1,14 +1,14 @@
-"""Check a whole block of CSV at once: which lines are good, without parsing a number.
+"""Find the good lines in a whole block of CSV at once, without parsing numbers.
 
-The bytes of the block are checked against the grammar of a number with NumPy. A line that may be
-bad (another width, a letter, a blank around a cell, an exponent that might overflow) is *doubtful*:
-`row_reader` decides about it and states the reason. This module never rejects a row, and both
-together give exactly what `row_reader` alone gives.
+NumPy checks the bytes of the block against the grammar of a number. A line that may be bad is
+*doubtful*: for example, it has another width, a letter, a blank around a cell, or an exponent that
+might overflow. `row_reader` checks the doubtful lines and states why a row is refused. This module
+never refuses a row, so the result is the same as that of `row_reader` for all lines.
 
-Refit has its own CSV engine because every row must be checked, and none silently changed. DuckDB
-1.4 was measured as the alternative (`read_csv` with `store_rejects`, 15.7 MB of 200 columns): it
-does report the line, column and reason of a bad row, but takes 4.4 to 6.0 s and 210 to 258 MB,
-where this engine takes 0.7 s and 118 MB, and it reads `1e20` and `inf` without an error.
+Refit has its own CSV engine because every row must be checked, and none may be changed silently.
+DuckDB 1.4 was measured as an alternative (`read_csv` with `store_rejects`, 15.7 MB of 200 columns).
+It reports the line, column and reason of a bad row, but it takes 4.4 to 6.0 s and 210 to 258 MB.
+This engine takes 0.7 s and 118 MB. DuckDB also reads `1e20` and `inf` without an error.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ ByteClasses: TypeAlias = npt.NDArray[np.uint8]
 _NEWLINE = ord("\n")
 _DIGITS = b"0123456789"
 READ_DIGITS = 19
-"""XGBoost's CSV reader keeps this many digits before the dot (64 bits), and as many after it."""
+"""Number of digits that XGBoost's CSV reader keeps before (64 bits) and after the decimal point."""
 
-# A number of at most so many characters and no positive exponent is finite in float32.
+# A number of at most this many characters and without a positive exponent is finite in float32.
 _SAFE_LENGTH = 38
 _WORD = 8
 _DIGIT, _SEPARATOR, _DOT, _SIGN, _EXPONENT = 1, 2, 4, 8, 16
@@ -40,11 +40,11 @@ _DIGIT, _SEPARATOR, _DOT, _SIGN, _EXPONENT = 1, 2, 4, 8, 16
 
 @dataclass(frozen=True)
 class BlockLayout:
-    """The columns of one table's lines.
+    """The columns of a table.
 
     Attributes:
-        count: number of cells of a line.
-        delimiter: one byte.
+        count: number of cells in a line.
+        delimiter: delimiter, one byte.
         label: index of the label.
         texts: indexes of the columns whose cells are read as texts; all others hold numbers.
     """
@@ -60,15 +60,15 @@ class BlockView:
 
     Attributes:
         lines: number of lines.
-        doubtful: (lines,) the lines that the row reader must decide about.
+        doubtful: (lines,) whether the row reader must check the line.
     """
 
     def __init__(self, block: bytes, layout: BlockLayout) -> None:
         self._layout = layout
-        # Padded by a word, so that the last cells can be read as whole words.
+        # The block is padded by a word, so that the last cells can be read as whole words.
         self._padded = block + bytes(_WORD)
         self._data = np.frombuffer(self._padded, dtype=np.uint8)[: len(block)]
-        # All bytes that are not digits: the separators between the cells, and what must be checked.
+        # These are all bytes that are not digits: separators, and bytes that must be checked.
         marks = np.flatnonzero((self._data - np.uint8(ord("0"))) > 9)
         marked = self._data[marks]
         newline = marked == _NEWLINE
@@ -104,7 +104,7 @@ class BlockView:
         return np.isin(columns, list(self._layout.texts), invert=True)
 
     def _check_blanks(self) -> None:
-        """Doubt the lines without a label, and those without any feature."""
+        """Mark the lines without a label or without any feature as doubtful."""
         if len(self._blank):
             line = self._lines_of(self._blank)
             features = self._layout.count - 1
@@ -113,13 +113,13 @@ class BlockView:
             self.doubtful[line[columns == self._layout.label]] = True
 
     def blanks(self) -> npt.NDArray[np.intp]:
-        """Return (n_columns,) how many cells are blank in the lines that are not doubtful."""
+        """Return (n_columns,) the number of blank cells in lines that are not doubtful."""
         line = self._lines_of(self._blank)
         columns = (self._blank - self._first_cells[line])[~self.doubtful[line]]
         return np.bincount(columns, minlength=self._layout.count)
 
     def _flags(self) -> ByteClasses:
-        """Return (256,) the class of each byte value; 0 for bytes that no number holds."""
+        """Return (256,) the class of each byte value; 0 for bytes that no number contains."""
         flags = np.zeros(256, dtype=np.uint8)
         flags[list(_DIGITS)] = _DIGIT
         flags[list(b".")] = _DOT
@@ -129,7 +129,7 @@ class BlockView:
         return flags
 
     def _check_numbers(self, at: Offsets, cell: Offsets, flags: ByteClasses) -> None:
-        """Doubt the lines whose numbers are not plain digits and not surely numbers.
+        """Mark lines as doubtful whose cells are not plain digits and may not be numbers.
 
         Args:
             at: (n,) positions of the bytes that are neither digit nor separator.
@@ -144,7 +144,7 @@ class BlockView:
             self._check_long(at, cell, kind)
         if not len(at):
             return
-        after = flags[self._data[at + 1]]  # in range: the block ends with a line feed
+        after = flags[self._data[at + 1]]  # in range, because the block ends with a line feed
         before = np.where(at > 0, flags[self._data[at - 1]], np.uint8(_SEPARATOR))
         good = _fits_neighbours(kind, before, after)
         opens = (kind == _SIGN) & (before == _SEPARATOR)
@@ -155,7 +155,7 @@ class BlockView:
         self._doubt(cell[~good])
 
     def _check_long(self, at: Offsets, cell: Offsets, kind: ByteClasses) -> None:
-        """Doubt numbers with more digits than XGBoost reads, before the dot or after it."""
+        """Mark lines as doubtful that have a number with more digits than XGBoost reads."""
         long = np.flatnonzero(self._gaps > READ_DIGITS + 1)
         if self._layout.texts:
             long = long[self._numeric(long)]
@@ -167,7 +167,7 @@ class BlockView:
         self._doubt(long[~(safe & (ends - begins <= _SAFE_LENGTH))])
 
     def _exponent_is_small(self, at: Offsets, cell: Offsets) -> Flags:
-        """Return (n,) whether the number of each exponent is surely finite in float32."""
+        """Return (n,) whether the number of each exponent is certainly finite in float32."""
         sign = self._data[at + 1]
         signed = ((sign == ord("+")) | (sign == ord("-"))).astype(np.intp)
         first = at + 1 + signed
@@ -181,7 +181,7 @@ class BlockView:
     def texts(self, column: int, is_good: Callable[[bytes], bool]) -> Counter[bytes]:
         """Count the distinct texts of a column in the lines that are not doubtful.
 
-        A line becomes doubtful, and is not counted, if `is_good` rejects its text.
+        If `is_good` returns False for a text, its lines become doubtful and are not counted.
         """
         lines = np.flatnonzero(~self.doubtful)
         cells = self._first_cells[lines] + column
@@ -203,7 +203,7 @@ class BlockView:
             if all(map(is_good, single)):
                 return single, _NONE
         if len(lengths) and int(lengths.max()) <= _WORD:
-            # Short texts are compared as 8-byte numbers, all at once.
+            # Short texts are compared as 8-byte numbers.
             windows: npt.NDArray[np.uint64] = np.ndarray(
                 (len(self._data) + 1,), np.dtype("<u8"), self._padded, strides=(1,)
             )
@@ -231,9 +231,9 @@ class BlockView:
         return counts, np.array(bad, dtype=np.intp)
 
     def label_bounds(self) -> tuple[Offsets, Offsets]:
-        """Return (lines,) where the label begins and (lines,) where it ends, within each line.
+        """Return (lines,) the positions in each line at which the label begins, and ends.
 
-        Both are meaningless for doubtful lines.
+        The values are meaningless for doubtful lines.
         """
         cells = np.minimum(self._first_cells + self._layout.label, len(self._separators) - 1)
         begins = self._separators[self._first_cells] - self._gaps[self._first_cells] + 1
@@ -282,9 +282,9 @@ def _fits_neighbours(kind: ByteClasses, before: ByteClasses, after: ByteClasses)
 
 
 def _may_follow(kind: ByteClasses, opens: Flags) -> Flags:
-    """Return (n - 1,) whether each byte but the first may follow the one before in a number.
+    """Return (n - 1,) whether each byte but the first may follow the previous one in a number.
 
-    The allowed order is: a sign at the beginning, one dot, one e, a sign after it.
+    The allowed order is a sign at the beginning, one dot, one e, and a sign after the e.
     """
     previous, current = kind[:-1], kind[1:]
     return np.asarray(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def first_lines(blocks: Iterator[LineBlock | OverlongLine]) -> list[bytes]:
     """Return the lines for detecting the dialect of a file; overlong lines are skipped.
 
-    They are the same however the stream is divided into blocks.
+    The result does not depend on how the stream is divided into blocks.
     """
     lines: list[bytes] = []
     size_bytes = 0
@@ -33,7 +33,7 @@ def first_lines(blocks: Iterator[LineBlock | OverlongLine]) -> list[bytes]:
 
 
 class RecordStream:
-    """Reads blocks of lines as records, across the borders of the blocks."""
+    """Reads records from blocks of lines; a record may span several blocks."""
 
     def __init__(self, csv_format: CsvFormat) -> None:
         self._format = csv_format
@@ -45,7 +45,7 @@ class RecordStream:
         return self._unfinished is not None
 
     def read(self, block: LineBlock, *, is_last: bool = False) -> list[CsvRecord | CsvFault]:
-        """Return the records that are complete with this block."""
+        """Return the records that this block completes."""
         if self._unfinished is not None:
             block = LineBlock(self._unfinished.first, self._unfinished.data + block.data)
         lines = block.data.split(b"\n")
@@ -58,7 +58,7 @@ class RecordStream:
         return records
 
     def finish(self) -> list[CsvRecord | CsvFault]:
-        """Return the records of what waits for a closing quote: no more lines follow."""
+        """Return the records of the lines that wait for a closing quote, at the end of the file."""
         if self._unfinished is None:
             return []
         return self.read(LineBlock(self._unfinished.first, b""), is_last=True)

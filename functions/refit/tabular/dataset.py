@@ -1,4 +1,4 @@
-"""Find the tables in the files of a drop, whatever their format."""
+"""Find the tables in the files of a drop, in any supported format."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from refit.tabular.split import Split
 
 MAX_IN_MEMORY_BYTES = 1024**3
-"""Largest pickle or IDX file, unpacked: these are held in memory as a whole."""
+"""Largest uncompressed size of a pickle or IDX file, which is read into memory as a whole."""
 
 _FOLDERS: dict[str, Split] = {"train": "train", "validation": "validation", "test": "test"}
 
@@ -36,21 +36,21 @@ def tables_of(
 ) -> list[CsvTable]:
     """Find the tables in the files of a drop.
 
-    A file's kind is recognized by its content. Files whose name begins with a dot or an underscore
-    are markers of other systems and are ignored.
+    The kind of a file is recognized by its content. Files whose names begin with a dot or an
+    underscore are markers of other systems and are ignored.
 
     Args:
-        files: the drop.
-        folder: an empty folder for what is unpacked on disk.
-        read_bytes: how much of a file is read at a time.
+        files: files of the drop.
+        folder: an empty folder for files that are converted on disk.
+        read_bytes: number of bytes that are read at a time.
 
     Returns:
-        Tables for training first, then in the order of their names.
+        The tables in the order of their names, with the tables for training first.
 
     Raises:
-        DatasetEmpty: if there is no file, or one is empty.
+        DatasetEmpty: if there is no file, or a file is empty.
         DatasetUnreadable: if a file is damaged, unsafe or of an unsupported kind.
-        DatasetInvalid: if a pickle or an IDX file holds anything but features and labels.
+        DatasetInvalid: if a pickle or an IDX file contains anything but features and labels.
     """
     files = sorted((file for file in files if not _is_marker(file)), key=lambda file: file.name)
     if not files:
@@ -101,7 +101,7 @@ def _raw(file: DroppedFile, read_bytes: int = READ_BYTES) -> Iterator[bytes]:
 
 
 def _unpacked(file: DroppedFile, read_bytes: int = READ_BYTES) -> Callable[[], Iterator[bytes]]:
-    """Return a function that starts reading a file, unpacked if it is gzip."""
+    """Return a function that starts to read a file, decompressed if it is gzip."""
 
     def blocks() -> Iterator[bytes]:
         stream = _raw(file, read_bytes)
@@ -113,7 +113,7 @@ def _unpacked(file: DroppedFile, read_bytes: int = READ_BYTES) -> Callable[[], I
 
 
 def _bounded(file: DroppedFile) -> Iterator[bytes]:
-    """Yield the blocks of a file that is then held in memory."""
+    """Yield the blocks of a file that must fit in memory."""
     size_bytes = 0
     for block in _unpacked(file)():
         size_bytes += len(block)
@@ -126,7 +126,7 @@ def _bounded(file: DroppedFile) -> Iterator[bytes]:
 
 
 class _BlockReader(io.RawIOBase):
-    """Blocks of bytes as a file, for libraries that only read files."""
+    """Presents blocks of bytes as a file, for libraries that only read files."""
 
     def __init__(self, blocks: Iterator[bytes]) -> None:
         self._blocks = blocks
@@ -177,8 +177,8 @@ def _idx_table(images: DroppedFile, labels: DroppedFile) -> CsvTable:
     values = read_idx(b"".join(_bounded(labels)), labels.name)
     if values.ndim != 1 or features.ndim < 2 or len(values) != len(features):
         raise DatasetInvalid(
-            f"{images.name} holds {len(features)} images and {labels.name} an array of the shape "
-            f"{values.shape}: each image needs one label"
+            f"{images.name} has {len(features)} images, but {labels.name} has an array of shape "
+            f"{values.shape}: each image requires one label"
         )
     split = _folder_split(images.name) or given_split(images.name)
     return _array_table(images.name, split, features.reshape(len(features), -1), values)

@@ -1,4 +1,4 @@
-"""Encode normal rows for XGBoost: texts become codes, and a class its index."""
+"""Encode normal rows for XGBoost: replace texts by codes, and classes by their indexes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class RowEncoder:
-    """Encodes rows in their normal form by a schema."""
+    """Encodes rows in normal form by a schema."""
 
     def __init__(self, schema: Schema, values: Mapping[int, Counter[bytes]]) -> None:
         """Look up the code of every text.
 
         Args:
-            schema: includes every class and category in `values`.
-            values: for each column index of a normal row that may hold texts, its distinct cells.
+            schema: a schema with every class and category in `values`.
+            values: distinct cells by column index, for the columns that may hold texts.
         """
         self._labels = _label_codes(schema, values[LABEL]) if schema.classes else {}
         if all(text == code for text, code in self._labels.items()):
@@ -61,7 +61,7 @@ def label_texts(labels: Counter[bytes], numeric: bool) -> dict[bytes, str]:
 
     Args:
         labels: the distinct cells.
-        numeric: whether all are numbers; then `1`, `1.0` and `01` are one class.
+        numeric: whether all cells are numbers. Then `1`, `1.0` and `01` are the same class.
     """
     return {cell: class_text(unescaped(cell)) if numeric else unescaped(cell) for cell in labels}
 

@@ -1,7 +1,7 @@
 """Read label files: CSV, JSON lines, and JSON lines of SageMaker ground-truth records.
 
 Accepted formats, each optionally gzipped:
-    CSV         lines of inferenceId,label[,observedAt]; in any order if the first line names them
+    CSV         inferenceId,label[,observedAt]; in any order if the first line names the columns
     JSON lines  {"inferenceId": …, "label": …, "observedAt"?: …}
     SageMaker   {"groundTruthData": {"data": "1", "encoding": "CSV"},
                 "eventMetadata": {"eventId": …}, "eventVersion": "0"}; data may be JSON or base64,
@@ -46,12 +46,13 @@ def labels_in(blocks: Iterator[bytes], name: str) -> Iterator[Sent]:
 
     Args:
         blocks: the file's bytes.
-        name: the file's name; its ending decides the format, or the content if it has none of the
-            known endings.
+        name: name of the file. Its extension determines the format; if the extension is unknown,
+            the content does.
 
     Yields:
-        The records of each line, several for a list of labels, or a bad line. A damaged file ends
-        with a bad line. A file whose header names an unknown column is one bad line.
+        The record of each line, the records of a line with a list of labels, or a bad line. A
+        damaged file ends with a bad line. A file whose header names an unknown column is reported
+        as one bad line.
     """
     lines = _lines(blocks, name)
     first = next((line for line in lines if isinstance(line, BadLine) or line[1].strip()), None)
@@ -75,7 +76,7 @@ def _lines(blocks: Iterator[bytes], name: str) -> _Lines:
         for block in line_blocks(gunzipped(whole, name) if head[:2] == GZIP_MAGIC else whole):
             if isinstance(block, OverlongLine):
                 number = block.number
-                reason = f"the line has {block.size_bytes:,} bytes: too long for a record"
+                reason = f"the line has {block.size_bytes:,} bytes and is too long for a record"
                 yield _bad(number, reason, block.head)
                 continue
             for number, line in enumerate(block.data[:-1].split(b"\n"), block.first):
@@ -138,7 +139,7 @@ def _csv_records(lines: _Lines) -> Iterator[Sent]:
 
 
 def _cells(line: bytes) -> list[str]:
-    # Line by line, so that a quote that is never closed invalidates only its own line.
+    # Lines are read one by one, so that an unclosed quote invalidates only its own line.
     _text(line)
     try:
         cells = split_line(line, _FORMAT)
@@ -148,7 +149,7 @@ def _cells(line: bytes) -> list[str]:
 
 
 def _header_fault(columns: Sequence[str]) -> str | None:
-    allowed = f"a header names {COLUMNS[0]}, {COLUMNS[1]} and optionally {COLUMNS[2]}"
+    allowed = f"a header must name {COLUMNS[0]}, {COLUMNS[1]} and optionally {COLUMNS[2]}"
     consequence = "no line of the file was read"
     if unknown := [name for name in columns if name not in COLUMNS]:
         return f"unknown column {shown(unknown[0])}: {allowed}; {consequence}"

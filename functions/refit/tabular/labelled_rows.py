@@ -1,7 +1,7 @@
 """Find the newest label of each prediction in slices of the ledger, in bounded memory.
 
-The newest line of each prediction is kept in an SQLite file: a million of them take about 130 MB on
-disk. The memory is 64 MB for any number of them.
+The newest line of each prediction is stored in an SQLite file. A million predictions take about
+130 MB on disk. The memory is 64 MB for any number of predictions.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class LabelledRow:
     """A prediction with its newest label.
 
     Attributes:
-        slice: number of the slice that holds this label.
-        label: as it was recorded.
+        slice: number of the slice that contains this label.
+        label: the recorded label.
         version: the model version that predicted.
         line: index of the line in the capture file.
         row: index of the row within that line.
@@ -78,7 +78,7 @@ class LabelledRows:
     """Reads lines of the ledger and keeps the newest line of each prediction.
 
     Attributes:
-        given: number of lines of each slice, by the slice's number.
+        given: number of lines in each slice, by the number of the slice.
     """
 
     def __init__(self, database: sqlite3.Connection) -> None:
@@ -89,12 +89,12 @@ class LabelledRows:
     def add(
         self, number: int, lines: Iterable[bytes], is_fresh: Callable[[datetime], bool]
     ) -> None:
-        """Add the lines of a slice; of two lines with the same `seq` the first one counts.
+        """Add the lines of a slice. Of two lines with the same `seq`, the first one is used.
 
         Args:
-            number: of the slice.
-            lines: its content.
-            is_fresh: returns whether a row predicted at a time is fresh.
+            number: number of the slice.
+            lines: lines of the slice.
+            is_fresh: returns whether a row that was predicted at a given time is fresh.
         """
         self._database.execute("BEGIN")
         self._database.executemany(_KEEP_NEWEST, self._values(number, lines, is_fresh))
@@ -120,7 +120,7 @@ class LabelledRows:
             )
 
     def unused(self) -> dict[int, Counter[str]]:
-        """Return for each slice how many of its lines do not count, by the reason."""
+        """Return how many lines of each slice are not used, by reason."""
         unused = {number: Counter({SUPERSEDED: count}) for number, count in self.given.items()}
         for number, withdrawn, count in self._database.execute(
             "SELECT slice, withdrawn, COUNT(*) FROM newest GROUP BY slice, withdrawn"
@@ -131,7 +131,7 @@ class LabelledRows:
         return unused
 
     def files(self) -> list[str]:
-        """Return the keys of the capture files that hold a labelled row, as in `by_file`."""
+        """Return the keys of the capture files with labelled rows, in the order of `by_file`."""
         keys = list(self._files)
         numbers = self._database.execute(
             "SELECT DISTINCT file FROM newest WHERE NOT withdrawn ORDER BY file"
@@ -139,7 +139,7 @@ class LabelledRows:
         return [keys[number] for (number,) in numbers]
 
     def by_file(self) -> Iterator[list[LabelledRow]]:
-        """Yield the rows of one capture file after the other, by line and row."""
+        """Yield the rows of one capture file after the other, in the order of line and row."""
         values = self._database.execute(
             "SELECT file, slice, label, version, line, row, fresh FROM newest WHERE NOT withdrawn "
             "ORDER BY file, line, row, id"

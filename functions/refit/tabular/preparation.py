@@ -1,9 +1,9 @@
-"""Turn tables into training, validation and test rows: check, split, shuffle, encode, profile.
+"""Prepare training, validation and test rows: check, split, shuffle, encode and profile them.
 
-Preparation has two stages, both in bounded memory. The first reads every table, checks each row
-and writes it to temporary files, one set for each split. It starts from a guess of the columns'
-kinds, made from the first rows, and knows the kinds when it ends; if the guess was wrong, the stage
-is repeated. The second stage encodes the rows by the schema learned from all of them.
+Preparation has two stages, both in bounded memory. The first stage reads every table, checks each
+row and writes the rows of each split to temporary files. It starts from the kinds of the columns in
+the first rows. If all rows together give other kinds, the stage is repeated with these. The second
+stage encodes the rows by the schema of all rows.
 """
 
 from __future__ import annotations
@@ -48,20 +48,20 @@ _REQUIRED_SPLITS: tuple[Split, ...] = ("test", "train")
 
 
 class ByteSink(Protocol):
-    """A binary file, or what can be written like one."""
+    """A binary file, or another object with the same `write` method."""
 
     def write(self, data: bytes, /) -> object:
         """Append bytes."""
 
 
 class Preparation:
-    """One run's preparation of data.
+    """The prepared data of a run.
 
     Attributes:
-        schema: of the rows; it extends the live model's schema if that has the same columns.
+        schema: schema of the rows. It extends the live model's schema if the columns are the same.
         comparable: whether the live model can read the same rows.
-        rows: number of good rows for each split.
-        labelled: how many of them are labelled predictions.
+        rows: number of good rows in each split.
+        labelled: number of labelled predictions among them.
         fresh: how many of the test rows are labelled predictions that were not in the live model's
             training data.
     """
@@ -97,7 +97,7 @@ class Preparation:
             if self.schema.classes is not None:
                 labels.update(_label_codes(lines, len(self.schema.classes)))
             if first:
-                # XGBoost takes the number of columns from the last cell with a value, in any row.
+                # XGBoost derives the number of columns from the last cell with a value in any row.
                 lines[0], first = _full_width(lines[0]), False
             _write(train, lines)
         classes = self._class_counts(labels)
@@ -118,14 +118,14 @@ class Preparation:
             _write(validation, self._encoder.encode(lines))
 
     def write_test(self, rows: ByteSink, features: ByteSink, labels: ByteSink) -> None:
-        """Write the test rows three times: whole, their features alone, and their labels alone."""
+        """Write the test rows three times: complete, only the features, and only the labels."""
         for normal_lines in self._spooled.held_out("test"):
             lines = self._encoder.encode(normal_lines)
             _write(rows, lines)
             _write_apart(features, labels, lines)
 
     def write_fresh(self, features: ByteSink, labels: ByteSink) -> None:
-        """Write the fresh test rows a fourth time: their features alone, and their labels alone."""
+        """Write the fresh test rows twice: only the features, and only the labels."""
         for normal_lines in self._spooled.fresh_held_out():
             _write_apart(features, labels, self._encoder.encode(normal_lines))
 
@@ -139,16 +139,16 @@ def prepare(
     quarantine: Quarantine,
     sample_rows: int = SAMPLE_ROWS,
 ) -> Preparation:
-    """Read, check and split all rows of a drop, and learn their schema.
+    """Read, check and split all rows of a drop, and determine their schema.
 
     Args:
-        tables: training tables first.
+        tables: tables of the drop, training tables first.
         settings: `[data]` of model.toml.
         prior: the live model's schema, if there is one.
-        folder: an empty folder for temporary files; they take as much space as the rows.
-        seed: decides the order of the training rows.
-        quarantine: receives the rows that are refused.
-        sample_rows: number of training rows, at most, that the profile is computed on.
+        folder: an empty folder for temporary files, which take as much space as the rows.
+        seed: seed for the order of the training rows.
+        quarantine: receives the refused rows.
+        sample_rows: maximum number of training rows from which the profile is computed.
 
     Raises:
         DatasetEmpty: if there is no row.
@@ -167,13 +167,13 @@ def prepare(
         quarantine.restart()
         spooled, scanner = _scanned(aligned_tables, kinds, settings, spool, quarantine)
         actual_kinds = kinds_by_tally(aligned_tables.names, scanner.tally, settings, prior)
-        # The tally does not depend on the guess, so the second guess is right.
+        # The tally does not depend on the guessed kinds, so the second guess is correct.
         if actual_kinds.texts == kinds.texts:
             break
         kinds = actual_kinds
     quarantine.check(spooled.rows.total(), settings.max_bad_fraction)
     if not spooled.rows.total():
-        raise DatasetEmpty(f"{tables[0].name} has a header and no row")
+        raise DatasetEmpty(f"{tables[0].name} has a header but no row")
     schema = learned_schema(scanner.kinds, scanner.tally, settings, prior)
     outcome = reconciled(schema, prior, settings)
     _check_splits(spooled.rows, settings)
@@ -185,7 +185,7 @@ def _keep_freed_memory() -> None:
     """Make the C library keep the memory that NumPy frees, for the next block of rows.
 
     After a large block was freed once, glibc takes blocks up to that size from its heap. Without
-    this, half of the time is spent on page faults. With other C libraries it has no effect.
+    this call, page faults take half of the time. It has no effect with other C libraries.
     """
     bytearray(31 * 1024**2)
 
@@ -227,7 +227,7 @@ def _check_splits(rows: Counter[Split], settings: DataSettings) -> None:
 
 def _label_codes(lines: list[bytes], classes: int) -> Iterable[int]:
     """Return the label of each encoded row."""
-    if classes <= 10:  # a code is one digit: reading its byte takes a fifth of the time
+    if classes <= 10:  # a code is one digit, and reading its byte takes a fifth of the time
         digits = np.fromiter(map(itemgetter(0), lines), dtype=np.uint8, count=len(lines))
         codes: list[int] = (digits - ord("0")).tolist()
         return codes

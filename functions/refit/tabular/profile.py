@@ -1,4 +1,4 @@
-"""Profile the training data: the baseline of every later drift check."""
+"""Compute the profile of the training data, with which live inputs are compared."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from refit.domain.schema import Feature, Schema
 
 SAMPLE_ROWS = 100_000
-"""Number of training rows, at most, that a profile is computed on."""
+"""Maximum number of training rows from which a profile is computed."""
 
 SAMPLE_CELLS = 4_000_000
-"""Number of cells, at most: they take 32 MB, and up to one second to parse."""
+"""Maximum number of cells in the sample. They take 32 MB, and up to one second to parse."""
 
 _PARSED_ROWS = 1000
 _INTEGER_BYTES = b"0123456789,-"
@@ -33,7 +33,7 @@ SampleMatrix: TypeAlias = npt.NDArray[np.float64]
 class ProfileSample:
     """Collects a uniform sample of the training rows while they are written.
 
-    The rows of a bucket are in random order, so its first rows are a random sample of it.
+    The rows of a bucket are in random order, so its first rows are a random sample of the bucket.
     """
 
     def __init__(self, rows: int, columns: int, max_rows: int = SAMPLE_ROWS) -> None:
@@ -41,8 +41,8 @@ class ProfileSample:
 
         Args:
             rows: number of training rows.
-            columns: number of cells of each row, label included.
-            max_rows: number of rows of the sample, at most.
+            columns: number of cells in each row, including the label.
+            max_rows: maximum number of rows in the sample.
         """
         size = min(rows, max_rows, max(1, SAMPLE_CELLS // columns))
         self._share = size / rows
@@ -50,7 +50,7 @@ class ProfileSample:
         self._filled = 0
 
     def add(self, lines: list[bytes]) -> None:
-        """Add a share of a bucket's encoded rows."""
+        """Add a share of the encoded rows of a bucket."""
         size, columns = self._values.shape
         count = min(math.ceil(len(lines) * self._share), size - self._filled)
         for begin in range(0, count, _PARSED_ROWS):
@@ -75,13 +75,13 @@ def cell_values(lines: list[bytes]) -> SampleMatrix:
         whole = np.fromstring(text, dtype=np.int64, sep=",")
         if (
             int(np.abs(whole).max()) <= _EXACT_INTEGERS
-        ):  # larger ones may have been truncated to 64 bits
+        ):  # larger numbers may have been truncated to 64 bits
             return whole.astype(np.float64)
     cells = text.split(b",")
     distinct = set(cells)
     if _REPETITION * len(distinct) < len(
         cells
-    ):  # as for pixels and codes: parse each distinct text once
+    ):  # cells such as pixels and codes repeat, so each distinct text is parsed once
         values = {cell: float(cell or b"nan") for cell in distinct}
         return np.fromiter(map(values.__getitem__, cells), dtype=np.float64, count=len(cells))
     return np.array([float(cell or b"nan") for cell in cells])
@@ -96,18 +96,18 @@ def profile_of(
     """Return the content of profile.json.
 
     Args:
-        schema: of the rows.
-        rows: number of rows for each split.
-        labels: number of training rows for each class; None for a regression.
+        schema: schema of the rows.
+        rows: number of rows in each split.
+        labels: number of training rows of each class; None for a regression.
         sample: (n_sampled, 1 + n_features) encoded training rows, label first, NaN for missing.
 
     Returns:
-        The number of rows and of sampled rows, the label's distribution, and for each column its
-        completeness (share of cells with a value). A column of numbers has minimum, maximum, mean,
-        standard deviation and a histogram of n ascending edges and n + 1 counts: the first counts
-        values up to and including the first edge, the last values above the last edge. A category
-        has the count of each text. All but `rows` and the counts of the classes describe the
-        sample.
+        The number of rows and of sampled rows, the label's distribution, and the completeness of
+        each column (share of cells with a value). A column of numbers has minimum, maximum, mean,
+        standard deviation and a histogram of n ascending edges and n + 1 counts. The first count
+        is of values up to and including the first edge, the last of values above the last edge. A
+        category has the count of each text. All values except `rows` and the counts of the classes
+        describe the sample.
     """
     label = sample[:, 0]
     return {
@@ -141,8 +141,8 @@ def _numbers(values: SampleMatrix) -> dict[str, Any]:
         empty: dict[str, list[float]] = {"edges": [], "counts": [0]}
         return {"min": None, "max": None, "mean": None, "std": None, "histogram": empty}
     edges = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1], method="lower"))
-    # Edges are values of the data and belong to the bin below them, so a column of few distinct
-    # values has one bin for each.
+    # Edges are values of the data and belong to the bin below them, so a column with few distinct
+    # values has one bin for each value.
     counts = np.bincount(np.searchsorted(edges, values, side="left"), minlength=len(edges) + 1)
     return {
         "min": float(values.min()),

@@ -1,4 +1,4 @@
-"""Store the rows that were refused, each with its file, its line and the reason."""
+"""Store refused rows with their file, line and reason."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from refit.tabular.row_reader import Refusal
 
 MAX_STORED = 10_000
-"""Number of refused rows that are stored; all are counted."""
+"""Maximum number of refused rows that are stored; all refused rows are counted."""
 
 _REASONS_SHOWN = 3
 
@@ -21,29 +21,29 @@ class Quarantine:
     """Writes refused rows to a file of JSON lines.
 
     Attributes:
-        count: number of refused rows, stored or not.
+        count: number of refused rows, including those that are not stored.
     """
 
     def __init__(self, out: IO[bytes]) -> None:
-        """Use a writable binary file, which the caller opens and closes."""
+        """Write to a binary file, which the caller opens and closes."""
         self._out = out
         self._first_reasons: list[str] = []
         self.count = 0
 
     def restart(self) -> None:
-        """Discard all rows, before they are read again."""
+        """Discard all refused rows, because the tables are read again."""
         self._out.seek(0)
         self._out.truncate()
         self._first_reasons = []
         self.count = 0
 
     def refuse(self, file: str, refusal: Refusal) -> None:
-        """Count a row of a file, and store it if there is room."""
+        """Count a row of a file, and store it if the maximum is not reached."""
         self.count += 1
         if self.count <= _REASONS_SHOWN:
             self._first_reasons.append(f"{file} line {refusal.line}: {refusal.reason}")
         if self.count <= MAX_STORED:
-            # An invalid byte becomes a replacement character, which takes three bytes.
+            # An invalid byte is replaced by a character that takes three bytes.
             text = refusal.text[:SHOWN_BYTES].decode(errors="replace")
             while len(text.encode()) > SHOWN_BYTES:
                 text = text[:-1]
@@ -60,7 +60,7 @@ class Quarantine:
 
         Args:
             good: number of good rows.
-            max_bad_fraction: 0 to 1, of all rows.
+            max_bad_fraction: allowed share of refused rows among all rows, 0 to 1.
         """
         rows = good + self.count
         if self.count > max_bad_fraction * rows:

@@ -1,8 +1,8 @@
-"""Check rows one by one: whether a row can be trained on, why not, and its normal form.
+"""Check rows one by one, and return their normal form or the reason why they are refused.
 
-In the normal form cells are joined by commas, label first, features in the order of the schema; a
-missing value is an empty cell. A comma or a line break within a text is written as a control
-character, so every normal row is one line of plain cells.
+In the normal form, cells are joined by commas, with the label first and the features in the order
+of the schema. A missing value is an empty cell. A comma or a line break within a text is written as
+a control character, so every normal row is one line without quotes.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from refit.domain.csv_rows import CsvFormat, CsvRecord
 
 MAX_TEXTS = 1000
-"""A column with more distinct texts holds identifiers or free text, and is not a category."""
+"""A column with more distinct texts is not a category: it contains identifiers or free text."""
 
 LABEL = 0
-"""Index of the label in a normal row; features have the indexes from 1."""
+"""Index of the label in a normal row. The indexes of the features start at 1."""
 
 _ESCAPES = {",": "\x1c", "\n": "\x1d", "\r": "\x1e"}
 _ESCAPED = str.maketrans(_ESCAPES)
@@ -32,7 +32,7 @@ _UNESCAPED = str.maketrans({mark: character for character, mark in _ESCAPES.item
 
 
 def unescaped(cell: bytes) -> str:
-    """Return the text of a normal row's cell as it was dropped."""
+    """Return the original text of a normal row's cell."""
     return cell.decode().translate(_UNESCAPED)
 
 
@@ -50,12 +50,12 @@ class NormalRow:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A row that cannot be trained on.
+    """A row that cannot be used for training.
 
     Attributes:
-        line: number of its first line in the file, from 1.
-        reason: why, for the user.
-        text: its first line.
+        line: number of the row's first line in the file, from 1.
+        reason: reason for the user.
+        text: first line of the row.
     """
 
     line: int
@@ -65,13 +65,12 @@ class Refusal:
 
 @dataclass(frozen=True)
 class ColumnKinds:
-    """What is expected in each column of a normal row.
+    """The expected kind of each column of a normal row.
 
     Attributes:
-        names: of the columns; the label first.
+        names: names of the columns, label first.
         texts: indexes of the columns that hold texts; all others hold numbers.
-        open_label: whether the label's distinct values are still counted, because they may turn
-            out to be classes.
+        open_label: whether the label may still be a class, so that its distinct values are counted.
     """
 
     names: tuple[str, ...]
@@ -86,12 +85,12 @@ class ColumnKinds:
 
 @dataclass
 class ColumnTally:
-    """What the columns hold, over all rows of the right width.
+    """Counts of the column values in all rows of the expected width.
 
     Attributes:
-        numbers: for each column index, how many cells hold a number.
-        texts: for each column index, how many cells hold a text.
-        values: for each counted column, its distinct cells in good rows with their frequency.
+        numbers: number of cells with a number, by column index.
+        texts: number of cells with a text, by column index.
+        values: distinct cells in good rows and their frequency, by index of the counted column.
     """
 
     numbers: Counter[int] = field(default_factory=Counter)
@@ -99,17 +98,17 @@ class ColumnTally:
     values: dict[int, Counter[bytes]] = field(default_factory=dict)
 
     def count_values(self, column: int, cells: Counter[bytes]) -> None:
-        """Add distinct cells of a column; beyond `MAX_TEXTS` no new ones are added."""
+        """Add the distinct cells of a column, unless more than `MAX_TEXTS` are already counted."""
         known = self.values.setdefault(column, Counter())
         if len(known) <= MAX_TEXTS:
             known.update(cells)
 
 
 def plain_number(cell: str) -> str:
-    """Return a number's text so that XGBoost's CSV reader reads its value.
+    """Return the text of a number in a form that XGBoost's CSV reader reads correctly.
 
-    XGBoost reads `100000000000000000000` as 7766279631452241920, without an error. So a number of
-    more digits than it reads is rewritten; any other is returned unchanged.
+    XGBoost reads `100000000000000000000` as 7766279631452241920, without an error. So a number with
+    more digits than it can read is rewritten. Any other number is returned unchanged.
     """
     if len(cell) <= READ_DIGITS:
         return cell
@@ -122,7 +121,7 @@ def plain_number(cell: str) -> str:
 
 
 class _RowRefused(Exception):
-    """A row cannot be trained on; the text is the reason."""
+    """Raised when a row cannot be used for training; the text is the reason."""
 
 
 class RowReader:
@@ -139,11 +138,11 @@ class RowReader:
         """Prepare to read.
 
         Args:
-            kinds: what is expected.
-            picks: for each column of a normal row, the index of its cell in this table's rows.
+            kinds: the expected kinds of the columns.
+            picks: index of each normal column's cell in this table's rows.
             csv_format: how the table's cells are separated and quoted.
-            width: number of cells of a row.
-            tally: counts what the columns hold.
+            width: number of cells in a row.
+            tally: counts the values of the columns.
         """
         self.kinds = kinds
         self._picks = tuple(picks)
@@ -152,7 +151,7 @@ class RowReader:
         self._tally = tally
 
     def line(self, line: bytes, number: int) -> NormalRow | Refusal | None:
-        """Check a row that takes one line; return None for a blank line."""
+        """Check a row of one line; return None for a blank line."""
         try:
             cells = split_line(line, self._format)
             return self._row([cell.strip() for cell in cells]) if cells else None
@@ -193,7 +192,7 @@ class RowReader:
         return self._good(normal)
 
     def _counted(self, column: int, cell: str) -> str | None:
-        """Count a cell that has a value; return what is wrong with the cell, if anything."""
+        """Count a cell that has a value; return why the cell is invalid, or None."""
         is_number = number_of(cell) is not None
         (self._tally.numbers if is_number else self._tally.texts)[column] += 1
         name = self.kinds.names[column]

@@ -37,8 +37,8 @@ def splits_of(hashes: Hashes, fractions: Fractions) -> npt.NDArray[np.uint8]:
 def random_numbers(seed: int, start: int, count: int) -> Hashes:
     """Return (count,) 64-bit numbers from the index `start` of a fixed random sequence.
 
-    Unlike a NumPy generator, the sequence can be read from any index, so the blocks in which rows
-    come do not matter; and no release of NumPy changes it.
+    Unlike the sequence of a NumPy generator, this one can be read from any index, so the result
+    does not depend on the blocks in which rows arrive. It is also the same in all NumPy releases.
     """
     indexes = np.arange(start + 1, start + count + 1, dtype=np.uint64)
     return _mix(indexes * np.uint64(GOLDEN) + np.uint64(seed & MASK64))

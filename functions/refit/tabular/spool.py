@@ -1,8 +1,8 @@
 """Split rows into temporary files and shuffle the training rows, in bounded memory.
 
-Each training row is written to a random one of 64 buckets; later each bucket is shuffled in memory.
-The random numbers come from a fixed sequence for the run's seed, so a repeated run writes the same
-bytes.
+Each training row is written to one of 64 buckets, which is chosen at random. Later each bucket is
+shuffled in memory. The random numbers come from a fixed sequence for the run's seed, so a repeated
+run writes the same bytes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _BUCKET_BITS = 6
 _BUCKETS = 1 << _BUCKET_BITS
-# Rows are sorted in batches of this size, so that each bucket gets a piece worth writing.
+# Rows are sorted into buckets in batches of this size, so that writes are not too small.
 _BATCH_BYTES = 4 * 1024 * 1024
 _READ_BYTES = 1024 * 1024
 _TRAIN, _TEST = SPLITS.index("train"), SPLITS.index("test")
@@ -41,12 +41,13 @@ class SpooledRows:
     """Rows in temporary files, by split.
 
     Attributes:
-        paths: the buckets of the training rows, the held-out splits, and the fresh test rows.
-        order_seed: decides the order within the buckets.
-        rows: number of rows for each split.
-        labelled: how many of them are labelled predictions.
-        fresh: how many of the test rows are fresh.
-        bucket_rows: (64,) number of rows for each bucket.
+        paths: files of the buckets of training rows, of the held-out splits, and of the fresh test
+            rows.
+        order_seed: seed for the order within the buckets.
+        rows: number of rows in each split.
+        labelled: number of labelled predictions among them.
+        fresh: number of fresh rows among the test rows.
+        bucket_rows: (64,) number of rows in each bucket.
     """
 
     paths: list[Path]
@@ -57,7 +58,7 @@ class SpooledRows:
     bucket_rows: list[int] = field(default_factory=lambda: [0] * _BUCKETS)
 
     def shuffled(self) -> Iterator[list[bytes]]:
-        """Yield the training rows in random order, a bucket at a time."""
+        """Yield the training rows in random order, one bucket at a time."""
         first = 0
         for path, count in zip(self.paths, self.bucket_rows, strict=False):
             if count:
@@ -68,7 +69,7 @@ class SpooledRows:
                 first += count
 
     def held_out(self, split: Split) -> Iterator[list[bytes]]:
-        """Yield the rows of a held-out split in the order in which they came, fresh ones last."""
+        """Yield the rows of a held-out split in the order of arrival, fresh rows last."""
         yield from _lines_of(self.paths[_BUCKETS + SPLITS.index(split) - 1])
         if split == "test":
             yield from self.fresh_held_out()
@@ -82,7 +83,7 @@ class Spool:
     """Writes rows to temporary files by split.
 
     Attributes:
-        spooled: the rows; to be read after `close`.
+        spooled: the written rows, which can be read after `close`.
     """
 
     def __init__(
@@ -92,10 +93,9 @@ class Spool:
 
         Args:
             folder: an empty folder.
-            fractions: the shares that are held out by hash.
-            given: splits that the drop itself defines: no other dropped rows are added to them by
-                hash.
-            seed: of the run, 64 bits.
+            fractions: shares of rows that are held out by hash.
+            given: splits that the drop defines. No other dropped rows are added to them by hash.
+            seed: seed of the run, 64 bits.
         """
         self._fractions = fractions
         self._fixed = [split in given for split in SPLITS]
@@ -110,7 +110,7 @@ class Spool:
         self.spooled = SpooledRows(paths, mix(seed + 1))
 
     def close(self) -> None:
-        """Write what is buffered, and close the files."""
+        """Write the buffered rows, and close the files."""
         with self._open:
             self._write_batch()
 
@@ -118,10 +118,10 @@ class Spool:
         """Write rows to their splits.
 
         Args:
-            rows: in their normal form.
-            given: the split that the whole file was dropped for. Training rows and those without a
-                given split are split by hash between the splits that the drop does not define.
-            origin: of the rows; those that were not dropped are always split by hash.
+            rows: rows in their normal form.
+            given: split for which the file was dropped. Training rows and rows without a given
+                split are divided by hash between the splits that the drop does not define.
+            origin: origin of the rows; rows that were not dropped are always split by hash.
 
         Raises:
             DatasetInvalid: if there are more rows than a drop may hold.
@@ -174,7 +174,7 @@ class Spool:
         buckets = (draws >> np.uint64(64 - _BUCKET_BITS)).astype(np.uint8)
         for bucket, number in enumerate(np.bincount(buckets, minlength=_BUCKETS).tolist()):
             self.spooled.bucket_rows[bucket] += number
-        targets = splits + np.uint8(_BUCKETS - 1)  # NumPy sorts bytes fastest
+        targets = splits + np.uint8(_BUCKETS - 1)  # NumPy sorts 8-bit integers fastest
         targets[training] = buckets
         if origin == "fresh":
             targets[splits == _TEST] += 1

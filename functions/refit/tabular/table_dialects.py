@@ -1,4 +1,4 @@
-"""Find the CSV dialects of the tables of a drop."""
+"""Detect the CSV dialects of the tables of a drop."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def table_dialects(
 ) -> list[CsvDialect]:
     """Return the dialect of each table.
 
-    A first record that repeats the column names of the live model, or of the table before, is a
+    A first record that has the column names of the live model, or of the previous table, is a
     header.
 
     Raises:
         DatasetEmpty: if a file is empty.
-        DatasetInvalid: if a file has a single column.
+        DatasetInvalid: if a file has only one column.
     """
     names = (prior.label, *(feature.name for feature in prior.features)) if prior else None
     dialects = []
@@ -64,7 +64,7 @@ def _dialect_of_file(
 
 
 def _dialect_of_reader(columns: tuple[str, ...], lines: Sequence[bytes], file: str) -> CsvDialect:
-    """Return the dialect of CSV that a reader wrote, whose columns the file's format names."""
+    """Return the dialect of CSV that a reader wrote from a format with column names."""
     if len(columns) < 2:
         raise DatasetInvalid(
             f"{file} has one column: a label and at least one feature are required"

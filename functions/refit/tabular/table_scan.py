@@ -1,4 +1,4 @@
-"""Read the rows of a table: whole blocks at once where possible, and row by row otherwise."""
+"""Read the rows of a table: in whole blocks where possible, otherwise row by row."""
 
 from __future__ import annotations
 
@@ -35,12 +35,11 @@ class TableSource:
     """A table, and how to read it.
 
     Attributes:
-        table: where its bytes come from.
-        csv_format: how its cells are separated and quoted.
-        width: number of cells of a row.
+        table: the table.
+        csv_format: how the cells are separated and quoted.
+        width: number of cells in a row.
         header_lines: number of lines before the first row.
-        picks: for each column of a normal row (label first), the index of its cell in this
-            table's rows.
+        picks: index of each normal column's cell in this table's rows, label first.
     """
 
     table: CsvTable
@@ -61,8 +60,8 @@ class NormalRows:
     """Good rows in their normal form.
 
     Attributes:
-        lines: (n_rows,) the rows without line ends.
-        features: (n_rows,) the part of each row after its label.
+        lines: (n_rows,) rows without line ends.
+        features: (n_rows,) part of each row after its label.
     """
 
     lines: list[bytes]
@@ -70,7 +69,7 @@ class NormalRows:
 
 
 class TableScanner:
-    """Reads tables whose columns are of known kinds, and counts what they hold."""
+    """Reads tables whose columns have known kinds, and counts their values."""
 
     def __init__(
         self, kinds: ColumnKinds, max_classes: int | None, refuse: Callable[[str, Refusal], None]
@@ -78,10 +77,10 @@ class TableScanner:
         """Prepare to read.
 
         Args:
-            kinds: what is expected in each column.
-            max_classes: how many distinct whole numbers may still be classes; None if any numbers
-                may be.
-            refuse: called with the table's name for each row that cannot be trained on.
+            kinds: the expected kinds of the columns.
+            max_classes: maximum number of distinct whole numbers that can be classes; None if any
+                numbers can be classes.
+            refuse: called with the table's name for each row that cannot be used for training.
         """
         self.kinds = kinds
         self.tally = ColumnTally()
@@ -90,12 +89,12 @@ class TableScanner:
         self._distinct_labels = 0
 
     def scan(self, source: TableSource) -> Iterator[NormalRows]:
-        """Yield the good rows of a table in their order, some hundred kB at a time."""
+        """Yield the good rows of a table in order, several hundred kB at a time."""
         scan = _TableScan(self, source)
         for block in line_blocks(source.table.blocks()):
             if isinstance(block, OverlongLine):
                 yield scan.finish()
-                reason = f"the line has {block.size_bytes:,} bytes; 4 MiB are read"
+                reason = f"the line has {block.size_bytes:,} bytes; the limit is 4 MiB"
                 self.refuse(source, Refusal(block.number, reason, block.head))
             else:
                 yield scan.read(block)
@@ -106,7 +105,7 @@ class TableScanner:
         self._refuse(source.table.name, refusal)
 
     def is_surely_good(self, column: int, cell: bytes) -> bool:
-        """Return whether a counted cell is good; if not, the row reader decides about its row."""
+        """Return whether a counted cell is good. If not, the row reader checks its row."""
         if not cell:
             return column != LABEL
         try:
@@ -120,7 +119,7 @@ class TableScanner:
         )
 
     def _close_label(self) -> None:
-        """Stop counting labels that cannot be classes: there may be millions of distinct ones."""
+        """Stop counting the labels if they cannot be classes, as there may be millions of them."""
         if self._max_classes is None or not self.kinds.open_label or LABEL in self.kinds.texts:
             return
         labels = self.tally.values.get(LABEL, Counter())
@@ -132,7 +131,7 @@ class TableScanner:
 
 
 def may_be_classes(labels: Iterable[bytes], max_classes: int) -> bool:
-    """Return whether these labels are few enough, and all whole numbers."""
+    """Return whether the labels are whole numbers and at most `max_classes` distinct ones."""
     numbers = {number_of(label.decode()) for label in labels}
     return len(numbers) <= max_classes and all(
         number is not None and number.is_integer() for number in numbers
@@ -172,7 +171,7 @@ class _TableScan:
         )
 
     def finish(self) -> NormalRows:
-        """Read what waits for a closing quote: the text ends here."""
+        """Read the lines that wait for a closing quote, at the end of the table."""
         return self._kept(self._reader.records(self._stream.finish()))
 
     def _without_header(self, block: LineBlock) -> LineBlock:
@@ -211,15 +210,15 @@ class _TableScan:
         return rows
 
     def _count(self, view: BlockView, columns: dict[int, int]) -> None:
-        """Count what a block's good lines hold.
+        """Count the values in the good lines of a block.
 
         Args:
-            view: of the block.
-            columns: for each counted index in this table's rows, the column of a normal row.
+            view: view of the block.
+            columns: column of a normal row by the index of each counted cell in this table's rows.
         """
         tally = self._scanner.tally
         counts: dict[int, Counter[bytes]] = {}
-        # Counting a column may make lines doubtful, which then must not count in any column.
+        # Counting a column can make lines doubtful. These must not be counted in any column.
         doubtful = -1
         while doubtful != (doubtful := int(view.doubtful.sum())):
             counts = {
@@ -238,7 +237,7 @@ class _TableScan:
                 tally.numbers[column] += view.lines - doubtful - int(blanks[pick])
 
     def _decide(self, rows: NormalRows, doubtful: list[int], block: LineBlock) -> None:
-        """Replace each doubtful line by what the row reader makes of it; empty if refused."""
+        """Replace each doubtful line by the row reader's result, or by nothing if it is refused."""
         lines = block.data.split(b"\n")
         for index in doubtful:
             outcome = self._reader.line(lines[index], block.first + index)
@@ -250,7 +249,7 @@ class _TableScan:
 
 
 def _sliced(data: bytes, view: BlockView, source: TableSource) -> NormalRows:
-    """Split a block into lines with the label first; doubtful lines come out meaningless."""
+    """Split a block into lines with the label first. Doubtful lines in the result are invalid."""
     lines = data.split(b"\n")
     lines.pop()
     starts, ends = view.label_bounds()

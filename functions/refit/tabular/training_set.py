@@ -1,8 +1,8 @@
 """Write labelled predictions as tables of training rows.
 
-The ledger's slices state which predictions are labelled; their features are read back from the
-capture files. `refit.domain.retraining.row_decoder` decides which rows can be used, and what they
-look like.
+The slices of the ledger state which predictions are labelled. Their features are read from the
+capture files. `refit.domain.retraining.row_decoder` decides which rows can be used and decodes
+them.
 """
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ if TYPE_CHECKING:
     from refit.domain.schema import Schema
 
 StoredObject: TypeAlias = tuple[str, str | None]
-"""An object's key and version; None for the newest version."""
+"""Key and version of an object; the version is None for the newest one."""
 
 FetchObjects: TypeAlias = Callable[[Sequence[StoredObject]], Iterator[Path | None]]
-"""Yields each object as a file that exists until the next one is asked for; None if it is gone."""
+"""Yields each object as a file, which exists until the next one is requested, or None if the object
+does not exist."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ class LabelledTables:
     """The rows of ledger slices.
 
     Attributes:
-        tables: at most two: rows in the live model's training data, and fresh rows.
-        slices: each with its number of rows, and how many of them could not be used.
+        tables: at most two tables: rows in the live model's training data, and fresh rows.
+        slices: slices, each with its number of rows and the number of rows that were not used.
     """
 
     tables: list[CsvTable]
@@ -67,15 +68,15 @@ def labelled_tables(
     """Read the rows of slices, with their features.
 
     Args:
-        slices: of the ledger.
+        slices: slices of the ledger.
         fetch: reads objects of the bucket.
         schema_of: returns a version's schema; None if there is no such version.
-        live: the live model's schema; the rows are written by its names and labels.
+        live: the live model's schema, whose names and labels the written rows have.
         folder: an empty folder for the rows.
-        fresh_since: rows predicted before are not fresh, whatever their slice is.
+        fresh_since: rows predicted before this time are not fresh, regardless of their slice.
 
     Raises:
-        DatasetNotFound: if a slice is gone.
+        DatasetNotFound: if a slice does not exist.
     """
     if not slices:
         return LabelledTables([], [])
@@ -133,7 +134,7 @@ def _read_slices(
 
 
 class _RowWriter:
-    """Writes the rows of capture files as CSV, fresh ones to a file of their own."""
+    """Writes the rows of capture files as CSV, fresh rows to a separate file."""
 
     def __init__(
         self, decoder_of: Callable[[int], RowDecoder], labelled: IO[bytes], fresh: IO[bytes]
@@ -145,11 +146,11 @@ class _RowWriter:
     def write(
         self, path: Path | None, rows: Sequence[LabelledRow]
     ) -> Iterator[tuple[LabelledRow, str]]:
-        """Write rows of one capture file; yield those that cannot be used, with the reason.
+        """Write rows of one capture file; yield the rows that cannot be used, with the reason.
 
         Args:
-            path: of the file; None if it is gone.
-            rows: in the order of its lines.
+            path: path of the file; None if it does not exist.
+            rows: rows in the order of the file's lines.
         """
         if path is None:
             yield from ((row, FILE_GONE) for row in rows)
@@ -173,7 +174,7 @@ class _RowWriter:
 
 
 def _inputs(line: bytes) -> Sequence[Sequence[float | None]]:
-    """Return the rows of a captured request; none if its line cannot be read."""
+    """Return the rows of a captured request; an empty list if its line cannot be read."""
     try:
         return inputs_of(line)
     except CaptureUnreadable:

@@ -189,7 +189,7 @@ class RunsCodeWhenUnpickled:
     ("name", "data", "error", "text"),
     [
         ("a.csv", b"", DatasetEmpty, "a.csv is empty"),
-        ("a.csv", b"y,a,b\n", DatasetEmpty, "a.csv has a header and no row"),
+        ("a.csv", b"y,a,b\n", DatasetEmpty, "a.csv has a header but no row"),
         ("a.csv", b"1\n2\n3\n", DatasetInvalid, "a.csv has one column"),
         ("a.csv", b"y,a\n" + b",1\n" * 99, TooManyBadRows, "the label 'y' is missing"),
         ("a.csv", b"1,2,3\n1,2\n1\n" * 50, TooManyBadRows, "2 cells, not 3|1 cells, not 3"),
@@ -199,7 +199,7 @@ class RunsCodeWhenUnpickled:
             "a.pkl.gz",
             gzip.compress(pickle.dumps(RunsCodeWhenUnpickled()), mtime=0),
             DatasetUnreadable,
-            "asks for ",
+            "refers to ",
         ),
     ],
 )

@@ -112,7 +112,8 @@ def test_a_line_of_300_mb_is_refused_without_being_held(prepared: Preparing, beg
     tracemalloc.stop()
     (refused,) = result.refused
     assert refused["line"] == 61
-    assert refused["reason"] == f"the line has {300 * MIB + len(begins):,} bytes; 4 MiB are read"
+    line_bytes = 300 * MIB + len(begins)
+    assert refused["reason"] == f"the line has {line_bytes:,} bytes; the limit is 4 MiB"
     assert result.all_rows == sorted(numbers_csv().splitlines())
     assert peak < 60 * MIB
 
@@ -122,7 +123,7 @@ def test_a_line_of_300_mb_is_refused_without_being_held(prepared: Preparing, beg
     [
         (b"", DatasetEmpty, "drop.csv is empty"),
         (b"\n\n  \n", DatasetInvalid, "drop.csv has one column"),
-        (b"label,a,b\n", DatasetEmpty, "drop.csv has a header and no row"),
+        (b"label,a,b\n", DatasetEmpty, "drop.csv has a header but no row"),
         (b"7\n8\n9\n" * 100, DatasetInvalid, "drop.csv has one column"),
         (b"one two\n" * 100, DatasetInvalid, "drop.csv has one column"),
         (b"label,a\n" + b",1\n" * 50, TooManyBadRows, "the label 'label' is missing"),

@@ -95,7 +95,7 @@ def test_the_label_may_be_any_column(prepared: Preparing, label: int) -> None:
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"label": 9}, "has 4 columns, none at 9"),
+        ({"label": 9}, r"has 4 columns, so \[data\] label cannot be 9"),
         ({"label": "y"}, "has no header, so no column is named 'y'"),
     ],
 )

@@ -233,7 +233,7 @@ def test_a_pickle_that_would_run_code_is_refused_before_it_runs(
 ) -> None:
     trace = tmp_path / "it-ran"
     data = pickle.dumps(wrap(Runs(os.system, f"touch {trace}")), protocol)
-    with pytest.raises(DatasetUnreadable, match=r"mnist\.pkl.* asks for (posix|nt)\.system"):
+    with pytest.raises(DatasetUnreadable, match=r"mnist\.pkl.* refers to (posix|nt)\.system"):
         prepared({"mnist.pkl": data})
     assert not trace.exists()
 
@@ -279,7 +279,7 @@ def test_an_array_with_a_false_shape_allocates_no_memory() -> None:
         ((digits(9, 1),) * 4, DatasetInvalid, "it holds 4 parts"),
         (((np.zeros((3, 2)), np.zeros(4)),) * 3, DatasetInvalid, "each row needs one label"),
         (np.array(["a"]), DatasetUnreadable, "not of numbers"),
-        (np.array([object()]), DatasetUnreadable, "not of numbers|asks for"),
+        (np.array([object()]), DatasetUnreadable, "not of numbers|refers to"),
         (np.zeros(3, dtype=complex), DatasetUnreadable, "not of numbers"),
     ],
 )
@@ -327,7 +327,7 @@ def test_an_idx_file_without_its_partner_or_damaged_is_refused(prepared: Prepari
     images, labels = idx(np.zeros((5, 2, 2))), idx(np.arange(5))
     with pytest.raises(DatasetInvalid, match="without the labels that belong to it"):
         prepared({"train-images-idx3-ubyte": images})
-    with pytest.raises(DatasetUnreadable, match="damaged: 35 bytes where its header says 36"):
+    with pytest.raises(DatasetUnreadable, match="it has 35 bytes, but its header states 36"):
         prepared({"a-images-idx3-ubyte": images[:-1], "a-labels-idx1-ubyte": labels})
     with pytest.raises(DatasetInvalid, match="each image needs one label"):
         prepared({"a-images-idx3-ubyte": images, "a-labels-idx1-ubyte": idx(np.arange(4))})

@@ -16,25 +16,25 @@ Numbers: TypeAlias = npt.NDArray[Any]
 
 _CELLS_PER_BLOCK = 100_000
 _TABLE_LIMIT = 65_536
-# Pixels are whole numbers, or whole numbers divided by one of these.
+# Pixels are whole numbers, or whole numbers divided by one of these numbers.
 _PIXEL_SCALES = (256, 255)
 _PIXELS = 256
 
 
-# Texts are padded with zero bytes to one of these widths, whose items NumPy copies in one step.
+# Texts are padded with zero bytes to one of these widths, which NumPy copies in one step.
 _ITEMS: dict[int, np.dtype[Any]] = {4: np.dtype("u4"), 8: np.dtype("u8"), 16: np.dtype("c16")}
-_WIDEST_TEXT = 15  # and a comma
+_WIDEST_TEXT = 15  # without the comma
 
 
 def csv_blocks(features: Numbers, labels: Numbers) -> Iterator[bytes]:
     """Yield the CSV lines of an array, label first, in the array's own units.
 
     Args:
-        features: (n_rows, n_features) of a boolean, integer or floating dtype.
-        labels: (n_rows,) of such a dtype.
+        features: (n_rows, n_features) array of a boolean, integer or floating dtype.
+        labels: (n_rows,) array of a boolean, integer or floating dtype.
 
     Yields:
-        Whole lines, some hundred kB at a time. Each number is written as the shortest text that
+        Whole lines, several hundred kB at a time. Each number is written as the shortest text that
         parses to the same number of its dtype.
     """
     rows = max(1, _CELLS_PER_BLOCK // (features.shape[1] + 1))
@@ -60,7 +60,7 @@ def _block(features: Numbers, labels: Numbers) -> bytes:
 
 
 def _coded(values: Numbers) -> tuple[Numbers, list[str]] | None:
-    """Return each value's index in a list of texts, and the list; None if it would be too long."""
+    """Return the index of each value in a list of texts, and the list; None if it is too long."""
     if values.dtype.kind == "b":
         values = values.astype(np.uint8)
     if values.dtype.kind in "iu":
@@ -98,9 +98,9 @@ def _items(texts: list[str], item: np.dtype[Any]) -> Numbers:
 
 
 def _texts(values: Numbers) -> list[str]:
-    """Return for each number the shortest text that parses to it in its own dtype."""
+    """Return the shortest text of each number that parses to the same number of its dtype."""
     if values.dtype.kind == "f" and values.dtype.itemsize < 8:
-        # str() of a float32 is its shortest text; as a double, 0.1 would be 0.10000000149011612.
+        # str() of a float32 is its shortest text. As a float64 it could be 0.10000000149011612.
         return [text[:-2] if text.endswith(".0") else text for text in map(str, values)]
     return [
         number_text(value) if isinstance(value, float) else str(int(value))

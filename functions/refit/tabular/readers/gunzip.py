@@ -1,4 +1,4 @@
-"""Unpack gzip as a stream, with limits against decompression bombs."""
+"""Decompress gzip as a stream, with limits against decompression bombs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 GZIP_MAGIC = b"\x1f\x8b"
 MAX_UNPACKED_BYTES = 4 * 1024**3
-"""Largest unpacked size: it must fit twice on a Lambda function's disk of 10 GB."""
+"""Largest uncompressed size: the data must fit twice on a Lambda function's disk of 10 GB."""
 
 MAX_RATIO = 250
-"""Largest compression ratio: real tables reach 3 to 50, sparse ones 150, a bomb 1,030."""
+"""Largest compression ratio. Real tables have ratios of 3 to 50, sparse tables of up to 150, and
+decompression bombs of up to 1,030."""
 
 _RATIO_COUNTS_FROM = 32 * 1024**2
 _GZIP_WINDOW = 31
@@ -23,18 +24,18 @@ _PIECE_BYTES = 1024 * 1024
 
 
 def gunzipped(blocks: Iterator[bytes], name: str) -> Iterator[bytes]:
-    """Yield the unpacked bytes of a gzip stream of one or several members.
+    """Yield the decompressed bytes of a gzip stream of one or several members.
 
     Args:
-        blocks: the packed bytes.
-        name: the file, for messages.
+        blocks: the compressed bytes.
+        name: name of the file, for messages.
 
     Yields:
         At most 1 MiB at a time.
 
     Raises:
-        DatasetUnreadable: if the stream is damaged, ends too early, or unpacks to more than
-            `MAX_UNPACKED_BYTES` or, beyond 32 MiB, to more than `MAX_RATIO` times its size.
+        DatasetUnreadable: if the stream is damaged, ends too early, or its decompressed size is
+            larger than `MAX_UNPACKED_BYTES` or, beyond 32 MiB, than `MAX_RATIO` times its size.
     """
     packed = unpacked = 0
     member = zlib.decompressobj(_GZIP_WINDOW)

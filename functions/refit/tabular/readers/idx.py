@@ -1,4 +1,4 @@
-"""Read IDX files, the format in which MNIST is published: an array after a header of its shape.
+"""Read IDX files, the format in which MNIST is published: a header with the shape, then an array.
 
 Source: Y. LeCun, The MNIST database, "The IDX file format".
 """
@@ -31,7 +31,7 @@ def read_idx(data: bytes, name: str) -> Numbers:
     """Return the array of an IDX file.
 
     Raises:
-        DatasetUnreadable: if the header is invalid, or the data has another length than it states.
+        DatasetUnreadable: if the header is invalid, or does not match the length of the data.
     """
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in _TYPES:
         raise DatasetUnreadable(f"{name} is not an IDX file: its first bytes are not 0, 0, a type")
@@ -45,7 +45,7 @@ def read_idx(data: bytes, name: str) -> Numbers:
     expected = begin + math.prod(shape) * dtype.itemsize
     if len(data) != expected:
         raise DatasetUnreadable(
-            f"{name} is damaged: {len(data)} bytes where its header says {expected}"
+            f"{name} is damaged: it has {len(data)} bytes, but its header states {expected}"
         )
     return np.frombuffer(data, dtype=dtype, offset=begin).reshape(shape)
 
@@ -53,17 +53,17 @@ def read_idx(data: bytes, name: str) -> Numbers:
 def paired(names: list[str]) -> list[tuple[str, str]]:
     """Return (images, labels) for each pair of IDX files that belong together.
 
-    Their names differ only in `images` and `labels`, `idx3` and `idx1`, and `.gz`.
+    The names of a pair differ only in `images` and `labels`, `idx3` and `idx1`, and `.gz`.
 
     Raises:
-        DatasetInvalid: if a file has no partner.
+        DatasetInvalid: if a file does not have a counterpart.
     """
     images = {_stem(name): name for name in names if "images" in _base(name)}
     labels = {_stem(name): name for name in names if "labels" in _base(name)}
     unnamed = [name for name in names if name not in {*images.values(), *labels.values()}]
     if unnamed:
         raise DatasetInvalid(
-            f"{unnamed[0]}: the name of an IDX file must hold `images` or `labels`"
+            f"{unnamed[0]}: the name of an IDX file must contain `images` or `labels`"
         )
     for stem in sorted(set(images) ^ set(labels)):
         present, missing = (images, "labels") if stem in images else (labels, "images")
@@ -72,7 +72,7 @@ def paired(names: list[str]) -> list[tuple[str, str]]:
 
 
 def given_split(name: str) -> Split | None:
-    """Return the split that a name states (`t10k-images-…` is for testing), or None."""
+    """Return the split that a file name states (`t10k-images-…` is for testing), or None."""
     return _GIVEN_SPLITS.get(re.split(r"[-_.]", _base(name), maxsplit=1)[0])
 
 

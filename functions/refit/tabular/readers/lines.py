@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SHOWN_BYTES = 1000
-"""How much of a rejected line is stored and shown."""
+"""Number of bytes of a rejected line that are stored and shown."""
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -22,7 +22,7 @@ class LineBlock:
 
     Attributes:
         first: number of the first line, from 1.
-        data: the lines.
+        data: the lines, one after the other.
     """
 
     first: int
@@ -34,9 +34,9 @@ class OverlongLine:
     """A line that is too long to be read.
 
     Attributes:
-        number: of the line, from 1.
-        size_bytes: its length without the line end.
-        head: its first `SHOWN_BYTES` bytes.
+        number: number of the line, from 1.
+        size_bytes: length of the line without its line end.
+        head: first `SHOWN_BYTES` bytes of the line.
     """
 
     number: int
@@ -53,7 +53,7 @@ def line_blocks(
     feed if it has none.
 
     Args:
-        blocks: of the stream, each at most `max_line_bytes` long.
+        blocks: blocks of the stream, each at most `max_line_bytes` long.
         max_line_bytes: a longer line is skipped and reported as an `OverlongLine`.
     """
     number, unfinished, skipped, head = 1, b"", 0, b""
@@ -69,7 +69,7 @@ def line_blocks(
         if cut:
             data, unfinished = unfinished + block[:cut], block[cut:]
             first_end = data.index(b"\n")
-            if first_end > max_line_bytes:  # later lines are shorter than one block
+            if first_end > max_line_bytes:  # the later lines are shorter than a block
                 yield OverlongLine(number, first_end, data[:SHOWN_BYTES])
                 number, data = number + 1, data[first_end + 1 :]
             if data:

@@ -21,13 +21,13 @@ def parquet_to_csv(source: Path, target: Path, name: str) -> tuple[str, ...]:
     Args:
         source: the Parquet file.
         target: the CSV file to write: comma-separated, with quotes around texts that need them.
-        name: for messages.
+        name: name of the file, for messages.
 
     Returns:
         The names of the columns.
 
     Raises:
-        DatasetUnreadable: if the file is damaged or not Parquet, or larger than a drop may be.
+        DatasetUnreadable: if the file is damaged, not Parquet, or larger than the limit of a drop.
         DatasetInvalid: if a column holds lists or structures.
     """
     import duckdb  # noqa: PLC0415 - takes 66 MB and is only used for Parquet

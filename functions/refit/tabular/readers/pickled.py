@@ -1,8 +1,9 @@
-"""Read pickled NumPy arrays such as the classic `mnist.pkl.gz`, without running code from the file.
+"""Read pickled NumPy arrays such as `mnist.pkl.gz` without running code from the file.
 
-Unpickling calls whatever a file names. This reader rejects every name except the few that NumPy
-arrays need, before looking it up. Those few are replaced by functions of this module that only
-record shape, type and bytes: no function of NumPy is called with arguments from the file.
+Unpickling calls the functions that a file names. This reader accepts only the few names that NumPy
+arrays require, and rejects all others without looking them up. The accepted names are replaced by
+functions of this module that only record shape, type and bytes, so no NumPy function is called with
+arguments from the file.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ _LARGEST_ITEM_BYTES = 8
 
 
 class _Malformed(Exception):
-    """The file holds something else than an array; the text says what."""
+    """Raised when the file contains anything but arrays; the text states what was found."""
 
 
 class _Admitted:
-    """A callable for the unpickler whose attributes a pickle cannot change."""
+    """A callable for the unpickler; a pickle cannot change its attributes."""
 
     __slots__ = ("_call",)
 
@@ -42,7 +43,7 @@ class _Admitted:
 
 
 class _Dtype:
-    """An array's type, as a pickle states it."""
+    """The type of an array, as stated in a pickle."""
 
     __slots__ = ("dtype",)
 
@@ -67,7 +68,7 @@ class _Dtype:
 
 
 class _Array:
-    """An array, as a pickle states it."""
+    """An array, as stated in a pickle."""
 
     __slots__ = ("values",)
 
@@ -111,7 +112,7 @@ def _scalar(type_: Any, data: Any) -> float:
 
 
 def _encoded(text: Any, encoding: Any) -> bytes:
-    """Return bytes that Python 2 wrote as a text in Latin-1."""
+    """Return bytes that Python 2 wrote as Latin-1 text."""
     if not isinstance(text, str) or encoding not in {"latin1", b"latin1"}:
         raise _Malformed("bytes in an unknown form")
     return text.encode("latin1")
@@ -122,7 +123,7 @@ def _dtype(code: object, *_: object) -> _Dtype:
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """Accepts the names that arrays of NumPy 1 and 2, and of Python 2 and 3, need."""
+    """Accepts the names that arrays of NumPy 1 and 2, written by Python 2 or 3, require."""
 
     _ADMITTED: ClassVar[dict[tuple[str, str], Callable[..., Any]]] = {
         ("numpy", "ndarray"): _reconstructed,
@@ -140,8 +141,8 @@ class _ArrayUnpickler(pickle.Unpickler):
         admitted = self._ADMITTED.get((module, name))
         if admitted is None:
             raise DatasetUnreadable(
-                f"the pickle asks for {module}.{name}, which no NumPy array needs: "
-                "it was rejected before any of its code ran"
+                f"the pickle refers to {module}.{name}, which NumPy arrays do not require. It was "
+                "rejected, and none of its code was run"
             )
         return _Admitted(admitted)
 
@@ -150,18 +151,18 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 
 def read_pickle(file: IO[bytes], name: str) -> list[tuple[Split | None, Numbers, Numbers]]:
-    """Return the (split, features, labels) of a pickled `((x, y), (x, y), (x, y))` of arrays.
+    """Return (split, features, labels) for each pair of a pickled `((x, y), (x, y), (x, y))`.
 
-    Three pairs are train, validation and test; two are train and test; one pair has no split.
-    Features are (n_rows, n_features), with images of more dimensions flattened; labels are
-    (n_rows,).
+    Three pairs are for training, validation and testing, and two for training and testing. A single
+    pair has no given split. The shape of the features is (n_rows, n_features); images with more
+    dimensions are flattened. The shape of the labels is (n_rows,).
 
     Raises:
-        DatasetUnreadable: if it is not a pickle, is damaged, or asks for anything but arrays.
+        DatasetUnreadable: if the file is damaged, not a pickle, or refers to anything but arrays.
         DatasetInvalid: if the arrays are not pairs of features and labels.
     """
-    # Python 2's strings hold an array's bytes. As text, 150 MB would be decoded and encoded again;
-    # Python 2 wrote no other strings into the pickle of an array.
+    # Strings of Python 2 are read as bytes, because in the pickle of an array they contain only the
+    # array's bytes. Reading them as text would decode and encode 150 MB.
     try:
         value = _ArrayUnpickler(file, encoding="bytes").load()
     except DatasetUnreadable as error:
@@ -180,7 +181,7 @@ def read_pickle(file: IO[bytes], name: str) -> list[tuple[Split | None, Numbers,
         OverflowError,
         MemoryError,
         RecursionError,
-    ) as error:  # all that a damaged pickle makes the unpickler raise
+    ) as error:  # the unpickler raises any of these for a damaged pickle
         raise DatasetUnreadable(f"{name} is damaged, or not a pickle: {error}") from error
     return _pairs(value, name)
 
@@ -214,7 +215,7 @@ def _checked(pair: Any, form: str) -> tuple[Numbers, Numbers]:
         raise DatasetInvalid(form)
     if labels.ndim != 1 or features.ndim < 2 or len(features) != len(labels):
         raise DatasetInvalid(
-            f"{form}: x has the shape {features.shape} and y {labels.shape}; each row needs one "
-            "label"
+            f"{form}: x has shape {features.shape} and y has shape {labels.shape}; each row "
+            "requires one label"
         )
     return features.reshape(len(features), -1), labels

@@ -1,4 +1,4 @@
-"""Recognize the kind of a file by its content; the name is only a hint."""
+"""Recognize the kind of a file by its content. The name is only used as a hint."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 from refit.domain.errors import DatasetUnreadable
 
 HEAD_BYTES = 4096
-"""How many bytes of a file `kind_of` needs."""
+"""Number of bytes of a file that `kind_of` requires."""
 
 
 class FileKind(StrEnum):
@@ -47,8 +47,8 @@ def kind_of(head: bytes, name: str) -> FileKind:
     """Return the kind of a file.
 
     Args:
-        head: its first `HEAD_BYTES` bytes, unpacked; empty if the file is empty.
-        name: its name.
+        head: first `HEAD_BYTES` bytes of the file, decompressed; empty if the file is empty.
+        name: name of the file.
 
     Raises:
         DatasetUnreadable: if the kind is unsupported, or contradicts the name.
@@ -67,7 +67,7 @@ def kind_of(head: bytes, name: str) -> FileKind:
         raise DatasetUnreadable(f"{name} is not Parquet: it does not begin with PAR1")
     if _IDX_NAME.search(lowered):
         raise DatasetUnreadable(f"{name} is not an IDX file: its first bytes are not 0, 0, a type")
-    if _BINARY_SHARE * head.count(b"\0") > len(head):  # a single one only invalidates its row
+    if _BINARY_SHARE * head.count(b"\0") > len(head):  # a single zero byte only invalidates its row
         raise DatasetUnreadable(f"{name} is binary, of a kind that Refit does not support")
     if head.lstrip()[:1] in {b"{", b"<"}:
         raise DatasetUnreadable(f"{name} looks like JSON or HTML: drop the table as CSV")

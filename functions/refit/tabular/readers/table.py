@@ -1,4 +1,4 @@
-"""What a reader takes and returns: a dropped file, and the tables in it."""
+"""The input and output of a reader: a dropped file, and the tables in it."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ if TYPE_CHECKING:
     from refit.tabular.split import Split
 
 RowOrigin: TypeAlias = Literal["dropped", "labelled", "fresh"]
-"""`dropped` by a user; `labelled`: predicted by a live version, and labelled later; `fresh`:
-labelled, and not in the training data of the champion."""
+"""`dropped` rows are from a user's files. `labelled` rows were predicted by a live version and
+labelled later. `fresh` rows are labelled rows that are not in the champion's training data."""
 
 READ_BYTES = 512 * 1024
-"""How much of a stream is read at a time: what NumPy works on stays in the processor's cache."""
+"""Number of bytes of a stream that are read at a time. The data fits in the CPU cache."""
 
 
 @dataclass(frozen=True)
 class DroppedFile:
-    """A file as it was dropped.
+    """A file of a drop.
 
     Attributes:
-        name: its path below the drop folder, for messages and as a hint at its kind.
-        size_bytes: its stored size.
-        open: opens it for reading from its beginning; may be called repeatedly.
+        name: path below the drop folder, for messages and as a hint at the kind of the file.
+        size_bytes: stored size.
+        open: opens the file for reading; may be called repeatedly.
     """
 
     name: str
@@ -38,14 +38,14 @@ class CsvTable:
     """Rows as CSV bytes.
 
     Attributes:
-        name: of the file it came from, for messages.
-        split: the split given for all its rows; None if a hash of the row decides.
-        blocks: starts reading it; may be called repeatedly. Blocks may end anywhere.
-        columns: names of the columns, if the file's format has them: its bytes are then lines of
-            comma-separated cells without a header. None for CSV files.
-        label_first: whether the format puts the label into the first column.
-        origin: where the rows come from. A hash decides about the split of all rows that were not
-            dropped, even if the drop has splits of its own: otherwise none would be held out.
+        name: name of the file that contains the table, for messages.
+        split: the given split of all rows; None if a hash of each row decides.
+        blocks: starts to read the table; may be called repeatedly. A block may end anywhere.
+        columns: names of the columns if the format of the file states them. Its bytes are then
+            lines of comma-separated cells without a header. None for CSV files.
+        label_first: whether the format has the label in the first column.
+        origin: where the rows come from. The split of rows that were not dropped is always decided
+            by a hash, even if the drop defines splits. Otherwise none of them would be held out.
     """
 
     name: str
