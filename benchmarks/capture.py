@@ -1,14 +1,15 @@
-"""Ingesting a capture file: records a second, time and memory of the real handler.
+"""Measure the ingestion of a capture file: records per second, time and memory of the handler.
 
     .venv/bin/python benchmarks/capture.py                     100,000 records of 64 features
     .venv/bin/python benchmarks/capture.py --records 10000 --features 784
 
-Three processes of one processor each, as a Lambda of 1,769 MB has one:
-    parsing    the file's lines into rows, nothing else
-    stand-in   the handler against the local stack; each transaction is answered after
-               --transaction-ms without being executed, so this is the cost of the handler itself
-    stack      the handler against the local stack, whose tables are Python in one process
-`again` is the same file delivered a second time, when everything is known.
+Each measurement runs in its own process on one processor, because a Lambda function with 1,769 MB
+has one vCPU:
+    parsing    parses the lines of the file into rows
+    stand-in   runs the handler with a stub of DynamoDB transactions, which responds after
+               --transaction-ms. This is the cost of the handler itself.
+    stack      runs the handler with the local stack, whose tables are in one Python process
+`again` is a second delivery of the same file, whose predictions are already known.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def local_stack(folder: Path) -> Iterator[dict[str, str]]:
 
 
 def prepare(records: int, features: int) -> int:
-    """Create tables and bucket, and put the file and the artifacts of the version's run."""
+    """Create the tables and the bucket, and put the capture file and the artifacts of the run."""
     import boto3
     from refit.domain.naming import RunKeys
     from refit.handlers.wiring import services
@@ -186,15 +187,15 @@ def handled_s() -> float:
     start_s = time.perf_counter()
     answer = ingest_captures.handler({"Records": [record]}, context)
     if answer["batchItemFailures"]:
-        raise SystemExit("the file was not ingested; the log has the reason")
+        raise SystemExit("the file was not ingested; see the log for the reason")
     return time.perf_counter() - start_s
 
 
 def measured(function: Any, *given: Any) -> dict[str, Any]:
     """Run a function in its own process on one processor."""
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        found: dict[str, Any] = pool.apply(_measure, (function.__name__, given))
-    return found
+        figures: dict[str, Any] = pool.apply(_measure, (function.__name__, given))
+    return figures
 
 
 def _measure(name: str, given: tuple[Any, ...]) -> dict[str, Any]:
@@ -211,26 +212,26 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--features", type=int, default=64)
     parser.add_argument("--transaction-ms", type=float, default=50)
-    given = parser.parse_args()
-    work = (given.records, given.features, given.transaction_ms)
+    options = parser.parse_args()
+    work = (options.records, options.features, options.transaction_ms)
     with tempfile.TemporaryDirectory() as folder, local_stack(Path(folder)) as environment:
         os.environ |= environment
         size_bytes = multiprocessing.get_context("spawn").Pool(1).apply(prepare, work[:2])
-        print(f"{given.records:,} records of {given.features} features, {size_bytes / 1e6:.0f} MB")
+        megabytes = size_bytes / 1e6
+        print(f"{options.records:,} records of {options.features} features, {megabytes:.0f} MB")
         print(f"{'':10} {'s':>8} {'records/s':>10} {'CPU s':>7} {'peak MB':>8}")
         for name, function in {
             "parsing": parsing,
             "stand-in": stand_in,
             "stack": on_the_stack,
         }.items():
-            found = measured(function, *work)
-            for what, seconds in zip((name, "again"), found["seconds"], strict=False):
-                rate = given.records / seconds
-                own = f"{found['cpu_s']:7.1f} {found['peak_mb']:8.0f}" if what == name else ""
-                print(f"{what:10} {seconds:8.1f} {rate:10,.0f} {own}", flush=True)
-                fits = seconds < TIMEOUT_S and found["peak_mb"] < MEMORY_MB
-                if not fits:
-                    print(f"{what} does not fit {TIMEOUT_S} s and {MEMORY_MB} MB")
+            figures = measured(function, *work)
+            for what, seconds in zip((name, "again"), figures["seconds"], strict=False):
+                rate = options.records / seconds
+                usage = f"{figures['cpu_s']:7.1f} {figures['peak_mb']:8.0f}" if what == name else ""
+                print(f"{what:10} {seconds:8.1f} {rate:10,.0f} {usage}", flush=True)
+                if seconds >= TIMEOUT_S or figures["peak_mb"] >= MEMORY_MB:
+                    print(f"{what} exceeds the limits of {TIMEOUT_S} s and {MEMORY_MB} MB")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Shared by the drift benchmarks: our detector, the others, and how they are scored.
+"""The detectors that the drift benchmarks compare, and how they are scored.
 
-Ours is the shipped one (functions/refit/domain), checked after every cohort. The others are
-river's, with their defaults, updated with one label at a time. After a false alarm each continues
-with a fresh state, as after a retraining.
+Refit's detector is the one in functions/refit/domain, checked after every cohort. The others are
+those of river with default settings, updated with one label at a time. After a false alarm, every
+detector continues with a new state, as after a retraining.
 """
 
 import math
@@ -23,7 +23,7 @@ FALSE_ALARM_EVERY = 8760
 
 
 def in_own_environment():
-    """Run this script again where river is, making that environment once."""
+    """Run this script again in an environment with river, which is created at the first run."""
     sys.path.insert(0, str(HERE.parent / "functions"))
     try:
         import river  # noqa: F401
@@ -39,11 +39,11 @@ def in_own_environment():
 
 
 def cohort_of(hour, predictions, in_time, by_now, classes=None):
-    """Return a cohort of the shipped detector.
+    """Return a cohort for Refit's detector.
 
     Args:
-        hour: its number.
-        predictions: how many.
+        hour: number of the cohort.
+        predictions: number of predictions.
         in_time: (labelled, errors) at the label age.
         by_now: (labelled, errors) now.
         classes: (labelled, errors) by class code, at the label age and now.
@@ -65,10 +65,10 @@ def cohort_of(hour, predictions, in_time, by_now, classes=None):
 
 
 class Refit:
-    """The shipped detector on cohorts of a fixed number of labels.
+    """Refit's detector on cohorts with a fixed number of labels.
 
-    The evidence after each cohort is what a check at that time would have computed; the verdict,
-    with all its guards, is computed where the evidence first reaches the threshold.
+    The evidence after each cohort is the evidence that a check at that time would have computed.
+    The full verdict is computed only for cohorts after which the evidence exceeds the threshold.
     """
 
     def __init__(self, baseline, cohort_labels, tolerance=0.005):
@@ -86,7 +86,7 @@ class Refit:
         )
 
     def alarms(self, errors, labels=None):
-        """Return after how many labels it alarms, each time with a fresh state afterwards."""
+        """Return the number of labels at each alarm; the detector is reset after an alarm."""
         alarms, begin = [], 0
         cohorts = self._cohorts(errors, labels)
         while begin < len(cohorts):
@@ -153,14 +153,14 @@ class River:
 
 
 class Always:
-    """Fires at every label: what finding everything at once costs."""
+    """Raises an alarm at every label, to show what immediate detection alone is worth."""
 
     def alarms(self, errors, labels=None):
         return range(1, len(errors) + 1)
 
 
 class Chunks:
-    """Compares chunks of labels with a fixed limit on their error share."""
+    """Compares the error rate of chunks of labels with a fixed limit."""
 
     def __init__(self, limit, labels=1000):
         self._limit, self._labels = limit, labels
@@ -187,12 +187,13 @@ def opponents():
 
 
 def scored(alarms, change, horizon):
-    """Return how many alarms came before the change, and the delay of the first after it.
+    """Return the number of alarms before the change, and the delay of the first one after it.
 
     Args:
-        alarms: after how many labels, ascending.
-        change: the label before which nothing is wrong.
-        horizon: labels after the change; an alarm later than that is a miss, None.
+        alarms: number of labels at each alarm, ascending.
+        change: number of labels before the change.
+        horizon: number of labels after the change in which an alarm must come; otherwise the
+            change is missed and the delay is None.
     """
     false = sum(1 for at in alarms if at <= change)
     after = next((at - change for at in alarms if change < at <= change + horizon), None)
@@ -200,7 +201,7 @@ def scored(alarms, change, horizon):
 
 
 def baseline_of(errors, rows):
-    """A baseline of a model of which only the held-out errors are known."""
+    """Return a baseline that contains only the number of held-out errors."""
     from refit.domain.monitoring.baseline import Baseline
 
     return Baseline(

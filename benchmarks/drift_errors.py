@@ -1,9 +1,9 @@
-"""Drift detectors on simulated errors of 8 %: false alarms, and labels until a rise is seen.
+"""Compare drift detectors on simulated errors: false alarms, and labels until a rise is detected.
 
     python benchmarks/drift_errors.py [--quick] [--runs 50] [--held-out 10000] [--cohort 25]
 
-100,000 labels without a change (then: 500, as after a deployment), then the error share rises at
-once, or slowly. The held-out errors are drawn anew for each run.
+The error rate is 8 % for 100,000 labels, or for 500 labels as after a deployment. Then it rises
+suddenly or slowly. The held-out errors are drawn again for each run.
 """
 
 import argparse
@@ -22,7 +22,7 @@ def detectors(random, options):
 
     def ours(rows, tolerance=0.005, stacked=False):
         wrong = random.binomial(rows, ERROR)
-        if stacked:  # the limit is the sum, in place of the larger of the two
+        if stacked:  # the limit is the sum of both allowances instead of the larger one
             tolerance += upper_bound(wrong, rows, LIMIT_CONFIDENCE) - wrong / rows
         return Refit(baseline_of(wrong, rows), options.cohort, tolerance)
 
@@ -31,7 +31,7 @@ def detectors(random, options):
         f"Refit, {options.held_out:,} held out": ours(options.held_out),
         "Refit, 2,000 held out": ours(2000),
         "Refit, 100,000 held out, no tolerance": ours(100_000, tolerance=0.0),
-        f"(bound + tolerance, {options.held_out:,})": ours(options.held_out, stacked=True),
+        f"limit = bound + tolerance, {options.held_out:,}": ours(options.held_out, stacked=True),
         **opponents(),
         "chunks of 1000, ±3 sd": Chunks(ERROR + 3 * deviation),
         "chunks of 1000, worse than baseline": Chunks(ERROR),
@@ -45,9 +45,9 @@ def errors(random, before, after):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--runs", type=int, default=50, help="for each figure")
-    parser.add_argument("--held-out", type=int, default=10_000, help="rows behind our limit")
-    parser.add_argument("--cohort", type=int, default=25, help="labels in a cohort of ours")
+    parser.add_argument("--runs", type=int, default=50, help="number of runs for each figure")
+    parser.add_argument("--held-out", type=int, default=10_000, help="held-out rows of Refit")
+    parser.add_argument("--cohort", type=int, default=25, help="labels in a cohort of Refit")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--quick", action="store_true", help="5 runs")
     options = parser.parse_args()
@@ -70,7 +70,7 @@ def main():
                 delays[name, case].append(delay)
                 if before == 100_000:
                     false[name].append(early > 0)
-    print(f"{'':40}{'P(false in 100k)':>18}" + "".join(f"{case:>18}" for case in cases))
+    print(f"{'':40}{'P(false alarm)':>18}" + "".join(f"{case:>18}" for case in cases))
     for name, false_runs in false.items():
         cells = ""
         for case in cases:

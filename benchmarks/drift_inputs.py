@@ -1,10 +1,10 @@
-"""Drift of inputs without labels: false flags a day without a shift, and what is seen of one.
+"""Compare rules for input drift: false flags per day without a shift, and detected shifts.
 
     python benchmarks/drift_inputs.py [--quick] [--days 10]
 
-64 features, checked once an hour. Each rule compares the hour's rows with 20,000 of training in
-the bins of profile.json. The shift moves one normal feature by a part of its standard deviation.
-Last: how long counting 100,000 rows takes.
+64 features are checked once an hour. Each rule compares the rows of the hour with 20,000 training
+rows in the bins of profile.json. A shift moves one normally distributed feature by a part of its
+standard deviation. The last line is the time to count 100,000 rows.
 """
 
 import argparse
@@ -38,10 +38,10 @@ def columns_for(random):
 
 
 def rules():
-    """Return, by name, whether each rule would flag a finding."""
+    """Return, by name, functions that state whether a rule flags a finding."""
 
     def kolmogorov_smirnov(finding):
-        """p < 0.05, by the limit distribution on the binned gap."""
+        """Return whether p < 0.05, computed from the binned gap by the limit distribution."""
         effective = finding.n * finding.reference_n / (finding.n + finding.reference_n)
         reach = (math.sqrt(effective) + 0.12 + 0.11 / math.sqrt(effective)) * finding.value
         terms = range(1, 101)
@@ -79,7 +79,7 @@ def findings(columns, matrix):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--days", type=int, default=10, help="without a shift, for each size")
+    parser.add_argument("--days", type=int, default=10, help="days without a shift, for each size")
     parser.add_argument("--sizes", type=int, nargs="+", default=[100, 1000, 10_000])
     parser.add_argument("--quick", action="store_true", help="one day")
     options = parser.parse_args()
@@ -90,7 +90,7 @@ def main():
     shifts = (0.1, 0.2, 0.3, 0.5, 1.0)
     shown = "".join(f"{f'+{shift} sd':>9}" for shift in shifts)
     for size in options.sizes:
-        print(f"{f'{size:,} rows an hour':34}{'false a day':>12}  share of hours seen:{shown}")
+        print(f"{f'{size:,} rows per hour':34}{'false/day':>12}  detected in hours:  {shown}")
         false, seen = Counter(), Counter()
         for _ in range(hours):
             matrix = random.normal(size=(size, FEATURES))

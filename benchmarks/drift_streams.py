@@ -1,11 +1,12 @@
-"""Drift detectors on the errors of a frozen model whose world changes.
+"""Compare drift detectors on the errors of a fixed model when the data changes.
 
     python benchmarks/drift_streams.py [--quick] [--seeds 10] [--mnist mnist.pkl.gz]
 
-Nine generated streams: a gradient-boosted model is trained on 10,000 rows, its held-out quality is
-taken on 10,000 others, then come 10,000 labelled predictions of the same world (and once only 500),
-then 10,000 of the changed one. With --mnist FILE also handwritten digits that are rotated, shifted
-or relabelled; its test images are the held-out rows.
+There are nine generated streams. A gradient-boosted model is trained on 10,000 rows, and its
+held-out quality is measured on 10,000 others. Then it predicts 10,000 (or 500) rows of the same
+distribution and 10,000 rows after the change, all of which are labelled. With --mnist FILE, there
+are also streams of handwritten digits that are rotated, shifted or relabelled; the test images of
+the file are the held-out rows.
 """
 
 import argparse
@@ -22,7 +23,7 @@ SOON = 500
 
 
 def streams():
-    """Return how to make the rows of the world before and of the world after, by name."""
+    """Return, by name, functions that create the rows before and after the change."""
     from river.datasets import synth
 
     def pair(make, one, other, **settings):
@@ -34,7 +35,7 @@ def streams():
         return of
 
     def led(noise, swapped):
-        def of(seed):  # with the 17 irrelevant segments, which the relevant ones are swapped with
+        def of(seed):  # the drift swaps relevant segments with some of the 17 irrelevant ones
             after = synth.LEDDrift(seed + 1000, noise, True, n_drift_features=swapped)
             return generated(synth.LED(seed, 0.1, True)), generated(after)
 
@@ -61,7 +62,7 @@ def streams():
 
 
 def generated(stream):
-    """Return a function that gives the next n rows and labels of an endless stream."""
+    """Return a function that returns the next n rows and labels of an endless stream."""
     rows = iter(stream.take(10**9))
 
     def take(n):
@@ -83,8 +84,8 @@ def drawn(images, labels, seed):
 
 
 def mnist_streams(path):
-    """Return the worlds of handwritten digits, and a model with its held-out answers."""
-    with gzip.open(path) as file:  # the file is the person's own: a pickle runs what it holds
+    """Return the streams of handwritten digits, a model, and its held-out rows."""
+    with gzip.open(path) as file:  # loading a pickle can run code, so the file must be trusted
         parts = pickle.load(file, encoding="latin1")
     (train, train_labels), (valid, valid_labels), (test, test_labels) = parts
     images = valid.reshape(-1, 28, 28)
@@ -105,7 +106,7 @@ def mnist_streams(path):
 
 
 def turned(images, degrees):
-    """Turn images about their centre, by the nearest pixel."""
+    """Rotate images about their centre, taking the nearest pixel."""
     side = images.shape[1]
     rows, columns = np.mgrid[:side, :side] - (side - 1) / 2
     angle = np.deg2rad(degrees)
@@ -135,7 +136,7 @@ def measured(model, held_out, classes):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=10, help="repetitions of each stream")
-    parser.add_argument("--cohort", type=int, default=16, help="labels in a cohort of ours")
+    parser.add_argument("--cohort", type=int, default=16, help="labels in a cohort of Refit")
     parser.add_argument("--mnist", metavar="FILE", help="mnist.pkl.gz")
     parser.add_argument("--quick", action="store_true", help="2 seeds")
     options = parser.parse_args()
@@ -159,12 +160,12 @@ def main():
                 board.play(name, model, baseline, before(BEFORE), after(AFTER), options.cohort)
             board.show(name)
     else:
-        print("MNIST is left out: --mnist FILE names mnist.pkl.gz")
+        print("MNIST is skipped; add it with --mnist mnist.pkl.gz")
     board.summary()
 
 
 class Board:
-    """Keeps the scores, and prints them."""
+    """Collects the scores and prints them."""
 
     def __init__(self):
         self._false = defaultdict(int)

@@ -3,9 +3,9 @@
     .venv/bin/python benchmarks/labelled_rows.py                       1,000,000 rows, 20 features
     .venv/bin/python benchmarks/labelled_rows.py --rows 100000 --features 784 --rows-per-event 50
 
-Slices of 5,000 labels and capture files of 5,000 rows are on the local disk, so the figures are
-those of reading, joining and decoding, without the network. The reader is a process of its own; the
-memory is its peak.
+Slices of 5,000 labels and capture files of 5,000 rows are on the local disk, so the figures cover
+reading, joining and decoding, but not the network. The rows are read in a separate process, whose
+peak memory is printed.
 """
 
 from __future__ import annotations
@@ -97,15 +97,15 @@ def read(folder: Path, slices: list[Slice], features: int) -> None:
     )
     out = folder / "out"
     out.mkdir()
-    began, used = time.perf_counter(), time.process_time()
+    start_s, cpu_start_s = time.perf_counter(), time.process_time()
     tables = labelled_tables(slices, fetch, lambda _: schema, schema, out)
-    seconds, used = time.perf_counter() - began, time.process_time() - used
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB_PER_UNIT / 1024
-    given = sum(used.rows for used in tables.slices)
+    seconds, cpu_s = time.perf_counter() - start_s, time.process_time() - cpu_start_s
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB_PER_UNIT / 1024
+    rows = sum(used.rows for used in tables.slices)
     lost = sum(sum(used.lost.values()) for used in tables.slices)
     print(
-        f"{given:,} rows of {features} features, {lost:,} lost: {seconds:.1f} s, "
-        f"of one processor {used:.1f} s ({given / used:,.0f} rows/s), {peak:.0f} MB"
+        f"{rows:,} rows of {features} features, {lost:,} lost: {seconds:.1f} s, "
+        f"{cpu_s:.1f} s of CPU time ({rows / cpu_s:,.0f} rows/s), {peak_mb:.0f} MB"
     )
 
 

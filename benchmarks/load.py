@@ -1,7 +1,7 @@
-"""A load generator for one server: N connections, each sending a request after each response.
+"""Generate load for one server over N connections, each of which sends one request at a time.
 
-An asyncio protocol with prepared requests, so that it takes little time of the cores that it shares
-with the server. Prints one JSON object.
+The generator is an asyncio protocol with prepared requests, so that it uses little CPU time of the
+cores that it shares with the server. It prints one JSON object.
 """
 
 import argparse
@@ -80,7 +80,7 @@ if __name__ == "__main__":
     parser.add_argument("port", type=int)
     parser.add_argument("connections", type=int)
     parser.add_argument("seconds", type=float)
-    parser.add_argument("rows", type=Path, help="a CSV file: each line is one request's body")
+    parser.add_argument("rows", type=Path, help="a CSV file; each line is the body of a request")
     options = parser.parse_args()
     lines = options.rows.read_bytes().splitlines()
     print(json.dumps(asyncio.run(load(options.port, options.connections, options.seconds, lines))))

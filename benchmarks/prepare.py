@@ -6,12 +6,13 @@
 
 `split`  Read a CSV of whole numbers, check every row, split the rows into training, validation and
          test rows by a hash of the row, shuffle the training rows, and write three CSV files.
-`write`  Write an array of the MNIST training set's shape (50,000 x 785, four fifths zeros) as CSV.
+`write`  Write an array with the shape of the MNIST training set (50,000 x 785, four fifths zeros)
+         as CSV.
 
-The other libraries are installed into an environment of their own, benchmarks/.venv, at the first
-run. Each library runs in a process of its own, one after the other. The time is from the import of
-the library to the last byte written; the memory is the peak of the process. `cp` copies the same
-bytes.
+The other libraries are installed into a separate environment, benchmarks/.venv, at the first run.
+Each library runs in a separate process, one after the other. The time is measured from the import
+of the library to the last byte written. The memory is the peak of the process. `cp` copies the same
+bytes for comparison.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 OTHERS = HERE / ".venv" / "bin" / "python"
 MNIST_SHAPE = (50_000, 785)
-SHARE = 0.1  # of the rows for validation, and the same for testing
+SHARE = 0.1  # share of the validation rows, and of the test rows
 
 
 def split_refit(source: Path, out: Path) -> None:
@@ -61,7 +62,7 @@ def split_pandas(source: Path, out: Path) -> None:
     import pandas as pd
 
     random = np.random.default_rng(7)
-    frame = pd.read_csv(source, header=None, dtype="int64")  # other cells raise
+    frame = pd.read_csv(source, header=None, dtype="int64")  # other cells raise an error
     draw = pd.util.hash_pandas_object(frame.iloc[:, 1:], index=False).to_numpy() / 2.0**64
     train = frame[draw >= 2 * SHARE]
     train = train.iloc[random.permutation(len(train))]
@@ -221,7 +222,7 @@ def make_array(target: Path) -> None:
 
 
 def peak_mb() -> float:
-    """Return the peak memory of this process; getrusage includes that of the parent before it."""
+    """Return the peak memory of this process. getrusage would include that of the parent."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024
@@ -276,9 +277,9 @@ def main() -> None:
     )
     parser.add_argument("task", nargs="?", choices=sorted(TASKS), help="default: both")
     parser.add_argument("--megabytes", type=int, default=1000, help="size of the table to split")
-    parser.add_argument("--columns", type=int, default=100, help="its columns, label included")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="only these libraries")
-    parser.add_argument("--folder", type=Path, help="for temporary files; default: a new folder")
+    parser.add_argument("--columns", type=int, default=100, help="number of columns with the label")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="measure only these libraries")
+    parser.add_argument("--folder", type=Path, help="folder for temporary files (default: new)")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--source", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)

@@ -1,14 +1,14 @@
-"""Requests per second of the model server, of ASGI servers and of Flask under gunicorn, in one run.
+"""Compare the model server with ASGI servers and with Flask under gunicorn, in one run.
 
     python benchmarks/serving.py [--rounds 3] [--seconds 2] [--connections 1 8 64] [--rows my.csv]
 
 All servers load the same model (784 features, 10 classes, depth 5, 10 rounds), and each request has
-one row. The servers are started together and loaded in turn, round after round, so that a round
-compares them under the same load of the machine. The load generator is a process of its own on the
-same cores. Every figure is the median of the rounds; `slower` and `more CPU` are the medians of the
-ratios to the product's own HTTP server within a round.
+one row. The servers are started together and tested in turn, round after round, so that a round
+compares them under similar conditions. The load generator is a separate process on the same cores.
+Every figure is the median of the rounds. `slower` and `more CPU` are the medians of the ratios to
+Refit's own HTTP server within a round.
 
-The servers of the comparison run in benchmarks/.venv, which is created at the first start.
+The other servers run in benchmarks/.venv, which is created at the first start.
 """
 
 import argparse
@@ -46,7 +46,7 @@ class MeasuredServer:
 
 
 def install():
-    """Create the environment of the comparison, once."""
+    """Create the environment of the other servers, if it does not exist."""
     python = VENV / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
@@ -56,7 +56,7 @@ def install():
 
 
 def prepare(folder, rows):
-    """Train the model of the comparison and write the requests' bodies."""
+    """Train the model and write the bodies of the requests."""
     random = np.random.default_rng(7)
     pixels = random.integers(0, 256, (2000, FEATURES))
     pixels[random.random(pixels.shape) < 0.8] = 0
@@ -76,7 +76,7 @@ def prepare(folder, rows):
 
 
 def all_servers(python, folder, model, first_port):
-    """The servers to compare. The product's is the first, each ASGI server has its fastest form."""
+    """Return the servers to compare: first Refit's, then the others in their fastest form."""
     (folder / "hypercorn.toml").write_text("keep_alive_max_requests = 1000000000\n")
     asgi = {"SAGEMAKER_BASE_DIR": str(folder), "PYTHONPATH": str(HERE.parent / "local")}
     uvicorn = "--http httptools --ws none --no-access-log --no-server-header --no-date-header"
@@ -119,7 +119,7 @@ def all_servers(python, folder, model, first_port):
 
 @contextmanager
 def running(server, log):
-    """Start a server, wait until it responds, and end it afterwards."""
+    """Start a server, wait until it responds, and stop it afterwards."""
     environment = os.environ | server.environment
     with log.open("w") as file:
         process = subprocess.Popen(
@@ -150,7 +150,7 @@ def predict(port, body):
 
 
 def cpu_s(process):
-    """The processor time of a server and its workers so far: other load hardly changes it."""
+    """Return the CPU time of a server and its workers, which other load hardly affects."""
     times = [member.cpu_times() for member in (process, *process.children(recursive=True))]
     return sum(time.user + time.system for time in times)
 
@@ -195,10 +195,10 @@ def report(servers, rounds, connections):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=2, help="for each figure of a round")
+    parser.add_argument("--seconds", type=float, default=2, help="duration of each measurement")
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 8, 64])
     parser.add_argument("--rows", type=Path, help="a CSV of 784 columns instead of random pixels")
-    parser.add_argument("--port", type=int, default=21900, help="the first of seven")
+    parser.add_argument("--port", type=int, default=21900, help="the first of seven ports")
     options = parser.parse_args()
 
     python = install()
@@ -210,7 +210,7 @@ def main():
             stack.enter_context(running(server, folder / f"{server.port}.log"))
         sample = rows.read_bytes().splitlines()[0]
         if len({predict(server.port, sample) for server in servers}) != 1:
-            raise SystemExit("the servers gave different responses")
+            raise SystemExit("the servers returned different responses")
         for connections in options.connections:
             rounds = defaultdict(list)
             for _ in range(options.rounds):

@@ -1,6 +1,6 @@
-"""The model server as an ASGI application, for comparison: the same routes, scorer and batches.
+"""An ASGI application with the same routes, scorer and batches as the model server.
 
-Run by benchmarks/serving.py under uvicorn, granian and Hypercorn, with the environment of `serve`.
+benchmarks/serving.py runs it under uvicorn, granian and Hypercorn, with the environment of `serve`.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
-"""The form of the stock image, for comparison: Flask under gunicorn, one prediction a request.
+"""A Flask application in the form of SageMaker's XGBoost image, with one prediction per request.
 
-Run by benchmarks/serving.py: `gunicorn --worker-class gevent serving_flask:app` with MODEL set.
+benchmarks/serving.py runs it: `gunicorn --worker-class gevent serving_flask:app` with MODEL set.
 """
 
 import csv

@@ -164,7 +164,7 @@ def test_a_file_without_labels_is_bad_input_and_nothing_is_sent(label, model, co
 
 
 def test_a_header_without_the_needed_columns_is_reported(label, model):
-    assert "unknown column 'truth': a header names" in label("inferenceId,truth\na,1\n").stderr
+    assert "unknown column 'truth': a header must name" in label("inferenceId,truth\na,1\n").stderr
 
 
 @pytest.mark.parametrize("where", ["missing.csv", "."])

@@ -277,7 +277,7 @@ def test_an_array_with_a_false_shape_allocates_no_memory() -> None:
         ({"x": 1}, DatasetInvalid, "is not"),
         ((1, 2, 3), DatasetInvalid, "is not"),
         ((digits(9, 1),) * 4, DatasetInvalid, "it holds 4 parts"),
-        (((np.zeros((3, 2)), np.zeros(4)),) * 3, DatasetInvalid, "each row needs one label"),
+        (((np.zeros((3, 2)), np.zeros(4)),) * 3, DatasetInvalid, "each row requires one label"),
         (np.array(["a"]), DatasetUnreadable, "not of numbers"),
         (np.array([object()]), DatasetUnreadable, "not of numbers|refers to"),
         (np.zeros(3, dtype=complex), DatasetUnreadable, "not of numbers"),
@@ -329,7 +329,7 @@ def test_an_idx_file_without_its_partner_or_damaged_is_refused(prepared: Prepari
         prepared({"train-images-idx3-ubyte": images})
     with pytest.raises(DatasetUnreadable, match="it has 35 bytes, but its header states 36"):
         prepared({"a-images-idx3-ubyte": images[:-1], "a-labels-idx1-ubyte": labels})
-    with pytest.raises(DatasetInvalid, match="each image needs one label"):
+    with pytest.raises(DatasetInvalid, match="each image requires one label"):
         prepared({"a-images-idx3-ubyte": images, "a-labels-idx1-ubyte": idx(np.arange(4))})
 
 

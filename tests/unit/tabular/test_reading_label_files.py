@@ -195,7 +195,10 @@ def test_each_line_has_as_many_cells_as_the_header() -> None:
 @pytest.mark.parametrize(
     ("header", "reason"),
     [
-        ("inferenceId,label,observedat", "unknown column 'observedat': a header names inferenceId"),
+        (
+            "inferenceId,label,observedat",
+            "unknown column 'observedat': a header must name inferenceId",
+        ),
         ("inferenceId,truth", "unknown column 'truth'"),
         ("inferenceId,label,label", "the header is 'inferenceId,label,label'"),
         ("inferenceId,observedAt", "the header is 'inferenceId,observedAt'"),
