@@ -66,7 +66,7 @@ def test_labels_of_an_event_with_another_number_of_rows_are_not_joined(
     assert published(capsys.readouterr().out)["LabelsRejected"] == 1
 
 
-def test_a_label_that_comes_while_its_prediction_is_written_is_joined(digits: Stack) -> None:
+def test_a_label_that_arrives_while_its_prediction_is_written_is_joined(digits: Stack) -> None:
     came: list[str] = []
 
     def come(**_: Any) -> None:

@@ -57,7 +57,7 @@ def test_a_captured_row_becomes_an_inference(digits: Stack) -> None:
     }
 
 
-def test_it_is_read_as_what_the_label_side_knows(digits: Stack) -> None:
+def test_the_stored_inference_is_read_back(digits: Stack) -> None:
     captured(digits, line("call"))
     inference = services().inferences.load("digits", ["call"])["call"]
     assert inference.prediction is not None
@@ -65,7 +65,7 @@ def test_it_is_read_as_what_the_label_side_knows(digits: Stack) -> None:
     assert inference.labels == ()
 
 
-def test_each_row_of_an_event_is_an_inference_of_its_own(digits: Stack) -> None:
+def test_each_row_of_an_event_is_a_separate_inference(digits: Stack) -> None:
     captured(digits, line("call", "0.1\n0.2\n0.3", "0.1\n0.9\n0.1"))
     found = items(digits)
     assert sorted(found) == ["digits#call-0", "digits#call-1", "digits#call-2"]
@@ -74,7 +74,7 @@ def test_each_row_of_an_event_is_an_inference_of_its_own(digits: Stack) -> None:
     assert {item["rows"] for item in found.values()} == {3}
 
 
-def test_its_cohort_counts_it_and_knows_its_file(digits: Stack) -> None:
+def test_a_cohort_counts_its_predictions_and_files(digits: Stack) -> None:
     captured(digits, line("a"), line("b"), name="a.jsonl")
     captured(digits, line("c"), name="b.jsonl")
     (cohort,) = services().monitoring.cohorts("digits", 1)
@@ -82,14 +82,14 @@ def test_its_cohort_counts_it_and_knows_its_file(digits: Stack) -> None:
     assert cohort.start <= AT < cohort.end
 
 
-def test_cohorts_are_as_long_as_the_version_says(digits: Stack) -> None:
+def test_the_length_of_cohorts_is_that_of_the_versions_settings(digits: Stack) -> None:
     add_digits(1, {"cohort_s": 60})
     captured(digits, *(line(f"c{n}", at=AT + timedelta(minutes=n)) for n in range(5)))
     assert predictions() == [1] * 5
     assert len(digits.keys("digits/monitoring/v1/")) == 5
 
 
-def test_the_newest_capture_is_remembered_whatever_comes_after_it(digits: Stack) -> None:
+def test_the_time_of_the_newest_capture_is_kept_when_older_ones_arrive(digits: Stack) -> None:
     newest = (AT + timedelta(seconds=5)).isoformat(timespec="milliseconds")
     captured(digits, line("a", at=AT), line("b", at=AT + timedelta(seconds=5)), line("c", at=AT))
     assert counters()["last_capture_at"] == newest
@@ -97,7 +97,7 @@ def test_the_newest_capture_is_remembered_whatever_comes_after_it(digits: Stack)
     assert counters()["last_capture_at"] == newest
 
 
-def test_a_regression_has_its_number_and_nothing_of_probabilities(digits: Stack) -> None:
+def test_the_prediction_of_a_regression_is_stored_without_probabilities(digits: Stack) -> None:
     prices = Schema(task="regression", label="price", features=(Feature(name="f0", type="number"),))
     add_digits(1, schema=prices, baseline=plain_baseline(prices))
     captured(digits, line("call", "0.5", "12.50"))
@@ -106,7 +106,7 @@ def test_a_regression_has_its_number_and_nothing_of_probabilities(digits: Stack)
     assert not {"confidence", "probabilities"} & item.keys()
 
 
-def test_what_an_endpoint_captures_by_itself_is_taken_as_well(digits: Stack) -> None:
+def test_lines_of_sagemakers_own_data_capture_are_ingested(digits: Stack) -> None:
     def side(data: str, content_type: str) -> dict[str, str]:
         encoded = base64.b64encode(data.encode()).decode()
         return {"observedContentType": content_type, "data": encoded, "encoding": "BASE64"}
@@ -123,14 +123,14 @@ def test_what_an_endpoint_captures_by_itself_is_taken_as_well(digits: Stack) -> 
     assert items(digits)["digits#e1"]["prediction"] == "dog"
 
 
-def test_the_held_out_rows_that_prove_a_deployment_are_no_live_predictions(digits: Stack) -> None:
+def test_the_held_out_rows_that_verify_a_deployment_are_not_ingested(digits: Stack) -> None:
     captured(digits, line(VERIFICATION_ID, "0.1\n0.2", "0.1\n0.2"), line("call"))
     assert sorted(items(digits)) == ["digits#call"]
     assert quarantined(digits) == []
 
 
 @pytest.mark.parametrize("in_one_file", [True, False])
-def test_a_second_prediction_under_an_id_makes_it_ambiguous_and_overwrites_nothing(
+def test_a_second_prediction_with_the_same_id_makes_it_ambiguous_and_overwrites_nothing(
     digits: Stack, in_one_file: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, second, third = (line("call", asked) for asked in ("0.1", "0.2", "0.3"))

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from tests.support.aws_stack import Stack
 
 
-def test_a_file_of_many_rows_is_written_in_transactions_that_dynamodb_takes(digits: Stack) -> None:
+def test_a_file_of_many_rows_is_written_in_transactions_within_dynamodbs_limit(
+    digits: Stack,
+) -> None:
     sizes: list[int] = []
     dynamodb_events().register(
         "provide-client-params.dynamodb.TransactWriteItems",
@@ -60,7 +62,7 @@ def test_a_file_delivered_again_changes_nothing(
     assert published(capsys.readouterr().out) == {"CapturesQuarantined": 1}
 
 
-def test_a_line_that_is_delivered_in_two_files_counts_in_the_first(digits: Stack) -> None:
+def test_a_line_that_is_delivered_in_two_files_is_counted_with_the_first(digits: Stack) -> None:
     captured(digits, line("a", "0.1"), line("b", "0.9"))
     captured(digits, line("b", "0.9"), line("c", "0.4"), name="b.jsonl")
     assert predictions() == [3]
@@ -69,13 +71,13 @@ def test_a_line_that_is_delivered_in_two_files_counts_in_the_first(digits: Stack
     assert input_counts(digits).slots.tolist() == expected.slots.tolist()
 
 
-def test_ten_thousand_replays_of_one_prediction_are_one(digits: Stack) -> None:
+def test_ten_thousand_repetitions_of_one_prediction_count_once(digits: Stack) -> None:
     captured(digits, *[line("a")] * 10_000)
     assert predictions() == [1]
     assert input_counts(digits).rows == 1
 
 
-def test_the_inputs_and_answers_of_a_cohort_are_counted(digits: Stack) -> None:
+def test_the_inputs_and_predictions_of_a_cohort_are_counted(digits: Stack) -> None:
     values, p_dog = [0.01, 0.5, 7, float("nan")], [0.1, 0.2, 0.7, 0.99]
     captured(digits, line("a", "\n".join(map(str, values)), "\n".join(map(str, p_dog))))
     expected = counted_plainly(values, p_dog)
@@ -84,7 +86,7 @@ def test_the_inputs_and_answers_of_a_cohort_are_counted(digits: Stack) -> None:
     assert found.slots.tolist() == expected.slots.tolist()
 
 
-def test_two_deliveries_that_cross_count_once(digits: Stack) -> None:
+def test_two_concurrent_deliveries_count_once(digits: Stack) -> None:
     lines = [line(f"c{number}") for number in range(150)]
     digits.put(f"{FOLDER}a.jsonl", b"".join(lines))
     crossed: list[str] = []
@@ -101,7 +103,9 @@ def test_two_deliveries_that_cross_count_once(digits: Stack) -> None:
 
 
 @pytest.mark.parametrize("when", ["before-call", "after-call"])
-def test_a_file_that_breaks_off_is_taken_up_where_it_broke(digits: Stack, when: str) -> None:
+def test_a_file_whose_ingestion_failed_half_way_is_completed_by_the_next_delivery(
+    digits: Stack, when: str
+) -> None:
     digits.put(f"{FOLDER}a.jsonl", b"".join(line(f"c{number}") for number in range(250)))
     calls = 0
 
@@ -121,7 +125,7 @@ def test_a_file_that_breaks_off_is_taken_up_where_it_broke(digits: Stack, when: 
     assert input_counts(digits).rows == 250
 
 
-def test_a_transaction_whose_answer_is_lost_counts_once(digits: Stack) -> None:
+def test_a_transaction_whose_response_is_lost_counts_once(digits: Stack) -> None:
     calls = 0
 
     def lose(**_: Any) -> None:
@@ -136,7 +140,7 @@ def test_a_transaction_whose_answer_is_lost_counts_once(digits: Stack) -> None:
     assert input_counts(digits).rows == 50
 
 
-def test_transactions_that_meet_others_are_tried_again(digits: Stack) -> None:
+def test_transactions_that_conflict_are_retried(digits: Stack) -> None:
     calls = 0
 
     def conflict(model: Any, **_: Any) -> None:
@@ -153,7 +157,7 @@ def test_transactions_that_meet_others_are_tried_again(digits: Stack) -> None:
     assert predictions() == [1]
 
 
-def test_a_message_that_fails_does_not_cost_the_others(digits: Stack) -> None:
+def test_a_message_that_fails_does_not_affect_the_others(digits: Stack) -> None:
     digits.put(f"{FOLDER}a.jsonl", line("a"))
     digits.put(f"{FOLDER}c.jsonl", line("c"))
     gone = f"{FOLDER}b.jsonl"
@@ -162,7 +166,9 @@ def test_a_message_that_fails_does_not_cost_the_others(digits: Stack) -> None:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_whatever_befalls_the_files_each_inference_counts_once(digits: Stack, seed: int) -> None:
+def test_each_inference_counts_once_despite_repeated_and_failed_deliveries(
+    digits: Stack, seed: int
+) -> None:
     random = Random(seed)
     ids = [f"i{number}" for number in range(30)]
     came: dict[str, set[str]] = {}

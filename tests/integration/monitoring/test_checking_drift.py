@@ -113,7 +113,7 @@ EVENT_KEYS = set(
 )
 
 
-def test_a_version_that_became_worse_raises_one_alarm_that_says_why(live: Stack) -> None:
+def test_a_version_that_became_worse_raises_one_alarm_with_its_reason(live: Stack) -> None:
     worse()
     verdict = check(live)
     assert verdict.drifted
@@ -132,7 +132,7 @@ def test_a_version_that_became_worse_raises_one_alarm_that_says_why(live: Stack)
     assert live.messages(live.retrain_queue) == [{"model": MODEL}]
 
 
-def test_an_active_alarm_is_not_notified_again_and_still_asks_for_a_retraining(
+def test_an_active_alarm_is_not_notified_again_and_enqueues_a_retraining_step(
     live: Stack,
 ) -> None:
     worse()
@@ -183,7 +183,7 @@ def test_a_new_version_starts_with_no_alarm_and_no_evidence(live: Stack) -> None
     assert verdict.quality.log10_evidence is None
 
 
-def test_late_errors_of_the_old_version_do_not_concern_the_new_one(live: Stack) -> None:
+def test_late_errors_of_the_old_version_do_not_affect_the_new_one(live: Stack) -> None:
     go_live(2)
     worse()  # of version 1
     assert not check(live).drifted
@@ -257,7 +257,7 @@ def count_inputs(
     stack.services.bucket.put(key, counter.counts().to_bytes())
 
 
-def test_inputs_that_shifted_are_reported_with_numbers_and_retrain_nothing(live: Stack) -> None:
+def test_shifted_inputs_are_reported_with_numbers_and_start_no_retraining(live: Stack) -> None:
     random = np.random.default_rng(1)
     count_cohort(1, ago(10), labelled=0, errors=0)
     for part in ("a", "b"):  # two capture files of one cohort
@@ -274,7 +274,7 @@ def test_inputs_that_shifted_are_reported_with_numbers_and_retrain_nothing(live:
     assert live.messages(live.retrain_queue) == []
 
 
-def test_inputs_as_in_training_leave_no_violations(live: Stack) -> None:
+def test_inputs_like_the_training_data_cause_no_violations(live: Stack) -> None:
     random = np.random.default_rng(1)
     count_cohort(1, ago(10), labelled=0, errors=0)
     predicted = np.arange(1000) % 2
@@ -318,7 +318,7 @@ def counts_read_by_a_check(stack: Stack) -> list[str]:
     return keys
 
 
-def test_the_violation_of_quality_stands_beside_those_of_the_inputs(live: Stack) -> None:
+def test_a_quality_violation_is_stored_with_those_of_the_inputs(live: Stack) -> None:
     worse()
     for index in range(5):
         count_inputs(live, ago(20 - index), np.full(100, 0.5))
@@ -332,7 +332,7 @@ def test_the_violation_of_quality_stands_beside_those_of_the_inputs(live: Stack)
     assert ["accuracy", "f0", "prediction"] in [sorted(cohort) for cohort in names]
 
 
-def test_every_check_publishes_what_alarms_and_dashboard_show(
+def test_every_check_publishes_the_metrics_of_alarms_and_dashboard(
     live: Stack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     healthy()
@@ -354,7 +354,7 @@ def test_every_check_publishes_what_alarms_and_dashboard_show(
     assert (values["RetrainingPendingSeconds"], values["RetrainingBlocked"]) == (0, 0)
 
 
-def test_the_gauges_of_the_alarms_follow_the_state(
+def test_the_gauges_of_the_alarms_reflect_the_state(
     live: Stack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     worse()
@@ -387,7 +387,7 @@ def test_held_labels_expire_although_nothing_is_captured(stack: Stack) -> None:
     assert len(stack.keys(f"{MODEL}/quarantine/ground-truth/")) == 1
 
 
-def test_a_model_that_is_not_idle_asks_for_a_retraining_at_every_check(live: Stack) -> None:
+def test_every_check_of_a_model_that_is_not_idle_enqueues_a_retraining_step(live: Stack) -> None:
     state = RetrainingState(state=RetrainingStatus.COOLING)
     live.services.monitoring.save_retraining(MODEL, state)
     check(live)

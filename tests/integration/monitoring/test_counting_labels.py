@@ -72,7 +72,7 @@ def test_a_record_that_is_delivered_twice_counts_once(zoo: Traffic) -> None:
     assert cohort().shown.confusion == {(2, 1): 1}
 
 
-def test_an_old_record_that_comes_late_counts_what_is_known_now(zoo: Traffic) -> None:
+def test_a_late_stream_record_counts_the_current_state_of_the_inference(zoo: Traffic) -> None:
     zoo.predict("a", prediction("dog"))
     zoo.label("a", said("owl"))
     zoo.label("a", said("dog", observed_s=1))
@@ -119,7 +119,9 @@ def test_a_burst_is_counted_in_several_transactions(zoo: Traffic) -> None:
 # Hard case 2: a label before its prediction
 
 
-def test_a_label_that_came_before_its_prediction_counts_when_that_comes(zoo: Traffic) -> None:
+def test_a_label_that_arrived_before_its_prediction_counts_when_the_prediction_arrives(
+    zoo: Traffic,
+) -> None:
     zoo.label("a", said("dog"))
     assert zoo.deliverable() == []
     zoo.predict("a", prediction("dog"))
@@ -130,7 +132,7 @@ def test_a_label_that_came_before_its_prediction_counts_when_that_comes(zoo: Tra
 # Hard case 3: errors are labelled sooner than right answers
 
 
-def test_the_test_sees_what_was_known_at_the_label_age_and_the_figures_see_all(
+def test_the_drift_test_uses_the_labels_at_the_label_age_and_live_quality_uses_all(
     zoo: Traffic,
 ) -> None:
     for place in range(4):
@@ -142,7 +144,7 @@ def test_the_test_sees_what_was_known_at_the_label_age_and_the_figures_see_all(
     assert cohort().matured.classes == {1: (1, 0), 2: (1, 1)}
 
 
-def test_a_correction_after_the_label_age_leaves_the_test_as_it_was(zoo: Traffic) -> None:
+def test_a_correction_after_the_label_age_does_not_change_the_drift_test(zoo: Traffic) -> None:
     zoo.predict("a", prediction("dog"))
     zoo.label("a", said("owl"))
     handed_over(zoo.deliverable())
@@ -155,7 +157,7 @@ def test_a_correction_after_the_label_age_leaves_the_test_as_it_was(zoo: Traffic
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
-def test_of_contradictory_labels_the_one_observed_last_counts(
+def test_of_contradictory_labels_the_last_observed_one_counts(
     zoo: Traffic, order: tuple[int, ...]
 ) -> None:
     zoo.predict("a", prediction("dog"))
@@ -167,7 +169,7 @@ def test_of_contradictory_labels_the_one_observed_last_counts(
     assert [row.label for row in rows_that_hold(zoo.ledger())] == ["dog"]
 
 
-def test_the_delay_is_counted_once_and_is_that_of_the_first_label(zoo: Traffic) -> None:
+def test_the_label_delay_is_counted_once_for_the_first_label(zoo: Traffic) -> None:
     zoo.predict("a", prediction("dog"))
     for place, text in enumerate(["owl", "cat", "dog"]):
         zoo.label("a", said(text, observed_s=place, received_s=60 + place))
@@ -178,7 +180,7 @@ def test_the_delay_is_counted_once_and_is_that_of_the_first_label(zoo: Traffic) 
 # Hard case 5: a second, different prediction under one id
 
 
-def test_a_second_prediction_under_one_id_takes_the_count_back(zoo: Traffic) -> None:
+def test_a_second_prediction_with_the_same_id_subtracts_the_first(zoo: Traffic) -> None:
     zoo.predict("a", prediction("dog", probabilities=[0.25, 0.5, 0.25]))
     zoo.label("a", said("owl"))
     handed_over(zoo.deliverable())
@@ -217,7 +219,7 @@ def test_a_late_label_counts_for_the_version_that_predicted_by_its_own_settings(
     assert cohort(version=2).matured.labelled == 0, "its label age is 10 seconds"
 
 
-def test_a_class_that_is_newer_than_the_version_is_an_error_of_it(zoo: Traffic) -> None:
+def test_a_class_that_is_newer_than_the_version_counts_as_an_error(zoo: Traffic) -> None:
     zoo.label("a", said("yak"))
     zoo.predict("a", prediction("dog", version=1))
     assert handed_over(zoo.deliverable()) == []
@@ -247,7 +249,7 @@ def test_a_numeric_class_is_the_same_in_each_spelling(stack: Stack, spelling: st
     assert cohort().shown.confusion == {(1, 1): 1}
 
 
-def test_what_the_filter_should_have_kept_back_is_passed_over(stack: Stack) -> None:
+def test_records_that_the_event_filter_should_have_removed_are_ignored(stack: Stack) -> None:
     event = sample("count_labels_nothing_to_count")
     assert len(event["Records"]) == 3
     assert count_labels.handler(event, CONTEXT) == {"batchItemFailures": []}
@@ -257,7 +259,7 @@ def test_what_the_filter_should_have_kept_back_is_passed_over(stack: Stack) -> N
 # Hard case 8: silent, bursty and poisoned traffic
 
 
-def test_unlabelled_predictions_are_the_coverages_other_part(zoo: Traffic) -> None:
+def test_unlabelled_predictions_reduce_the_coverage(zoo: Traffic) -> None:
     for place in range(4):
         zoo.predict(f"i{place}", prediction("dog"))
     zoo.label("i0", said("dog"))
@@ -278,7 +280,7 @@ def test_one_enormous_label_does_not_stop_the_counting(homes: Traffic) -> None:
 # Regression
 
 
-def test_a_regressions_figures_follow_from_its_counters(homes: Traffic) -> None:
+def test_the_metrics_of_a_regression_follow_from_its_counters(homes: Traffic) -> None:
     for name, text in {"a": "98", "b": "104", "c": "100"}.items():
         homes.predict(name, prediction("100"))
         homes.label(name, said(text))
@@ -292,7 +294,7 @@ def test_a_regressions_figures_follow_from_its_counters(homes: Traffic) -> None:
     assert (cohort("homes").shown.errors, cohort("homes").matured.errors) == (1, 1)
 
 
-def test_a_corrected_regression_label_takes_its_sums_back(homes: Traffic) -> None:
+def test_a_corrected_label_of_a_regression_subtracts_the_old_sums(homes: Traffic) -> None:
     homes.predict("a", prediction("0.3"))
     homes.label("a", said("7.1"))
     handed_over(homes.deliverable())
@@ -303,7 +305,9 @@ def test_a_corrected_regression_label_takes_its_sums_back(homes: Traffic) -> Non
     assert (shown.error_sum, shown.abs_sum, shown.square_sum) == (0, 0, 0)
 
 
-def test_settings_and_baseline_that_change_later_take_back_what_was_added(homes: Traffic) -> None:
+def test_after_a_change_of_settings_and_baseline_a_correction_subtracts_what_was_added(
+    homes: Traffic,
+) -> None:
     homes.predict("a", prediction("1"))
     homes.label("a", said("7"))
     handed_over(homes.deliverable())
@@ -317,7 +321,7 @@ def test_settings_and_baseline_that_change_later_take_back_what_was_added(homes:
 # Ledger, metrics, the drift check that is enqueued, and what fails
 
 
-def test_the_ledger_names_the_row_and_where_its_features_are(stack: Stack) -> None:
+def test_the_ledger_states_the_label_and_where_the_features_are(stack: Stack) -> None:
     digits = ANIMALS.model_copy(update={"classes": ("0", "1", "2")})
     add_version("digits", 3, digits, **AGE)
     table = services().client("dynamodb")
@@ -344,7 +348,7 @@ def test_the_ledger_names_the_row_and_where_its_features_are(stack: Stack) -> No
     assert cohort("digits", 3).shown.confusion == {(2, 1): 1}
 
 
-def test_a_batch_that_is_tried_again_writes_its_slice_over(zoo: Traffic, stack: Stack) -> None:
+def test_a_batch_that_is_retried_overwrites_its_slice(zoo: Traffic, stack: Stack) -> None:
     zoo.predict("a", prediction("dog"))
     zoo.label("a", said("owl"))
     handed_over(zoo.deliverable())
@@ -355,7 +359,7 @@ def test_a_batch_that_is_tried_again_writes_its_slice_over(zoo: Traffic, stack: 
     assert len(stack.keys("zoo/labelled/")) == 2
 
 
-def test_a_joined_prediction_is_told_once_with_its_delay(
+def test_a_newly_labelled_prediction_is_published_once_with_its_delay(
     zoo: Traffic, capsys: pytest.CaptureFixture[str]
 ) -> None:
     zoo.predict("a", prediction("dog"))
@@ -377,7 +381,7 @@ def test_drift_is_checked_once_per_cohort_length(zoo: Traffic, stack: Stack) -> 
     assert stack.messages(stack.detect_queue) == [{"model": "zoo"}]
 
 
-def test_of_two_callers_one_claims_the_check(stack: Stack) -> None:
+def test_only_one_of_two_callers_claims_the_check(stack: Stack) -> None:
     assert services().monitoring.claim_check("zoo", NOON, 60)
     assert not services().monitoring.claim_check("zoo", NOON, 60)
     assert not services().monitoring.claim_check("zoo", NOON + timedelta(seconds=59), 60)
@@ -401,7 +405,7 @@ def test_only_the_record_whose_version_is_unknown_has_failed(zoo: Traffic) -> No
 
 
 @pytest.mark.parametrize("artifact", ["schema", "baseline", "manifest"])
-def test_a_model_is_counted_though_what_is_needed_of_another_is_gone(
+def test_a_model_is_counted_although_an_artifact_of_another_is_missing(
     zoo: Traffic, homes: Traffic, stack: Stack, artifact: str
 ) -> None:
     key = getattr(RunKeys("homes", "run1"), artifact)

@@ -44,7 +44,7 @@ def handed_over(key: str, version: str, name: str = "ingest_ground_truth") -> An
 ALL_TAKEN: dict[str, Any] = {"batchItemFailures": []}
 
 
-def test_the_labels_of_a_file_are_taken_as_observed_when_it_was_written(stack: Stack) -> None:
+def test_the_labels_of_a_file_have_the_time_at_which_it_was_written(stack: Stack) -> None:
     predicted("a")
     assert deliver(stack, f"a,rose\nb,iris,{ago(50)}\n") == ALL_TAKEN
     written_at = boto3.client("s3").head_object(
@@ -69,7 +69,7 @@ def test_a_file_delivered_twice_changes_nothing(stack: Stack) -> None:
     }
 
 
-def test_a_bad_line_is_kept_with_its_number_and_the_rest_is_taken(stack: Stack) -> None:
+def test_a_bad_line_is_quarantined_with_its_number_and_the_others_are_used(stack: Stack) -> None:
     predicted("a")
     key = "flowers/ground-truth/a.csv"
     assert deliver(stack, 'x,mauve\n"b,rose\na,rose\n', key) == ALL_TAKEN
@@ -123,7 +123,7 @@ def test_sagemakers_records_label_the_rows_of_their_events(stack: Stack) -> None
     }
 
 
-def test_a_packed_file_of_more_than_one_call_is_taken_to_its_end(
+def test_a_compressed_file_with_several_batches_is_read_completely(
     stack: Stack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     content = "".join(f"id-{n},rose\n" for n in range(5))
@@ -136,7 +136,7 @@ def test_a_packed_file_of_more_than_one_call_is_taken_to_its_end(
     ]
 
 
-def test_a_file_of_a_bad_name_is_reported_and_skipped(stack: Stack) -> None:
+def test_a_file_of_an_invalid_model_name_is_reported_and_skipped(stack: Stack) -> None:
     event = sample("ingest_ground_truth_bad_name")
     assert ingest_ground_truth.handler(event, CONTEXT) == ALL_TAKEN
     (refused,) = [stack.get(key) for key in stack.keys("_refused/")]
@@ -147,12 +147,12 @@ def test_a_file_of_a_bad_name_is_reported_and_skipped(stack: Stack) -> None:
 @pytest.mark.parametrize(
     "key", ["flowers/quarantine/ground-truth/2026-11-20/a.jsonl", "flowers/ground-truth/"]
 )
-def test_what_is_no_file_of_labels_is_left_alone(stack: Stack, key: str) -> None:
+def test_objects_that_are_not_label_files_are_ignored(stack: Stack, key: str) -> None:
     assert deliver(stack, "a,rose\n", key) == ALL_TAKEN
     assert (item("a"), stack.keys("_refused/")) == ({}, [])
 
 
-def test_a_file_that_is_gone_is_skipped() -> None:
+def test_a_file_that_does_not_exist_is_skipped() -> None:
     assert handed_over("flowers/ground-truth/gone.csv", "null") == ALL_TAKEN
 
 

@@ -38,7 +38,7 @@ pytestmark = pytest.mark.usefixtures("flowers")
 
 
 @pytest.mark.parametrize("name", ["record_ground_truth", "record_ground_truth_base64"])
-def test_a_call_is_answered_with_a_status_per_record(stack: Stack, name: str) -> None:
+def test_a_call_returns_a_status_per_record(stack: Stack, name: str) -> None:
     predicted(FIRST)
     then = stack.at(datetime(2026, 11, 20, 12, tzinfo=UTC))
     body = request_body(sample(name))
@@ -88,7 +88,7 @@ def test_each_record_has_its_own_outcome_and_every_kind_is_counted(
     }
 
 
-def test_a_label_that_is_stored_waits_to_be_counted_and_says_when_labels_came() -> None:
+def test_a_stored_label_is_marked_uncounted_and_its_time_of_receipt_is_recorded() -> None:
     predicted("a")
     before = now()
     statuses_of(record("a", "rose"))
@@ -97,7 +97,7 @@ def test_a_label_that_is_stored_waits_to_be_counted_and_says_when_labels_came() 
     assert before <= datetime.fromisoformat(counters()["last_label_at"]) <= now()
 
 
-def test_what_is_known_writes_nothing() -> None:
+def test_known_labels_are_not_written_again() -> None:
     predicted("a")
     statuses_of(record("a", "rose", 50), record("h", "rose", 50))
     before = item("a"), item("h"), counters()["last_label_at"]
@@ -117,7 +117,7 @@ def test_records_of_one_inference_take_effect_in_their_order() -> None:
     assert counted() == {"new": 1, "corrected": 1, "repeat": 1}
 
 
-def test_a_held_label_can_be_found_and_waits_as_long_as_the_settings_say() -> None:
+def test_a_held_label_is_indexed_and_held_as_long_as_the_settings_allow() -> None:
     before = now()
     statuses_of(record("h", "rose"))
     found = item("h")
@@ -129,20 +129,20 @@ def test_a_held_label_can_be_found_and_waits_as_long_as_the_settings_say() -> No
     assert inference("h").prediction is None
 
 
-def test_another_label_for_a_held_one_is_held_with_it_and_counted_as_one_that_waits() -> None:
+def test_another_label_for_a_held_inference_is_held_and_counts_as_one_held_inference() -> None:
     assert statuses_of(record("h", "rose", 50), record("h", "iris", 40)) == ["held", "held"]
     assert statuses_of(record("h", "tulip", 30)) == ["held"]
     assert (holds("h"), len(inference("h").labels)) == ("tulip", 3)
     assert counted() == {"held": 1, "held_total": 3}
 
 
-def test_a_label_whose_prediction_came_meanwhile_is_compared_with_the_held_one() -> None:
+def test_a_label_is_compared_with_the_held_one_after_the_prediction_arrived() -> None:
     statuses_of(record("h", "rose", 50))
     predicted("h")
     assert statuses_of(record("h", "iris", 40)) == ["corrected"]
 
 
-def test_a_label_is_judged_by_the_version_that_predicted() -> None:
+def test_a_label_is_checked_against_the_version_that_predicted() -> None:
     predicted("old", version=3)
     predicted("new", version=4)
     status, body = post(record("old", "tulip"), record("new", "tulip"), record("none", "tulip"))
@@ -151,14 +151,14 @@ def test_a_label_is_judged_by_the_version_that_predicted() -> None:
     assert body["results"][0]["reason"] == "unknown class 'tulip'; known: 'iris', 'rose'"
 
 
-def test_a_label_for_a_version_that_no_run_has_registered_is_to_be_sent_again() -> None:
+def test_a_label_for_an_unregistered_version_must_be_sent_again() -> None:
     predicted("a", version=9)
     status, body = post(record("a", "rose"))
     assert (status, body["error"]["code"]) == (503, "VersionNotRegistered")
     assert holds("a") is None
 
 
-def test_an_ambiguous_id_takes_no_label() -> None:
+def test_a_label_for_an_ambiguous_id_is_rejected() -> None:
     predicted("a", ambiguous=True)
     status, body = post(record("a", "rose"))
     assert status == 202
@@ -167,14 +167,16 @@ def test_an_ambiguous_id_takes_no_label() -> None:
     assert "labels" not in item("a")
 
 
-def test_the_settings_say_what_is_too_old() -> None:
+def test_the_settings_define_the_maximum_age_of_a_label() -> None:
     predicted("a")
     assert statuses_of(record("a", "rose", MAX_AGE_S + 9), record("a", "rose", MAX_AGE_S - 9)) == [
         *("rejected", "new")
     ]
 
 
-def test_what_is_rejected_is_kept_and_told_once_with_a_count_by_reason(stack: Stack) -> None:
+def test_rejected_labels_are_quarantined_and_published_once_with_counts_by_reason(
+    stack: Stack,
+) -> None:
     half = record("a", "\ud800")
     post(record("a", "mauve"), record("", "rose"), half, record("b", "rose"), record("a", [1]))
     lines = quarantined(stack)
@@ -194,12 +196,12 @@ def test_what_is_rejected_is_kept_and_told_once_with_a_count_by_reason(stack: St
     assert f"/{now():%Y-%m-%d}/" in detail["quarantine"]
 
 
-def test_where_nothing_is_rejected_nothing_is_told(stack: Stack) -> None:
+def test_without_rejected_labels_no_event_is_published(stack: Stack) -> None:
     statuses_of(record("a", "rose"))
     assert (quarantined(stack), rejections_published(stack)) == ([], [])
 
 
-def test_a_malformed_body_is_refused_whole(stack: Stack) -> None:
+def test_a_malformed_body_is_rejected_as_a_whole(stack: Stack) -> None:
     refused = [
         sample("record_ground_truth_unknown_key"),
         *[sample("record_ground_truth") | {"body": body} for body in (None, "", "{", "[]")],
@@ -216,7 +218,7 @@ def test_an_empty_body_says_what_to_send() -> None:
     assert 'send {"labels": [' in post(body=None)[1]["error"]["message"]
 
 
-def test_more_labels_than_one_transaction_has_are_recorded_in_one_call() -> None:
+def test_one_call_records_more_labels_than_fit_in_one_transaction() -> None:
     for n in range(3):
         predicted(f"id-{n}")
     held = MAX_CHANGES
@@ -236,7 +238,7 @@ def test_more_labels_than_one_transaction_has_are_recorded_in_one_call() -> None
         ({"body": "1" * 7_000_000}, 413, "PayloadTooLarge"),
     ],
 )
-def test_what_cannot_be_answered_is_an_error_in_the_apis_form(
+def test_an_error_is_returned_in_the_format_of_the_api(
     changes: dict[str, Any], status: int, code: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     got, body = post(**changes)

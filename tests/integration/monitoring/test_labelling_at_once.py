@@ -31,7 +31,7 @@ from tests.support.stores import dynamodb_events
 pytestmark = pytest.mark.usefixtures("flowers")
 
 
-def test_of_two_who_label_at_once_both_are_kept_and_the_second_corrects() -> None:
+def test_of_two_concurrent_labels_both_are_kept_and_the_second_is_a_correction() -> None:
     predicted("a")
     other = LabelRecord("a", "rose", ago(50))
     with meanwhile(lambda: record_labels(services(), "flowers", [other])):
@@ -41,34 +41,34 @@ def test_of_two_who_label_at_once_both_are_kept_and_the_second_corrects() -> Non
     assert counted() == {"new": 1, "corrected": 1, "held": 1, "held_total": 1}
 
 
-def test_of_two_who_hold_a_label_at_once_one_waits() -> None:
+def test_two_concurrent_held_labels_count_as_one_held_inference() -> None:
     other = LabelRecord("a", "rose", ago(50))
     with meanwhile(lambda: record_labels(services(), "flowers", [other])):
         assert statuses_of(record("a", "rose", 60)) == ["repeat"]
     assert counted() == {"held": 1, "held_total": 1, "repeat": 1}
 
 
-def test_a_capture_that_comes_between_makes_the_label_new() -> None:
+def test_a_label_is_new_if_its_prediction_is_captured_concurrently() -> None:
     with meanwhile(lambda: predicted("a")):
         assert statuses_of(record("a", "rose")) == ["new"]
     assert holds("a") == "rose"
     assert counted() == {"new": 1}
 
 
-def test_a_capture_that_joins_a_held_label_meanwhile_is_noticed() -> None:
+def test_a_label_is_a_correction_if_a_held_label_is_joined_concurrently() -> None:
     statuses_of(record("a", "rose", 50))
     with meanwhile(lambda: predicted("a")):
         assert statuses_of(record("a", "iris", 40)) == ["corrected"]
     assert "held_model" not in item("a")
 
 
-def test_an_id_that_becomes_ambiguous_meanwhile_takes_no_label() -> None:
+def test_a_label_is_rejected_if_its_id_becomes_ambiguous_concurrently() -> None:
     predicted("a")
     with meanwhile(lambda: predicted("a", ambiguous=True)):
         assert statuses_of(record("a", "rose")) == ["rejected"]
 
 
-def test_an_inference_that_keeps_changing_is_left_to_another_call() -> None:
+def test_an_inference_that_keeps_changing_gives_a_503() -> None:
     predicted("a")
     with meanwhile(lambda: changed("a"), times=WRITE_CONFLICTS.max_attempts):
         status, body = post(record("a", "rose"))
@@ -104,13 +104,13 @@ def cancelled(code: str, times: int) -> Any:
 
 
 @pytest.mark.parametrize("code", ["TransactionConflict", "ThrottlingError"])
-def test_a_transaction_that_meets_another_is_tried_again(code: str) -> None:
+def test_a_transaction_that_conflicts_is_retried(code: str) -> None:
     dynamodb_events().register("before-call.dynamodb.TransactWriteItems", cancelled(code, 2))
     assert statuses_of(record("a", "rose")) == ["held"]
     assert counted() == {"held": 1, "held_total": 1}
 
 
-def test_transactions_that_keep_conflicting_are_a_503_with_a_time_to_retry() -> None:
+def test_transactions_that_keep_conflicting_give_a_503_with_retry_after() -> None:
     dynamodb_events().register(
         "before-call.dynamodb.TransactWriteItems", cancelled("TransactionConflict", 99)
     )
@@ -121,7 +121,7 @@ def test_transactions_that_keep_conflicting_are_a_503_with_a_time_to_retry() -> 
     assert counted() == {}
 
 
-def test_a_defect_is_no_conflict() -> None:
+def test_an_unexpected_transaction_error_is_not_retried() -> None:
     dynamodb_events().register(
         "before-call.dynamodb.TransactWriteItems", cancelled("ValidationError", 1)
     )

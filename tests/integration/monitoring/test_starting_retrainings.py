@@ -141,7 +141,7 @@ def test_labels_of_cohorts_before_the_change_do_not_start_a_retraining(live: Sta
     assert state.pending.why.startswith("150 of 151 labels")
 
 
-def test_repeated_messages_start_nothing_more(drifting: Stack) -> None:
+def test_repeated_messages_start_no_other_retraining(drifting: Stack) -> None:
     for _ in range(3):
         advance()
     receive("retrain", **{"detail-type": "Drift Detected", "detail": {"model": MODEL}})
@@ -154,7 +154,7 @@ def test_dropped_files_still_count_as_new_after_a_retraining_began(drifting: Sta
     assert services().models.state(MODEL).consumed_until == before
 
 
-def test_an_alarm_of_the_previous_version_starts_nothing(drifting: Stack) -> None:
+def test_an_alarm_of_the_previous_version_starts_no_retraining(drifting: Stack) -> None:
     go_live(2)
     assert advance().is_idle
     assert drifting.executions() == []
@@ -170,7 +170,7 @@ SERVICE_OF = {
 
 @pytest.mark.parametrize("operation", WRITES)
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_two_concurrent_invocations_start_one_run_whichever_is_sooner(
+def test_two_concurrent_invocations_start_one_run(
     drifting: Stack, operation: str, when: str
 ) -> None:
     """The other one takes all of its steps just before, or just after, a write of the first."""
@@ -239,7 +239,7 @@ def test_a_version_that_goes_live_just_before_the_start_ends_the_episode(driftin
     assert services().models.state(MODEL).active_run is None
 
 
-def test_during_another_run_it_is_pending_and_begins_after_that_run(drifting: Stack) -> None:
+def test_a_retraining_is_pending_during_another_run_and_begins_after_it(drifting: Stack) -> None:
     services().models.begin_run(MODEL, "adrop0000000", "drop", "2026-11-20T11:00:00+00:00")
     state = advance()
     assert state.pending is not None
@@ -260,7 +260,7 @@ def test_during_another_run_it_is_pending_and_begins_after_that_run(drifting: St
     assert advance().state is RetrainingStatus.RETRAINING
 
 
-def test_a_failed_run_is_followed_by_one_more_then_a_user_is_needed(drifting: Stack) -> None:
+def test_after_two_failed_runs_a_user_must_unblock_the_model(drifting: Stack) -> None:
     runs = set()
     for _ in range(2):
         runs.add(advance().run)
@@ -275,7 +275,7 @@ def test_a_failed_run_is_followed_by_one_more_then_a_user_is_needed(drifting: St
     assert len(retrainings(drifting)) == 2
 
 
-def test_a_user_unblocks(drifting: Stack) -> None:
+def test_a_user_unblocks_a_model(drifting: Stack) -> None:
     drifting.put(f"{MODEL}/model.toml", "[retraining]\ncooldown_s = 0\nmin_labels = 100\n")
     for _ in range(2):
         advance()
@@ -300,7 +300,7 @@ def test_a_user_who_requests_a_retraining_is_named_as_the_cause(live: Stack) -> 
     assert run.cause == "request"
 
 
-def test_a_request_delivered_again_is_one_request(live: Stack) -> None:
+def test_a_request_that_is_delivered_again_starts_one_run(live: Stack) -> None:
     receive("retrain_requested")
     end_active_run(RunStatus.REFUSED)
     receive("retrain_requested")
@@ -309,18 +309,20 @@ def test_a_request_delivered_again_is_one_request(live: Stack) -> None:
     assert len(retrainings(live)) == 2
 
 
-def test_an_invalid_settings_file_leaves_the_settings_of_the_live_version(drifting: Stack) -> None:
+def test_with_an_invalid_settings_file_the_settings_of_the_live_version_apply(
+    drifting: Stack,
+) -> None:
     drifting.put(f"{MODEL}/model.toml", "[retraining]\nmin_lables = 5\n")
     assert advance().state is RetrainingStatus.RETRAINING
 
 
-def test_when_disabled_nothing_starts(drifting: Stack) -> None:
+def test_when_disabled_no_retraining_starts(drifting: Stack) -> None:
     drifting.put(f"{MODEL}/model.toml", "[retraining]\nenabled = false\n")
     assert advance().state is RetrainingStatus.DRIFTING
     assert drifting.executions() == []
 
 
-def test_an_unknown_message_fails_alone(drifting: Stack) -> None:
+def test_an_unknown_message_does_not_affect_the_others(drifting: Stack) -> None:
     event = sample("retrain_check")
     bad = event["Records"][0] | {"messageId": "bad", "body": '{"detail-type": "Something"}'}
     event["Records"].append(bad)

@@ -26,7 +26,7 @@ from tests.support.captured_digits import (
 from tests.support.events import sample
 
 
-def test_a_bad_line_goes_to_quarantine_and_the_rest_is_taken(
+def test_a_bad_line_is_quarantined_and_the_others_are_ingested(
     digits: Stack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     captured(
@@ -70,7 +70,7 @@ def test_a_bad_line_goes_to_quarantine_and_the_rest_is_taken(
         ("v9", "version 9 of digits is not registered"),
     ],
 )
-def test_a_file_of_no_known_version_goes_to_quarantine_line_by_line(
+def test_the_lines_of_a_file_of_an_unknown_version_are_quarantined(
     digits: Stack, variant: str, reason: str
 ) -> None:
     captured(digits, line("a"), line("b"), folder=FOLDER.replace("/v1/", f"/{variant}/"))
@@ -82,7 +82,7 @@ def test_a_file_of_no_known_version_goes_to_quarantine_line_by_line(
 
 
 @pytest.mark.parametrize("name", ["ingest_captures_no_model", "ingest_captures_foreign_variant"])
-def test_what_is_no_capture_file_of_ours_makes_no_inference(digits: Stack, name: str) -> None:
+def test_objects_that_are_not_capture_files_are_ignored(digits: Stack, name: str) -> None:
     event = sample(name)
     key = json.loads(event["Records"][0]["body"])["detail"]["object"]["key"]
     digits.put(key, line("a"))
@@ -104,14 +104,16 @@ def test_a_line_that_is_too_long_is_not_read_and_the_rest_is_ingested(digits: St
     assert len(entry["record"]) == 1000
 
 
-def test_a_line_of_twelve_megabytes_is_taken(digits: Stack) -> None:
+def test_a_line_of_twelve_megabytes_is_ingested(digits: Stack) -> None:
     asked = "\n".join([f"0.{'1' * 150_000}"] * 40)
     captured(digits, line("a", asked, "\n".join([f"0.{'1' * 150_000}"] * 40)))
     assert len(items(digits)) == 40
     assert predictions() == [40]
 
 
-def test_the_schema_is_that_of_the_version_and_not_of_the_live_one(digits: Stack) -> None:
+def test_rows_are_read_by_the_schema_of_their_version_and_not_of_the_live_one(
+    digits: Stack,
+) -> None:
     add_digits(2, schema=SCHEMA.model_copy(update={"classes": ("cat", "dog", "owl")}))
     captured(digits, line("old", answered="0.9"))
     folder = FOLDER.replace("/v1/", "/v2/")

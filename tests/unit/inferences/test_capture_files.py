@@ -133,7 +133,7 @@ def test_every_encoding_of_either_side_gives_the_same_rows(asked: Side, answered
     assert [row.prediction.confidence for row in (first, second)] == [0.75, 0.75]
 
 
-def test_a_row_knows_its_event_its_source_and_its_probabilities() -> None:
+def test_a_row_has_its_event_its_source_and_its_probabilities() -> None:
     first, second = rows(line(side("1,2\n3,4"), side("0.1,0.2,0.7\n0.5,0.25,0.25")), KINDS)
     assert [first.inference_id, second.inference_id] == ["order-000123-0", "order-000123-1"]
     made = second.prediction
@@ -142,13 +142,13 @@ def test_a_row_knows_its_event_its_source_and_its_probabilities() -> None:
     assert made.probabilities == struct.pack("<3f", 0.5, 0.25, 0.25)
 
 
-def test_an_event_of_one_row_gives_its_own_id() -> None:
+def test_the_row_of_an_event_with_one_row_has_the_id_of_the_event() -> None:
     (row,) = rows(line(side("1,2"), side("0.9")), PAIR)
     assert row.inference_id == "order-000123"
 
 
 @pytest.mark.parametrize("absent", [None, ""])
-def test_an_event_without_inference_id_goes_by_its_event_id(absent: str | None) -> None:
+def test_an_event_without_inference_id_uses_its_event_id(absent: str | None) -> None:
     (row,) = rows(line(side("1,2"), side("0.9"), inferenceId=absent), PAIR)
     assert row.inference_id == "e1"
 
@@ -156,7 +156,7 @@ def test_an_event_without_inference_id_goes_by_its_event_id(absent: str | None) 
 @pytest.mark.parametrize(
     ("answer", "text"), [("5.0", "5"), ("-0.7193003296852112", "-0.7193003296852112"), ("0", "0")]
 )
-def test_a_number_is_told_in_its_one_spelling(answer: str, text: str) -> None:
+def test_a_predicted_number_is_stored_in_its_canonical_spelling(answer: str, text: str) -> None:
     (row,) = rows(line(side("1,2"), side(answer)), PRICES)
     assert row.prediction.text == text
     assert row.answer == float(answer)
@@ -164,13 +164,13 @@ def test_a_number_is_told_in_its_one_spelling(answer: str, text: str) -> None:
     assert row.prediction.probabilities is None
 
 
-def test_what_is_no_number_among_other_answers_of_a_regression_does_not_matter() -> None:
+def test_nan_in_other_members_of_a_regressions_answer_is_ignored() -> None:
     answered = as_json({"predictions": [{"predicted_score": 1.5, "probabilities": math.nan}]})
     (row,) = rows(line(side("1,2"), answered), PRICES)
     assert row.prediction.text == "1.5"
 
 
-def test_the_probabilities_of_very_many_classes_are_not_kept() -> None:
+def test_the_probabilities_of_more_than_200_classes_are_not_stored() -> None:
     many = KINDS.model_copy(update={"classes": tuple(f"c{place}" for place in range(201))})
     answered = side(",".join(["0"] * 200 + ["1"]))
     (row,) = rows(line(side("1,2"), answered), many)
@@ -178,7 +178,7 @@ def test_the_probabilities_of_very_many_classes_are_not_kept() -> None:
     assert (row.prediction.text, row.prediction.confidence) == ("c200", 1)
 
 
-def test_another_version_input_or_answer_is_another_prediction() -> None:
+def test_another_version_input_or_answer_gives_another_digest() -> None:
     def digests(version: int, asked: str, answered: str) -> str:
         event = read_event(line(side(asked), side(answered)))
         (row,) = captured_rows(event, KEY, 0, version, PAIR)
@@ -195,7 +195,7 @@ CELLS = st.one_of(st.none(), st.integers(-(10**20), 10**20), st.floats(allow_nan
 
 @given(asked=st.lists(CELLS, min_size=2, max_size=2).filter(any), answered=st.floats(0, 1))
 @unhurried
-def test_a_prediction_is_the_same_whether_it_was_captured_as_csv_or_as_json(
+def test_a_prediction_is_the_same_when_captured_as_csv_and_as_json(
     asked: list[float | None], answered: float
 ) -> None:
     text = ",".join("" if cell is None else str(cell) for cell in asked)
@@ -270,13 +270,15 @@ BAD = {
 
 
 @pytest.mark.parametrize(("captured", "reason"), BAD.values(), ids=BAD)
-def test_what_cannot_be_used_says_why(captured: bytes, reason: str) -> None:
+def test_a_line_that_cannot_be_used_is_rejected_with_the_reason(
+    captured: bytes, reason: str
+) -> None:
     said = why_not(captured)
     assert reason in said
     assert len(said) < 300
 
 
-def test_a_bad_row_of_an_event_does_not_cost_the_others() -> None:
+def test_a_bad_row_of_an_event_does_not_affect_the_others() -> None:
     event = read_event(line(side("1,2\n1,x\n3,4"), side("0.9\n0.9\n0.1")))
     first, bad, last = captured_rows(event, KEY, 0, 3, PAIR)
     assert isinstance(first, CapturedRow)
@@ -297,12 +299,14 @@ def test_a_bad_row_of_an_event_does_not_cost_the_others() -> None:
         ("zoo/capture/refit-zoo/v3/2026/x.csv", None),
     ],
 )
-def test_a_key_says_whose_the_file_is(key: str, found: CaptureKey | None) -> None:
+def test_the_key_of_a_capture_file_states_model_endpoint_and_variant(
+    key: str, found: CaptureKey | None
+) -> None:
     assert capture_key_of(key) == found
 
 
 @pytest.mark.parametrize("variant", ["AllTraffic", "v", "v0", "v-1", "3", "v03", "v 3", "vv3"])
-def test_a_variant_that_refit_did_not_name_is_no_version(variant: str) -> None:
+def test_a_variant_that_refit_did_not_name_has_no_version(variant: str) -> None:
     with pytest.raises(CaptureUnreadable, match="is not the name of a version"):
         _ = CaptureKey("zoo", "refit-zoo", variant).version
 
@@ -316,7 +320,7 @@ ANSWERS = st.floats(0, 1)
     at=st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),
 )
 @unhurried
-def test_what_the_writer_writes_the_parser_reads(
+def test_the_reader_reads_the_lines_of_the_writer(
     exchanged: list[tuple[float | None, float | None, float]], at: datetime
 ) -> None:
     asked = [list(row[:2]) for row in exchanged]

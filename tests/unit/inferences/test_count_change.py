@@ -68,7 +68,7 @@ def added_by(change: CountChange | None) -> dict[str, float]:
     return {name: float(value) for name, value in sums.get(KEY, {}).items()}
 
 
-def test_a_right_answer_is_counted_as_labelled_now_and_in_time() -> None:
+def test_a_correct_prediction_is_counted_as_labelled_now_and_in_time() -> None:
     assert added(inference(predicted("dog", [0.25, 0.5, 0.25]), label("dog"))) == {
         "labelled": 1,
         "delay_sum": 60,
@@ -81,7 +81,7 @@ def test_a_right_answer_is_counted_as_labelled_now_and_in_time() -> None:
     }
 
 
-def test_a_wrong_answer_is_counted_under_its_actual_class() -> None:
+def test_a_wrong_prediction_is_counted_for_its_actual_class() -> None:
     found = added(inference(predicted("dog"), label("owl")))
     assert found["errors"] == found["t_errors"] == 1
     assert found["c|2|1"] == found["t|2|n"] == found["t|2|k"] == 1
@@ -94,23 +94,23 @@ def test_a_class_is_the_same_in_each_of_its_spellings(spelling: str) -> None:
     assert "errors" not in added(inference(predicted("1"), label(spelling)), schema)
 
 
-def test_a_class_that_the_version_does_not_know_is_an_error_of_the_largest_loss() -> None:
+def test_a_class_that_the_version_does_not_know_is_an_error_with_the_largest_loss() -> None:
     found = added(inference(predicted("dog", [0.0, 1.0, 0.0]), label("yak")))
     assert found["errors"] == found["c|-1|1"] == found["t|-1|k"] == 1
     assert found["loss_sum"] == pytest.approx(34.538776)
 
 
-def test_the_smallest_probability_is_that_of_the_held_out_rows() -> None:
+def test_live_and_held_out_rows_have_the_same_smallest_probability() -> None:
     assert counting.SMALLEST_PROBABILITY == metrics.SMALLEST_PROBABILITY
 
 
-def test_a_label_that_comes_after_the_label_age_counts_now_and_not_in_the_test() -> None:
+def test_a_label_that_arrives_after_the_label_age_is_not_counted_in_the_drift_test() -> None:
     found = added(inference(predicted("dog"), label("owl", received_s=600.001)))
     assert found["labelled"] == 1
     assert not [name for name in found if name.startswith("t")]
 
 
-def test_a_late_correction_changes_what_is_shown_and_not_what_the_test_saw() -> None:
+def test_a_late_correction_changes_the_live_counters_and_not_the_drift_test() -> None:
     first = inference(predicted("dog"), label("owl"))
     change = animal_change(first)
     assert change is not None
@@ -118,14 +118,14 @@ def test_a_late_correction_changes_what_is_shown_and_not_what_the_test_saw() -> 
     assert added(corrected) == {"errors": -1, "c|2|1": -1, "c|1|1": 1}
 
 
-def test_the_newest_observation_wins_and_an_older_one_that_comes_later_changes_nothing() -> None:
+def test_a_label_with_an_older_observation_that_arrives_later_changes_nothing() -> None:
     first = inference(predicted("dog"), label("dog", observed_s=50))
     change = animal_change(first)
     assert change is not None
     assert added(after(first, change.counted, label("owl", observed_s=10))) == {}
 
 
-def test_the_delay_is_that_of_the_first_label_also_after_a_correction() -> None:
+def test_the_label_delay_is_that_of_the_first_label_even_after_a_correction() -> None:
     labels = [label(text, place, 60 + place) for place, text in enumerate(["cat", "owl"])]
     assert added(inference(predicted("dog"), *labels))["delay_sum"] == 60
 
@@ -137,7 +137,7 @@ def test_a_label_that_came_before_its_prediction_has_no_delay() -> None:
     assert found["t_labelled"] == 1
 
 
-def test_an_ambiguous_inference_takes_back_all_that_it_had_added() -> None:
+def test_an_inference_that_becomes_ambiguous_subtracts_what_it_has_added() -> None:
     first = inference(predicted("dog", [0.2, 0.7, 0.1]), label("owl"))
     change = animal_change(first)
     assert change is not None
@@ -151,18 +151,18 @@ def test_an_ambiguous_inference_without_a_label_adds_nothing() -> None:
     assert summed([change]) == {}
 
 
-def test_what_was_counted_at_this_seq_is_not_counted_again() -> None:
+def test_an_inference_that_was_counted_with_this_seq_is_not_counted_again() -> None:
     first = inference(predicted("dog"), label("owl"))
     change = animal_change(first)
     assert change is not None
     assert animal_change(replace(first, counted=change.counted)) is None
 
 
-def test_a_label_without_its_prediction_waits() -> None:
+def test_a_label_without_its_prediction_is_not_counted() -> None:
     assert animal_change(inference(None, label("owl"))) is None
 
 
-def test_a_regressions_answer_is_an_error_beyond_the_bound_of_its_version() -> None:
+def test_a_prediction_of_a_regression_is_wrong_beyond_the_error_bound() -> None:
     assert added_to_prices(inference(predicted("10"), label("7.5"))) == {
         "labelled": 1,
         "delay_sum": 60,
@@ -184,13 +184,13 @@ def test_a_regression_without_a_bound_still_has_sums(bound: float | None) -> Non
     assert found.get("errors", 0) == (bound is not None)
 
 
-def test_errors_of_a_tiny_unit_keep_their_digits() -> None:
+def test_errors_in_a_tiny_unit_keep_their_digits() -> None:
     found = added_to_prices(inference(predicted("4e-12"), label("1.5e-12")), 3e-12)
     assert found["abs_sum"] == pytest.approx(2.5e-12, rel=1e-6)
     assert found["square_sum"] == pytest.approx(6.25e-24, rel=1e-6)
 
 
-def test_a_poisoned_label_does_not_cost_the_sums_their_digits() -> None:
+def test_an_enormous_label_does_not_reduce_the_precision_of_the_sums() -> None:
     """DynamoDB's numbers hold 38 digits: one enormous error must not push the others out."""
     poisoned = inference(predicted("0"), label("3.4e38"), inference_id="p")
     plain = inference(predicted("0"), label("0.000001"), inference_id="q")
@@ -201,7 +201,7 @@ def test_a_poisoned_label_does_not_cost_the_sums_their_digits() -> None:
     assert max(len(value.as_tuple().digits) for value in total.values()) <= 28
 
 
-def test_settings_that_change_later_take_back_what_the_old_ones_added() -> None:
+def test_after_a_change_of_the_settings_a_correction_subtracts_what_was_added_before() -> None:
     first = inference(predicted("10"), label("13"))
     change = price_change(first)
     assert change is not None
@@ -212,7 +212,7 @@ def test_settings_that_change_later_take_back_what_the_old_ones_added() -> None:
     assert total == {}
 
 
-def test_what_is_remembered_of_a_count_survives_the_table() -> None:
+def test_the_attribute_counted_is_read_back_as_it_was_written() -> None:
     change = price_change(inference(predicted("10"), label("13")))
     assert change is not None
     assert counted_of(counted_map(change.counted)) == change.counted
@@ -235,7 +235,7 @@ STEPS = st.lists(
 
 
 @given(STEPS, st.lists(st.booleans(), min_size=2 * MAX_LABELS, max_size=2 * MAX_LABELS))
-def test_counting_at_some_steps_comes_to_the_same_as_counting_once_at_the_end(
+def test_counting_after_some_steps_gives_the_same_sums_as_counting_once(
     steps: list[Inference | str], counted_at: list[bool]
 ) -> None:
     known = inference(predicted("dog", [0.1, 0.7, 0.2]), seq=0)
@@ -283,7 +283,7 @@ def many(count: int, versions: int) -> list[CountChange]:
 
 
 @pytest.mark.parametrize("versions", [1, 7, 250])
-def test_each_group_fits_a_transaction_and_none_is_lost(versions: int) -> None:
+def test_each_group_fits_a_transaction_and_no_change_is_lost(versions: int) -> None:
     changes = many(250, versions)
     groups = list(transaction_groups(changes, MAX_TRANSACTION_WRITES))
     for group in groups:
@@ -294,7 +294,7 @@ def test_each_group_fits_a_transaction_and_none_is_lost(versions: int) -> None:
     assert len(groups) <= 250 / (MAX_TRANSACTION_WRITES / 2) + 1
 
 
-def test_a_group_adds_to_no_more_counters_of_a_cohort_than_an_expression_holds() -> None:
+def test_a_group_updates_no_more_counters_than_an_update_expression_can_hold() -> None:
     classes = tuple(f"class {code}" for code in range(400))
     schema = ANIMALS.model_copy(update={"classes": classes})
     changes = [
@@ -311,7 +311,7 @@ def test_a_group_adds_to_no_more_counters_of_a_cohort_than_an_expression_holds()
     assert max(len(sums) for group in groups for sums in summed(group).values()) <= MAX_COUNTERS
 
 
-def test_a_cohort_reads_what_was_added() -> None:
+def test_a_cohort_contains_the_sums_that_were_added() -> None:
     changes = [
         animal_change(inference(predicted("dog", [0.2, 0.5, 0.3]), label(text), inference_id=text))
         for text in ("dog", "owl", "yak")

@@ -116,14 +116,16 @@ def test_a_held_label_sent_again_is_a_repeat_and_another_is_held_too() -> None:
 
 
 @pytest.mark.parametrize("minutes", [5, 6])
-def test_the_same_label_observed_no_later_changes_nothing(minutes: float) -> None:
+def test_the_same_label_with_the_same_or_an_earlier_observation_changes_nothing(
+    minutes: float,
+) -> None:
     known = after(predicted(), ("rose", 5))
     decision = sent(known, "rose", minutes)
     assert status(decision) == "repeat"
     assert decision.inference is known
 
 
-def test_the_same_label_observed_later_is_a_repeat_that_outweighs_what_came_between() -> None:
+def test_the_same_label_observed_later_is_a_repeat_with_the_later_time() -> None:
     known = after(predicted(), ("rose", 5))
     decision = sent(known, "rose", 1)
     assert status(decision) == "repeat"
@@ -133,7 +135,7 @@ def test_the_same_label_observed_later_is_a_repeat_that_outweighs_what_came_betw
     assert status(sent(known, "iris", 3)) == "corrected"
 
 
-def test_another_label_observed_later_corrects_and_the_first_is_kept() -> None:
+def test_another_label_observed_later_is_a_correction_and_the_first_is_kept() -> None:
     decision = sent(after(predicted(), ("rose", 5)), "iris", 1)
     assert status(decision) == "corrected"
     assert decision.inference is not None
@@ -141,7 +143,7 @@ def test_another_label_observed_later_corrects_and_the_first_is_kept() -> None:
     assert decision.inference.label.label == "iris"
 
 
-def test_an_older_contradiction_is_kept_and_does_not_win() -> None:
+def test_a_different_label_observed_earlier_is_kept_and_is_not_effective() -> None:
     known = after(predicted(), ("rose", 5))
     decision = sent(known, "iris", 9)
     assert status(decision) == "repeat"
@@ -154,7 +156,7 @@ def test_an_older_contradiction_is_kept_and_does_not_win() -> None:
     assert (len(decision.inference.labels), decision.inference.seq) == (2, known.seq + 1)
 
 
-def test_of_contradictions_seen_at_one_moment_the_same_wins_in_either_order() -> None:
+def test_of_two_labels_observed_at_the_same_time_the_same_is_effective_in_either_order() -> None:
     one = after(predicted(), ("rose", 5), ("iris", 5))
     other = after(predicted(), ("iris", 5), ("rose", 5))
     assert one.label == other.label
@@ -173,7 +175,7 @@ records = st.lists(
 
 
 @given(records, st.data(), st.booleans())
-def test_any_order_and_repetition_of_records_ends_in_the_same_label(
+def test_records_in_any_order_and_number_give_the_same_label(
     labels: list[tuple[str, int]], data: st.DataObject, held: bool
 ) -> None:
     mixed = data.draw(st.permutations(labels)) + data.draw(st.lists(st.sampled_from(labels)))
@@ -191,7 +193,7 @@ def test_any_order_and_repetition_of_records_ends_in_the_same_label(
 
 
 @given(st.lists(st.tuples(st.sampled_from(["iris", "rose"]), st.integers(0, 99)), max_size=60))
-def test_the_winner_is_never_among_the_labels_that_are_not_kept(
+def test_the_effective_label_is_always_kept(
     labels: list[tuple[str, int]],
 ) -> None:
     known = after(predicted(), ("rose", 50), *labels)
@@ -201,12 +203,12 @@ def test_the_winner_is_never_among_the_labels_that_are_not_kept(
 
 
 @pytest.mark.parametrize("label", ["1", "1.0", "01", " 1 ", 1, 1.0, True])
-def test_all_spellings_of_a_numeric_class_are_one(label: Any) -> None:
+def test_all_spellings_of_a_numeric_class_are_the_same_class(label: Any) -> None:
     assert label_text(label, DIGITS) == "1"
 
 
 @pytest.mark.parametrize(("label", "text"), [(True, "True"), (False, "False"), ("True", "True")])
-def test_a_truth_value_is_the_class_of_that_name(label: Any, text: str) -> None:
+def test_a_boolean_is_the_class_with_that_name(label: Any, text: str) -> None:
     schema = Schema(task="classification", label="kind", features=WIDTH, classes=("False", "True"))
     assert label_text(label, schema) == text
 
@@ -236,7 +238,7 @@ def test_a_regressions_label_is_a_number(label: Any, text: str) -> None:
         ({"a": 1}, PRICES, Fault.NO_VALUE, "not {'a': 1}"),
     ],
 )
-def test_a_label_that_fits_nothing_is_rejected_with_what_would(
+def test_an_invalid_label_is_rejected_with_the_allowed_values(
     label: Any, schema: Schema, fault: Fault, reason: str
 ) -> None:
     found = label_text(label, schema)
@@ -246,7 +248,7 @@ def test_a_label_that_fits_nothing_is_rejected_with_what_would(
     assert len(found.reason) < 200
 
 
-def test_of_many_classes_the_first_are_named() -> None:
+def test_the_reason_lists_only_the_first_of_many_classes() -> None:
     found = label_text("x", DIGITS)
     assert isinstance(found, LabelOutcome)
     assert found.reason.endswith("'9', … (12 in total)")
@@ -278,7 +280,7 @@ def test_a_time_is_read_with_its_offset_to_the_millisecond(text: str) -> None:
     assert found.observed_at == datetime(2026, 3, 12, 20, tzinfo=UTC)
 
 
-def test_without_a_time_the_receipts_holds() -> None:
+def test_a_record_without_a_time_has_the_time_of_the_receipt() -> None:
     at = NOW - timedelta(days=2)
     receipt = Receipt("flowers", NOW, at, timedelta(days=90))
     assert observed(LabelRecord("x", "rose"), receipt).observed_at == at
@@ -303,7 +305,7 @@ def test_without_a_time_the_receipts_holds() -> None:
         ),
     ],
 )
-def test_a_time_that_cannot_be_is_rejected(text: object, fault: Fault, reason: str) -> None:
+def test_an_invalid_time_is_rejected(text: object, fault: Fault, reason: str) -> None:
     found = check_record(LabelRecord("x", "rose", text), RECEIPT)
     assert isinstance(found, LabelOutcome)
     assert found.fault is fault
@@ -322,7 +324,7 @@ def found_by(seen: Observation, **inferences: Inference) -> int | None:
     return seen.event_rows({name.replace("_", "-"): known for name, known in inferences.items()})
 
 
-def test_a_list_of_labels_of_another_length_than_its_event_is_rejected_with_both() -> None:
+def test_a_list_of_labels_of_another_length_than_its_event_is_rejected_with_both_lengths() -> None:
     first = predicted(rows=3)
     seen = listed(2)
     rows = found_by(seen, x_0=first)
@@ -332,27 +334,27 @@ def test_a_list_of_labels_of_another_length_than_its_event_is_rejected_with_both
     assert status(decided(first, found_by(listed(3), x_0=first), listed(3))) == ("new")
 
 
-def test_a_list_for_an_event_of_one_row_is_rejected_though_its_rows_are_unknown() -> None:
+def test_a_list_of_labels_for_an_event_of_one_row_is_rejected() -> None:
     seen = listed(2)
     rows = found_by(seen, x=predicted(rows=1))
     assert status(decided(None, rows, seen)) == "rejected"
 
 
-def test_one_label_for_an_event_of_many_rows_is_rejected_and_for_a_row_of_it_is_not() -> None:
+def test_a_single_label_is_rejected_for_an_event_of_many_rows_but_not_for_one_of_its_rows() -> None:
     seen = listed(None)
     rows = found_by(seen, x_0=predicted(rows=3))
     assert status(decided(None, rows, seen)) == "rejected"
     assert found_by(seen, x=predicted(rows=3)) is None
 
 
-def test_a_list_that_comes_before_its_event_is_held_with_its_length() -> None:
+def test_a_list_of_labels_that_arrives_before_its_event_is_held_with_its_length() -> None:
     decision = decided(None, found_by(listed(2)), listed(2))
     assert status(decision) == "held"
     assert decision.inference is not None
     assert decision.inference.labels[0].event_size == 2
 
 
-def test_the_records_of_a_body_are_taken_in_order() -> None:
+def test_the_records_of_a_body_are_read_in_order() -> None:
     body = {
         "labels": [
             {"inferenceId": "a", "label": 1},
@@ -393,5 +395,5 @@ def test_a_malformed_body_is_refused_with_what_is_allowed(body: Any, message: st
         records_of(text.encode())
 
 
-def test_500_records_are_taken() -> None:
+def test_500_records_are_accepted() -> None:
     assert len(records_of(json.dumps({"labels": [ONE] * 500}).encode())) == 500

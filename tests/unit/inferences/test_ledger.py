@@ -36,7 +36,7 @@ def lines(*changes: CountChange) -> list[bytes]:
     return found.content.splitlines() if found else []
 
 
-def test_a_line_says_which_label_holds_and_where_the_features_are() -> None:
+def test_a_line_states_the_label_and_where_the_features_are() -> None:
     assert json.loads(lines(change(JOINED))[0]) == {
         "inferenceId": "a",
         "seq": 1,
@@ -53,14 +53,14 @@ def test_a_line_says_which_label_holds_and_where_the_features_are() -> None:
     }
 
 
-def test_what_was_withdrawn_is_no_row() -> None:
+def test_a_withdrawn_inference_is_no_row() -> None:
     first = change(JOINED)
     withdrawn = change(after(JOINED, first.counted, ambiguous=True))
     assert json.loads(lines(withdrawn)[0])["withdrawn"] is True
     assert rows_that_hold(lines(withdrawn) + lines(first)) == []
 
 
-def test_the_newest_line_of_an_inference_holds_however_often_and_in_whatever_order() -> None:
+def test_the_newest_line_of_an_inference_is_used_in_any_order_and_number() -> None:
     first = change(JOINED)
     corrected = change(after(JOINED, first.counted, label("cat", observed_s=40)))
     for order in ([first, corrected], [corrected, first, first], [corrected, corrected, first]):
@@ -68,16 +68,16 @@ def test_the_newest_line_of_an_inference_holds_however_often_and_in_whatever_ord
         assert [(row.inference_id, row.seq, row.label) for row in rows] == [("a", 2, "cat")]
 
 
-def test_a_label_that_changes_nothing_gives_no_line() -> None:
+def test_a_label_that_changes_nothing_writes_no_line() -> None:
     first = change(JOINED)
     assert lines(change(after(JOINED, first.counted, label("cat", observed_s=10)))) == []
 
 
-def test_an_unlabelled_prediction_gives_no_line() -> None:
+def test_an_unlabelled_prediction_writes_no_line() -> None:
     assert ledger_slice([change(inference(predicted("dog"), ambiguous=True))]) is None
 
 
-def test_a_line_that_may_have_been_written_in_between_is_outdone() -> None:
+def test_a_line_of_a_failed_batch_is_superseded() -> None:
     """A batch wrote the correction's line and broke off; then the correction was taken back."""
     first = change(JOINED)
     corrected = after(JOINED, first.counted, label("cat", observed_s=40))
@@ -96,7 +96,7 @@ def test_a_row_that_became_ambiguous_before_it_was_counted_is_withdrawn() -> Non
     assert rows_that_hold(lines(broken_off) + lines(withdrawn)) == []
 
 
-def test_the_same_rows_make_the_same_slice_and_others_another() -> None:
+def test_the_same_rows_have_the_same_slice_name_and_other_rows_another() -> None:
     other = replace(JOINED, inference_id="b")
     slices = [
         ledger_slice([change(JOINED), change(other)]),

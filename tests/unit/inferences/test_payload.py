@@ -102,7 +102,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("body", "message"), BAD.values(), ids=BAD.keys())
-def test_bad_json_is_refused_with_its_place(body: str, message: str) -> None:
+def test_bad_json_is_rejected_with_its_position(body: str, message: str) -> None:
     with pytest.raises(PayloadInvalid, match=message) as refused:
         encoded(body)
     assert len(str(refused.value)) < 400
@@ -129,7 +129,7 @@ BAD_CSV = {
 
 
 @pytest.mark.parametrize(("body", "message"), BAD_CSV.values(), ids=BAD_CSV.keys())
-def test_bad_csv_is_refused_with_its_place(body: str, message: str) -> None:
+def test_bad_csv_is_rejected_with_its_position(body: str, message: str) -> None:
     with pytest.raises(PayloadInvalid, match=message):
         encoded(body, "text/csv")
 
@@ -145,7 +145,7 @@ def test_bad_csv_is_refused_with_its_place(body: str, message: str) -> None:
         "a/",
     ],
 )
-def test_other_content_types_are_refused_naming_the_accepted(content_type: str) -> None:
+def test_other_content_types_are_rejected_with_the_accepted_ones(content_type: str) -> None:
     with pytest.raises(PayloadInvalid, match="send application/json or text/csv"):
         encoded("[[1]]", content_type)
 
@@ -173,19 +173,19 @@ def test_an_empty_body_says_what_to_send(body: str | None) -> None:
         payload.body_bytes(payload.RequestBody(body), EXPECTED)
 
 
-def test_a_lone_surrogate_is_the_callers_fault() -> None:
+def test_a_lone_surrogate_is_a_client_error() -> None:
     content = payload.body_bytes(payload.RequestBody('[["\ud800"]]'), EXPECTED)
     with pytest.raises(PayloadInvalid, match="not UTF-8"):
         payload.instances_of(content, None)
 
 
 @pytest.mark.parametrize("megabytes", [6.1, 10])
-def test_a_body_over_6_mb_is_too_large_and_the_limits_are_told(megabytes: float) -> None:
+def test_a_body_over_6_mb_is_rejected_with_the_limits(megabytes: float) -> None:
     with pytest.raises(PayloadTooLarge, match=r"6 MB \(6,291,456 bytes\).*API Gateway: 10 MB"):
         payload.body_bytes(payload.RequestBody("1" * int(megabytes * 2**20)), EXPECTED)
 
 
-def test_an_answer_that_would_not_fit_is_refused_before_it_is_asked_for() -> None:
+def test_a_request_whose_answer_would_be_too_large_is_rejected_before_the_call() -> None:
     with pytest.raises(PayloadTooLarge, match=r"at most ([\d,]+) rows") as refused:
         payload.check_answer_fits(100_000, FLOWERS)
     most = int(str(refused.value).split("at most ")[1].split(" rows")[0].replace(",", ""))
@@ -202,7 +202,7 @@ def test_an_answer_that_would_not_fit_is_refused_before_it_is_asked_for() -> Non
 
 @unhurried
 @given(st.lists(st.text("0123456789,", min_size=1, max_size=19), min_size=1))
-def test_rows_are_asked_in_as_few_calls_as_the_limit_allows_in_order(lines: list[str]) -> None:
+def test_rows_are_sent_in_order_in_as_few_calls_as_the_limit_allows(lines: list[str]) -> None:
     bodies = list(payload.endpoint_bodies(lines, max_bytes=20))
     assert b"\n".join(body for _, body in bodies).decode().split("\n") == lines
     assert [rows for rows, _ in bodies] == [body.count(b"\n") + 1 for _, body in bodies]
@@ -234,7 +234,7 @@ def test_numbers_reach_the_endpoint_unchanged_from_json_and_csv(values: list[flo
 
 @unhurried
 @given(st.binary(max_size=60), st.sampled_from([None, "application/json", "text/csv"]))
-def test_no_bytes_do_more_than_be_refused(content: bytes, content_type: str | None) -> None:
+def test_arbitrary_bytes_are_accepted_or_rejected(content: bytes, content_type: str | None) -> None:
     try:
         lines = payload.encoded_lines(payload.instances_of(content, content_type), FLOWERS)
     except PayloadInvalid:
@@ -251,7 +251,7 @@ json_values = st.recursive(
 
 @unhurried
 @given(json_values)
-def test_no_json_does_more_than_be_refused(value: Any) -> None:
+def test_arbitrary_json_is_accepted_or_rejected(value: Any) -> None:
     with contextlib.suppress(PayloadInvalid):
         encoded(json.dumps({"instances": value}))
 
@@ -260,7 +260,7 @@ def decoded(answer: bytes, schema: Schema, rows: int = 1) -> list[dict[str, Any]
     return payload.decoded_predictions(answer, schema, [f"id-{row}" for row in range(rows)])
 
 
-def test_probabilities_become_the_classes_that_were_dropped() -> None:
+def test_probabilities_are_returned_by_the_original_class_names() -> None:
     assert decoded(b"0.1,0.7,0.2\n0.5,0.5,0.0\n", FLOWERS, 2) == [
         {
             "inferenceId": "id-0",
@@ -276,7 +276,7 @@ def test_probabilities_become_the_classes_that_were_dropped() -> None:
 
 
 @pytest.mark.parametrize(("score", "prediction"), [(0.25, "no"), (0.5, "no"), (0.75, "yes")])
-def test_one_number_of_two_classes_is_the_probability_of_the_second(
+def test_a_single_number_of_two_classes_is_the_probability_of_the_second(
     score: float, prediction: str
 ) -> None:
     schema = FLOWERS.model_copy(update={"classes": ("no", "yes")})
@@ -285,7 +285,7 @@ def test_one_number_of_two_classes_is_the_probability_of_the_second(
     assert found["probabilities"] == {"no": 1 - score, "yes": score}
 
 
-def test_a_regression_answers_a_number_and_no_probabilities() -> None:
+def test_a_regression_returns_a_number_without_probabilities() -> None:
     assert decoded(b"12.5\n", PRICES) == [{"inferenceId": "id-0", "prediction": 12.5}]
 
 
@@ -302,13 +302,13 @@ def test_a_regression_answers_a_number_and_no_probabilities() -> None:
         (b"0.1,inf,0.2\n", FLOWERS),
     ],
 )
-def test_an_answer_that_does_not_fit_the_rows_or_the_classes_is_a_fault_of_ours(
+def test_an_answer_that_does_not_match_rows_and_classes_is_a_server_error(
     answer: bytes, schema: Schema
 ) -> None:
     with pytest.raises(AnswerMalformed):
         decoded(answer, schema)
 
 
-def test_the_bound_of_a_number_holds_for_every_float() -> None:
+def test_no_float_is_longer_than_the_longest_number() -> None:
     longest = max((math.pi * -1e-300, -1.7976931348623157e308, 2.2250738585072014e-308), key=repr)
     assert len(repr(longest)) <= 24

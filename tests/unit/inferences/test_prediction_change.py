@@ -20,7 +20,7 @@ def known(prediction: Prediction | None, *labels: Label, ambiguous: bool = False
     return Inference("zoo", "x-0", 5, prediction, ambiguous, labels, NOTHING_COUNTED)
 
 
-def test_the_first_of_an_inference_is_new_and_predicted() -> None:
+def test_the_first_prediction_of_an_inference_is_new() -> None:
     change = prediction_change(ROW, None)
     assert change.effect is PredictionEffect.NEW
     assert change.adds_prediction
@@ -35,13 +35,13 @@ def test_a_label_that_was_held_is_joined() -> None:
     assert (change.kept, change.dropped) == ((SINGLE, PAIR), ())
 
 
-def test_a_label_of_an_event_with_other_rows_is_dropped() -> None:
+def test_a_label_of_an_event_with_another_number_of_rows_is_dropped() -> None:
     change = prediction_change(ROW, known(None, TRIPLE, PAIR))
     assert (change.kept, change.dropped) == ((PAIR,), (TRIPLE,))
 
 
 @pytest.mark.parametrize("ambiguous", [False, True])
-def test_the_same_row_again_does_nothing_and_is_still_the_first(ambiguous: bool) -> None:
+def test_the_same_row_again_changes_nothing_and_is_still_the_first(ambiguous: bool) -> None:
     change = prediction_change(ROW, known(MADE, ambiguous=ambiguous))
     assert change.effect is PredictionEffect.NOTHING
     assert not change.adds_prediction
@@ -55,7 +55,7 @@ def test_the_same_prediction_from_another_file_is_not_the_first() -> None:
     assert not change.is_first
 
 
-def test_another_prediction_under_the_id_makes_it_ambiguous_once() -> None:
+def test_another_prediction_with_the_same_id_makes_it_ambiguous_once() -> None:
     other = replace(ROW, prediction=replace(MADE, digest="d2", source=Source("b.jsonl", 0, 0)))
     change = prediction_change(other, known(MADE))
     assert change.effect is PredictionEffect.AMBIGUOUS

@@ -59,20 +59,18 @@ def test_metrics_of_the_endpoint_are_monitored_for_the_live_variant() -> None:
         (AlarmKind.LABEL_SILENCE, "label_silence_s = 7200", 7200),
     ],
 )
-def test_a_threshold_is_what_the_settings_say(
+def test_the_settings_define_the_thresholds(
     kind: AlarmKind, settings: str, threshold: float
 ) -> None:
     assert alarms(f"[monitoring]\n{settings}\n")[kind].threshold == threshold
 
 
-def test_a_retraining_is_pending_too_long_when_cool_down_and_daily_limit_no_longer_delay_it() -> (
-    None
-):
+def test_a_pending_retraining_raises_an_alarm_a_day_after_the_cool_down() -> None:
     found = alarms("[retraining]\ncooldown_s = 3600\n")[AlarmKind.RETRAINING_PENDING]
     assert found.threshold == 3600 + 24 * 3600
 
 
-def test_a_model_that_is_not_captured_has_no_alarm_that_needs_captures() -> None:
+def test_a_model_without_capture_has_no_alarms_for_its_monitoring() -> None:
     kinds = set(alarms('[monitoring]\ncapture = "off"\n'))
     assert kinds == {
         AlarmKind.ENDPOINT_ERRORS,
@@ -90,7 +88,7 @@ def test_gauges_are_evaluated_as_often_as_they_are_published() -> None:
     assert set(periods.values()) == {60, 300}
 
 
-def test_no_alarm_looks_back_further_than_cloudwatch_allows() -> None:
+def test_no_alarm_evaluates_a_longer_period_than_cloudwatch_allows() -> None:
     for alarm in alarms(period_s=59 * 60).values():
         assert alarm.period_s % 60 == 0
         assert alarm.period_s * alarm.periods <= 24 * 3600
@@ -120,7 +118,7 @@ def test_an_alarm_says_what_happened_and_what_to_do() -> None:
 
 
 @pytest.mark.parametrize("settings", ["", '[monitoring]\ncapture = "off"\n'])
-def test_every_request_is_one_that_cloudwatch_takes(settings: str) -> None:
+def test_cloudwatch_accepts_every_request(settings: str) -> None:
     model = botocore.session.get_session().get_service_model("cloudwatch")
     shape = model.operation_model("PutMetricAlarm").input_shape
     longest = ResourceNames("p" * 12, "m" * 24)
@@ -137,6 +135,6 @@ def test_the_schedule_gives_the_interval_of_the_drift_checks(rate: str, period_s
     assert check_period_s(rate) == period_s
 
 
-def test_another_kind_of_schedule_is_refused_by_name() -> None:
+def test_an_unsupported_schedule_is_named_in_the_error() -> None:
     with pytest.raises(ValueError, match=r"cron\(0 \* \* \* \? \*\)"):
         check_period_s("cron(0 * * * ? *)")

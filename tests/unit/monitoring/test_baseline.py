@@ -22,7 +22,7 @@ def classified(probabilities: list[float] | None = None) -> Baseline:
     return classification_baseline_of(labels, predicted, sure, CLASSES, {"accuracy": 0.6}, "fresh")
 
 
-def test_errors_are_counted_in_all_and_by_the_true_class() -> None:
+def test_errors_are_counted_in_total_and_by_true_class() -> None:
     found = classified()
     assert (found.rows, found.errors, found.rows_of) == (5, 2, "fresh")
     assert found.classes is not None
@@ -34,7 +34,7 @@ def test_errors_are_counted_in_all_and_by_the_true_class() -> None:
     assert found.scores is None
 
 
-def test_scores_are_kept_with_how_often_they_were_right() -> None:
+def test_each_score_bin_records_how_many_predictions_were_correct() -> None:
     scores = classified([0.55, 1.0, 0.56, 0.9, 1.0 + 1e-7]).scores
     assert scores is not None
     assert len(scores) == 20
@@ -44,7 +44,7 @@ def test_scores_are_kept_with_how_often_they_were_right() -> None:
     assert (scores[19].rows, scores[19].right) == (2, 1)
 
 
-def test_a_regressions_error_is_one_beyond_nine_tenths_of_the_held_out_ones() -> None:
+def test_the_error_bound_of_a_regression_is_the_ninety_percent_quantile() -> None:
     labels = np.arange(100, dtype=float)
     found = regression_baseline_of(labels, labels + np.arange(100) * 0.5, {"rmse": 1.0})
     assert found.error_bound == 45.0

@@ -24,25 +24,27 @@ shares = st.floats(0.001, 0.95)
 
 
 @given(rows=st.integers(1, 3000), part=st.floats(0, 1), confidence=st.sampled_from([0.9, 0.99]))
-def test_the_upper_bound_is_clopper_and_pearsons(rows: int, part: float, confidence: float) -> None:
+def test_the_upper_bound_equals_that_of_clopper_and_pearson(
+    rows: int, part: float, confidence: float
+) -> None:
     errors = int(part * rows)
     exact = 1.0 if errors == rows else beta.ppf(confidence, errors + 1, rows - errors)
     assert upper_bound(errors, rows, confidence) == pytest.approx(exact, rel=1e-6)
 
 
-def test_the_upper_bound_of_many_rows_takes_no_longer_and_is_as_exact() -> None:
+def test_the_upper_bound_is_exact_for_a_million_rows() -> None:
     exact = beta.ppf(0.99, 80_001, 920_000)
     assert upper_bound(80_000, 1_000_000, 0.99) == pytest.approx(exact, rel=1e-6)
 
 
-def test_without_rows_nothing_is_known() -> None:
+def test_without_rows_the_bounds_are_zero_and_one() -> None:
     assert upper_bound(0, 0, 0.99) == 1
     low, high = chernoff_bounds(np.zeros(1), np.zeros(1), 0.99)
     assert (low[0], high[0]) == (0, 1)
 
 
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.9])
-def test_chernoffs_bounds_fail_less_often_than_they_may(share: float) -> None:
+def test_chernoffs_bounds_keep_their_confidence_level(share: float) -> None:
     trials = np.full(4000, 50.0)
     successes = np.random.default_rng(1).binomial(50, share, 4000).astype(float)
     low, high = chernoff_bounds(successes, trials, 0.95)
@@ -51,7 +53,7 @@ def test_chernoffs_bounds_fail_less_often_than_they_may(share: float) -> None:
     assert (high - low).mean() < 0.6
 
 
-def test_chernoffs_bounds_of_certain_shares_are_on_the_right_side() -> None:
+def test_chernoffs_bounds_of_the_shares_zero_and_one_include_these_shares() -> None:
     low, high = chernoff_bounds(np.array([0.0, 20.0]), np.array([20.0, 20.0]), 0.99)
     assert low[0] == 0
     assert high[0] == pytest.approx(1 - 0.01 ** (1 / 20))
@@ -60,7 +62,7 @@ def test_chernoffs_bounds_of_certain_shares_are_on_the_right_side() -> None:
 
 
 @given(st.lists(shares, min_size=1, max_size=5))
-def test_the_alternatives_rise_from_above_the_limit_to_near_certainty(limits: list[float]) -> None:
+def test_the_alternatives_ascend_from_the_limit_to_nearly_one(limits: list[float]) -> None:
     found = alternatives_to(np.array(limits))
     assert found.shape == (len(limits), ALTERNATIVES)
     assert (found >= np.array(limits)[:, None]).all()
@@ -68,7 +70,7 @@ def test_the_alternatives_rise_from_above_the_limit_to_near_certainty(limits: li
     assert (found < 1).all()
 
 
-def test_where_the_limit_leaves_no_room_a_bet_neither_wins_nor_loses() -> None:
+def test_with_a_limit_near_one_a_bet_neither_wins_nor_loses() -> None:
     limits = np.array([0.99])
     predictions = CountedPredictions(np.array([500]), np.array([500]), np.ones(1))
     assert (log_gains(predictions, limits, alternatives_to(limits)) == 0).all()
@@ -101,12 +103,12 @@ def test_the_evidence_is_the_sum_of_the_stakes_of_every_cohort() -> None:
         assert found[index] == pytest.approx(stakes)
 
 
-def test_missing_labels_are_no_evidence() -> None:
+def test_missing_labels_do_not_change_the_evidence() -> None:
     found = log_evidence(np.zeros((50, 1)), np.zeros(50, dtype=int))
     assert (found == -np.inf).all()
 
 
-def test_evidence_beyond_what_a_float_holds_stays_a_logarithm() -> None:
+def test_evidence_too_large_for_a_float_is_kept_as_a_logarithm() -> None:
     found = log_evidence(np.array([[5000.0], [-5000.0]]), np.array([1, 1]))
     assert found[:, 0] == pytest.approx([5000.0, 0.0])
 

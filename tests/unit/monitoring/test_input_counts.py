@@ -68,30 +68,30 @@ def by_name(counts: InputCounts) -> dict[str, list[int]]:
     return {column.name: slots.tolist() for column, slots in split_by_column(columns(), counts)}
 
 
-def test_the_training_rows_themselves_give_the_reference() -> None:
+def test_counting_the_training_rows_gives_the_reference() -> None:
     found = split_by_column(columns(), counted(TRAINING))
     features = [(column, slots) for column, slots in found if column.role == "feature"]
     assert [tuple(slots) for _, slots in features] == [c.reference for c, _ in features]
 
 
-def test_a_number_is_below_in_or_above_the_range_of_training_or_missing() -> None:
+def test_missing_numbers_and_numbers_outside_the_training_range_have_their_own_bins() -> None:
     slots = by_name(counted([[0.999, 0], [1.0, 0], [5.0, 0], [5.001, 0], [np.inf, 0], [NAN, 0]]))
     assert slots["width"] == [1, 1, 0, 1, 2, 1]
 
 
-def test_a_category_without_such_a_code_is_counted_apart_from_a_missing_one() -> None:
+def test_an_unknown_category_code_is_counted_separately_from_a_missing_value() -> None:
     slots = by_name(counted([[1, 0], [1, 1], [1, 1], [1, 2], [1, -1], [1, 0.5], [1, NAN]]))
     assert slots["colour"] == [1, 2, 3, 1]
 
 
-def test_answers_and_scores_are_counted_beside_the_features() -> None:
+def test_predictions_and_scores_are_counted_with_the_features() -> None:
     slots = by_name(counted([[1, 0]] * 3, [1, 1, NAN], [1.0, 0.04, NAN]))
     assert slots["prediction"] == [0, 2, 0, 1]
     assert (slots["score"][0], slots["score"][19], slots["score"][20]) == (1, 1, 1)
     assert sum(slots["score"]) == 3
 
 
-def test_a_regressions_answers_fall_into_the_bins_of_the_held_out_ones() -> None:
+def test_predictions_of_a_regression_are_counted_in_the_bins_of_the_held_out_ones() -> None:
     labels = np.arange(10, dtype=float)
     baseline = regression_baseline_of(labels, labels, {})
     counter = InputCounter(columns_of(profile(TRAINING), baseline))
@@ -128,7 +128,7 @@ def test_the_same_rows_give_the_same_bytes_and_they_are_read_back() -> None:
     assert by_name(back) == by_name(counted(TRAINING, [0, 1, 0, 1]))
 
 
-def test_nothing_merged_is_nothing() -> None:
+def test_merging_no_counts_returns_none() -> None:
     assert merged([]) is None
 
 
@@ -140,7 +140,7 @@ values = st.one_of(st.just(NAN), st.integers(-1, 7).map(float))
     cuts=st.lists(st.integers(0, 40), max_size=4),
     order=st.randoms(use_true_random=False),
 )
-def test_files_counted_apart_and_in_any_order_add_up_to_the_whole(
+def test_counts_of_separate_files_add_up_in_any_order(
     rows: list[tuple[float, float]], cuts: list[int], order: Any
 ) -> None:
     places = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]

@@ -103,7 +103,7 @@ def flags(findings: list[Finding]) -> set[tuple[str, str]]:
     return {(each.name, each.check) for each in findings if each.flagged}
 
 
-def test_the_same_world_is_never_flagged_however_often_it_is_checked() -> None:
+def test_unchanged_inputs_are_not_flagged_in_many_checks() -> None:
     # The floor is so low that it hides no false flag: significance alone decides.
     for seed in range(300):
         assert flags(checked(world(100 + seed % 7 * 300, seed + 10), input_effect=1e-9)) == set()
@@ -115,7 +115,7 @@ def test_a_shift_of_one_feature_is_flagged_on_that_feature_alone() -> None:
     assert finding(findings, "width").value == pytest.approx(0.16, abs=0.04)
 
 
-def test_a_significant_shift_below_the_floor_is_not_flagged() -> None:
+def test_a_significant_shift_below_the_minimum_effect_is_not_flagged() -> None:
     moved = world(200_000, seed=2, shift=0.1)
     assert flags(checked(moved)) == set()
     assert flags(checked(moved, input_effect=0.01)) == {("width", "distribution")}
@@ -127,7 +127,7 @@ def test_a_large_shift_in_a_few_rows_is_not_significant() -> None:
     assert flags(findings) == set()
 
 
-def test_values_out_of_the_range_of_training_are_a_shift_that_says_so() -> None:
+def test_a_shift_reports_the_share_of_values_outside_the_training_range() -> None:
     matrix = world(1000, seed=5)
     matrix[:300, 1] = 1e6
     found = finding(checked(matrix), "height")
@@ -135,7 +135,7 @@ def test_values_out_of_the_range_of_training_are_a_shift_that_says_so() -> None:
     assert found.outside == pytest.approx(0.3, abs=0.01)
 
 
-def test_missing_values_break_completeness_and_not_the_distribution() -> None:
+def test_missing_values_are_flagged_as_incomplete_and_not_as_a_shift() -> None:
     matrix = world(2000, seed=6)
     matrix[::5, 0] = np.nan
     findings = checked(matrix)
@@ -143,7 +143,7 @@ def test_missing_values_break_completeness_and_not_the_distribution() -> None:
     assert finding(findings, "width", "completeness").value == pytest.approx(0.2)
 
 
-def test_a_categorys_shares_are_compared_text_by_text() -> None:
+def test_the_share_of_each_text_of_a_category_is_compared() -> None:
     matrix = world(2000, seed=7)
     matrix[:, 2] = np.where(np.arange(2000) % 4 == 0, 2, matrix[:, 2])
     found = finding(checked(matrix), "colour")
@@ -152,7 +152,7 @@ def test_a_categorys_shares_are_compared_text_by_text() -> None:
     assert found.value == pytest.approx(0.2, abs=0.03)
 
 
-def test_texts_never_seen_in_training_show_as_missing() -> None:
+def test_texts_that_were_not_in_the_training_data_are_reported_as_missing() -> None:
     matrix = world(2000, seed=8)
     matrix[::3, 2] = np.nan  # so the API encodes them
     assert ("colour", "completeness") in flags(checked(matrix))
@@ -176,7 +176,7 @@ def test_named_features_are_reported_as_critical() -> None:
     assert not finding(findings, "height").critical
 
 
-def test_deequs_distance_and_the_indices_are_reported_beside_it() -> None:
+def test_robust_distance_psi_and_js_are_reported_with_each_finding() -> None:
     steady, moved = checked(world(2000, seed=11)), checked(world(2000, seed=11, shift=1))
     same, other = finding(steady, "width"), finding(moved, "width")
     assert same.robust_distance == 0
@@ -193,7 +193,7 @@ def test_deequs_distance_and_the_indices_are_reported_beside_it() -> None:
     assert 0.1 < other.js <= 1
 
 
-def test_a_feature_called_score_is_not_taken_for_the_scores() -> None:
+def test_a_feature_named_score_is_not_confused_with_the_scores() -> None:
     named = Schema(
         task="classification",
         label="kind",
@@ -213,12 +213,12 @@ def test_without_rows_nothing_is_flagged() -> None:
     assert estimated_accuracy(COLUMNS, counted(nothing), BASELINE) is None
 
 
-def test_the_constant_is_that_of_64_features_checked_hourly_for_a_year() -> None:
+def test_the_threshold_of_64_features_checked_hourly_for_a_year_is_2_64_over_root_n() -> None:
     chance = 1 / (64 * 8760)
     assert threshold_of(10, 10**12, chance, 0) * math.sqrt(10) == pytest.approx(2.64, abs=0.005)
 
 
-def test_estimated_accuracy_is_what_such_scores_were_worth() -> None:
+def test_estimated_accuracy_follows_the_held_out_accuracy_of_each_score() -> None:
     generator = np.random.default_rng(12)
     for low in (0.5, 0.8):
         sure = generator.uniform(low, 1, 20_000)
@@ -226,7 +226,7 @@ def test_estimated_accuracy_is_what_such_scores_were_worth() -> None:
         assert found == pytest.approx((low + 1) / 2, abs=0.02)
 
 
-def test_a_score_that_was_never_held_out_counts_as_it_says() -> None:
+def test_a_score_without_held_out_rows_is_used_as_its_own_accuracy() -> None:
     scores = np.zeros(20, dtype=np.int64)
     scores[2] = 5
     assert expected_accuracy(scores, BASELINE) == pytest.approx(0.125)

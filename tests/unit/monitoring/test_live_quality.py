@@ -83,7 +83,7 @@ def animal_rows(count: int) -> list[tuple[str, str, list[float] | None]]:
     ]
 
 
-def test_a_classifiers_figures_are_those_of_its_plain_rows() -> None:
+def test_the_metrics_of_a_classifier_equal_those_of_its_rows() -> None:
     rows = animal_rows(60)
     cohorts = cohorts_of(rows, OF_ANIMALS)
     found, report = quality_of(cohorts, ANIMALS), class_report_of(cohorts, ANIMALS)
@@ -102,7 +102,7 @@ def test_a_classifiers_figures_are_those_of_its_plain_rows() -> None:
         assert (live.precision, live.recall) == (one.precision, one.recall)
 
 
-def test_coverage_and_delay_stand_beside_the_quality() -> None:
+def test_live_quality_includes_coverage_and_label_delay() -> None:
     found = quality_of(cohorts_of(animal_rows(60), OF_ANIMALS), ANIMALS)
     assert (found.predictions, found.labelled, found.coverage) == (120, 60, 0.5)
     assert found.label_delay_s == pytest.approx((20 * 4000 + 40 * 60) / 60)
@@ -110,14 +110,14 @@ def test_coverage_and_delay_stand_beside_the_quality() -> None:
     assert found.cohorts == 15
 
 
-def test_a_window_is_of_the_newest_cohorts() -> None:
+def test_a_window_contains_the_newest_cohorts() -> None:
     cohorts = cohorts_of(animal_rows(60), OF_ANIMALS)
     window = newest(cohorts[::-1], 4)
     assert quality_of(window, ANIMALS).since == NOON + timedelta(hours=11)
     assert quality_of(window, ANIMALS).labelled == 16
 
 
-def test_a_regressions_figures_are_those_of_its_plain_rows() -> None:
+def test_the_metrics_of_a_regression_equal_those_of_its_rows() -> None:
     generator = np.random.default_rng(6)
     said, actual = generator.normal(100, 5, 40), generator.normal(100, 5, 40)
     rows = [(repr(float(a)), repr(float(b)), None) for a, b in zip(said, actual, strict=True)]
@@ -134,7 +134,7 @@ def test_a_regressions_figures_are_those_of_its_plain_rows() -> None:
     assert (report.accuracy, report.classes, report.confusion_matrix) == (None, None, None)
 
 
-def test_a_class_that_the_version_does_not_know_has_a_row_of_its_own() -> None:
+def test_a_class_that_the_version_does_not_know_has_its_own_row() -> None:
     rows = [("dog", "dog", None), ("dog", "yak", None)]
     cohorts = cohorts_of(rows, OF_ANIMALS)
     report = class_report_of(cohorts, ANIMALS)
@@ -156,7 +156,7 @@ def test_without_a_label_there_are_no_metrics(schema: object) -> None:
     assert quality_of([], schema).coverage is None
 
 
-def test_a_cohort_holds_the_labels_known_in_time_beside_those_known_now() -> None:
+def test_a_cohort_counts_the_labels_known_in_time_and_those_known_now() -> None:
     rows = [("dog", "owl", None), ("dog", "dog", None), ("cat", "owl", None)]
     (cohort,) = cohorts_of(rows, OF_ANIMALS)
     dog, owl = CLASSES.index("dog"), CLASSES.index("owl")
@@ -167,6 +167,6 @@ def test_a_cohort_holds_the_labels_known_in_time_beside_those_known_now() -> Non
     assert cohort.shown.classes == {dog: (1, 0), owl: (2, 2)}
 
 
-def test_the_metrics_of_the_baseline_stand_beside_the_live_ones() -> None:
+def test_live_quality_includes_the_metrics_of_the_baseline() -> None:
     found = quality_of(cohorts_of(animal_rows(4), OF_ANIMALS), ANIMALS, {"accuracy": 0.9})
     assert found.baseline == {"accuracy": 0.9}

@@ -104,7 +104,7 @@ def test_the_example_in_the_documentation_runs() -> None:
     assert (result.failed, result.attempted > 5) == (0, True)
 
 
-def test_a_rise_is_found_and_the_alarm_says_why() -> None:
+def test_a_higher_error_rate_raises_an_alarm_that_states_the_numbers() -> None:
     verdict = judged(steady(100) + steady(10, 0.2, begin=100))
     assert verdict.drifted
     assert verdict.evidence >= verdict.threshold == 8760
@@ -121,7 +121,7 @@ def test_a_rise_is_found_and_the_alarm_says_why() -> None:
         assert part in verdict.sentence
 
 
-def test_a_slow_ramp_is_found_before_its_end() -> None:
+def test_a_slow_rise_is_detected_before_its_end() -> None:
     shares = np.linspace(0.08, 0.16, 600)
     wrong = np.random.default_rng(3).binomial(100, shares)
     ramp = [prompt(200 + hour, 100, int(k)) for hour, k in enumerate(wrong)]
@@ -129,7 +129,7 @@ def test_a_slow_ramp_is_found_before_its_end() -> None:
     assert verdict.drifted
 
 
-def test_one_class_that_collapses_is_found_under_a_steady_accuracy() -> None:
+def test_the_collapse_of_one_class_is_detected_at_constant_accuracy() -> None:
     names = [f"c{code}" for code in range(10)]
     held = baseline(**{name: (1000, 80) for name in names})
     generator = np.random.default_rng(4)
@@ -152,7 +152,7 @@ def test_one_class_that_collapses_is_found_under_a_steady_accuracy() -> None:
     assert not judged(before + after, blind).drifted  # the accuracy alone shows nothing
 
 
-def test_a_tenth_of_the_labels_drawn_at_random_is_enough() -> None:
+def test_labels_of_a_random_tenth_of_the_predictions_are_enough() -> None:
     generator = np.random.default_rng(5)
 
     def sampled(hour: int, error: float) -> Cohort:
@@ -168,7 +168,7 @@ def test_a_tenth_of_the_labels_drawn_at_random_is_enough() -> None:
     assert verdict.counted == verdict.labels
 
 
-def test_labels_lower_a_limit_that_few_held_out_rows_left_high() -> None:
+def test_live_labels_lower_the_limit_of_a_version_with_few_held_out_rows() -> None:
     few = baseline(errors=8, rows=100)
     rise = steady(60, 0.13, begin=400)
     assert judged(steady(400) + rise, few).drifted
@@ -183,7 +183,7 @@ def test_a_regression_is_judged_by_errors_beyond_its_bound() -> None:
     assert judged(steady(200, 0.1) + steady(20, 0.25, begin=200), held).drifted
 
 
-def test_false_alarms_are_rarer_than_the_stated_average_at_the_limit_itself() -> None:
+def test_false_alarms_at_the_tolerated_error_rate_are_rarer_than_stated() -> None:
     settings = with_settings(false_alarm_every=200, min_labels=1)
     held = baseline()
     limit = tolerated_error_rate(held.errors, held.rows, settings.tolerance)
@@ -200,24 +200,24 @@ def test_false_alarms_are_rarer_than_the_stated_average_at_the_limit_itself() ->
     assert 0 < crossed / runs < 0.63
 
 
-def test_nothing_alarms_for_a_year_of_hours_without_a_change() -> None:
+def test_a_year_of_hourly_cohorts_without_a_change_raises_no_alarm() -> None:
     assert max(judged(steady(8760, seed=seed)).evidence for seed in range(5)) < 8760
     seen = steady(8760, seed=9)
     bets = [bet_of(each, seen, np.arange(8760), 0.005) for each in detectors_of(baseline(), ())]
     assert weigh(bets, np.full(8760, np.inf)).logs.max() < math.log(8760)
 
 
-def test_an_improved_model_never_alarms() -> None:
+def test_an_improved_model_raises_no_alarm() -> None:
     verdict = judged(steady(500, 0.02))
     assert not verdict.drifted
     assert verdict.evidence < 1
 
 
-def test_a_model_that_did_better_for_a_while_may_fall_back_to_its_held_out_error() -> None:
+def test_a_model_that_was_better_for_a_while_may_return_to_its_held_out_error() -> None:
     assert not judged(steady(1000, 0.04) + steady(500, 0.08, begin=1000)).drifted
 
 
-def test_daily_seasons_below_the_limit_never_alarm() -> None:
+def test_daily_variation_below_the_limit_raises_no_alarm() -> None:
     hours = np.arange(24 * 60)
     shares = 0.075 + 0.01 * np.sin(2 * np.pi * hours / 24)  # up to 8.5 %
     wrong = np.random.default_rng(6).binomial(400, shares)
@@ -236,12 +236,12 @@ def test_errors_that_are_labelled_sooner_raise_no_alarm() -> None:
         )
 
 
-def test_a_rise_is_found_although_errors_are_labelled_sooner() -> None:
+def test_a_rise_is_detected_although_errors_are_labelled_sooner() -> None:
     world = late_labels(7, change=100)
     assert next(hour for hour in range(101, 161) if judged_at(world, hour).drifted) < 120
 
 
-def test_the_labels_that_are_there_would_have_raised_it() -> None:
+def test_counting_only_the_labels_that_have_arrived_would_raise_a_false_alarm() -> None:
     """The control of the two tests above: the selective delay is strong enough to mislead."""
     world = late_labels(7, change=160)
     fooled = [
@@ -280,7 +280,7 @@ def judged_at(world: dict[str, Any], now: int) -> QualityVerdict:
     return judged(cohorts_at(world, now), settings=settings, now=START + now * HOUR)
 
 
-def test_three_wrong_labels_never_alarm() -> None:
+def test_three_wrong_labels_raise_no_alarm() -> None:
     flawless = baseline(errors=0, rows=10_000)
     verdict = judged([prompt(hour, 1, 1) for hour in range(3)], flawless)
     assert not verdict.drifted
@@ -290,7 +290,7 @@ def test_three_wrong_labels_never_alarm() -> None:
     assert judged([*steady(10, 0.0), prompt(10, 3, 3)], flawless).drifted  # enough were judged
 
 
-def test_fifty_thousand_identical_rows_of_one_file_never_alarm() -> None:
+def test_fifty_thousand_identical_rows_of_one_file_raise_no_alarm() -> None:
     replayed = prompt(100, 50_000, 50_000, files=1)
     for after in (0, 1, 20):
         verdict = judged([*steady(100), replayed, *steady(after, begin=101)])
@@ -300,19 +300,19 @@ def test_fifty_thousand_identical_rows_of_one_file_never_alarm() -> None:
     assert judged([*steady(100), prompt(100, 50_000, 50_000)]).drifted
 
 
-def test_a_file_that_is_cut_by_the_hour_is_still_one_file_too_few() -> None:
+def test_one_file_that_spans_two_cohorts_raises_no_alarm() -> None:
     halves = [prompt(100 + half, 25_000, 25_000, files=1) for half in range(2)]
     assert not judged(steady(100) + halves).drifted
 
 
-def test_traffic_of_one_file_an_hour_is_not_blind() -> None:
+def test_drift_is_detected_with_one_capture_file_per_cohort() -> None:
     cohorts = [
         replace(each, files=frozenset({7})) for each in steady(100) + steady(20, 0.3, begin=100)
     ]
     assert judged(cohorts).drifted
 
 
-def test_evidence_on_too_small_a_part_of_the_predictions_is_held_back() -> None:
+def test_an_alarm_is_held_back_when_too_few_predictions_are_labelled() -> None:
     cohorts = [
         replace(each, predictions=100_000)
         for each in steady(100, n=200) + steady(20, 0.6, n=200, begin=100)
@@ -332,7 +332,7 @@ def test_a_cohort_younger_than_the_label_age_is_left_out() -> None:
     assert judged(cohorts, now=now + HOUR).drifted
 
 
-def test_without_a_prediction_of_age_nothing_is_said() -> None:
+def test_before_the_first_prediction_reaches_the_label_age_there_is_no_evidence() -> None:
     verdict = judged(steady(5), now=START)
     assert (verdict.evidence, verdict.since, verdict.error_rate) == (0.0, None, None)
     assert not verdict.drifted
@@ -340,14 +340,14 @@ def test_without_a_prediction_of_age_nothing_is_said() -> None:
     assert verdict.sentence == "No prediction has reached the label age yet."
 
 
-def test_silence_of_the_labels_is_no_evidence_either_way() -> None:
+def test_predictions_without_any_label_raise_no_alarm() -> None:
     silent = [cohort(hour, 50, (0, 0), (0, 0)) for hour in range(300)]
     verdict = judged(silent)
     assert not verdict.drifted
     assert "no label arrived in time" in verdict.sentence
 
 
-def test_unlabelled_predictions_count_as_right_until_delays_are_known() -> None:
+def test_unlabelled_predictions_count_as_correct_until_delays_are_known() -> None:
     cohorts = [replace(each, predictions=150) for each in steady(10)]
     verdict = judged(cohorts)
     assert verdict.counted == 1500
@@ -355,7 +355,7 @@ def test_unlabelled_predictions_count_as_right_until_delays_are_known() -> None:
     assert "500 predictions without a label count as correct" in verdict.sentence
 
 
-def test_full_and_prompt_labels_lose_nothing_to_the_allowance_for_delays() -> None:
+def test_the_allowance_for_delays_costs_nothing_when_all_labels_are_prompt() -> None:
     late = with_settings(label_wait_s=10**9)  # nothing is ever complete, so nothing is learned
     held = baseline(errors=800, rows=10**4)
     cohorts = steady(60) + steady(10, 0.2, begin=60)
@@ -365,20 +365,20 @@ def test_full_and_prompt_labels_lose_nothing_to_the_allowance_for_delays() -> No
     assert with_learning.log10_evidence == pytest.approx(judged(cohorts, held, late).log10_evidence)
 
 
-def test_a_correction_moves_the_verdict() -> None:
+def test_corrected_labels_change_the_verdict() -> None:
     cohorts = steady(100) + steady(10, 0.2, begin=100)
     assert judged(cohorts).drifted
     corrected = cohorts[:100] + [prompt(100 + hour, 100, 8) for hour in range(10)]
     assert not judged(corrected).drifted
 
 
-def test_a_world_that_recovers_clears_the_alarm() -> None:
+def test_an_alarm_ends_when_the_error_rate_recovers() -> None:
     bad = steady(100) + steady(8, 0.2, begin=100)
     assert judged(bad).drifted
     assert not judged(bad + steady(100, begin=108)).drifted
 
 
-def test_what_came_later_does_not_change_what_was_said_before() -> None:
+def test_later_cohorts_do_not_change_the_evidence_of_earlier_ones() -> None:
     held = baseline(errors=8, rows=100)
     cohorts = steady(40, 0.1) + steady(20, 0.15, begin=40)
     bets = [bet_of(each, cohorts, np.arange(60), 0.005) for each in detectors_of(held, ())]
@@ -389,7 +389,7 @@ def test_what_came_later_does_not_change_what_was_said_before() -> None:
         assert said == pytest.approx(whole[hour - 1] / math.log(10))
 
 
-def test_a_class_with_few_held_out_rows_has_no_bets_of_its_own() -> None:
+def test_a_class_with_few_held_out_rows_has_no_detector() -> None:
     held = baseline(rare=(19, 0), common=(20, 0))
     detectors = detectors_of(held, ("rare", "common"))
     assert [each.class_name for each in detectors] == [None, "common"]
@@ -397,7 +397,7 @@ def test_a_class_with_few_held_out_rows_has_no_bets_of_its_own() -> None:
     assert sum(each.weight for each in detectors) == 1
 
 
-def test_a_model_that_may_always_fail_cannot_get_worse() -> None:
+def test_a_model_whose_tolerated_error_rate_is_one_raises_no_alarm() -> None:
     assert not judged(steady(50, 1.0), baseline(errors=100, rows=100)).drifted
     assert not judged(steady(50, 1.0), baseline(errors=0, rows=0)).drifted
 

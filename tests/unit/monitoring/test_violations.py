@@ -62,11 +62,11 @@ def test_a_shift_is_reported_in_model_monitors_format_with_its_numbers() -> None
     )
 
 
-def test_what_is_not_flagged_is_no_violation() -> None:
+def test_a_finding_that_is_not_flagged_is_no_violation() -> None:
     assert of(replace(FINDING, flagged=False)).violations == ()
 
 
-def test_missing_values_break_completeness_of_a_number_and_the_values_of_a_category() -> None:
+def test_missing_values_violate_completeness_of_numbers_and_values_of_categories() -> None:
     number = of(replace(FINDING, check="completeness")).violations[0]
     category = of(replace(FINDING, check="completeness", category=True)).violations[0]
     assert number.constraint_check_type == "completeness_check"
@@ -95,12 +95,12 @@ def test_a_quality_alarm_is_a_violation_of_its_metric() -> None:
     assert violation.description == ALARM.sentence
 
 
-def test_a_class_that_collapsed_is_named() -> None:
+def test_the_violation_names_the_class_whose_errors_increased() -> None:
     (violation,) = violations_of_quality(ALARM.model_copy(update={"class_name": "owl"}), "accuracy")
     assert violation.feature_name == "recall of owl"
 
 
-def test_evidence_that_is_held_back_is_no_violation() -> None:
+def test_an_alarm_that_is_held_back_is_no_violation() -> None:
     held_back = ALARM.model_copy(update={"drifted": False, "held_back": "…"})
     assert violations_of_quality(held_back, "accuracy") == []
 

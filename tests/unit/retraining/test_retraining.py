@@ -22,13 +22,13 @@ def causes(loop: Loop) -> list[str]:
     return [start.cause for start in loop.begun]
 
 
-def test_a_model_without_an_alarm_is_left_alone() -> None:
+def test_a_model_without_an_alarm_is_not_retrained() -> None:
     loop = Loop()
     assert loop.advance().is_idle
     assert loop.begun == []
 
 
-def test_an_alarm_starts_one_retraining_and_says_why() -> None:
+def test_an_alarm_starts_one_retraining_and_is_its_reason() -> None:
     loop = drifting()
     state = loop.advance()
     assert state.state is RetrainingStatus.RETRAINING
@@ -61,7 +61,7 @@ def test_two_concurrent_steps_begin_the_same_run() -> None:
     assert first.start == second.start
 
 
-def test_nothing_begins_before_its_version_is_stored() -> None:
+def test_no_run_begins_before_its_version_or_episode_is_stored() -> None:
     loop = drifting()
     assert step(MODEL, loop.retraining, loop.facts(), loop.settings, loop.now).start is None
     loop = drifting(cooldown_s=0)
@@ -71,7 +71,7 @@ def test_nothing_begins_before_its_version_is_stored() -> None:
     assert step(MODEL, loop.retraining, loop.facts(), loop.settings, loop.now).start is None
 
 
-def test_a_request_that_comes_just_after_drift_began_a_run_is_not_taken_for_its_cause() -> None:
+def test_a_request_just_after_drift_began_a_run_does_not_become_its_cause() -> None:
     loop = about_to_begin()
     taken = step(MODEL, loop.retraining, loop.facts(), loop.settings, loop.now)
     assert taken.start is not None
@@ -80,7 +80,7 @@ def test_a_request_that_comes_just_after_drift_began_a_run_is_not_taken_for_its_
     assert (state.cause, state.request is None) == ("drift", False)
 
 
-def test_a_start_that_failed_before_it_was_stored_is_adopted() -> None:
+def test_a_run_that_began_before_a_failure_is_adopted() -> None:
     loop = about_to_begin()
     taken = step(MODEL, loop.retraining, loop.facts(), loop.settings, loop.now)
     assert taken.start is not None
@@ -89,7 +89,7 @@ def test_a_start_that_failed_before_it_was_stored_is_adopted() -> None:
     assert len(loop.begun) == 1
 
 
-def test_a_run_that_ended_before_its_start_was_stored_is_adopted() -> None:
+def test_a_run_that_ended_before_it_was_adopted_is_adopted() -> None:
     loop = about_to_begin()
     taken = step(MODEL, loop.retraining, loop.facts(), loop.settings, loop.now)
     assert taken.start is not None
@@ -99,7 +99,7 @@ def test_a_run_that_ended_before_its_start_was_stored_is_adopted() -> None:
     assert len(state.started) == 1, "it counts towards the daily cap"
 
 
-def test_after_the_better_model_is_live_it_cools_down_and_is_healthy() -> None:
+def test_after_a_better_model_is_live_the_state_is_cooling_and_then_healthy() -> None:
     loop = drifting(cooldown_s=100)
     loop.advance()
     state = loop.end("DEPLOYED")
@@ -111,7 +111,7 @@ def test_after_the_better_model_is_live_it_cools_down_and_is_healthy() -> None:
     assert loop.retraining.is_idle
 
 
-def test_the_alarm_of_the_old_version_does_not_concern_the_new_one() -> None:
+def test_the_alarm_of_an_old_version_does_not_apply_to_the_new_one() -> None:
     loop = drifting(cooldown_s=0)
     loop.advance()
     loop.end("DEPLOYED")
@@ -173,7 +173,7 @@ def test_a_drop_that_makes_a_new_version_ends_the_episode() -> None:
     assert state.note == "Version 2 replaced version 1, which was drifting."
 
 
-def test_an_alarm_that_is_taken_back_before_a_run_stays_noted() -> None:
+def test_an_alarm_that_is_taken_back_before_a_run_is_recorded_in_a_note() -> None:
     loop = drifting(min_labels=2000)
     loop.advance()
     loop.alarm = None
@@ -204,7 +204,7 @@ def test_during_the_cool_down_after_a_retraining_drift_is_pending() -> None:
     assert len(loop.begun) == 2
 
 
-def test_no_more_retrainings_a_day_than_the_limit() -> None:
+def test_the_number_of_retrainings_a_day_is_limited() -> None:
     loop = drifting(cooldown_s=0, max_per_day=2)
     for _ in range(2):
         loop.alarm, loop.new_labels = ALARM, 800
@@ -219,7 +219,7 @@ def test_no_more_retrainings_a_day_than_the_limit() -> None:
     assert len(loop.begun) == 3
 
 
-def test_a_refused_challenger_waits_for_labels_that_it_had_not_seen() -> None:
+def test_after_a_refused_challenger_a_retraining_requires_new_labels() -> None:
     loop = drifting(cooldown_s=100, min_labels=500)
     loop.advance()
     loop.end("REFUSED")
@@ -251,7 +251,7 @@ def blocked(**settings: Any) -> Loop:
     return loop
 
 
-def test_two_challengers_in_a_row_that_are_no_better_block_the_model() -> None:
+def test_two_consecutive_challengers_that_are_no_better_block_the_model() -> None:
     loop = blocked()
     assert loop.retraining.state is RetrainingStatus.BLOCKED
     assert len(loop.begun) == 2
@@ -264,7 +264,7 @@ def test_two_challengers_in_a_row_that_are_no_better_block_the_model() -> None:
     assert len(loop.begun) == 2
 
 
-def test_a_challenger_that_was_overtaken_is_no_failure() -> None:
+def test_a_superseded_challenger_does_not_count_as_a_failure() -> None:
     loop = drifting(cooldown_s=0, max_per_day=10)
     for status in ("SUPERSEDED", "REFUSED"):
         loop.new_labels += 1000
@@ -274,7 +274,7 @@ def test_a_challenger_that_was_overtaken_is_no_failure() -> None:
     assert loop.retraining.state is not RetrainingStatus.BLOCKED
 
 
-def test_a_better_model_between_two_failures_forgives_the_first() -> None:
+def test_a_better_model_resets_the_number_of_failures() -> None:
     loop = drifting(cooldown_s=0, max_per_day=10)
     for status in ("FAILED", "DEPLOYED", "FAILED"):
         loop.alarm, loop.new_labels = ALARM, 1000
@@ -284,21 +284,21 @@ def test_a_better_model_between_two_failures_forgives_the_first() -> None:
     assert loop.retraining.state is not RetrainingStatus.BLOCKED
 
 
-def test_a_user_unblocks_and_drift_that_remains_starts_a_retraining() -> None:
+def test_after_a_user_unblocks_a_model_remaining_drift_starts_a_retraining() -> None:
     loop = blocked(max_per_day=3)
     state = loop.advance(loop.command("unblock"))
     assert state.state is RetrainingStatus.RETRAINING
     assert state.failures == 0
 
 
-def test_a_user_unblocks_and_without_drift_the_model_is_healthy() -> None:
+def test_after_a_user_unblocks_a_model_without_drift_it_is_healthy() -> None:
     loop = blocked()
     loop.alarm = None
     state = loop.advance(loop.command("unblock"))
     assert (state.state, state.note) == (RetrainingStatus.HEALTHY, "ada unblocked retraining.")
 
 
-def test_a_new_version_unblocks() -> None:
+def test_a_new_version_unblocks_the_model() -> None:
     loop = blocked()
     loop.go_live()
     assert (loop.advance().state, loop.retraining.failures) == (RetrainingStatus.HEALTHY, 0)
@@ -350,7 +350,7 @@ def test_a_request_during_a_run_is_pending_and_begins_after_it(ours: bool) -> No
     assert causes(loop)[-1] == "request"
 
 
-def test_a_request_that_is_delivered_again_starts_nothing_more() -> None:
+def test_a_request_that_is_delivered_again_starts_no_other_retraining() -> None:
     loop = Loop()
     request = loop.command("retrain")
     loop.advance(request)
@@ -360,7 +360,7 @@ def test_a_request_that_is_delivered_again_starts_nothing_more() -> None:
     assert len(loop.begun) == 1
 
 
-def test_a_request_outlives_a_version_that_comes_in_between() -> None:
+def test_a_request_is_kept_when_another_version_becomes_live() -> None:
     loop = Loop(active_run="adrop0000000")
     loop.advance(loop.command("retrain"))
     loop.active_run = None
@@ -380,7 +380,7 @@ def test_when_disabled_drift_is_recorded_and_only_a_request_starts_a_retraining(
     assert causes(loop) == ["request"]
 
 
-def test_a_challenger_that_awaits_approval_is_waited_for() -> None:
+def test_no_retraining_starts_while_a_challenger_awaits_approval() -> None:
     loop = drifting(cooldown_s=10)
     loop.advance()
     state = loop.end("AWAITING_APPROVAL")
@@ -411,7 +411,7 @@ def test_a_request_for_a_model_that_is_not_live_is_pending() -> None:
     assert loop.advance().state is RetrainingStatus.RETRAINING
 
 
-def test_the_run_of_an_episode_is_that_of_its_model_version_and_number() -> None:
+def test_the_run_id_of_an_episode_depends_on_model_version_and_number() -> None:
     runs = {
         run_of_episode(*episode) for episode in [("a", 1, 1), ("b", 1, 1), ("a", 2, 1), ("a", 1, 2)]
     }
