@@ -1,4 +1,4 @@
-"""Clients of boto3 whose requests are recorded or whose calls fail, and the waits of retries."""
+"""boto3 clients that record requests or fail, and a record of the waits between retries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def client_error(code: str, operation: str = "Operation", **details: Any) -> ClientError:
-    """Return the error that boto3 raises for an error code of AWS."""
+    """Return the ClientError that boto3 raises for an AWS error code."""
     response: Any = {"Error": {"Code": code, "Message": f"({code})"}, **details}
     return ClientError(response, operation)
 
@@ -55,7 +55,7 @@ class RecordingClient:
 
 
 class FailingClient:
-    """A client of which some operations raise an error; the others work."""
+    """A client whose given operations raise an error; all other operations work."""
 
     def __init__(self, client: Any, **errors: Exception) -> None:
         self._client = client

@@ -1,4 +1,4 @@
-"""The resources of a deployed stack in moto, and the services of a Lambda that work with them."""
+"""The resources of a deployed stack in moto, and the services of a Lambda function on them."""
 
 from __future__ import annotations
 
@@ -65,11 +65,11 @@ class Stack:
         )
 
     def replace_clients(self, **fakes: Any) -> None:
-        """Make the handlers use other boto3 clients. Call it before they use the real ones."""
+        """Make the handlers use other boto3 clients. Call this before they use the real ones."""
         self.services.client = self.with_clients(**fakes).client
 
     def put(self, key: str, body: bytes | str | dict[str, Any] = b"1,2\n") -> str:
-        """Write an object, a dictionary as JSON; return its version."""
+        """Write an object (a dictionary as JSON) and return its version."""
         data = json.dumps(body) if isinstance(body, dict) else body
         response = self._s3.put_object(Bucket=self.bucket, Key=key, Body=data)
         return str(response["VersionId"])
@@ -88,7 +88,7 @@ class Stack:
         return [entry["Key"] for entry in response.get("Contents", [])]
 
     def delete(self, key: str, version: str | None = None) -> None:
-        """Delete an object, or one version of it for good."""
+        """Delete an object, or permanently delete one version of it."""
         request = {"VersionId": version} if version else {}
         self._s3.delete_object(Bucket=self.bucket, Key=key, **request)
 
@@ -142,7 +142,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
 
 
 def forget_services() -> None:
-    """Make the next call of a handler build its services again, as a new Lambda process does."""
+    """Make the next call of a handler create its services again, as in a new Lambda process."""
     wiring.services.cache_clear()
     clients.lambda_client.cache_clear()
 

@@ -1,4 +1,4 @@
-"""Model `digits`, capture files of its predictions, and what is stored and published of them."""
+"""Model `digits`, capture files of its predictions, and the stored and published results."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def add_digits(
     schema: Schema = SCHEMA,
     baseline: Baseline = BASELINE,
 ) -> None:
-    """Make a version live; it reads one number and answers cat or dog."""
+    """Make a version live that reads one number and predicts cat or dog."""
     run = register_version("digits", version, schema, baseline, monitoring, PROFILE)
     promote_version("digits", version, run)
     do_not_wait(services())
@@ -88,7 +88,7 @@ def line(
 
 
 def delivered(*keys: str) -> list[str]:
-    """Hand messages over; return the ids of those that failed."""
+    """Deliver messages to the handler; return the ids of those that failed."""
     (record,) = sample("ingest_captures")["Records"]
     body = json.loads(record["body"])
     records = []
@@ -153,7 +153,7 @@ def counted_plainly(values: Sequence[float], p_dog: Sequence[float]) -> InputCou
 
 
 def label(inference_id: str, text: str = "dog", event_size: int | None = None) -> None:
-    """Let a label come for an inference of which nothing is known."""
+    """Record a label for an inference that is not known yet."""
     held = Label(text, NOW, NOW, event_size)
     after = Inference("digits", inference_id, 1, None, False, (held,), NOTHING_COUNTED)
     outcomes = (LabelOutcome(LabelStatus.HELD),)

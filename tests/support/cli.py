@@ -1,4 +1,4 @@
-"""The stack that the tests of the command line use: moto, and fakes of what moto lacks."""
+"""The stack for tests of the command line: moto, and fakes for what moto does not support."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ CHAMPION = Champion(
 
 
 class CloudFormation:
-    """Has one stack, `refit`."""
+    """A fake of CloudFormation with one stack, `refit`."""
 
     def describe_stacks(self, StackName: str) -> dict[str, Any]:
         if StackName != "refit":
@@ -68,7 +68,7 @@ class ApiGateway:
 
 
 class Histories:
-    """The execution histories of Step Functions: events by execution."""
+    """A fake of Step Functions that returns execution histories."""
 
     def __init__(self) -> None:
         self.events: dict[str, list[dict[str, Any]]] = {}
@@ -85,7 +85,7 @@ class Histories:
 
 
 def history(*steps: tuple[str, float, float | None], ended: bool = True) -> list[dict[str, Any]]:
-    """Return the events of an execution with these states: (name, entered, left) in seconds."""
+    """Return the events of an execution with these steps: (name, entered, left) in seconds."""
     origin = datetime.now(UTC) - timedelta(seconds=100)
     moments: list[tuple[float, str, dict[str, Any]]] = []
     for name, entered, left in steps:
@@ -104,7 +104,7 @@ def history(*steps: tuple[str, float, float | None], ended: bool = True) -> list
 
 @dataclass
 class Stack:
-    """The stack that the commands use, as a test sets it up."""
+    """The stack that the commands use; a test fills it."""
 
     s3: Any
     dynamodb: Any
@@ -174,12 +174,11 @@ class Session:
 
 @dataclass
 class FakeLocalStacks(LocalStacks):
-    """One local stack that is not started for real; the stack in moto is behind it.
-
+    """A fake of the local stacks; the stack in moto takes the place of the running one.
     Attributes:
-        calls: what the commands have called, in order.
-        running: the stack that has been started.
-        error: raised by the next call of `up` or `down`.
+        calls: calls of the commands, in order.
+        running: the stack that was started.
+        error: error that the next call of `up` or `down` raises.
     """
 
     state_dir: Path
@@ -226,5 +225,5 @@ class FakeLocalStacks(LocalStacks):
         return True
 
     def log_path(self, port: int) -> Path:
-        """Stand for a user who presses Ctrl-C while the log is shown."""
+        """Simulate a user who presses Ctrl-C while the log is shown."""
         raise KeyboardInterrupt

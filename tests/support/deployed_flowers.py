@@ -41,7 +41,7 @@ def schema(classes: list[str] | None, columns: list[dict[str, Any]] = COLUMNS) -
 
 @pytest.fixture
 def deployed(stack: Stack) -> Stack:
-    """Model `flowers`: version 3 is live, version 4 registered; nothing is captured."""
+    """Model `flowers`: version 3 is live, version 4 is registered, and nothing is captured."""
     for version, classes in {3: ["iris", "rose"], 4: ["iris", "rose", "tulip"]}.items():
         columns = Schema.model_validate(schema(classes))
         register_version("flowers", version, columns, monitoring=OFF)
@@ -51,7 +51,7 @@ def deployed(stack: Stack) -> Stack:
 
 @pytest.fixture
 def live(deployed: Stack) -> Iterator[Stubber]:
-    """The endpoint, by what it will answer."""
+    """The stub of the endpoint, to which a test adds answers."""
     with Stubber(services().client("sagemaker-runtime")) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
@@ -82,12 +82,12 @@ def ask(event: dict[str, Any]) -> tuple[int, Any]:
 
 
 def ask_in_small_calls() -> Predictions:
-    """Send the sample's two rows to the endpoint in a call each."""
+    """Send the two rows of the sample to the endpoint in two calls."""
     return predict(services(), "flowers", request_body(sample("predict")), endpoint_bytes=16)
 
 
 def published(printed: str) -> dict[str, float]:
-    """The metrics of model flowers among the lines of the log."""
+    """Return the metrics of model flowers in the lines of the log."""
     found = {}
     for line in printed.splitlines():
         entry = json.loads(line)

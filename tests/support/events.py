@@ -1,7 +1,7 @@
 """The sample events of the Lambda functions.
 
-A function's base sample, `events/<verb>.json`, is a complete event: `sam local invoke` takes it as
-it is. A variant names its base under `extends` and states only what differs from it.
+The base sample of a function, `events/<verb>.json`, is a complete event that `sam local invoke`
+accepts. A variant names its base under `extends` and contains only the differences.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ EVENTS = Path(__file__).parents[2] / "events"
 
 
 def sample(name: str) -> dict[str, Any]:
-    """Return the event in `events/<name>.json`, with its base filled in."""
+    """Return the event in `events/<name>.json`, merged with its base."""
     event: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
     base = event.pop("extends", None)
     return event if base is None else merged(sample(base.removesuffix(".json")), event)
 
 
 def merged(base: Any, changes: Any) -> Any:
-    """Return `base` with `changes` made.
+    """Return `base` with `changes` applied.
 
-    Objects are merged key by key, and lists of objects of the same length item by item. Every other
-    value replaces that of the base.
+    Objects are merged key by key, and lists of objects with the same length item by item. Every
+    other value replaces the value of the base.
     """
     if isinstance(base, dict) and isinstance(changes, dict):
         both = base.keys() & changes.keys()

@@ -15,14 +15,13 @@ if TYPE_CHECKING:
 
 
 class FakeSageMaker:
-    """Stands for the clients `sagemaker` and `sagemaker-runtime`.
-
+    """Replaces the clients `sagemaker` and `sagemaker-runtime`.
     Attributes:
         endpoint: state of the only endpoint; None if it does not exist.
         approved: the only approved package of the group; None if there is none.
         answer: body and variant of the response to InvokeEndpoint.
         invocations: requests of InvokeEndpoint.
-        changes: (operation, request) of every other call that creates, updates or deletes.
+        changes: (operation, request) of all other calls that create, update or delete.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Inferences for tests of counting, and the rows that a ledger holds."""
+"""Inferences for tests of counting, and the rows of a ledger."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ERROR_BOUND = 2.5
 
 
 class CountingRules(NamedTuple):
-    """What a version's predictions are counted by."""
+    """The schema, settings and error bound by which predictions of a version are counted."""
 
     schema: Schema
     settings: MonitoringSettings
@@ -50,7 +50,7 @@ def change_of(known: Inference, rules: CountingRules) -> CountChange | None:
 
 
 def label(text: str, observed_s: float = 0, received_s: float = 60) -> Label:
-    """Return a label; its times are seconds after the prediction."""
+    """Return a label whose times are given in seconds after the prediction."""
     return Label(text, NOON + timedelta(seconds=observed_s), NOON + timedelta(seconds=received_s))
 
 
@@ -100,7 +100,7 @@ def after(known: Inference, counted: Counted, *labels: Label, ambiguous: bool = 
 
 
 def rows_that_hold(lines: Iterable[bytes]) -> list[LedgerRow]:
-    """Return the latest line of each inference in the ledger, without those withdrawn."""
+    """Return the latest line of each inference in the ledger, without withdrawn rows."""
     newest: dict[str, LedgerRow] = {}
     for line in lines:
         row = LedgerRow.model_validate_json(line)

@@ -1,4 +1,4 @@
-"""Model `flowers`, labels for it over the API, and what is stored and published of them."""
+"""Model `flowers`, labels sent to the API, and the stored and published results."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def ago(seconds: float) -> str:
 
 
 def predicted(inference_id: str, version: int = 4, rows: int = 1, ambiguous: bool = False) -> None:
-    """Let a capture come, as it is written: it joins a label that is held."""
+    """Write a captured prediction, which joins held labels."""
     table = services().inference_table
     key = {"id": f"flowers#{inference_id}"}
     known = table.get(key)
@@ -109,7 +109,7 @@ def record(inference_id: str, label: Any, seconds_ago: float | None = None) -> d
 
 
 def published(printed: str) -> list[tuple[str, float]]:
-    """The metrics of model flowers, one for each line of the log that has one."""
+    """Return the metrics of model flowers in the lines of the log."""
     found = []
     for line in printed.splitlines():
         entry = json.loads(line)
@@ -135,7 +135,7 @@ def rejections_published(stack: Stack) -> list[dict[str, Any]]:
 
 @contextmanager
 def meanwhile(act: Callable[[], object], times: int = 1) -> Iterator[None]:
-    """Let something happen between the reading and the writing of a transaction."""
+    """Call a function before the next transactions are written, after their items were read."""
     remaining = [times]
 
     def before(**_: Any) -> None:
@@ -154,7 +154,7 @@ def meanwhile(act: Callable[[], object], times: int = 1) -> Iterator[None]:
 
 @pytest.fixture
 def flowers(stack: Stack) -> None:
-    """Model `flowers`: version 4 is live, and version 3, which knows a class less, was."""
+    """Model `flowers`: version 4 is live; version 3, with one class less, was live before."""
     monitoring = {
         "label_age_s": 1,
         "cohort_s": 1,

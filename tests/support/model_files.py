@@ -1,4 +1,4 @@
-"""What a run writes to the bucket and the table, for tests that start after that run."""
+"""The objects and items that a run writes, for tests that start after the run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Corrections of moto's DynamoDB: concurrent requests, and the time a transaction takes."""
+"""Patches of moto's DynamoDB: concurrent requests, and faster transactions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def serialize_requests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Handle one request at a time: moto reads a table while another thread changes it."""
+    """Handle one request at a time, because moto's tables are not thread-safe."""
     lock = threading.Lock()
     handle = responses.DynamoHandler.call_action
 
@@ -27,7 +27,7 @@ def serialize_requests(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def copy_each_table_once_per_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Copy a table once per transaction for the rollback: moto copies it for each of its items."""
+    """Copy a table once per transaction for the rollback. moto copies it once per item."""
     copies: dict[str, Table] = {}
     write = models.DynamoDBBackend.transact_write_items
 

@@ -1,4 +1,4 @@
-"""Runs of dropped files, and the invocation of Prepare for them."""
+"""Begin runs of dropped files, and invoke Prepare for them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ CHAMPION_RUN = RunKeys("digits", "a1b2c3d4e5f6")
 def csv_table(
     rows: int = 400, names: str = "", classes: tuple[str, ...] = ("0", "1", "2")
 ) -> bytes:
-    """Return rows of a label and four integers, below a header if there are names."""
+    """Return rows of a label and four integers, with a header if names are given."""
     cells = np.random.default_rng(5).integers(0, 10_000, (rows, 4))
     lines = [",".join([classes[row % len(classes)], *map(str, cells[row])]) for row in range(rows)]
     return "\n".join([names, *lines] if names else lines).encode() + b"\n"
 
 
 def drop_files(stack: Stack, files: dict[str, bytes], keys: RunKeys = RUN) -> None:
-    """Put files into the drop folder, and begin a run of them as Ingest does."""
+    """Put files into the drop folder, and begin a run for them, as Ingest does."""
     entries = []
     for name, data in files.items():
         key = f"digits/raw/{name}"

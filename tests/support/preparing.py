@@ -51,7 +51,7 @@ def dropped(name: str, data: FileData) -> DroppedFile:
 
 
 class Preparing:
-    """Prepares `{name: bytes, or a function that opens a stream}`, and keeps the refused rows."""
+    """Prepares a drop, given as `{name: bytes or a function that opens a stream}`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -92,7 +92,7 @@ class Preparing:
 
 
 def numbers_csv(rows: int = 300, features: int = 3, classes: int = 3) -> bytes:
-    """A clean table: label first, whole numbers, every row different."""
+    """Return a table of distinct rows of whole numbers, label first."""
     lines = [
         ",".join(
             [str(row % classes), *(str(row * (column + 3) % 997) for column in range(features))]

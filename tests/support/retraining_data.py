@@ -54,7 +54,7 @@ class RetrainedModel:
         """Put a capture file, one line per event; return its key.
 
         Args:
-            name: of the file.
+            name: name of the file.
             events: encoded rows of each event.
             encoding: CSV, JSON or BASE64, as SageMaker encodes inputs.
         """

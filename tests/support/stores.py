@@ -1,4 +1,4 @@
-"""Stores with other parameters than those of a Lambda, and what the tables hold."""
+"""Replace the stores of services, and read items of the tables."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ NO_WAIT = replace(TRANSACTION_CONFLICTS, sleep=lambda _: None)
 
 
 def use_stores(services: Services, **stores: Any) -> None:
-    """Replace stores of these services by their names, before they are used."""
+    """Replace stores of the services, by name, before they are used."""
     vars(services).update(stores)
 
 
 def do_not_wait(services: Services, max_writes: int = MAX_TRANSACTION_WRITES) -> None:
-    """Have conflicting transactions tried again at once, and write no more items in one of them."""
+    """Retry conflicting transactions without waiting, and limit the items per transaction."""
     labels = LabelStore(services.inference_table, services.model_table, NO_WAIT)
     inferences = InferenceStore(
         services.inference_table, services.monitoring, labels, NO_WAIT, max_writes

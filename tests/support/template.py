@@ -1,4 +1,4 @@
-"""The deployed files as data: `template.yaml` and the definitions of the state machines."""
+"""Read `template.yaml` and the definitions of the state machines as data."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DEFINITIONS: dict[str, Any] = {
 
 
 def states_of(machine: dict[str, Any]) -> dict[str, Any]:
-    """Return all states of a state machine or branch, those of its branches included."""
+    """Return all states of a state machine or branch, including the states of its branches."""
     states: dict[str, Any] = {}
     for name, state in machine["States"].items():
         states[name] = state

@@ -1,6 +1,7 @@
-"""A model's versions and their traffic: predictions and labels, written as they are when live.
+"""Versions of a model and their traffic: predictions and labels, written as in production.
 
-Everything that is written is recorded twice: as the records of the stream, and plainly as a story.
+Everything that is written is also recorded twice: as records of the table's stream, and as a simple
+list of events (`Story`), from which tests compute the expected results.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 def add_version(
     model: str, version: int, schema: Schema, error_bound: float | None = None, **monitoring: int
 ) -> None:
-    """Register a version, with what is read of its run when its labels are counted."""
+    """Register a version, with the artifacts of its run that counting requires."""
     baseline = plain_baseline(schema, error_bound)
     register_version(model, version, schema, baseline, monitoring)
 
@@ -61,7 +62,7 @@ def prediction(
 
 @dataclass
 class Story:
-    """What really happened to one inference, in order."""
+    """The events of one inference, in order."""
 
     prediction: Prediction | None = None
     ambiguous: bool = False
@@ -70,7 +71,7 @@ class Story:
 
 @dataclass
 class Traffic:
-    """One model's inferences, the stream that their table gives, and their story."""
+    """The inferences of one model, the records of their stream, and their stories."""
 
     model: str
     schema: Schema
@@ -80,7 +81,7 @@ class Traffic:
     _images: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def predict(self, inference_id: str, made: Prediction) -> None:
-        """Write a prediction as it comes out of a capture file."""
+        """Write a prediction as if it were read from a capture file."""
         row = CapturedRow(inference_id, made, [], 0.0)
         store = services().inferences
         change = prediction_change(row, store.load(self.model, [inference_id]).get(inference_id))
@@ -95,7 +96,7 @@ class Traffic:
         self.observe(inference_id)
 
     def label(self, inference_id: str, label: Label) -> None:
-        """Write a label as it comes over the API; one that is rejected never happened."""
+        """Write a label as if the API received it; a rejected label is not part of the story."""
         receipt = Receipt(self.model, label.received_at, label.received_at, timedelta(days=365))
         observation = Observation(inference_id, label.label, label.observed_at, None, None)
         known = services().labels.load(self.model, [inference_id])
@@ -122,7 +123,7 @@ class Traffic:
         return item
 
     def deliverable(self) -> list[dict[str, Any]]:
-        """Return the records that the filter of the template lets through."""
+        """Return the records that match the event filter of the template."""
         return [
             entry
             for entry in self.stream
@@ -162,6 +163,8 @@ def record(item: dict[str, Any], number: int) -> dict[str, Any]:
     return entry
 
 
-def said(text: str, at: datetime = NOON, observed_s: float = 0, received_s: float = 60) -> Label:
-    """Return a label; its times are seconds after `at`."""
+def observed_label(
+    text: str, at: datetime = NOON, observed_s: float = 0, received_s: float = 60
+) -> Label:
+    """Return a label whose times are given in seconds after `at`."""
     return Label(text, at + timedelta(seconds=observed_s), at + timedelta(seconds=received_s))

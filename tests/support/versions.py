@@ -1,4 +1,4 @@
-"""Versions of models as their runs leave them: artifacts in the bucket, items in the table."""
+"""Register versions of models with the artifacts and items that their runs would write."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NO_PROFILE: dict[str, Any] = {"sampled_rows": 1, "columns": []}
 
 
 def plain_baseline(schema: Schema, error_bound: float | None = None) -> Baseline:
-    """Return a baseline of which only the error bound matters."""
+    """Return a baseline in which only the error bound matters."""
     return Baseline(
         task=schema.task, rows_of="new", rows=1, errors=0, error_bound=error_bound, quality={}
     )
@@ -37,7 +37,7 @@ def register_version(
 ) -> str:
     """Register a version with the artifacts of its run; return the run.
 
-    The next call of a handler reads the artifacts anew, so a test may register a version again.
+    The next call of a handler reads the artifacts again, so a test may register a version twice.
     """
     keys = RunKeys(model, f"run{version}")
     bucket = services().bucket

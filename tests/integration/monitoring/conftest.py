@@ -1,4 +1,4 @@
-"""The pipeline's stack in moto, and the models whose traffic these tests count."""
+"""Fixtures: the stack in moto, and the models whose traffic these tests count."""
 
 from __future__ import annotations
 

@@ -35,10 +35,10 @@ def go_live(
     """Make a version live, with the artifacts of its run.
 
     Args:
-        version: its number.
+        version: version number.
         settings: model.toml of the run.
-        slices: of labelled rows that it was trained on.
-        labels: labelled predictions that the ledger held when the run began.
+        slices: slices of labelled rows that the version was trained on.
+        labels: number of labelled predictions in the ledger when the run began.
     """
     keys = RunKeys(MODEL, f"run{version}")
     bucket, models = services().bucket, services().models
@@ -110,7 +110,7 @@ _promotions = [datetime.now(UTC)]
 
 
 def ago(minutes: float) -> datetime:
-    """Return a moment before the last promotion: in a test, equal minutes give an equal moment."""
+    """Return a moment before the last promotion, which is the same for equal minutes in a test."""
     return _promotions[-1] - timedelta(minutes=minutes)
 
 
@@ -121,7 +121,7 @@ def put_slice(name: str) -> str:
 
 
 def store_verdict(version: int, drifted: bool = True) -> None:
-    """Store the verdict of a check, in place of the verdict of the check before."""
+    """Store the verdict of a check, which replaces the previous verdict."""
     before = services().monitoring.verdict(MODEL)
     now = utc_now()
     sentence = "Drift: 40 of 100 predictions are wrong." if drifted else "No drift."

@@ -1,4 +1,4 @@
-"""Capture files in, inferences and the counters of their cohort out."""
+"""Ingestion of capture files: inferences and the counters of their cohorts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From counters to a verdict: stored, published as metrics, and notified once."""
+"""Drift checks: the verdict is stored and published as metrics, and people are notified once."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def worse(cohorts: int = 5) -> None:
 
 
 def take_back() -> None:
-    """Correct the labels: what was counted as an error was right."""
+    """Correct the labels, so that the counted errors become correct predictions."""
     for index in range(5):
         count_cohort(1, ago(20 - index), labelled=0, errors=-60)
 
@@ -185,7 +185,7 @@ def test_a_new_version_starts_with_no_alarm_and_no_evidence(live: Stack) -> None
 
 def test_late_errors_of_the_old_version_do_not_affect_the_new_one(live: Stack) -> None:
     go_live(2)
-    worse()  # of version 1
+    worse()  # counters of version 1
     assert not check(live).drifted
 
 
@@ -193,7 +193,7 @@ def test_predictions_younger_than_the_label_age_are_not_judged(live: Stack) -> N
     count_cohort(1, ago(0.5), labelled=500, errors=400)
     verdict = check(live)
     assert (verdict.drifted, verdict.quality.cohorts) == (False, 0)
-    assert verdict.live.labelled == 500, "live quality includes them at once"
+    assert verdict.live.labelled == 500, "live quality includes young predictions"
 
 
 def test_two_concurrent_checks_notify_of_an_alarm_once(live: Stack) -> None:
@@ -234,7 +234,7 @@ def test_an_alarm_that_was_not_notified_is_notified_by_a_later_check(live: Stack
     raised = stored(live)
     assert raised.alarm is not None
     check(live)
-    assert drift_events(live) == [], "the check that raised it may still be notifying"
+    assert drift_events(live) == [], "the check that raised the alarm may still be notifying"
     later = raised.checked_at + NOTIFICATION_TIMEOUT + timedelta(seconds=1)
     check_drift(live.at(later), MODEL)
     verdict = stored(live)
@@ -290,7 +290,7 @@ def test_the_inputs_of_a_cohort_are_judged_once(live: Stack) -> None:
     for minutes, count in rows.items():
         count_cohort(1, ago(minutes), labelled=0, errors=0)
         count_inputs(live, ago(minutes), np.full(count, 0.5))
-    count_cohort(1, ago(0), labelled=0, errors=0)  # not closed yet
+    count_cohort(1, ago(0), labelled=0, errors=0)  # this cohort is not closed yet
     count_inputs(live, ago(0), np.full(70, 0.5))
     assert counts_read_by_a_check(live) == [input_counts(minutes) for minutes in rows]
     assert counts_read_by_a_check(live) == []
@@ -304,7 +304,7 @@ def input_counts(minutes: float) -> str:
 
 
 def counts_read_by_a_check(stack: Stack) -> list[str]:
-    """Check, and return the keys of the input counts that the check read, in order."""
+    """Run a check, and return the keys of the input counts that it read, in order."""
     keys: list[str] = []
 
     def note(params: dict[str, Any], **_: Any) -> None:
@@ -350,7 +350,7 @@ def test_every_check_publishes_the_metrics_of_alarms_and_dashboard(
     assert values["InputDrift"] == 2
     assert values["HeldLabels"] == 3
     assert 0 <= values["LabelSilenceSeconds"] < 60
-    assert 0 <= values["CaptureSilenceSeconds"] < 60, "since the promotion: nothing was captured"
+    assert 0 <= values["CaptureSilenceSeconds"] < 60, "silence is counted since the promotion"
     assert (values["RetrainingPendingSeconds"], values["RetrainingBlocked"]) == (0, 0)
 
 

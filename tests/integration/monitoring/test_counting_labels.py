@@ -1,4 +1,4 @@
-"""Labelled predictions in, counters and ledger out, whatever the stream delivers."""
+"""Counting labelled predictions from the stream: counters of cohorts, and the ledger."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.aws_stack import CONTEXT
 from tests.support.events import sample
 from tests.support.joined import rows_that_hold
 from tests.support.stores import do_not_wait, dynamodb_events
-from tests.support.traffic import NOON, Traffic, add_version, prediction, said
+from tests.support.traffic import NOON, Traffic, add_version, observed_label, prediction
 
 if TYPE_CHECKING:
     from refit.domain.monitoring.cohort import Cohort
@@ -35,7 +35,7 @@ AGE = {"cohort_s": 3600, "label_age_s": 600}
 
 @pytest.fixture
 def zoo(stack: Stack) -> Traffic:
-    """A classifier with two versions, the second one with a class more."""
+    """A classifier with two versions, of which the second has one more class."""
     more = ANIMALS.model_copy(update={"classes": (*CLASSES, "yak")})
     add_version("zoo", 1, ANIMALS, **AGE)
     add_version("zoo", 2, more, cohort_s=60, label_age_s=10)
@@ -44,7 +44,7 @@ def zoo(stack: Stack) -> Traffic:
 
 @pytest.fixture
 def homes(stack: Stack) -> Traffic:
-    """A regression; an answer that is more than 2.5 off is an error."""
+    """A regression; a prediction whose error is larger than 2.5 is wrong."""
     add_version("homes", 1, PRICES, 2.5, **AGE)
     return Traffic("homes", PRICES, {1: 3600})
 
@@ -59,12 +59,12 @@ def cohort(model: str = "zoo", version: int = 1) -> Cohort:
     return only
 
 
-# Hard case 1: delivered twice, late, split
+# Hard case 1: records that are delivered twice, late or in several batches
 
 
 def test_a_record_that_is_delivered_twice_counts_once(zoo: Traffic) -> None:
     zoo.predict("a", prediction("dog"))
-    zoo.label("a", said("owl"))
+    zoo.label("a", observed_label("owl"))
     records = zoo.deliverable()
     assert handed_over(records + records) == []
     assert handed_over(records) == []
@@ -74,8 +74,8 @@ def test_a_record_that_is_delivered_twice_counts_once(zoo: Traffic) -> None:
 
 def test_a_late_stream_record_counts_the_current_state_of_the_inference(zoo: Traffic) -> None:
     zoo.predict("a", prediction("dog"))
-    zoo.label("a", said("owl"))
-    zoo.label("a", said("dog", observed_s=1))
+    zoo.label("a", observed_label("owl"))
+    zoo.label("a", observed_label("dog", observed_s=1))
     old, new = zoo.deliverable()
     assert handed_over([old]) == []
     assert zoo.item("a")["counted"]["M"]["seq"] == zoo.item("a")["seq"]
@@ -86,12 +86,12 @@ def test_a_late_stream_record_counts_the_current_state_of_the_inference(zoo: Tra
 
 def test_an_inference_that_has_changed_is_not_marked_as_counted(zoo: Traffic) -> None:
     zoo.predict("a", prediction("dog"))
-    zoo.label("a", said("owl"))
+    zoo.label("a", observed_label("owl"))
     store = services().inferences
     schema = services().artifacts.schema("zoo", "run1")
     outdated = count_change(store.load("zoo", ["a"])["a"], schema, MonitoringSettings(), None)
     assert outdated is not None
-    zoo.label("a", said("dog", observed_s=1))
+    zoo.label("a", observed_label("dog", observed_s=1))
     assert list(store.count([outdated])) == [([], [outdated])]
     assert zoo.item("a")["uncounted"] == {"N": "1"}
     assert cohort().shown.labelled == 0
@@ -107,7 +107,7 @@ def test_a_burst_is_counted_in_several_transactions(zoo: Traffic) -> None:
     for number in range(20):
         at = NOON + timedelta(seconds=15 * number)
         zoo.predict(f"i{number}", prediction("dog", version=2, at=at))
-        zoo.label(f"i{number}", said("dog", at))
+        zoo.label(f"i{number}", observed_label("dog", at))
     dynamodb_events().register("provide-client-params.*.TransactWriteItems", noted)
     assert handed_over(zoo.deliverable()) == []
     assert len(sizes) >= 4
@@ -122,22 +122,24 @@ def test_a_burst_is_counted_in_several_transactions(zoo: Traffic) -> None:
 def test_a_label_that_arrived_before_its_prediction_counts_when_the_prediction_arrives(
     zoo: Traffic,
 ) -> None:
-    zoo.label("a", said("dog"))
+    zoo.label("a", observed_label("dog"))
     assert zoo.deliverable() == []
     zoo.predict("a", prediction("dog"))
     assert handed_over(zoo.deliverable()) == []
     assert (cohort().shown.labelled, cohort().shown.errors) == (1, 0)
 
 
-# Hard case 3: errors are labelled sooner than right answers
+# Hard case 3: wrong predictions are labelled earlier than correct ones
 
 
 def test_the_drift_test_uses_the_labels_at_the_label_age_and_live_quality_uses_all(
     zoo: Traffic,
 ) -> None:
-    for place in range(4):
-        zoo.predict(f"i{place}", prediction("dog"))
-        zoo.label(f"i{place}", said("owl" if place == 0 else "dog", received_s=60 + 400 * place))
+    for index in range(4):
+        zoo.predict(f"i{index}", prediction("dog"))
+        zoo.label(
+            f"i{index}", observed_label("owl" if index == 0 else "dog", received_s=60 + 400 * index)
+        )
     handed_over(zoo.deliverable())
     assert (cohort().shown.labelled, cohort().shown.errors) == (4, 1)
     assert (cohort().matured.labelled, cohort().matured.errors) == (2, 1)
@@ -146,9 +148,9 @@ def test_the_drift_test_uses_the_labels_at_the_label_age_and_live_quality_uses_a
 
 def test_a_correction_after_the_label_age_does_not_change_the_drift_test(zoo: Traffic) -> None:
     zoo.predict("a", prediction("dog"))
-    zoo.label("a", said("owl"))
+    zoo.label("a", observed_label("owl"))
     handed_over(zoo.deliverable())
-    zoo.label("a", said("dog", observed_s=1, received_s=7000))
+    zoo.label("a", observed_label("dog", observed_s=1, received_s=7000))
     handed_over(zoo.deliverable())
     assert (cohort().shown.errors, cohort().matured.errors) == (0, 1)
 
@@ -161,8 +163,8 @@ def test_of_contradictory_labels_the_last_observed_one_counts(
     zoo: Traffic, order: tuple[int, ...]
 ) -> None:
     zoo.predict("a", prediction("dog"))
-    for place in order:
-        zoo.label("a", said(["owl", "cat", "dog"][place], observed_s=place))
+    for index in order:
+        zoo.label("a", observed_label(["owl", "cat", "dog"][index], observed_s=index))
         handed_over(zoo.deliverable())
     assert cohort().shown.confusion == {(1, 1): 1}
     assert (cohort().shown.labelled, cohort().shown.errors) == (1, 0)
@@ -171,18 +173,18 @@ def test_of_contradictory_labels_the_last_observed_one_counts(
 
 def test_the_label_delay_is_counted_once_for_the_first_label(zoo: Traffic) -> None:
     zoo.predict("a", prediction("dog"))
-    for place, text in enumerate(["owl", "cat", "dog"]):
-        zoo.label("a", said(text, observed_s=place, received_s=60 + place))
+    for index, text in enumerate(["owl", "cat", "dog"]):
+        zoo.label("a", observed_label(text, observed_s=index, received_s=60 + index))
         handed_over(zoo.deliverable())
     assert (cohort().shown.delay_sum, cohort().shown.delay_n) == (60, 1)
 
 
-# Hard case 5: a second, different prediction under one id
+# Hard case 5: a second, different prediction with the same id
 
 
 def test_a_second_prediction_with_the_same_id_subtracts_the_first(zoo: Traffic) -> None:
     zoo.predict("a", prediction("dog", probabilities=[0.25, 0.5, 0.25]))
-    zoo.label("a", said("owl"))
+    zoo.label("a", observed_label("owl"))
     handed_over(zoo.deliverable())
     assert cohort().shown.labelled == 1
     assert len(rows_that_hold(zoo.ledger())) == 1
@@ -196,7 +198,7 @@ def test_a_second_prediction_with_the_same_id_subtracts_the_first(zoo: Traffic) 
 
 def test_the_same_prediction_captured_again_changes_nothing(zoo: Traffic) -> None:
     zoo.predict("a", prediction("dog"))
-    zoo.label("a", said("dog"))
+    zoo.label("a", observed_label("dog"))
     zoo.predict("a", prediction("dog"))
     handed_over(zoo.deliverable())
     assert (cohort().predictions, cohort().shown.labelled) == (1, 1)
@@ -210,8 +212,8 @@ def test_a_late_label_counts_for_the_version_that_predicted_by_its_own_settings(
 ) -> None:
     zoo.predict("old", prediction("dog", version=1))
     zoo.predict("new", prediction("dog", version=2))
-    zoo.label("old", said("owl", received_s=300))
-    zoo.label("new", said("dog", received_s=300))
+    zoo.label("old", observed_label("owl", received_s=300))
+    zoo.label("new", observed_label("dog", received_s=300))
     handed_over(zoo.deliverable())
     assert (cohort(version=1).seconds, cohort(version=1).shown.errors) == (3600, 1)
     assert (cohort(version=2).seconds, cohort(version=2).shown.errors) == (60, 0)
@@ -220,19 +222,19 @@ def test_a_late_label_counts_for_the_version_that_predicted_by_its_own_settings(
 
 
 def test_a_class_that_is_newer_than_the_version_counts_as_an_error(zoo: Traffic) -> None:
-    zoo.label("a", said("yak"))
+    zoo.label("a", observed_label("yak"))
     zoo.predict("a", prediction("dog", version=1))
     assert handed_over(zoo.deliverable()) == []
     assert cohort().shown.confusion == {(-1, 1): 1}
     assert rows_that_hold(zoo.ledger())[0].label == "yak"
 
 
-# Hard case 7: encodings and shapes
+# Hard case 7: encodings and data types
 
 
 def test_captured_probabilities_survive_the_stream_and_give_the_log_loss(zoo: Traffic) -> None:
     zoo.predict("a", prediction("dog", probabilities=[0.25, 0.5, 0.25]))
-    zoo.label("a", said("dog"))
+    zoo.label("a", observed_label("dog"))
     handed_over(zoo.deliverable())
     figures = quality_of([cohort()], ANIMALS)
     assert figures.metrics == {"accuracy": 1.0, "log_loss": pytest.approx(0.693147, abs=1e-6)}
@@ -244,7 +246,7 @@ def test_a_numeric_class_is_the_same_in_each_spelling(stack: Stack, spelling: st
     add_version("zoo", 1, digits, **AGE)
     traffic = Traffic("zoo", digits, {1: 3600})
     traffic.predict("a", prediction("1"))
-    traffic.label("a", said(spelling))
+    traffic.label("a", observed_label(spelling))
     handed_over(traffic.deliverable())
     assert cohort().shown.confusion == {(1, 1): 1}
 
@@ -256,23 +258,23 @@ def test_records_that_the_event_filter_should_have_removed_are_ignored(stack: St
     assert services().monitoring.cohorts("digits", 3) == []
 
 
-# Hard case 8: silent, bursty and poisoned traffic
+# Hard case 8: missing labels and extreme values
 
 
 def test_unlabelled_predictions_reduce_the_coverage(zoo: Traffic) -> None:
-    for place in range(4):
-        zoo.predict(f"i{place}", prediction("dog"))
-    zoo.label("i0", said("dog"))
+    for index in range(4):
+        zoo.predict(f"i{index}", prediction("dog"))
+    zoo.label("i0", observed_label("dog"))
     handed_over(zoo.deliverable())
     figures = quality_of([cohort()], ANIMALS)
     assert (figures.predictions, figures.labelled, figures.coverage) == (4, 1, 0.25)
-    assert cohort().files == {7}, "evidence of one capture file is none"
+    assert cohort().files == {7}, "the file number of the capture file is counted"
 
 
 def test_one_enormous_label_does_not_stop_the_counting(homes: Traffic) -> None:
     for name, text in {"a": "3e38", "b": "1.5", "c": "1e-30"}.items():
         homes.predict(name, prediction("1"))
-        homes.label(name, said(text))
+        homes.label(name, observed_label(text))
         assert handed_over(homes.deliverable()) == []
     assert cohort("homes").shown.labelled == 3
 
@@ -283,7 +285,7 @@ def test_one_enormous_label_does_not_stop_the_counting(homes: Traffic) -> None:
 def test_the_metrics_of_a_regression_follow_from_its_counters(homes: Traffic) -> None:
     for name, text in {"a": "98", "b": "104", "c": "100"}.items():
         homes.predict(name, prediction("100"))
-        homes.label(name, said(text))
+        homes.label(name, observed_label(text))
     handed_over(homes.deliverable())
     figures = quality_of([cohort("homes")], PRICES)
     assert figures.metrics == {
@@ -296,9 +298,9 @@ def test_the_metrics_of_a_regression_follow_from_its_counters(homes: Traffic) ->
 
 def test_a_corrected_label_of_a_regression_subtracts_the_old_sums(homes: Traffic) -> None:
     homes.predict("a", prediction("0.3"))
-    homes.label("a", said("7.1"))
+    homes.label("a", observed_label("7.1"))
     handed_over(homes.deliverable())
-    homes.label("a", said("0.3", observed_s=1))
+    homes.label("a", observed_label("0.3", observed_s=1))
     handed_over(homes.deliverable())
     shown = cohort("homes").shown
     assert (shown.labelled, shown.errors) == (1, 0)
@@ -309,7 +311,7 @@ def test_after_a_change_of_settings_and_baseline_a_correction_subtracts_what_was
     homes: Traffic,
 ) -> None:
     homes.predict("a", prediction("1"))
-    homes.label("a", said("7"))
+    homes.label("a", observed_label("7"))
     handed_over(homes.deliverable())
     add_version("homes", 1, PRICES, 100.0, cohort_s=60, label_age_s=600)
     homes.predict("a", prediction("2", digest="another"))
@@ -318,7 +320,7 @@ def test_after_a_change_of_settings_and_baseline_a_correction_subtracts_what_was
     assert (shown.labelled, shown.errors, shown.square_sum) == (0, 0, 0)
 
 
-# Ledger, metrics, the drift check that is enqueued, and what fails
+# Ledger, metrics, enqueued drift checks, and failures
 
 
 def test_the_ledger_states_the_label_and_where_the_features_are(stack: Stack) -> None:
@@ -350,11 +352,11 @@ def test_the_ledger_states_the_label_and_where_the_features_are(stack: Stack) ->
 
 def test_a_batch_that_is_retried_overwrites_its_slice(zoo: Traffic, stack: Stack) -> None:
     zoo.predict("a", prediction("dog"))
-    zoo.label("a", said("owl"))
+    zoo.label("a", observed_label("owl"))
     handed_over(zoo.deliverable())
     handed_over(zoo.deliverable())
     zoo.predict("b", prediction("dog"))
-    zoo.label("b", said("owl"))
+    zoo.label("b", observed_label("owl"))
     handed_over(zoo.deliverable())
     assert len(stack.keys("zoo/labelled/")) == 2
 
@@ -363,9 +365,9 @@ def test_a_newly_labelled_prediction_is_published_once_with_its_delay(
     zoo: Traffic, capsys: pytest.CaptureFixture[str]
 ) -> None:
     zoo.predict("a", prediction("dog"))
-    zoo.label("a", said("owl"))
+    zoo.label("a", observed_label("owl"))
     handed_over(zoo.deliverable())
-    zoo.label("a", said("dog", observed_s=1))
+    zoo.label("a", observed_label("dog", observed_s=1))
     handed_over(zoo.deliverable())
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     found = [line for line in lines if line.get("Model") == "zoo"]
@@ -374,9 +376,9 @@ def test_a_newly_labelled_prediction_is_published_once_with_its_delay(
 
 
 def test_drift_is_checked_once_per_cohort_length(zoo: Traffic, stack: Stack) -> None:
-    for place in range(3):
-        zoo.predict(f"i{place}", prediction("dog"))
-        zoo.label(f"i{place}", said("owl"))
+    for index in range(3):
+        zoo.predict(f"i{index}", prediction("dog"))
+        zoo.label(f"i{index}", observed_label("owl"))
         handed_over(zoo.deliverable())
     assert stack.messages(stack.detect_queue) == [{"model": "zoo"}]
 
@@ -393,8 +395,8 @@ def test_only_the_record_whose_version_is_unknown_has_failed(zoo: Traffic) -> No
     zoo.cohort_s[9] = 60
     zoo.predict("a", prediction("dog", version=9))
     zoo.predict("b", prediction("dog", version=1))
-    zoo.label("b", said("dog"))
-    zoo.label("a", said("dog"))
+    zoo.label("b", observed_label("dog"))
+    zoo.label("a", observed_label("dog"))
     records = zoo.deliverable()
     by_id = {entry["dynamodb"]["Keys"]["id"]["S"]: entry for entry in records}
     assert handed_over(records) == [by_id["zoo#a"]["dynamodb"]["SequenceNumber"]]
@@ -411,9 +413,9 @@ def test_a_model_is_counted_although_an_artifact_of_another_is_missing(
     key = getattr(RunKeys("homes", "run1"), artifact)
     services().client("s3").delete_object(Bucket=stack.bucket, Key=key)
     zoo.predict("a", prediction("dog"))
-    zoo.label("a", said("dog"))
+    zoo.label("a", observed_label("dog"))
     homes.predict("a", prediction("1"))
-    homes.label("a", said("1"))
+    homes.label("a", observed_label("1"))
     lost = homes.deliverable()[0] | {"dynamodb": homes.deliverable()[0]["dynamodb"].copy()}
     lost["dynamodb"]["SequenceNumber"] = "of homes"
     assert handed_over([lost, *zoo.deliverable()]) == ["of homes"]

@@ -1,10 +1,10 @@
-"""Whatever befalls the stream, the counters come to what really happened.
+"""The counters are correct for any order, repetition and failure of the stream's batches.
 
-A seeded random driver lets predictions, labels, corrections, contradictions and second predictions
-happen, in any order and while batches are being counted. The stream's records are repeated,
-reordered and split at will; batches break off before or after any write takes effect, meet others
-on the same items, and are tried again. In the end everything has been delivered at least once, and
-the counters are compared with a plain count.
+A seeded random driver writes predictions, labels, corrections, contradictory labels and second
+predictions, in any order and while batches are being counted. The records of the stream are
+repeated, reordered and split at random. Batches fail before or after any write takes effect,
+conflict with each other, and are retried. In the end every record has been delivered at least once,
+and the counters are compared with a simple count of all events.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from refit.handlers.wiring import services
 from tests.support.aws_stack import CONTEXT, forget_services
 from tests.support.joined import rows_that_hold
 from tests.support.stores import do_not_wait
-from tests.support.traffic import NOON, Traffic, add_version, prediction, said
+from tests.support.traffic import NOON, Traffic, add_version, observed_label, prediction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ SCHEMAS = {
     ),
     "regression": Schema(task="regression", label="label", features=FEATURES),
 }
-# The live version knows a class more than those that predict: such a label can come.
+# The live version has one more class than the versions that predict, so such a label can arrive.
 LIVE_SCHEMAS = SCHEMAS | {
     "classification": SCHEMAS["classification"].model_copy(update={"classes": (*CLASSES, "yak")})
 }
@@ -59,12 +59,12 @@ WRITES = {
 }
 
 
-class BrokeOff(Exception):
-    """The process that counted is gone."""
+class ProcessEnded(Exception):
+    """Raised to end the counting process at an arbitrary point."""
 
 
 class Driver:
-    """Lets things happen, and delivers the stream of it badly."""
+    """Writes random predictions and labels, and delivers their stream with failures."""
 
     def __init__(self, seed: int, task: str) -> None:
         self.random = Random(seed)
@@ -73,7 +73,7 @@ class Driver:
         self.undelivered: set[str] = set()
         self.clock = NOON
         self.depth = 0
-        self.troubled = False
+        self.injects_failures = False
         for version in (1, 2):
             add_version(
                 "zoo",
@@ -90,13 +90,13 @@ class Driver:
                 events.register(f"before-call.{service}.{operation}", self._before)
                 events.register(f"after-call.{service}.{operation}", self._after)
 
-    # What happens in the world
+    # Predictions and labels
 
-    def happen(self) -> None:
+    def write_event(self) -> None:
         self.clock += timedelta(seconds=self.random.choice([1, 20, 400]))
         inference_id = self.random.choice("abcdef")
         known = len(self.traffic.deliverable())
-        with self._calm():
+        with self._without_failures():
             if self.random.random() < 0.35:
                 self.traffic.predict(inference_id, self._prediction())
             else:
@@ -117,12 +117,12 @@ class Driver:
     def _label(self) -> Label:
         texts = ["1", "2", "4.25"] if self.task == "regression" else [*CLASSES, "yak"]
         observed_s = self.random.choice([-100, -10, -1])
-        return said(self.random.choice(texts), self.clock, observed_s, received_s=0)
+        return observed_label(self.random.choice(texts), self.clock, observed_s, received_s=0)
 
-    # What befalls the stream
+    # Deliveries of the stream
 
     def deliver(self) -> None:
-        """Hand over a batch; what broke off or failed remains undelivered."""
+        """Deliver a batch; records that failed, and all of an aborted batch, stay undelivered."""
         known = self.traffic.deliverable()
         if not known:
             return
@@ -133,49 +133,49 @@ class Driver:
         if self.random.random() < 0.5:
             self.random.shuffle(batch)
         self.depth += 1
-        troubled, self.troubled = self.troubled, True
+        injects_failures, self.injects_failures = self.injects_failures, True
         try:
             failed = handed_over(batch)
-        except (BrokeOff, ServiceThrottled):
+        except (ProcessEnded, ServiceThrottled):
             failed = {number_of(entry) for entry in batch}
         finally:
             self.depth -= 1
-            self.troubled = troubled
+            self.injects_failures = injects_failures
         self.undelivered -= {number_of(entry) for entry in batch} - failed
 
     def deliver_the_rest(self) -> None:
         waiting = [entry for entry in self.traffic.stream if number_of(entry) in self.undelivered]
-        with self._calm():
+        with self._without_failures():
             assert handed_over(waiting) == set()
 
     @contextmanager
-    def _calm(self) -> Iterator[None]:
-        before, self.troubled = self.troubled, False
+    def _without_failures(self) -> Iterator[None]:
+        before, self.injects_failures = self.injects_failures, False
         yield
-        self.troubled = before
+        self.injects_failures = before
 
     def _before(self, model: Any, **_: Any) -> None:
-        if not self.troubled:
+        if not self.injects_failures:
             return
         kind = self.random.random()
         if kind < 0.25 and self.depth < 3:
-            # Others go on meanwhile: something happens, or another process counts.
-            self.random.choice([self.happen, self.deliver])()
+            # Meanwhile a prediction or label arrives, or another process counts a batch.
+            self.random.choice([self.write_event, self.deliver])()
         elif kind < 0.35 and model.name == "TransactWriteItems":
             reason = {"CancellationReasons": [{"Code": "TransactionConflict"}]}
             code = {"Error": {"Code": "TransactionCanceledException"}}
             raise ClientError(code | reason, model.name)
         else:
-            self._break_off()
+            self._fail_at_random()
 
     def _after(self, **_: Any) -> None:
-        if self.troubled:
-            self._break_off()
+        if self.injects_failures:
+            self._fail_at_random()
 
-    def _break_off(self) -> None:
+    def _fail_at_random(self) -> None:
         kind = self.random.random()
         if kind < 0.06:
-            raise BrokeOff
+            raise ProcessEnded
         if kind < 0.12:
             raise ConnectionClosedError(endpoint_url="https://dynamodb")
 
@@ -189,7 +189,7 @@ def handed_over(batch: list[dict[str, Any]]) -> set[str]:
     return {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
 
 
-# The plain count: written without a line of what is tested
+# The expected counters, computed without the code under test
 
 
 def joined(stories: dict[str, Story]) -> dict[str, Story]:
@@ -248,7 +248,7 @@ def _count_plainly(counts: Counter[str], made: Prediction, actual: str, task: st
 
 
 def counters(task: str) -> dict[tuple[int, datetime], dict[str, Any]]:
-    """Return what the table holds, in the plain count's words."""
+    """Return the counters in the table, with the names that `plain_count` uses."""
     found = {}
     for version in (1, 2):
         for cohort in services().monitoring.cohorts("zoo", version):
@@ -292,7 +292,7 @@ def in_classes(counts: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def table(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A table without a stream, which moto copies whole with each transaction; ours is made up."""
+    """A table without a stream, because moto would copy the stream in each transaction."""
     services().client("dynamodb").create_table(
         TableName="without-a-stream",
         BillingMode="PAY_PER_REQUEST",
@@ -309,7 +309,7 @@ def table(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_each_joined_prediction_is_counted_exactly_once(seed: int, task: str) -> None:
     driver = Driver(seed, task)
     for _ in range(36):
-        driver.happen()
+        driver.write_event()
         if driver.random.random() < 0.5:
             driver.deliver()
     driver.deliver_the_rest()

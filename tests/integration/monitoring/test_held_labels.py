@@ -1,4 +1,4 @@
-"""Labels whose prediction never comes."""
+"""Held labels whose prediction never arrives."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_the_reason_is_in_days_when_a_label_was_held_for_days(stack: Stack) -> N
 
 
 class OutdatedIndex(LabelStore):
-    """Labels whose index still has the entries of a moment ago."""
+    """A label store whose index still returns earlier entries."""
 
     ids: tuple[str, ...] = ()
 

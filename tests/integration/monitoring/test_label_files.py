@@ -1,4 +1,4 @@
-"""Labels as files: each line taken once, or kept with what is wrong."""
+"""Label files: each line is recorded once, or quarantined with the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labels over the API: what a sender is told, what is stored, and what is counted."""
+"""Labels sent to the API: the response, what is stored, and what is counted."""
 
 from __future__ import annotations
 

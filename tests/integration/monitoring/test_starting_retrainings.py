@@ -1,4 +1,4 @@
-"""From an alarm, or a user command, to exactly one run."""
+"""An alarm or a user command starts exactly one run."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def live(stack: Stack) -> Stack:
-    """Version 1 is live; 150 of its predictions have been labelled since."""
+    """Version 1 is live, and 150 of its predictions have been labelled."""
     go_live(1)
     stack.put(f"{MODEL}/model.toml", "[retraining]\nmin_labels = 100\ncooldown_s = 0\n")
     count_cohort(1, ago(10), labelled=150, errors=60)
@@ -173,7 +173,7 @@ SERVICE_OF = {
 def test_two_concurrent_invocations_start_one_run(
     drifting: Stack, operation: str, when: str
 ) -> None:
-    """The other one takes all of its steps just before, or just after, a write of the first."""
+    """The second invocation takes all of its steps just before or after a write of the first."""
     advance_once_at(operation, when, drifting)
     state = advance()
     assert state.state is RetrainingStatus.RETRAINING

@@ -1,4 +1,4 @@
-"""What cannot be used of a capture file is kept with its reason, and the rest is taken."""
+"""Lines of a capture file that cannot be used are quarantined, and the others are ingested."""
 
 from __future__ import annotations
 

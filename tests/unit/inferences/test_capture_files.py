@@ -1,4 +1,4 @@
-"""Captured lines: written by the predict API or by an endpoint, read back row by row."""
+"""Captured lines of the predict API and of endpoints, read back row by row."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PAIR = Schema(
 )
 PRICES = Schema(task="regression", label="price", features=(WIDTH, HEIGHT))
 KEY = "zoo/capture/refit-zoo/v3/2026/11/20/12/00-05-120-0d4c7f52.jsonl"
-unhurried = settings(deadline=None)  # a busy machine is no failure
+unhurried = settings(deadline=None)  # a slow machine must not fail the test
 
 Side = dict[str, Any] | None
 
@@ -171,7 +171,7 @@ def test_nan_in_other_members_of_a_regressions_answer_is_ignored() -> None:
 
 
 def test_the_probabilities_of_more_than_200_classes_are_not_stored() -> None:
-    many = KINDS.model_copy(update={"classes": tuple(f"c{place}" for place in range(201))})
+    many = KINDS.model_copy(update={"classes": tuple(f"c{index}" for index in range(201))})
     answered = side(",".join(["0"] * 200 + ["1"]))
     (row,) = rows(line(side("1,2"), answered), many)
     assert row.prediction.probabilities is None
@@ -208,7 +208,7 @@ def test_a_prediction_is_the_same_when_captured_as_csv_and_as_json(
 
 
 def test_the_digest_of_a_prediction_never_changes() -> None:
-    """Files that are delivered again after an update of Refit must not make ids ambiguous."""
+    """A file that is delivered again after an update of Refit must not make ids ambiguous."""
     captured = rows(line(side("1,2.5\n,-3.0"), side("0.25\n0.75")), PAIR)
     digests = [row.prediction.digest for row in captured]
     assert digests == ["370284bd516f2908", "12fa286238f299b7"]
@@ -273,9 +273,9 @@ BAD = {
 def test_a_line_that_cannot_be_used_is_rejected_with_the_reason(
     captured: bytes, reason: str
 ) -> None:
-    said = why_not(captured)
-    assert reason in said
-    assert len(said) < 300
+    reported = why_not(captured)
+    assert reason in reported
+    assert len(reported) < 300
 
 
 def test_a_bad_row_of_an_event_does_not_affect_the_others() -> None:
@@ -345,8 +345,8 @@ def test_the_reader_reads_the_lines_of_the_writer(
         at.replace(microsecond=at.microsecond // 1000 * 1000)
     ] * len(exchanged)
     assert inputs_of(written) == asked
-    place = capture_key_of(new_capture_key("zoo", "refit-zoo", "v3", at))
-    assert place == CaptureKey("zoo", "refit-zoo", "v3")
+    index = capture_key_of(new_capture_key("zoo", "refit-zoo", "v3", at))
+    assert index == CaptureKey("zoo", "refit-zoo", "v3")
 
 
 @given(st.binary())
@@ -392,7 +392,7 @@ def test_arbitrary_cells_are_numbers_or_refused(row: str) -> None:
 
 
 class Bucket:
-    """Takes what an endpoint captures."""
+    """Collects the files that a local endpoint captures."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}

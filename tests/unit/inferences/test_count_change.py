@@ -1,4 +1,4 @@
-"""What a joined prediction adds to its cohort's counters, and what takes it back."""
+"""What a labelled prediction adds to its cohort's counters, and what a correction subtracts."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def price_change(
 
 
 def added(known: Inference, schema: Schema = ANIMALS) -> dict[str, float]:
-    """Return what an inference adds to the one cohort that it touches."""
+    """Return what an inference adds to the only cohort that it changes."""
     return added_by(animal_change(known, schema))
 
 
@@ -126,7 +126,7 @@ def test_a_label_with_an_older_observation_that_arrives_later_changes_nothing() 
 
 
 def test_the_label_delay_is_that_of_the_first_label_even_after_a_correction() -> None:
-    labels = [label(text, place, 60 + place) for place, text in enumerate(["cat", "owl"])]
+    labels = [label(text, index, 60 + index) for index, text in enumerate(["cat", "owl"])]
     assert added(inference(predicted("dog"), *labels))["delay_sum"] == 60
 
 
@@ -191,7 +191,7 @@ def test_errors_in_a_tiny_unit_keep_their_digits() -> None:
 
 
 def test_an_enormous_label_does_not_reduce_the_precision_of_the_sums() -> None:
-    """DynamoDB's numbers hold 38 digits: one enormous error must not push the others out."""
+    """DynamoDB's numbers have 38 digits, so one enormous error must not displace the others."""
     poisoned = inference(predicted("0"), label("3.4e38"), inference_id="p")
     plain = inference(predicted("0"), label("0.000001"), inference_id="q")
     changes = [price_change(poisoned)] + [price_change(plain)] * 99
@@ -240,13 +240,13 @@ def test_counting_after_some_steps_gives_the_same_sums_as_counting_once(
 ) -> None:
     known = inference(predicted("dog", [0.1, 0.7, 0.2]), seq=0)
     changes = []
-    for place, step in enumerate(steps):
+    for index, step in enumerate(steps):
         known = (
             replace(known, ambiguous=True, seq=known.seq + 1)
             if step == "ambiguous"
             else replace(known, labels=limited((*known.labels, step)), seq=known.seq + 1)
         )
-        if counted_at[place] or place == len(steps) - 1:
+        if counted_at[index] or index == len(steps) - 1:
             change = animal_change(known)
             assert change is not None
             changes.append(change)
@@ -270,14 +270,14 @@ def many(count: int, versions: int) -> list[CountChange]:
         animal_change(
             inference(
                 replace(
-                    predicted("dog", version=1 + place % versions),
-                    at=NOON + timedelta(hours=place % versions),
+                    predicted("dog", version=1 + index % versions),
+                    at=NOON + timedelta(hours=index % versions),
                 ),
-                label(f"{place % 3}"),
-                inference_id=str(place),
+                label(f"{index % 3}"),
+                inference_id=str(index),
             )
         )
-        for place in range(count)
+        for index in range(count)
     ]
     return [change for change in found if change]
 

@@ -1,4 +1,4 @@
-"""What a label changes: by what is known and what it says, never by the order of arrival."""
+"""What a label changes depends on the known labels and its content, not on the arrival order."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def observed(record: LabelRecord, receipt: Receipt = RECEIPT) -> Observation:
 def sent(
     known: Inference | None, label: Any, minutes: float = 0, schema: Schema = FLOWERS
 ) -> Decided:
-    """Send a label for inference x, observed so many minutes before now."""
+    """Send a label for inference x that was observed this number of minutes ago."""
     at = (NOW - timedelta(minutes=minutes)).isoformat()
     return decided(known, None, observed(LabelRecord("x", label, at)), schema)
 
@@ -182,14 +182,14 @@ def test_records_in_any_order_and_number_give_the_same_label(
     mixed = data.draw(st.permutations(mixed))
     start = None if held else predicted()
     one, other = after(start, *labels), after(start, *mixed)
-    best = max(labels, key=lambda it: (-it[1], it[0]))
+    best = max(labels, key=lambda label: (-label[1], label[0]))
     assert one.label == other.label
     assert (one.label.label, one.label.observed_at) == (
         best[0],
         NOW - timedelta(minutes=best[1]),
     )
     assert one.label_at_age(AGE) == other.label_at_age(AGE)
-    assert after(one, *mixed) == one  # all is known: nothing is written again
+    assert after(one, *mixed) == one  # all labels are known, so nothing is written again
 
 
 @given(st.lists(st.tuples(st.sampled_from(["iris", "rose"]), st.integers(0, 99)), max_size=60))
@@ -197,7 +197,7 @@ def test_the_effective_label_is_always_kept(
     labels: list[tuple[str, int]],
 ) -> None:
     known = after(predicted(), ("rose", 50), *labels)
-    best = max([("rose", 50), *labels], key=lambda it: (-it[1], it[0]))
+    best = max([("rose", 50), *labels], key=lambda label: (-label[1], label[0]))
     assert known.label.label == best[0]
     assert len(known.labels) <= MAX_LABELS
 

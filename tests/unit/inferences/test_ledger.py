@@ -1,4 +1,4 @@
-"""The ledger of joined rows, written in slices and read whole."""
+"""The ledger of labelled rows, written in slices and read as a whole."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_an_unlabelled_prediction_writes_no_line() -> None:
 
 
 def test_a_line_of_a_failed_batch_is_superseded() -> None:
-    """A batch wrote the correction's line and broke off; then the correction was taken back."""
+    """A batch wrote the line of a correction and failed; then the correction was reverted."""
     first = change(JOINED)
     corrected = after(JOINED, first.counted, label("cat", observed_s=40))
     broken_off = change(corrected)

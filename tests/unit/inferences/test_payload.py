@@ -1,4 +1,4 @@
-"""Prediction bodies, good and bad, and the answers made of what an endpoint says."""
+"""Valid and invalid bodies of prediction requests, and answers decoded from an endpoint's."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def encoded(
 
 
 EXPECTED = "rows"
-unhurried = settings(deadline=None)  # a busy machine is no failure
+unhurried = settings(deadline=None)  # a slow machine must not fail the test
 TWO_ROWS = ["5.1,3.5,1", "6.2,,0"]
 
 
@@ -190,7 +190,7 @@ def test_a_request_whose_answer_would_be_too_large_is_rejected_before_the_call()
         payload.check_answer_fits(100_000, FLOWERS)
     most = int(str(refused.value).split("at most ")[1].split(" rows")[0].replace(",", ""))
     payload.check_answer_fits(most, FLOWERS)
-    # The longest answer of that many rows, as Lambda has to carry it.
+    # This is the longest answer for that many rows, as Lambda returns it.
     row = {
         "inferenceId": "f" * 32 + f"-{most}",
         "prediction": "tulip",
@@ -208,7 +208,7 @@ def test_rows_are_sent_in_order_in_as_few_calls_as_the_limit_allows(lines: list[
     assert [rows for rows, _ in bodies] == [body.count(b"\n") + 1 for _, body in bodies]
     assert all(len(body) <= 20 for _, body in bodies)
     for (_, body), (_, following) in itertools.pairwise(bodies):
-        assert len(body) + len(following.split(b"\n")[0]) + 2 > 20  # it would not have fitted
+        assert len(body) + len(following.split(b"\n")[0]) + 2 > 20  # the next row would not fit
 
 
 def test_a_single_row_over_the_limit_is_too_large() -> None:

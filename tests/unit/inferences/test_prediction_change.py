@@ -1,4 +1,4 @@
-"""What a captured prediction does to what is known of its inference."""
+"""How a captured prediction changes its inference."""
 
 from __future__ import annotations
 

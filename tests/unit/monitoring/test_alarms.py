@@ -38,7 +38,8 @@ def test_a_model_has_one_alarm_of_each_kind() -> None:
 
 
 def test_the_alarms_of_two_models_never_share_a_name() -> None:
-    # Of `digits-capture` and `digits`, say, if a kind ended as another does.
+    # If a kind ended with the name of another kind, alarms of models such as `digits-capture` and
+    # `digits` could have the same name.
     for one, other in itertools.permutations(AlarmKind, 2):
         assert not one.endswith(f"-{other}")
 

@@ -1,4 +1,4 @@
-"""The baseline of a live version: what is counted on its held-out rows."""
+"""The baseline of a live version: the counts on its held-out rows."""
 
 from __future__ import annotations
 

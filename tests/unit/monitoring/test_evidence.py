@@ -1,4 +1,4 @@
-"""The arithmetic of bets, against scipy and against its own guarantee."""
+"""The arithmetic of bets, compared with SciPy and with its own guarantee."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_at_the_limit_no_bet_gains_on_average(
     )
     limits = np.full(counted + 1, limit)
     gains = np.exp(log_gains(predictions, limits, alternatives_to(limits)))
-    seen = selectivity * limit / (selectivity * limit + 1 - limit)  # among those that are labelled
+    seen = selectivity * limit / (selectivity * limit + 1 - limit)  # error rate among the labelled
     ways = np.array([math.comb(counted, k) for k in errors], dtype=float)
     chances = ways * seen**errors * (1 - seen) ** (counted - errors)
     assert chances @ gains == pytest.approx(np.ones(ALTERNATIVES), rel=1e-6)

@@ -1,4 +1,4 @@
-"""Counting captured rows into the bins of the training data."""
+"""Counting captured rows in the bins of the training data."""
 
 from __future__ import annotations
 

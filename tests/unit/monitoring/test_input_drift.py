@@ -1,4 +1,4 @@
-"""Drift of inputs and answers without labels: significant for its size, and large enough."""
+"""Input drift: a shift is flagged if it is significant and at least as large as the minimum."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SCHEMA = Schema(
 )
 
 
-def world(rows: int, seed: int, shift: float = 0.0) -> Matrix:
+def sampled_rows(rows: int, seed: int, shift: float = 0.0) -> Matrix:
     generator = np.random.default_rng(seed)
     return np.column_stack(
         [
@@ -70,7 +70,7 @@ BASELINE = held_out()
 
 
 def columns() -> Columns:
-    sample = np.column_stack([np.zeros(20_000), world(20_000, seed=1)])
+    sample = np.column_stack([np.zeros(20_000), sampled_rows(20_000, seed=1)])
     return columns_of(profile_of(SCHEMA, Counter(train=20_000), Counter(), sample), BASELINE)
 
 
@@ -104,31 +104,34 @@ def flags(findings: list[Finding]) -> set[tuple[str, str]]:
 
 
 def test_unchanged_inputs_are_not_flagged_in_many_checks() -> None:
-    # The floor is so low that it hides no false flag: significance alone decides.
+    # The minimum effect is so small that only significance decides.
     for seed in range(300):
-        assert flags(checked(world(100 + seed % 7 * 300, seed + 10), input_effect=1e-9)) == set()
+        assert (
+            flags(checked(sampled_rows(100 + seed % 7 * 300, seed + 10), input_effect=1e-9))
+            == set()
+        )
 
 
 def test_a_shift_of_one_feature_is_flagged_on_that_feature_alone() -> None:
-    findings = checked(world(2000, seed=2, shift=0.4))
+    findings = checked(sampled_rows(2000, seed=2, shift=0.4))
     assert flags(findings) == {("width", "distribution")}
     assert finding(findings, "width").value == pytest.approx(0.16, abs=0.04)
 
 
 def test_a_significant_shift_below_the_minimum_effect_is_not_flagged() -> None:
-    moved = world(200_000, seed=2, shift=0.1)
+    moved = sampled_rows(200_000, seed=2, shift=0.1)
     assert flags(checked(moved)) == set()
     assert flags(checked(moved, input_effect=0.01)) == {("width", "distribution")}
 
 
 def test_a_large_shift_in_a_few_rows_is_not_significant() -> None:
-    findings = checked(world(10, seed=4, shift=0.8))
+    findings = checked(sampled_rows(10, seed=4, shift=0.8))
     assert finding(findings, "width").threshold > 0.5
     assert flags(findings) == set()
 
 
 def test_a_shift_reports_the_share_of_values_outside_the_training_range() -> None:
-    matrix = world(1000, seed=5)
+    matrix = sampled_rows(1000, seed=5)
     matrix[:300, 1] = 1e6
     found = finding(checked(matrix), "height")
     assert found.flagged
@@ -136,7 +139,7 @@ def test_a_shift_reports_the_share_of_values_outside_the_training_range() -> Non
 
 
 def test_missing_values_are_flagged_as_incomplete_and_not_as_a_shift() -> None:
-    matrix = world(2000, seed=6)
+    matrix = sampled_rows(2000, seed=6)
     matrix[::5, 0] = np.nan
     findings = checked(matrix)
     assert flags(findings) == {("width", "completeness")}
@@ -144,7 +147,7 @@ def test_missing_values_are_flagged_as_incomplete_and_not_as_a_shift() -> None:
 
 
 def test_the_share_of_each_text_of_a_category_is_compared() -> None:
-    matrix = world(2000, seed=7)
+    matrix = sampled_rows(2000, seed=7)
     matrix[:, 2] = np.where(np.arange(2000) % 4 == 0, 2, matrix[:, 2])
     found = finding(checked(matrix), "colour")
     assert found.flagged
@@ -153,31 +156,34 @@ def test_the_share_of_each_text_of_a_category_is_compared() -> None:
 
 
 def test_texts_that_were_not_in_the_training_data_are_reported_as_missing() -> None:
-    matrix = world(2000, seed=8)
-    matrix[::3, 2] = np.nan  # so the API encodes them
+    matrix = sampled_rows(2000, seed=8)
+    matrix[::3, 2] = np.nan  # the API encodes unknown texts as missing
     assert ("colour", "completeness") in flags(checked(matrix))
 
 
 def test_predictions_and_scores_are_compared_with_the_held_out_ones() -> None:
     generator = np.random.default_rng(9)
     steady = checked(
-        world(1000, seed=9),
+        sampled_rows(1000, seed=9),
         generator.integers(0, 2, 1000).astype(float),
         generator.uniform(0.5, 1, 1000),
     )
     assert flags(steady) == set()
-    moved = checked(world(1000, seed=9), np.zeros(1000), np.full(1000, 0.55))
+    moved = checked(sampled_rows(1000, seed=9), np.zeros(1000), np.full(1000, 0.55))
     assert flags(moved) == {("prediction", "distribution"), ("score", "distribution")}
 
 
 def test_named_features_are_reported_as_critical() -> None:
-    findings = checked(world(2000, seed=2, shift=1), critical_features=("width",))
+    findings = checked(sampled_rows(2000, seed=2, shift=1), critical_features=("width",))
     assert [each.critical for each in findings if each.flagged] == [True]
     assert not finding(findings, "height").critical
 
 
 def test_robust_distance_psi_and_js_are_reported_with_each_finding() -> None:
-    steady, moved = checked(world(2000, seed=11)), checked(world(2000, seed=11, shift=1))
+    steady, moved = (
+        checked(sampled_rows(2000, seed=11)),
+        checked(sampled_rows(2000, seed=11, shift=1)),
+    )
     same, other = finding(steady, "width"), finding(moved, "width")
     assert same.robust_distance == 0
     assert other.robust_distance == pytest.approx(
@@ -200,7 +206,7 @@ def test_a_feature_named_score_is_not_confused_with_the_scores() -> None:
         features=(Feature(name="score", type="number"),),
         classes=("cat", "dog"),
     )
-    sample = np.column_stack([np.zeros(1000), world(1000, seed=1)[:, 0]])
+    sample = np.column_stack([np.zeros(1000), sampled_rows(1000, seed=1)[:, 0]])
     own = columns_of(profile_of(named, Counter(train=1000), Counter(), sample), BASELINE)
     counter = InputCounter(own)
     counter.add(np.zeros((10, 1)), None, np.full(10, 0.99))
@@ -222,7 +228,9 @@ def test_estimated_accuracy_follows_the_held_out_accuracy_of_each_score() -> Non
     generator = np.random.default_rng(12)
     for low in (0.5, 0.8):
         sure = generator.uniform(low, 1, 20_000)
-        found = estimated_accuracy(COLUMNS, counted(world(20_000, seed=12), None, sure), BASELINE)
+        found = estimated_accuracy(
+            COLUMNS, counted(sampled_rows(20_000, seed=12), None, sure), BASELINE
+        )
         assert found == pytest.approx((low + 1) / 2, abs=0.02)
 
 
@@ -246,7 +254,7 @@ def test_every_figure_stays_in_its_range(rows: list[tuple[float, float, int]]) -
 
 
 def test_the_verdict_names_the_shifts_that_exceed_their_limits_most() -> None:
-    counts = counted(world(10, seed=1))
+    counts = counted(sampled_rows(10, seed=1))
     limits = {"a": 0.2, "b": 0.1, "c": 0.4}
     violations = [
         Violation(

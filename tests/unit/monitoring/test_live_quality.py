@@ -1,4 +1,4 @@
-"""Figures of a live version, from the counters of its cohorts against the plain rows."""
+"""The quality of a live version from cohort counters, compared with the quality from its rows."""
 
 from __future__ import annotations
 
@@ -38,14 +38,13 @@ CLASSES = ("cat", "dog", "owl")
 def cohorts_of(
     rows: list[tuple[str, str, list[float] | None]], rules: CountingRules
 ) -> list[Cohort]:
-    """Return the cohorts of (prediction, label, probabilities), one row a quarter of an hour.
-
-    The label of each third row comes after the label age.
+    """Return the cohorts of rows (prediction, label, probabilities) that are 15 minutes apart.
+    The label of every third row arrives after the label age.
     """
     changes = []
     predictions: dict[CohortKey, int] = defaultdict(int)
-    for index, (said, actual, probabilities) in enumerate(rows):
-        prediction = predicted(said, probabilities)
+    for index, (predicted_text, actual, probabilities) in enumerate(rows):
+        prediction = predicted(predicted_text, probabilities)
         later = timedelta(minutes=15 * index)
         received = label(actual, received_s=60 if index % 3 else 4000)
         change = change_of(
@@ -58,7 +57,7 @@ def cohorts_of(
         )
         assert change is not None
         changes.append(change)
-        predictions[next(iter(change.sums))] += 2  # each second one is never labelled
+        predictions[next(iter(change.sums))] += 2  # one of the two is never labelled
     return [
         Cohort.from_item(
             {
@@ -119,11 +118,11 @@ def test_a_window_contains_the_newest_cohorts() -> None:
 
 def test_the_metrics_of_a_regression_equal_those_of_its_rows() -> None:
     generator = np.random.default_rng(6)
-    said, actual = generator.normal(100, 5, 40), generator.normal(100, 5, 40)
-    rows = [(repr(float(a)), repr(float(b)), None) for a, b in zip(said, actual, strict=True)]
+    answers, actual = generator.normal(100, 5, 40), generator.normal(100, 5, 40)
+    rows = [(repr(float(a)), repr(float(b)), None) for a, b in zip(answers, actual, strict=True)]
     cohorts = cohorts_of(rows, OF_PRICES)
     found, report = quality_of(cohorts, PRICES), class_report_of(cohorts, PRICES)
-    errors = said - actual
+    errors = answers - actual
     assert found.metrics == {
         "rmse": pytest.approx(float((errors**2).mean() ** 0.5), abs=1e-6),
         "mae": pytest.approx(float(np.abs(errors).mean()), abs=1e-6),

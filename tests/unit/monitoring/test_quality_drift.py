@@ -1,4 +1,4 @@
-"""Quality drift: when the test alarms, when it must not, and that it says why."""
+"""Quality drift: when the test raises an alarm, when it must not, and what the alarm states."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_the_collapse_of_one_class_is_detected_at_constant_accuracy() -> None:
 
     def cohort_of(hour: int, collapsed: bool) -> Cohort:
         shares = dict.fromkeys(range(10), 0.08)
-        if collapsed:  # the other nine get better by as much
+        if collapsed:  # the other nine classes improve by as much
             shares = dict.fromkeys(range(10), 0.02) | {7: 0.6}
         counts = {code: (10, int(generator.binomial(10, shares[code]))) for code in range(10)}
         return with_classes(prompt(hour, 100, sum(k for _, k in counts.values())), counts)
@@ -149,7 +149,7 @@ def test_the_collapse_of_one_class_is_detected_at_constant_accuracy() -> None:
     assert verdict.class_name == "c7"
     assert "'c7'" in verdict.sentence
     blind = held.model_copy(update={"classes": None})
-    assert not judged(before + after, blind).drifted  # the accuracy alone shows nothing
+    assert not judged(before + after, blind).drifted  # the accuracy alone does not show the drift
 
 
 def test_labels_of_a_random_tenth_of_the_predictions_are_enough() -> None:
@@ -172,7 +172,7 @@ def test_live_labels_lower_the_limit_of_a_version_with_few_held_out_rows() -> No
     few = baseline(errors=8, rows=100)
     rise = steady(60, 0.13, begin=400)
     assert judged(steady(400) + rise, few).drifted
-    assert not judged(rise, few).drifted  # without the labels before, 13 % could be the old error
+    assert not judged(rise, few).drifted  # 13 % is possible according to the held-out rows alone
 
 
 def test_a_regression_is_judged_by_errors_beyond_its_bound() -> None:
@@ -196,7 +196,8 @@ def test_false_alarms_at_the_tolerated_error_rate_are_rarer_than_stated() -> Non
         bets = [bet_of(each, seen, nothing_learned, settings.tolerance) for each in detectors]
         logs = weigh(bets, np.full(cohorts, np.inf)).logs
         crossed += bool((logs >= math.log(settings.false_alarm_every)).any())
-    # A mean of 200 cohorts allows 63 % of the runs to cross, were crossings without memory.
+    # If the time until a false alarm were exponential with a mean of 200 cohorts, 63 % of the runs
+    # would have one.
     assert 0 < crossed / runs < 0.63
 
 
@@ -219,7 +220,7 @@ def test_a_model_that_was_better_for_a_while_may_return_to_its_held_out_error() 
 
 def test_daily_variation_below_the_limit_raises_no_alarm() -> None:
     hours = np.arange(24 * 60)
-    shares = 0.075 + 0.01 * np.sin(2 * np.pi * hours / 24)  # up to 8.5 %
+    shares = 0.075 + 0.01 * np.sin(2 * np.pi * hours / 24)  # error rates of up to 8.5 %
     wrong = np.random.default_rng(6).binomial(400, shares)
     cohorts = [prompt(int(hour), 400, int(k)) for hour, k in zip(hours, wrong, strict=True)]
     bets = [
@@ -230,29 +231,29 @@ def test_daily_variation_below_the_limit_raises_no_alarm() -> None:
 
 def test_errors_that_are_labelled_sooner_raise_no_alarm() -> None:
     for seed in range(5):
-        world = late_labels(seed, change=160)
-        assert all(not judged_at(world, hour).drifted for hour in range(10, 161, 10)), (
+        predictions = late_labels(seed, change=160)
+        assert all(not judged_at(predictions, hour).drifted for hour in range(10, 161, 10)), (
             f"false alarm with seed {seed}"
         )
 
 
 def test_a_rise_is_detected_although_errors_are_labelled_sooner() -> None:
-    world = late_labels(7, change=100)
-    assert next(hour for hour in range(101, 161) if judged_at(world, hour).drifted) < 120
+    predictions = late_labels(7, change=100)
+    assert next(hour for hour in range(101, 161) if judged_at(predictions, hour).drifted) < 120
 
 
 def test_counting_only_the_labels_that_have_arrived_would_raise_a_false_alarm() -> None:
-    """The control of the two tests above: the selective delay is strong enough to mislead."""
-    world = late_labels(7, change=160)
-    fooled = [
+    """This is the control of the two tests above: the delays are selective enough to mislead."""
+    predictions = late_labels(7, change=160)
+    cohorts = [
         prompt(hour, each.matured.labelled, each.matured.errors)
-        for hour, each in enumerate(cohorts_at(world, 100))
+        for hour, each in enumerate(cohorts_at(predictions, 100))
     ]
-    assert judged(fooled).drifted
+    assert judged(cohorts).drifted
 
 
 def late_labels(seed: int, change: int) -> dict[str, Any]:
-    """160 hours of 100 predictions, labelled after 20 hours on average, errors after 4 hours."""
+    """Return 160 hours of 100 predictions with average label delays of 20 h, of errors 4 h."""
     generator = np.random.default_rng(seed)
     hour = np.repeat(np.arange(160), 100)
     wrong = generator.random(len(hour)) < np.where(hour < change, 0.08, 0.2)
@@ -261,8 +262,8 @@ def late_labels(seed: int, change: int) -> dict[str, Any]:
     return {"hour": hour, "wrong": wrong, "delay": delay}
 
 
-def cohorts_at(world: dict[str, Any], now: int) -> list[Cohort]:
-    hours, wrong, delay = world["hour"], world["wrong"], world["delay"]
+def cohorts_at(predictions: dict[str, Any], now: int) -> list[Cohort]:
+    hours, wrong, delay = predictions["hour"], predictions["wrong"], predictions["delay"]
 
     def counted(known: Any) -> list[int]:
         return np.bincount(hours[known], minlength=160).tolist()
@@ -275,9 +276,9 @@ def cohorts_at(world: dict[str, Any], now: int) -> list[Cohort]:
     ]
 
 
-def judged_at(world: dict[str, Any], now: int) -> QualityVerdict:
+def judged_at(predictions: dict[str, Any], now: int) -> QualityVerdict:
     settings = with_settings(label_wait_s=80 * 3600)
-    return judged(cohorts_at(world, now), settings=settings, now=START + now * HOUR)
+    return judged(cohorts_at(predictions, now), settings=settings, now=START + now * HOUR)
 
 
 def test_three_wrong_labels_raise_no_alarm() -> None:
@@ -287,7 +288,7 @@ def test_three_wrong_labels_raise_no_alarm() -> None:
     assert verdict.held_back is not None
     assert "min_labels is 50" in verdict.held_back
     assert verdict.sentence.startswith("Held back")
-    assert judged([*steady(10, 0.0), prompt(10, 3, 3)], flawless).drifted  # enough were judged
+    assert judged([*steady(10, 0.0), prompt(10, 3, 3)], flawless).drifted  # with enough labels
 
 
 def test_fifty_thousand_identical_rows_of_one_file_raise_no_alarm() -> None:
@@ -356,7 +357,7 @@ def test_unlabelled_predictions_count_as_correct_until_delays_are_known() -> Non
 
 
 def test_the_allowance_for_delays_costs_nothing_when_all_labels_are_prompt() -> None:
-    late = with_settings(label_wait_s=10**9)  # nothing is ever complete, so nothing is learned
+    late = with_settings(label_wait_s=10**9)  # labels are never complete, so delays stay unknown
     held = baseline(errors=800, rows=10**4)
     cohorts = steady(60) + steady(10, 0.2, begin=60)
     with_learning = judged(cohorts, held, with_settings(label_wait_s=SETTINGS.label_age_s))
@@ -385,8 +386,8 @@ def test_later_cohorts_do_not_change_the_evidence_of_earlier_ones() -> None:
     whole = weigh(bets, np.full(60, np.inf)).logs
     settings = with_settings(label_wait_s=SETTINGS.label_age_s)
     for hour in (1, 2, 5, 41, 60):
-        said = judged(cohorts[:hour], held, settings).log10_evidence
-        assert said == pytest.approx(whole[hour - 1] / math.log(10))
+        evidence = judged(cohorts[:hour], held, settings).log10_evidence
+        assert evidence == pytest.approx(whole[hour - 1] / math.log(10))
 
 
 def test_a_class_with_few_held_out_rows_has_no_detector() -> None:
@@ -413,7 +414,7 @@ cells = st.integers(1, 60).flatmap(
         lambda pair: st.tuples(st.just(pair[0]), st.just(pair[1]), st.integers(0, pair[1]))
     )
 )
-"""Predictions, labelled, errors."""
+"""Number of predictions, of labelled predictions, and of errors in a cohort."""
 
 
 def cohorts_of(rows: list[tuple[int, int, int]]) -> list[Cohort]:
@@ -441,7 +442,7 @@ def test_evidence_is_never_negative_and_one_more_error_never_lowers_it(
     rows: list[tuple[int, int, int]], at: int
 ) -> None:
     held = baseline(errors=10, rows=100, a=(100, 10))
-    settings = with_settings(label_wait_s=10**9)  # what is learned of delays is another question
+    settings = with_settings(label_wait_s=10**9)  # delays stay unknown, as they change the counting
     before = judged(cohorts_of(rows), held, settings)
     assert before.evidence >= 0
     assert before.drifted == (before.alarm_cohort is not None)

@@ -1,4 +1,4 @@
-"""The forms of a verdict: stored by field name, printed in camel case."""
+"""The forms of a verdict: stored with field names, published in camel case."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Violations in Model Monitor's format, with the numbers beside the text."""
+"""Violations in Model Monitor's format, with additional numbers."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_predictions_and_scores_are_compared_with_the_held_out_rows() -> None:
     scores = of(replace(FINDING, name="score", role="score")).violations[0]
     assert "predictions" in answers.description
     assert "probabilities" in scores.description
-    feature = of(replace(FINDING, name="score")).violations[0]  # a column may be called so
+    feature = of(replace(FINDING, name="score")).violations[0]  # a feature may have this name
     assert "probabilities" not in feature.description
 
 

@@ -1,4 +1,4 @@
-"""The retraining of a model in memory: its table, its lock and its runs, without AWS."""
+"""An in-memory model with its retraining state, its lock and its runs."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ CHANGED_AT = datetime(2026, 11, 19, 23, tzinfo=UTC)
 
 @dataclass
 class Loop:
-    """One model. `advance` does what the use case `retrain` does.
+    """One model and its retraining. `advance` does the same as the use case `retrain`.
 
-    `new_labels` are of predictions made since the change, `calm_labels` of those before it.
+    Attributes:
+        new_labels: labels of predictions made since the change.
+        earlier_labels: labels of predictions made before the change.
     """
 
     settings: RetrainingSettings = field(default_factory=RetrainingSettings)
@@ -29,7 +31,7 @@ class Loop:
     champion: int | None = 1
     alarm: str | None = None
     new_labels: int = 1000
-    calm_labels: int = 0
+    earlier_labels: int = 0
     active_run: str | None = None
     runs: dict[str, Run] = field(default_factory=dict)
     now: datetime = datetime(2026, 11, 20, tzinfo=UTC)
@@ -43,7 +45,7 @@ class Loop:
             champion=self.champion,
             alarm=self.alarm,
             changed_at=CHANGED_AT if self.alarm else None,
-            new_labels=self.calm_labels + self.new_labels,
+            new_labels=self.earlier_labels + self.new_labels,
             changed_labels=self.new_labels if self.alarm else 0,
             active_run=self.active_run,
             run=self.runs.get(run or ""),
@@ -63,7 +65,7 @@ class Loop:
         raise AssertionError("the steps do not end")
 
     def begin(self, start: RetrainingStart) -> None:
-        """Take the lock and record the run, as one conditional transaction does."""
+        """Take the lock and record the run, like one conditional transaction."""
         assert self.active_run is None
         assert start.run not in self.runs
         self.begun.append(start)
@@ -95,7 +97,7 @@ class Loop:
         """Make another version live: it has no alarm, and was trained on all labels."""
         self.champion = (self.champion or 0) + 1
         self.alarm = None
-        self.new_labels = self.calm_labels = 0
+        self.new_labels = self.earlier_labels = 0
 
     def wait(self, seconds: float) -> RetrainingState:
         self.now += timedelta(seconds=seconds)

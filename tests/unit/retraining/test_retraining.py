@@ -1,4 +1,4 @@
-"""When a model is retrained, and why it is not."""
+"""When a model is retrained, and when and why it is not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.unit.retraining.loop import ALARM, CHANGED_AT, MODEL, Loop
 
 
 def drifting(**settings: Any) -> Loop:
-    """A model whose live version has raised an alarm, before the first step."""
+    """Return a model whose live version has an alarm, before the first step."""
     return Loop(settings=RetrainingSettings(**settings), alarm=ALARM)
 
 
@@ -45,7 +45,7 @@ def test_the_same_alarm_starts_no_second_run_however_often_it_is_checked() -> No
 
 
 def about_to_begin() -> Loop:
-    """A model whose next step begins a run."""
+    """Return a model whose next step begins a run."""
     loop = Loop()
     loop.advance()
     loop.alarm = ALARM
@@ -84,7 +84,7 @@ def test_a_run_that_began_before_a_failure_is_adopted() -> None:
     loop = about_to_begin()
     taken = step(MODEL, loop.retraining, loop.facts(), loop.settings, loop.now)
     assert taken.start is not None
-    loop.begin(taken.start)  # and then nothing was written
+    loop.begin(taken.start)  # then the process fails before it stores the state
     assert loop.wait(60).state is RetrainingStatus.RETRAINING
     assert len(loop.begun) == 1
 
@@ -96,7 +96,7 @@ def test_a_run_that_ended_before_it_was_adopted_is_adopted() -> None:
     loop.begin(taken.start)
     state = loop.end("DEPLOYED")
     assert (state.state, state.version) == (RetrainingStatus.COOLING, 2)
-    assert len(state.started) == 1, "it counts towards the daily cap"
+    assert len(state.started) == 1, "the run counts towards the daily limit"
 
 
 def test_after_a_better_model_is_live_the_state_is_cooling_and_then_healthy() -> None:
@@ -139,7 +139,7 @@ def test_too_few_new_labels_keep_the_retraining_pending() -> None:
 
 def test_labels_from_before_the_change_do_not_count_towards_the_minimum() -> None:
     loop = drifting(min_labels=500)
-    loop.new_labels, loop.calm_labels = 120, 50_000
+    loop.new_labels, loop.earlier_labels = 120, 50_000
     assert loop.advance().state is RetrainingStatus.DRIFTING
     loop.new_labels = 500
     assert loop.advance().state is RetrainingStatus.RETRAINING
@@ -147,7 +147,7 @@ def test_labels_from_before_the_change_do_not_count_towards_the_minimum() -> Non
 
 
 def test_a_requested_retraining_is_fitted_to_all_new_labels() -> None:
-    loop = Loop(calm_labels=40, new_labels=0)
+    loop = Loop(earlier_labels=40, new_labels=0)
     loop.advance(loop.command("retrain"))
     assert loop.begun[0].changed_at is None
 
@@ -242,7 +242,7 @@ def test_a_run_that_failed_is_tried_again_on_the_same_labels() -> None:
 
 
 def blocked(**settings: Any) -> Loop:
-    """A model of which two challengers were no better."""
+    """Return a model that is blocked because two challengers were no better."""
     loop = drifting(**({"cooldown_s": 0, "min_labels": 10} | settings))
     for _ in range(loop.settings.max_failures):
         loop.new_labels += 1000

@@ -1,4 +1,4 @@
-"""Events in any order: never two retrainings for an alarm, no pending retraining is lost."""
+"""Events in any order: an alarm has one retraining, and no pending retraining is lost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class AnyOrder(RuleBasedStateMachine):
-    """Everything that can happen to a model, in any order."""
+    """All events that can happen to a model, in any order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule()
     def a_step_is_taken(self) -> None:
-        """A retraining that is needed has begun or is pending, whatever happened before."""
+        """Check that a retraining that is needed has begun or is pending."""
         loop = self.loop
         state = self.advanced()
         if loop.active_run in loop.runs:
@@ -88,7 +88,7 @@ class AnyOrder(RuleBasedStateMachine):
             assert state.pending.since <= loop.now
 
     def advanced(self, command: UserCommand | None = None) -> RetrainingState:
-        """Advance, and check that only consecutive failures block."""
+        """Advance, and check that only consecutive failures block the model."""
         state = self.loop.advance(command)
         if state.state is RetrainingStatus.BLOCKED:
             assert len(self.results) > 1
@@ -129,7 +129,7 @@ class AnyOrder(RuleBasedStateMachine):
             assert sum(moment - DAY < other <= moment for other in began) <= 2
 
     def teardown(self) -> None:
-        """Everything pending begins when nothing blocks it any more."""
+        """Check that a pending retraining begins when nothing blocks it any more."""
         loop = self.loop
         loop.advance()
         for _ in range(4):

@@ -1,4 +1,4 @@
-"""Capture files of many predictions, delivered twice, cut off and crossing: each counts once."""
+"""Each prediction counts once when capture files are delivered again, fail or run concurrently."""
 
 from __future__ import annotations
 
@@ -89,14 +89,14 @@ def test_the_inputs_and_predictions_of_a_cohort_are_counted(digits: Stack) -> No
 def test_two_concurrent_deliveries_count_once(digits: Stack) -> None:
     lines = [line(f"c{number}") for number in range(150)]
     digits.put(f"{FOLDER}a.jsonl", b"".join(lines))
-    crossed: list[str] = []
+    concurrent: list[str] = []
 
-    def cross(**_: Any) -> None:
-        if not crossed:
-            crossed.append("once")
+    def deliver_once(**_: Any) -> None:
+        if not concurrent:
+            concurrent.append("a.jsonl")
             assert delivered(f"{FOLDER}a.jsonl") == []
 
-    dynamodb_events().register("before-call.dynamodb.TransactWriteItems", cross)
+    dynamodb_events().register("before-call.dynamodb.TransactWriteItems", deliver_once)
     assert delivered(f"{FOLDER}a.jsonl") == []
     assert predictions() == [150]
     assert input_counts(digits).rows == 150
@@ -171,18 +171,18 @@ def test_each_inference_counts_once_despite_repeated_and_failed_deliveries(
 ) -> None:
     random = Random(seed)
     ids = [f"i{number}" for number in range(30)]
-    came: dict[str, set[str]] = {}
+    asked_by_id: dict[str, set[str]] = {}
     files = [f"{FOLDER}{number}.jsonl" for number in range(4)]
     for key in files:
         rows = [(random.choice(ids), random.choice(["0.1", "0.1", "0.2"])) for _ in range(40)]
         digits.put(key, b"".join(line(call, asked) for call, asked in rows))
         for call, asked in rows:
-            came.setdefault(call, set()).add(asked)
+            asked_by_id.setdefault(call, set()).add(asked)
     waiting = ids[:10]
-    troubled = True
+    injects_failures = True
 
     def before(model: Any, **_: Any) -> None:
-        kind = random.random() if troubled else 1
+        kind = random.random() if injects_failures else 1
         if kind < 0.2:
             reasons = {"CancellationReasons": [{"Code": "TransactionConflict"}]}
             code = {"Error": {"Code": "TransactionCanceledException"}}
@@ -193,7 +193,7 @@ def test_each_inference_counts_once_despite_repeated_and_failed_deliveries(
             break_off()
 
     def break_off(**_: Any) -> None:
-        kind = random.random() if troubled else 1
+        kind = random.random() if injects_failures else 1
         if kind < 0.1:
             raise RuntimeError("the function has timed out")
         if kind < 0.2:
@@ -204,14 +204,14 @@ def test_each_inference_counts_once_despite_repeated_and_failed_deliveries(
     events.register("after-call.dynamodb.TransactWriteItems", break_off)
     for _ in range(6):
         delivered(*random.choices(files, k=2))
-    troubled = False
+    injects_failures = False
     assert delivered(*random.sample(files, len(files))) == []
 
     found = items(digits)
-    assert {key.partition("#")[2] for key in found if "digest" in found[key]} == came.keys()
-    assert predictions() == [len(came)]
-    assert input_counts(digits).rows == len(came)
-    contradicted = {call for call, asked in came.items() if len(asked) > 1}
+    assert {key.partition("#")[2] for key in found if "digest" in found[key]} == asked_by_id.keys()
+    assert predictions() == [len(asked_by_id)]
+    assert input_counts(digits).rows == len(asked_by_id)
+    contradicted = {call for call, asked in asked_by_id.items() if len(asked) > 1}
     assert {
         item["inference_id"] for item in found.values() if item.get("ambiguous")
     } == contradicted

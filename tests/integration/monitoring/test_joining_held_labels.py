@@ -1,4 +1,4 @@
-"""Captures of predictions whose labels came first."""
+"""Captures of predictions whose labels arrived first."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_label_that_was_held_is_joined(digits: Stack) -> None:
     assert not {"held_model", "held_until"} & item.keys()
     assert counters()["held"] == 0
     assert predictions() == [1]
-    assert item["uncounted"] == 1, "CountLabels is invoked by it"
+    assert item["uncounted"] == 1, "this attribute invokes CountLabels"
     assert item["expires_at"] == int((AT + timedelta(seconds=7_776_000)).timestamp())
     assert list(services().labels.overdue("digits", NOW + timedelta(days=30))) == []
 
@@ -67,14 +67,14 @@ def test_labels_of_an_event_with_another_number_of_rows_are_not_joined(
 
 
 def test_a_label_that_arrives_while_its_prediction_is_written_is_joined(digits: Stack) -> None:
-    came: list[str] = []
+    arrived: list[str] = []
 
-    def come(**_: Any) -> None:
-        if not came:
-            came.append("once")
+    def label_once(**_: Any) -> None:
+        if not arrived:
+            arrived.append("b")
             label("b")
 
-    dynamodb_events().register("before-call.dynamodb.TransactWriteItems", come)
+    dynamodb_events().register("before-call.dynamodb.TransactWriteItems", label_once)
     captured(digits, line("a"), line("b"), line("c"))
     item = items(digits)["digits#b"]
     assert (item["prediction"], len(item["labels"])) == ("cat", 1)

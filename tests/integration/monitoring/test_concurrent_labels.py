@@ -1,4 +1,4 @@
-"""Labels while others label, and while captures come."""
+"""Labels that are sent concurrently with other labels and with captures."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def changed(inference_id: str) -> None:
 
 
 def cancelled(code: str, times: int) -> Any:
-    """Refuse so many transactions with a reason."""
+    """Return an event hook that cancels this number of transactions with a reason."""
     remaining = [times]
 
     def refuse(**_: Any) -> Any:
