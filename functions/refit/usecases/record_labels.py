@@ -46,7 +46,8 @@ def record_labels(
     Args:
         services: the AWS services and the clock of this process.
         model: name of the model.
-        records: records of labels; those of the same inference take effect in their order.
+        records: records of labels. Several records of the same inference are decided together, and
+            the label that was observed last is effective.
         observed_at: time of observation for records that do not state one; None for now.
 
     Returns:
