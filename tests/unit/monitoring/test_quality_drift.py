@@ -417,9 +417,9 @@ cells = st.integers(1, 60).flatmap(
 """Number of predictions, of labelled predictions, and of errors in a cohort."""
 
 
-def cohorts_of(rows: list[tuple[int, int, int]]) -> list[Cohort]:
+def cohorts_of(rows: list[tuple[int, int, int]], min_files: int = 1) -> list[Cohort]:
     return [
-        with_classes(cohort(hour, n, (k, e), (k, e), 1 + hour % 3), {0: (k, e)})
+        with_classes(cohort(hour, n, (k, e), (k, e), min_files + hour % 3), {0: (k, e)})
         for hour, (n, k, e) in enumerate(rows)
     ]
 
@@ -441,15 +441,21 @@ def test_the_order_in_which_cohorts_are_given_does_not_matter(
 def test_evidence_is_never_negative_and_one_more_error_never_lowers_it(
     rows: list[tuple[int, int, int]], at: int
 ) -> None:
+    """Every cohort has two files or more.
+
+    Of cohorts with one file, the verdict reports the evidence without their cap until the evidence
+    with the cap reaches the threshold.
+    """
     held = baseline(errors=10, rows=100, a=(100, 10))
     settings = with_settings(label_wait_s=10**9)  # delays stay unknown, as they change the counting
-    before = judged(cohorts_of(rows), held, settings)
+    before = judged(cohorts_of(rows, min_files=2), held, settings)
     assert before.evidence >= 0
     assert before.drifted == (before.alarm_cohort is not None)
     at %= len(rows)
     n, k, e = rows[at]
     if e < k:
-        worse = judged(cohorts_of([*rows[:at], (n, k, e + 1), *rows[at + 1 :]]), held, settings)
+        more_errors = [*rows[:at], (n, k, e + 1), *rows[at + 1 :]]
+        worse = judged(cohorts_of(more_errors, min_files=2), held, settings)
         assert worse.log10_evidence is not None
         assert before.log10_evidence is not None
         assert worse.log10_evidence >= before.log10_evidence - 1e-9

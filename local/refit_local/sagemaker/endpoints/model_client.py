@@ -1,7 +1,7 @@
 """Send invocations to model servers over kept-alive connections.
 
-The client is aiohttp: InvokeEndpoint costs 680 to 970 µs of CPU time with it, 1,816 to 4,810 µs with
-httpx (benchmarks/README.md, "Serving").
+The client is aiohttp: InvokeEndpoint costs 680 to 970 µs of CPU time with it, 1,816 to 4,810 µs
+with httpx (benchmarks/README.md, "Serving").
 """
 
 from __future__ import annotations

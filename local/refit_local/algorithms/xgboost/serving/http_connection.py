@@ -3,9 +3,10 @@
 HTTP/1.0 and 1.1 with keep-alive, pipelining, chunked bodies and `Expect: 100-continue`. A malformed
 request gets an error response, and the connection is closed.
 
-The HTTP server is our own because it answers more than a quarter more requests than the fastest ASGI
-server (uvicorn) with the same scorer and batches: 9,113 against 6,698 a second at 8 connections, 12,093
-against 9,112 at 64, with 0.7 times the CPU time (benchmarks/README.md, "Serving").
+The HTTP server is our own because it answers more than a quarter more requests than the fastest
+ASGI server (uvicorn) with the same scorer and batches: 9,113 against 6,698 a second at 8
+connections, 12,093 against 9,112 at 64, with 0.7 times the CPU time (benchmarks/README.md,
+"Serving").
 """
 
 import asyncio
