@@ -18,7 +18,9 @@ _VALUES_PER_LINE = 99
 logger = Logger(service="refit")
 
 
-def count(name: str, model: str, value: float = 1, unit: MetricUnit = MetricUnit.Count) -> None:
+def put_metric(
+    name: str, model: str, value: float = 1, unit: MetricUnit = MetricUnit.Count
+) -> None:
     """Publish one metric of a model as an EMF line of the log."""
     metrics = Metrics(namespace=NAMESPACE)
     metrics.add_dimension(name="Model", value=model)
@@ -26,7 +28,7 @@ def count(name: str, model: str, value: float = 1, unit: MetricUnit = MetricUnit
     metrics.flush_metrics()
 
 
-def observe(name: str, model: str, values: Sequence[float], unit: MetricUnit) -> None:
+def put_metric_values(name: str, model: str, values: Sequence[float], unit: MetricUnit) -> None:
     """Publish many values of one metric of a model, so that CloudWatch can compute percentiles."""
     for start in range(0, len(values), _VALUES_PER_LINE):
         metrics = Metrics(namespace=NAMESPACE)

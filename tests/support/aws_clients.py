@@ -97,4 +97,4 @@ class Waits:
     seconds: list[float] = field(default_factory=list)
 
     def policy(self, max_attempts: int = 4) -> RetryPolicy:
-        return RetryPolicy(max_attempts, min_backoff_s=0.1, sleep=self.seconds.append)
+        return RetryPolicy(max_attempts, initial_backoff_s=0.1, sleep=self.seconds.append)

@@ -62,7 +62,7 @@ def predicted(inference_id: str, version: int = 4, rows: int = 1, ambiguous: boo
     values |= {"ambiguous": True} if ambiguous else {}
     unchanged = Attr("seq").eq(known["seq"]) if known else Attr("id").not_exists()
     removed = ["held_model", "held_until"]
-    assert table.apply(table.update(key, set=values, remove=removed, condition=unchanged))
+    assert table.apply(table.update_request(key, set=values, remove=removed, condition=unchanged))
 
 
 def item(inference_id: str) -> dict[str, Any]:

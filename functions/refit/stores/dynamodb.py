@@ -2,7 +2,7 @@
 
     table = Table(client, "models")
     table.get({"pk": "MODEL#digits", "sk": "STATE"})
-    table.apply(table.update(key, set={"status": "FAILED"}, condition=Attr("pk").exists()))
+    table.apply(table.update_request(key, set={"status": "FAILED"}, condition=Attr("pk").exists()))
 
 A `Write` can be applied alone (`apply`), or with others in one transaction (`transact`). Floats are
 written as decimals with the digits that `str` prints. Numbers are read as `Decimal`.
@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from refit.domain.errors import ServiceThrottled
 from refit.stores.clients import error_code, translate_transient_errors
-from refit.stores.retries import TRANSACTION_CONFLICTS
+from refit.stores.retries import TRANSACTION_CONFLICTS, UNPROCESSED_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -35,7 +35,7 @@ Write: TypeAlias = dict[str, dict[str, Any]]
 MAX_TRANSACTION_WRITES = 100
 _BATCH_GET_KEYS = 100
 
-_CONFLICTED = "ConditionalCheckFailed"
+_CONDITION_FAILED = "ConditionalCheckFailed"
 _TRANSIENT_REASONS = frozenset(
     {"TransactionConflict", "ProvisionedThroughputExceeded", "ThrottlingError", "None", None}
 )
@@ -50,9 +50,10 @@ _deserializer = TypeDeserializer()
 class Table:
     """One table. Reads are strongly consistent, except for reads of an index."""
 
-    def __init__(self, client: Any, name: str) -> None:
+    def __init__(self, client: Any, name: str, unprocessed: RetryPolicy = UNPROCESSED_KEYS) -> None:
         self.client = client
         self.name = name
+        self._unprocessed = unprocessed
 
     def get(self, key: Mapping[str, Any]) -> Item | None:
         """Return an item, or None when it does not exist."""
@@ -61,15 +62,25 @@ class Table:
         return _plain(answer["Item"]) if "Item" in answer else None
 
     def get_many(self, keys: Iterable[Mapping[str, Any]]) -> Iterator[Item]:
-        """Yield the items that exist, in any order. The keys must be distinct."""
+        """Yield the items that exist, in any order. The keys must be distinct.
+
+        Raises:
+            ServiceThrottled: when DynamoDB returns all keys of a batch unprocessed again and again.
+        """
         pending = [_wire(key) for key in keys]
         while pending:
-            request = {self.name: {"Keys": pending[:_BATCH_GET_KEYS], "ConsistentRead": True}}
-            with translate_transient_errors():
-                answer = self.client.batch_get_item(RequestItems=request)
-            yield from map(_plain, answer["Responses"].get(self.name, []))
-            unprocessed = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
-            pending = unprocessed + pending[_BATCH_GET_KEYS:]
+            for _ in self._unprocessed.attempts():
+                batch, rest = pending[:_BATCH_GET_KEYS], pending[_BATCH_GET_KEYS:]
+                request = {self.name: {"Keys": batch, "ConsistentRead": True}}
+                with translate_transient_errors():
+                    answer = self.client.batch_get_item(RequestItems=request)
+                yield from map(_plain, answer["Responses"].get(self.name, []))
+                unprocessed = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
+                pending = unprocessed + rest
+                if len(unprocessed) < len(batch):
+                    break
+            else:
+                raise ServiceThrottled(f"table {self.name} returned all keys unprocessed")
 
     def query(
         self, condition: ConditionBase, index: str | None = None, attributes: str | None = None
@@ -99,12 +110,12 @@ class Table:
                 return
             yield from map(_plain, page["Items"])
 
-    def put(self, item: Mapping[str, Any], condition: ConditionBase | None = None) -> Write:
+    def put_request(self, item: Mapping[str, Any], condition: ConditionBase | None = None) -> Write:
         """Return the write that stores a whole item. Values that are None are left out."""
         stored = {name: value for name, value in item.items() if value is not None}
         return {"Put": {"TableName": self.name, "Item": _wire(stored)} | _conditional(condition)}
 
-    def update(
+    def update_request(
         self,
         key: Mapping[str, Any],
         *,
@@ -143,7 +154,9 @@ class Table:
         request = {"TableName": self.name, "Key": _wire(key)} | expression.request()
         return {"Update": _merged(request, _conditional(condition))}
 
-    def delete(self, key: Mapping[str, Any], condition: ConditionBase | None = None) -> Write:
+    def delete_request(
+        self, key: Mapping[str, Any], condition: ConditionBase | None = None
+    ) -> Write:
         """Return the write that deletes an item."""
         return {"Delete": {"TableName": self.name, "Key": _wire(key)} | _conditional(condition)}
 
@@ -176,7 +189,7 @@ def transact(client: Any, writes: Sequence[Write]) -> list[str | None]:
         if error_code(error) != "TransactionCanceledException":
             raise
         codes = [reason.get("Code") for reason in error.response["CancellationReasons"]]
-        if not set(codes) <= _TRANSIENT_REASONS | {_CONFLICTED}:
+        if not set(codes) <= _TRANSIENT_REASONS | {_CONDITION_FAILED}:
             raise
         return codes
     return []
@@ -206,25 +219,25 @@ def transact_each(
     Raises:
         ServiceThrottled: when the attempts are used up; nothing was written.
     """
-    pending, conflicted = list(changes), list[T]()
-    attempts = policy.attempts(ServiceThrottled("a transaction conflicted with other writes"))
-    next(attempts)
-    while pending:
-        codes = transact(client, writes_of(pending))
-        if not codes:
-            break
-        if _CONFLICTED in codes[: len(pending)]:
+    pending, outdated = list(changes), list[T]()
+    for _ in policy.attempts():
+        while pending:
+            codes = transact(client, writes_of(pending))
+            if not codes:
+                return pending, outdated
+            if _CONDITION_FAILED not in codes[: len(pending)]:
+                break  # a conflict with another transaction: wait and try again
             results = list(zip(pending, codes, strict=False))
-            conflicted += [change for change, code in results if code == _CONFLICTED]
-            pending = [change for change, code in results if code != _CONFLICTED]
+            outdated += [change for change, code in results if condition_failed(code)]
+            pending = [change for change, code in results if not condition_failed(code)]
         else:
-            next(attempts)
-    return pending, conflicted
+            return [], outdated
+    raise ServiceThrottled("a transaction conflicted with other writes")
 
 
-def was_conflict(code: str | None) -> bool:
+def condition_failed(code: str | None) -> bool:
     """Return whether a write of a transaction was cancelled because its condition was not met."""
-    return code == _CONFLICTED
+    return code == _CONDITION_FAILED
 
 
 class _UpdateExpression:

@@ -123,16 +123,16 @@ class InferenceStore:
                 "seq": 1,
                 **prediction_attributes(row.prediction, target.kept_for),
             }
-            return self._table.put(item, condition=Attr("id").not_exists())
+            return self._table.put_request(item, condition=Attr("id").not_exists())
         assert change.before is not None
         if change.effect is PredictionEffect.JOINED:
-            return self._table.update(
+            return self._table.update_request(
                 key,
                 set=_joined_attributes(change, target.kept_for),
                 condition=is_unchanged(change.before),
             )
         assert change.before.prediction is not None
-        return self._table.update(
+        return self._table.update_request(
             key,
             set={"ambiguous": True, "uncounted": 1, "seq": change.before.seq + 1},
             condition=Attr("seq").eq(change.before.seq)
@@ -149,8 +149,8 @@ class InferenceStore:
             sums = {"predictions": predictions}
             writes.append(self._monitoring.addition(target.cohort, sums, [target.file_number]))
         if joined:
-            dropped = sum(len(change.dropped) for change in changes)
-            counts = {"held": -joined, "rejected": dropped}
+            discarded = sum(len(change.discarded) for change in changes)
+            counts = {"held": -joined, "rejected": discarded}
             writes.append(self._labels.addition(target.cohort.model, counts))
         return writes
 
@@ -180,7 +180,7 @@ class InferenceStore:
         is_counted_as_before: ConditionBase = Attr("counted").not_exists()
         if inference.counted.seq:
             is_counted_as_before = Attr("counted.seq").eq(inference.counted.seq)
-        return self._table.update(
+        return self._table.update_request(
             inference_key(inference.model, inference.inference_id),
             set={"counted": counted_map(change.counted)},
             remove=["uncounted"],
@@ -194,7 +194,7 @@ def _joined_attributes(change: PredictionChange, kept_for: timedelta) -> dict[st
     values |= {"held_model": None, "held_until": None}
     if not change.kept:
         values |= {"labels": None, "uncounted": None}
-    elif change.dropped:
+    elif change.discarded:
         values["labels"] = [label_element(label) for label in change.kept]
     return values
 

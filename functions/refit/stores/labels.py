@@ -143,7 +143,7 @@ class LabelStore:
         """Record the time of a captured prediction, unless a later time is recorded."""
         recorded = Attr("last_capture_at")
         self._models.apply(
-            self._models.update(
+            self._models.update_request(
                 _counters_key(model),
                 set={"last_capture_at": iso(at)},
                 condition=recorded.not_exists() | recorded.lt(iso(at)),
@@ -184,7 +184,7 @@ class LabelStore:
         """
         nonzero = {name: number for name, number in counts.items() if number}
         last = {"last_label_at": iso(last_label_at)} if last_label_at else {}
-        return self._models.update(_counters_key(model), set=last, add=nonzero)
+        return self._models.update_request(_counters_key(model), set=last, add=nonzero)
 
     def _transact(
         self,
@@ -218,7 +218,7 @@ class LabelStore:
                 "held_until": iso(deadline),
                 "expires_at": int((deadline + _KEPT_AFTER_DEADLINE).timestamp()),
             }
-        return self._inferences.update(
+        return self._inferences.update_request(
             inference_key(model, after.inference_id),
             set=values,
             condition=is_unchanged(change.before),
@@ -232,7 +232,7 @@ class LabelStore:
         return self.addition(model, counts, latest)
 
     def _deletion(self, model: str, change: LabelChange, now: datetime) -> Write:
-        return self._inferences.delete(
+        return self._inferences.delete_request(
             inference_key(model, change.inference_id),
             condition=is_unchanged(change.before) & Attr("held_until").lte(iso(now)),
         )

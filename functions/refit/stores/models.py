@@ -21,7 +21,7 @@ from refit.domain.moments import iso
 from refit.domain.pipeline.model_state import STALE_LOCK, Champion, ModelState
 from refit.domain.pipeline.run import Run
 from refit.domain.vocabulary import RunStatus
-from refit.stores.dynamodb import transact, was_conflict
+from refit.stores.dynamodb import condition_failed, transact
 from refit.stores.retries import TRANSACTION_CONFLICTS
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class ModelStore:
             ServiceThrottled: when all attempts of the transaction conflicted with others.
         """
         now = iso(self._clock())
-        record = self._table.put(
+        record = self._table.put_request(
             {
                 **_key(model, f"RUN#{run}"),
                 "run": run,
@@ -123,20 +123,18 @@ class ModelStore:
             },
             condition=Attr("pk").not_exists(),
         )
-        index = self._table.put({"pk": "MODELS", "sk": model})
+        index = self._table.put_request({"pk": "MODELS", "sk": model})
         writes = [record, self._lock(model, run, now, consumed_until, champion), index]
-        for _ in self._conflicts.attempts(
-            ServiceThrottled(f"run {run} of {model} conflicted with other writes")
-        ):
+        for _ in self._conflicts.attempts():
             codes = transact(self._table.client, writes)
             if not codes:
                 return BeginResult.STARTED
-            if was_conflict(codes[0]):
+            if condition_failed(codes[0]):
                 return BeginResult.KNOWN
-            if was_conflict(codes[1]):
+            if condition_failed(codes[1]):
                 self.mark_pending(model)
                 return BeginResult.BUSY
-        raise AssertionError("the attempts end with an error")
+        raise ServiceThrottled(f"run {run} of {model} conflicted with other writes")
 
     def _lock(
         self, model: str, run: str, now: str, consumed_until: str | None, champion: int | None
@@ -148,7 +146,7 @@ class ModelStore:
         condition: ConditionBase = free
         if champion is not None:
             condition = free & Attr("champion.version").eq(champion)
-        return self._table.update(_key(model, "STATE"), set=changes, condition=condition)
+        return self._table.update_request(_key(model, "STATE"), set=changes, condition=condition)
 
     def mark_pending(self, model: str) -> None:
         """Record that new data arrived while a run was active."""
@@ -158,7 +156,9 @@ class ModelStore:
         """Set attributes of an existing run, such as its status; None removes an attribute."""
         changes = values | {"updated_at": iso(self._clock())}
         key = _key(model, f"RUN#{run}")
-        self._table.apply(self._table.update(key, set=changes, condition=Attr("pk").exists()))
+        self._table.apply(
+            self._table.update_request(key, set=changes, condition=Attr("pk").exists())
+        )
 
     def release_run(self, model: str, run: str) -> bool:
         """Release the lock of the model if this run holds it; return whether data is pending."""
@@ -170,7 +170,9 @@ class ModelStore:
     def record_version(self, model: str, version: int, run: str, package_arn: str) -> None:
         """Record the run and the model package of a version number."""
         values = {"run": run, "package_arn": package_arn, "version": version}
-        self._table.apply(self._table.update(_key(model, f"VERSION#{version:010d}"), set=values))
+        self._table.apply(
+            self._table.update_request(_key(model, f"VERSION#{version:010d}"), set=values)
+        )
         self.update_run(model, run, version=version, package_arn=package_arn)
 
     def begin_deployment(self, model: str, deployment: str) -> bool:
@@ -205,7 +207,7 @@ class ModelStore:
         self._set_state(model, {"champion": champion.model_dump()})
 
     def _set_state(self, model: str, values: Item, condition: ConditionBase | None = None) -> bool:
-        write = self._table.update(_key(model, "STATE"), set=values, condition=condition)
+        write = self._table.update_request(_key(model, "STATE"), set=values, condition=condition)
         return self._table.apply(write)
 
     def _stale(self) -> str:

@@ -53,7 +53,7 @@ class MonitoringStore:
             files: file numbers to add to the set of the cohort's capture files.
         """
         numbers = set(files)
-        return self._table.update(
+        return self._table.update_request(
             _key(cohort.model, cohort_sk(cohort.version, cohort.start)),
             set_once={"seconds": cohort.seconds},
             add={**sums, **({"files": numbers} if numbers else {})},
@@ -106,7 +106,7 @@ class MonitoringStore:
     def mark_notified(self, model: str, alarm: DriftAlarm) -> None:
         """Record that people were notified of an alarm, unless a newer one has replaced it."""
         self._table.apply(
-            self._table.update(
+            self._table.update_request(
                 _key(model, "MONITOR"),
                 set={"verdict.alarm.notified": True},
                 increment={"verdict.revision": 1},
@@ -130,14 +130,14 @@ class MonitoringStore:
         """
         item = after.model_copy(update={"revision": after.revision + 1}).model_dump(mode="json")
         return self._table.apply(
-            self._table.put(
+            self._table.put_request(
                 _key(model, "RETRAINING") | item, condition=_follows("revision", after.revision)
             )
         )
 
     def _update(self, model: str, values: Item, condition: ConditionBase) -> bool:
         key = _key(model, "MONITOR")
-        return self._table.apply(self._table.update(key, set=values, condition=condition))
+        return self._table.apply(self._table.update_request(key, set=values, condition=condition))
 
 
 def _pk(model: str) -> ConditionBase:

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from refit.domain.errors import RefitError
-
 
 @dataclass(frozen=True)
 class RetryPolicy:
@@ -24,36 +22,38 @@ class RetryPolicy:
 
     Attributes:
         max_attempts: number of attempts, including the first.
-        min_backoff_s: upper limit of the first wait, which doubles with each attempt; 0 to retry
-            without waiting.
+        initial_backoff_s: upper limit of the first wait, which doubles with each attempt; 0 to
+            retry without waiting.
         max_backoff_s: upper limit of every wait.
     """
 
     max_attempts: int
-    min_backoff_s: float = 0.0
+    initial_backoff_s: float = 0.0
     max_backoff_s: float = 1.0
     sleep: Callable[[float], None] = time.sleep
 
-    def attempts(self, error: RefitError) -> Iterator[int]:
+    def attempts(self) -> Iterator[int]:
         """Yield the number of each attempt, from 1, and wait before each attempt but the first.
 
-        Raises:
-            RefitError: the given error, after the last attempt.
+        A loop over the attempts returns when one succeeds. What follows the loop is reached when
+        the attempts are used up, and should raise an error.
         """
         for attempt in range(1, self.max_attempts + 1):
             if attempt > 1:
                 self.sleep(self._backoff_s(attempt - 1))
             yield attempt
-        raise error
 
     def _backoff_s(self, retries: int) -> float:
-        limit_s = min(self.max_backoff_s, self.min_backoff_s * 2 ** (retries - 1))
+        limit_s = min(self.max_backoff_s, self.initial_backoff_s * 2 ** (retries - 1))
         return random.uniform(0, limit_s)
 
 
-TRANSACTION_CONFLICTS = RetryPolicy(max_attempts=8, min_backoff_s=0.04)
+TRANSACTION_CONFLICTS = RetryPolicy(max_attempts=8, initial_backoff_s=0.04)
 """For a transaction that DynamoDB cancelled because another one was writing the same items."""
 
 WRITE_CONFLICTS = RetryPolicy(max_attempts=20)
 """For a decision that must be made again because its item has changed. Reading the item again takes
 long enough, so there is no further wait."""
+
+UNPROCESSED_KEYS = RetryPolicy(max_attempts=8, initial_backoff_s=0.05)
+"""For a BatchGetItem that returned all of its keys unprocessed, because reads are throttled."""

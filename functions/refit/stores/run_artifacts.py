@@ -46,7 +46,7 @@ class RunArtifacts:
         self._run_of = lru_cache(maxsize=_CACHED_ARTIFACTS)(self._find_run)
         self._champion = lru_cache(maxsize=_CACHED_ARTIFACTS)(self._read_champion)
 
-    def champion(self, model: str) -> Champion:
+    def recent_champion(self, model: str) -> Champion:
         """Return the version that is live, or was live ten seconds ago.
 
         Raises:

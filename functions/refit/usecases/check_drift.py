@@ -82,8 +82,7 @@ def _store(services: Services, model: str, verdict: Verdict) -> Verdict | None:
     Returns:
         The stored verdict; None when a later check has already stored its verdict.
     """
-    conflict = ServiceThrottled(f"the verdict on {model} kept changing concurrently")
-    for _ in WRITE_CONFLICTS.attempts(conflict):
+    for _ in WRITE_CONFLICTS.attempts():
         before = services.monitoring.verdict(model)
         if before is not None and before.checked_at >= verdict.checked_at:
             logger.info("a later check has already stored its verdict", extra={"model": model})
@@ -95,7 +94,7 @@ def _store(services: Services, model: str, verdict: Verdict) -> Verdict | None:
         verdict = verdict.model_copy(update={"alarm": alarm, "revision": revision})
         if services.monitoring.save_verdict(model, verdict):
             return verdict
-    raise AssertionError("the attempts end with an error")
+    raise ServiceThrottled(f"the verdict on {model} kept changing concurrently")
 
 
 def _notify(services: Services, model: str, verdict: Verdict) -> None:

@@ -17,7 +17,7 @@ from refit.domain.inferences.count_change import count_change
 from refit.domain.inferences.ledger import ledger_slice
 from refit.domain.naming import ModelKeys
 from refit.stores.retries import WRITE_CONFLICTS
-from refit.telemetry import count, logger, observe
+from refit.telemetry import logger, put_metric, put_metric_values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,19 +57,18 @@ def _count(
     failed: list[Inference] = []
     pending = list(inferences)
     try:
-        for _ in WRITE_CONFLICTS.attempts(
-            ServiceThrottled(f"inferences of {model} kept changing while they were counted")
-        ):
+        for _ in WRITE_CONFLICTS.attempts():
             changes, unusable = _changes_of(services, pending)
             failed += unusable
             if not changes:
-                break
+                return counted, failed
             _write_ledger(services, model, changes)
             changed_ids: list[str] = []
             for some_counted, conflicted in services.inferences.count(changes):
                 counted += some_counted
                 changed_ids += [change.inference.inference_id for change in conflicted]
             pending = list(services.inferences.load(model, changed_ids).values())
+        raise ServiceThrottled(f"inferences of {model} kept changing while they were counted")
     except ServiceThrottled:
         logger.exception("counting stopped", extra={"model": model})
         finished = {change.inference.inference_id for change in counted}
@@ -120,9 +119,9 @@ def _write_ledger(services: Services, model: str, changes: Sequence[CountChange]
 def _publish(services: Services, model: str, counted: Sequence[CountChange]) -> None:
     labelled = [change for change in counted if change.newly_labelled]
     if labelled:
-        count(metric_names.LABELS, model, len(labelled))
+        put_metric(metric_names.LABELS, model, len(labelled))
         delays = [change.label_delay_s for change in labelled]
-        observe(metric_names.LABEL_DELAY, model, delays, MetricUnit.Seconds)
+        put_metric_values(metric_names.LABEL_DELAY, model, delays, MetricUnit.Seconds)
     every_s = min(change.cohort_s for change in counted)
     if services.monitoring.claim_check(model, services.now(), every_s):
         services.messaging.enqueue_check_drift(model)

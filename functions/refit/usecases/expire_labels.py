@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from refit.domain import metric_names
 from refit.domain.inferences.label_records import LabelRecord
 from refit.stores.labels import MAX_CHANGES
-from refit.telemetry import count, logger
+from refit.telemetry import logger, put_metric
 from refit.usecases.quarantine_labels import quarantine_labels
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def expire_labels(services: Services, model: str) -> int:
             quarantine_labels(services, model, lines, now)
             expired += len(services.labels.expire(model, held, now))
     if expired:
-        count(metric_names.HELD_LABELS_EXPIRED, model, expired)
+        put_metric(metric_names.HELD_LABELS_EXPIRED, model, expired)
         logger.warning("held labels expired", extra={"model": model, "expired": expired})
     return expired
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from refit.domain import metric_names
 from refit.domain.moments import iso
 from refit.domain.vocabulary import EventName, RunStatus
-from refit.telemetry import count
+from refit.telemetry import put_metric
 
 if TYPE_CHECKING:
     from refit.domain.pipeline.failure import Failure
@@ -72,4 +72,4 @@ def _notify(services: Services, outcome: RunOutcome) -> None:
         subject = f"Refit: {outcome.model} run {outcome.run} {outcome.status}"
         services.messaging.notify(subject, outcome.message)
     if outcome.status is RunStatus.FAILED:
-        count(metric_names.RUNS_FAILED, outcome.model)
+        put_metric(metric_names.RUNS_FAILED, outcome.model)

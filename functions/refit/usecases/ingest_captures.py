@@ -26,7 +26,7 @@ from refit.domain.inferences.cohort_key import CohortKey
 from refit.domain.inferences.prediction_change import PredictionEffect
 from refit.domain.monitoring.input_counts import InputCounter
 from refit.domain.naming import ModelKeys
-from refit.telemetry import count, logger
+from refit.telemetry import logger, put_metric
 from refit.usecases.read_capture_file import CaptureFile
 from refit.usecases.write_predictions import PredictionWriter
 
@@ -78,7 +78,7 @@ def ingest_captures(
         ingestion.run()
     file.store_quarantine()
     if file.quarantined:
-        count(metric_names.CAPTURES_QUARANTINED, model, file.quarantined)
+        put_metric(metric_names.CAPTURES_QUARANTINED, model, file.quarantined)
     totals = ingestion.publish() if ingestion else {"captured": 0, "ambiguous": 0}
     result = {"model": model, "file": key, **totals, "quarantined": file.quarantined}
     logger.info("captures ingested", extra=result)
@@ -102,7 +102,7 @@ class _Ingestion:
         self._now = services.now()
         self._inputs: dict[CohortKey, InputCounter] = {}
         self._effects: Counter[PredictionEffect] = Counter()
-        self._dropped_labels = 0
+        self._discarded_labels = 0
         self._first_at: datetime | None = None
         self._last_at: datetime | None = None
 
@@ -112,7 +112,7 @@ class _Ingestion:
         writer = PredictionWriter(self._services, file_number, self._kept_for)
         for cohort, changes in writer.write(self._rows()):
             self._effects.update(change.effect for change in changes)
-            self._dropped_labels += sum(len(change.dropped) for change in changes)
+            self._discarded_labels += sum(len(change.discarded) for change in changes)
             # Rows that were first written from another file are counted with that file.
             self._count_inputs([change.row for change in changes if change.is_first], cohort)
         with ThreadPoolExecutor(_UPLOADS) as pool:
@@ -148,12 +148,12 @@ class _Ingestion:
             self._services.labels.advance_last_capture(self._model, self._last_at)
         captured = self._effects[PredictionEffect.NEW] + self._effects[PredictionEffect.JOINED]
         if captured and self._first_at:
-            count(metric_names.CAPTURED, self._model, captured)
+            put_metric(metric_names.CAPTURED, self._model, captured)
             lag_s = max((self._now - self._first_at).total_seconds(), 0)
-            count(metric_names.CAPTURE_LAG, self._model, lag_s, MetricUnit.Seconds)
+            put_metric(metric_names.CAPTURE_LAG, self._model, lag_s, MetricUnit.Seconds)
         ambiguous = self._effects[PredictionEffect.AMBIGUOUS]
         if ambiguous:
-            count(metric_names.AMBIGUOUS, self._model, ambiguous)
-        if self._dropped_labels:
-            count(metric_names.LABELS_REJECTED, self._model, self._dropped_labels)
+            put_metric(metric_names.AMBIGUOUS, self._model, ambiguous)
+        if self._discarded_labels:
+            put_metric(metric_names.LABELS_REJECTED, self._model, self._discarded_labels)
         return {"captured": captured, "ambiguous": ambiguous}

@@ -26,7 +26,7 @@ from refit.domain.inferences import payload
 from refit.domain.inferences.capture_writer import EndpointCall
 from refit.domain.naming import ResourceNames
 from refit.stores.retries import RetryPolicy
-from refit.telemetry import count
+from refit.telemetry import put_metric
 from refit.usecases.capture_predictions import capture_predictions
 
 if TYPE_CHECKING:
@@ -70,19 +70,19 @@ def predict(
     """
     start_s = time.perf_counter()
     try:
-        champion = services.artifacts.champion(model)
+        champion = services.artifacts.recent_champion(model)
         predictions = _predict(services, model, champion, body, endpoint_bytes)
     except ModelNotFound:
         raise  # no metric, because its dimension would be the name of a model that does not exist
     except (PayloadInvalid, PayloadTooLarge):
-        count(metric_names.PREDICTIONS_REFUSED, model)
+        put_metric(metric_names.PREDICTIONS_REFUSED, model)
         raise
     except TransientError:
-        count(metric_names.PREDICTIONS_UNANSWERED, model)
+        put_metric(metric_names.PREDICTIONS_UNANSWERED, model)
         raise
-    count(metric_names.PREDICTIONS, model, len(predictions.rows))
+    put_metric(metric_names.PREDICTIONS, model, len(predictions.rows))
     elapsed_ms = (time.perf_counter() - start_s) * 1000
-    count(metric_names.PREDICTION_LATENCY, model, elapsed_ms, MetricUnit.Milliseconds)
+    put_metric(metric_names.PREDICTION_LATENCY, model, elapsed_ms, MetricUnit.Milliseconds)
     return predictions
 
 
@@ -96,9 +96,7 @@ def _predict(
     content = payload.body_bytes(body, payload.EXPECTED_INSTANCES)
     instances = payload.instances_of(content, body.content_type)
     schema = services.artifacts.schema(model, champion.run)
-    for _ in _VERSION_CHANGES.attempts(
-        EndpointNotReady(f"model {model} is being replaced: try again in a few seconds")
-    ):
+    for _ in _VERSION_CHANGES.attempts():
         calls = _call_endpoint(services, champion.endpoint, instances, schema, endpoint_bytes)
         variants = {call.variant for call in calls}
         if len(variants) > 1:
@@ -120,7 +118,7 @@ def _predict(
             percent = settings.capture_percent
             capture_predictions(services, model, champion.endpoint, calls, percent)
         return Predictions(version, rows)
-    raise AssertionError("the attempts end with an error")
+    raise EndpointNotReady(f"model {model} is being replaced: try again in a few seconds")
 
 
 def _call_endpoint(

@@ -10,7 +10,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from refit.domain import metric_names
 from refit.domain.retraining.state import RetrainingStatus
-from refit.telemetry import count
+from refit.telemetry import put_metric
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,7 +63,7 @@ def publish_label_gauges(services: Services, model: str, promoted_at: str) -> No
 
 def _publish(model: str, gauges: Iterable[Gauge]) -> None:
     for gauge in gauges:
-        count(gauge.name, model, gauge.value, gauge.unit)
+        put_metric(gauge.name, model, gauge.value, gauge.unit)
 
 
 def _quality_gauges(quality: QualityVerdict) -> list[Gauge]:

@@ -16,7 +16,7 @@ from refit.domain.inferences.label_change import label_change
 from refit.domain.inferences.label_outcome import LabelOutcome, LabelStatus
 from refit.domain.inferences.label_records import Receipt, check_record
 from refit.stores.retries import WRITE_CONFLICTS
-from refit.telemetry import count
+from refit.telemetry import put_metric
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,7 +59,7 @@ def record_labels(
         ServiceThrottled: when DynamoDB throttles requests, or inferences keep changing. Labels that
             were written remain, and are repeats when they are sent again.
     """
-    champion = services.artifacts.champion(model)
+    champion = services.artifacts.recent_champion(model)
     settings = services.artifacts.settings(model, champion.run).monitoring
     now = services.now()
     receipt = Receipt(model, now, observed_at or now, timedelta(seconds=settings.max_label_age_s))
@@ -79,7 +79,7 @@ def record_labels(
     for change in _write(services, champion, receipt, observations, held_for):
         outcomes |= zip(indexes[change.inference_id], change.outcomes, strict=True)
     for status, number in Counter(outcome.status for outcome in outcomes.values()).items():
-        count(_METRICS[status], model, number)
+        put_metric(_METRICS[status], model, number)
     return [outcomes[index] for index in range(len(records))]
 
 
@@ -95,9 +95,7 @@ def _write(
     pending = list(observations)
     if not pending:
         return written
-    for _ in WRITE_CONFLICTS.attempts(
-        ServiceThrottled(f"inferences of {receipt.model} kept changing while they were labelled")
-    ):
+    for _ in WRITE_CONFLICTS.attempts():
         related = [
             related_id
             for inference_id in pending
@@ -118,8 +116,8 @@ def _write(
         written += some_written
         pending = [change.inference_id for change in conflicted]
         if not pending:
-            break
-    return written
+            return written
+    raise ServiceThrottled(f"inferences of {receipt.model} kept changing while they were labelled")
 
 
 def _schema_for(

@@ -17,7 +17,6 @@ from refit.domain.retraining.facts import RetrainingFacts
 from refit.domain.retraining.rules import step
 from refit.domain.vocabulary import RunStatus
 from refit.stores.models import BeginResult
-from refit.stores.retries import WRITE_CONFLICTS
 from refit.telemetry import logger
 from refit.usecases.start_run import start_run
 
@@ -27,6 +26,9 @@ if TYPE_CHECKING:
     from refit.domain.retraining.facts import RetrainingStart, RetrainingStep
     from refit.domain.retraining.state import RetrainingState, UserCommand
     from refit.usecases.services import Services
+
+_MAX_STEPS = 20
+"""More steps than a state can need; then another process keeps changing it."""
 
 _LOCK_RELEASE_S = 2
 """Delay of the next step. Run Finished is published shortly before the run releases its lock."""
@@ -58,8 +60,7 @@ def retrain(
 
 
 def _take_steps(services: Services, model: str, command: UserCommand | None) -> RetrainingState:
-    conflict = ServiceThrottled(f"the retraining state of {model} kept changing concurrently")
-    for _ in WRITE_CONFLICTS.attempts(conflict):
+    for _ in range(_MAX_STEPS):
         before = services.monitoring.retraining(model)
         now = services.now()
         state = services.models.state(model)
@@ -72,7 +73,7 @@ def _take_steps(services: Services, model: str, command: UserCommand | None) -> 
             return before
         else:
             _carry_out(services, model, before, taken)
-    raise AssertionError("the attempts end with an error")
+    raise ServiceThrottled(f"{model} still needs retraining steps after {_MAX_STEPS}")
 
 
 def _carry_out(

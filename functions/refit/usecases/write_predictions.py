@@ -110,16 +110,14 @@ class PredictionWriter:
         model = target.cohort.model
         known: dict[str, Inference] = {}
         finished: list[PredictionChange] = []
-        for _ in WRITE_CONFLICTS.attempts(
-            ServiceThrottled(f"inferences of {model} kept changing while they were written")
-        ):
+        for _ in WRITE_CONFLICTS.attempts():
             changes = [prediction_change(row, known.get(row.inference_id)) for row in rows]
             nothing = PredictionEffect.NOTHING
             finished += [change for change in changes if change.effect is nothing]
             pending = [change for change in changes if change.effect is not nothing]
             if not pending:
-                break
-            self._quarantine_dropped(model, pending)
+                return finished
+            self._quarantine_discarded(model, pending)
             try:
                 written, conflicted = self._store.write_predictions(pending, target)
             except ServiceThrottled:
@@ -127,24 +125,24 @@ class PredictionWriter:
             finished += written
             rows = [change.row for change in conflicted]
             known = self._store.load(model, [row.inference_id for row in rows])
-        return finished
+        raise ServiceThrottled(f"inferences of {model} kept changing while they were written")
 
-    def _quarantine_dropped(self, model: str, changes: Iterable[PredictionChange]) -> None:
+    def _quarantine_discarded(self, model: str, changes: Iterable[PredictionChange]) -> None:
         """Quarantine held labels of an event with another number of rows.
 
-        Labels are quarantined before they are dropped. A failure in between leaves them in both
+        Labels are quarantined before they are discarded. A failure in between leaves them in both
         places, so none is lost.
         """
         for change in changes:
-            if not change.dropped:
+            if not change.discarded:
                 continue
             rows = change.row.prediction.rows
             lines = []
-            for label in change.dropped:
+            for label in change.discarded:
                 observed_at = label.observed_at.isoformat()
                 record = LabelRecord(change.row.inference_id, label.label, observed_at)
                 reason = (
                     f"{label.event_size} labels were listed for its event, which has {rows} rows"
                 )
                 lines.append({"reason": reason, "record": record.as_sent()})
-            quarantine_labels(self._services, model, lines, change.dropped[0].received_at)
+            quarantine_labels(self._services, model, lines, change.discarded[0].received_at)

@@ -339,7 +339,7 @@ def test_every_check_publishes_the_metrics_of_alarms_and_dashboard(
     count_inputs(live, ago(30), np.full(100, 0.5))
     table = live.services.model_table
     counters = {"held": 3, "last_label_at": iso(utc_now())}
-    table.apply(table.put({"pk": f"MODEL#{MODEL}", "sk": "LABELS"} | counters))
+    table.apply(table.put_request({"pk": f"MODEL#{MODEL}", "sk": "LABELS"} | counters))
     check(live)
     values = gauges(capsys)
     assert values["Accuracy"] == pytest.approx(95)

@@ -77,7 +77,7 @@ def test_an_inference_that_keeps_changing_gives_a_503() -> None:
 
 def changed(inference_id: str) -> None:
     table = services().inference_table
-    table.apply(table.update({"id": f"flowers#{inference_id}"}, add={"seq": 1}))
+    table.apply(table.update_request({"id": f"flowers#{inference_id}"}, add={"seq": 1}))
 
 
 def cancelled(code: str, times: int) -> Any:

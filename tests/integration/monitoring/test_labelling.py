@@ -76,7 +76,7 @@ def test_each_record_has_its_own_outcome_and_every_kind_is_counted(
     assert body["counts"] == {"new": 1, "repeat": 2, "corrected": 1, "held": 1, "rejected": 2}
     reasons = [result.get("reason") for result in body["results"]]
     assert reasons[3] == "unknown class 'mauve'; known: 'iris', 'rose', 'tulip'"
-    assert "a newer label is known: 'rose'" in reasons[6]
+    assert "another label is effective: 'rose'" in reasons[6]
     assert reasons[:3] == [None] * 3
     assert published(capsys.readouterr().out) == [
         *[("LabelsCorrected", 1), ("LabelsHeld", 1), ("LabelsNew", 1)],

@@ -280,5 +280,7 @@ def test_an_evaluation_file_that_was_not_written_is_named(stack: Stack, classifi
     event = sample("evaluate") | {"run": "ffffffffffff"}
     stack.put("digits/runs/ffffffffffff/manifest.json", run_manifest())
     stack.put("digits/runs/ffffffffffff/schema.json", schema(["a", "b"]))
-    with pytest.raises(EvaluationIncomplete, match=r"evaluation/new.labels was not written"):
+    with pytest.raises(
+        EvaluationIncomplete, match=r"did not write digits/runs/f+/evaluation/new\.labels"
+    ):
         evaluate.handler(event, CONTEXT)

@@ -26,7 +26,7 @@ def table(stack: Stack) -> Table:
 
 
 def stored(table: Table, **attributes: Any) -> None:
-    assert table.apply(table.put(KEY | attributes))
+    assert table.apply(table.put_request(KEY | attributes))
 
 
 def attributes_of(table: Table) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def test_more_keys_than_one_batch_holds_are_all_read_and_missing_items_are_left_
     table: Table,
 ) -> None:
     for number in range(0, 250, 2):
-        table.apply(table.put({"pk": "P", "sk": f"{number:03d}"}))
+        table.apply(table.put_request({"pk": "P", "sk": f"{number:03d}"}))
     items = table.get_many({"pk": "P", "sk": f"{number:03d}"} for number in range(250))
     assert sorted(item["sk"] for item in items) == [f"{number:03d}" for number in range(0, 250, 2)]
 
@@ -94,7 +94,7 @@ def test_unprocessed_keys_of_a_batch_are_requested_again() -> None:
 
 def test_a_query_yields_all_pages_in_the_order_of_the_sort_keys(table: Table) -> None:
     for number in (3, 1, 0, 2, 4):
-        table.apply(table.put({"pk": "P", "sk": str(number), "text": "x" * 350_000}))
+        table.apply(table.put_request({"pk": "P", "sk": str(number), "text": "x" * 350_000}))
     with RequestLog(table.client, "dynamodb", "Query") as log:
         items = list(table.query(Key("pk").eq("P")))
     assert [item["sk"] for item in items] == ["0", "1", "2", "3", "4"]
@@ -103,8 +103,8 @@ def test_a_query_yields_all_pages_in_the_order_of_the_sort_keys(table: Table) ->
 
 def test_a_query_returns_only_the_requested_attributes(table: Table) -> None:
     for number in range(3):
-        table.apply(table.put({"pk": "P", "sk": f"COHORT#{number}", "labelled": number}))
-    table.apply(table.put({"pk": "P", "sk": "STATE", "labelled": 9}))
+        table.apply(table.put_request({"pk": "P", "sk": f"COHORT#{number}", "labelled": number}))
+    table.apply(table.put_request({"pk": "P", "sk": "STATE", "labelled": 9}))
     condition = Key("pk").eq("P") & Key("sk").begins_with("COHORT#")
     items = list(table.query(condition, attributes="labelled"))
     assert items == [{"labelled": 0}, {"labelled": 1}, {"labelled": 2}]
@@ -114,7 +114,7 @@ def test_a_query_can_use_an_index(stack: Stack) -> None:
     table = stack.services.inference_table
     for number, model in enumerate(("digits", "letters", "digits")):
         item = {"id": f"{number}", "held_model": model, "held_until": f"2025-01-0{9 - number}"}
-        table.apply(table.put(item))
+        table.apply(table.put_request(item))
     items = table.query(Key("held_model").eq("digits"), index="HeldLabels")
     assert [item["id"] for item in items] == ["2", "0"]
 
@@ -134,43 +134,47 @@ def test_reads_are_strongly_consistent_except_those_of_an_index(stack: Stack) ->
 
 
 def test_an_update_creates_an_item_that_does_not_exist(table: Table) -> None:
-    assert table.apply(table.update(KEY, set={"status": "STARTED", "name": "digits"}))
+    assert table.apply(table.update_request(KEY, set={"status": "STARTED", "name": "digits"}))
     assert attributes_of(table) == {"status": "STARTED", "name": "digits"}
 
 
 def test_an_update_sets_and_removes_attributes(table: Table) -> None:
     stored(table, status="FAILED", error="x", message="y", rows=3)
-    table.apply(table.update(KEY, set={"status": "STARTED", "error": None}, remove=["message"]))
+    table.apply(
+        table.update_request(KEY, set={"status": "STARTED", "error": None}, remove=["message"])
+    )
     assert attributes_of(table) == {"status": "STARTED", "rows": 3}
 
 
 def test_an_attribute_that_is_set_once_keeps_its_first_value(table: Table) -> None:
     for seconds in (60, 120):
-        table.apply(table.update(KEY, set_once={"seconds": seconds}))
+        table.apply(table.update_request(KEY, set_once={"seconds": seconds}))
     assert attributes_of(table) == {"seconds": 60}
 
 
 def test_an_update_adds_to_numbers_and_merges_sets(table: Table) -> None:
     for count, number in ((2, 7), (3, 8)):
-        table.apply(table.update(KEY, add={"labelled": count, "files": {number}}))
+        table.apply(table.update_request(KEY, add={"labelled": count, "files": {number}}))
     assert attributes_of(table) == {"labelled": 5, "files": {7, 8}}
 
 
 def test_a_number_within_a_map_is_incremented(table: Table) -> None:
     stored(table, verdict={"revision": 1, "status": "drifted"})
-    table.apply(table.update(KEY, increment={"verdict.revision": 2}))
+    table.apply(table.update_request(KEY, increment={"verdict.revision": 2}))
     assert attributes_of(table) == {"verdict": {"revision": 3, "status": "drifted"}}
 
 
 def test_a_path_with_dots_changes_one_value_of_a_map(table: Table) -> None:
     stored(table, verdict={"alarm": {"notified": False, "kind": "quality"}, "note": "x"})
-    table.apply(table.update(KEY, set={"verdict.alarm.notified": True, "verdict.note": None}))
+    table.apply(
+        table.update_request(KEY, set={"verdict.alarm.notified": True, "verdict.note": None})
+    )
     assert attributes_of(table) == {"verdict": {"alarm": {"notified": True, "kind": "quality"}}}
 
 
 def test_one_update_combines_all_clauses_with_a_condition(table: Table) -> None:
     stored(table, revision=1, count=1, note="x")
-    write = table.update(
+    write = table.update_request(
         KEY,
         set={"status": "b"},
         set_once={"seconds": 60},
@@ -185,7 +189,7 @@ def test_one_update_combines_all_clauses_with_a_condition(table: Table) -> None:
 
 def test_a_delete_removes_the_item(table: Table) -> None:
     stored(table, status="a")
-    assert table.apply(table.delete(KEY))
+    assert table.apply(table.delete_request(KEY))
     assert table.get(KEY) is None
 
 
@@ -195,9 +199,9 @@ def test_a_write_whose_condition_does_not_hold_returns_false_and_changes_nothing
     stored(table, status="a")
     not_b = Attr("status").eq("b")
     for write in (
-        table.put(KEY | {"status": "c"}, not_b),
-        table.update(KEY, set={"status": "c"}, condition=not_b),
-        table.delete(KEY, not_b),
+        table.put_request(KEY | {"status": "c"}, not_b),
+        table.update_request(KEY, set={"status": "c"}, condition=not_b),
+        table.delete_request(KEY, not_b),
     ):
         assert not table.apply(write)
     assert attributes_of(table) == {"status": "a"}
@@ -205,15 +209,17 @@ def test_a_write_whose_condition_does_not_hold_returns_false_and_changes_nothing
 
 def test_a_write_whose_condition_holds_returns_true(table: Table) -> None:
     absent = Attr("pk").not_exists()
-    assert table.apply(table.put(KEY | {"status": "a"}, absent))
-    assert table.apply(table.update(KEY, set={"status": "b"}, condition=Attr("status").eq("a")))
-    assert table.apply(table.delete(KEY, Attr("status").eq("b")))
+    assert table.apply(table.put_request(KEY | {"status": "a"}, absent))
+    assert table.apply(
+        table.update_request(KEY, set={"status": "b"}, condition=Attr("status").eq("a"))
+    )
+    assert table.apply(table.delete_request(KEY, Attr("status").eq("b")))
 
 
 def test_an_error_that_is_neither_a_condition_nor_transient_is_raised(stack: Stack) -> None:
     missing = Table(stack.services.client("dynamodb"), "no-such-table")
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
-        missing.apply(missing.put({"pk": "P", "sk": "1"}))
+        missing.apply(missing.put_request({"pk": "P", "sk": "1"}))
 
 
 @pytest.mark.parametrize(
@@ -237,4 +243,4 @@ def test_a_transient_error_of_dynamodb_is_named_so_that_it_is_retried(
         with pytest.raises(ServiceThrottled, match=code):
             list(table.query(Key("pk").eq("P")))
         with pytest.raises(ServiceThrottled, match=code):
-            table.apply(table.put(KEY))
+            table.apply(table.put_request(KEY))

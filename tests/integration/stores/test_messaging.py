@@ -31,7 +31,7 @@ def test_an_event_that_the_bus_refuses_is_a_transient_error(stack: Stack) -> Non
     refused = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure"}]}
     bus = SimpleNamespace(put_events=lambda **_: refused)
     messaging = stack.with_clients(events=bus).messaging
-    with pytest.raises(ServiceThrottled, match=r"refused Run Started: .*InternalFailure"):
+    with pytest.raises(ServiceThrottled, match=r"rejected Run Started: .*InternalFailure"):
         messaging.publish(EventName.RUN_STARTED, {})
 
 

@@ -143,26 +143,26 @@ def test_a_new_champion_is_seen_when_ten_seconds_have_passed(
 ) -> None:
     models = stack.services.models
     models.promote("digits", champion(1, "aaaaaaaaaaaa"))
-    assert artifacts.champion("digits").version == 1
+    assert artifacts.recent_champion("digits").version == 1
     models.promote("digits", champion(2, RUN))
     clock.advance(9.9)
-    assert artifacts.champion("digits").version == 1
+    assert artifacts.recent_champion("digits").version == 1
     clock.advance(0.1)
-    assert artifacts.champion("digits").version == 2
+    assert artifacts.recent_champion("digits").version == 2
 
 
 def test_a_first_champion_is_seen_at_once(stack: Stack, artifacts: RunArtifacts) -> None:
     with pytest.raises(ModelNotFound, match="no version of model 'digits' is deployed"):
-        artifacts.champion("digits")
+        artifacts.recent_champion("digits")
     stack.services.models.promote("digits", champion(1, RUN))
-    assert artifacts.champion("digits").version == 1
+    assert artifacts.recent_champion("digits").version == 1
 
 
 def test_each_model_has_its_own_champion(stack: Stack, artifacts: RunArtifacts) -> None:
     for version, model in enumerate(("digits", "letters"), start=1):
         stack.services.models.promote(model, champion(version, RUN, model))
-    assert artifacts.champion("letters").version == 2
-    assert artifacts.champion("digits").version == 1
+    assert artifacts.recent_champion("letters").version == 2
+    assert artifacts.recent_champion("digits").version == 1
 
 
 def test_the_run_of_a_version_is_found_as_soon_as_it_is_registered(

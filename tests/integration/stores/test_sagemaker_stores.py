@@ -47,7 +47,7 @@ def test_rows_are_sent_as_csv_and_the_answer_names_its_variant() -> None:
         (
             client_error("ModelError", OriginalStatusCode=415, OriginalMessage="3 columns"),
             PayloadInvalid,
-            r"refused the rows \(415\): 3 columns",
+            r"rejected the rows \(415\): 3 columns",
         ),
         (
             client_error("ModelError", OriginalStatusCode=500, OriginalMessage="crashed"),
@@ -55,8 +55,12 @@ def test_rows_are_sent_as_csv_and_the_answer_names_its_variant() -> None:
             r"container failed \(500\): crashed",
         ),
         (client_error("ModelError"), ServiceThrottled, "container failed"),
-        (client_error("ValidationError"), EndpointNotReady, "refit-digits cannot answer"),
-        (client_error("ModelNotReadyException"), EndpointNotReady, "refit-digits cannot answer"),
+        (client_error("ValidationError"), EndpointNotReady, "refit-digits is not in service"),
+        (
+            client_error("ModelNotReadyException"),
+            EndpointNotReady,
+            "refit-digits is not in service",
+        ),
         (client_error("ThrottlingException"), ServiceThrottled, "ThrottlingException"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 from boto3.dynamodb.conditions import Attr
 from botocore.exceptions import ClientError
 from refit.domain.errors import ServiceThrottled
-from refit.stores.dynamodb import Table, transact, transact_each, was_conflict
+from refit.stores.dynamodb import Table, condition_failed, transact, transact_each
 
 from tests.support.aws_clients import CancelledTransactions, Waits
 
@@ -30,8 +30,8 @@ def table(stack: Stack) -> Table:
 def counted_writes(table: Table, names: Sequence[str]) -> list[Write]:
     """Write each name unless it exists, and count the names that are written."""
     absent = Attr("pk").not_exists()
-    writes = [table.put({"pk": "P", "sk": name}, absent) for name in names]
-    return [*writes, table.update(COUNTER, add={"names": len(names)})]
+    writes = [table.put_request({"pk": "P", "sk": name}, absent) for name in names]
+    return [*writes, table.update_request(COUNTER, add={"names": len(names)})]
 
 
 def write_names(
@@ -126,7 +126,7 @@ def test_a_transaction_that_is_cancelled_for_another_reason_is_an_error(table: T
 
 
 def test_a_transaction_that_dynamodb_refuses_is_an_error(table: Table) -> None:
-    same_item_twice = [table.put(COUNTER), table.put(COUNTER)]
+    same_item_twice = [table.put_request(COUNTER), table.put_request(COUNTER)]
     with pytest.raises(ClientError, match="ValidationException"):
         transact(table.client, same_item_twice)
 
@@ -136,5 +136,5 @@ def test_the_reasons_of_a_cancelled_transaction_have_the_order_of_its_writes(
 ) -> None:
     write_names(table, ["b"])
     codes = transact(table.client, counted_writes(table, ["a", "b"]))
-    assert [was_conflict(code) for code in codes] == [False, True, False]
+    assert [condition_failed(code) for code in codes] == [False, True, False]
     assert transact(table.client, counted_writes(table, ["a"])) == []

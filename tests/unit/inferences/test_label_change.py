@@ -149,7 +149,7 @@ def test_a_different_label_observed_earlier_is_kept_and_is_not_effective() -> No
     assert status(decision) == "repeat"
     assert (
         decision.outcome.reason
-        == "a newer label is known: 'rose', observed at 2026-03-12T20:42:26Z"
+        == "another label is effective: 'rose', observed at 2026-03-12T20:42:26Z"
     )
     assert decision.inference is not None
     assert decision.inference.label.label == "rose"

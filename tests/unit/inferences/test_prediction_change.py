@@ -32,12 +32,12 @@ def test_a_label_that_was_held_is_joined() -> None:
     assert change.effect is PredictionEffect.JOINED
     assert change.adds_prediction
     assert change.is_first
-    assert (change.kept, change.dropped) == ((SINGLE, PAIR), ())
+    assert (change.kept, change.discarded) == ((SINGLE, PAIR), ())
 
 
 def test_a_label_of_an_event_with_another_number_of_rows_is_dropped() -> None:
     change = prediction_change(ROW, known(None, TRIPLE, PAIR))
-    assert (change.kept, change.dropped) == ((PAIR,), (TRIPLE,))
+    assert (change.kept, change.discarded) == ((PAIR,), (TRIPLE,))
 
 
 @pytest.mark.parametrize("ambiguous", [False, True])

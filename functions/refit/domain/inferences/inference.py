@@ -46,7 +46,7 @@ class Label:
         return self.observed_at, self.label
 
 
-def holding_label(labels: tuple[Label, ...]) -> Label | None:
+def effective_label(labels: tuple[Label, ...]) -> Label | None:
     """Return the effective label, which was observed last; None when there is no label."""
     return max(labels, key=lambda label: label.rank, default=None)
 
@@ -55,10 +55,10 @@ def limited(labels: tuple[Label, ...]) -> tuple[Label, ...]:
     """Return the labels that are kept: the effective one, the first, and the latest others."""
     if len(labels) <= MAX_LABELS:
         return labels
-    holding = holding_label(labels)
-    others = [label for label in labels if label is not holding]
+    effective = effective_label(labels)
+    others = [label for label in labels if label is not effective]
     kept = others[:1] + others[len(others) - MAX_LABELS + 2 :]  # the first defines the label delay
-    return tuple(label for label in labels if label is holding or label in kept)
+    return tuple(label for label in labels if label is effective or label in kept)
 
 
 @dataclass(frozen=True)
@@ -138,14 +138,14 @@ class Inference:
     @property
     def label(self) -> Label | None:
         """The effective label now."""
-        return holding_label(self.labels)
+        return effective_label(self.labels)
 
     def label_at_age(self, age: timedelta) -> Label | None:
         """Return the effective label when the prediction had this age."""
         if self.prediction is None:
             return None
         end = self.prediction.at + age
-        return holding_label(tuple(label for label in self.labels if label.received_at <= end))
+        return effective_label(tuple(label for label in self.labels if label.received_at <= end))
 
     def to_count(self, label_age: timedelta) -> Counted:
         """Return what the counters should contain of the inference, without the cohort."""

@@ -133,22 +133,22 @@ def _is_known(known: Inference, label: Label) -> bool:
 
 
 def _outcome(known: Inference, label: Label) -> LabelOutcome:
-    holding = known.label
+    effective = known.label
     if known.prediction is None:
         if _is_known(known, label):
             reason = "the label is held until its prediction arrives"
             return LabelOutcome(LabelStatus.REPEAT, reason)
         return LabelOutcome(LabelStatus.HELD)
-    if holding is None:
+    if effective is None:
         return LabelOutcome(LabelStatus.NEW)
-    if holding.label == label.label:
+    if effective.label == label.label:
         return LabelOutcome(LabelStatus.REPEAT)
-    if label.rank > holding.rank:
+    if label.rank > effective.rank:
         return LabelOutcome(LabelStatus.CORRECTED)
     return LabelOutcome(
         LabelStatus.REPEAT,
-        f"a newer label is known: {shown(holding.label)}, observed at "
-        f"{utc_text(holding.observed_at)}",
+        f"another label is effective: {shown(effective.label)}, observed at "
+        f"{utc_text(effective.observed_at)}",
     )
 
 

@@ -31,14 +31,14 @@ class PredictionChange:
     Attributes:
         before: the stored inference; None when there was none.
         kept: held labels that belong to this event.
-        dropped: held labels of an event with another number of rows.
+        discarded: held labels of an event with another number of rows.
     """
 
     row: CapturedRow
     effect: PredictionEffect
     before: Inference | None = None
     kept: tuple[Label, ...] = ()
-    dropped: tuple[Label, ...] = ()
+    discarded: tuple[Label, ...] = ()
 
     @property
     def adds_prediction(self) -> bool:
@@ -60,8 +60,8 @@ def prediction_change(row: CapturedRow, known: Inference | None) -> PredictionCh
     if known.prediction is None:
         sizes = {None, row.prediction.rows}
         kept = tuple(label for label in known.labels if label.event_size in sizes)
-        dropped = tuple(label for label in known.labels if label.event_size not in sizes)
-        return PredictionChange(row, PredictionEffect.JOINED, known, kept, dropped)
+        discarded = tuple(label for label in known.labels if label.event_size not in sizes)
+        return PredictionChange(row, PredictionEffect.JOINED, known, kept, discarded)
     is_same = known.prediction.digest == row.prediction.digest
     effect = PredictionEffect.AMBIGUOUS
     if is_same or known.ambiguous:
