@@ -154,7 +154,9 @@ def _retraining_json(retraining: RetrainingState) -> dict[str, Any]:
 
 def _quality_lines(live: LiveQuality | None) -> list[str]:
     if live is None:
-        return ["the live version has not been evaluated yet"]
+        return ["no drift check of the live version yet: the first one follows within minutes"]
+    if not live.predictions:
+        return ["no predictions yet"]
     if not live.labelled:
         return [f"no labels yet for {live.predictions:,} predictions"]
     metrics = [

@@ -58,7 +58,7 @@ def refit() -> None:
 
     [bold]Getting started[/]
 
-      refit up --detach                 start the local stack (about a minute)
+      refit up --detach                 start the local stack (15 to 60 seconds)
       refit put digits train.csv        upload data, label in the first column
       refit watch digits                follow training, evaluation, deployment
       refit predict digits rows.csv     get predictions from the live model

@@ -198,7 +198,7 @@ def test_before_the_first_cohort_there_is_no_evidence(refit, digits):
 def test_the_verdict_on_another_version_is_not_shown_for_this_one(refit, digits):
     digits.put_item("digits", "MONITOR", verdict(drifted=True, version=7))
     output = refit("status", "digits").stdout
-    assert "the live version has not been evaluated yet" in output
+    assert "no drift check of the live version yet" in output
     assert "40 of 500" not in output
 
 
