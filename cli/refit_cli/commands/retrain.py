@@ -39,8 +39,9 @@ def retrain(
     """Retrain a model on its last training data and all newer labels.
 
     Ignores drift, cool-down and the daily limit, and gives a blocked model one
-    more attempt. Needs at least one label that is not in the training data of the live version. If a run is active, the request
-    is queued. The new version goes live only if it is better.
+    more attempt. Needs at least one label that is not in the training data of
+    the live version. If a run is active, the request is queued. The new version
+    goes live only if it is better.
 
     [bold]Examples[/]
       refit retrain digits
