@@ -154,7 +154,7 @@ class Bucket:
         try:
             yield writer
             writer.complete()
-        except BaseException:
+        except BaseException:  # also on Ctrl-C: S3 charges for the parts of open uploads
             writer.abort()
             raise
 

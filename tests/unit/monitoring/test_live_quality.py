@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -13,7 +13,7 @@ import pytest
 from refit.domain.evaluation.metrics import classification_quality, outcome_of
 from refit.domain.inferences.count_change import summed
 from refit.domain.monitoring.cohort import Cohort
-from refit.domain.monitoring.live_quality import class_report_of, newest, quality_of
+from refit.domain.monitoring.live_quality import newest, quality_of
 from refit.stores.monitoring import cohort_sk
 
 from tests.support.joined import (
@@ -72,6 +72,11 @@ def cohorts_of(
     ]
 
 
+def confusion_of(cohorts: list[Cohort]) -> Counter[tuple[int, int]]:
+    """Return the number of predictions by (actual, predicted) class code over all cohorts."""
+    return sum((Counter(cohort.shown.confusion) for cohort in cohorts), Counter())
+
+
 def animal_rows(count: int) -> list[tuple[str, str, list[float] | None]]:
     generator = np.random.default_rng(5)
     probabilities = generator.dirichlet([1, 1, 1], count).astype(np.float32)
@@ -85,20 +90,17 @@ def animal_rows(count: int) -> list[tuple[str, str, list[float] | None]]:
 def test_the_metrics_of_a_classifier_equal_those_of_its_rows() -> None:
     rows = animal_rows(60)
     cohorts = cohorts_of(rows, OF_ANIMALS)
-    found, report = quality_of(cohorts, ANIMALS), class_report_of(cohorts, ANIMALS)
+    found = quality_of(cohorts, ANIMALS)
     truth = np.array([CLASSES.index(actual) for _, actual, _ in rows])
     outcome = outcome_of(truth, np.array([row[2] for row in rows]), 3)
     plain = classification_quality(truth, outcome, CLASSES, 0.95)
-    assert report.accuracy == plain.metrics["accuracy"]
     assert found.metrics["accuracy"] == plain.metrics["accuracy"].value
     assert found.metrics["log_loss"] == pytest.approx(plain.metrics["log_loss"].value, abs=1e-6)
-    assert report.confusion_matrix == plain.confusion_matrix
-    assert report.classes is not None
-    assert plain.per_class is not None
-    for text, one in plain.per_class.items():
-        live = report.classes[text]
-        assert (live.support, live.predicted) == (one.support, one.predicted)
-        assert (live.precision, live.recall) == (one.precision, one.recall)
+    confusion = confusion_of(cohorts)
+    codes = range(len(CLASSES))
+    assert [
+        [confusion[actual, answer] for answer in codes] for actual in codes
+    ] == plain.confusion_matrix
 
 
 def test_live_quality_includes_coverage_and_label_delay() -> None:
@@ -121,26 +123,23 @@ def test_the_metrics_of_a_regression_equal_those_of_its_rows() -> None:
     answers, actual = generator.normal(100, 5, 40), generator.normal(100, 5, 40)
     rows = [(repr(float(a)), repr(float(b)), None) for a, b in zip(answers, actual, strict=True)]
     cohorts = cohorts_of(rows, OF_PRICES)
-    found, report = quality_of(cohorts, PRICES), class_report_of(cohorts, PRICES)
+    found = quality_of(cohorts, PRICES)
     errors = answers - actual
     assert found.metrics == {
         "rmse": pytest.approx(float((errors**2).mean() ** 0.5), abs=1e-6),
         "mae": pytest.approx(float(np.abs(errors).mean()), abs=1e-6),
         "bias": pytest.approx(float(errors.mean()), abs=1e-6),
     }
-    assert report.error_rate is not None
-    assert report.error_rate.value == (np.abs(errors) > 2.5).mean()
-    assert (report.accuracy, report.classes, report.confusion_matrix) == (None, None, None)
+    assert sum(cohort.shown.errors for cohort in cohorts) == (np.abs(errors) > 2.5).sum()
+    assert not confusion_of(cohorts)
 
 
-def test_a_class_that_the_version_does_not_know_has_its_own_row() -> None:
+def test_a_class_that_the_version_does_not_know_counts_as_an_error_under_code_minus_one() -> None:
     rows = [("dog", "dog", None), ("dog", "yak", None)]
     cohorts = cohorts_of(rows, OF_ANIMALS)
-    report = class_report_of(cohorts, ANIMALS)
-    assert report.confusion_matrix is not None
-    assert report.confusion_matrix[3] == [0, 1, 0, 0]
-    assert report.classes is not None
-    assert report.classes["?"].support == 1
+    dog = CLASSES.index("dog")
+    assert confusion_of(cohorts) == {(dog, dog): 1, (-1, dog): 1}
+    assert quality_of(cohorts, ANIMALS).metrics["accuracy"] == 0.5
     assert "log_loss" not in quality_of(cohorts, ANIMALS).metrics
 
 
@@ -150,8 +149,6 @@ def test_without_a_label_there_are_no_metrics(schema: object) -> None:
     assert isinstance(schema, type(ANIMALS))
     found = quality_of([waiting], schema)
     assert (found.metrics, found.coverage) == ({}, 0)
-    report = class_report_of([waiting], schema)
-    assert (report.accuracy, report.error_rate) == (None, None)
     assert quality_of([], schema).coverage is None
 
 
