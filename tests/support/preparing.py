@@ -95,7 +95,7 @@ def numbers_csv(rows: int = 300, features: int = 3, classes: int = 3) -> bytes:
     """Return a table of distinct rows of whole numbers, label first."""
     lines = [
         ",".join(
-            [str(row % classes), *(str(row * (column + 3) % 997) for column in range(features))]
+            [str(row % classes), *(str(row * (column + 501) % 997) for column in range(features))]
         )
         for row in range(rows)
     ]

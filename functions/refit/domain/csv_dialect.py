@@ -11,8 +11,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from refit.domain.cells import is_missing, number_of
 from refit.domain.csv_rows import CsvFormat, CsvRecord, read_records
-from refit.domain.schema import is_missing, number_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

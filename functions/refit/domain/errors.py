@@ -7,6 +7,7 @@ RefitError
 │   ├── SettingsInvalid           model.toml does not parse, or a key or value is not allowed
 │   ├── DatasetEmpty              no usable row in what was dropped
 │   ├── DatasetInvalid            the drop cannot be read as a table, or its shape does not fit
+│   │   └── LabelUnclear              it is not clear which column is the label
 │   ├── DatasetUnreadable         a file is not what its name says, or is damaged or unsafe
 │   ├── DatasetNotFound           a file of the drop is gone before it could be read
 │   ├── ObjectNotFound            an object that is needed is not in the bucket (any more)
@@ -65,6 +66,10 @@ class DatasetEmpty(CallerError):
 
 class DatasetInvalid(CallerError):
     """When a drop reads as a table that cannot be trained on (one column, no label, no class)."""
+
+
+class LabelUnclear(DatasetInvalid):
+    """When no column, or more than one, can be the label, or the chosen one does not exist."""
 
 
 class DatasetUnreadable(CallerError):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tomllib
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from refit.domain.errors import SettingsInvalid
 
+ColumnSetting: TypeAlias = Literal["number", "category", "boolean", "date", "ignore"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -25,8 +26,29 @@ class DataSettings(Section):
         "auto",
         description="`auto`: text labels, or at most 50 distinct whole numbers, are classes.",
     )
-    label: str | int = Field(
-        0, description="Label column: its name in the header, or its index from 0."
+    label: str | int | None = Field(
+        None,
+        description="Label column: its name in the header, its index from 0, or `last` (also -1). "
+        "Not set: the label column of the live model; with a header, a column called `label` or "
+        "`target`, or `class` or `y` where it is first or last; without a header, the first "
+        "column. Where that is not clear, the drop is refused.",
+    )
+    ignore: tuple[str, ...] = Field(
+        (), description="Names of columns that are no features. They may be absent from requests."
+    )
+    columns: dict[str, ColumnSetting] = Field(
+        default_factory=dict,
+        description="How columns are read, by name: `number`, `category` (texts), `boolean` "
+        "(also yes/no, t/f, 1/0), `date` (becomes the days since 1970-01-01) or `ignore`. Also "
+        "takes back a column that Refit leaves out. Without a header the names are f0, f1, ….",
+    )
+    missing: tuple[str, ...] = Field(
+        (),
+        description="Texts that mean a missing value in every column, in addition to blank cells, "
+        "`NaN`, `NULL`, `<NA>`, `#N/A`, `\\N` and, among numbers, `NA`, `N/A`, `None`, `?`, `-`.",
+    )
+    decimal: Literal["auto", ".", ","] = Field(
+        "auto", description="Decimal separator of numbers; `auto` detects it for each column."
     )
     header: Literal["auto", "yes", "no"] = Field(
         "auto",
@@ -52,6 +74,16 @@ class DataSettings(Section):
     schema_change: Literal["refuse", "accept"] = Field(
         "refuse", description="What to do when the columns differ from those of the live model."
     )
+
+    @field_validator("label")
+    @classmethod
+    def _label_is_a_column(cls, label: str | int | None) -> str | int | None:
+        if isinstance(label, int) and label < -1:
+            raise ValueError(
+                "a column is counted from 0; of the negative numbers only -1 is allowed, which is "
+                "the last column"
+            )
+        return label
 
 
 class TrainingSettings(Section):

@@ -9,62 +9,25 @@ so a code has the same meaning in every version of a model.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from refit.domain.cells import FLOAT32_MAX, class_text, number_of, number_text, shown
+from refit.domain.column_reading import (
+    TRUTH_TEXTS,
+    CellRefused,
+    ColumnReading,
+    ColumnType,
+    name_key,
+)
 from refit.domain.errors import PayloadInvalid
+from refit.domain.number_forms import PLAIN, NumberForm
 from refit.domain.vocabulary import Task
 
-MISSING_TEXTS = frozenset({"", "na", "nan", "null", "none", "?"})
-"""Texts of a cell without a value, in lower case."""
-
-FLOAT32_MAX = 3.4028234663852886e38
-"""XGBoost computes in float32, where a larger number would be infinite."""
-
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\Z")
-_SHOWN_CHARACTERS = 60
-
-
-def number_of(text: str) -> float | None:
-    """Return the finite number in a cell, or None.
-
-    Decimal notation only, with or without exponent; surrounding blanks are ignored. A number that
-    float32 cannot hold is None.
-    """
-    text = text.strip(" \t")
-    if not _NUMBER.match(text):
-        return None
-    value = float(text)
-    return value if abs(value) <= FLOAT32_MAX else None
-
-
-def is_missing(text: str) -> bool:
-    """Say whether a cell has no value: blank, NA, NaN, null, None or ?, in any case."""
-    return text.strip().lower() in MISSING_TEXTS
-
-
-def number_text(value: float) -> str:
-    """Return the shortest text that reads back as exactly this number: `5`, `0.1`, `1e+20`."""
-    return repr(value).removesuffix(".0") if value else "0"
-
-
-def class_text(text: str) -> str:
-    """Return the canonical text of a class: `1`, `1.0` and `01` are the same class.
-
-    Text that is not a number is returned without surrounding blanks.
-    """
-    value = number_of(text)
-    return text.strip() if value is None else number_text(value)
-
-
-def shown(value: object) -> str:
-    """Return a value as an error message shows it: quoted and shortened."""
-    text = repr(value)
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 1]}…"
+_HOW_MISSING = "(send null or an empty cell for a missing value)"
 
 
 class Feature(BaseModel):
@@ -72,64 +35,94 @@ class Feature(BaseModel):
 
     Attributes:
         name: from the header, or `f0`, `f1`, … without one.
-        type: `number`, or `category` when its cells are texts.
-        values: texts of a category, in the order of their codes; None for a number.
+        type: what its cells are.
+        values: texts of a category, in the order of their codes; None for other types.
+        form: how its numbers are written.
+        date_form: how its dates are written; None for other types.
+        missing: texts that the settings of the version call missing.
     """
 
     model_config = ConfigDict(frozen=True)
 
     name: str
-    type: Literal["number", "category"]
+    type: ColumnType
     values: tuple[str, ...] | None = None
+    form: NumberForm = PLAIN
+    date_form: str | None = None
+    missing: frozenset[str] = frozenset()
 
     @cached_property
     def codes(self) -> dict[str, int]:
-        """Codes of a category by text; empty for a number."""
-        return {text: code for code, text in enumerate(self.values or ())}
+        """Codes of the normal texts of a category or of truth values; empty for numbers."""
+        texts = TRUTH_TEXTS if self.type == "boolean" else self.values or ()
+        return {text: code for code, text in enumerate(texts)}
+
+    @cached_property
+    def reading(self) -> ColumnReading:
+        """How cells of this column are read."""
+        return ColumnReading(
+            name=self.name,
+            type=self.type,
+            form=self.form,
+            date_form=self.date_form,
+            missing=self.missing,
+        )
 
     def encode(self, value: object) -> float | None:
         """Encode one value of a prediction request: a text, a number, a boolean or None.
 
-        None, a blank and (for a category) a text that training has not seen are missing: None.
+        None, a missing cell and (for a category) a text that training has not seen are missing:
+        None.
 
         Raises:
-            PayloadInvalid: naming column and value, when a number is required and this is not a
-                finite number, or when the value is a list or an object.
+            PayloadInvalid: naming column and value, when the column cannot hold the value, or when
+                it is a list or an object.
         """
         if value is None:
             return None
         if not isinstance(value, str | int | float):
             raise PayloadInvalid(f"column {self.name!r} holds one value, not {shown(value)}")
+        if isinstance(value, str):
+            return self._text(value)
+        if self.missing and number_text(float(value)) in self.missing:
+            return None
         return self._category_code(value) if self.type == "category" else self._number(value)
 
-    def _number(self, value: str | int | float) -> float | None:
-        if isinstance(value, str):
-            # NaN in a request is more often a failed calculation than a missing value.
-            if is_missing(value) and value.strip().lower() != "nan":
-                return None
-            number = number_of(value)
-        elif isinstance(value, bool):
-            number = None
-        else:
-            number = float(value) if abs(value) <= FLOAT32_MAX else None
-        if number is None:
-            raise PayloadInvalid(
-                f"column {self.name!r} requires a finite number, not {shown(value)} "
-                "(send null or an empty cell for a missing value)"
-            )
-        return number
+    def _text(self, value: str) -> float | None:
+        try:
+            normal = self.reading.normal(value)
+        except CellRefused as error:
+            if self.form.is_plain and self.type != "date":
+                raise self._invalid(value) from None
+            raise PayloadInvalid(f"{error} {_HOW_MISSING}") from None
+        if not normal:
+            return None
+        if self.type in {"category", "boolean"}:
+            code = self.codes.get(normal)
+            return None if code is None else float(code)
+        return float(normal)
 
-    def _category_code(self, value: str | int | float) -> float | None:
-        if isinstance(value, str):
-            spellings = [value.strip()]
-        elif isinstance(value, bool):
+    def _number(self, value: int | float) -> float:
+        if self.type == "boolean" and value in {0, 1}:
+            return float(value)
+        if self.type == "number" and not isinstance(value, bool) and abs(value) <= FLOAT32_MAX:
+            return float(value)
+        raise self._invalid(value)
+
+    def _invalid(self, value: object) -> PayloadInvalid:
+        expected = {"number": "a finite number", "boolean": "true or false", "date": "a date"}
+        return PayloadInvalid(
+            f"column {self.name!r} requires {expected[self.type]}, not {shown(value)} "
+            f"{_HOW_MISSING}"
+        )
+
+    def _category_code(self, value: int | float) -> float | None:
+        if isinstance(value, bool):
             spellings = [str(value).lower(), str(value), str(value).upper(), str(int(value))]
         elif not math.isfinite(value):
             raise PayloadInvalid(f"column {self.name!r} requires a value, not {shown(value)}")
         else:
             spellings = [number_text(float(value)), str(value)]
-        if is_missing(spellings[0]):
-            return None
         code = next((self.codes[text] for text in spellings if text in self.codes), None)
         return None if code is None else float(code)
 
@@ -141,6 +134,12 @@ class Schema(BaseModel):
         label: name of the label column in the header, or `label`.
         features: in the order in which the model reads them.
         classes: label texts in the order of their codes; None for a regression.
+        label_type: what the cells of the label column are; None if the classes tell.
+        label_form: how the numbers of the label column are written.
+        columns: names of all columns of the file but the label, in its order, with those that are
+            left out. Empty if they are the features.
+        left_out: reason by name, for each column that is no feature.
+        missing: texts that the settings call missing.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -149,21 +148,42 @@ class Schema(BaseModel):
     label: str
     features: tuple[Feature, ...]
     classes: tuple[str, ...] | None = None
+    label_type: ColumnType | None = None
+    label_form: NumberForm = PLAIN
+    columns: tuple[str, ...] = ()
+    left_out: dict[str, str] = {}
+    missing: frozenset[str] = frozenset()
 
     def as_json(self) -> dict[str, Any]:
         """Return the value that is stored as schema.json."""
-        value = self.model_dump(mode="json")
-        for feature in value["features"]:
-            if feature["values"] is None:
-                del feature["values"]
-        return value
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+    @cached_property
+    def label_reading(self) -> ColumnReading:
+        """How cells of the label column are read."""
+        return ColumnReading(
+            name=self.label, type=self._label_type, form=self.label_form, missing=self.missing
+        )
+
+    @cached_property
+    def _label_type(self) -> ColumnType:
+        if self.label_type is not None:
+            return self.label_type
+        texts = self.classes or ()
+        return "number" if all(number_of(text) is not None for text in texts) else "category"
+
+    @property
+    def all_columns(self) -> tuple[str, ...]:
+        """Names of the columns of a row without its label, in the order of the file."""
+        return self.columns or tuple(feature.name for feature in self.features)
 
     def encode_instance(self, instance: Sequence[Any] | Mapping[str, Any]) -> list[float | None]:
         """Encode one row of a prediction request.
 
         Args:
-            instance: values without the label, in column order or by column name: texts (as in
-                CSV), numbers or None.
+            instance: values without the label, in the order of the file's columns or by column
+                name: texts (as in CSV), numbers or None. Values of columns that are left out are
+                not read, and can be omitted if the columns are named.
 
         Returns:
             One number per feature, None where the value is missing.
@@ -175,15 +195,10 @@ class Schema(BaseModel):
         if isinstance(instance, Mapping):
             values: Sequence[Any] = self._in_order(instance)
         elif isinstance(instance, Sequence) and not isinstance(instance, str | bytes):
-            values = instance
+            values = self._of_features(instance)
         else:
             raise PayloadInvalid(
                 f"an instance is a list of values or an object of columns, not {shown(instance)}"
-            )
-        if len(values) != len(self.features):
-            raise PayloadInvalid(
-                f"an instance has {len(values)} values; the model requires {len(self.features)}"
-                f" ({self._shown_columns()})"
             )
         if self._all_numbers and (numbers := _all_finite_numbers(values)) is not None:
             return numbers
@@ -191,11 +206,17 @@ class Schema(BaseModel):
 
     def encode_label(self, text: str) -> float | None:
         """Return the code of a class, or the value of a regression; None for other texts."""
+        try:
+            normal = self.label_reading.normal(text)
+        except CellRefused:
+            return None
         if self.classes is None:
-            return number_of(text)
-        code = self._class_codes.get(text.strip())
-        if code is None:
-            code = self._class_codes.get(class_text(text))
+            return number_of(normal)
+        return self.class_code(normal)
+
+    def class_code(self, normal: str) -> float | None:
+        """Return the code of a class by the normal form of its label; None if it is unknown."""
+        code = self._class_codes.get(class_text(normal) if self._label_type == "number" else normal)
         return None if code is None else float(code)
 
     def changes_to(self, other: Schema) -> list[str]:
@@ -226,42 +247,78 @@ class Schema(BaseModel):
         """
         # Not model_copy, which would copy the cached codes of the shorter list too.
         features = tuple(
-            Feature(name=mine.name, type=mine.type, values=_appended(mine.values, theirs.values))
+            Feature(**theirs.model_dump(exclude={"values"}), values=_appended(mine, theirs))
             for mine, theirs in zip(self.features, other.features, strict=True)
         )
-        classes = _appended(self.classes, other.classes)
-        return Schema(task=self.task, label=other.label, features=features, classes=classes)
+        known = set(self.classes or ())
+        new = tuple(text for text in other.classes or () if text not in known)
+        classes = None if self.classes is None else self.classes + new
+        kept = other.model_dump(exclude={"features", "classes", "left_out"})
+        left_out = self.left_out | other.left_out
+        return Schema(**kept, features=features, classes=classes, left_out=left_out)
 
     @cached_property
     def _all_numbers(self) -> bool:
-        return all(feature.type == "number" for feature in self.features)
+        return not self.missing and all(
+            feature.type == "number" and feature.form.is_plain for feature in self.features
+        )
 
     @cached_property
     def _class_codes(self) -> dict[str, int]:
         return {text: code for code, text in enumerate(self.classes or ())}
 
     @cached_property
-    def _indices(self) -> dict[str, int]:
-        return {feature.name: index for index, feature in enumerate(self.features)}
+    def _feature_names(self) -> dict[str, str]:
+        """Names of the features by the key by which names are compared."""
+        return {name_key(feature.name): feature.name for feature in self.features}
+
+    @cached_property
+    def _picks(self) -> tuple[int, ...] | None:
+        """Index of each feature in a row of the file without its label; None if it is the same."""
+        if not self.columns:
+            return None
+        indices = {name: index for index, name in enumerate(self.columns)}
+        picks = tuple(indices[feature.name] for feature in self.features)
+        return None if picks == tuple(range(len(self.columns))) else picks
 
     def _names(self) -> list[str]:
         return [feature.name for feature in self.features]
 
-    def _shown_columns(self) -> str:
-        return _listed(self._names())
+    def _of_features(self, values: Sequence[Any]) -> Sequence[Any]:
+        width = len(self.all_columns)
+        if len(values) != width:
+            left_out = ""
+            if self.left_out:
+                left_out = (
+                    f"; a row by position has every column of the file but the label, also those "
+                    f"that the model leaves out: {_listed(list(self.left_out))}"
+                )
+            raise PayloadInvalid(
+                f"an instance has {len(values)} values; the model requires {width}"
+                f" ({_listed(list(self.all_columns))}){left_out}"
+            )
+        return values if self._picks is None else [values[pick] for pick in self._picks]
 
     def _in_order(self, instance: Mapping[str, Any]) -> list[Any]:
-        unknown = [name for name in instance if name not in self._indices]
-        if unknown:
-            raise PayloadInvalid(
-                f"unknown column {shown(unknown[0])}; the model has {self._shown_columns()}"
-            )
-        absent = [name for name in self._indices if name not in instance]
+        values = {self._known_name(name): value for name, value in instance.items()}
+        absent = [feature.name for feature in self.features if feature.name not in values]
         if absent:
             raise PayloadInvalid(
                 f"no value for column {_listed(absent)} (send null for a missing value)"
             )
-        return [instance[name] for name in self._indices]
+        return [values[feature.name] for feature in self.features]
+
+    def _known_name(self, name: str) -> str:
+        known = self._feature_names.get(name_key(name))
+        if known is not None:
+            return known
+        if name_key(name) in map(name_key, self.left_out):
+            return ""
+        if name_key(name) == name_key(self.label):
+            raise PayloadInvalid(f"{shown(name)} is the label, which is predicted: leave it out")
+        raise PayloadInvalid(
+            f"unknown column {shown(name)}; the model has {_listed(self._names())}"
+        )
 
 
 def csv_line(values: Sequence[float | None]) -> str:
@@ -290,13 +347,11 @@ def _all_finite_numbers(values: Sequence[Any]) -> list[float | None] | None:
     return numbers if plain else None
 
 
-def _appended(
-    mine: tuple[str, ...] | None, theirs: tuple[str, ...] | None
-) -> tuple[str, ...] | None:
-    if mine is None or theirs is None:
-        return mine
-    known = set(mine)
-    return mine + tuple(text for text in theirs if text not in known)
+def _appended(mine: Feature, theirs: Feature) -> tuple[str, ...] | None:
+    if mine.values is None or theirs.values is None:
+        return mine.values
+    known = set(mine.values)
+    return mine.values + tuple(text for text in theirs.values if text not in known)
 
 
 def _described(feature: Feature) -> str:

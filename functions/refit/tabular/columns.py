@@ -1,4 +1,4 @@
-"""Find the label, align the columns of all tables, and infer their kinds and the schema."""
+"""Find the label of a drop, and align the columns of all its tables."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from refit.domain.errors import DatasetInvalid, SchemaChanged
-from refit.domain.schema import Feature, Schema, is_missing, number_of, shown
-from refit.tabular.encoding import label_texts
-from refit.tabular.row_reader import LABEL, MAX_TEXTS, ColumnKinds, ColumnTally, unescaped
-from refit.tabular.table_scan import TableSource, may_be_classes
+from refit.domain.column_reading import name_key
+from refit.domain.errors import DatasetInvalid
+from refit.tabular.label_choice import ColumnSample, label_index
+from refit.tabular.left_out import is_grid
+from refit.tabular.reading_plan import Planner
+from refit.tabular.table_source import TableSource
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from refit.domain.csv_dialect import CsvDialect
     from refit.domain.model_settings import DataSettings
+    from refit.domain.schema import Schema
     from refit.tabular.readers.table import CsvTable
-
-MAX_AUTO_CLASSES = 50
-"""With `task = "auto"`, a label with more distinct whole numbers is a regression target."""
+    from refit.tabular.reading_plan import ReadingPlan
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,32 @@ class AlignedTables:
     """The tables of a drop with a common order of columns.
 
     Attributes:
-        names: names of the columns, label first.
+        names: names of all columns, label first. Those of features of the live model come first
+            and in its order, if the drop has all of them.
         sources: the tables, each with the indexes of its cells in this order.
+        file_order: the names without the label, in the order of the first table.
+        planner: decides how the columns are read.
     """
 
     names: tuple[str, ...]
     sources: tuple[TableSource, ...]
+    file_order: tuple[str, ...]
+    planner: Planner
+
+    def check(self, plan: ReadingPlan) -> None:
+        """Check that each table has every column that is read.
+
+        Raises:
+            DatasetInvalid: naming the table and the column.
+        """
+        for source in self.sources:
+            for column in plan.kept:
+                if source.picks[column] is None:
+                    raise DatasetInvalid(
+                        f"{source.table.name} does not have the column {self.names[column]!r} of "
+                        f"{self.sources[0].table.name}: files dropped together must have the same "
+                        "columns"
+                    )
 
 
 def aligned(
@@ -42,25 +62,33 @@ def aligned(
     settings: DataSettings,
     prior: Schema | None,
 ) -> AlignedTables:
-    """Find the label, and define a common order of the features of all tables.
+    """Find the label, and define a common order of the columns of all tables.
 
-    Columns with names are matched by name. They are in the order of the live model's schema if it
-    has the same names. Columns without names are matched by position.
+    Columns with names are matched by name. Columns without names are matched by position.
 
     Raises:
-        DatasetInvalid: if the label column is missing, a name is used twice, or tables differ.
+        LabelUnclear: if it is not clear which column is the label.
+        DatasetInvalid: if a name is used twice, or tables differ.
     """
     first, dialect = tables[0], dialects[0]
-    label = _label_index(first, dialect, settings)
+    label = _label_index(first, dialect, settings, prior)
     header = _checked_names(first, dialect)
     if header is None:
-        names = _names_by_position(dialect.width, prior)
+        label_name, file_order = _names_by_position(dialect.width, prior)
     else:
-        features = tuple(name for index, name in enumerate(header) if index != label)
-        prior_names = tuple(feature.name for feature in prior.features) if prior else ()
-        if sorted(prior_names) == sorted(features):
-            features = prior_names
-        names = (header[label], *features)
+        label_name = header[label]
+        file_order = tuple(name for index, name in enumerate(header) if index != label)
+    names = (label_name, *_in_live_order(file_order, prior))
+    optional = _optional_names(settings, prior)
+
+    def label_of(table: CsvTable, dialect: CsvDialect) -> int:
+        keys = [name_key(name) for name in dialect.header or ()]
+        if name_key(label_name) in keys:
+            return keys.index(name_key(label_name))
+        if dialect.header is None and not table.label_first:
+            return label
+        return _label_index(table, dialect, settings, prior)
+
     return AlignedTables(
         names,
         tuple(
@@ -68,40 +96,61 @@ def aligned(
                 table=table,
                 csv_format=own.csv_format,
                 width=own.width,
+                header=own.header,
                 header_lines=own.header_lines,
-                picks=_picks(table, own, names, settings, first.name),
+                picks=_picks(table, own, names, optional, label_of(table, own)),
             )
             for table, own in zip(tables, dialects, strict=True)
+        ),
+        file_order,
+        Planner(
+            names,
+            settings,
+            prior,
+            nameless=frozenset(_nameless(header or ())),
+            index_columns=frozenset(name for table in tables for name in table.index_columns),
+            is_grid=is_grid(file_order) or first.label_first,
         ),
     )
 
 
-def _names_by_position(width: int, prior: Schema | None) -> tuple[str, ...]:
-    if prior and len(prior.features) == width - 1:
-        return (prior.label, *(feature.name for feature in prior.features))
-    return ("label", *(f"f{index}" for index in range(width - 1)))
+def _in_live_order(names: Sequence[str], prior: Schema | None) -> list[str]:
+    """Return the names with the features of the live model first, in its order, if all exist."""
+    by_key = {name_key(name): name for name in names}
+    live = [name_key(feature.name) for feature in prior.features] if prior else []
+    if not live or not set(live) <= by_key.keys():
+        return list(names)
+    first = [by_key[key] for key in live]
+    return first + [name for name in names if name not in set(first)]
 
 
-def _label_index(table: CsvTable, dialect: CsvDialect, settings: DataSettings) -> int:
+def _names_by_position(width: int, prior: Schema | None) -> tuple[str, tuple[str, ...]]:
+    if prior and len(prior.all_columns) == width - 1:
+        return prior.label, prior.all_columns
+    return "label", tuple(f"f{index}" for index in range(width - 1))
+
+
+def _nameless(header: Sequence[str]) -> list[str]:
+    """Return the names that stand for empty cells of the header."""
+    standing = [name for index, name in enumerate(header) if name == f"column{index}"]
+    return standing if 2 * len(standing) < len(header) else []
+
+
+def _optional_names(settings: DataSettings, prior: Schema | None) -> frozenset[str]:
+    """Return the keys of names that a table may lack, or have in addition."""
+    ignored = [name for name, kind in settings.columns.items() if kind == "ignore"]
+    left_out = list(prior.left_out) if prior else []
+    return frozenset(map(name_key, [*settings.ignore, *ignored, *left_out]))
+
+
+def _label_index(
+    table: CsvTable, dialect: CsvDialect, settings: DataSettings, prior: Schema | None
+) -> int:
     if table.label_first:
         return 0
-    if isinstance(settings.label, str):
-        if dialect.header is None:
-            raise DatasetInvalid(
-                f"{table.name} has no header, so no column is named {settings.label!r}: "
-                "set [data] label to its position, from 0"
-            )
-        if settings.label not in dialect.header:
-            known = ", ".join(map(repr, dialect.header[:20]))
-            raise DatasetInvalid(
-                f"{table.name} has no column {settings.label!r} ([data] label); it has {known}"
-            )
-        return dialect.header.index(settings.label)
-    if not -dialect.width <= settings.label < dialect.width:
-        raise DatasetInvalid(
-            f"{table.name} has {dialect.width} columns, so [data] label cannot be {settings.label}"
-        )
-    return settings.label % dialect.width
+    columns = tuple(zip(*dialect.rows, strict=True)) if dialect.rows else ((),) * dialect.width
+    sample = ColumnSample(table.name, dialect.header, columns)
+    return label_index(sample, settings.label, prior.label if prior else None)
 
 
 def _checked_names(table: CsvTable, dialect: CsvDialect) -> tuple[str, ...] | None:
@@ -113,172 +162,34 @@ def _checked_names(table: CsvTable, dialect: CsvDialect) -> tuple[str, ...] | No
             f"{table.name}: the header names {len(dialect.header)} columns, "
             f"but the rows have {dialect.width}"
         )
-    repeated = [name for name, count in Counter(dialect.header).items() if count > 1]
+    repeated = [key for key, count in Counter(map(name_key, dialect.header)).items() if count > 1]
     if repeated:
         raise DatasetInvalid(f"{table.name}: two columns are named {repeated[0]!r}")
     return dialect.header
 
 
 def _picks(
-    table: CsvTable, dialect: CsvDialect, names: tuple[str, ...], settings: DataSettings, first: str
-) -> tuple[int, ...]:
+    table: CsvTable,
+    dialect: CsvDialect,
+    names: tuple[str, ...],
+    optional: frozenset[str],
+    label: int,
+) -> tuple[int | None, ...]:
     """Return the index of each column's cell in the rows of a table, label first."""
-    if dialect.width != len(names):
-        raise DatasetInvalid(
-            f"{table.name} has {dialect.width} columns and {first} {len(names)}: "
-            "files dropped together must have the same columns"
-        )
-    label = _label_index(table, dialect, settings)
     header = _checked_names(table, dialect)
     if header is None:
+        if dialect.width != len(names):
+            raise DatasetInvalid(
+                f"{table.name} has {dialect.width} columns and the first file {len(names)}: files "
+                "dropped together must have the same columns"
+            )
         return (label, *(index for index in range(dialect.width) if index != label))
-    indexes = {name: index for index, name in enumerate(header) if index != label}
-    unknown = [name for name in indexes if name not in names[1:]]
-    if unknown:
-        raise DatasetInvalid(
-            f"{table.name} has a column {unknown[0]!r} that {first} does not have: "
-            "files dropped together must have the same columns"
-        )
-    return (label, *(indexes[name] for name in names[1:]))
-
-
-def expected_kinds(
-    tables: AlignedTables, dialect: CsvDialect, settings: DataSettings, prior: Schema | None
-) -> ColumnKinds:
-    """Guess the kinds of the columns from the first rows of the first table."""
-    source, tally = tables.sources[0], ColumnTally()
-    for row in dialect.rows:
-        for column, pick in enumerate(source.picks):
-            if not is_missing(row[pick]):
-                kind = tally.texts if number_of(row[pick]) is None else tally.numbers
-                kind[column] += 1
-    return kinds_by_tally(tables.names, tally, settings, prior)
-
-
-def kinds_by_tally(
-    names: tuple[str, ...], tally: ColumnTally, settings: DataSettings, prior: Schema | None
-) -> ColumnKinds:
-    """Return the kinds of the columns, determined from their values.
-
-    A feature holds texts if it has more texts than numbers, or if it is a category of the live
-    model. A label holds texts if the task is set to classification, or, with `task = "auto"`, if
-    its share of texts exceeds the allowed share of bad rows.
-    """
-    texts = {
-        column
-        for column in range(1, len(names))
-        if tally.texts[column] > tally.numbers[column]
-        or (prior and len(prior.features) == len(names) - 1 and _was_category(prior, names, column))
-    }
-    if settings.task == "classification" or (
-        settings.task == "auto"
-        and tally.texts[LABEL]
-        > settings.max_bad_fraction * (tally.texts[LABEL] + tally.numbers[LABEL])
-    ):
-        texts.add(LABEL)
-    return ColumnKinds(names, frozenset(texts), open_label=settings.task != "regression")
-
-
-def _was_category(prior: Schema, names: tuple[str, ...], column: int) -> bool:
-    feature = prior.features[column - 1]
-    return feature.name == names[column] and feature.type == "category"
-
-
-def learned_schema(
-    kinds: ColumnKinds, tally: ColumnTally, settings: DataSettings, prior: Schema | None
-) -> Schema:
-    """Return the schema of these rows, regardless of the codes of the live model.
-
-    Raises:
-        DatasetInvalid: if a column has too many distinct texts for a category, or the label has
-            too many or too few distinct values for classes.
-    """
-    features = tuple(
-        Feature(name=name, type="category", values=_categories(name, tally.values.get(column)))
-        if column in kinds.texts
-        else Feature(name=name, type="number")
-        for column, name in enumerate(kinds.names[1:], start=1)
-    )
-    labels = tally.values.get(LABEL, Counter())
-    if not _is_classification(kinds, labels, settings, prior):
-        return Schema(task="regression", label=kinds.names[LABEL], features=features)
-    return Schema(
-        task="classification",
-        label=kinds.names[LABEL],
-        features=features,
-        classes=_classes(kinds.names[LABEL], labels),
-    )
-
-
-def _is_classification(
-    kinds: ColumnKinds, labels: Counter[bytes], settings: DataSettings, prior: Schema | None
-) -> bool:
-    if settings.task != "auto":
-        return settings.task == "classification"
-    if LABEL in kinds.texts:
-        return True
-    if prior and prior.task == "regression":
-        return False  # the target happens to have few distinct values in this drop
-    return kinds.open_label and may_be_classes(labels, MAX_AUTO_CLASSES)
-
-
-def _categories(name: str, cells: Counter[bytes] | None) -> tuple[str, ...]:
-    texts = sorted(map(unescaped, cells or ()))
-    if len(texts) > MAX_TEXTS:
-        raise DatasetInvalid(
-            f"column {name!r} holds more than {MAX_TEXTS} distinct texts, such as "
-            f"{shown(texts[0])}: it cannot be a category, remove the column"
-        )
-    return tuple(texts)
-
-
-def _classes(name: str, labels: Counter[bytes]) -> tuple[str, ...]:
-    """Return the classes: sorted as numbers if all are numbers, else as texts."""
-    numbers = [number_of(unescaped(cell)) for cell in labels]
-    numeric = all(number is not None for number in numbers)
-    classes = sorted(set(label_texts(labels, numeric).values()))
-    if len(labels) > MAX_TEXTS:
-        raise DatasetInvalid(
-            f"label {name!r} has more than {MAX_TEXTS} distinct values: too many to be classes"
-        )
-    if len(classes) < 2:
-        raise DatasetInvalid(
-            f"every label is {classes[0] if classes else ''!r}: at least two classes are required"
-        )
-    return tuple(sorted(classes, key=float)) if numeric else tuple(classes)
-
-
-@dataclass(frozen=True)
-class ReconciledSchema:
-    """The schema by which rows are encoded.
-
-    Attributes:
-        schema: the schema of the rows, or the live model's with new categories and classes
-            appended.
-        comparable: whether the live model can read the same rows.
-    """
-
-    schema: Schema
-    comparable: bool
-
-
-def reconciled(schema: Schema, prior: Schema | None, settings: DataSettings) -> ReconciledSchema:
-    """Return the schema with the live model's codes if the columns are the same.
-
-    Raises:
-        SchemaChanged: if the columns differ, unless `[data] schema_change` is `accept`.
-    """
-    if prior is None:
-        return ReconciledSchema(schema, comparable=False)
-    changes = prior.changes_to(schema)
-    if not changes:
-        return ReconciledSchema(prior.extend(schema), comparable=True)
-    if settings.schema_change == "accept":
-        return ReconciledSchema(schema, comparable=False)
-    more = f", and {len(changes) - 3} more" if len(changes) > 3 else ""
-    raise SchemaChanged(
-        "the columns differ from those of the live model: "
-        + "; ".join(changes[:3])
-        + more
-        + ". If this is intended, set [data] schema_change = 'accept' in model.toml."
-    )
+    indexes = {name_key(name): index for index, name in enumerate(header) if index != label}
+    known: Mapping[str, str] = {name_key(name): name for name in names[1:]}
+    for key, index in indexes.items():
+        if key not in known and key not in optional:
+            raise DatasetInvalid(
+                f"{table.name} has a column {header[index]!r} that the first file does not have: "
+                "files dropped together must have the same columns"
+            )
+    return (label, *(indexes.get(name_key(name)) for name in names[1:]))

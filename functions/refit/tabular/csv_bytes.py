@@ -35,6 +35,7 @@ READ_DIGITS = 19
 # A number of at most this many characters and without a positive exponent is finite in float32.
 _SAFE_LENGTH = 38
 _WORD = 8
+_LAST_ASCII = 127
 _DIGIT, _SEPARATOR, _DOT, _SIGN, _EXPONENT = 1, 2, 4, 8, 16
 
 
@@ -46,13 +47,17 @@ class BlockLayout:
         count: number of cells in a line.
         delimiter: delimiter, one byte.
         label: index of the label.
-        texts: indexes of the columns whose cells are read as texts; all others hold numbers.
+        features: indexes of the features.
+        texts: indexes of the columns whose cells need not be numbers; all others hold numbers.
+        unread: indexes of the columns that are left out.
     """
 
     count: int
     delimiter: bytes
     label: int
+    features: frozenset[int]
     texts: frozenset[int]
+    unread: frozenset[int] = frozenset()
 
 
 class BlockView:
@@ -80,15 +85,21 @@ class BlockView:
         self._first_cells = np.concatenate([_ZERO, last_cells[:-1] + 1])
         self.doubtful: Flags = (last_cells - self._first_cells) != layout.count - 1
         self._regular = not self.doubtful.any()
+        self._has_width = ~self.doubtful
         self._gaps = self._separators.copy()  # the length of each cell, plus 1
         self._gaps[0] += 1
         self._gaps[1:] -= self._separators[:-1]
         self._blank = np.flatnonzero(self._gaps == 1) if int(self._gaps.min()) == 1 else _NONE
         self._check_blanks()
         other = _NONE if plain else np.flatnonzero(~separates)
-        self._check_numbers(
-            marks[other], _NONE if plain else np.cumsum(separates)[other], self._flags()
-        )
+        cells = _NONE if plain else np.cumsum(separates)[other]
+        self._check_unread(marks[other], cells)
+        self._check_numbers(marks[other], cells, self._flags())
+
+    @property
+    def count(self) -> int:
+        """Number of cells in a line."""
+        return self._layout.count
 
     def _lines_of(self, cells: Offsets) -> Offsets:
         if self._regular:
@@ -107,10 +118,20 @@ class BlockView:
         """Mark the lines without a label or without any feature as doubtful."""
         if len(self._blank):
             line = self._lines_of(self._blank)
-            features = self._layout.count - 1
-            self.doubtful |= np.bincount(line, minlength=self.lines) >= features
             columns = self._blank - self._first_cells[line]
+            is_feature = np.isin(columns, list(self._layout.features))
+            blanks = np.bincount(line[is_feature], minlength=self.lines)
+            self.doubtful |= blanks >= len(self._layout.features)
             self.doubtful[line[columns == self._layout.label]] = True
+
+    def _check_unread(self, marks: Offsets, cells: Offsets) -> None:
+        """Mark lines as doubtful whose left-out cells may be invalid UTF-8."""
+        if not self._layout.unread:
+            return
+        cells = cells[self._data[marks] > _LAST_ASCII]
+        if len(cells):
+            columns = cells - self._first_cells[self._lines_of(cells)]
+            self._doubt(cells[np.isin(columns, list(self._layout.unread))])
 
     def blanks(self) -> npt.NDArray[np.intp]:
         """Return (n_columns,) the number of blank cells in lines that are not doubtful."""
@@ -230,14 +251,34 @@ class BlockView:
         bad = [index for index, text in enumerate(cells) if text in refused] if refused else []
         return counts, np.array(bad, dtype=np.intp)
 
-    def label_bounds(self) -> tuple[Offsets, Offsets]:
-        """Return (lines,) the positions in each line at which the label begins, and ends.
+    def bounds(self, column: int) -> tuple[Offsets, Offsets]:
+        """Return (lines,) the positions in each line at which a column begins, and ends.
 
         The values are meaningless for doubtful lines.
         """
-        cells = np.minimum(self._first_cells + self._layout.label, len(self._separators) - 1)
+        cells = np.minimum(self._first_cells + column, len(self._separators) - 1)
         begins = self._separators[self._first_cells] - self._gaps[self._first_cells] + 1
         ends = self._separators[cells] - begins
+        return ends - self._gaps[cells] + 1, ends
+
+    def cells(self, column: int) -> list[bytes]:
+        """Return the cells of a column in the lines that have the expected width."""
+        starts, ends = self._positions(column)
+        return [
+            self._padded[start:end]
+            for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
+        ]
+
+    def is_all(self, column: int, value: bytes) -> bool:
+        """Return whether a column has this value in all lines that have the expected width."""
+        starts, ends = self._positions(column)
+        return bool((ends - starts == len(value)).all()) and all(
+            bool((self._data[starts + index] == byte).all()) for index, byte in enumerate(value)
+        )
+
+    def _positions(self, column: int) -> tuple[Offsets, Offsets]:
+        cells = self._first_cells[self._has_width] + column
+        ends = self._separators[cells]
         return ends - self._gaps[cells] + 1, ends
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from refit.domain.schema import Schema, class_text, number_text
+from refit.domain.cells import number_text
 from refit.tabular.row_reader import LABEL, unescaped
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Mapping
+
+    from refit.domain.schema import Feature, Schema
 
 
 class RowEncoder:
@@ -20,19 +22,15 @@ class RowEncoder:
 
         Args:
             schema: a schema with every class and category in `values`.
-            values: distinct cells by column index, for the columns that may hold texts.
+            values: distinct cells by index in a normal row, for the columns that may hold texts.
         """
         self._labels = _label_codes(schema, values[LABEL]) if schema.classes else {}
         if all(text == code for text, code in self._labels.items()):
             self._labels = {}
         self._categories = {
-            column: {
-                cell: str(feature.codes[unescaped(cell)]).encode()
-                for cell in values.get(column, ())
-            }
-            | {b"": b""}
-            for column, feature in enumerate(schema.features, start=1)
-            if feature.type == "category"
+            index: _codes(feature, values.get(index, ()))
+            for index, feature in enumerate(schema.features, start=1)
+            if feature.type in {"category", "boolean"}
         }
 
     def encode(self, lines: list[bytes]) -> list[bytes]:
@@ -51,25 +49,20 @@ class RowEncoder:
         cells = line.split(b",")
         if self._labels:
             cells[LABEL] = self._labels[cells[LABEL]]
-        for column, codes in self._categories.items():
-            cells[column] = codes[cells[column]]
+        for index, codes in self._categories.items():
+            cells[index] = codes[cells[index]]
         return b",".join(cells)
 
 
-def label_texts(labels: Counter[bytes], numeric: bool) -> dict[bytes, str]:
-    """Return the class of each distinct label cell.
-
-    Args:
-        labels: the distinct cells.
-        numeric: whether all cells are numbers. Then `1`, `1.0` and `01` are the same class.
-    """
-    return {cell: class_text(unescaped(cell)) if numeric else unescaped(cell) for cell in labels}
+def _codes(feature: Feature, cells: Counter[bytes] | tuple[()]) -> dict[bytes, bytes]:
+    codes = {cell: str(feature.codes[unescaped(cell)]).encode() for cell in cells}
+    return codes | {b"": b""}
 
 
 def _label_codes(schema: Schema, labels: Counter[bytes]) -> dict[bytes, bytes]:
     codes = {}
     for cell in labels:
-        code = schema.encode_label(unescaped(cell))
+        code = schema.class_code(unescaped(cell))
         assert code is not None, cell  # the schema was learned from these labels
         codes[cell] = number_text(code).encode()
     return codes

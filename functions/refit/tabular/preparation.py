@@ -10,40 +10,41 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from contextlib import closing
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from refit.domain.errors import DatasetEmpty, DatasetInvalid
-from refit.tabular.columns import (
-    MAX_AUTO_CLASSES,
-    aligned,
-    expected_kinds,
-    kinds_by_tally,
-    learned_schema,
-    reconciled,
-)
+from refit.tabular.columns import aligned
 from refit.tabular.encoding import RowEncoder
+from refit.tabular.leaks import leaking_columns
+from refit.tabular.learned_record import learned_record, unseen_classes
+from refit.tabular.learned_schema import learned_schema, reconciled
 from refit.tabular.profile import SAMPLE_ROWS, ProfileSample, profile_of
 from refit.tabular.split import Fractions, Split
 from refit.tabular.spool import Spool, SpooledRows
+from refit.tabular.survey import Survey
 from refit.tabular.table_dialects import table_dialects
-from refit.tabular.table_scan import TableScanner
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from refit.domain.learned import Learned
     from refit.domain.model_settings import DataSettings
     from refit.domain.schema import Schema
-    from refit.tabular.columns import AlignedTables, ReconciledSchema
+    from refit.tabular.learned_schema import ReconciledSchema
     from refit.tabular.quarantine import Quarantine
     from refit.tabular.readers.table import CsvTable
-    from refit.tabular.row_reader import ColumnKinds
+    from refit.tabular.table_scan import TableScanner
 
 _JOINED_LINES = 5000
+_EQUAL_ROWS = (
+    "many rows have the same features, so that a hash of the features holds out none of them: "
+    "each occurrence of a row is split by itself, and equal rows can be in several splits"
+)
 _REQUIRED_SPLITS: tuple[Split, ...] = ("test", "train")
 
 
@@ -62,6 +63,8 @@ class Preparation:
         comparable: whether the live model can read the same rows.
         rows: number of good rows in each split.
         labelled: number of labelled predictions among them.
+        learned: what people should know of the data. It gets the leaks when the training rows are
+            written.
         fresh: how many of the test rows are labelled predictions that were not in the live model's
             training data.
     """
@@ -71,8 +74,10 @@ class Preparation:
         spooled: SpooledRows,
         encoder: RowEncoder,
         outcome: ReconciledSchema,
+        learned: Learned,
         sample_rows: int = SAMPLE_ROWS,
     ) -> None:
+        self.learned = learned
         self._spooled = spooled
         self._encoder = encoder
         self._sample_rows = sample_rows
@@ -101,6 +106,7 @@ class Preparation:
                 lines[0], first = _full_width(lines[0]), False
             _write(train, lines)
         classes = self._class_counts(labels)
+        self.learned = self.learned.with_leaks(leaking_columns(self.schema, sample.matrix()))
         return profile_of(self.schema, self.rows, classes, sample.matrix())
 
     def _class_counts(self, labels: Counter[int]) -> Counter[str] | None:
@@ -153,32 +159,99 @@ def prepare(
     Raises:
         DatasetEmpty: if there is no row.
         DatasetInvalid: if the rows cannot be trained on.
+        LabelUnclear: if it is not clear which column is the label.
         TooManyBadRows: if more rows are refused than the settings allow.
         SchemaChanged: if the columns differ from the live model's.
     """
+    return read_drop(tables, settings, prior, folder, seed, quarantine).prepared(sample_rows)
+
+
+@dataclass(frozen=True)
+class ReadDrop:
+    """A drop whose rows are read and split, before it is decided whether it can be trained on.
+
+    Attributes:
+        learned: what people should know of the data.
+    """
+
+    learned: Learned
+    _spooled: SpooledRows
+    _scanner: TableScanner
+    _schema: Schema
+    _prior: Schema | None
+    _settings: DataSettings
+    _quarantine: Quarantine
+    _given: frozenset[Split]
+
+    def prepared(self, sample_rows: int = SAMPLE_ROWS) -> Preparation:
+        """Return the prepared data.
+
+        Raises:
+            DatasetInvalid: if a required split has no row, or lacks classes.
+            TooManyBadRows: if more rows are refused than the settings allow.
+            SchemaChanged: if the columns differ from the live model's.
+        """
+        spooled, scanner = self._spooled, self._scanner
+        self._quarantine.check(spooled.rows.total(), self._settings.max_bad_fraction)
+        outcome = reconciled(self._schema, self._prior, self._settings)
+        _check_splits(spooled.rows, self._settings)
+        unseen = unseen_classes(spooled, self._schema, scanner.tally.values, self._given)
+        learned = self.learned.with_doubts(unseen)
+        encoder = RowEncoder(outcome.schema, scanner.values_by_index())
+        return Preparation(spooled, encoder, outcome, learned, sample_rows)
+
+
+def read_drop(
+    tables: Sequence[CsvTable],
+    settings: DataSettings,
+    prior: Schema | None,
+    folder: Path,
+    seed: int,
+    quarantine: Quarantine,
+) -> ReadDrop:
+    """Read and split all rows of a drop, and determine their schema.
+
+    The arguments are those of `prepare`.
+
+    Raises:
+        DatasetEmpty: if there is no row.
+        DatasetInvalid: if the rows cannot be read as a table with a label and features.
+        TooManyBadRows: if that is so because most rows are refused.
+    """
     _keep_freed_memory()
     dialects = table_dialects(tables, settings, prior)
-    aligned_tables = aligned(tables, dialects, settings, prior)
-    kinds = expected_kinds(aligned_tables, dialects[0], settings, prior)
+    drop = aligned(tables, dialects, settings, prior)
     given: frozenset[Split] = frozenset(table.split for table in tables if table.split)
     fractions = Fractions(settings.validation_fraction, settings.test_fraction)
-    while True:
-        spool = Spool(_emptied(folder), fractions, given, seed)
-        quarantine.restart()
-        spooled, scanner = _scanned(aligned_tables, kinds, settings, spool, quarantine)
-        actual_kinds = kinds_by_tally(aligned_tables.names, scanner.tally, settings, prior)
-        # The tally does not depend on the guessed kinds, so the second guess is correct.
-        if actual_kinds.texts == kinds.texts:
-            break
-        kinds = actual_kinds
-    quarantine.check(spooled.rows.total(), settings.max_bad_fraction)
-    if not spooled.rows.total():
-        raise DatasetEmpty(f"{tables[0].name} has a header but no row")
-    schema = learned_schema(scanner.kinds, scanner.tally, settings, prior)
-    outcome = reconciled(schema, prior, settings)
-    _check_splits(spooled.rows, settings)
-    encoder = RowEncoder(outcome.schema, scanner.tally.values)
-    return Preparation(spooled, encoder, outcome, sample_rows)
+
+    def spool(*, by_occurrence: bool) -> Spool:
+        return Spool(_emptied(folder), fractions, given, seed, by_occurrence=by_occurrence)
+
+    survey = Survey(drop, dialects[0], settings)
+    try:
+        spooled, scanner = survey.read(lambda: spool(by_occurrence=False), quarantine)
+        doubts = []
+        if any(not spooled.rows[split] for split in _REQUIRED_SPLITS):
+            spooled, scanner = survey.read(lambda: spool(by_occurrence=True), quarantine)
+            doubts.append(_EQUAL_ROWS)
+        if not spooled.rows.total() and not quarantine.count:
+            raise DatasetEmpty(f"{tables[0].name} has a header but no row")
+        found = learned_schema(scanner, survey.evidence, drop, settings, prior)
+    except DatasetInvalid as error:
+        raise type(error)(f"{error}{quarantine.summary()}") from None
+    learned = learned_record(
+        drop, dialects[0], survey, scanner, found, quarantine, spooled.rows.total()
+    )
+    return ReadDrop(
+        learned=learned.with_doubts(doubts),
+        _spooled=spooled,
+        _scanner=scanner,
+        _schema=found.schema,
+        _prior=prior,
+        _settings=settings,
+        _quarantine=quarantine,
+        _given=given,
+    )
 
 
 def _keep_freed_memory() -> None:
@@ -196,22 +269,6 @@ def _emptied(folder: Path) -> Path:
         shutil.rmtree(rows)
     rows.mkdir()
     return rows
-
-
-def _scanned(
-    aligned_tables: AlignedTables,
-    kinds: ColumnKinds,
-    settings: DataSettings,
-    spool: Spool,
-    quarantine: Quarantine,
-) -> tuple[SpooledRows, TableScanner]:
-    limit = MAX_AUTO_CLASSES if settings.task == "auto" else None
-    scanner = TableScanner(kinds, limit, quarantine.refuse)
-    with closing(spool):
-        for source in aligned_tables.sources:
-            for rows in scanner.scan(source):
-                spool.add(rows, source.table.split, source.table.origin)
-    return spool.spooled, scanner
 
 
 def _check_splits(rows: Counter[Split], settings: DataSettings) -> None:
@@ -240,7 +297,8 @@ def _full_width(line: bytes) -> bytes:
 
 def _write_apart(features: ByteSink, labels: ByteSink, lines: list[bytes]) -> None:
     parts = [line.partition(b",") for line in lines]
-    _write(features, [part[2] for part in parts])
+    # A line without any value would not be read as a row. XGBoost reads "nan" as missing.
+    _write(features, [part[2] if part[2].strip(b",") else b"nan" + part[2] for part in parts])
     _write(labels, [part[0] for part in parts])
 
 

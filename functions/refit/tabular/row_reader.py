@@ -1,27 +1,30 @@
 """Check rows one by one, and return their normal form or the reason why they are refused.
 
 In the normal form, cells are joined by commas, with the label first and the features in the order
-of the schema. A missing value is an empty cell. A comma or a line break within a text is written as
-a control character, so every normal row is one line without quotes.
+of the schema. Each cell is in the normal form of its column (`refit.domain.column_reading`). A
+comma or a line break within a text is written as a control character, so every normal row is one
+line without quotes.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from refit.domain.cell_shapes import MISSING, cell_shape
+from refit.domain.cells import number_text
+from refit.domain.column_reading import CellRefused
+from refit.domain.csv_dialect import column_names
 from refit.domain.csv_rows import CsvFault, CsvLineInvalid, split_line
-from refit.domain.schema import FLOAT32_MAX, is_missing, number_of, number_text, shown
 from refit.tabular.csv_bytes import READ_DIGITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from refit.domain.csv_rows import CsvFormat, CsvRecord
-
-MAX_TEXTS = 1000
-"""A column with more distinct texts is not a category: it contains identifiers or free text."""
+    from refit.domain.column_reading import ColumnReading
+    from refit.domain.csv_rows import CsvRecord
+    from refit.tabular.table_source import ScanState, TableSource
 
 LABEL = 0
 """Index of the label in a normal row. The indexes of the features start at 1."""
@@ -56,52 +59,15 @@ class Refusal:
         line: number of the row's first line in the file, from 1.
         reason: reason for the user.
         text: first line of the row.
+        kind: the reason without the value of this row, by which refused rows are counted.
+        has_no_label: whether the row is refused only because its label is missing.
     """
 
     line: int
     reason: str
     text: bytes
-
-
-@dataclass(frozen=True)
-class ColumnKinds:
-    """The expected kind of each column of a normal row.
-
-    Attributes:
-        names: names of the columns, label first.
-        texts: indexes of the columns that hold texts; all others hold numbers.
-        open_label: whether the label may still be a class, so that its distinct values are counted.
-    """
-
-    names: tuple[str, ...]
-    texts: frozenset[int]
-    open_label: bool
-
-    @property
-    def counted(self) -> frozenset[int]:
-        """Indexes of the columns whose distinct cells are counted."""
-        return self.texts | {LABEL} if self.open_label else self.texts
-
-
-@dataclass
-class ColumnTally:
-    """Counts of the column values in all rows of the expected width.
-
-    Attributes:
-        numbers: number of cells with a number, by column index.
-        texts: number of cells with a text, by column index.
-        values: distinct cells in good rows and their frequency, by index of the counted column.
-    """
-
-    numbers: Counter[int] = field(default_factory=Counter)
-    texts: Counter[int] = field(default_factory=Counter)
-    values: dict[int, Counter[bytes]] = field(default_factory=dict)
-
-    def count_values(self, column: int, cells: Counter[bytes]) -> None:
-        """Add the distinct cells of a column, unless more than `MAX_TEXTS` are already counted."""
-        known = self.values.setdefault(column, Counter())
-        if len(known) <= MAX_TEXTS:
-            known.update(cells)
+    kind: str = ""
+    has_no_label: bool = False
 
 
 def plain_number(cell: str) -> str:
@@ -123,98 +89,127 @@ def plain_number(cell: str) -> str:
 class _RowRefused(Exception):
     """Raised when a row cannot be used for training; the text is the reason."""
 
+    def __init__(self, reason: str, kind: str = "", *, has_no_label: bool = False) -> None:
+        super().__init__(reason)
+        self.kind = kind or reason
+        self.has_no_label = has_no_label
+
 
 class RowReader:
     """Checks the rows of one table, one by one."""
 
-    def __init__(
-        self,
-        kinds: ColumnKinds,
-        picks: Sequence[int],
-        csv_format: CsvFormat,
-        width: int,
-        tally: ColumnTally,
-    ) -> None:
-        """Prepare to read.
+    def __init__(self, state: ScanState, source: TableSource) -> None:
+        """Prepare to read a table by the plan of a state, which counts what is read."""
+        self._state = state
+        self._picks = source.picks
+        self._format = source.csv_format
+        self._width = source.width
+        self._header = source.header
+        self._tally = state.tally
+        self._is_normal = source.is_normal
+
+    def line(
+        self, line: bytes, number: int, *, is_tracked: bool = False
+    ) -> NormalRow | Refusal | None:
+        """Check a row of one line; return None for a blank line or a repeated header.
 
         Args:
-            kinds: the expected kinds of the columns.
-            picks: index of each normal column's cell in this table's rows.
-            csv_format: how the table's cells are separated and quoted.
-            width: number of cells in a row.
-            tally: counts the values of the columns.
+            line: the line.
+            number: number of the line in the file.
+            is_tracked: whether the trackers have already seen the row.
         """
-        self.kinds = kinds
-        self._picks = tuple(picks)
-        self._format = csv_format
-        self._width = width
-        self._tally = tally
-
-    def line(self, line: bytes, number: int) -> NormalRow | Refusal | None:
-        """Check a row of one line; return None for a blank line."""
         try:
-            cells = split_line(line, self._format)
-            return self._row([cell.strip() for cell in cells]) if cells else None
-        except (CsvLineInvalid, _RowRefused) as error:
-            return Refusal(number, str(error), line)
+            cells = [cell.strip() for cell in split_line(line, self._format)]
+            return self._row(cells, is_tracked=is_tracked) if cells else None
+        except _RowRefused as error:
+            return Refusal(number, str(error), line, error.kind, error.has_no_label)
+        except CsvLineInvalid as error:
+            return Refusal(number, str(error), line, str(error))
 
     def records(self, records: Sequence[CsvRecord | CsvFault]) -> Iterator[NormalRow | Refusal]:
         """Check records that are already split into cells."""
         for record in records:
             if isinstance(record, CsvFault):
-                yield Refusal(record.line, record.reason, record.text)
+                yield Refusal(record.line, record.reason, record.text, record.reason)
                 continue
             try:
-                yield self._row(record.cells)
+                row = self._row(record.cells)
+                if row is not None:
+                    yield row
             except _RowRefused as error:
-                yield Refusal(record.line, str(error), record.text)
+                yield Refusal(record.line, str(error), record.text, error.kind, error.has_no_label)
 
-    def _row(self, cells: list[str]) -> NormalRow:
+    def _track(self, cells: Sequence[str]) -> None:
+        for column, tracker in self._state.trackers.items():
+            pick = self._picks[column]
+            if pick is not None and tracker.is_alive:
+                tracker.add((cells[pick],))
+
+    def _repeats_header(self, cells: list[str]) -> bool:
+        header = self._header
+        if header is None or column_names(cells[:1]) != header[:1]:
+            return False
+        return column_names(cells) == header
+
+    def _row(self, cells: list[str], *, is_tracked: bool = False) -> NormalRow | None:
         if len(cells) != self._width:
             raise _RowRefused(f"{len(cells)} cells, not {self._width}")
+        if self._repeats_header(cells):
+            self._state.repeated_headers += 1
+            return None
+        self._state.rows += 1
+        if not is_tracked:
+            self._track(cells)
         normal: list[str] = []
-        problems: list[str] = []
-        for column, pick in enumerate(self._picks):
+        problem: CellRefused | None = None
+        for column, reading in self._state.plan.readings(normal=self._is_normal):
+            pick = self._picks[column]
+            assert pick is not None, column  # checked when the columns were aligned
             cell = cells[pick]
-            if is_missing(cell):
-                normal.append("")
-                continue
-            problem = self._counted(column, cell)
-            if problem:
-                problems.append(problem)
-            normal.append(cell if problem or column in self.kinds.texts else plain_number(cell))
+            self._count(column, reading, cell)
+            try:
+                text = reading.normal(cell)
+                if reading.type != "category":
+                    text = plain_number(text)
+                elif not text.isprintable() and not all(map(_is_allowed, text)):
+                    raise CellRefused(reading.name, text, "has control characters")
+            except CellRefused as error:
+                problem = problem or error
+                text = cell
+            normal.append(text)
+        has_value = any(normal[1:]) or self._left_out_has_value(cells)
+        label = self._state.plan.label.name
         if not normal[LABEL]:
-            problems.insert(0, f"the label {self.kinds.names[LABEL]!r} is missing")
-        elif not any(normal[1:]):
-            problems.append("no feature has a value")
-        if problems:
-            raise _RowRefused(problems[0])
+            reason = f"the label {label!r} is missing"
+            raise _RowRefused(reason, has_no_label=True)
+        if problem is not None:
+            raise _RowRefused(str(problem), problem.kind)
+        if not has_value:
+            raise _RowRefused("no feature has a value")
         return self._good(normal)
 
-    def _counted(self, column: int, cell: str) -> str | None:
-        """Count a cell that has a value; return why the cell is invalid, or None."""
-        is_number = number_of(cell) is not None
-        (self._tally.numbers if is_number else self._tally.texts)[column] += 1
-        name = self.kinds.names[column]
-        if column in self.kinds.texts:
-            if all(character.isprintable() or character in "\t\n\r" for character in cell):
-                return None
-            return f"column {name!r} has control characters: {shown(cell)}"
-        if is_number:
-            return None
-        fault = "is not finite" if _is_infinite(cell) else "is text where numbers are expected"
-        return f"column {name!r}: {shown(cell)} {fault}"
+    def _left_out_has_value(self, cells: list[str]) -> bool:
+        """Count the missing cells of the columns that are left out; return if one has a value."""
+        has_value = False
+        for column in self._state.plan.left_out:
+            pick = self._picks[column]
+            if pick is not None:
+                missing = self._state.plan.is_missing(cells[pick])
+                self._tally.left_out_missing[column] += missing
+                has_value |= not missing
+        return has_value
+
+    def _count(self, column: int, reading: ColumnReading, cell: str) -> None:
+        shape = MISSING if cell in reading.missing else cell_shape(cell)
+        self._tally.count(column, shape, cell)
 
     def _good(self, normal: list[str]) -> NormalRow:
         escaped = [cell.translate(_ESCAPED).encode() for cell in normal]
-        for column in self.kinds.counted:
-            if escaped[column]:
-                self._tally.count_values(column, Counter([escaped[column]]))
+        for index, column in self._state.plan.counted:
+            if escaped[index]:
+                self._tally.count_values(column, Counter([escaped[index]]))
         return NormalRow(escaped[LABEL], b",".join(escaped[1:]))
 
 
-def _is_infinite(cell: str) -> bool:
-    try:
-        return not abs(float(cell)) <= FLOAT32_MAX
-    except ValueError:
-        return False
+def _is_allowed(character: str) -> bool:
+    return character.isprintable() or character in "\t\n\r"

@@ -74,6 +74,13 @@ class SpooledRows:
         if split == "test":
             yield from self.fresh_held_out()
 
+    def held_out_labels(self, split: Split) -> Counter[bytes]:
+        """Count the labels of a held-out split."""
+        counts: Counter[bytes] = Counter()
+        for lines in self.held_out(split):
+            counts.update(line.partition(b",")[0] for line in lines)
+        return counts
+
     def fresh_held_out(self) -> Iterator[list[bytes]]:
         """Yield the fresh test rows."""
         yield from _lines_of(self.paths[-1])
@@ -87,7 +94,13 @@ class Spool:
     """
 
     def __init__(
-        self, folder: Path, fractions: Fractions, given: frozenset[Split], seed: int
+        self,
+        folder: Path,
+        fractions: Fractions,
+        given: frozenset[Split],
+        seed: int,
+        *,
+        by_occurrence: bool = False,
     ) -> None:
         """Open the files.
 
@@ -96,7 +109,10 @@ class Spool:
             fractions: shares of rows that are held out by hash.
             given: splits that the drop defines. No other dropped rows are added to them by hash.
             seed: seed of the run, 64 bits.
+            by_occurrence: whether the hash of a row also covers how many equal rows came before it.
+                Then equal rows can be in different splits. For drops with few distinct rows.
         """
+        self._occurrences: Counter[bytes] | None = Counter() if by_occurrence else None
         self._fractions = fractions
         self._fixed = [split in given for split in SPLITS]
         self._bucket_seed = mix(seed)
@@ -163,7 +179,7 @@ class Spool:
         if given in SPLITS[1:]:
             splits: npt.NDArray[np.uint8] = np.full(count, SPLITS.index(given), dtype=np.uint8)
         else:
-            splits = splits_of(row_hashes(rows.features), self._fractions)
+            splits = splits_of(row_hashes(self._hashed(rows)), self._fractions)
             for index in range(1, len(SPLITS)) if origin == "dropped" else ():
                 if self._fixed[index]:
                     splits[splits == index] = _TRAIN
@@ -179,6 +195,17 @@ class Spool:
         if origin == "fresh":
             targets[splits == _TEST] += 1
         return targets
+
+    def _hashed(self, rows: NormalRows) -> list[bytes]:
+        """Return (n_rows,) the bytes that decide the split of each row."""
+        occurrences = self._occurrences
+        if occurrences is None:
+            return rows.features
+        hashed = []
+        for features in rows.features:
+            hashed.append(features + b"\x1f%d" % occurrences[features])
+            occurrences[features] += 1
+        return hashed
 
     def _count(self, splits: npt.NDArray[np.uint8], origin: RowOrigin) -> None:
         numbers = np.bincount(splits, minlength=len(SPLITS))

@@ -9,50 +9,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refit.domain.schema import is_missing, number_of
+from refit.domain.cell_shapes import MISSING, PLAIN_NUMBER, cell_shape
+from refit.domain.cells import number_of
+from refit.domain.column_reading import CellRefused
 from refit.tabular.csv_bytes import BlockLayout, BlockView
 from refit.tabular.csv_stream import RecordStream
 from refit.tabular.readers.lines import LineBlock, OverlongLine, line_blocks
-from refit.tabular.row_reader import (
-    LABEL,
-    ColumnKinds,
-    ColumnTally,
-    NormalRow,
-    Refusal,
-    RowReader,
-    plain_number,
-)
+from refit.tabular.row_reader import LABEL, NormalRow, Refusal, RowReader, plain_number
+from refit.tabular.table_source import ScanState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from refit.domain.csv_rows import CsvFormat
-    from refit.tabular.readers.table import CsvTable
+    from refit.domain.column_reading import ColumnReading
+    from refit.tabular.column_tally import ColumnTally, ColumnTracker
+    from refit.tabular.reading_plan import ReadingPlan
+    from refit.tabular.table_source import TableSource
 
+_ROWS_PER_CLASS = 2
+"""Whole numbers with fewer rows for each distinct one are no classes, but a quantity."""
 
-@dataclass(frozen=True)
-class TableSource:
-    """A table, and how to read it.
-
-    Attributes:
-        table: the table.
-        csv_format: how the cells are separated and quoted.
-        width: number of cells in a row.
-        header_lines: number of lines before the first row.
-        picks: index of each normal column's cell in this table's rows, label first.
-    """
-
-    table: CsvTable
-    csv_format: CsvFormat
-    width: int
-    header_lines: int
-    picks: tuple[int, ...]
-
-    @property
-    def keeps_order(self) -> bool:
-        """Whether the features are in the order of the schema, so that lines can be sliced."""
-        features = self.picks[1:]
-        return len(features) == self.width - 1 and list(features) == sorted(features)
+_FEWEST_CLASSES = 5
+"""So few distinct whole numbers are classes, however few rows there are."""
 
 
 @dataclass(frozen=True)
@@ -69,73 +47,94 @@ class NormalRows:
 
 
 class TableScanner:
-    """Reads tables whose columns have known kinds, and counts their values."""
+    """Reads tables whose columns have known readings, and counts their cells.
+
+    Attributes:
+        state: what was read so far.
+    """
 
     def __init__(
-        self, kinds: ColumnKinds, max_classes: int | None, refuse: Callable[[str, Refusal], None]
+        self,
+        plan: ReadingPlan,
+        max_classes: int | None,
+        refuse: Callable[[str, Refusal], None],
+        trackers: Mapping[int, ColumnTracker],
     ) -> None:
         """Prepare to read.
 
         Args:
-            kinds: the expected kinds of the columns.
+            plan: how the columns are read.
             max_classes: maximum number of distinct whole numbers that can be classes; None if any
                 numbers can be classes.
             refuse: called with the table's name for each row that cannot be used for training.
+            trackers: follow the cells of some columns.
         """
-        self.kinds = kinds
-        self.tally = ColumnTally()
+        self.state = ScanState(plan, trackers)
         self._max_classes = max_classes
         self._refuse = refuse
         self._distinct_labels = 0
 
+    @property
+    def plan(self) -> ReadingPlan:
+        return self.state.plan
+
+    @property
+    def tally(self) -> ColumnTally:
+        return self.state.tally
+
     def scan(self, source: TableSource) -> Iterator[NormalRows]:
         """Yield the good rows of a table in order, several hundred kB at a time."""
+        for tracker in self.state.trackers.values():
+            tracker.begin_table()
         scan = _TableScan(self, source)
         for block in line_blocks(source.table.blocks()):
             if isinstance(block, OverlongLine):
                 yield scan.finish()
                 reason = f"the line has {block.size_bytes:,} bytes; the limit is 4 MiB"
-                self.refuse(source, Refusal(block.number, reason, block.head))
+                self.refuse(source, Refusal(block.number, reason, block.head, reason))
             else:
                 yield scan.read(block)
                 self._close_label()
         yield scan.finish()
 
+    def values_by_index(self) -> dict[int, Counter[bytes]]:
+        """Return the distinct cells of the counted columns by index in a normal row."""
+        values = self.tally.values
+        return {index: values[c] for index, c in self.plan.counted if c in values}
+
+    def use(self, plan: ReadingPlan) -> None:
+        """Take over the doubts of a plan that reads all columns in the same way."""
+        self.state.plan = replace(plan, open_label=self.plan.open_label)
+
     def refuse(self, source: TableSource, refusal: Refusal) -> None:
         self._refuse(source.table.name, refusal)
 
-    def is_surely_good(self, column: int, cell: bytes) -> bool:
-        """Return whether a counted cell is good. If not, the row reader checks its row."""
-        if not cell:
-            return column != LABEL
-        try:
-            text = cell.decode()
-        except UnicodeDecodeError:
-            return False
-        if column not in self.kinds.texts:
-            return _is_number(cell) and plain_number(text) == text.strip() == text
-        return (
-            not is_missing(text) and text == text.strip() and text.isprintable() and "," not in text
-        )
-
     def _close_label(self) -> None:
         """Stop counting the labels if they cannot be classes, as there may be millions of them."""
-        if self._max_classes is None or not self.kinds.open_label or LABEL in self.kinds.texts:
+        plan = self.plan
+        if self._max_classes is None or not plan.open_label or plan.label.type != "number":
             return
         labels = self.tally.values.get(LABEL, Counter())
         if len(labels) == self._distinct_labels:
             return
         self._distinct_labels = len(labels)
-        if not may_be_classes(labels, self._max_classes):
-            self.kinds = replace(self.kinds, open_label=False)
+        if not are_whole(labels) or len(labels) > self._max_classes * _ROWS_PER_CLASS:
+            self.state.plan = replace(plan, open_label=False)
 
 
-def may_be_classes(labels: Iterable[bytes], max_classes: int) -> bool:
-    """Return whether the labels are whole numbers and at most `max_classes` distinct ones."""
-    numbers = {number_of(label.decode()) for label in labels}
-    return len(numbers) <= max_classes and all(
-        number is not None and number.is_integer() for number in numbers
-    )
+def are_whole(labels: Iterable[bytes]) -> bool:
+    """Return whether all labels are whole numbers."""
+    numbers = (number_of(label.decode()) for label in labels)
+    return all(number is not None and number.is_integer() for number in numbers)
+
+
+def may_be_classes(labels: Counter[bytes], max_classes: int) -> bool:
+    """Return whether labels are few whole numbers, each of which has several rows on average."""
+    if not are_whole(labels):
+        return False
+    distinct = len({number_of(label.decode()) for label in labels})
+    repeat = distinct <= _FEWEST_CLASSES or labels.total() >= _ROWS_PER_CLASS * distinct
+    return distinct <= max_classes and repeat
 
 
 @lru_cache(maxsize=4096)
@@ -149,21 +148,24 @@ class _TableScan:
     def __init__(self, scanner: TableScanner, source: TableSource) -> None:
         self._scanner = scanner
         self._source = source
-        self._reader = RowReader(
-            scanner.kinds, source.picks, source.csv_format, source.width, scanner.tally
-        )
+        self._state = scanner.state
+        self._reader = RowReader(scanner.state, source)
         self._stream = RecordStream(source.csv_format)
         self._header_lines_left = source.header_lines
+        kept = source.kept_picks(scanner.plan)
+        is_plain = source.is_normal or scanner.plan.is_plain
+        self._by_blocks = is_plain and kept[1:] == sorted(kept[1:])
+        self._spans = _spans(kept[1:]) if self._by_blocks else []
+        self._state.is_precise &= not self._by_blocks
 
     def read(self, block: LineBlock) -> NormalRows:
-        self._reader.kinds = self._scanner.kinds
         if self._header_lines_left:
             block = self._without_header(block)
         if not block.data:
             return NormalRows([], [])
         if self._stream.is_within_quotes or self._source.csv_format.quote_byte in block.data:
             return self._kept(self._reader.records(self._stream.read(block)))
-        if self._source.keeps_order:
+        if self._by_blocks:
             return self._block_at_once(block)
         lines = block.data.split(b"\n")[:-1]
         return self._kept(
@@ -192,55 +194,117 @@ class _TableScan:
         return rows
 
     def _block_at_once(self, block: LineBlock) -> NormalRows:
-        source, kinds = self._source, self._scanner.kinds
-        delimiter = source.csv_format.delimiter.encode()
-        counted = {source.picks[column]: column for column in kinds.counted}
-        layout = BlockLayout(source.width, delimiter, source.picks[LABEL], frozenset(counted))
+        source, plan = self._source, self._state.plan
+        picks = source.kept_picks(plan)
+        readings = [reading for _, reading in plan.readings(source.is_normal)]
+        texts = {
+            pick
+            for pick, reading in zip(picks, readings, strict=True)
+            if reading.type in {"category", "boolean"}
+        }
+        unread = set(range(source.width)) - set(picks)
+        counted = {picks[index]: column for index, column in plan.counted}
+        layout = BlockLayout(
+            count=source.width,
+            delimiter=source.csv_format.delimiter.encode(),
+            label=picks[LABEL],
+            features=frozenset(picks[1:]),
+            texts=frozenset(texts | unread | counted.keys()),
+            unread=frozenset(unread),
+        )
         view = BlockView(block.data, layout)
-        self._count(view, counted)
+        self._track(view)
+        self._count(view, counted, dict(zip(picks, readings, strict=True)))
+        delimiter = layout.delimiter
         data = block.data if delimiter == b"," else block.data.replace(delimiter, b",")
-        rows = _sliced(data, view, source)
+        rows = _sliced(data, view, picks[LABEL], self._spans)
         doubtful = np.flatnonzero(view.doubtful).tolist()
         if doubtful:
             self._decide(rows, doubtful, block)
-            return NormalRows(
-                [line for line in rows.lines if line],
-                [features for features in rows.features if features],
-            )
+            good = [pair for pair in zip(rows.lines, rows.features, strict=True) if pair[0]]
+            return NormalRows([line for line, _ in good], [features for _, features in good])
         return rows
 
-    def _count(self, view: BlockView, columns: dict[int, int]) -> None:
-        """Count the values in the good lines of a block.
+    def _track(self, view: BlockView) -> None:
+        for column, tracker in self._state.trackers.items():
+            pick = self._source.picks[column]
+            if pick is None or not tracker.is_alive:
+                continue
+            constant = tracker.constant
+            if tracker.ids is None and constant and view.is_all(pick, constant.encode()):
+                continue
+            name = self._source.header[pick] if self._source.header else None
+            cells = (cell.decode(errors="replace").strip() for cell in view.cells(pick))
+            tracker.add(cell for cell in cells if cell != name)
+
+    def _count(
+        self, view: BlockView, counted: dict[int, int], readings: dict[int, ColumnReading]
+    ) -> None:
+        """Count the cells in the good lines of a block.
 
         Args:
             view: view of the block.
-            columns: column of a normal row by the index of each counted cell in this table's rows.
+            counted: column by the index of each counted cell in this table's rows.
+            readings: reading by the index of each cell that is read.
         """
-        tally = self._scanner.tally
+        tally, source = self._state.tally, self._source
         counts: dict[int, Counter[bytes]] = {}
         # Counting a column can make lines doubtful. These must not be counted in any column.
         doubtful = -1
         while doubtful != (doubtful := int(view.doubtful.sum())):
             counts = {
-                column: view.texts(pick, partial(self._scanner.is_surely_good, column))
-                for pick, column in columns.items()
+                column: view.texts(pick, partial(self._is_surely_good, pick, readings[pick]))
+                for pick, column in counted.items()
             }
+        good = view.lines - doubtful
+        self._state.rows += good
         for column, cells in counts.items():
-            del cells[b""]
+            missing = cells.pop(b"", 0)
+            tally.shapes[column][MISSING] += missing
             tally.count_values(column, cells)
             for cell, number in cells.items():
-                kind = tally.numbers if _is_number(cell) else tally.texts
-                kind[column] += number
+                text = cell.decode()
+                tally.count(column, cell_shape(text), text, number)
         blanks = view.blanks()
-        for column, pick in enumerate(self._source.picks):
-            if column not in counts:
-                tally.numbers[column] += view.lines - doubtful - int(blanks[pick])
+        plan = self._state.plan
+        for column in plan.kept:
+            pick = source.picks[column]
+            if column not in counts and pick is not None:
+                missing = int(blanks[pick])
+                tally.shapes[column][MISSING] += missing
+                tally.shapes[column][PLAIN_NUMBER] += good - missing
+        for column in plan.left_out:
+            pick = source.picks[column]
+            if pick is not None:
+                tally.left_out_missing[column] += int(blanks[pick])
+
+    def _is_surely_good(self, pick: int, reading: ColumnReading, cell: bytes) -> bool:
+        """Return whether a counted cell is good. If not, the row reader checks its row."""
+        if not cell:
+            return pick != self._source.picks[LABEL]
+        try:
+            text = cell.decode()
+        except UnicodeDecodeError:
+            return False
+        header = self._source.header
+        if header is not None and text == header[pick]:
+            return False
+        if reading.type == "number":
+            return (
+                _is_number(cell)
+                and plain_number(text) == text.strip() == text
+                and text not in reading.missing
+            )
+        try:
+            return reading.normal(text) == text and text.isprintable() and "," not in text
+        except CellRefused:
+            return False
 
     def _decide(self, rows: NormalRows, doubtful: list[int], block: LineBlock) -> None:
         """Replace each doubtful line by the row reader's result, or by nothing if it is refused."""
         lines = block.data.split(b"\n")
         for index in doubtful:
-            outcome = self._reader.line(lines[index], block.first + index)
+            outcome = self._reader.line(lines[index], block.first + index, is_tracked=True)
             if isinstance(outcome, Refusal):
                 self._scanner.refuse(self._source, outcome)
             good = outcome if isinstance(outcome, NormalRow) else None
@@ -248,28 +312,50 @@ class _TableScan:
             rows.features[index] = good.features if good else b""
 
 
-def _sliced(data: bytes, view: BlockView, source: TableSource) -> NormalRows:
+def _spans(picks: list[int]) -> list[tuple[int, int]]:
+    """Return the first and last index of each run of neighbouring columns."""
+    spans: list[tuple[int, int]] = []
+    for pick in picks:
+        if spans and pick == spans[-1][1] + 1:
+            spans[-1] = (spans[-1][0], pick)
+        else:
+            spans.append((pick, pick))
+    return spans
+
+
+def _sliced(data: bytes, view: BlockView, label: int, spans: list[tuple[int, int]]) -> NormalRows:
     """Split a block into lines with the label first. Doubtful lines in the result are invalid."""
     lines = data.split(b"\n")
     lines.pop()
-    starts, ends = view.label_bounds()
-    label = source.picks[LABEL]
-    if label == 0:
+    pieces = [
+        (view.bounds(first)[0].tolist(), view.bounds(last)[1].tolist()) for first, last in spans
+    ]
+    starts, ends = view.bounds(label)
+    if label == 0 and len(spans) == 1 and spans[0] == (1, view.count - 1):
         first = int(ends[0])
         if bool((ends == first).all()):
             return NormalRows(lines, [line[first + 1 :] for line in lines])
         return NormalRows(
             lines, [line[end + 1 :] for line, end in zip(lines, ends.tolist(), strict=True)]
         )
-    bounds = list(zip(lines, starts.tolist(), ends.tolist(), strict=True))
-    if label == source.width - 1:
-        features = [line[: start - 1] for line, start, _ in bounds]
+    if len(pieces) == 1:
+        begins, stops = pieces[0]
+        features = [
+            line[begin:stop] for line, begin, stop in zip(lines, begins, stops, strict=True)
+        ]
     else:
-        features = [line[:start] + line[end + 1 :] for line, start, end in bounds]
+        features = [
+            b",".join([line[begin:stop] for begin, stop in bounds])
+            for line, *bounds in zip(
+                lines, *(list(zip(*piece, strict=True)) for piece in pieces), strict=True
+            )
+        ]
     return NormalRows(
         [
             line[start:end] + b"," + rest
-            for (line, start, end), rest in zip(bounds, features, strict=True)
+            for line, start, end, rest in zip(
+                lines, starts.tolist(), ends.tolist(), features, strict=True
+            )
         ],
         features,
     )

@@ -231,6 +231,9 @@ def _write_manifest(
         settings=source.settings,
         rows=rows,
         labelled=LabelledBySide.model_validate(labelled_rows | {"fresh_test": prepared.fresh}),
+        learned=prepared.learned,
         created_at=run.started_at if run else None,
     )
     services.bucket.put_json(keys.manifest, manifest.model_dump(mode="json"))
+    learned = prepared.learned.for_item().model_dump(mode="json")
+    services.models.update_run(keys.model, keys.run, learned=learned)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from refit.domain.csv_rows import CsvFormat
-from refit.domain.schema import FLOAT32_MAX, is_missing, number_of
+from refit.domain.cells import FLOAT32_MAX, is_missing, number_of
 from refit.tabular.csv_bytes import BlockLayout, BlockView
 from refit.tabular.readers.table import CsvTable
 from refit.tabular.row_reader import ColumnKinds, Refusal

@@ -21,7 +21,8 @@ from refit.domain.retraining.row_decoder import (
     is_fresh,
     reading_order,
 )
-from refit.domain.schema import Feature, Schema, number_text
+from refit.domain.cells import number_text
+from refit.domain.schema import Feature, Schema
 from refit.tabular.labelled_rows import labelled_rows
 
 from tests.support.joined import rows_that_hold

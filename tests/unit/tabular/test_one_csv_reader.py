@@ -15,7 +15,8 @@ from refit.domain.csv_dialect import column_names
 from refit.domain.errors import PayloadInvalid
 from refit.domain.inferences.payload import csv_instances, encoded_lines
 from refit.domain.model_settings import DataSettings
-from refit.domain.schema import Feature, Schema, is_missing, number_of
+from refit.domain.cells import is_missing, number_of
+from refit.domain.schema import Feature, Schema
 from refit.tabular.readers.table import CsvTable
 from refit.tabular.row_reader import ColumnKinds, Refusal, unescaped
 from refit.tabular.table_dialects import table_dialects

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from refit.domain.errors import PayloadInvalid
-from refit.domain.schema import FLOAT32_MAX, Feature, Schema, class_text, csv_line, number_of
+from refit.domain.cells import FLOAT32_MAX, class_text, number_of
+from refit.domain.schema import Feature, Schema, csv_line
 
 if TYPE_CHECKING:
     from tests.support.preparing import Preparing

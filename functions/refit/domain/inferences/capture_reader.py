@@ -20,10 +20,10 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
+from refit.domain.cells import shown
 from refit.domain.errors import ModelNameInvalid
 from refit.domain.inferences.inference import ID_PATTERN
 from refit.domain.naming import ResourceNames, checked_model_name
-from refit.domain.schema import shown
 
 MAX_LINE_BYTES = 32 * 1024**2
 """Request and answer have up to 6 MB each, and more when encoded as BASE64 or as a JSON string."""

@@ -7,11 +7,11 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from refit.domain.cells import number_text, shown
 from refit.domain.errors import AnswerMalformed
 from refit.domain.inferences.capture_reader import CaptureUnreadable, cells_of, csv_of, values_of
 from refit.domain.inferences.inference import ID_PATTERN, Prediction, Source, inference_ids
 from refit.domain.inferences.payload import answer_values
-from refit.domain.schema import number_text, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

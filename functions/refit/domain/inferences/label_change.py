@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from refit.domain.cells import number_text, shown
 from refit.domain.inferences.inference import NOTHING_COUNTED, Inference, Label, limited
 from refit.domain.inferences.label_outcome import Fault, LabelOutcome, LabelStatus, rejected
 from refit.domain.inferences.label_records import utc_text
-from refit.domain.schema import number_text, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

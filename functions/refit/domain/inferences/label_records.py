@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from refit.domain.cells import shown
 from refit.domain.errors import PayloadInvalid
 from refit.domain.inferences.inference import ID_PATTERN
 from refit.domain.inferences.label_outcome import Fault, LabelOutcome, rejected
 from refit.domain.inferences.payload import body_text, parsed_json
-from refit.domain.schema import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

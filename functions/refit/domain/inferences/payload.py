@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from email.message import Message
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from refit.domain.cells import shown
 from refit.domain.csv_dialect import SAMPLE_LINES, is_header
 from refit.domain.csv_rows import CsvFormat, CsvLineInvalid, read_text
 from refit.domain.errors import AnswerMalformed, PayloadInvalid, PayloadTooLarge
-from refit.domain.schema import Schema, csv_line, shown
+from refit.domain.schema import Schema, csv_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from refit.domain.learned import Learned
 from refit.domain.model_settings import ModelSettings
 from refit.domain.moments import Moment
 from refit.domain.vocabulary import RunCause
@@ -113,6 +114,7 @@ class Manifest(BaseModel):
     settings: ModelSettings
     rows: SideRows
     labelled: LabelledBySide = Field(default_factory=LabelledBySide)
+    learned: Learned | None = None
     created_at: Moment | None
 
     def lost(self) -> dict[str, int]:

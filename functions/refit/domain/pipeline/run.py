@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from refit.domain.learned import Learned
 from refit.domain.moments import Moment
 from refit.domain.vocabulary import RunCause, RunStatus
 
@@ -19,6 +20,7 @@ class Run(BaseModel):
         error: name of the error that failed the run.
         message: why the run ended as it did, for a person.
         metrics: headline metrics of the evaluation.
+        learned: what preparation learned; of a wide table without most of its columns.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -37,3 +39,4 @@ class Run(BaseModel):
     error: str | None = None
     message: str | None = None
     metrics: dict[str, Any] = {}
+    learned: Learned | None = None

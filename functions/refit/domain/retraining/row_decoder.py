@@ -15,7 +15,8 @@ import math
 from functools import cache
 from typing import TYPE_CHECKING
 
-from refit.domain.schema import FLOAT32_MAX, Feature, Schema, csv_line, number_text
+from refit.domain.cells import FLOAT32_MAX, number_text
+from refit.domain.schema import Feature, Schema, csv_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from refit.domain.schema import number_text
+from refit.domain.cells import number_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

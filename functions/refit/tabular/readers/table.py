@@ -46,6 +46,7 @@ class CsvTable:
         label_first: whether the format has the label in the first column.
         origin: where the rows come from. The split of rows that were not dropped is always decided
             by a hash, even if the drop defines splits. Otherwise none of them would be held out.
+        index_columns: names of the columns that the format of the file calls an index of the rows.
     """
 
     name: str
@@ -54,3 +55,4 @@ class CsvTable:
     columns: tuple[str, ...] | None = None
     label_first: bool = False
     origin: RowOrigin = "dropped"
+    index_columns: tuple[str, ...] = ()

@@ -1,0 +1,117 @@
+"""How the cells of a column are read, in training, in files to predict and in requests alike."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict
+
+from refit.domain.cells import (
+    ASKED_TRUTH_VALUES,
+    FLOAT32_MAX,
+    MISSING_EVERYWHERE,
+    is_missing,
+    number_text,
+    shown,
+)
+from refit.domain.date_forms import date_number
+from refit.domain.number_forms import PLAIN, NumberForm
+
+ColumnType: TypeAlias = Literal["number", "category", "boolean", "date"]
+
+TRUE, FALSE = "true", "false"
+TRUTH_TEXTS = (FALSE, TRUE)
+"""The texts of truth values in normal rows and as classes, by code."""
+
+
+class CellRefused(Exception):
+    """Raised when a cell has a value that its column cannot hold; the text is the reason.
+
+    Attributes:
+        kind: the reason without the value.
+    """
+
+    def __init__(self, column: str, value: str, fault: str) -> None:
+        super().__init__(f"column {column!r}: {shown(value)} {fault}")
+        self.kind = f"column {column!r}: a value {fault}"
+
+
+class ColumnReading(BaseModel):
+    """How the cells of a column are read.
+
+    Attributes:
+        name: name of the column, for messages.
+        type: what its cells are.
+        form: how its numbers are written; only for numbers.
+        date_form: how its dates are written (`refit.domain.date_forms`); only for dates.
+        missing: texts that the settings call missing, in addition to those that always are.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    type: ColumnType
+    form: NumberForm = PLAIN
+    date_form: str | None = None
+    missing: frozenset[str] = frozenset()
+
+    def normal(self, cell: str) -> str:
+        """Return the normal form of a cell: an empty text if it is missing.
+
+        The normal form of a number is a plain number, that of a truth value `true` or `false`, that
+        of a date the days since 1970-01-01, and that of a category its text without surrounding
+        blanks.
+
+        Raises:
+            CellRefused: if the cell has no such form.
+        """
+        text = cell.strip()
+        if self.is_missing(text):
+            return ""
+        if self.type == "category":
+            return text
+        if self.type == "boolean":
+            value = ASKED_TRUTH_VALUES.get(text.lower())
+            if value is None:
+                raise self._refused(text, "is not true or false")
+            return TRUTH_TEXTS[value]
+        if self.type == "date":
+            number = date_number(text, self.date_form or "")
+            if number is None:
+                raise self._refused(text, f"is not a date of the form {self.date_form}")
+            return number_text(number)
+        plain = self.form.plain(text)
+        if plain is None:
+            raise self._not_a_number(text)
+        return plain
+
+    def is_missing(self, text: str) -> bool:
+        """Return whether a cell without surrounding blanks has no value."""
+        if not text or text in self.missing:
+            return True
+        if self.type in {"category", "boolean"}:
+            return text.lower() in MISSING_EVERYWHERE
+        return is_missing(text)
+
+    def _not_a_number(self, text: str) -> CellRefused:
+        if _is_infinite(text):
+            return self._refused(text, "is not finite")
+        if not self.form.is_plain:
+            return self._refused(text, f"is not a number of this column ({self.form.described})")
+        return self._refused(text, "is text where numbers are expected")
+
+    def _refused(self, text: str, fault: str) -> CellRefused:
+        return CellRefused(self.name, text, fault)
+
+
+def name_key(name: str) -> str:
+    """Return a column name as names are compared: in NFC, without surrounding blanks."""
+    return unicodedata.normalize("NFC", name.strip())
+
+
+def _is_infinite(cell: str) -> bool:
+    try:
+        return not abs(float(cell)) <= FLOAT32_MAX
+    except ValueError:
+        return False

@@ -1,0 +1,240 @@
+"""Numbers as people write them: decimal commas, thousands separators, currencies and percent.
+
+A column has one form. `shape_of` names the shape of a cell without deciding what it means, because
+`1,234` can be 1234 or 1.234. `choose_form` decides for the whole column, or says that it cannot.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+from pydantic import BaseModel, ConfigDict
+
+from refit.domain.cells import number_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Decimal: TypeAlias = Literal[".", ","]
+
+CURRENCIES = (
+    "$ € £ ¥ ₹ ₩ ₽ US$ R$ kr zł EUR USD GBP CHF JPY CNY INR CAD AUD SEK NOK DKK PLN CZK".split()
+)
+_AFFIXES = ("%", *sorted(CURRENCIES, key=len, reverse=True))
+_EXACT_DIGITS = 15
+_BLANKS = re.compile("[\u00a0\u2007\u2009\u202f]")
+
+_WHOLE = re.compile(r"[0-9]+\Z")
+_PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("comma3", re.compile(r"[1-9][0-9]{0,2},[0-9]{3}\Z")),
+    ("dot3", re.compile(r"[1-9][0-9]{0,2}\.[0-9]{3}\Z")),
+    ("comma", re.compile(r"(?:[0-9]+,[0-9]*|,[0-9]+)(?:[eE][+-]?[0-9]+)?\Z")),
+    ("group_comma", re.compile(r"[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]+)?\Z")),
+    ("group_comma", re.compile(r"[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}(?:\.[0-9]+)?\Z")),
+    ("group_dot", re.compile(r"[1-9][0-9]{0,2}(?:\.[0-9]{3})+(?:,[0-9]+)?\Z")),
+    ("group_blank", re.compile(r"[1-9][0-9]{0,2}(?: [0-9]{3})+\Z")),
+    ("group_blank_dot", re.compile(r"[1-9][0-9]{0,2}(?: [0-9]{3})+\.[0-9]+\Z")),
+    ("group_blank_comma", re.compile(r"[1-9][0-9]{0,2}(?: [0-9]{3})+,[0-9]+\Z")),
+    ("group_quote", re.compile(r"[1-9][0-9]{0,2}(?:['’][0-9]{3})+\Z")),
+    ("group_quote_dot", re.compile(r"[1-9][0-9]{0,2}(?:['’][0-9]{3})+\.[0-9]+\Z")),
+    ("group_quote_comma", re.compile(r"[1-9][0-9]{0,2}(?:['’][0-9]{3})+,[0-9]+\Z")),
+)
+
+# Which (decimal, thousands) a shape can have. A shape that is not listed has no form.
+_ANY = frozenset((decimal, group) for decimal in ".," for group in ("", ",", ".", " ", "'"))
+_FITS: Mapping[str, frozenset[tuple[str, str]]] = {
+    "plain": _ANY,
+    "long": _ANY,
+    "dot": frozenset(pair for pair in _ANY if pair[0] == "." and pair[1] != "."),
+    "dot3": frozenset(pair for pair in _ANY if pair[0] == "." or pair == (",", ".")),
+    "comma": frozenset(pair for pair in _ANY if pair[0] == "," and pair[1] != ","),
+    "comma3": frozenset(pair for pair in _ANY if pair[0] == "," or pair == (".", ",")),
+    "group_comma": frozenset([(".", ",")]),
+    "group_dot": frozenset([(",", ".")]),
+    "group_blank": frozenset([(".", " "), (",", " ")]),
+    "group_blank_dot": frozenset([(".", " ")]),
+    "group_blank_comma": frozenset([(",", " ")]),
+    "group_quote": frozenset([(".", "'"), (",", "'")]),
+    "group_quote_dot": frozenset([(".", "'")]),
+    "group_quote_comma": frozenset([(",", "'")]),
+}
+# Of the forms that read equally many cells, the first one is taken.
+_PREFERRED: tuple[tuple[Decimal, str], ...] = (
+    (".", ""),
+    (",", ""),
+    (".", ","),
+    (",", "."),
+    (".", " "),
+    (",", " "),
+    (".", "'"),
+    (",", "'"),
+)
+
+
+class NumberShape(NamedTuple):
+    """How a number is written.
+
+    Attributes:
+        digits: a key of the table of shapes: `plain`, `dot`, `comma3`, …; `long` for a whole
+            number with more digits than a 64-bit float keeps.
+        affix: the percent sign or currency before or after it; empty without one.
+    """
+
+    digits: str
+    affix: str = ""
+
+
+class NumberForm(BaseModel):
+    """How the numbers of a column are written.
+
+    Attributes:
+        decimal: the decimal separator.
+        thousands: the separator of groups of three digits; empty if there is none. A blank stands
+            for every kind of blank, an apostrophe for both kinds of it.
+        affix: the percent sign or currency that a cell may have; empty if there is none.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    decimal: Decimal = "."
+    thousands: Literal["", ",", ".", " ", "'"] = ""
+    affix: str = ""
+
+    @property
+    def is_plain(self) -> bool:
+        return self == PLAIN
+
+    def plain(self, cell: str) -> str | None:
+        """Return a cell as a plain number with a decimal point; None if it has another form.
+
+        A percentage keeps its figure: `12.5 %` is 12.5.
+        """
+        if self.is_plain:
+            text = cell.strip(" \t")
+            return None if number_of(text) is None else text
+        shape, sign, digits = _dissected(cell)
+        if shape is None or shape.affix not in {"", self.affix}:
+            return None
+        if (self.decimal, self.thousands) not in _FITS[shape.digits]:
+            return None
+        if self.thousands:
+            digits = digits.replace("’", "'").replace(self.thousands, "")
+        text = sign + digits.replace(self.decimal, ".")
+        return None if number_of(text) is None else text
+
+    @cached_property
+    def described(self) -> str:
+        """The form in words, such as `decimal comma, thousands '.', in €`; empty if it is plain."""
+        parts = ["decimal comma"] if self.decimal == "," else []
+        if self.thousands:
+            parts.append(f"thousands separated by {self.thousands!r}")
+        if self.affix:
+            parts.append("in percent" if self.affix == "%" else f"in {self.affix}")
+        return ", ".join(parts)
+
+
+PLAIN = NumberForm()
+
+
+class FormChoice(NamedTuple):
+    """The form of a column of numbers.
+
+    Attributes:
+        form: the form that reads most cells.
+        alternative: a form that reads as many cells, but gives other numbers; None if there is
+            none.
+    """
+
+    form: NumberForm
+    alternative: NumberForm | None = None
+
+
+@lru_cache(maxsize=65_536)
+def shape_of(cell: str) -> NumberShape | None:
+    """Return the shape of a number; None if the cell is not written like a number."""
+    return _dissected(cell)[0]
+
+
+def choose_form(shapes: Mapping[NumberShape, int], decimal: Decimal | None) -> FormChoice:
+    """Choose the form of a column.
+
+    Args:
+        shapes: number of cells of each shape.
+        decimal: the decimal separator of the file, if it is known from the settings or from
+            another column.
+    """
+    affixes = Counter[str]()
+    for shape, count in shapes.items():
+        affixes[shape.affix] += count
+    del affixes[""]
+    affix = affixes.most_common(1)[0][0] if affixes else ""
+
+    def cells(pair: tuple[str, str]) -> int:
+        return sum(count for shape, count in shapes.items() if pair in _FITS[shape.digits])
+
+    possible = [pair for pair in _PREFERRED if decimal in {None, pair[0]}]
+    best = max(map(cells, possible))
+    pairs = [pair for pair in possible if cells(pair) == best]
+    first = pairs[0]
+    other = _other_reading(first, pairs, shapes)
+    return FormChoice(_form(first, affix), other and _form(other, affix))
+
+
+def _form(pair: tuple[Decimal, str], affix: str) -> NumberForm:
+    return NumberForm.model_validate({"decimal": pair[0], "thousands": pair[1], "affix": affix})
+
+
+def _other_reading(
+    pair: tuple[Decimal, str],
+    pairs: list[tuple[Decimal, str]],
+    shapes: Mapping[NumberShape, int],
+) -> tuple[Decimal, str] | None:
+    """Return another pair under which `1,234` is another number, if the column has such cells."""
+    digits = {shape.digits for shape in shapes}
+    if "comma3" in digits and pair == (",", "") and (".", ",") in pairs:
+        return (".", ",")
+    return None
+
+
+def _dissected(cell: str) -> tuple[NumberShape | None, str, str]:
+    """Return the shape of a cell, its sign, and its digits with their separators."""
+    text = _BLANKS.sub(" ", cell).strip()
+    sign = ""
+    if text.startswith("(") and text.endswith(")"):
+        sign, text = "-", text[1:-1].strip()
+    text = text.replace("−", "-", 1) if text.startswith("−") else text
+    affix = ""
+    for _ in range(2):  # `-$5` and `$-5`
+        if text[:1] in {"+", "-"} and not sign:
+            sign, text = text[0], text[1:].lstrip()
+        if not affix:
+            affix, text = _without_affix(text)
+    digits = _digits_shape(text)
+    if digits is None:
+        return None, "", ""
+    return NumberShape(digits, affix), sign.replace("+", ""), text
+
+
+def _without_affix(text: str) -> tuple[str, str]:
+    for affix in _AFFIXES:
+        if text.startswith(affix):
+            return affix, text.removeprefix(affix).lstrip()
+        if text.endswith(affix):
+            return affix, text.removesuffix(affix).rstrip()
+    return "", text
+
+
+def _digits_shape(text: str) -> str | None:
+    if _WHOLE.match(text):
+        if number_of(text) is None:
+            return None
+        return "plain" if len(text) <= _EXACT_DIGITS else "long"
+    for name, pattern in _PATTERNS:
+        if pattern.match(text):
+            return name
+    if number_of(text) is None or text[:1] in {"+", "-"}:
+        return None
+    return "dot" if "." in text else "plain"

@@ -1,0 +1,148 @@
+"""Count what the cells of each column look like, and track constant columns and row ids."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from refit.domain.cell_shapes import CellShape, cell_shape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MAX_TEXTS = 1000
+"""A column with more distinct texts is not a category: it contains identifiers or free text."""
+
+MAX_ODD_TEXTS = 50
+"""Number of distinct texts of a column of numbers that are remembered."""
+
+MAX_IDS = 1_000_000
+"""Number of row ids that are compared with each other if they do not count up."""
+
+IdPattern: TypeAlias = Literal["counts", "increases", "distinct"]
+"""How the whole numbers of a column that has another one in each row follow each other: by one, in
+ascending order, or in any order."""
+
+_TEXT_KINDS = frozenset(["boolean", "date", "unit", "text"])
+
+
+@dataclass
+class ColumnTally:
+    """Counts of the cells of the rows that have the expected width.
+
+    All counts are by the index of the column, with the label first.
+
+    Attributes:
+        shapes: number of cells of each shape.
+        values: distinct normal cells in good rows, for the columns that are counted.
+        odd: distinct texts and their frequency, at most `MAX_ODD_TEXTS`.
+        left_out_missing: number of cells without a value, for columns that are left out.
+    """
+
+    shapes: defaultdict[int, Counter[CellShape]] = field(
+        default_factory=lambda: defaultdict(Counter)
+    )
+    values: dict[int, Counter[bytes]] = field(default_factory=dict)
+    odd: defaultdict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    left_out_missing: Counter[int] = field(default_factory=Counter)
+
+    def count(self, column: int, shape: CellShape, cell: str, number: int = 1) -> None:
+        """Count a cell, or several equal ones."""
+        self.shapes[column][shape] += number
+        if shape.kind in _TEXT_KINDS:
+            odd = self.odd[column]
+            if cell in odd or len(odd) < MAX_ODD_TEXTS:
+                odd[cell] += number
+
+    def count_values(self, column: int, cells: Counter[bytes]) -> None:
+        """Add the distinct cells of a column, unless more than `MAX_TEXTS` are already counted."""
+        known = self.values.setdefault(column, Counter())
+        if len(known) <= MAX_TEXTS:
+            known.update(cells)
+
+
+class ColumnTracker:
+    """Follows the cells of a column in the order of the rows.
+
+    Attributes:
+        is_constant: whether all cells that have a value are equal.
+        constant: that value; None before there is one.
+    """
+
+    def __init__(self) -> None:
+        self.is_constant = True
+        self.constant: str | None = None
+        self._is_whole = True
+        self._increases = True
+        self._by_one = True
+        self._first: int | None = None
+        self._previous: int | None = None
+        self._seen: set[int] | None = set()
+        self._count = 0
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether more cells can change the result."""
+        return self.is_constant or self.ids is not None
+
+    @property
+    def ids(self) -> IdPattern | None:
+        """The pattern of row ids; None if the column has none."""
+        if not self._is_whole or not self._count:
+            return None
+        if self._increases:
+            return "counts" if self._by_one else "increases"
+        return "distinct" if self._seen is not None else None
+
+    @property
+    def id_range(self) -> int:
+        """Difference of the last and the first id of ids that increase."""
+        return (self._previous or 0) - (self._first or 0)
+
+    def are_years(self, years: range) -> bool:
+        """Return whether the ids that count or increase are all within a range of years."""
+        return self._first in years and self._previous in years
+
+    def begin_table(self) -> None:
+        """Let the ids begin again, as each file of a drop may count its own rows."""
+        self._previous = None
+        if self._by_one and self._increases:
+            self._seen = set()
+
+    def add(self, cells: Iterable[str]) -> None:
+        """Add the cells of further rows."""
+        for cell in cells:
+            if self.is_constant:
+                self._compare(cell)
+            if self._is_whole:
+                self._number(cell)
+            if not self.is_alive:
+                return
+
+    def _compare(self, cell: str) -> None:
+        if not cell or cell == self.constant:
+            return
+        if self.constant is None and cell_shape(cell).kind not in {"missing", "marker"}:
+            self.constant = cell
+        elif self.constant is not None:
+            self.is_constant = False
+
+    def _number(self, cell: str) -> None:
+        text = cell.removesuffix(".0")
+        if not (text.isascii() and text.isdigit()) or len(text) > 18:
+            self._is_whole = False
+            return
+        number = int(text)
+        self._count += 1
+        if self._first is None:
+            self._first = number
+        if self._previous is not None:
+            self._by_one &= number == self._previous + 1
+            self._increases &= number > self._previous
+        self._previous = number
+        if self._seen is not None and self._count <= MAX_IDS:
+            if number in self._seen:
+                self._seen = None
+            else:
+                self._seen.add(number)

@@ -1,0 +1,289 @@
+"""Determine the schema of a drop from the counts of all its cells."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from refit.domain.cells import MISSING_IN_NUMBERS, class_text, number_of, shown
+from refit.domain.column_reading import TRUTH_TEXTS, name_key
+from refit.domain.errors import DatasetInvalid, SchemaChanged
+from refit.domain.schema import Feature, Schema
+from refit.tabular.column_tally import MAX_TEXTS
+from refit.tabular.row_reader import LABEL, unescaped
+from refit.tabular.table_scan import are_whole, may_be_classes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from refit.domain.column_reading import ColumnReading
+    from refit.domain.model_settings import DataSettings
+    from refit.tabular.columns import AlignedTables
+    from refit.tabular.reading_plan import ColumnEvidence, ReadingPlan
+    from refit.tabular.table_scan import TableScanner
+
+MAX_AUTO_CLASSES = 50
+"""With `task = "auto"`, a label with more distinct whole numbers is a regression target."""
+
+_MANY_NUMBER_CLASSES = 20
+_FEWEST_DISTINCT_LABELS = 20
+_DISTINCT_SHARE = 0.5
+_FEW_MISSING_LABELS = 0.01
+
+
+@dataclass(frozen=True)
+class LearnedSchema:
+    """The schema of a drop.
+
+    Attributes:
+        schema: regardless of the codes of the live model.
+        doubts: what a person should check about the label and the values, as sentences.
+    """
+
+    schema: Schema
+    doubts: tuple[str, ...]
+
+
+def learned_schema(
+    scanner: TableScanner,
+    evidence: Mapping[int, ColumnEvidence],
+    aligned: AlignedTables,
+    settings: DataSettings,
+    prior: Schema | None,
+) -> LearnedSchema:
+    """Return the schema of the rows.
+
+    Args:
+        scanner: has read all rows.
+        evidence: what is known of the cells of each column.
+        aligned: the tables.
+        settings: `[data]` of model.toml.
+        prior: the live model's schema.
+
+    Raises:
+        DatasetInvalid: if a column has too many distinct texts for a category, or the label has
+            too many or too few distinct values for classes.
+    """
+    plan, values = scanner.plan, scanner.tally.values
+    features = tuple(_feature(reading, values.get(column)) for column, reading in plan.features)
+    labels = values.get(LABEL, Counter())
+    is_classification = _is_classification(plan, labels, settings, prior)
+    classes = _classes(plan.label, labels, evidence[LABEL]) if is_classification else None
+    names = {name_key(name): name for name in aligned.file_order}
+    by_index = dict(plan.features)
+    left_out = {plan.names[column]: reason for column, reason in plan.left_out.items()}
+    columns = tuple(
+        by_index[column].name if (column := plan.names.index(name, 1)) in by_index else name
+        for name in names.values()
+    )
+    schema = Schema(
+        task="classification" if is_classification else "regression",
+        label=plan.label.name,
+        features=features,
+        classes=classes,
+        label_type=plan.label.type,
+        label_form=plan.label.form,
+        columns=columns if left_out or columns != tuple(f.name for f in features) else (),
+        left_out=left_out,
+        missing=plan.missing,
+    )
+    doubts = (
+        *_label_doubts(schema, labels, evidence[LABEL], settings),
+        *_value_doubts(plan, evidence),
+    )
+    return LearnedSchema(schema, doubts)
+
+
+def _feature(reading: ColumnReading, cells: Counter[bytes] | None) -> Feature:
+    return Feature(
+        name=reading.name,
+        type=reading.type,
+        values=_categories(reading.name, cells) if reading.type == "category" else None,
+        form=reading.form,
+        date_form=reading.date_form,
+        missing=reading.missing,
+    )
+
+
+def _is_classification(
+    plan: ReadingPlan, labels: Counter[bytes], settings: DataSettings, prior: Schema | None
+) -> bool:
+    if settings.task != "auto":
+        return settings.task == "classification"
+    if plan.label.type != "number":
+        return True
+    if prior and name_key(prior.label) == name_key(plan.label.name):
+        if prior.task == "regression":
+            return False  # the target happens to have few distinct values in this drop
+        if are_whole(labels) and len(labels) <= MAX_AUTO_CLASSES:
+            return plan.open_label
+    return plan.open_label and may_be_classes(labels, MAX_AUTO_CLASSES)
+
+
+def _categories(name: str, cells: Counter[bytes] | None) -> tuple[str, ...]:
+    texts = sorted(map(unescaped, cells or ()))
+    if len(texts) > MAX_TEXTS:
+        raise DatasetInvalid(
+            f"column {name!r} holds more than {MAX_TEXTS} distinct texts, such as "
+            f"{shown(texts[0])}: it cannot be a category. Set [data] ignore = [{name!r}]"
+        )
+    return tuple(texts)
+
+
+def _classes(
+    label: ColumnReading, labels: Counter[bytes], evidence: ColumnEvidence
+) -> tuple[str, ...]:
+    """Return the classes: sorted as numbers if all are numbers, else as texts."""
+    if label.type == "boolean":
+        if len(labels) < len(TRUTH_TEXTS):
+            raise DatasetInvalid(_one_class(label.name, labels))
+        return TRUTH_TEXTS
+    texts = [unescaped(cell) for cell in labels]
+    numeric = label.type == "number"
+    classes = sorted({class_text(text) for text in texts} if numeric else texts)
+    rows = labels.total()
+    if len(labels) > MAX_TEXTS or (
+        len(classes) > _FEWEST_DISTINCT_LABELS and len(classes) > _DISTINCT_SHARE * rows
+    ):
+        raise DatasetInvalid(_not_classes(label.name, labels, evidence))
+    if len(classes) < 2:
+        raise DatasetInvalid(_one_class(label.name, labels))
+    if not numeric:
+        return tuple(classes)
+    return tuple(sorted(classes, key=lambda text: (number_of(text) or 0.0, len(text), text)))
+
+
+def _one_class(name: str, labels: Counter[bytes]) -> str:
+    only = next((unescaped(cell) for cell in labels), "")
+    return f"every label is {only!r}: at least two classes are required"
+
+
+def _not_classes(name: str, labels: Counter[bytes], evidence: ColumnEvidence) -> str:
+    example = shown(unescaped(next(iter(labels))))
+    distinct = f"more than {MAX_TEXTS:,}" if len(labels) > MAX_TEXTS else f"{len(labels):,}"
+    if evidence.cells("unit") * 2 > evidence.texts:
+        looks = "numbers with a unit: remove the unit from the cells"
+    elif evidence.cells("date") * 2 > evidence.texts:
+        looks = "dates, which cannot be predicted"
+    elif evidence.numbers:
+        looks = "a mix of numbers and texts: if the texts mean a missing value, set [data] missing"
+    else:
+        looks = "names, identifiers or free text, not classes: choose another label (--label)"
+    return (
+        f"label {name!r} has {distinct} distinct values in {labels.total():,} rows, such as "
+        f"{example}, almost another one in each row. They look like {looks}"
+    )
+
+
+def _label_doubts(
+    schema: Schema, labels: Counter[bytes], evidence: ColumnEvidence, settings: DataSettings
+) -> list[str]:
+    name, is_text = schema.label, schema.label_type == "category"
+    doubts = []
+    if settings.task == "auto" and schema.label_type == "number":
+        doubts += _task_doubts(schema, labels)
+    if schema.classes is not None:
+        texts = [unescaped(cell) for cell in labels]
+        doubts += _same_spellings(name, texts, schema)
+        doubts += _marker_classes(name, texts) if is_text else []
+    missing = evidence.cells("missing", *(() if is_text else ("marker",)))
+    share = missing / max(1, missing + labels.total())
+    if share > _FEW_MISSING_LABELS:
+        doubts.append(f"{missing:,} rows have no label ({name!r}) and are not used")
+    return doubts
+
+
+def _task_doubts(schema: Schema, labels: Counter[bytes]) -> list[str]:
+    """Return a doubt if whole numbers could be classes as well as quantities."""
+    name, classes = schema.label, schema.classes
+    if classes is not None and len(classes) > _MANY_NUMBER_CLASSES:
+        return [
+            f"label {name!r} has {len(classes)} distinct whole numbers, {classes[0]} to "
+            f"{classes[-1]}, and is read as {len(classes)} classes. If it is a quantity, set "
+            '[data] task = "regression"; if these are classes, set it to "classification"'
+        ]
+    if classes is None and labels and are_whole(labels) and len(labels) <= MAX_AUTO_CLASSES:
+        return [
+            f"label {name!r} has {len(labels):,} distinct whole numbers in {labels.total():,} rows "
+            'and is read as a quantity. If they are classes, set [data] task = "classification"'
+        ]
+    return []
+
+
+def _marker_classes(name: str, texts: list[str]) -> list[str]:
+    words = sorted(text for text in texts if text.lower() in MISSING_IN_NUMBERS)
+    if not words:
+        return []
+    return [
+        f"{', '.join(map(repr, words))} in label {name!r} is read as a class. If it means that the "
+        f"label is missing, set [data] missing = [{', '.join(map(_quoted, words))}]"
+    ]
+
+
+def _same_spellings(name: str, texts: list[str], schema: Schema) -> list[str]:
+    """Return doubts about labels that differ only in zeros or in upper and lower case."""
+    numeric = schema.label_type == "number"
+    groups: dict[str, list[str]] = {}
+    for text in texts:
+        if not numeric or text.isdigit():
+            groups.setdefault(class_text(text) if numeric else text.lower(), []).append(text)
+    for group in groups.values():
+        if len(group) > 1:
+            first, second = sorted(group)[:2]
+            read = "the same number" if numeric else "two classes"
+            return [f"the labels {first!r} and {second!r} ({name!r}) are read as {read}"]
+    return []
+
+
+def _value_doubts(plan: ReadingPlan, evidence: Mapping[int, ColumnEvidence]) -> list[str]:
+    doubts = []
+    for column, reading in plan.features:
+        markers = evidence[column].cells("marker") if column in evidence else 0
+        if reading.type == "category" and markers:
+            doubts.append(
+                f"{markers:,} cells of column {reading.name!r}, such as 'NA' or '?', are read as a "
+                "value and not as missing, because the column holds texts. If they mean a missing "
+                "value, set [data] missing"
+            )
+    return doubts
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"'
+
+
+@dataclass(frozen=True)
+class ReconciledSchema:
+    """The schema by which rows are encoded.
+
+    Attributes:
+        schema: the schema of the rows, or the live model's with new categories and classes
+            appended.
+        comparable: whether the live model can read the same rows.
+    """
+
+    schema: Schema
+    comparable: bool
+
+
+def reconciled(schema: Schema, prior: Schema | None, settings: DataSettings) -> ReconciledSchema:
+    """Return the schema with the live model's codes if the columns are the same.
+
+    Raises:
+        SchemaChanged: if the columns differ, unless `[data] schema_change` is `accept`.
+    """
+    if prior is None:
+        return ReconciledSchema(schema, comparable=False)
+    changes = prior.changes_to(schema)
+    if not changes:
+        return ReconciledSchema(prior.extend(schema), comparable=True)
+    if settings.schema_change == "accept":
+        return ReconciledSchema(schema, comparable=False)
+    more = f", and {len(changes) - 3} more" if len(changes) > 3 else ""
+    raise SchemaChanged(
+        "the columns differ from those of the live model: "
+        + "; ".join(changes[:3])
+        + more
+        + ". If this is intended, set [data] schema_change = 'accept' in model.toml."
+    )

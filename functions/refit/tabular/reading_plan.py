@@ -1,0 +1,496 @@
+"""Decide how each column of a drop is read, from what its cells look like.
+
+The decisions of the live model's version are kept: what it leaves out stays out, and its features
+stay features, whatever this drop looks like. The settings decide before everything else.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from refit.domain.cells import is_missing, shown
+from refit.domain.column_reading import ColumnReading, ColumnType, name_key
+from refit.domain.date_forms import common_forms
+from refit.domain.errors import DatasetInvalid
+from refit.domain.number_forms import PLAIN, NumberForm, NumberShape, choose_form
+from refit.tabular.column_tally import MAX_TEXTS
+from refit.tabular.left_out import reason_to_leave_out
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from refit.domain.cell_shapes import CellShape
+    from refit.domain.model_settings import DataSettings
+    from refit.domain.number_forms import Decimal
+    from refit.domain.schema import Schema
+    from refit.tabular.column_tally import ColumnTracker
+
+LABEL = 0
+_FEW_TEXT_LABELS = 0.1
+"""Up to this share, texts among the numbers of a label are refused rows and not classes."""
+
+_MANY_ODD_TEXTS = 10
+"""A column of more numbers than texts holds codes, not numbers, if it has more distinct texts."""
+
+_DISTINCT_SHARE = 0.5
+_FEWEST_DISTINCT = 20
+
+
+@dataclass
+class ColumnEvidence:
+    """What is known of the cells of a column.
+
+    Attributes:
+        shapes: number of cells of each shape.
+        odd: distinct texts, up to a limit.
+        distinct: number of distinct texts in good rows; None if they were not counted. Above
+            `MAX_TEXTS` they are not counted further.
+        is_whole: whether all rows were read, and not only the first ones.
+        is_precise: whether each number was looked at, and not only whole blocks of rows.
+    """
+
+    shapes: Counter[CellShape] = field(default_factory=Counter)
+    odd: Counter[str] = field(default_factory=Counter)
+    distinct: int | None = None
+    is_whole: bool = False
+    is_precise: bool = True
+
+    def cells(self, *kinds: str) -> int:
+        """Return the number of cells of these kinds."""
+        return sum(count for shape, count in self.shapes.items() if shape.kind in kinds)
+
+    @property
+    def numbers(self) -> int:
+        return self.cells("number", "infinite")
+
+    @property
+    def texts(self) -> int:
+        return self.cells("boolean", "date", "unit", "text")
+
+    @property
+    def number_shapes(self) -> Counter[NumberShape]:
+        shapes: Counter[NumberShape] = Counter()
+        for shape, count in self.shapes.items():
+            if shape.number is not None:
+                shapes[shape.number] += count
+        return shapes
+
+
+@dataclass(frozen=True)
+class ReadingPlan:
+    """How the columns of a drop are read.
+
+    Attributes:
+        names: names of all columns, label first.
+        label: how the label is read.
+        features: index in `names` and reading of each feature, in the order of the schema.
+        left_out: reason by index in `names`, for the columns that are no features.
+        open_label: whether the label may still be a class, so that its distinct values are counted.
+        missing: texts that the settings call missing.
+        doubts: what a person should check, as sentences.
+    """
+
+    names: tuple[str, ...]
+    label: ColumnReading
+    features: tuple[tuple[int, ColumnReading], ...]
+    left_out: Mapping[int, str]
+    open_label: bool
+    missing: frozenset[str]
+    doubts: tuple[str, ...] = ()
+
+    @cached_property
+    def kept(self) -> tuple[int, ...]:
+        """Index in `names` of each column of a normal row, label first."""
+        return (LABEL, *(column for column, _ in self.features))
+
+    @cached_property
+    def counted(self) -> tuple[tuple[int, int], ...]:
+        """Index in a normal row, and in `names`, of each column whose cells are counted."""
+        return tuple(
+            (index, column)
+            for index, (column, reading) in enumerate(self.readings())
+            if reading.type in {"category", "boolean"} or (column == LABEL and self.open_label)
+        )
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the normal form of each good cell can be the cell itself."""
+        return not any(is_missing_number(text) for text in self.missing) and all(
+            reading.type != "date" and reading.form.is_plain for _, reading in self.readings()
+        )
+
+    def readings(self, normal: bool = False) -> Sequence[tuple[int, ColumnReading]]:
+        """Return index in `names` and reading of each column of a normal row, label first.
+
+        Args:
+            normal: whether the cells are already in their normal form.
+        """
+        return self._normal_readings if normal else self._readings
+
+    def is_missing(self, cell: str) -> bool:
+        """Return whether a cell of a column that is left out has no value."""
+        return cell in self.missing or is_missing(cell)
+
+    def same_reading(self, other: ReadingPlan) -> bool:
+        """Return whether two plans give the same normal rows and counts."""
+        mine = (self.label, self.features, self.left_out.keys())
+        return mine == (other.label, other.features, other.left_out.keys())
+
+    @cached_property
+    def _readings(self) -> tuple[tuple[int, ColumnReading], ...]:
+        return ((LABEL, self.label), *self.features)
+
+    @cached_property
+    def _normal_readings(self) -> tuple[tuple[int, ColumnReading], ...]:
+        return tuple((column, _of_normal_cells(reading)) for column, reading in self._readings)
+
+
+def is_missing_number(text: str) -> bool:
+    """Return whether a text that the settings call missing looks like a number."""
+    return text.strip("+-")[:1].isdigit()
+
+
+def _of_normal_cells(reading: ColumnReading) -> ColumnReading:
+    kind: ColumnType = "number" if reading.type == "date" else reading.type
+    return ColumnReading(name=reading.name, type=kind)
+
+
+class Planner:
+    """Decides how the columns of a drop are read."""
+
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        settings: DataSettings,
+        prior: Schema | None,
+        index_columns: frozenset[str] = frozenset(),
+        nameless: frozenset[str] = frozenset(),
+        is_grid: bool = False,
+    ) -> None:
+        """Prepare to decide.
+
+        Args:
+            names: names of all columns, label first.
+            settings: `[data]` of model.toml.
+            prior: the live model's schema.
+            index_columns: names of the columns that the format of the file calls an index.
+            nameless: names that stand for columns whose header cell is empty.
+            is_grid: whether the columns are positions of a grid, such as pixels, which are
+                features even if they are constant.
+
+        Raises:
+            DatasetInvalid: if the settings name a column that does not exist.
+        """
+        self.names = names
+        self._settings = settings
+        self._prior = prior
+        self._index_columns = index_columns
+        self._nameless = nameless
+        self._is_grid = is_grid
+        self._features = {name_key(f.name): f for f in prior.features} if prior else {}
+        self._prior_left_out = (
+            {name_key(name): reason for name, reason in prior.left_out.items()} if prior else {}
+        )
+        self._missing = frozenset(text.strip() for text in settings.missing)
+        self._asked = {name_key(name): kind for name, kind in settings.columns.items()}
+        self._asked |= {name_key(name): "ignore" for name in settings.ignore}
+        self._long: set[str] = set()
+        self._check_names()
+
+    def _check_names(self) -> None:
+        known = set(map(name_key, self.names)) | set(self._prior_left_out)
+        for setting, names in (
+            ("ignore", self._settings.ignore),
+            ("columns", tuple(self._settings.columns)),
+        ):
+            for name in names:
+                if name_key(name) not in known:
+                    raise DatasetInvalid(
+                        f"[data] {setting} names a column {name!r} that the drop does not have; it "
+                        f"has {', '.join(map(repr, self.names[:40]))}"
+                    )
+                if name_key(name) == name_key(self.names[LABEL]):
+                    raise DatasetInvalid(
+                        f"[data] {setting} names {name!r}, which is the label: remove it there, or "
+                        "choose another label"
+                    )
+
+    def plan(
+        self,
+        evidence: Mapping[int, ColumnEvidence],
+        trackers: Mapping[int, ColumnTracker],
+        rows: int,
+    ) -> ReadingPlan:
+        """Decide by the evidence.
+
+        Args:
+            evidence: by index of the column, as far as it is known.
+            trackers: by index of the column.
+            rows: number of rows that the trackers have seen.
+
+        Raises:
+            DatasetInvalid: if the numbers of a column can be read in two ways, if a column cannot
+                have the type that the settings ask for, or if no feature is left.
+        """
+        doubts: list[str] = []
+        decimal = self._decimal(evidence)
+        label = self._label(evidence.get(LABEL, ColumnEvidence()), decimal)
+        features, left_out = [], {}
+        for column, name in enumerate(self.names[1:], start=1):
+            known = evidence.get(column, ColumnEvidence())
+            reason = self._left_out(column, name, known, trackers.get(column), rows, doubts)
+            if reason is not None:
+                left_out[column] = reason
+            else:
+                features.append((column, self._feature(name, known, decimal, doubts)))
+        if not features and not any(known.is_whole for known in evidence.values()):
+            features = [
+                (column, self._feature(name, evidence.get(column, ColumnEvidence()), decimal, []))
+                for column, name in enumerate(self.names[1:], start=1)
+            ]
+            left_out = {}
+        if not features:
+            listed = "; ".join(f"{self.names[c]!r}: {why}" for c, why in left_out.items())
+            raise DatasetInvalid(
+                f"no column is left to predict {self.names[LABEL]!r} from ({listed}). To use one, "
+                'set its type, such as [data.columns] NAME = "number"'
+            )
+        return ReadingPlan(
+            names=self.names,
+            label=label,
+            features=tuple(features),
+            left_out=left_out,
+            open_label=self._settings.task != "regression",
+            missing=self._missing,
+            doubts=tuple(doubts),
+        )
+
+    def _left_out(
+        self,
+        column: int,
+        name: str,
+        evidence: ColumnEvidence,
+        tracker: ColumnTracker | None,
+        rows: int,
+        doubts: list[str],
+    ) -> str | None:
+        key = name_key(name)
+        asked = self._asked.get(key)
+        if asked is not None:
+            return "the settings ignore it" if asked == "ignore" else None
+        if key in self._features:
+            return None
+        reason = reason_to_leave_out(
+            name,
+            is_index=name in self._index_columns,
+            is_nameless=name in self._nameless,
+            is_grid=self._is_grid,
+            tracker=tracker,
+            rows=rows,
+        )
+        if reason is None and self._type_of(evidence) == "date":
+            reason = "dates, of which those of the future differ from all that were learned"
+        if reason is None and _is_mostly_distinct(evidence):
+            reason = f"{_count(evidence.distinct)} distinct texts, almost another in each row"
+            doubts.append(
+                f"column {name!r} is left out: it has {_count(evidence.distinct)} distinct texts "
+                f"in {evidence.texts + evidence.numbers:,} cells, such as {_example(evidence)} "
+                f"(names, identifiers or free text). To use it, set [data.columns] {_key(name)} = "
+                '"category"'
+            )
+        if key in self._prior_left_out:
+            earlier = self._prior_left_out[key]
+            if reason is None and evidence.is_whole:
+                doubts.append(
+                    f"column {name!r} stays left out, as in the live model ({earlier}), although "
+                    f"this is no longer so. To use it, set [data.columns] {_key(name)}"
+                )
+            return earlier
+        return reason
+
+    def _feature(
+        self, name: str, evidence: ColumnEvidence, decimal: Decimal | None, doubts: list[str]
+    ) -> ColumnReading:
+        key = name_key(name)
+        asked, live = self._asked.get(key), self._features.get(key)
+        natural = self._type_of(evidence)
+        if asked is not None and asked != "ignore":
+            kind: ColumnType = asked
+        elif live is not None and _can_be(evidence, live.type, natural):
+            kind = live.type
+        else:
+            kind = natural
+        form, date_form = PLAIN, None
+        if kind == "number":
+            form = self._number_form(name, evidence, decimal, live.form if live else None)
+        if kind == "date":
+            date_form = self._date_form(name, evidence, live.date_form if live else None)
+        if any(shape.digits == "long" for shape in evidence.number_shapes):
+            self._long.add(name)
+        if kind == "number" and name in self._long and asked is None:
+            doubts.append(
+                f"column {name!r} has whole numbers of more than 15 digits, which XGBoost rounds: "
+                f'for identifiers, set [data.columns] {_key(name)} = "category" or "ignore"'
+            )
+        if kind == "category" and asked is None:
+            doubts.extend(_text_doubts(name, evidence))
+        return ColumnReading(
+            name=live.name if live else name,
+            type=kind,
+            form=form,
+            date_form=date_form,
+            missing=self._missing,
+        )
+
+    def _label(self, evidence: ColumnEvidence, decimal: Decimal | None) -> ColumnReading:
+        name = self.names[LABEL]
+        kind = self._label_type(evidence)
+        form = PLAIN
+        if kind == "number":
+            form = self._number_form(name, evidence, decimal, None)
+        return ColumnReading(name=name, type=kind, form=form, missing=self._missing)
+
+    def _label_type(self, evidence: ColumnEvidence) -> ColumnType:
+        texts, numbers = evidence.texts, evidence.numbers
+        task, live = self._settings.task, self._prior
+        if task == "regression":
+            return "number"
+        same_label = live and name_key(live.label) == name_key(self.names[LABEL])
+        if live and same_label and live.classes and live.label_type == "category":
+            return "category"
+        if texts and not numbers and evidence.cells("boolean") == texts:
+            return "boolean"
+        if not numbers and evidence.cells("marker"):
+            return "category"
+        many = texts > (0 if task == "classification" else _FEW_TEXT_LABELS * (texts + numbers))
+        return "category" if many else "number"
+
+    def _type_of(self, evidence: ColumnEvidence) -> ColumnType:
+        """Return the type that most cells have."""
+        texts, numbers = evidence.texts, evidence.numbers
+        few = self._settings.max_bad_fraction * (texts + numbers)
+        if texts > numbers:
+            for kind in ("boolean", "date"):
+                if texts + numbers - evidence.cells(kind) <= few:
+                    return kind
+            return "category"
+        if texts > few and len(evidence.odd) > _MANY_ODD_TEXTS:
+            return "category"
+        if not texts + numbers and evidence.cells("marker"):
+            return "category"
+        return "number"
+
+    def _decimal(self, evidence: Mapping[int, ColumnEvidence]) -> Decimal | None:
+        """Return the decimal separator of the settings, or that of columns without a doubt."""
+        if self._settings.decimal != "auto":
+            return self._settings.decimal
+        for known in evidence.values():
+            if known.numbers > known.texts:
+                choice = choose_form(known.number_shapes, None)
+                if choice.form.decimal == "," and choice.alternative is None:
+                    return ","
+        return None
+
+    def _number_form(
+        self,
+        name: str,
+        evidence: ColumnEvidence,
+        decimal: Decimal | None,
+        live: NumberForm | None,
+    ) -> NumberForm:
+        shapes = evidence.number_shapes
+        if not shapes:
+            return live or PLAIN
+        choice = choose_form(shapes, None)
+        ambiguous = {shape.digits for shape in shapes} & {"comma3", "dot3"}
+        if decimal is not None and ambiguous and not _is_settled(shapes):
+            choice = choose_form(shapes, decimal)
+        if choice.alternative is None:
+            return choice.form
+        if live is not None:
+            return live
+        raise DatasetInvalid(
+            f"column {name!r} has numbers with a comma, such as "
+            f"{_example_of(evidence)}, which can be a decimal comma (1,234 is about one) or a "
+            'thousands separator (1,234 is more than a thousand): set [data] decimal = "," or '
+            '"." in model.toml'
+        )
+
+    def _date_form(self, name: str, evidence: ColumnEvidence, live: str | None) -> str:
+        cells = [cell for cell in evidence.odd if cell not in self._missing]
+        forms = common_forms(cells)
+        if live in forms:
+            return str(live)
+        if len(forms) == 1:
+            return forms[0]
+        if not forms:
+            raise DatasetInvalid(
+                f'[data.columns] {name} = "date", but its cells are not all dates of one form, '
+                f"such as {_example(evidence)}: write them as 2025-12-31 (ISO 8601)"
+            )
+        raise DatasetInvalid(
+            f"the dates of column {name!r}, such as {_example(evidence)}, can be read as "
+            f"{' or '.join(forms)}: write them as 2025-12-31 (ISO 8601)"
+        )
+
+
+def _is_settled(shapes: Mapping[NumberShape, int]) -> bool:
+    """Return whether a cell shows by itself which separator is the decimal one."""
+    return bool({shape.digits for shape in shapes} - {"plain", "long", "comma3", "dot3"})
+
+
+def _can_be(evidence: ColumnEvidence, live: ColumnType, natural: ColumnType) -> bool:
+    """Return whether a column can be read as the live model reads it."""
+    if live in {natural, "category"} or not evidence.texts + evidence.numbers:
+        return True
+    return live == "boolean" and natural in {"number", "category"} and _only_truth(evidence)
+
+
+def _only_truth(evidence: ColumnEvidence) -> bool:
+    return not evidence.cells("date", "unit", "text", "infinite") and not any(
+        shape.digits != "plain" for shape in evidence.number_shapes
+    )
+
+
+def _is_mostly_distinct(evidence: ColumnEvidence) -> bool:
+    """Return whether almost each row has a text of its own; False before all rows are read."""
+    if not evidence.is_whole or evidence.distinct is None:
+        return False
+    cells = evidence.texts + evidence.numbers + evidence.cells("marker")
+    many = evidence.distinct > _FEWEST_DISTINCT and evidence.distinct > _DISTINCT_SHARE * cells
+    return many or evidence.distinct > MAX_TEXTS
+
+
+def _text_doubts(name: str, evidence: ColumnEvidence) -> Iterator[str]:
+    texts, numbers = evidence.texts, evidence.numbers
+    if evidence.cells("unit") * 2 > texts + numbers:
+        yield (
+            f"column {name!r} has numbers with a unit, such as {_example(evidence)}, and is read "
+            "as texts: remove the unit from the cells to use them as numbers"
+        )
+    elif numbers and texts and evidence.is_whole:
+        yield (
+            f"column {name!r} mixes {numbers:,} numbers and {texts:,} texts, such as "
+            f"{_example(evidence)}: it is read as texts. If these mean a missing value, set [data] "
+            "missing"
+        )
+
+
+def _example(evidence: ColumnEvidence) -> str:
+    return next((shown(text) for text in evidence.odd), "''")
+
+
+def _example_of(evidence: ColumnEvidence) -> str:
+    digits = {shape.digits for shape in evidence.number_shapes}
+    return "'1,234'" if "comma3" in digits else "'1.234'"
+
+
+def _count(distinct: int | None) -> str:
+    return f"more than {MAX_TEXTS:,}" if (distinct or 0) > MAX_TEXTS else f"{distinct:,}"
+
+
+def _key(name: str) -> str:
+    return name if name.replace("_", "").replace("-", "").isalnum() else f'"{name}"'

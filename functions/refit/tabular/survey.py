@@ -1,0 +1,114 @@
+"""Read all rows of a drop, and repeat it until the columns are read as their cells require.
+
+The first rows tell what the columns probably hold. Then all rows are read. If all rows together
+call for another reading of a column, they are read again. What the cells look like does not depend
+on how they are read, so this ends after a few times.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from refit.domain.cell_shapes import MISSING, cell_shape
+from refit.tabular.column_tally import ColumnTracker
+from refit.tabular.learned_schema import MAX_AUTO_CLASSES
+from refit.tabular.reading_plan import ColumnEvidence
+from refit.tabular.row_reader import LABEL
+from refit.tabular.table_scan import TableScanner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from refit.domain.csv_dialect import CsvDialect
+    from refit.domain.model_settings import DataSettings
+    from refit.tabular.columns import AlignedTables
+    from refit.tabular.quarantine import Quarantine
+    from refit.tabular.spool import Spool, SpooledRows
+
+_MOST_READINGS = 6
+
+
+class Survey:
+    """The evidence about the columns of a drop.
+
+    Attributes:
+        evidence: what is known of the cells of each column, by its index.
+        trackers: follow the cells of the columns that may be constant or row ids.
+        examples: a cell with a value of each column, by its index.
+    """
+
+    def __init__(self, drop: AlignedTables, dialect: CsvDialect, settings: DataSettings) -> None:
+        """Look at the first rows of the first table."""
+        self._drop = drop
+        self._settings = settings
+        self._missing = frozenset(text.strip() for text in settings.missing)
+        self.evidence: dict[int, ColumnEvidence] = {}
+        self.trackers: dict[int, ColumnTracker] = {}
+        self.examples: dict[int, str] = {}
+        for column, pick in enumerate(drop.sources[0].picks):
+            if pick is not None:
+                self._look(column, [row[pick] for row in dialect.rows])
+        self._rows = len(dialect.rows)
+
+    def _look(self, column: int, cells: list[str]) -> None:
+        known = self.evidence.setdefault(column, ColumnEvidence())
+        for cell in cells:
+            shape = MISSING if cell in self._missing else cell_shape(cell)
+            known.shapes[shape] += 1
+            if shape.kind not in {"missing", "number", "infinite"}:
+                known.odd[cell] += 1
+            if shape.kind != "missing":
+                self.examples.setdefault(column, cell)
+        if column != LABEL:
+            tracker = ColumnTracker()
+            tracker.add(cells)
+            if tracker.is_alive:
+                self.trackers[column] = tracker
+
+    def read(
+        self, new_spool: Callable[[], Spool], quarantine: Quarantine
+    ) -> tuple[SpooledRows, TableScanner]:
+        """Read all rows; return them, and the scanner that has read them.
+
+        Raises:
+            DatasetInvalid: if the rows cannot be read as a table, or a column in two ways.
+        """
+        plan = self._drop.planner.plan(self.evidence, self.trackers, self._rows)
+        limit = MAX_AUTO_CLASSES if self._settings.task == "auto" else None
+        followed = {column: ColumnTracker() for column in self.trackers}
+        for _ in range(_MOST_READINGS):
+            self._drop.check(plan)
+            quarantine.restart()
+            scanner = TableScanner(plan, limit, quarantine.refuse, followed)
+            spool = new_spool()
+            with closing(spool):
+                for source in self._drop.sources:
+                    for rows in scanner.scan(source):
+                        spool.add(rows, source.table.split, source.table.origin)
+            if followed:
+                self.trackers, self._rows, followed = followed, scanner.state.rows, {}
+            self._learn(scanner)
+            actual = self._drop.planner.plan(self.evidence, self.trackers, self._rows)
+            if actual.same_reading(plan):
+                scanner.use(actual)
+                return spool.spooled, scanner
+            plan = actual
+        raise AssertionError(f"no reading of {self._drop.names[:20]} fits its own cells")
+
+    def _learn(self, scanner: TableScanner) -> None:
+        """Replace the evidence about the columns that were read."""
+        counted = {column for _, column in scanner.plan.counted}
+        for column in scanner.plan.kept:
+            known = self.evidence.get(column, ColumnEvidence())
+            distinct = known.distinct
+            if column in counted:
+                distinct = len(scanner.tally.values.get(column, ()))
+            keep = known.is_precise and known.is_whole and not scanner.state.is_precise
+            self.evidence[column] = ColumnEvidence(
+                shapes=known.shapes if keep else scanner.tally.shapes[column],
+                odd=known.odd if keep else scanner.tally.odd[column],
+                distinct=distinct,
+                is_whole=True,
+                is_precise=keep or scanner.state.is_precise,
+            )
