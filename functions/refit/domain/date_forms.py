@@ -14,14 +14,19 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
 ISO = "ISO 8601"
 TIME = "time of day"
+QUARTER = "quarter of a year"
+COMPACT = "%Y%m%d"
 _DAY_S = 86_400
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}(?::?[0-9]{2}){0,2}.*)?\Z")
+_COMPACT = re.compile(r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])\Z")
+_FEWEST_COMPACT = 10
+_QUARTER = re.compile(r"(?:([0-9]{4})[- ]?Q([1-4])|Q([1-4])[- ]([0-9]{4}))\Z")
 _ISO_MONTH = re.compile(r"[0-9]{4}-[0-9]{2}\Z")
 _TIME = re.compile(r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?\Z")
 _MAYBE_DATE = re.compile(r"(?=.*[0-9])(?:[0-9]{1,4}|[A-Za-z]{3,9},?)[-/. ].*\Z")
@@ -55,7 +60,7 @@ _DAYS = (
 )
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", "T%H:%M:%S")
 _STRPTIME = tuple(day + clock for day in _DAYS for clock in _TIMES)
-FORMS: tuple[str, ...] = (ISO, TIME, *_STRPTIME)
+FORMS: tuple[str, ...] = (ISO, TIME, QUARTER, COMPACT, *_STRPTIME)
 
 _WORDS = re.compile(r"%[A-Za-z]|[A-Za-z0-9]+")
 
@@ -70,14 +75,23 @@ def forms_of(cell: str) -> frozenset[str]:
         return frozenset([TIME]) if _moment(text, TIME) is not None else frozenset()
     if _moment(text, ISO) is not None:
         return frozenset([ISO])
+    if _QUARTER.match(text):
+        return frozenset([QUARTER])
     if not _MAYBE_DATE.match(text):
         return frozenset()
     possible = _forms_by_separators().get(_separators(text), ())
     return frozenset(form for form in possible if _moment(text, form) is not None)
 
 
-def common_forms(cells: Iterable[str]) -> list[str]:
+def is_compact_dates(cells: Sequence[str]) -> bool:
+    """Return whether the cells are dates of eight digits, such as 20251231, and no quantity."""
+    return len(cells) >= _FEWEST_COMPACT and all(map(_COMPACT.match, cells))
+
+
+def common_forms(cells: Sequence[str]) -> list[str]:
     """Return the forms under which all cells are dates, in the order of `FORMS`."""
+    if is_compact_dates(cells):
+        return [COMPACT]
     common: frozenset[str] | None = None
     for cell in cells:
         common = forms_of(cell) if common is None else common & forms_of(cell)
@@ -102,6 +116,8 @@ def date_text(number: float, form: str) -> str:
     moment = datetime.fromtimestamp(round(number * _DAY_S, 3), tz=UTC)
     if form == TIME:
         return moment.time().isoformat()
+    if form == QUARTER:
+        return f"{moment.year}Q{(moment.month + 2) // 3}"
     if form == ISO:
         return moment.replace(tzinfo=None).isoformat()
     return moment.strftime(form)
@@ -120,11 +136,21 @@ def _forms_by_separators() -> dict[str, list[str]]:
     return forms
 
 
+def _quarter(text: str) -> datetime | None:
+    match = _QUARTER.match(text)
+    if not match:
+        return None
+    year, quarter = match[1] or match[4], match[2] or match[3]
+    return datetime(int(year), 3 * int(quarter) - 2, 1, tzinfo=UTC)
+
+
 def _moment(text: str, form: str) -> datetime | None:
     try:
         if form == TIME:
             clock = time.fromisoformat(text if text.index(":") > 1 else f"0{text}")
             return datetime.combine(date(1970, 1, 1), clock, tzinfo=UTC)
+        if form == QUARTER:
+            return _quarter(text)
         if form == ISO:
             if _ISO_MONTH.match(text):
                 text = f"{text}-01"

@@ -37,6 +37,7 @@ class ColumnTally:
         shapes: number of cells of each shape.
         values: distinct normal cells in good rows, for the columns that are counted.
         odd: distinct texts and their frequency, at most `MAX_ODD_TEXTS`.
+        markers: words such as `NA`, which may mean a missing value, and their frequency.
         left_out_missing: number of cells without a value, for columns that are left out.
     """
 
@@ -45,12 +46,15 @@ class ColumnTally:
     )
     values: dict[int, Counter[bytes]] = field(default_factory=dict)
     odd: defaultdict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    markers: defaultdict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     left_out_missing: Counter[int] = field(default_factory=Counter)
 
     def count(self, column: int, shape: CellShape, cell: str, number: int = 1) -> None:
         """Count a cell, or several equal ones."""
         self.shapes[column][shape] += number
-        if shape.kind in _TEXT_KINDS:
+        if shape.kind == "marker":
+            self.markers[column][cell] += number
+        elif shape.kind in _TEXT_KINDS:
             odd = self.odd[column]
             if cell in odd or len(odd) < MAX_ODD_TEXTS:
                 odd[cell] += number

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from refit.domain.schema import Schema
+    from refit.domain.vocabulary import Task
     from refit.tabular.profile import SampleMatrix
 
 LEAK_SHARE = 0.995
@@ -40,14 +41,19 @@ def leaking_columns(schema: Schema, sample: SampleMatrix) -> list[str]:
         return []
     sample = sample[:_MOST_ROWS]
     labels = sample[:, 0]
-    leaks = _leaks_number if schema.classes is None else _leaks_class
     if labels.min() == labels.max():
         return []
     return [
         feature.name
         for column, feature in enumerate(schema.features, start=1)
-        if leaks(labels, _bins(sample[:, column]))
+        if _leaks(labels, sample[:, column], schema.task)
     ]
+
+
+def _leaks(labels: npt.NDArray[np.float64], values: npt.NDArray[np.float64], task: Task) -> bool:
+    if task == "classification":
+        return _leaks_class(labels, _bins(values))
+    return _is_linear(labels, values) or _leaks_number(labels, _bins(values))
 
 
 def _bins(values: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
@@ -85,3 +91,12 @@ def _leaks_number(labels: npt.NDArray[np.float64], bins: npt.NDArray[np.intp]) -
     return (
         float(((labels[half:] - answers[bins[half:]]) ** 2).mean()) <= (1 - LEAK_SHARE) * variance
     )
+
+
+def _is_linear(labels: npt.NDArray[np.float64], values: npt.NDArray[np.float64]) -> bool:
+    """Return whether the label is a linear function of the values, except for a small error."""
+    present = ~np.isnan(values)
+    if present.sum() < LEAK_SHARE * len(values) or values[present].min() == values[present].max():
+        return False
+    correlation = np.corrcoef(labels[present], values[present])[0, 1]
+    return bool(correlation**2 >= LEAK_SHARE)

@@ -30,6 +30,7 @@ _MANY_NUMBER_CLASSES = 20
 _FEWEST_DISTINCT_LABELS = 20
 _DISTINCT_SHARE = 0.5
 _FEW_MISSING_LABELS = 0.01
+_SHOWN_WORDS = 5
 
 
 @dataclass(frozen=True)
@@ -239,12 +240,13 @@ def _same_spellings(name: str, texts: list[str], schema: Schema) -> list[str]:
 def _value_doubts(plan: ReadingPlan, evidence: Mapping[int, ColumnEvidence]) -> list[str]:
     doubts = []
     for column, reading in plan.features:
-        markers = evidence[column].cells("marker") if column in evidence else 0
+        markers = evidence[column].markers if column in evidence else Counter[str]()
         if reading.type == "category" and markers:
+            words = [word for word, _ in markers.most_common(_SHOWN_WORDS)]
             doubts.append(
-                f"{markers:,} cells of column {reading.name!r}, such as 'NA' or '?', are read as a "
-                "value and not as missing, because the column holds texts. If they mean a missing "
-                "value, set [data] missing"
+                f"{', '.join(map(repr, words))} in column {reading.name!r} ({markers.total():,} "
+                "cells) is read as a value and not as missing, because the column holds texts. If "
+                f"it means a missing value, set [data] missing = [{', '.join(map(_quoted, words))}]"
             )
     return doubts
 

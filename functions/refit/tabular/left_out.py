@@ -54,12 +54,19 @@ def reason_to_leave_out(
     return _id_reason(name, followed, rows) if followed and rows >= _FEWEST_IDS else None
 
 
+def counts_rows(tracker: ColumnTracker | None, rows: int) -> bool:
+    """Return whether a column counts its rows up by one."""
+    if tracker is None or rows < _FEWEST_IDS:
+        return False
+    return tracker.ids == "counts" and not tracker.are_years(_YEARS)
+
+
 def _id_reason(name: str, tracker: ColumnTracker, rows: int) -> str | None:
     if tracker.ids == "distinct":
         return "row ids, another in each row" if is_id_name(name) else None
     if tracker.ids is None or tracker.are_years(_YEARS):
         return None
-    if tracker.ids == "counts":
+    if counts_rows(tracker, rows):
         return "row numbers, which count up by one"
     is_dense = tracker.id_range <= _DENSE * rows
     return "row ids, which increase from row to row" if is_dense or is_id_name(name) else None

@@ -233,7 +233,8 @@ def read_drop(
         doubts = []
         if any(not spooled.rows[split] for split in _REQUIRED_SPLITS):
             spooled, scanner = survey.read(lambda: spool(by_occurrence=True), quarantine)
-            doubts.append(_EQUAL_ROWS)
+            if all(spooled.rows[split] for split in _REQUIRED_SPLITS):
+                doubts.append(_EQUAL_ROWS)
         if not spooled.rows.total() and not quarantine.count:
             raise DatasetEmpty(f"{tables[0].name} has a header but no row")
         found = learned_schema(scanner, survey.evidence, drop, settings, prior)

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from refit.domain.cells import is_missing, shown
 from refit.domain.column_reading import ColumnReading, ColumnType, name_key
-from refit.domain.date_forms import common_forms
+from refit.domain.date_forms import common_forms, is_compact_dates
 from refit.domain.errors import DatasetInvalid
 from refit.domain.number_forms import PLAIN, NumberForm, NumberShape, choose_form
 from refit.tabular.column_tally import MAX_TEXTS
-from refit.tabular.left_out import reason_to_leave_out
+from refit.tabular.left_out import counts_rows, reason_to_leave_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -46,6 +46,8 @@ class ColumnEvidence:
     Attributes:
         shapes: number of cells of each shape.
         odd: distinct texts, up to a limit.
+        markers: words such as `NA`, which may mean a missing value.
+        first: the first distinct cells with a value.
         distinct: number of distinct texts in good rows; None if they were not counted. Above
             `MAX_TEXTS` they are not counted further.
         is_whole: whether all rows were read, and not only the first ones.
@@ -54,6 +56,8 @@ class ColumnEvidence:
 
     shapes: Counter[CellShape] = field(default_factory=Counter)
     odd: Counter[str] = field(default_factory=Counter)
+    markers: Counter[str] = field(default_factory=Counter)
+    first: tuple[str, ...] = ()
     distinct: int | None = None
     is_whole: bool = False
     is_precise: bool = True
@@ -238,6 +242,11 @@ class Planner:
         doubts: list[str] = []
         decimal = self._decimal(evidence)
         label = self._label(evidence.get(LABEL, ColumnEvidence()), decimal)
+        if evidence[LABEL].is_whole and counts_rows(trackers.get(LABEL), rows):
+            raise DatasetInvalid(
+                f"label {self.names[LABEL]!r} counts the rows (1, 2, 3, …), which cannot be "
+                f"predicted: choose another label, --label NAME. {self._listed()}"
+            )
         features, left_out = [], {}
         for column, name in enumerate(self.names[1:], start=1):
             known = evidence.get(column, ColumnEvidence())
@@ -268,6 +277,9 @@ class Planner:
             doubts=tuple(doubts),
         )
 
+    def _listed(self) -> str:
+        return f"The other columns are {', '.join(map(repr, self.names[1:40]))}"
+
     def _left_out(
         self,
         column: int,
@@ -291,7 +303,9 @@ class Planner:
             tracker=tracker,
             rows=rows,
         )
-        if reason is None and self._type_of(evidence) == "date":
+        if reason is None and (
+            self._type_of(evidence) == "date" or is_compact_dates(evidence.first)
+        ):
             reason = "dates, of which those of the future differ from all that were learned"
         if reason is None and _is_mostly_distinct(evidence):
             reason = f"{_count(evidence.distinct)} distinct texts, almost another in each row"
@@ -420,7 +434,7 @@ class Planner:
         )
 
     def _date_form(self, name: str, evidence: ColumnEvidence, live: str | None) -> str:
-        cells = [cell for cell in evidence.odd if cell not in self._missing]
+        cells = list(evidence.odd) or list(evidence.first)
         forms = common_forms(cells)
         if live in forms:
             return str(live)

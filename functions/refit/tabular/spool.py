@@ -203,7 +203,8 @@ class Spool:
             return rows.features
         hashed = []
         for features in rows.features:
-            hashed.append(features + b"\x1f%d" % occurrences[features])
+            before = occurrences[features]
+            hashed.append(features + b"\x1f%d" % before if before else features)
             occurrences[features] += 1
         return hashed
 

@@ -11,10 +11,9 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from refit.domain.cell_shapes import MISSING, cell_shape
-from refit.tabular.column_tally import ColumnTracker
+from refit.tabular.column_tally import MAX_ODD_TEXTS, ColumnTracker
 from refit.tabular.learned_schema import MAX_AUTO_CLASSES
 from refit.tabular.reading_plan import ColumnEvidence
-from refit.tabular.row_reader import LABEL
 from refit.tabular.table_scan import TableScanner
 
 if TYPE_CHECKING:
@@ -56,15 +55,19 @@ class Survey:
         for cell in cells:
             shape = MISSING if cell in self._missing else cell_shape(cell)
             known.shapes[shape] += 1
-            if shape.kind not in {"missing", "number", "infinite"}:
+            if shape.kind not in {"missing", "marker", "number", "infinite"}:
                 known.odd[cell] += 1
-            if shape.kind != "missing":
-                self.examples.setdefault(column, cell)
-        if column != LABEL:
-            tracker = ColumnTracker()
-            tracker.add(cells)
-            if tracker.is_alive:
-                self.trackers[column] = tracker
+            if shape.kind == "marker":
+                known.markers[cell] += 1
+        present = dict.fromkeys(cell for cell in cells if cell_shape(cell).kind != "missing")
+        present = {cell: None for cell in present if cell not in self._missing}
+        known.first = tuple(present)[:MAX_ODD_TEXTS]
+        if known.first:
+            self.examples[column] = known.first[0]
+        tracker = ColumnTracker()
+        tracker.add(cells)
+        if tracker.is_alive:
+            self.trackers[column] = tracker
 
     def read(
         self, new_spool: Callable[[], Spool], quarantine: Quarantine
@@ -108,6 +111,8 @@ class Survey:
             self.evidence[column] = ColumnEvidence(
                 shapes=known.shapes if keep else scanner.tally.shapes[column],
                 odd=known.odd if keep else scanner.tally.odd[column],
+                markers=known.markers if keep else scanner.tally.markers[column],
+                first=known.first,
                 distinct=distinct,
                 is_whole=True,
                 is_precise=keep or scanner.state.is_precise,
