@@ -37,7 +37,7 @@ def allowed(schema: dict[str, Any]) -> str:
         "integer": "whole number",
         "number": "number",
         "boolean": "true/false",
-        "array": "list of column names",
+        "array": "list of texts",
     }
     kind = words.get(schema.get("type", ""), "table of names and values")
     bounds = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}

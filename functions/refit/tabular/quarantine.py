@@ -74,7 +74,8 @@ class Quarantine:
         """Return the number of refused rows and their first reasons, to end a message with."""
         if not self.count:
             return ""
-        return f" ({self.count:,} rows were refused: {'; '.join(self._first_reasons)})"
+        listed = "; ".join(reason for reason, _ in self.reasons.most_common(_REASONS_SHOWN))
+        return f" ({self.count:,} rows were refused: {listed})"
 
     def check(self, good: int, max_bad_fraction: float) -> None:
         """Raise TooManyBadRows if the share of refused rows is larger than allowed.

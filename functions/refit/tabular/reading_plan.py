@@ -263,9 +263,11 @@ class Planner:
             left_out = {}
         if not features:
             listed = "; ".join(f"{self.names[c]!r}: {why}" for c, why in left_out.items())
+            first = min(left_out)
+            kind = self._type_of(evidence[first]) if first in evidence else "number"
             raise DatasetInvalid(
                 f"no column is left to predict {self.names[LABEL]!r} from ({listed}). To use one, "
-                'set its type, such as [data.columns] NAME = "number"'
+                f'set its type: [data.columns] {_key(self.names[first])} = "{kind}"'
             )
         return ReadingPlan(
             names=self.names,
