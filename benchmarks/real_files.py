@@ -4,14 +4,13 @@
     .venv/bin/python benchmarks/real_files.py                all files
     .venv/bin/python benchmarks/real_files.py tips titanic   those whose name contains a word
 
-For each file, `refit put NAME FILE --label LABEL --yes` and `refit watch NAME` are run on the stack.
-A file counts as sensible if the label and the task are as expected, no column that alone gives the
-label stays unnoticed, and the model is deployed, so it is better than the floor; or if it is
-refused with the expected reason. The table has a line for each file, with the sentence or the
-refusal.
+For each file, `refit put NAME FILE --label LABEL --yes` and `refit watch NAME` are run. A file
+counts as sensible if the label and the task are as expected and the model is deployed, so it is
+better than the floor; or if it is refused with the expected reason. The table has a line for each
+file, with what was learned or the refusal.
 
-The packages are installed into a separate environment, benchmarks/.venv, at the first run. Data that
-a package only offers as arrays are written as CSV by pandas, as most people do.
+The packages are installed into a separate environment, benchmarks/.venv, at the first run. Data
+that a package only offers as arrays are written as CSV by pandas, as most people do.
 """
 
 from __future__ import annotations
