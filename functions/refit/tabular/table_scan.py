@@ -163,6 +163,7 @@ class _TableScan:
             return NormalRows([], [])
         if self._stream.is_within_quotes or self._source.csv_format.quote_byte in block.data:
             return self._kept(self._reader.records(self._stream.read(block)))
+        block = block.without_carriage_returns()
         if self._source.keeps_order:
             return self._block_at_once(block)
         lines = block.data.split(b"\n")[:-1]
