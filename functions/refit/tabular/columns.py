@@ -70,6 +70,7 @@ def aligned(
                 width=own.width,
                 header_lines=own.header_lines,
                 picks=_picks(table, own, names, settings, first.name),
+                header_cells=own.header_cells,
             )
             for table, own in zip(tables, dialects, strict=True)
         ),

@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from refit.domain.csv_dialect import is_repeated_header
 from refit.domain.csv_rows import CsvFault, CsvLineInvalid, split_line
 from refit.domain.schema import FLOAT32_MAX, is_missing, number_of, number_text, shown
 from refit.tabular.csv_bytes import READ_DIGITS
@@ -125,7 +126,14 @@ class _RowRefused(Exception):
 
 
 class RowReader:
-    """Checks the rows of one table, one by one."""
+    """Checks the rows of one table, one by one.
+
+    Attributes:
+        kinds: the expected kinds of the columns.
+        header_cells: cells of the table's header; a record with the same cells is skipped.
+        constants: cells that follow those of the file in each row.
+        repeated_headers: number of skipped records.
+    """
 
     def __init__(
         self,
@@ -149,6 +157,9 @@ class RowReader:
         self._format = csv_format
         self._width = width
         self._tally = tally
+        self.header_cells: tuple[str, ...] = ()
+        self.constants: tuple[str, ...] = ()
+        self.repeated_headers = 0
 
     def line(self, line: bytes, number: int) -> NormalRow | Refusal | None:
         """Check a row of one line; return None for a blank line."""
@@ -158,7 +169,9 @@ class RowReader:
         except (CsvLineInvalid, _RowRefused) as error:
             return Refusal(number, str(error), line)
 
-    def records(self, records: Sequence[CsvRecord | CsvFault]) -> Iterator[NormalRow | Refusal]:
+    def records(
+        self, records: Sequence[CsvRecord | CsvFault]
+    ) -> Iterator[NormalRow | Refusal | None]:
         """Check records that are already split into cells."""
         for record in records:
             if isinstance(record, CsvFault):
@@ -169,9 +182,14 @@ class RowReader:
             except _RowRefused as error:
                 yield Refusal(record.line, str(error), record.text)
 
-    def _row(self, cells: list[str]) -> NormalRow:
-        if len(cells) != self._width:
-            raise _RowRefused(f"{len(cells)} cells, not {self._width}")
+    def _row(self, cells: list[str]) -> NormalRow | None:
+        if is_repeated_header(cells, self.header_cells):
+            self.repeated_headers += 1
+            return None
+        width = self._width - len(self.constants)
+        if len(cells) != width:
+            raise _RowRefused(f"{len(cells)} cells, not {width}")
+        cells = [*cells, *self.constants]
         normal: list[str] = []
         problems: list[str] = []
         for column, pick in enumerate(self._picks):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from refit.domain.csv_rows import BLANKS
 from refit.domain.schema import is_missing, number_of
 from refit.tabular.csv_bytes import BlockLayout, BlockView
 from refit.tabular.csv_stream import RecordStream
@@ -40,6 +41,7 @@ class TableSource:
         width: number of cells in a row.
         header_lines: number of lines before the first row.
         picks: index of each normal column's cell in this table's rows, label first.
+        header_cells: cells of the header as they are in the file; empty without a header.
     """
 
     table: CsvTable
@@ -47,10 +49,13 @@ class TableSource:
     width: int
     header_lines: int
     picks: tuple[int, ...]
+    header_cells: tuple[str, ...] = ()
 
     @property
     def keeps_order(self) -> bool:
         """Whether the features are in the order of the schema, so that lines can be sliced."""
+        if self.csv_format.delimiter == BLANKS or self.table.constants:
+            return False
         features = self.picks[1:]
         return len(features) == self.width - 1 and list(features) == sorted(features)
 
@@ -69,7 +74,13 @@ class NormalRows:
 
 
 class TableScanner:
-    """Reads tables whose columns have known kinds, and counts their values."""
+    """Reads tables whose columns have known kinds, and counts their values.
+
+    Attributes:
+        kinds: the expected kinds of the columns.
+        tally: counts of the values.
+        repeated_headers: number of skipped records that repeat the header, by name of the table.
+    """
 
     def __init__(
         self, kinds: ColumnKinds, max_classes: int | None, refuse: Callable[[str, Refusal], None]
@@ -84,6 +95,7 @@ class TableScanner:
         """
         self.kinds = kinds
         self.tally = ColumnTally()
+        self.repeated_headers: Counter[str] = Counter()
         self._max_classes = max_classes
         self._refuse = refuse
         self._distinct_labels = 0
@@ -100,6 +112,8 @@ class TableScanner:
                 yield scan.read(block)
                 self._close_label()
         yield scan.finish()
+        if scan.repeated_headers:
+            self.repeated_headers[source.table.name] += scan.repeated_headers
 
     def refuse(self, source: TableSource, refusal: Refusal) -> None:
         self._refuse(source.table.name, refusal)
@@ -152,8 +166,15 @@ class _TableScan:
         self._reader = RowReader(
             scanner.kinds, source.picks, source.csv_format, source.width, scanner.tally
         )
+        self._reader.header_cells = source.header_cells
+        self._reader.constants = tuple(value for _, value in source.table.constants)
+        self._header = source.csv_format.delimiter.join(source.header_cells).encode()
         self._stream = RecordStream(source.csv_format)
         self._header_lines_left = source.header_lines
+
+    @property
+    def repeated_headers(self) -> int:
+        return self._reader.repeated_headers
 
     def read(self, block: LineBlock) -> NormalRows:
         self._reader.kinds = self._scanner.kinds
@@ -198,6 +219,11 @@ class _TableScan:
         counted = {source.picks[column]: column for column in kinds.counted}
         layout = BlockLayout(source.width, delimiter, source.picks[LABEL], frozenset(counted))
         view = BlockView(block.data, layout)
+        if self._header and self._header in block.data:
+            # The row reader skips the lines that repeat the header.
+            view.doubtful |= np.array(
+                [line == self._header for line in block.data.split(b"\n")[:-1]]
+            )
         self._count(view, counted)
         data = block.data if delimiter == b"," else block.data.replace(delimiter, b",")
         rows = _sliced(data, view, source)

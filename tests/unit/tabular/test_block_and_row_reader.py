@@ -42,11 +42,12 @@ def scanned(
     delimiter: str,
     picks: Sequence[int],
     kinds: ColumnKinds,
+    header_cells: tuple[str, ...] = (),
 ) -> tuple[Any, ...]:
     refused: list[Refusal] = []
     scanner = TableScanner(kinds, 50, lambda _, refusal: refused.append(refusal))
     table = CsvTable("drop.csv", None, lambda: iter([data]))
-    source = source_class(table, CsvFormat(delimiter), len(picks), 0, tuple(picks))
+    source = source_class(table, CsvFormat(delimiter), len(picks), 0, tuple(picks), header_cells)
     rows = [
         row for rows in scanner.scan(source) for row in zip(rows.lines, rows.features, strict=True)
     ]
@@ -58,6 +59,7 @@ def scanned(
         +tally.numbers,
         +tally.texts,
         values,
+        scanner.repeated_headers.total(),
     )
 
 
@@ -83,8 +85,13 @@ def test_both_readers_give_the_same_rows_refusals_and_counts(
     data, delimiter, label, kinds = table
     width = len(kinds.names)
     picks = (label, *(index for index in range(width) if index != label))
-    by_block = scanned(TableSource, data, delimiter, picks, kinds)
-    assert by_block == scanned(RowByRowSource, data, delimiter, picks, kinds)
+    for header in (
+        (),
+        tuple(cell.strip() for cell in data.decode().splitlines()[0].split(delimiter)),
+    ):
+        by_block = scanned(TableSource, data, delimiter, picks, kinds, header)
+        assert by_block == scanned(RowByRowSource, data, delimiter, picks, kinds, header)
+        assert bool(header) is bool(by_block[-1]) or not any(header)
 
 
 def test_the_block_reader_decides_about_clean_numbers_alone() -> None:
