@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
-from refit.domain.csv_dialect import HeaderSetting, detect_dialect
+from refit.domain.csv_dialect import HeaderSetting, detect_dialect, is_repeated_header
 from refit.domain.csv_rows import CsvFault
 from refit.tabular.csv_stream import RecordStream, first_lines
 from refit.tabular.readers.lines import LineBlock, OverlongLine, line_blocks
@@ -20,7 +20,7 @@ from refit_cli.errors import BadInput
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from refit.domain.csv_rows import CsvFormat, CsvRecord
@@ -132,11 +132,29 @@ def _csv(
     )
     if not read:
         raise BadInput(f"{name} is empty: there is no row to predict")
-    records = _records(name, chain(read, blocks), dialect.csv_format)
-    if dialect.header is None:
-        return records, None
-    next(records)
-    return records, list(dialect.header)
+    below = _below(chain(read, blocks), dialect.header_lines)
+    records = _records(name, below, dialect.csv_format)
+    names = None if dialect.header is None else list(dialect.header)
+    return _without_headers(records, dialect.header_cells), names
+
+
+def _below(
+    blocks: Iterable[LineBlock | OverlongLine], lines: int
+) -> Iterator[LineBlock | OverlongLine]:
+    """Yield the lines below the first ones, which hold the header and what is above it."""
+    for block in blocks:
+        if isinstance(block, OverlongLine):
+            yield block
+            continue
+        first, data = block.first, block.data
+        while data and first <= lines:
+            first, data = first + 1, data[data.index(b"\n") + 1 :]
+        if data:
+            yield LineBlock(first, data)
+
+
+def _without_headers(records: _Lines, header_cells: Sequence[str]) -> _Lines:
+    return (record for record in records if not is_repeated_header(record[1], header_cells))
 
 
 def _remembered(

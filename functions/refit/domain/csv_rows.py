@@ -3,11 +3,12 @@
 Data preparation, the predict API and the command line all use this module, so a row has the same
 cells wherever it is read. The rules:
 
-- A line ends with a line feed, or with a carriage return and a line feed. A carriage return alone
-  is an ordinary character. A blank line is not a record.
-- Cells are separated by one delimiter. Whitespace around a cell is removed.
+- A line ends with a line feed, a carriage return, or both. A blank line is not a record.
+- Cells are separated by one delimiter, or by any number of blanks and tabs. Whitespace around a
+  cell is removed, also within its quotes.
 - A cell that begins with a quote must end with a quote. Within the quotes, delimiters and line ends
   are ordinary characters, and two quotes stand for one. Elsewhere a quote is an ordinary character.
+- A quoted cell of many lines which all look like records is two stray quotes, not a cell.
 
 `csv_dialect` detects the delimiter and the header. `refit.tabular.csv_bytes` is a faster reader for
 blocks of plain numbers; a property test shows that both return the same rows.
@@ -16,6 +17,7 @@ blocks of plain numbers; a property test shows that both return the same rows.
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,6 +29,14 @@ MAX_RECORD_BYTES = 4 * 1024**2
 
 UNCLOSED_QUOTE = "a quote is never closed"
 
+BLANKS = " "
+"""The delimiter of a format whose cells are separated by any number of blanks and tabs."""
+
+MAX_RECORDS_IN_CELL = 20
+"""A quoted cell with more lines than this is refused if all of them look like records."""
+
+_BLANKS_OR_QUOTED = re.compile(r'[ \t]+|"(?:[^"]|"")*"')
+
 # By default the csv module rejects a cell of more than 128 kB.
 csv.field_size_limit(MAX_RECORD_BYTES)
 
@@ -36,7 +46,7 @@ class CsvFormat:
     """How cells are separated and quoted.
 
     Attributes:
-        delimiter: one ASCII character.
+        delimiter: one ASCII character; `BLANKS` stands for any number of blanks and tabs.
         quote: one ASCII character.
     """
 
@@ -65,7 +75,7 @@ class CsvRecord(NamedTuple):
         line: number of the record's first line, from 1.
         cells: cells without the whitespace around them.
         lines: number of lines of the record.
-        text: first line of the record.
+        text: first line of the record, without its line end.
     """
 
     line: int
@@ -80,12 +90,25 @@ class CsvFault(NamedTuple):
     Attributes:
         line: number of the line, from 1.
         reason: why the line cannot be read.
-        text: content of the line.
+        text: content of the line, without its line end.
     """
 
     line: int
     reason: str
     text: bytes
+
+
+def normal_line_ends(text: bytes) -> bytes:
+    """Return a text whose lines all end with a line feed.
+
+    CR LF becomes LF. A line that ends with a carriage return alone keeps it before its line feed,
+    because only the reader of records knows whether the carriage return is within quotes.
+    """
+    if b"\r" in text:
+        text = text.replace(b"\r\n", b"\n")
+        if b"\r" in text:
+            text = text.replace(b"\r", b"\r\n")
+    return text
 
 
 def split_line(line: bytes, csv_format: CsvFormat) -> list[str]:
@@ -103,8 +126,10 @@ def split_line(line: bytes, csv_format: CsvFormat) -> list[str]:
     """
     if csv_format.quote_byte in line:
         return _QuotedRecords([line], csv_format).read(0, is_last=True)[0]
-    text = _decoded(line)
-    return text.split(csv_format.delimiter) if text and not text.isspace() else []
+    text = _decoded(line).rstrip("\r\n")
+    if not text or text.isspace():
+        return []
+    return text.split() if csv_format.delimiter == BLANKS else text.split(csv_format.delimiter)
 
 
 def read_records(
@@ -113,10 +138,10 @@ def read_records(
     """Split whole lines into records.
 
     If the quotes of a line do not match, that line is reported as a fault and reading continues
-    with the next line.
+    with the next line. The same applies to two stray quotes with many records between them.
 
     Args:
-        lines: UTF-8 text, split at line feeds.
+        lines: UTF-8 text with the line ends of `normal_line_ends`, split at line feeds.
         first: number of the first line.
         csv_format: how the cells are separated and quoted.
         is_last: whether the text ends with these lines. If not, a record of up to
@@ -128,23 +153,47 @@ def read_records(
     records: list[CsvRecord | CsvFault] = []
     quoted, quote = _QuotedRecords(lines, csv_format), csv_format.quote_byte
     index = 0
+    stray: dict[int, str] = {}
     while index < len(lines):
         line, taken = lines[index], 1
         try:
+            if index in stray:
+                raise CsvLineInvalid(stray.pop(index))
             if quote in line:
                 cells, taken = quoted.read(index, is_last=is_last)
+                if _holds_records(lines[index : index + taken], csv_format.delimiter):
+                    opens, closes = first + index, first + index + taken - 1
+                    stray = {index + taken - 1: f"the quote that opens in line {opens} closes here"}
+                    raise CsvLineInvalid(
+                        f"a quote opens here and closes in line {closes}: {taken} lines would be "
+                        "one cell"
+                    )
                 cells = [cell.strip() for cell in cells]
             else:
                 cells = _plain_cells(_decoded(line), csv_format.delimiter)
             if cells:
-                records.append(CsvRecord(first + index, cells, taken, line))
+                records.append(CsvRecord(first + index, cells, taken, line.removesuffix(b"\r")))
         except _Unfinished:
             break
         except CsvLineInvalid as error:
-            records.append(CsvFault(first + index, str(error), line))
+            records.append(CsvFault(first + index, str(error), line.removesuffix(b"\r")))
             taken = error.lines
         index += taken
     return records, index
+
+
+def _holds_records(lines: Sequence[bytes], delimiter: str) -> bool:
+    """Return whether the lines of a quoted record look like records themselves.
+
+    They do if there are many of them, with as many delimiters each as the first line.
+    """
+    if len(lines) <= MAX_RECORDS_IN_CELL:
+        return False
+    if delimiter == BLANKS:
+        widths = {len(line.split()) for line in lines[:-1]}
+        return len(widths) == 1 and min(widths) > 1
+    counts = {line.count(delimiter.encode()) for line in lines[:-1]}
+    return len(counts) == 1 and min(counts) > 0
 
 
 def read_text(text: str, csv_format: CsvFormat) -> list[list[str]]:
@@ -153,12 +202,12 @@ def read_text(text: str, csv_format: CsvFormat) -> list[list[str]]:
     Raises:
         CsvLineInvalid: for the first line that is not CSV, with its number.
     """
-    text = text.replace("\r\n", "\n")
     if csv_format.quote not in text:  # this is three times as fast as the general case
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
         rows = (_plain_cells(line, csv_format.delimiter) for line in text.split("\n"))
         return [cells for cells in rows if cells]
     rows_with_quotes = []
-    lines = text.encode(errors="surrogatepass").split(b"\n")
+    lines = normal_line_ends(text.encode(errors="surrogatepass")).split(b"\n")
     for record in read_records(lines, 1, csv_format)[0]:
         if isinstance(record, CsvFault):
             raise CsvLineInvalid(f"line {record.line} is not CSV: {record.reason}")
@@ -168,6 +217,8 @@ def read_text(text: str, csv_format: CsvFormat) -> list[list[str]]:
 
 def _plain_cells(text: str, delimiter: str) -> list[str]:
     """Return the stripped cells of a line without quotes; an empty list for a blank line."""
+    if delimiter == BLANKS:
+        return text.split()
     words = text.split(None, 1)
     if not words:
         return []
@@ -187,9 +238,10 @@ class _QuotedRecords:
         self._lines = lines
         self._next = 0
         self._is_exhausted = False
+        self._blanks = csv_format.delimiter == BLANKS
         self._reader = csv.reader(
             self,
-            delimiter=csv_format.delimiter,
+            delimiter="\t" if self._blanks else csv_format.delimiter,
             quotechar=csv_format.quote,
             skipinitialspace=True,
             strict=True,
@@ -225,7 +277,15 @@ class _QuotedRecords:
             raise StopIteration
         line = self._lines[self._next]
         self._next += 1
-        return _decoded(line) + "\n"
+        text = _decoded(line)
+        if self._blanks:
+            text = _BLANKS_OR_QUOTED.sub(_with_one_tab, text.strip())
+        # A carriage return at the end was the line end, so that it stays within a quoted cell.
+        return text if text.endswith("\r") else text + "\n"
+
+
+def _with_one_tab(match: re.Match[str]) -> str:
+    return match[0] if match[0].startswith('"') else "\t"
 
 
 def _decoded(line: bytes) -> str:

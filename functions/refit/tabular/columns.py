@@ -96,7 +96,7 @@ def aligned(
                 table=table,
                 csv_format=own.csv_format,
                 width=own.width,
-                header=own.header,
+                header_cells=own.header_cells,
                 header_lines=own.header_lines,
                 picks=_picks(table, own, names, optional, label_of(table, own)),
             )
@@ -107,7 +107,9 @@ def aligned(
             names,
             settings,
             prior,
-            nameless=frozenset(_nameless(header or ())),
+            nameless=frozenset(header[index] for index in dialect.nameless)
+            if header
+            else frozenset(),
             index_columns=frozenset(name for table in tables for name in table.index_columns),
             is_grid=is_grid(file_order) or first.label_first,
         ),
@@ -128,12 +130,6 @@ def _names_by_position(width: int, prior: Schema | None) -> tuple[str, tuple[str
     if prior and len(prior.all_columns) == width - 1:
         return prior.label, prior.all_columns
     return "label", tuple(f"f{index}" for index in range(width - 1))
-
-
-def _nameless(header: Sequence[str]) -> list[str]:
-    """Return the names that stand for empty cells of the header."""
-    standing = [name for index, name in enumerate(header) if name == f"column{index}"]
-    return standing if 2 * len(standing) < len(header) else []
 
 
 def _optional_names(settings: DataSettings, prior: Schema | None) -> frozenset[str]:

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 Offsets: TypeAlias = npt.NDArray[np.intp]
 Flags: TypeAlias = npt.NDArray[np.bool_]
@@ -250,6 +250,12 @@ class BlockView:
             del counts[text]
         bad = [index for index, text in enumerate(cells) if text in refused] if refused else []
         return counts, np.array(bad, dtype=np.intp)
+
+    def skip(self, lines: Sequence[bool]) -> None:
+        """Let the row reader decide about some lines, and leave them out of `cells`."""
+        skipped = np.array(lines, dtype=bool)
+        self.doubtful |= skipped
+        self._has_width &= ~skipped
 
     def bounds(self, column: int) -> tuple[Offsets, Offsets]:
         """Return (lines,) the positions in each line at which a column begins, and ends.

@@ -79,7 +79,9 @@ def _lines(blocks: Iterator[bytes], name: str) -> _Lines:
                 reason = f"the line has {block.size_bytes:,} bytes and is too long for a record"
                 yield _bad(number, reason, block.head)
                 continue
-            for number, line in enumerate(block.data[:-1].split(b"\n"), block.first):
+            # A record of a label file is one line, so no line end is within quotes.
+            data = block.without_carriage_returns().data
+            for number, line in enumerate(data[:-1].split(b"\n"), block.first):
                 yield number, line
     except DatasetUnreadable as error:
         yield BadLine(number + 1, str(error), "")

@@ -10,7 +10,7 @@ from refit.domain.learned import Learned, LearnedColumn
 from refit.tabular.row_reader import LABEL, unescaped
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from refit.domain.csv_dialect import CsvDialect
     from refit.domain.schema import Feature, Schema
@@ -28,7 +28,7 @@ _LONGEST_EXAMPLE = 60
 
 def learned_record(
     drop: AlignedTables,
-    dialect: CsvDialect,
+    dialects: Sequence[CsvDialect],
     survey: Survey,
     scanner: TableScanner,
     found: LearnedSchema,
@@ -56,7 +56,12 @@ def learned_record(
                 )
             )
     forms = [schema.label_form, *(feature.form for feature in schema.features)]
-    notes = []
+    dialect = dialects[0]
+    notes = [
+        f"{source.table.name}: {sentence}"
+        for source, own in zip(drop.sources, dialects, strict=True)
+        for sentence in own.skipped
+    ]
     if scanner.state.repeated_headers:
         notes.append(f"{scanner.state.repeated_headers:,} rows that repeat the header are skipped")
     return Learned(

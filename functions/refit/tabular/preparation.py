@@ -241,7 +241,7 @@ def read_drop(
     except DatasetInvalid as error:
         raise type(error)(f"{error}{quarantine.summary()}") from None
     learned = learned_record(
-        drop, dialects[0], survey, scanner, found, quarantine, spooled.rows.total()
+        drop, dialects, survey, scanner, found, quarantine, spooled.rows.total()
     )
     return ReadDrop(
         learned=learned.with_doubts(doubts),

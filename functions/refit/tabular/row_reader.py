@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from refit.domain.cell_shapes import MISSING, cell_shape
 from refit.domain.cells import number_text
 from refit.domain.column_reading import CellRefused
-from refit.domain.csv_dialect import column_names
+from refit.domain.csv_dialect import is_repeated_header
 from refit.domain.csv_rows import CsvFault, CsvLineInvalid, split_line
 from refit.tabular.csv_bytes import READ_DIGITS
 
@@ -104,7 +104,8 @@ class RowReader:
         self._picks = source.picks
         self._format = source.csv_format
         self._width = source.width
-        self._header = source.header
+        self._header_cells = source.header_cells
+        self._constants = source.constants
         self._tally = state.tally
         self._is_normal = source.is_normal
 
@@ -145,18 +146,14 @@ class RowReader:
             if pick is not None and tracker.is_alive:
                 tracker.add((cells[pick],))
 
-    def _repeats_header(self, cells: list[str]) -> bool:
-        header = self._header
-        if header is None or column_names(cells[:1]) != header[:1]:
-            return False
-        return column_names(cells) == header
-
     def _row(self, cells: list[str], *, is_tracked: bool = False) -> NormalRow | None:
-        if len(cells) != self._width:
-            raise _RowRefused(f"{len(cells)} cells, not {self._width}")
-        if self._repeats_header(cells):
+        if is_repeated_header(cells, self._header_cells):
             self._state.repeated_headers += 1
             return None
+        width = self._width - len(self._constants)
+        if len(cells) != width:
+            raise _RowRefused(f"{len(cells)} cells, not {width}")
+        cells = [*cells, *self._constants]
         self._state.rows += 1
         if not is_tracked:
             self._track(cells)

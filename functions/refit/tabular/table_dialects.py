@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from refit.domain.cells import shown
+from refit.domain.csv_cells import normal_name
+from refit.domain.csv_delimiter import unsupported_delimiter
 from refit.domain.csv_dialect import CsvDialect, column_names, detect_dialect
 from refit.domain.csv_rows import CsvFormat
-from refit.domain.errors import DatasetEmpty, DatasetInvalid
+from refit.domain.errors import DatasetEmpty, DatasetInvalid, DatasetUnreadable
 from refit.tabular.csv_stream import first_lines
 from refit.tabular.readers.lines import line_blocks
 
@@ -24,14 +28,16 @@ def table_dialects(
     """Return the dialect of each table.
 
     A first record that has the column names of the live model, or of the previous table, is a
-    header.
+    header. If it can be a header as well as a row, it is a row if the previous table has no header.
 
     Raises:
         DatasetEmpty: if a file is empty.
-        DatasetInvalid: if a file has only one column.
+        DatasetUnreadable: if a header is not UTF-8 text.
+        DatasetInvalid: if a file has only one column, or its first record can be a header as well
+            as a row.
     """
     names = (prior.label, *(feature.name for feature in prior.features)) if prior else None
-    dialects = []
+    dialects: list[CsvDialect] = []
     for table in tables:
         lines = first_lines(line_blocks(table.blocks()))
         if table.columns is not None:
@@ -40,8 +46,10 @@ def table_dialects(
             if not lines:
                 raise DatasetEmpty(f"{table.name} is empty")
             dialect = _dialect_of_file(lines, settings, names, table.name)
+            if dialect.header_is_unclear and not (dialects and dialects[-1].header is None):
+                raise _unclear_header(dialect, table.name)
             names = dialect.header or names
-        dialects.append(dialect)
+        dialects.append(_with_constants(dialect, table))
     return dialects
 
 
@@ -56,11 +64,64 @@ def _dialect_of_file(
         known_names=names,
     )
     if dialect.width < 2:
-        raise DatasetInvalid(
-            f"{file} has one column: a label and at least one feature are required, separated by "
-            "one of , ; | or a tab"
-        )
+        raise _one_column(lines, file)
+    for number, line in enumerate(lines[: dialect.header_lines], 1):
+        _refuse_encoding(line, number, file)
     return dialect
+
+
+def _one_column(lines: Sequence[bytes], file: str) -> DatasetInvalid:
+    texts = [text for line in lines if (text := line.decode(errors="replace").strip())]
+    found = unsupported_delimiter(texts[1:] or texts)
+    seems = f"; its cells seem to be separated by {found}" if found else ""
+    return DatasetInvalid(
+        f"{file} has one column: a label and at least one feature are required, separated by one "
+        f"of , ; | or a tab{seems}"
+    )
+
+
+def _unclear_header(dialect: CsvDialect, file: str) -> DatasetInvalid:
+    return DatasetInvalid(
+        f"{file}: the first line, {shown(dialect.csv_format.delimiter.join(dialect.rows[0]))}, can "
+        'be the names of the columns or a row: set [data] header = "yes" or "no" in model.toml'
+    )
+
+
+def _refuse_encoding(line: bytes, number: int, file: str) -> None:
+    try:
+        line.decode()
+    except UnicodeDecodeError as error:
+        invalid = line[error.start : error.start + 4]
+        try:
+            text = line.decode("cp1252")
+            likely = f"; as Windows-1252 it reads {shown(text)}"
+        except UnicodeDecodeError:
+            likely = ""
+        raise DatasetUnreadable(
+            f"{file} line {number}, in the header, is not UTF-8 text: it has the bytes "
+            f"{invalid.hex(' ')}{likely}. Save the file as UTF-8"
+        ) from None
+
+
+def _with_constants(dialect: CsvDialect, table: CsvTable) -> CsvDialect:
+    """Add the columns whose values are in the names of folders."""
+    if not table.constants:
+        return dialect
+    names = dialect.header or column_names([""] * dialect.width)
+    added = tuple(name for name, _ in table.constants)
+    known = set(map(normal_name, names))
+    if both := [name for name in added if normal_name(name) in known]:
+        raise DatasetInvalid(
+            f"{table.name} has a column {both[0]!r}, and its folder names the same column: rename "
+            "one of them"
+        )
+    values = tuple(value for _, value in table.constants)
+    return replace(
+        dialect,
+        width=dialect.width + len(added),
+        header=names + added,
+        rows=tuple(row + values for row in dialect.rows),
+    )
 
 
 def _dialect_of_reader(columns: tuple[str, ...], lines: Sequence[bytes], file: str) -> CsvDialect:

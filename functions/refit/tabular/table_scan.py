@@ -12,6 +12,7 @@ import numpy as np
 from refit.domain.cell_shapes import MISSING, PLAIN_NUMBER, cell_shape
 from refit.domain.cells import number_of
 from refit.domain.column_reading import CellRefused
+from refit.domain.csv_rows import BLANKS
 from refit.tabular.csv_bytes import BlockLayout, BlockView
 from refit.tabular.csv_stream import RecordStream
 from refit.tabular.readers.lines import LineBlock, OverlongLine, line_blocks
@@ -150,10 +151,12 @@ class _TableScan:
         self._source = source
         self._state = scanner.state
         self._reader = RowReader(scanner.state, source)
+        self._header = source.csv_format.delimiter.join(source.header_cells).encode()
         self._stream = RecordStream(source.csv_format)
         self._header_lines_left = source.header_lines
         kept = source.kept_picks(scanner.plan)
         is_plain = source.is_normal or scanner.plan.is_plain
+        is_plain &= source.csv_format.delimiter != BLANKS and not source.constants
         self._by_blocks = is_plain and kept[1:] == sorted(kept[1:])
         self._spans = _spans(kept[1:]) if self._by_blocks else []
         self._state.is_precise &= not self._by_blocks
@@ -165,6 +168,7 @@ class _TableScan:
             return NormalRows([], [])
         if self._stream.is_within_quotes or self._source.csv_format.quote_byte in block.data:
             return self._kept(self._reader.records(self._stream.read(block)))
+        block = block.without_carriage_returns()
         if self._by_blocks:
             return self._block_at_once(block)
         lines = block.data.split(b"\n")[:-1]
@@ -213,6 +217,9 @@ class _TableScan:
             unread=frozenset(unread),
         )
         view = BlockView(block.data, layout)
+        if self._header and self._header in block.data:
+            # The row reader skips the lines that repeat the header.
+            view.skip([line == self._header for line in block.data.split(b"\n")[:-1]])
         self._track(view)
         self._count(view, counted, dict(zip(picks, readings, strict=True)))
         delimiter = layout.delimiter
@@ -233,9 +240,7 @@ class _TableScan:
             constant = tracker.constant
             if tracker.ids is None and constant and view.is_all(pick, constant.encode()):
                 continue
-            name = self._source.header[pick] if self._source.header else None
-            cells = (cell.decode(errors="replace").strip() for cell in view.cells(pick))
-            tracker.add(cell for cell in cells if cell != name)
+            tracker.add(cell.decode(errors="replace").strip() for cell in view.cells(pick))
 
     def _count(
         self, view: BlockView, counted: dict[int, int], readings: dict[int, ColumnReading]
@@ -285,9 +290,6 @@ class _TableScan:
         try:
             text = cell.decode()
         except UnicodeDecodeError:
-            return False
-        header = self._source.header
-        if header is not None and text == header[pick]:
             return False
         if reading.type == "number":
             return (

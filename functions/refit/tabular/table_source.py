@@ -24,7 +24,7 @@ class TableSource:
         table: the table.
         csv_format: how the cells are separated and quoted.
         width: number of cells in a row.
-        header: names of the columns; None if the table has none.
+        header_cells: cells of the header as they are in the file; empty without a header.
         header_lines: number of lines before the first row.
         picks: index of each column's cell in this table's rows, label first; None for a column that
             this table does not have.
@@ -33,9 +33,14 @@ class TableSource:
     table: CsvTable
     csv_format: CsvFormat
     width: int
-    header: tuple[str, ...] | None
     header_lines: int
     picks: tuple[int | None, ...]
+    header_cells: tuple[str, ...] = ()
+
+    @property
+    def constants(self) -> tuple[str, ...]:
+        """Cells that follow those of the file in each row."""
+        return tuple(value for _, value in self.table.constants)
 
     @property
     def is_normal(self) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from refit.domain.csv_rows import CsvFormat
 from refit.domain.cells import FLOAT32_MAX, is_missing, number_of
+from refit.domain.csv_rows import CsvFormat
 from refit.tabular.csv_bytes import BlockLayout, BlockView
 from refit.tabular.readers.table import CsvTable
 from refit.tabular.row_reader import ColumnKinds, Refusal
@@ -41,11 +42,12 @@ def scanned(
     delimiter: str,
     picks: Sequence[int],
     kinds: ColumnKinds,
+    header_cells: tuple[str, ...] = (),
 ) -> tuple[Any, ...]:
     refused: list[Refusal] = []
     scanner = TableScanner(kinds, 50, lambda _, refusal: refused.append(refusal))
     table = CsvTable("drop.csv", None, lambda: iter([data]))
-    source = source_class(table, CsvFormat(delimiter), len(picks), 0, tuple(picks))
+    source = source_class(table, CsvFormat(delimiter), len(picks), 0, tuple(picks), header_cells)
     rows = [
         row for rows in scanner.scan(source) for row in zip(rows.lines, rows.features, strict=True)
     ]
@@ -57,6 +59,7 @@ def scanned(
         +tally.numbers,
         +tally.texts,
         values,
+        scanner.repeated_headers.total(),
     )
 
 
@@ -69,7 +72,8 @@ def tables(draw: st.DrawFn) -> tuple[bytes, str, int, ColumnKinds]:
     rows = draw(st.lists(row, min_size=1, max_size=12))
     texts = draw(st.frozensets(st.integers(0, width - 1)))
     kinds = ColumnKinds(tuple(f"c{column}" for column in range(width)), texts, draw(st.booleans()))
-    data = "".join(delimiter.join(cells) + "\n" for cells in rows).encode()
+    end = draw(st.sampled_from(["\n", "\r\n", "\r"]))
+    data = "".join(delimiter.join(cells) + end for cells in rows).encode()
     return data, delimiter, draw(st.integers(0, width - 1)), kinds
 
 
@@ -81,8 +85,13 @@ def test_both_readers_give_the_same_rows_refusals_and_counts(
     data, delimiter, label, kinds = table
     width = len(kinds.names)
     picks = (label, *(index for index in range(width) if index != label))
-    by_block = scanned(TableSource, data, delimiter, picks, kinds)
-    assert by_block == scanned(RowByRowSource, data, delimiter, picks, kinds)
+    for header in (
+        (),
+        tuple(cell.strip() for cell in data.decode().splitlines()[0].split(delimiter)),
+    ):
+        by_block = scanned(TableSource, data, delimiter, picks, kinds, header)
+        assert by_block == scanned(RowByRowSource, data, delimiter, picks, kinds, header)
+        assert bool(header) is bool(by_block[-1]) or not any(header)
 
 
 def test_the_block_reader_decides_about_clean_numbers_alone() -> None:
@@ -103,7 +112,7 @@ def test_the_block_reader_accepts_only_finite_numbers(cell: str) -> None:
 
 
 texts = st.text(
-    st.characters(codec="utf-8", exclude_categories=("C", "Z")) | st.sampled_from(' ,;"\n'),
+    st.characters(codec="utf-8", exclude_categories=("C", "Z")) | st.sampled_from(' ,;"\n\r'),
     max_size=8,
 ).filter(lambda text: text == text.strip())
 
@@ -113,15 +122,18 @@ texts = st.text(
     rows=st.lists(st.tuples(texts, texts, texts), min_size=1, max_size=15),
     delimiter=st.sampled_from(",;|\t"),
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
-    ends=st.sampled_from(["\n", "\r\n"]),
+    ends=st.lists(st.sampled_from(["\n", "\r\n", "\r"]), min_size=1, max_size=3),
     cut=st.integers(1, 40),
 )
 def test_quoted_texts_are_read_as_pythons_csv_module_reads_them(
-    rows: list[tuple[str, str, str]], delimiter: str, quoting: Any, ends: str, cut: int
+    rows: list[tuple[str, str, str]], delimiter: str, quoting: Any, ends: list[str], cut: int
 ) -> None:
-    out = io.StringIO(newline="")
-    csv.writer(out, delimiter=delimiter, quoting=quoting, lineterminator=ends).writerows(rows)
-    data = out.getvalue().encode()
+    data = b""
+    for row, end in zip(rows, cycle(ends), strict=False):
+        out = io.StringIO(newline="")
+        # The csv module quotes cells with a character of the line end.
+        csv.writer(out, delimiter=delimiter, quoting=quoting, lineterminator="\r\n").writerow(row)
+        data += (out.getvalue().removesuffix("\r\n") + end).encode()
     blocks = [data[begin : begin + cut] for begin in range(0, len(data), cut)]
     kinds = ColumnKinds(("label", "a", "b"), frozenset({0, 1, 2}), open_label=True)
     refused: list[Refusal] = []
@@ -134,7 +146,8 @@ def test_quoted_texts_are_read_as_pythons_csv_module_reads_them(
     ]
 
     def normal(text: str) -> str:
-        escaped = text.replace(",", "\x1c").replace("\n", "\x1d")
+        text = text.replace("\r\n", "\n")
+        escaped = text.replace(",", "\x1c").replace("\n", "\x1d").replace("\r", "\x1e")
         return "" if is_missing(text) else escaped
 
     expected = [

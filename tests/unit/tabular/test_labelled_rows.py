@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from refit.domain.cells import number_text
 from refit.domain.pipeline.manifest import Slice
 from refit.domain.retraining.row_decoder import (
     BAD_VALUE,
@@ -21,7 +22,6 @@ from refit.domain.retraining.row_decoder import (
     is_fresh,
     reading_order,
 )
-from refit.domain.cells import number_text
 from refit.domain.schema import Feature, Schema
 from refit.tabular.labelled_rows import labelled_rows
 

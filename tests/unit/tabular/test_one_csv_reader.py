@@ -11,11 +11,11 @@ from unittest.mock import patch
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
+from refit.domain.cells import is_missing, number_of
 from refit.domain.csv_dialect import column_names
-from refit.domain.errors import PayloadInvalid
+from refit.domain.errors import DatasetInvalid, PayloadInvalid
 from refit.domain.inferences.payload import csv_instances, encoded_lines
 from refit.domain.model_settings import DataSettings
-from refit.domain.cells import is_missing, number_of
 from refit.domain.schema import Feature, Schema
 from refit.tabular.readers.table import CsvTable
 from refit.tabular.row_reader import ColumnKinds, Refusal, unescaped
@@ -46,7 +46,12 @@ def read_by_preparation(data: bytes, block_bytes: int) -> tuple[Reading, list[Re
     refused: list[Refusal] = []
     scanner = TableScanner(kinds, None, lambda _, refusal: refused.append(refusal))
     source = TableSource(
-        table, dialect.csv_format, dialect.width, dialect.header_lines, tuple(columns)
+        table,
+        dialect.csv_format,
+        dialect.width,
+        dialect.header_lines,
+        tuple(columns),
+        dialect.header_cells,
     )
     rows = [
         [unescaped(cell) for cell in line.split(b",")]
@@ -104,7 +109,11 @@ def test_preparation_and_the_command_line_read_the_same_header_and_cells(
     width = len(from_command_line.names or rows[0])
     assume(width > 1 and len(rows) > 1)  # preparation needs two columns, and more than one row
     assert {len(row) for row in rows} == {width}
-    from_preparation, refused = read_by_preparation(data, block_bytes)
+    try:
+        from_preparation, refused = read_by_preparation(data, block_bytes)
+    except DatasetInvalid:  # preparation does not guess
+        assert from_command_line.names is None
+        return
     assert from_preparation.names == from_command_line.names
     assert from_preparation.rows == usable(rows)
     assert len(refused) == len(rows) - len(from_preparation.rows)
@@ -116,6 +125,7 @@ def test_the_api_and_the_command_line_read_the_same_cells(data: bytes) -> None:
     names, rows = read_by_command_line(data)
     assume(len(names or rows[0]) > 1)
     assume(b";" not in data and b"|" not in data)  # the command line may find another delimiter
+    assume(b"#" not in data)  # or a comment
     records = csv_instances(data.decode("utf-8-sig"))
     header = [list(column_names(records.pop(0)))] if names else []
     assert header + records == ([names] if names else []) + rows

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from refit.domain.errors import PayloadInvalid
 from refit.domain.cells import FLOAT32_MAX, class_text, number_of
+from refit.domain.errors import PayloadInvalid
 from refit.domain.schema import Feature, Schema, csv_line
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from refit.domain.csv_rows import MAX_RECORD_BYTES
+from refit.domain.csv_rows import MAX_RECORD_BYTES, normal_line_ends
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,11 +22,18 @@ class LineBlock:
 
     Attributes:
         first: number of the first line, from 1.
-        data: the lines, one after the other.
+        data: the lines, one after the other. A line that ended with a carriage return alone still
+            has it before its line feed, because it belongs to the cell if it is within quotes.
     """
 
     first: int
     data: bytes
+
+    def without_carriage_returns(self) -> LineBlock:
+        """Return these lines for a reader that knows that none of them ends within quotes."""
+        if b"\r" not in self.data:
+            return self
+        return LineBlock(self.first, self.data.replace(b"\r\n", b"\n"))
 
 
 @dataclass(frozen=True)
@@ -49,15 +56,15 @@ def line_blocks(
 ) -> Iterator[LineBlock | OverlongLine]:
     """Yield the lines of a stream, in order.
 
-    A byte-order mark at the beginning is removed, CR LF becomes LF, and the last line gets a line
-    feed if it has none.
+    A line ends with LF, CR LF or CR. A byte-order mark at the beginning is removed, and the last
+    line gets a line feed if it has none.
 
     Args:
         blocks: blocks of the stream, each at most `max_line_bytes` long.
         max_line_bytes: a longer line is skipped and reported as an `OverlongLine`.
     """
     number, unfinished, skipped, head = 1, b"", 0, b""
-    for block in _without_bom(blocks):
+    for block in _with_line_feeds(_without_bom(blocks)):
         if skipped:
             end = block.find(b"\n")
             skipped += len(block) if end < 0 else end
@@ -73,7 +80,7 @@ def line_blocks(
                 yield OverlongLine(number, first_end, data[:SHOWN_BYTES])
                 number, data = number + 1, data[first_end + 1 :]
             if data:
-                yield LineBlock(number, _with_line_feeds(data))
+                yield LineBlock(number, data)
                 number += data.count(b"\n")
         else:
             unfinished += block
@@ -82,7 +89,7 @@ def line_blocks(
     if skipped:
         yield OverlongLine(number, skipped, head)
     elif unfinished:
-        yield LineBlock(number, _with_line_feeds(unfinished + b"\n"))
+        yield LineBlock(number, unfinished + b"\n")
 
 
 def _without_bom(blocks: Iterator[bytes]) -> Iterator[bytes]:
@@ -96,5 +103,12 @@ def _without_bom(blocks: Iterator[bytes]) -> Iterator[bytes]:
     yield head.removeprefix(_BOM)
 
 
-def _with_line_feeds(data: bytes) -> bytes:
-    return data.replace(b"\r\n", b"\n") if b"\r" in data else data
+def _with_line_feeds(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield blocks with normal line ends, also where CR and LF are in different blocks."""
+    held = b""
+    for block in blocks:
+        block = held + block  # noqa: PLW2901
+        held = b"\r" if block.endswith(b"\r") else b""
+        yield normal_line_ends(block[:-1] if held else block)
+    if held:
+        yield normal_line_ends(held)

@@ -46,7 +46,9 @@ class CsvTable:
         label_first: whether the format has the label in the first column.
         origin: where the rows come from. The split of rows that were not dropped is always decided
             by a hash, even if the drop defines splits. Otherwise none of them would be held out.
-        index_columns: names of the columns that the format of the file calls an index of the rows.
+        constants: (name, value) of columns whose value is the same in all rows, from folders like
+            `year=2024/`. They follow the columns of the file, and are not in its bytes.
+        index_columns: names of columns that hold the index of a pandas data frame.
     """
 
     name: str
@@ -55,4 +57,5 @@ class CsvTable:
     columns: tuple[str, ...] | None = None
     label_first: bool = False
     origin: RowOrigin = "dropped"
+    constants: tuple[tuple[str, str], ...] = ()
     index_columns: tuple[str, ...] = ()
