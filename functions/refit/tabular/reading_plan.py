@@ -35,6 +35,7 @@ _FEW_TEXT_LABELS = 0.1
 _MANY_ODD_TEXTS = 10
 """A column of more numbers than texts holds codes, not numbers, if it has more distinct texts."""
 
+_ALMOST_DISTINCT = "almost another in each row"
 _DISTINCT_SHARE = 0.5
 _FEWEST_DISTINCT = 20
 
@@ -310,7 +311,7 @@ class Planner:
         ):
             reason = "dates, of which those of the future differ from all that were learned"
         if reason is None and _is_mostly_distinct(evidence):
-            reason = f"{_count(evidence.distinct)} distinct texts, almost another in each row"
+            reason = f"{_count(evidence.distinct)} distinct texts, {_ALMOST_DISTINCT}"
             doubts.append(
                 f"column {name!r} is left out: it has {_count(evidence.distinct)} distinct texts "
                 f"in {evidence.texts + evidence.numbers:,} cells, such as {_example(evidence)} "
@@ -319,7 +320,7 @@ class Planner:
             )
         if key in self._prior_left_out:
             earlier = self._prior_left_out[key]
-            if reason is None and evidence.is_whole:
+            if reason is None and not earlier.endswith(_ALMOST_DISTINCT):
                 doubts.append(
                     f"column {name!r} stays left out, as in the live model ({earlier}), although "
                     f"this is no longer so. To use it, set [data.columns] {_key(name)}"
