@@ -13,6 +13,7 @@ from refit.domain.errors import DatasetEmpty, DatasetInvalid, DatasetUnreadable
 from refit.domain.schema import shown
 from refit.tabular.csv_stream import first_lines
 from refit.tabular.readers.lines import line_blocks
+from refit.tabular.readers.table import two_sources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +46,8 @@ def table_dialects(
         else:
             if not lines:
                 raise DatasetEmpty(f"{table.name} is empty")
-            dialect = _dialect_of_file(lines, settings, names, table.name)
+            known = names and [name for name in names if name not in dict(table.constants)]
+            dialect = _dialect_of_file(lines, settings, known, table.name)
             if dialect.header_is_unclear and not (dialects and dialects[-1].header is None):
                 raise _unclear_header(dialect, table.name)
             names = dialect.header or names
@@ -111,16 +113,14 @@ def _with_constants(dialect: CsvDialect, table: CsvTable) -> CsvDialect:
     added = tuple(name for name, _ in table.constants)
     known = set(map(normal_name, names))
     if both := [name for name in added if normal_name(name) in known]:
-        raise DatasetInvalid(
-            f"{table.name} has a column {both[0]!r}, and its folder names the same column: rename "
-            "one of them"
-        )
+        raise DatasetInvalid(two_sources(table.name, both[0]))
     values = tuple(value for _, value in table.constants)
     return replace(
         dialect,
         width=dialect.width + len(added),
         header=names + added,
         rows=tuple(row + values for row in dialect.rows),
+        nameless=dialect.nameless if dialect.header else tuple(range(dialect.width)),
     )
 
 

@@ -148,7 +148,7 @@ def _read(
         quarantine = Quarantine(out)
         try:
             files = [_dropped_file(services, keys.model, file) for file in source.drop.files]
-            tables = tables_of(files, folder) + labelled.tables
+            tables = tables_of(files, folder).tables + labelled.tables
             prepared = prepare(
                 tables,
                 source.settings.data,
