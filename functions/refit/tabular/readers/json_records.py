@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-MAX_LIST_BYTES = 64 * 1024**2
+MAX_LIST_BYTES = 32 * 1024**2
 """Largest size of a list of records, which is read into memory as a whole."""
 
 MAX_COLUMNS = 10_000
