@@ -43,7 +43,7 @@ def split_refit(source: Path, out: Path) -> None:
     file = DroppedFile(source.name, source.stat().st_size, lambda: source.open("rb"))
     with (out / "refused").open("wb") as refused:
         quarantine = Quarantine(refused)
-        prepared = prepare(tables_of([file], out), DataSettings(), None, out, 7, quarantine)
+        prepared = prepare(tables_of([file], out).tables, DataSettings(), None, out, 7, quarantine)
     names = ("train", "validation", "test", "features", "labels")
     train, validation, *test = [(out / name).open("wb") for name in names]
     prepared.write_train(train)

@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from refit.domain.errors import DatasetEmpty, DatasetInvalid
 from refit.domain.naming import ModelKeys
+from refit.domain.pipeline.drop_files import files_with_data, means_something
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from refit_cli import terminal
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from refit_cli.connection import StackConnection
 
 Split = Literal["train", "validation", "test"]
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 PART_BYTES = 16 * 1024**2
 _MAX_PARTS = 10_000  # of S3
@@ -51,50 +52,68 @@ class UploadedFile:
     size: int
 
 
-def plan_files(model: str, paths: list[Path], split: Split | None) -> list[PlannedFile]:
+@dataclass(frozen=True)
+class UploadPlan:
+    """The files to upload.
+
+    Attributes:
+        files: the files with their keys.
+        notes: what is skipped in directories and how their folders are read; a sentence each.
+    """
+
+    files: list[PlannedFile]
+    notes: list[str]
+
+
+def plan_files(model: str, paths: list[Path], split: Split | None) -> UploadPlan:
     """Return the files to upload with their keys.
 
-    A directory must contain train/, validation/ or test/; its structure is kept below raw/.
+    A directory is uploaded as data preparation reads it: `files_with_data` decides which of its
+    files have data, and its structure is kept below raw/.
 
     Raises:
-        BadInput: when a path is missing, empty or unreadable, or two files have the same key.
+        BadInput: when a path is missing, empty or unreadable, two files have the same key, or a
+            directory has no data or a folder whose meaning is unknown.
     """
-    planned = [file for path in paths for file in _planned(model, path, split)]
-    for key, count in Counter(file.key for file in planned).items():
+    plan = UploadPlan([], [])
+    for path in paths:
+        if path.is_dir():
+            _plan_tree(plan, ModelKeys(model).raw, path, split)
+        else:
+            folder = f"{split}/" if split else ""
+            plan.files.append(_checked(path, f"{ModelKeys(model).raw}{folder}{path.name}"))
+    for key, count in Counter(file.key for file in plan.files).items():
         if count > 1:
-            same = ", ".join(str(file.path) for file in planned if file.key == key)
+            same = ", ".join(str(file.path) for file in plan.files if file.key == key)
             raise BadInput(
                 f"{same} would all become {key}, and each would overwrite the one before",
                 "rename the files so that their names differ",
             )
-    return planned
+    return plan
 
 
-def _planned(model: str, path: Path, split: Split | None) -> Iterator[PlannedFile]:
-    raw = ModelKeys(model).raw
-    if path.is_dir():
-        if split:
-            raise BadInput(
-                f"{path} is a directory, but --split applies to files",
-                f"give the files: {path}/*",
-            )
-        yield from _planned_tree(raw, path)
-    else:
-        folder = f"{split}/" if split else ""
-        yield _checked(path, f"{raw}{folder}{path.name}")
-
-
-def _planned_tree(raw: str, root: Path) -> Iterator[PlannedFile]:
-    splits = [split for split in SPLITS if (root / split).is_dir()]
-    if not splits:
+def _plan_tree(plan: UploadPlan, raw: str, root: Path, split: Split | None) -> None:
+    if split:
         raise BadInput(
-            f"{root} is a directory without train/, validation/ or test/ in it",
-            f"give its files ({root}/*), or a directory that contains these folders",
+            f"{root} is a directory, but --split applies to files",
+            f"give the files: {root}/*",
         )
-    for split in splits:
-        for path in sorted((root / split).rglob("*")):
-            if path.is_file() and not path.name.startswith("."):
-                yield _checked(path, raw + path.relative_to(root).as_posix())
+    if means_something(root.resolve().name):
+        raise BadInput(
+            f"{root} is a folder with a meaning for the files in it, which would be lost",
+            f"give the folder that contains it: {root.resolve().parent}",
+        )
+    sizes = {
+        path.relative_to(root).as_posix(): path.stat().st_size
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
+    try:
+        drop = files_with_data(sizes)
+    except (DatasetEmpty, DatasetInvalid) as error:
+        raise BadInput(f"{root}: {error}") from error
+    plan.files.extend(_checked(root / file.name, raw + file.name) for file in drop.files)
+    plan.notes.extend(drop.notes)
 
 
 def _checked(path: Path, key: str) -> PlannedFile:

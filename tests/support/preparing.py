@@ -46,7 +46,7 @@ class PreparedDrop:
 
 def dropped(name: str, data: FileData) -> DroppedFile:
     if callable(data):
-        return DroppedFile(name, 0, data)
+        return DroppedFile(name, 1, data)
     return DroppedFile(name, len(data), lambda: io.BytesIO(data))
 
 
@@ -57,6 +57,14 @@ class Preparing:
         self._folder = folder
         self._runs = 0
         self._refused = io.BytesIO()
+
+    @property
+    def folder(self) -> Path:
+        """A new empty folder."""
+        self._runs += 1
+        folder = self._folder / f"run-{self._runs}"
+        folder.mkdir()
+        return folder
 
     @property
     def refused(self) -> list[dict[str, Any]]:
@@ -71,15 +79,13 @@ class Preparing:
         sample_rows: int = SAMPLE_ROWS,
         **settings: Any,
     ) -> PreparedDrop:
-        self._runs += 1
-        folder = self._folder / f"run-{self._runs}"
-        folder.mkdir()
+        folder = self.folder
         if not isinstance(files, dict):
             files = {"drop.csv": files}
         self._refused = io.BytesIO()
         quarantine = Quarantine(self._refused)
         dropped_files = [dropped(name, data) for name, data in files.items()]
-        tables = tables_of(dropped_files, folder, read_bytes)
+        tables = tables_of(dropped_files, folder, read_bytes).tables
         data_settings = DataSettings(**settings)
         done = prepare(tables, data_settings, prior, folder, seed, quarantine, sample_rows)
         sinks = [io.BytesIO() for _ in range(5)]

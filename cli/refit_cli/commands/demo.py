@@ -154,7 +154,7 @@ def _upload(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "digits.csv"
         digits = None if data else write_digits(path)
-        upload_with_progress(connection, plan_files(model, [data or path], None))
+        upload_with_progress(connection, plan_files(model, [data or path], None).files)
     if digits is None:
         terminal.inform("uploaded MNIST; the run uses the splits of the file")
         return None

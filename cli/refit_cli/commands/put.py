@@ -24,9 +24,7 @@ def put(
     model: options.Model,
     files: Annotated[
         list[Path] | None,
-        typer.Argument(
-            metavar="FILE…", help="Data files, or a directory with train/, validation/ or test/."
-        ),
+        typer.Argument(metavar="FILE…", help="Data files, or directories of them."),
     ] = None,
     *,
     split: Annotated[
@@ -49,8 +47,8 @@ def put(
     """Upload data for a model. A run starts shortly after the last upload.
 
     All files of one command start one run together. Formats: CSV (separated by
-    comma, semicolon, | or tab, with or without a header), CSV.gz, Parquet,
-    mnist.pkl.gz and pairs of IDX files. The label is the first column unless
+    comma, semicolon, |, tab or blanks, with or without a header), JSON records,
+    CSV.gz, Parquet, mnist.pkl.gz and pairs of IDX files. The label is the first column unless
     model.toml names another.
 
     [bold]Examples[/]
@@ -58,7 +56,7 @@ def put(
       refit put digits january.csv february.csv.gz
       refit put digits path/to/mnist.pkl.gz
       refit put churn --split test holdout.csv
-      refit put churn folder/                 contains train/… and test/…
+      refit put churn folder/                 may contain train/… and test/…
       refit put churn --settings model.toml   settings only, for the next run
 
     [bold]Exit codes[/]  0 uploaded · 2 a name, file or setting is invalid; nothing was
@@ -70,7 +68,8 @@ def put(
 
     checked_model_name(model)
     toml = _checked_settings(settings) if settings else None
-    planned = plan_files(model, files or [], split)
+    plan = plan_files(model, files or [], split)
+    planned = plan.files
     if not planned and toml is None:
         raise BadInput(
             "there is nothing to upload: no FILE and no --settings",
@@ -82,25 +81,30 @@ def put(
         uploaded = upload_with_progress(connection, planned) if planned else []
         bucket = connection.stack.bucket
     if json:
-        objects = [asdict(file) for file in uploaded]
         terminal.write_json(
-            {"model": model, "bucket": bucket, "settings": settings_key, "objects": objects}
+            {
+                "model": model,
+                "bucket": bucket,
+                "settings": settings_key,
+                "objects": [asdict(file) for file in uploaded],
+                "notes": plan.notes,
+            }
         )
     else:
+        for note in plan.notes:
+            terminal.inform(escape(note))
         _print_uploads(model, bucket, settings_key, uploaded)
 
 
 def _checked_settings(path: Path) -> bytes:
-    from refit.domain.model_settings import parse_settings
+    from refit.domain.model_settings import parse_settings, settings_text
 
     try:
-        text = path.read_bytes()
-        parse_settings(text.decode())
+        content = path.read_bytes()
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{path} is not UTF-8 text: invalid byte {error.start}") from error
-    return text
+    parse_settings(settings_text(content, str(path)))
+    return content
 
 
 def _print_uploads(

@@ -12,12 +12,13 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from refit.domain.cells import is_missing
-from refit.domain.csv_cells import holds_numbers, is_number_like
 from refit.domain.csv_rows import BLANKS, CsvFormat, CsvRecord, read_records
+from refit.domain.number_forms import is_number_like
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_TYPED_SHARE = 0.9
 DELIMITERS = (",", ";", "|", "\t")
 
 _SAMPLE_CELLS = 5000
@@ -94,7 +95,7 @@ def _split(lines: Sequence[bytes], csv_format: CsvFormat) -> _Split:
     columns = [
         [cell for cell in column if not is_missing(cell)] for column in zip(*below, strict=False)
     ]
-    numbers = [bool(column) and holds_numbers(column) for column in columns]
+    numbers = [bool(column) and _holds_numbers(column) for column in columns]
     pure = sum(
         is_numeric or not _is_split_further(column, csv_format.delimiter)
         for is_numeric, column in zip(numbers, columns, strict=True)
@@ -125,3 +126,8 @@ def _count(cell: str, delimiter: str) -> int:
 def _numbers_between_blanks(cell: str) -> int:
     parts = cell.split()
     return len(parts) - 1 if len(parts) > 1 and all(map(is_number_like, parts)) else 0
+
+
+def _holds_numbers(cells: Sequence[str]) -> bool:
+    """Return whether nearly all of these cells, which have a value, look like numbers."""
+    return sum(map(is_number_like, cells)) >= _TYPED_SHARE * len(cells)

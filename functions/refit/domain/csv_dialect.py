@@ -13,9 +13,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from refit.domain.cells import is_missing
-from refit.domain.csv_cells import normal_name
+from refit.domain.column_reading import name_key
 from refit.domain.csv_delimiter import DELIMITERS, likely_format
-from refit.domain.csv_header import Verdict, column_names, is_header, judged
+from refit.domain.csv_header import (
+    Verdict,
+    column_names,
+    is_header,
+    is_repeated_header,
+    judged,
+)
 from refit.domain.csv_rows import CsvFormat, CsvRecord, read_records
 
 if TYPE_CHECKING:
@@ -114,16 +120,6 @@ def detect_dialect(
     if comment is not None and found.comment_is_header:
         above = above._replace(comments=above.comments[:-1])
     return _dialect(csv_format, width, records, found, above)
-
-
-def is_repeated_header(cells: Sequence[str], header_cells: Sequence[str]) -> bool:
-    """Return whether a record repeats the header, as where files were joined.
-
-    Args:
-        cells: cells of the record, without the whitespace around them.
-        header_cells: cells of the header; empty if the file has none.
-    """
-    return bool(header_cells) and list(cells) == list(header_cells)
 
 
 class _Above(NamedTuple):
@@ -267,7 +263,8 @@ class _HeaderDetection(NamedTuple):
         for index, names in enumerate(cells[:_MAX_TITLES]):
             completed, note = self._completed(cells, index)
             # A title is only skipped if the names are surely below it.
-            if self._verdict(completed, cells[index + 1 :]) == "yes":
+            below = cells[index + 1 :]
+            if (below or not index) and self._verdict(completed, below) == "yes":
                 return _Found(names, completed, index, index + 1, note=note)
             if len(names) == self.width and self._is_filled(names):
                 break
@@ -287,7 +284,7 @@ class _HeaderDetection(NamedTuple):
     def _verdict(self, names: Sequence[str], below: Sequence[Sequence[str]]) -> Verdict:
         if len(names) != self.width:
             return "no"
-        if self.label is not None and normal_name(self.label) in map(normal_name, names):
+        if self.label is not None and name_key(self.label) in map(name_key, names):
             return "yes"
         rows = [cells for cells in below if len(cells) == self.width]
         return judged(names, rows, self.known_names, self.lone_record_is_header)

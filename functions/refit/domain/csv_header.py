@@ -17,7 +17,9 @@ from math import isclose, prod
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from refit.domain.cells import is_missing, number_of
-from refit.domain.csv_cells import is_date_like, is_number_like, normal_name
+from refit.domain.column_reading import name_key
+from refit.domain.date_forms import is_date_like
+from refit.domain.number_forms import is_number_like
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,6 +32,7 @@ _SUPPORTED = 0.1
 _FEW_NUMBERS, _MANY_NUMBERS = 3, 5
 _YEARS = range(1800, 2101)
 _SHARE_OF_REPEATS = 0.1
+_BOM = "\ufeff"
 
 
 def is_header(
@@ -61,7 +64,7 @@ def judged(
         return "yes"
     if not rows:
         return "yes" if lone_record_is_header and all(map(_is_name, first)) else "no"
-    others = [row for row in rows if list(row) != list(first)]
+    others = [row for row in rows if not is_repeated_header(row, first)]
     repeats = len(rows) - len(others)
     if repeats and others:
         without = _Candidate(first, others)
@@ -77,9 +80,23 @@ def column_names(header: Sequence[str]) -> tuple[str, ...]:
     return tuple(name or f"column{index}" for index, name in enumerate(header))
 
 
+def is_repeated_header(cells: Sequence[str], header_cells: Sequence[str]) -> bool:
+    """Return whether a record repeats the header, as where files were joined.
+
+    Args:
+        cells: cells of the record, without the whitespace around them.
+        header_cells: cells of the header; empty if the file has none.
+    """
+    if len(cells) != len(header_cells) or not header_cells:
+        return False
+    first, *others = cells
+    is_first = header_cells[0] in (first, first.removeprefix(_BOM))  # each file had its own mark
+    return is_first and others == list(header_cells[1:])
+
+
 def _are_known(first: Sequence[str], known_names: Sequence[str]) -> bool:
-    names = sorted(map(normal_name, column_names(first)))
-    return names == sorted(map(normal_name, known_names))
+    names = sorted(map(name_key, column_names(first)))
+    return names == sorted(map(name_key, known_names))
 
 
 def _are_few(repeats: int, rows: Sequence[Sequence[str]]) -> bool:

@@ -84,6 +84,11 @@ def forms_of(cell: str) -> frozenset[str]:
     return frozenset(form for form in possible if _moment(text, form) is not None)
 
 
+def is_date_like(cell: str) -> bool:
+    """Return whether a cell is a date or a time in one of the forms."""
+    return bool(forms_of(cell))
+
+
 def is_compact_dates(cells: Sequence[str]) -> bool:
     """Return whether the cells are dates of eight digits, such as 20251231, and no quantity."""
     return len(cells) >= _FEWEST_COMPACT and all(map(_COMPACT.match, cells))

@@ -106,6 +106,10 @@ class Learned(BaseModel):
         """Return the record with further doubts."""
         return self.model_copy(update={"doubts": (*self.doubts, *doubts)})
 
+    def with_notes(self, notes: Sequence[str]) -> Learned:
+        """Return the record with further notes, which come first."""
+        return self.model_copy(update={"notes": (*notes, *self.notes)})
+
     def with_leaks(self, leaks: Sequence[str]) -> Learned:
         """Return the record with the columns that alone give the label, each with a doubt."""
         doubts = [

@@ -295,11 +295,27 @@ def parse_settings(text: str) -> ModelSettings:
         SettingsInvalid: naming each key that is wrong, its value and what is allowed.
     """
     try:
-        return ModelSettings.model_validate(tomllib.loads(text))
+        return ModelSettings.model_validate(tomllib.loads(text.removeprefix("\ufeff")))
     except tomllib.TOMLDecodeError as error:
         raise SettingsInvalid(f"model.toml is not valid TOML: {error}") from error
     except ValidationError as error:
         raise SettingsInvalid("model.toml: " + "; ".join(_messages(error))) from error
+
+
+def settings_text(content: bytes, file: str = "model.toml") -> str:
+    """Return the text of a settings file.
+
+    Raises:
+        SettingsInvalid: when it is not UTF-8.
+    """
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise SettingsInvalid(f"{file} is UTF-16 text: save it as UTF-8")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise SettingsInvalid(
+            f"{file} is not UTF-8 text: invalid byte {error.start}; save it as UTF-8"
+        ) from error
 
 
 def _messages(error: ValidationError) -> list[str]:

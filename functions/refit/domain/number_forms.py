@@ -158,6 +158,11 @@ def shape_of(cell: str) -> NumberShape | None:
     return _dissected(cell)[0]
 
 
+def is_number_like(cell: str) -> bool:
+    """Return whether a person would read the cell as a number."""
+    return shape_of(cell) is not None
+
+
 def choose_form(shapes: Mapping[NumberShape, int], decimal: Decimal | None) -> FormChoice:
     """Choose the form of a column.
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
-from refit.domain.errors import ModelNotFound, ObjectNotFound, SettingsInvalid, VersionNotRegistered
-from refit.domain.model_settings import ModelSettings, parse_settings
+from refit.domain.errors import ModelNotFound, ObjectNotFound, VersionNotRegistered
+from refit.domain.model_settings import ModelSettings, parse_settings, settings_text
 from refit.domain.monitoring.baseline import Baseline
 from refit.domain.naming import ModelKeys, RunKeys
 from refit.domain.pipeline.manifest import Drop, Manifest
@@ -108,12 +108,10 @@ class RunArtifacts:
             SettingsInvalid: when the file cannot be parsed, or a key or value is not allowed.
         """
         try:
-            text = self._bucket.read(ModelKeys(model).settings).decode()
+            content = self._bucket.read(ModelKeys(model).settings)
         except ObjectNotFound:
             return ModelSettings()
-        except UnicodeDecodeError as error:
-            raise SettingsInvalid(f"model.toml is not UTF-8 text: {error}") from error
-        return parse_settings(text)
+        return parse_settings(settings_text(content))
 
     def _artifact(self, kind: type[Artifact], key: str) -> Artifact:
         artifact = self._parsed(kind, key)

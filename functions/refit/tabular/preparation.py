@@ -144,6 +144,7 @@ def prepare(
     seed: int,
     quarantine: Quarantine,
     sample_rows: int = SAMPLE_ROWS,
+    notes: Sequence[str] = (),
 ) -> Preparation:
     """Read, check and split all rows of a drop, and determine their schema.
 
@@ -155,6 +156,7 @@ def prepare(
         seed: seed for the order of the training rows.
         quarantine: receives the refused rows.
         sample_rows: maximum number of training rows from which the profile is computed.
+        notes: what was done with the files, as sentences for the record of what was learned.
 
     Raises:
         DatasetEmpty: if there is no row.
@@ -163,7 +165,8 @@ def prepare(
         TooManyBadRows: if more rows are refused than the settings allow.
         SchemaChanged: if the columns differ from the live model's.
     """
-    return read_drop(tables, settings, prior, folder, seed, quarantine).prepared(sample_rows)
+    drop = read_drop(tables, settings, prior, folder, seed, quarantine, notes)
+    return drop.prepared(sample_rows)
 
 
 @dataclass(frozen=True)
@@ -208,6 +211,7 @@ def read_drop(
     folder: Path,
     seed: int,
     quarantine: Quarantine,
+    notes: Sequence[str] = (),
 ) -> ReadDrop:
     """Read and split all rows of a drop, and determine their schema.
 
@@ -244,7 +248,7 @@ def read_drop(
         drop, dialects, survey, scanner, found, quarantine, spooled.rows.total()
     )
     return ReadDrop(
-        learned=learned.with_doubts(doubts),
+        learned=learned.with_doubts(doubts).with_notes(notes),
         _spooled=spooled,
         _scanner=scanner,
         _schema=found.schema,

@@ -6,13 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from refit.domain.cells import shown
-from refit.domain.csv_cells import normal_name
+from refit.domain.column_reading import name_key
 from refit.domain.csv_delimiter import unsupported_delimiter
 from refit.domain.csv_dialect import CsvDialect, column_names, detect_dialect
 from refit.domain.csv_rows import CsvFormat
 from refit.domain.errors import DatasetEmpty, DatasetInvalid, DatasetUnreadable
 from refit.tabular.csv_stream import first_lines
 from refit.tabular.readers.lines import line_blocks
+from refit.tabular.readers.table import two_sources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +37,7 @@ def table_dialects(
         DatasetInvalid: if a file has only one column, or its first record can be a header as well
             as a row.
     """
-    names = (prior.label, *(feature.name for feature in prior.features)) if prior else None
+    names = (prior.label, *prior.all_columns) if prior else None
     dialects: list[CsvDialect] = []
     for table in tables:
         lines = first_lines(line_blocks(table.blocks()))
@@ -45,7 +46,8 @@ def table_dialects(
         else:
             if not lines:
                 raise DatasetEmpty(f"{table.name} is empty")
-            dialect = _dialect_of_file(lines, settings, names, table.name)
+            known = names and [name for name in names if name not in dict(table.constants)]
+            dialect = _dialect_of_file(lines, settings, known, table.name)
             if dialect.header_is_unclear and not (dialects and dialects[-1].header is None):
                 raise _unclear_header(dialect, table.name)
             names = dialect.header or names
@@ -109,18 +111,16 @@ def _with_constants(dialect: CsvDialect, table: CsvTable) -> CsvDialect:
         return dialect
     names = dialect.header or column_names([""] * dialect.width)
     added = tuple(name for name, _ in table.constants)
-    known = set(map(normal_name, names))
-    if both := [name for name in added if normal_name(name) in known]:
-        raise DatasetInvalid(
-            f"{table.name} has a column {both[0]!r}, and its folder names the same column: rename "
-            "one of them"
-        )
+    known = set(map(name_key, names))
+    if both := [name for name in added if name_key(name) in known]:
+        raise DatasetInvalid(two_sources(table.name, both[0]))
     values = tuple(value for _, value in table.constants)
     return replace(
         dialect,
         width=dialect.width + len(added),
         header=names + added,
         rows=tuple(row + values for row in dialect.rows),
+        nameless=dialect.nameless if dialect.header else tuple(range(dialect.width)),
     )
 
 

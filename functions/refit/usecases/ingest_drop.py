@@ -15,6 +15,7 @@ from refit.domain.errors import SettingsInvalid
 from refit.domain.model_settings import DataSettings
 from refit.domain.naming import ModelKeys, run_id
 from refit.domain.pipeline.drop import files_of_drop, is_quiet
+from refit.domain.pipeline.drop_files import is_marker
 from refit.domain.pipeline.manifest import Drop
 from refit.stores.models import BeginResult
 from refit.telemetry import logger
@@ -39,7 +40,8 @@ def ingest_drop(
             a run triggers it.
     """
     objects = services.bucket.list(ModelKeys(model).raw)
-    dropped = [entry for entry in objects if not entry.key.endswith("/")]
+    prefix = ModelKeys(model).raw
+    dropped = [entry for entry in objects if not is_marker(entry.key.removeprefix(prefix))]
     state = services.models.state(model)
     if state.active_run:
         start_run(services, model, state.active_run)

@@ -148,14 +148,15 @@ def _read(
         quarantine = Quarantine(out)
         try:
             files = [_dropped_file(services, keys.model, file) for file in source.drop.files]
-            tables = tables_of(files, folder) + labelled.tables
+            drop = tables_of(files, folder)
             prepared = prepare(
-                tables,
+                drop.tables + labelled.tables,
                 source.settings.data,
                 source.champion_schema,
                 folder,
                 int(keys.run, 16),
                 quarantine,
+                notes=drop.notes,
             )
         finally:
             out.flush()

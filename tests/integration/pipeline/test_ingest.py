@@ -56,6 +56,26 @@ def test_files_dropped_together_start_one_run_with_all_of_them(stack: Stack) -> 
     assert [event["detail-type"] for event in stack.messages(stack.bus_queue)] == ["Run Started"]
 
 
+@pytest.mark.parametrize(
+    "marker", ["_SUCCESS", "part-0_$folder$", ".part-0.csv.crc", "sub/", "SHA256SUMS"]
+)
+def test_a_marker_alone_starts_no_run(stack: Stack, marker: str) -> None:
+    assert ingest.handler(dropped_files(stack, f"digits/raw/{marker}"), CONTEXT) == {
+        "batchItemFailures": []
+    }
+    assert stack.executions() == []
+
+
+@pytest.mark.parametrize(
+    "name", ["my file +1 (100%) größe 🌷.csv", "a%2Bb+c.csv", "y=S%C3%A3o/part 0.csv"]
+)
+def test_a_key_with_any_characters_starts_a_run_with_this_file(stack: Stack, name: str) -> None:
+    ingest.handler(dropped_files(stack, f"digits/raw/{name}"), CONTEXT)
+    run = stack.executions()[0].removeprefix("digits-")
+    drop = stack.get(f"digits/runs/{run}/drop.json")
+    assert [file["key"] for file in drop["files"]] == [f"digits/raw/{name}"]
+
+
 def test_an_event_that_is_delivered_again_starts_no_second_run(stack: Stack) -> None:
     event = dropped_files(stack, "digits/raw/a.csv")
     for _ in range(3):

@@ -42,17 +42,79 @@ def test_files_given_as_a_split_go_into_its_folder(refit, stack, rows):
     assert stack.keys() == ["digits/raw/test/rows.csv"]
 
 
-def test_a_directory_of_splits_is_uploaded_as_a_whole(refit, stack, tmp_path):
-    for name in ("train/a.csv", "train/more/b.csv", "test/c.csv", "notes/d.txt", "train/.hidden"):
-        path = tmp_path / "drop" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("1,2\n")
-    assert refit("put", "digits", tmp_path / "drop").exit_code == 0
+@pytest.fixture
+def folder(tmp_path):
+    """Return a function that makes a directory of files with these names; empty if it says so."""
+
+    def run(*names, empty=()):
+        for name in (*names, *empty):
+            path = tmp_path / "drop" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("" if name in empty else "1,2\n")
+        return tmp_path / "drop"
+
+    return run
+
+
+def test_a_directory_is_uploaded_as_a_whole_and_says_what_is_skipped(refit, stack, folder):
+    path = folder(
+        "train/a.csv",
+        "train/more/b.csv",
+        "val/c.csv",
+        "Test/d.csv",
+        "README.md",
+        "train/.hidden",
+        empty=["train/_SUCCESS", "train/part-1.csv"],
+    )
+    result = refit("put", "digits", path)
+    assert result.exit_code == 0
     assert stack.keys() == [
-        "digits/raw/test/c.csv",
+        "digits/raw/Test/d.csv",
         "digits/raw/train/a.csv",
         "digits/raw/train/more/b.csv",
+        "digits/raw/val/c.csv",
     ]
+    for note in ("val/ is read as validation", "README.md: a description", "part-1.csv: empty"):
+        assert note in result.stderr
+    assert any(
+        "val/" in note
+        for note in json.loads(refit("put", "digits", path, "--json").stdout)["notes"]
+    )
+
+
+@pytest.mark.parametrize("names", [["part-0.csv", "part-1.csv"], ["y=0/a.csv", "y=1/a.csv"]])
+def test_a_directory_without_splits_is_uploaded_with_its_structure(refit, stack, folder, names):
+    assert refit("put", "digits", folder(*names)).exit_code == 0
+    assert stack.keys() == [f"digits/raw/{name}" for name in names]
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (["train/a.csv", "extra/b.csv"], "extra/b.csv is beside train/"),
+        (["train/a.csv", "labels.csv"], "labels.csv is beside train/"),
+        (["train/cat/1.png"], "is an image"),
+        (["model.toml", "a.csv"], "is a settings file"),
+        (["README.md"], "no file with data"),
+        (["y=0/a.csv", "b.csv"], "folders of the same columns"),
+    ],
+)
+def test_a_directory_that_preparation_would_refuse_is_not_uploaded(
+    refit, stack, folder, names, says
+):
+    result = refit("put", "digits", folder(*names))
+    assert result.exit_code == 2
+    assert says in " ".join(result.stderr.split())
+    assert stack.keys() == []
+
+
+@pytest.mark.parametrize("inner", ["train", "y=0"])
+def test_a_folder_whose_own_name_has_a_meaning_is_not_uploaded_without_it(
+    refit, stack, folder, inner
+):
+    result = refit("put", "digits", folder(f"{inner}/a.csv") / inner)
+    assert result.exit_code == 2
+    assert "give the folder that contains it" in " ".join(result.stderr.split())
 
 
 def test_no_file_appears_before_all_parts_of_all_files_have_arrived(stack, tmp_path):
@@ -102,7 +164,7 @@ def test_parts_cover_a_file_exactly_and_never_exceed_what_s3_takes(size):
     [
         (lambda path: None, "there is no file"),
         (lambda path: path.write_text(""), "is empty"),
-        (lambda path: path.mkdir(), "without train/, validation/ or test/"),
+        (lambda path: path.mkdir(), "no file with data"),
     ],
 )
 def test_an_error_names_the_path_that_cannot_be_uploaded(refit, stack, rows, tmp_path, make, says):
@@ -130,6 +192,26 @@ def test_settings_are_checked_and_uploaded_before_the_data(refit, stack, rows, t
     result = refit("put", "digits", rows, "--settings", settings)
     assert result.exit_code == 0
     assert stack.keys() == ["digits/model.toml", "digits/raw/rows.csv"]
+
+
+def test_settings_with_a_byte_order_mark_are_read(refit, stack, tmp_path):
+    settings = tmp_path / "model.toml"
+    settings.write_bytes(b"\xef\xbb\xbf[data]\nlabel = 3\n")
+    assert refit("put", "digits", "--settings", settings).exit_code == 0
+    assert stack.keys() == ["digits/model.toml"]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "says"), [("utf-16", "UTF-16 text: save it as UTF-8"), ("latin-1", "not UTF-8")]
+)
+def test_settings_in_another_encoding_are_refused_by_name(refit, stack, tmp_path, encoding, says):
+    settings = tmp_path / "mine.toml"
+    settings.write_bytes("[data]\nlabel = 'größe'\n".encode(encoding))
+    result = refit("put", "digits", "--settings", settings)
+    assert result.exit_code == 2
+    assert "mine.toml" in result.stderr
+    assert says in " ".join(result.stderr.split())
+    assert stack.keys() == []
 
 
 def test_settings_can_be_uploaded_alone(refit, stack, tmp_path):

@@ -93,6 +93,26 @@ def test_quotes_blank_lines_and_a_byte_order_mark_are_read(read):
     assert read(content)[1] == [["1", "a,b"], ["2", 'say "x"']]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_comments_and_repeated_headers_are_no_rows(read, end):
+    lines = ["# made by a sensor", "", "a,b", "1,2", "a,b", "3,4", ""]
+    assert read(end.join(lines))[:2] == (["a", "b"], [["1", "2"], ["3", "4"]])
+    assert read(end.join(["# a,b", "1,2", "3,4"]))[:2] == (["a", "b"], [["1", "2"], ["3", "4"]])
+    assert read(end.join(["sep=;", "1;2", "3;4"]))[:2] == (None, [["1", "2"], ["3", "4"]])
+
+
+def test_utf_16_of_a_spreadsheet_is_read(read):
+    content = "größe\tb\r\n1\t2\r\n".encode("utf-16")
+    assert read(content)[:2] == (["größe", "b"], [["1", "2"]])
+
+
+def test_a_table_separated_by_blanks_is_read(read):
+    assert read(" 5.1  3.5\t1.4 \n 4.9 3.0  1.4\n")[1] == [
+        ["5.1", "3.5", "1.4"],
+        ["4.9", "3.0", "1.4"],
+    ]
+
+
 def test_one_row_of_texts_is_a_row_and_not_a_header(read):
     assert read("red,round\n")[:2] == (None, [["red", "round"]])
 
@@ -142,7 +162,7 @@ def test_stdin_is_read(rows_of_stdin):
         ("1,2\n", {"label": "y"}, "no column 'y'"),
         ("1,2\n", {"label": "7"}, "no column 7"),
         ("a,b\n1,2\n", {"label": "c"}, "the columns are a, b"),
-        (b"\xff\xfe\x00", {}, "not UTF-8"),
+        (b"\xff\xfd\x00", {}, "not UTF-8"),
         (b"1," + b"2" * 5_000_000, {}, "line 1 is longer than"),
         (b'1,2\n"1"x,2\n', {}, "line 2 is not CSV: the quotes do not match"),
         (b'1,2\n"1,2\n', {}, "line 2 is not CSV: a quote is never closed"),

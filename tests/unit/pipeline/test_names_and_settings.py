@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from refit.domain.errors import ModelNameInvalid, SettingsInvalid
-from refit.domain.model_settings import ModelSettings, parse_settings
+from refit.domain.model_settings import ModelSettings, parse_settings, settings_text
 from refit.domain.naming import ResourceNames, checked_model_name, model_of_group, run_id
 from refit.domain.pipeline.failure import explain_failure
 from refit.domain.pipeline.images import ACCOUNTS, xgboost_image_uri
@@ -135,3 +135,14 @@ def test_a_caught_error_is_explained_with_its_own_name_and_message(
 ) -> None:
     failure = explain_failure({"Error": "States.TaskFailed", "Cause": cause})
     assert (failure.name, failure.message) == (name, message)
+
+
+def test_a_byte_order_mark_before_the_settings_is_ignored() -> None:
+    parsed = parse_settings(settings_text(b"\xef\xbb\xbf[data]\nlabel = 3\n"))
+    assert parsed.data.label == 3
+
+
+@pytest.mark.parametrize("content", ["[data]".encode("utf-16"), b"label = '\xf6'"])
+def test_settings_that_are_not_utf8_are_refused(content: bytes) -> None:
+    with pytest.raises(SettingsInvalid, match=r"model\.toml is (UTF-16|not UTF-8) text.*save it"):
+        settings_text(content)

@@ -122,7 +122,7 @@ def test_a_line_of_300_mb_is_refused_without_being_held(prepared: Preparing, beg
     ("data", "error", "text"),
     [
         (b"", DatasetEmpty, "drop.csv is empty"),
-        (b"\n\n  \n", DatasetInvalid, "drop.csv has one column"),
+        (b"\n\n  \n", DatasetEmpty, "drop.csv is empty"),
         (b"label,a,b\n", DatasetEmpty, "drop.csv has a header but no row"),
         (b"7\n8\n9\n" * 100, DatasetInvalid, "drop.csv has one column"),
         (b"one two\n" * 100, DatasetInvalid, "drop.csv has one column"),

@@ -174,7 +174,9 @@ def test_colours_in_the_first_column_are_not_comments() -> None:
 
 
 @pytest.mark.parametrize("row", ["{t},{t}{x},{t}", "{n},{x},{x}", '"{t}",{n},"a, b"'])
-@pytest.mark.parametrize("again", ["kind,cap,odor", " kind , cap, odor", '"kind",cap,odor'])
+@pytest.mark.parametrize(
+    "again", ["kind,cap,odor", " kind , cap, odor", '"kind",cap,odor', "\ufeffkind,cap,odor"]
+)
 def test_a_header_that_is_repeated_in_the_middle_is_no_row(
     prepared: Preparing, row: str, again: str
 ) -> None:

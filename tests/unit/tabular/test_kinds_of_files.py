@@ -14,11 +14,13 @@ import duckdb
 import numpy as np
 import pytest
 from refit.domain.errors import DatasetEmpty, DatasetInvalid, DatasetUnreadable
+from refit.tabular.dataset import tables_of
 from refit.tabular.readers.arrays import csv_blocks
 from refit.tabular.readers.gunzip import gunzipped
 from refit.tabular.readers.pickled import read_pickle as read_pickle_file
+from refit.tabular.readers.table import READ_BYTES
 
-from tests.support.preparing import Preparing, numbers_csv
+from tests.support.preparing import Preparing, dropped, numbers_csv
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,10 +98,24 @@ def test_a_zip_bomb_fails_the_run_by_name(prepared: Preparing) -> None:
 @pytest.mark.parametrize(
     ("name", "data", "text"),
     [
-        ("a.csv", "a,b\n1,2\n".encode("utf-16"), "UTF-16: save it as UTF-8"),
-        ("a.csv", b"PK\x03\x04" + b"x" * 50, "ZIP archive or an Excel file"),
-        ("a.npy", b"\x93NUMPY\x01\0", "a NumPy array"),
-        ("a.json", b'{"a": 1}', "looks like JSON or HTML"),
+        ("a.csv", "a,b\n1,2\n".encode("utf-16-le"), "UTF-16 without a byte-order mark: save it as"),
+        ("a.csv", b"PK\x03\x04" + b"x" * 50, "a ZIP archive: unpack it"),
+        ("a.xlsx", b"PK\x03\x04" + b"x" * 50, "an Excel file: save its sheet as CSV"),
+        ("a", b"PK\x03\x04" + b"x" * 26 + b"[Content_Types].xml", "an Excel file: save its sheet"),
+        ("a.xls", b"\xd0\xcf\x11\xe0\xa1\xb1", "an old Excel file: save its table as CSV"),
+        ("a.npz", b"PK\x03\x04" + b"x" * 50, "a NumPy archive: save features and label as one"),
+        ("a.npy", b"\x93NUMPY\x01\0", "a NumPy array: save it as CSV"),
+        ("a.feather", b"ARROW1\0\0", "an Arrow or Feather file: save it as Parquet"),
+        ("a.sav", b"$FL2@(#)", "an SPSS file: save it as CSV"),
+        ("a.bin", b"\x89PNG\r\n\x1a\n", "an image: Refit reads tables"),
+        (
+            "a.arff",
+            b"@RELATION iris\n@ATTRIBUTE x NUMERIC\n",
+            "an ARFF file of Weka: save it as CSV",
+        ),
+        ("a.json", b"[[5.1, 3.5], [4.9, 3.0]]\n", "looks like JSON, but not like records"),
+        ("a.jsonl", b'[5.1, "a"]\n[4.9, "b"]\n', "looks like JSON, but not like records"),
+        ("a.html", b"<table><tr>", "looks like HTML or XML"),
         ("a.csv", bytes(range(256)) * 4 + bytes(100), "is binary"),
         ("a.csv.gz", gzip.compress(gzip.compress(b"1,2\n", mtime=0), mtime=0), "gzip within gzip"),
         ("t10k-images-idx3-ubyte", b"1,2\n", "is not an IDX file"),
@@ -114,11 +130,115 @@ def test_an_unsupported_file_is_refused_with_its_name_and_what_to_do(
     assert name in str(caught.value)
 
 
-def test_markers_of_other_systems_are_ignored(prepared: Preparing) -> None:
-    result = prepared({"_SUCCESS": b"", "sub/.DS_Store": b"\0\1", "drop.csv": numbers_csv()})
-    assert result.train == prepared(numbers_csv()).train
-    with pytest.raises(DatasetEmpty, match="no file"):
-        prepared({"_SUCCESS": b""})
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-16-be", "utf-8-sig"])
+@pytest.mark.parametrize("size", [1, 3, READ_BYTES])
+def test_a_text_with_a_byte_order_mark_is_read_in_its_encoding(
+    prepared: Preparing, encoding: str, size: int
+) -> None:
+    text = "größe;b;c\r\n" + "".join(f"{n % 3};{n};🌷{n % 2}\r\n" for n in range(99))
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    result = prepared((mark + text).encode(encoding), read_bytes=size)
+    assert result.schema.label == "größe"
+    assert result.schema.features[1].values == ("🌷0", "🌷1")
+    assert result.all_rows == prepared(text.encode()).all_rows
+
+
+def test_what_is_not_utf_16_is_a_refused_row(prepared: Preparing) -> None:
+    lines = [f"{n % 3},{n},a\n".encode("utf-16-le") for n in range(300)]
+    lines[9] = "1,1,".encode("utf-16-le") + b"\0\xd8" + "\n".encode("utf-16-le")
+    result = prepared(b"\xff\xfe" + b"".join(lines))
+    assert [(row["line"], row["reason"][:14]) for row in result.refused] == [(10, "not UTF-8 text")]
+
+
+def json_lines(rows: int = 200) -> bytes:
+    return b"".join(
+        b'{"y": "%s", "n": %d, "big": %d0000000001, "on": %s, "t": null}\n'
+        % (b"ab"[n % 2 :][:1], n, 9007199254740993 + n % 5, (b"true", b"false")[n % 2])
+        for n in range(rows)
+    )
+
+
+@pytest.mark.parametrize("form", ["lines", "list", "pretty list", "gzip"])
+def test_json_records_are_read_with_their_own_digits(prepared: Preparing, form: str) -> None:
+    lines = json_lines()
+    data = {
+        "lines": lines,
+        "list": b"[" + lines.rstrip().replace(b"\n", b",") + b"]",
+        "pretty list": b"[\n" + lines.rstrip().replace(b"\n", b",\n") + b"\n]\n",
+        "gzip": gzip.compress(lines),
+    }[form]
+    tables = tables_of([dropped("drop.json", data)], prepared.folder).tables
+    assert tables[0].columns == ("y", "n", "big", "on", "t")
+    rows = b"".join(tables[0].blocks()).splitlines()
+    assert (len(rows), rows[1]) == (200, b"b,1,90071992547409940000000001,false,")
+
+
+def test_a_key_that_only_some_records_have_is_a_column(prepared: Preparing) -> None:
+    data = b'{"y":"a","x":1}\n\n{"y":"b","z":"p, q"}\n'
+    (table,) = tables_of([dropped("drop.jsonl", data)], prepared.folder).tables
+    assert table.columns == ("y", "x", "z")
+    assert b"".join(table.blocks()) == b'a,1,\nb,,"p, q"\n'
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "text"),
+    [
+        (b'{"y":1,"x":[1,2]}\n', DatasetInvalid, "line 1: the value of 'x' is .*a cell holds one"),
+        (b'{"a":{"0":1,"1":2}}', DatasetInvalid, "line 1: the value of 'a' is"),
+        (b'{"y":1}\n{"y":\n', DatasetUnreadable, "line 2 is not JSON .*an object on each line"),
+        (b'{"y":1}\n7\n', DatasetInvalid, "line 2 is '7', not an object"),
+        (b'[{"y":1}, 5]', DatasetInvalid, "record 2 is '5', not an object"),
+        (b'{"y":"\xff"}\n', DatasetUnreadable, "line 1 is not UTF-8 text"),
+    ],
+)
+def test_json_that_is_not_records_is_refused_with_its_place(
+    prepared: Preparing, data: bytes, error: type[Exception], text: str
+) -> None:
+    with pytest.raises(error, match=rf"drop\.json {text}"):
+        prepared({"drop.json": data})
+
+
+def notes(prepared: Preparing, files: dict[str, bytes]) -> tuple[str, ...]:
+    return tables_of([dropped(*file) for file in files.items()], prepared.folder).notes
+
+
+def test_empty_files_and_files_beside_the_data_are_skipped_and_said(prepared: Preparing) -> None:
+    files = {
+        "_SUCCESS": b"",
+        "part-0.csv": numbers_csv(),
+        "part-1.csv": b"",
+        "part-2.csv.gz": gzip.compress(b""),
+        ".part-0.csv.crc": b"crc\0",
+        "README.md": b"# about",
+        "sub/.DS_Store": b"\0\1",
+    }
+    assert prepared(files).all_rows == prepared(numbers_csv()).all_rows
+    assert notes(prepared, files) == (
+        "skipped .part-0.csv.crc, _SUCCESS, sub/.DS_Store: hidden, or written by another program",
+        "skipped README.md: a description, not data",
+        "skipped part-1.csv: empty",
+        "skipped part-2.csv.gz: empty",
+    )
+
+
+@pytest.mark.parametrize(
+    ("files", "text"),
+    [
+        ({"_SUCCESS": b""}, "no file with data was dropped; skipped _SUCCESS"),
+        ({"README.md": b"# about"}, "no file with data .*README.md: a description, not data"),
+        (
+            {"a.csv": b"", "b.csv": b""},
+            "no file with data was dropped; skipped a.csv, b.csv: empty",
+        ),
+        ({"a.csv": b""}, "^a.csv is empty"),
+        ({"a.csv.gz": gzip.compress(b"\n")}, "^a.csv.gz is empty"),
+    ],
+)
+def test_a_drop_without_data_is_refused_with_what_was_dropped(
+    prepared: Preparing, files: dict[str, bytes], text: str
+) -> None:
+    with pytest.raises(DatasetEmpty, match=text):
+        prepared(files)
 
 
 def parquet(folder: Path, select: str) -> bytes:
@@ -357,3 +477,59 @@ def test_an_array_written_as_csv_is_read_back_exactly(features: np.ndarray) -> N
         assert np.array_equal(back, features)
     assert [int(line.split(",")[0]) for line in lines] == labels.tolist()
     assert not any(cell.endswith(".0") for line in lines for cell in line.split(","))
+
+
+def parquet_table(prepared: Preparing, tmp_path: Path, select: str, name: str = "a.parquet") -> Any:
+    (table,) = tables_of([dropped(name, parquet(tmp_path, select))], prepared.folder).tables
+    return table, b"".join(table.blocks()).decode().splitlines()
+
+
+def test_parquet_names_that_differ_only_in_case_are_two_names(
+    prepared: Preparing, tmp_path: Path
+) -> None:
+    # DuckDB writes no two such names, so the second one gets its name in the file.
+    data = parquet(tmp_path, 'SELECT n AS "Size", n + 1 AS word, 7 AS "größe" FROM range(2) t(n)')
+    (table,) = tables_of(
+        [dropped("a.parquet", data.replace(b"word", b"size"))], prepared.folder
+    ).tables
+    assert table.columns == ("Size", "size", "größe")
+    assert b"".join(table.blocks()) == b"0,1,7\n1,2,7\n"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "index"),
+    [
+        ('{"index_columns": ["__index_level_0__", "day"]}', ("__index_level_0__", "day")),
+        ('{"index_columns": [{"kind": "range", "start": 0}]}', ()),
+        ("{}", ()),
+        ("no json", ()),
+    ],
+)
+def test_the_index_of_a_pandas_data_frame_is_known_from_its_metadata(
+    prepared: Preparing, tmp_path: Path, metadata: str, index: tuple[str, ...]
+) -> None:
+    path = tmp_path / "made.parquet"
+    duckdb.sql(
+        'COPY (SELECT 1 AS y, 2 AS day, 3 AS "__index_level_0__") '
+        f"TO '{path}' (FORMAT parquet, KV_METADATA {{pandas: '{metadata}'}})"
+    )
+    (table,) = tables_of([dropped("a.parquet", path.read_bytes())], prepared.folder).tables
+    assert table.index_columns == index
+
+
+def test_parquet_types_become_texts_that_say_the_same(prepared: Preparing, tmp_path: Path) -> None:
+    _, rows = parquet_table(
+        prepared,
+        tmp_path,
+        """SELECT true AS b, 1.50::DECIMAL(9,2) AS d, DATE '2024-02-01' AS day,
+                  TIMESTAMP '2024-02-01 10:00:00' AS at, TIME '10:00:00' AS t,
+                  TIMESTAMPTZ '2024-02-01 10:00:00+02' AS z, 'nan'::DOUBLE AS f, NULL::DOUBLE AS n,
+                  9007199254740993::BIGINT AS big, E'x\ry' AS text""",
+    )
+    assert rows[0].startswith("true,1.50,2024-02-01,2024-02-01 10:00:00,10:00:00,2024-02-01 08:")
+    assert rows[0].endswith(':00:00,nan,,9007199254740993,"x')
+
+
+def test_bytes_in_parquet_are_refused_by_column(prepared: Preparing, tmp_path: Path) -> None:
+    with pytest.raises(DatasetInvalid, match="column 'b' holds bytes"):
+        parquet_table(prepared, tmp_path, "SELECT 1 AS a, '\\xff'::BLOB AS b")

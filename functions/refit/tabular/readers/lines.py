@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from refit.domain.csv_rows import MAX_RECORD_BYTES, normal_line_ends
@@ -14,6 +16,16 @@ SHOWN_BYTES = 1000
 """Number of bytes of a rejected line that are stored and shown."""
 
 _BOM = b"\xef\xbb\xbf"
+_LONGEST_BOM = 4
+# UTF-32 first: its little-endian mark begins with that of UTF-16.
+_WIDE = (
+    (b"\xff\xfe\0\0", "utf-32-le"),
+    (b"\0\0\xfe\xff", "utf-32-be"),
+    (b"\xff\xfe", "utf-16-le"),
+    (b"\xfe\xff", "utf-16-be"),
+)
+_INVALID = "refit.invalid"
+codecs.register_error(_INVALID, lambda error: ("\udfff", error.end))  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -56,15 +68,15 @@ def line_blocks(
 ) -> Iterator[LineBlock | OverlongLine]:
     """Yield the lines of a stream, in order.
 
-    A line ends with LF, CR LF or CR. A byte-order mark at the beginning is removed, and the last
-    line gets a line feed if it has none.
+    A line ends with LF, CR LF or CR. UTF-16 and UTF-32 with a byte-order mark become UTF-8. A
+    byte-order mark is removed, and the last line gets a line feed if it has none.
 
     Args:
         blocks: blocks of the stream, each at most `max_line_bytes` long.
         max_line_bytes: a longer line is skipped and reported as an `OverlongLine`.
     """
     number, unfinished, skipped, head = 1, b"", 0, b""
-    for block in _with_line_feeds(_without_bom(blocks)):
+    for block in _with_line_feeds(as_utf8(blocks)):
         if skipped:
             end = block.find(b"\n")
             skipped += len(block) if end < 0 else end
@@ -92,15 +104,30 @@ def line_blocks(
         yield LineBlock(number, unfinished + b"\n")
 
 
-def _without_bom(blocks: Iterator[bytes]) -> Iterator[bytes]:
+def as_utf8(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the text of a stream as UTF-8 without a byte-order mark.
+
+    Excel writes "Unicode text" as UTF-16. What is not valid UTF-16 or UTF-32 is not valid UTF-8 in
+    the result either, so that its row is refused.
+    """
     head = b""
     for block in blocks:
         head += block
-        if len(head) >= len(_BOM):
-            yield head.removeprefix(_BOM)
-            yield from blocks
+        if len(head) >= _LONGEST_BOM:
+            break
+    for mark, encoding in _WIDE:
+        if head.startswith(mark):
+            yield from _transcoded(chain([head[len(mark) :]], blocks), encoding)
             return
     yield head.removeprefix(_BOM)
+    yield from blocks
+
+
+def _transcoded(blocks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
+    decoder = codecs.getincrementaldecoder(encoding)(_INVALID)
+    for block in blocks:
+        yield decoder.decode(block).encode(errors="surrogatepass")
+    yield decoder.decode(b"", final=True).encode(errors="surrogatepass")
 
 
 def _with_line_feeds(blocks: Iterator[bytes]) -> Iterator[bytes]:

@@ -18,6 +18,7 @@ class FileKind(StrEnum):
     PARQUET = "parquet"
     PICKLE = "pickle"
     IDX = "idx"
+    JSON = "json"
 
 
 PARQUET_MAGIC = b"PAR1"
@@ -26,20 +27,36 @@ _PICKLE_HEAD = re.compile(rb"\x80[\x02-\x05]", re.DOTALL)
 _IDX_NAME = re.compile(r"idx[1-4][-.]ubyte")
 _PICKLE_SUFFIXES = (".pkl", ".pickle", ".p")
 _BINARY_SHARE = 100
+_BOM = b"\xef\xbb\xbf"
+# A record begins with a name, and a list of records with a record.
+_JSON_LISTS = re.compile(rb"\[\s*\[|\[[^\r\n]*\],?\s*[\r\n]")
+_JSON_HEAD = re.compile(rb'(?:\[\s*)?\{\s*(?:"|\Z)')
+_OFFICE_PARTS = (b"[Content_Types].xml", b"xl/", b"_rels/")
 _UNSUPPORTED = (
-    (b"PK\x03\x04", "a ZIP archive or an Excel file: drop its table as CSV"),
+    (b"PK\x03\x04", "a ZIP archive: unpack it, and drop its files"),
+    (b"PK\x05\x06", "an empty ZIP archive"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel file: save its table as CSV"),
     (b"BZh", "bzip2: pack it with gzip, or drop it unpacked"),
     (b"\xfd7zXZ", "xz: pack it with gzip, or drop it unpacked"),
     (b"\x28\xb5\x2f\xfd", "zstandard: pack it with gzip, or drop it unpacked"),
+    (b"7z\xbc\xaf", "a 7-Zip archive: unpack it, and drop its files"),
+    (b"Rar!", "a RAR archive: unpack it, and drop its files"),
     (b"\x1f\x8b", "gzip within gzip: pack it once"),
     (b"\x89HDF", "HDF5: save it as Parquet or CSV"),
-    (b"\x93NUMPY", "a NumPy array: save it as CSV"),
-    (b"ARROW1", "an Arrow file: save it as Parquet or CSV"),
+    (b"\x93NUMPY", "a NumPy array: save it as CSV, with numpy.savetxt(…, delimiter=',')"),
+    (b"ARROW1", "an Arrow or Feather file: save it as Parquet or CSV"),
+    (b"FEA1", "a Feather file: save it as Parquet or CSV"),
+    (b"\xff\xff\xff\xff", "an Arrow stream: save it as Parquet or CSV"),
+    (b"ORC", "ORC: save it as Parquet or CSV"),
     (b"Obj\x01", "Avro: save it as Parquet or CSV"),
-    (b"%PDF", "a PDF"),
-    (b"\xff\xfe", "UTF-16: save it as UTF-8"),
-    (b"\xfe\xff", "UTF-16: save it as UTF-8"),
-    (b"\0\0\xfe\xff", "UTF-32: save it as UTF-8"),
+    (b"SQLite format 3\0", "an SQLite database: save its table as CSV"),
+    (b"$FL2", "an SPSS file: save it as CSV"),
+    (b"<stata_dta>", "a Stata file: save it as CSV"),
+    (b"RDX", "R's data file: save it with write.csv(…, row.names = FALSE)"),
+    (b"%PDF", "a PDF: save its table as CSV"),
+    (b"\x89PNG", "an image: Refit reads tables, a row of numbers for each image"),
+    (b"\xff\xd8\xff", "an image: Refit reads tables, a row of numbers for each image"),
+    (b"GIF8", "an image: Refit reads tables, a row of numbers for each image"),
 )
 
 
@@ -60,6 +77,8 @@ def kind_of(head: bytes, name: str) -> FileKind:
         return FileKind.PICKLE
     if _IDX_HEAD.match(head):
         return FileKind.IDX
+    if head.startswith(b"PK\x03\x04"):
+        _refuse_archive(head, name)
     for magic, meaning in _UNSUPPORTED:
         if head.startswith(magic):
             raise DatasetUnreadable(f"{name} is {meaning}")
@@ -68,7 +87,36 @@ def kind_of(head: bytes, name: str) -> FileKind:
     if _IDX_NAME.search(lowered):
         raise DatasetUnreadable(f"{name} is not an IDX file: its first bytes are not 0, 0, a type")
     if _BINARY_SHARE * head.count(b"\0") > len(head):  # a single zero byte only invalidates its row
+        every_other = max(head[::2].count(b"\0"), head[1::2].count(b"\0"))
+        if 3 * every_other > len(head):  # nearly every other byte of a Latin text is zero
+            raise DatasetUnreadable(
+                f"{name} seems to be UTF-16 without a byte-order mark: save it as UTF-8"
+            )
         raise DatasetUnreadable(f"{name} is binary, of a kind that Refit does not support")
-    if head.lstrip()[:1] in {b"{", b"<"}:
-        raise DatasetUnreadable(f"{name} looks like JSON or HTML: drop the table as CSV")
+    return _kind_of_text(head.removeprefix(_BOM).lstrip(), name)
+
+
+def _kind_of_text(head: bytes, name: str) -> FileKind:
+    if _JSON_HEAD.match(head):
+        return FileKind.JSON
+    if head[:1] == b"{" or _JSON_LISTS.match(head):
+        raise DatasetUnreadable(
+            f"{name} looks like JSON, but not like records: drop a JSON object on each line, or CSV"
+        )
+    if head[:1] == b"<":
+        raise DatasetUnreadable(f"{name} looks like HTML or XML: drop the table as CSV")
+    if head[:9].lower() == b"@relation":
+        raise DatasetUnreadable(f"{name} is an ARFF file of Weka: save it as CSV")
     return FileKind.CSV
+
+
+def _refuse_archive(head: bytes, name: str) -> None:
+    lowered = name.lower()
+    if lowered.endswith((".xlsx", ".xlsm")) or any(part in head for part in _OFFICE_PARTS):
+        raise DatasetUnreadable(
+            f"{name} is an Excel file: save its sheet as CSV UTF-8, and drop that"
+        )
+    if lowered.endswith(".npz"):
+        raise DatasetUnreadable(
+            f"{name} is a NumPy archive: save features and label as one table, CSV or Parquet"
+        )

@@ -59,3 +59,10 @@ class CsvTable:
     origin: RowOrigin = "dropped"
     constants: tuple[tuple[str, str], ...] = ()
     index_columns: tuple[str, ...] = ()
+
+
+def two_sources(file: str, column: str) -> str:
+    """Return the message for a column that a file and its folder both have."""
+    return (
+        f"{file} has a column {column!r}, and its folder names the same column: rename one of them"
+    )
