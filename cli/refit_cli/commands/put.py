@@ -47,9 +47,9 @@ def put(
     """Upload data for a model. A run starts shortly after the last upload.
 
     All files of one command start one run together. Formats: CSV (separated by
-    comma, semicolon, |, tab or blanks, with or without a header), JSON records,
-    CSV.gz, Parquet, mnist.pkl.gz and pairs of IDX files. The label is the first column unless
-    model.toml names another.
+    comma, semicolon, |, tab or blanks, with or without a header), CSV.gz, JSON
+    records, Parquet, mnist.pkl.gz and pairs of IDX files. The label is the first
+    column unless model.toml names another.
 
     [bold]Examples[/]
       refit put digits train.csv

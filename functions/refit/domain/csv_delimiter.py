@@ -24,6 +24,8 @@ DELIMITERS = (",", ";", "|", "\t")
 _SAMPLE_CELLS = 5000
 _MIN_SAMPLE_RECORDS = 20
 _REGULAR = 0.9
+# A first line with another number of cells is a title, or the delimiter is wrong.
+_OTHER_FIRST = 0.5
 _LIBSVM = re.compile(r"\S+(?:\s+[0-9]+:\S+)+\s*")
 _UNSUPPORTED = {
     "\x01": "the character 1, Hive's default",
@@ -96,11 +98,13 @@ def _split(lines: Sequence[bytes], csv_format: CsvFormat) -> _Split:
         [cell for cell in column if not is_missing(cell)] for column in zip(*below, strict=False)
     ]
     numbers = [bool(column) and _holds_numbers(column) for column in columns]
-    pure = sum(
+    pure: float = sum(
         is_numeric or not _is_split_further(column, csv_format.delimiter)
         for is_numeric, column in zip(numbers, columns, strict=True)
     )
     regular = count / len(read)
+    if abs(len(records[0]) - width) > 1:  # the header of R has one name fewer
+        pure *= _OTHER_FIRST
     return _Split(regular * pure / len(columns), regular, width, sum(numbers) / len(columns))
 
 
@@ -119,8 +123,8 @@ def _is_split_further(cells: Sequence[str], delimiter: str) -> bool:
 
 
 def _count(cell: str, delimiter: str) -> int:
-    # A comma before a blank is punctuation.
-    return cell.count(delimiter) - (cell.count(", ") if delimiter == "," else 0)
+    # Before a blank, a comma and a semicolon are punctuation.
+    return cell.count(delimiter) - (cell.count(f"{delimiter} ") if delimiter in ",;" else 0)
 
 
 def _numbers_between_blanks(cell: str) -> int:

@@ -223,7 +223,8 @@ class _Candidate:
         ):
             return None
         cells = [self._first[index] for index in indexes]
-        counts = _counting_rule(cells, len(texts), self.names_over_types)
+        is_nameless = is_missing(self._first[0]) and self._columns[0].is_typed
+        counts = _counting_rule(cells, len(texts) + is_nameless, self.names_over_types)
         if counts is None:
             return None
         rows_too = sum(counts([row[index] for index in indexes]) for row in self._rows)
@@ -232,22 +233,24 @@ class _Candidate:
         is_long = len(cells) >= _MANY_NUMBERS
         if self._recurring:
             return "unclear" if is_long else None
-        if is_long or self.names_over_types or self._chance <= _SUPPORTED:
+        is_frame = is_nameless and not texts and cells[0] == "0"  # as pandas writes it
+        if is_long or is_frame or self.names_over_types or self._chance <= _SUPPORTED:
             return "yes"
         return "unclear" if texts and len(cells) >= _FEW_NUMBERS else None
 
 
 def _counting_rule(
-    cells: Sequence[str], texts: int, names_over_types: int
+    cells: Sequence[str], beside: int, names_over_types: int
 ) -> Callable[[Sequence[str]], bool] | None:
     """Return the rule by which these numbers count up, to apply to other rows; None if none does.
 
-    Two numbers always have one step, so they must be years, or count from 0 or 1 beside one text.
+    Two numbers always have one step, so they must be years, or count from 0 or 1 beside one cell
+    that is a text, or has no name as it is above the numbers of the rows.
     """
     from_start = any(
         list(cells) == [str(start + index) for index in range(len(cells))] for start in (0, 1)
     )
-    if from_start and texts == 1 and (len(cells) > 1 or (cells and names_over_types)):
+    if from_start and beside == 1 and (len(cells) > 1 or (cells and names_over_types)):
         return lambda row: list(row) == list(cells)
     if len(cells) >= _FEW_NUMBERS:
         return _has_steps if _has_steps(cells) else None

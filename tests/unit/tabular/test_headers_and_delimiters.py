@@ -44,13 +44,14 @@ def table(first: str, row: str, count: int = 60) -> str:
         ("date,weather", "2024-01-{n:02d},{t}"),
         ("price,city", "1.234,50 €;{t}"),
         ("#,name,size", "{n},{t},{x}"),
+        ("a;b,size", "p;q,{x}"),
         ("#chrom,start,end", "chr{n},{n},{x}"),
         (" group, size", "{t}, {x}"),
         ("größe,farbe", "{x},{t}"),
     ],
 )
 def test_a_header_is_recognized(first: str, row: str) -> None:
-    separator = ";" if ";" in row else ","
+    separator = ";" if ";{" in row else ","
     dialect = dialect_of(table(first.replace(",", separator), row))
     assert dialect.header == tuple(name.strip() for name in first.split(","))
     assert dialect.header_lines == 1
@@ -112,6 +113,11 @@ def test_an_unclear_part_is_read_as_the_part_before_it(prepared: Preparing) -> N
     rows = [[f"{n % 2}b", *DRAW.choices("pqrstuvwxyz", k=2)] for n in range(200)]
     parts = {"a.csv": headerless(rows).encode(), "b.csv": b"1b,ab,cd\n0b,ef,gh\n"}
     assert sum(prepared(parts, label=0).rows.values()) == 202
+
+
+def test_the_header_of_a_frame_without_names_counts_its_columns() -> None:
+    dialect = dialect_of(table(",0,1,2", "{n},{x},{x},{x}"))
+    assert (dialect.header, dialect.nameless) == (("column0", "0", "1", "2"), (0,))
 
 
 def test_the_header_of_r_has_a_nameless_first_column() -> None:
@@ -228,6 +234,7 @@ def test_a_header_that_is_not_utf8_is_refused_with_its_line_and_bytes(
         ("2024-01-01 10:00,5\n2024-01-02 11:00,6\n", ",", 2),
         ("John Smith\nJane Doe\n", ",", 1),
         ("1,a;b,2\n3,c;d,4\n", ",", 3),
+        ("ham\tHi, you won; call\nspam\tOh, he lost; wait\n", "\t", 2),
     ],
 )
 def test_the_delimiter_is_the_one_whose_cells_are_of_one_kind(

@@ -10,8 +10,8 @@ import csv
 import json
 from typing import TYPE_CHECKING, Any
 
-from refit.domain.errors import DatasetInvalid, DatasetUnreadable
 from refit.domain.cells import shown
+from refit.domain.errors import DatasetInvalid, DatasetUnreadable
 from refit.tabular.readers.lines import OverlongLine, line_blocks
 
 if TYPE_CHECKING:
