@@ -38,6 +38,7 @@ class ColumnTally:
         values: distinct normal cells in good rows, for the columns that are counted.
         odd: distinct texts and their frequency, at most `MAX_ODD_TEXTS`.
         left_out_missing: number of cells without a value, for columns that are left out.
+        date_forms: number of dates by the forms that each can have, for a time column.
     """
 
     shapes: defaultdict[int, Counter[CellShape]] = field(
@@ -46,6 +47,9 @@ class ColumnTally:
     values: dict[int, Counter[bytes]] = field(default_factory=dict)
     odd: defaultdict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     left_out_missing: Counter[int] = field(default_factory=Counter)
+    date_forms: defaultdict[int, Counter[frozenset[str]]] = field(
+        default_factory=lambda: defaultdict(Counter)
+    )
 
     def count(self, column: int, shape: CellShape, cell: str, number: int = 1) -> None:
         """Count a cell, or several equal ones."""
