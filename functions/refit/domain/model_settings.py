@@ -5,11 +5,22 @@ from __future__ import annotations
 import tomllib
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from refit.domain.column_reading import name_key
 from refit.domain.errors import SettingsInvalid
 
 ColumnSetting: TypeAlias = Literal["number", "category", "boolean", "date", "ignore"]
+RowRole: TypeAlias = Literal["weight", "group", "time"]
+"""What a column says about its rows: how much they count, or in which split they are."""
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -71,6 +82,19 @@ class DataSettings(Section):
         0.1,
         description="Share of the rows held out for evaluation; no model is ever trained on them.",
     )
+    weight: str | None = Field(
+        None, description="Column of row weights, used in training and in the metrics."
+    )
+    group: str | None = Field(
+        None,
+        description="Column of which all rows with the same value are in the same split, such as "
+        "the customer. Not together with `time`.",
+    )
+    time: str | None = Field(
+        None,
+        description="Column of dates or numbers by which the newest rows are held out: the newest "
+        "`test_fraction` for evaluation, those before them for early stopping.",
+    )
     schema_change: Literal["refuse", "accept"] = Field(
         "refuse", description="What to do when the columns differ from those of the live model."
     )
@@ -84,6 +108,46 @@ class DataSettings(Section):
                 "the last column"
             )
         return label
+
+    @property
+    def roles(self) -> dict[RowRole, str]:
+        """Names of the columns that say something about their rows, by role."""
+        named: dict[RowRole, str | None] = {
+            "weight": self.weight,
+            "group": self.group,
+            "time": self.time,
+        }
+        return {role: name for role, name in named.items() if name is not None}
+
+    @field_validator("weight", "group", "time")
+    @classmethod
+    def _role_is_a_column_of_its_own(cls, name: str | None, info: ValidationInfo) -> str | None:
+        if name is None:
+            return None
+        for other in ("label", "weight", "group"):
+            known = info.data.get(other)
+            if other != info.field_name and isinstance(known, str) and _same(name, known):
+                raise ValueError(f"[data] {other} names the same column; choose another one")
+        columns: dict[str, ColumnSetting] = info.data.get("columns", {})
+        asked = {name_key(column): kind for column, kind in columns.items()}
+        asked |= {name_key(column): "ignore" for column in info.data.get("ignore", ())}
+        kind = asked.get(name_key(name))
+        if kind == "ignore":
+            raise ValueError(
+                "the settings also ignore this column; remove it there, because a column with a "
+                "role is no feature anyway"
+            )
+        if kind is not None and info.field_name == "weight":
+            raise ValueError(
+                f"[data.columns] makes this column a feature ({kind}), and a row weight is no "
+                "feature; remove one of them"
+            )
+        if info.field_name == "time" and info.data.get("group") is not None:
+            raise ValueError(
+                "[data] group is set too, but rows are split either by their group or by their "
+                "time; remove one of them"
+            )
+        return name
 
 
 class TrainingSettings(Section):
@@ -286,6 +350,10 @@ class ModelSettings(Section):
     deployment: DeploymentSettings = Field(default_factory=DeploymentSettings)
     monitoring: MonitoringSettings = Field(default_factory=MonitoringSettings)
     retraining: RetrainingSettings = Field(default_factory=RetrainingSettings)
+
+
+def _same(name: str, other: str) -> bool:
+    return name_key(name) == name_key(other)
 
 
 def parse_settings(text: str) -> ModelSettings:

@@ -165,6 +165,14 @@ class RunKeys:
         """Labels of the held-out rows `new`, `base` or `fresh`, one per line."""
         return f"{self.root}evaluation/{rows}.labels"
 
+    def evaluation_weights(self, rows: str) -> str:
+        """Weights of the same rows in the same order, one per line; with `[data] weight` only."""
+        return f"{self.root}evaluation/{rows}.weights"
+
+    def evaluation_times(self, rows: str) -> str:
+        """Times of the rows `new` in the same order, one per line; with `[data] time` only."""
+        return f"{self.root}evaluation/{rows}.times"
+
     @property
     def evaluation(self) -> str:
         """Metrics of challenger and champion, and their comparison."""

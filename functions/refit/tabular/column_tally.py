@@ -39,6 +39,7 @@ class ColumnTally:
         odd: distinct texts and their frequency, at most `MAX_ODD_TEXTS`.
         markers: words such as `NA`, which may mean a missing value, and their frequency.
         left_out_missing: number of cells without a value, for columns that are left out.
+        date_forms: number of dates by the forms that each can have, for a time column.
     """
 
     shapes: defaultdict[int, Counter[CellShape]] = field(
@@ -48,6 +49,9 @@ class ColumnTally:
     odd: defaultdict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     markers: defaultdict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     left_out_missing: Counter[int] = field(default_factory=Counter)
+    date_forms: defaultdict[int, Counter[frozenset[str]]] = field(
+        default_factory=lambda: defaultdict(Counter)
+    )
 
     def count(self, column: int, shape: CellShape, cell: str, number: int = 1) -> None:
         """Count a cell, or several equal ones."""

@@ -54,6 +54,12 @@ class AlignedTables:
                         f"{self.sources[0].table.name}: files dropped together must have the same "
                         "columns"
                     )
+            for role in plan.roles:
+                if source.picks[role.column] is None and not source.is_normal:
+                    raise DatasetInvalid(
+                        f"{source.table.name} does not have the column {self.names[role.column]!r} "
+                        f"that [data] {role.role} names: each file must have it"
+                    )
 
 
 def aligned(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from refit.tabular.learned_schema import LearnedSchema
     from refit.tabular.quarantine import Quarantine
     from refit.tabular.split import Split
-    from refit.tabular.spool import SpooledRows
+    from refit.tabular.spooled import SpooledRows
     from refit.tabular.survey import Survey
     from refit.tabular.table_scan import TableScanner
 

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from refit.domain.column_reading import ColumnReading
     from refit.domain.model_settings import DataSettings
+    from refit.tabular.column_evidence import ColumnEvidence
     from refit.tabular.columns import AlignedTables
-    from refit.tabular.reading_plan import ColumnEvidence, ReadingPlan
+    from refit.tabular.reading_plan import ReadingPlan
     from refit.tabular.table_scan import TableScanner
 
 MAX_AUTO_CLASSES = 50

@@ -24,7 +24,15 @@ from refit.tabular.learned_record import learned_record, unseen_classes
 from refit.tabular.learned_schema import learned_schema, reconciled
 from refit.tabular.profile import SAMPLE_ROWS, ProfileSample, profile_of
 from refit.tabular.split import Fractions, Split
-from refit.tabular.spool import Spool, SpooledRows
+from refit.tabular.split_record import (
+    REQUIRED_SPLITS,
+    check_given_splits,
+    check_splits,
+    split_doubts,
+    split_notes,
+    split_rule,
+)
+from refit.tabular.spool import Spool
 from refit.tabular.survey import Survey
 from refit.tabular.table_dialects import table_dialects
 
@@ -34,10 +42,12 @@ if TYPE_CHECKING:
 
     from refit.domain.learned import Learned
     from refit.domain.model_settings import DataSettings
+    from refit.domain.pipeline.split_rule import SplitRule
     from refit.domain.schema import Schema
     from refit.tabular.learned_schema import ReconciledSchema
     from refit.tabular.quarantine import Quarantine
     from refit.tabular.readers.table import CsvTable
+    from refit.tabular.spooled import SpooledRows
     from refit.tabular.table_scan import TableScanner
 
 _JOINED_LINES = 5000
@@ -45,7 +55,6 @@ _EQUAL_ROWS = (
     "many rows have the same features, so that a hash of the features holds out none of them: "
     "each occurrence of a row is split by itself, and equal rows can be in several splits"
 )
-_REQUIRED_SPLITS: tuple[Split, ...] = ("test", "train")
 
 
 class ByteSink(Protocol):
@@ -67,6 +76,9 @@ class Preparation:
             written.
         fresh: how many of the test rows are labelled predictions that were not in the live model's
             training data.
+        split: how the dropped rows were split.
+        has_weights: whether the rows have weights.
+        has_times: whether the rows have times.
     """
 
     def __init__(
@@ -75,9 +87,11 @@ class Preparation:
         encoder: RowEncoder,
         outcome: ReconciledSchema,
         learned: Learned,
+        split: SplitRule,
         sample_rows: int = SAMPLE_ROWS,
     ) -> None:
         self.learned = learned
+        self.split = split
         self._spooled = spooled
         self._encoder = encoder
         self._sample_rows = sample_rows
@@ -86,9 +100,13 @@ class Preparation:
         self.rows: Counter[Split] = spooled.rows
         self.labelled: Counter[Split] = spooled.labelled
         self.fresh = spooled.fresh
+        self.has_weights = spooled.is_weighted
+        self.has_times = spooled.is_timed
 
     def write_train(self, train: ByteSink) -> dict[str, Any]:
         """Write the shuffled training rows; return the content of profile.json.
+
+        With row weights, the weight is the second cell, as the container reads it.
 
         Raises:
             DatasetInvalid: if the training rows are all of one class.
@@ -96,15 +114,15 @@ class Preparation:
         sample = ProfileSample(self.rows["train"], 1 + len(self.schema.features), self._sample_rows)
         labels: Counter[int] = Counter()
         first = True
-        for bucket in self._spooled.shuffled():
-            lines = self._encoder.encode(bucket)
+        for rows in self._spooled.shuffled():
+            lines = self._encoder.encode(rows.lines)
             sample.add(lines)
             if self.schema.classes is not None:
                 labels.update(_label_codes(lines, len(self.schema.classes)))
             if first:
                 # XGBoost derives the number of columns from the last cell with a value in any row.
                 lines[0], first = _full_width(lines[0]), False
-            _write(train, lines)
+            _write(train, _with_weights(lines, rows.weights))
         classes = self._class_counts(labels)
         self.learned = self.learned.with_leaks(leaking_columns(self.schema, sample.matrix()))
         return profile_of(self.schema, self.rows, classes, sample.matrix())
@@ -119,9 +137,9 @@ class Preparation:
         return Counter({text: labels[code] for code, text in enumerate(self.schema.classes)})
 
     def write_validation(self, validation: ByteSink) -> None:
-        """Write the validation rows, label first."""
-        for lines in self._spooled.held_out("validation"):
-            _write(validation, self._encoder.encode(lines))
+        """Write the validation rows: the label, the weight if there are weights, the features."""
+        for rows in self._spooled.held_out_rows("validation"):
+            _write(validation, _with_weights(self._encoder.encode(rows.lines), rows.weights))
 
     def write_test(self, rows: ByteSink, features: ByteSink, labels: ByteSink) -> None:
         """Write the test rows three times: complete, only the features, and only the labels."""
@@ -129,6 +147,21 @@ class Preparation:
             lines = self._encoder.encode(normal_lines)
             _write(rows, lines)
             _write_apart(features, labels, lines)
+
+    def write_test_weights(self, weights: ByteSink) -> None:
+        """Write the weights of the test rows, which must have weights."""
+        for rows in self._spooled.held_out_rows("test"):
+            _write(weights, rows.weights)
+
+    def write_fresh_weights(self, weights: ByteSink) -> None:
+        """Write the weights of the fresh test rows, which must have weights."""
+        for rows in self._spooled.fresh_rows():
+            _write(weights, rows.weights)
+
+    def write_test_times(self, times: ByteSink) -> None:
+        """Write the times of the test rows; a blank line for a labelled prediction."""
+        for rows in self._spooled.held_out_rows("test"):
+            _write(times, rows.times)
 
     def write_fresh(self, features: ByteSink, labels: ByteSink) -> None:
         """Write the fresh test rows twice: only the features, and only the labels."""
@@ -197,11 +230,12 @@ class ReadDrop:
         spooled, scanner = self._spooled, self._scanner
         self._quarantine.check(spooled.rows.total(), self._settings.max_bad_fraction)
         outcome = reconciled(self._schema, self._prior, self._settings)
-        _check_splits(spooled.rows, self._settings)
+        check_splits(spooled, self._settings)
         unseen = unseen_classes(spooled, self._schema, scanner.tally.values, self._given)
         learned = self.learned.with_doubts(unseen)
         encoder = RowEncoder(outcome.schema, scanner.values_by_index())
-        return Preparation(spooled, encoder, outcome, learned, sample_rows)
+        rule = split_rule(scanner.plan, spooled)
+        return Preparation(spooled, encoder, outcome, learned, rule, sample_rows)
 
 
 def read_drop(
@@ -226,18 +260,27 @@ def read_drop(
     dialects = table_dialects(tables, settings, prior)
     drop = aligned(tables, dialects, settings, prior)
     given: frozenset[Split] = frozenset(table.split for table in tables if table.split)
+    check_given_splits(given, settings)
     fractions = Fractions(settings.validation_fraction, settings.test_fraction)
 
     def spool(*, by_occurrence: bool) -> Spool:
-        return Spool(_emptied(folder), fractions, given, seed, by_occurrence=by_occurrence)
+        return Spool(
+            _emptied(folder),
+            fractions,
+            given,
+            seed,
+            by_occurrence=by_occurrence,
+            roles=settings.roles,
+        )
 
     survey = Survey(drop, dialects[0], settings)
     try:
         spooled, scanner = survey.read(lambda: spool(by_occurrence=False), quarantine)
         doubts = []
-        if any(not spooled.rows[split] for split in _REQUIRED_SPLITS):
+        by_row = settings.group is None and settings.time is None
+        if by_row and any(not spooled.rows[split] for split in REQUIRED_SPLITS):
             spooled, scanner = survey.read(lambda: spool(by_occurrence=True), quarantine)
-            if all(spooled.rows[split] for split in _REQUIRED_SPLITS):
+            if all(spooled.rows[split] for split in REQUIRED_SPLITS):
                 doubts.append(_EQUAL_ROWS)
         if not spooled.rows.total() and not quarantine.count:
             raise DatasetEmpty(f"{tables[0].name} has a header but no row")
@@ -247,8 +290,10 @@ def read_drop(
     learned = learned_record(
         drop, dialects, survey, scanner, found, quarantine, spooled.rows.total()
     )
+    doubts += split_doubts(spooled, settings, given)
+    notes = (*notes, *learned.notes, *split_notes(scanner.plan, spooled))
     return ReadDrop(
-        learned=learned.with_doubts(doubts).with_notes(notes),
+        learned=learned.with_doubts(doubts).model_copy(update={"notes": notes}),
         _spooled=spooled,
         _scanner=scanner,
         _schema=found.schema,
@@ -276,17 +321,6 @@ def _emptied(folder: Path) -> Path:
     return rows
 
 
-def _check_splits(rows: Counter[Split], settings: DataSettings) -> None:
-    for split in _REQUIRED_SPLITS:
-        if not rows[split]:
-            enough = round(5 / settings.test_fraction)
-            raise DatasetInvalid(
-                f"none of the {rows.total()} rows is in the {split} split, which a hash of each "
-                f"row decides: drop more rows ({enough} different ones are almost always enough), "
-                f"or add a {split}/ folder"
-            )
-
-
 def _label_codes(lines: list[bytes], classes: int) -> Iterable[int]:
     """Return the label of each encoded row."""
     if classes <= 10:  # a code is one digit, and reading its byte takes a fifth of the time
@@ -294,6 +328,17 @@ def _label_codes(lines: list[bytes], classes: int) -> Iterable[int]:
         codes: list[int] = (digits - ord("0")).tolist()
         return codes
     return [int(line.partition(b",")[0]) for line in lines]
+
+
+def _with_weights(lines: list[bytes], weights: list[bytes]) -> list[bytes]:
+    """Return the lines with each row's weight after its label; unchanged without weights."""
+    if not weights:
+        return lines
+    parts = (line.partition(b",") for line in lines)
+    return [
+        b",".join([label, weight, features])
+        for (label, _, features), weight in zip(parts, weights, strict=True)
+    ]
 
 
 def _full_width(line: bytes) -> bytes:

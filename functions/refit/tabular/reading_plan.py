@@ -6,9 +6,8 @@ stay features, whatever this drop looks like. The settings decide before everyth
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from refit.domain.cells import is_missing, shown
@@ -16,14 +15,15 @@ from refit.domain.column_reading import ColumnReading, ColumnType, name_key
 from refit.domain.date_forms import common_forms, is_compact_dates
 from refit.domain.errors import DatasetInvalid
 from refit.domain.number_forms import PLAIN, NumberForm, NumberShape, choose_form
+from refit.tabular.column_evidence import ColumnEvidence
 from refit.tabular.column_tally import MAX_TEXTS
 from refit.tabular.left_out import counts_rows, reason_to_leave_out
+from refit.tabular.role_columns import REASONS, RoleColumn, role_indexes, role_reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from refit.domain.cell_shapes import CellShape
-    from refit.domain.model_settings import DataSettings
+    from refit.domain.model_settings import DataSettings, RowRole
     from refit.domain.number_forms import Decimal
     from refit.domain.schema import Schema
     from refit.tabular.column_tally import ColumnTracker
@@ -40,50 +40,6 @@ _DISTINCT_SHARE = 0.5
 _FEWEST_DISTINCT = 20
 
 
-@dataclass
-class ColumnEvidence:
-    """What is known of the cells of a column.
-
-    Attributes:
-        shapes: number of cells of each shape.
-        odd: distinct texts, up to a limit.
-        markers: words such as `NA`, which may mean a missing value.
-        first: the first distinct cells with a value.
-        distinct: number of distinct texts in good rows; None if they were not counted. Above
-            `MAX_TEXTS` they are not counted further.
-        is_whole: whether all rows were read, and not only the first ones.
-        is_precise: whether each number was looked at, and not only whole blocks of rows.
-    """
-
-    shapes: Counter[CellShape] = field(default_factory=Counter)
-    odd: Counter[str] = field(default_factory=Counter)
-    markers: Counter[str] = field(default_factory=Counter)
-    first: tuple[str, ...] = ()
-    distinct: int | None = None
-    is_whole: bool = False
-    is_precise: bool = True
-
-    def cells(self, *kinds: str) -> int:
-        """Return the number of cells of these kinds."""
-        return sum(count for shape, count in self.shapes.items() if shape.kind in kinds)
-
-    @property
-    def numbers(self) -> int:
-        return self.cells("number", "infinite")
-
-    @property
-    def texts(self) -> int:
-        return self.cells("boolean", "date", "unit", "text")
-
-    @property
-    def number_shapes(self) -> Counter[NumberShape]:
-        shapes: Counter[NumberShape] = Counter()
-        for shape, count in self.shapes.items():
-            if shape.number is not None:
-                shapes[shape.number] += count
-        return shapes
-
-
 @dataclass(frozen=True)
 class ReadingPlan:
     """How the columns of a drop are read.
@@ -96,6 +52,7 @@ class ReadingPlan:
         open_label: whether the label may still be a class, so that its distinct values are counted.
         missing: texts that the settings call missing.
         doubts: what a person should check, as sentences.
+        roles: columns that hold the weight, the group or the time of the rows.
     """
 
     names: tuple[str, ...]
@@ -105,6 +62,7 @@ class ReadingPlan:
     open_label: bool
     missing: frozenset[str]
     doubts: tuple[str, ...] = ()
+    roles: tuple[RoleColumn, ...] = ()
 
     @cached_property
     def kept(self) -> tuple[int, ...]:
@@ -127,6 +85,11 @@ class ReadingPlan:
             reading.type != "date" and reading.form.is_plain for _, reading in self.readings()
         )
 
+    @cached_property
+    def read(self) -> tuple[int, ...]:
+        """Index in `names` of each column whose cells are read."""
+        return tuple(dict.fromkeys([*self.kept, *(role.column for role in self.roles)]))
+
     def readings(self, normal: bool = False) -> Sequence[tuple[int, ColumnReading]]:
         """Return index in `names` and reading of each column of a normal row, label first.
 
@@ -141,8 +104,8 @@ class ReadingPlan:
 
     def same_reading(self, other: ReadingPlan) -> bool:
         """Return whether two plans give the same normal rows and counts."""
-        mine = (self.label, self.features, self.left_out.keys())
-        return mine == (other.label, other.features, other.left_out.keys())
+        mine = (self.label, self.features, self.left_out.keys(), self.roles)
+        return mine == (other.label, other.features, other.left_out.keys(), other.roles)
 
     @cached_property
     def _readings(self) -> tuple[tuple[int, ColumnReading], ...]:
@@ -204,6 +167,7 @@ class Planner:
         self._asked |= {name_key(name): "ignore" for name in settings.ignore}
         self._long: set[str] = set()
         self._check_names()
+        self._roles = role_indexes(names, settings)
 
     def _check_names(self) -> None:
         known = set(map(name_key, self.names)) | set(self._prior_left_out)
@@ -278,10 +242,25 @@ class Planner:
             open_label=self._settings.task != "regression",
             missing=self._missing,
             doubts=tuple(doubts),
+            roles=tuple(
+                RoleColumn(role, column, self._role(role, column, evidence, decimal))
+                for role, column in self._roles.items()
+            ),
         )
 
     def _listed(self) -> str:
         return f"The other columns are {', '.join(map(repr, self.names[1:40]))}"
+
+    def _role(
+        self,
+        role: RowRole,
+        column: int,
+        evidence: Mapping[int, ColumnEvidence],
+        decimal: Decimal | None,
+    ) -> ColumnReading:
+        name, known = self.names[column], evidence.get(column, ColumnEvidence())
+        form = partial(self._number_form, name, known, decimal, None)
+        return role_reading(role, name, known, form, self._missing)
 
     def _left_out(
         self,
@@ -296,6 +275,9 @@ class Planner:
         asked = self._asked.get(key)
         if asked is not None:
             return "the settings ignore it" if asked == "ignore" else None
+        for role, role_column in self._roles.items():
+            if column == role_column:
+                return REASONS[role]
         if key in self._features:
             return None
         reason = reason_to_leave_out(

@@ -18,6 +18,7 @@ from refit.domain.column_reading import CellRefused
 from refit.domain.csv_dialect import is_repeated_header
 from refit.domain.csv_rows import CsvFault, CsvLineInvalid, split_line
 from refit.tabular.csv_bytes import READ_DIGITS
+from refit.tabular.row_roles import NO_ROLES, RoleReader, RoleRefused, RowRoles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,6 +46,7 @@ class NormalRow:
 
     label: bytes
     features: bytes
+    roles: RowRoles = NO_ROLES
 
     @property
     def line(self) -> bytes:
@@ -108,6 +110,7 @@ class RowReader:
         self._constants = source.constants
         self._tally = state.tally
         self._is_normal = source.is_normal
+        self._roles = RoleReader(state, source)
 
     def line(
         self, line: bytes, number: int, *, is_tracked: bool = False
@@ -174,6 +177,11 @@ class RowReader:
                 problem = problem or error
                 text = cell
             normal.append(text)
+        roles: RowRoles | RoleRefused
+        try:
+            roles = self._roles.of_row(cells)
+        except RoleRefused as error:
+            roles = error
         has_value = any(normal[1:]) or self._left_out_has_value(cells)
         label = self._state.plan.label.name
         if not normal[LABEL]:
@@ -183,7 +191,9 @@ class RowReader:
             raise _RowRefused(str(problem), problem.kind)
         if not has_value:
             raise _RowRefused("no feature has a value")
-        return self._good(normal)
+        if isinstance(roles, RoleRefused):
+            raise _RowRefused(str(roles), roles.kind)
+        return self._good(normal, roles)
 
     def _left_out_has_value(self, cells: list[str]) -> bool:
         """Count the missing cells of the columns that are left out; return if one has a value."""
@@ -200,12 +210,12 @@ class RowReader:
         shape = MISSING if cell in reading.missing else cell_shape(cell)
         self._tally.count(column, shape, cell)
 
-    def _good(self, normal: list[str]) -> NormalRow:
+    def _good(self, normal: list[str], roles: RowRoles) -> NormalRow:
         escaped = [cell.translate(_ESCAPED).encode() for cell in normal]
         for index, column in self._state.plan.counted:
             if escaped[index]:
                 self._tally.count_values(column, Counter([escaped[index]]))
-        return NormalRow(escaped[LABEL], b",".join(escaped[1:]))
+        return NormalRow(escaped[LABEL], b",".join(escaped[1:]), roles)
 
 
 def _is_allowed(character: str) -> bool:

@@ -3,87 +3,50 @@
 Each training row is written to one of 64 buckets, which is chosen at random. Later each bucket is
 shuffled in memory. The random numbers come from a fixed sequence for the run's seed, so a repeated
 run writes the same bytes.
+
+Rows that are split by their time are first written to one file, because the cut is only known when
+all of them have been read. Their times take 8 bytes of memory each.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from refit.domain.errors import DatasetInvalid
+from refit.tabular.group_sides import GroupSides
 from refit.tabular.readers.gunzip import MAX_UNPACKED_BYTES
 from refit.tabular.scatter import random_numbers, row_hashes, splits_of
 from refit.tabular.split import SPLITS, Fractions, Split, mix
+from refit.tabular.spooled import (
+    ASIDE,
+    BUCKET_BITS,
+    BUCKETS,
+    SpooledRows,
+    lines_of,
+    reordered,
+)
 from refit.tabular.table_scan import NormalRows
+from refit.tabular.time_cuts import TimeCuts, Times, cuts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection
     from pathlib import Path
 
+    from refit.domain.model_settings import RowRole
     from refit.tabular.readers.table import RowOrigin
+    from refit.tabular.row_roles import RowRoles
 
-_BUCKET_BITS = 6
-_BUCKETS = 1 << _BUCKET_BITS
 # Rows are sorted into buckets in batches of this size, so that writes are not too small.
 _BATCH_BYTES = 4 * 1024 * 1024
-_READ_BYTES = 1024 * 1024
 _TRAIN, _TEST = SPLITS.index("train"), SPLITS.index("test")
 
-
-@dataclass
-class SpooledRows:
-    """Rows in temporary files, by split.
-
-    Attributes:
-        paths: files of the buckets of training rows, of the held-out splits, and of the fresh test
-            rows.
-        order_seed: seed for the order within the buckets.
-        rows: number of rows in each split.
-        labelled: number of labelled predictions among them.
-        fresh: number of fresh rows among the test rows.
-        bucket_rows: (64,) number of rows in each bucket.
-    """
-
-    paths: list[Path]
-    order_seed: int
-    rows: Counter[Split] = field(default_factory=Counter)
-    labelled: Counter[Split] = field(default_factory=Counter)
-    fresh: int = 0
-    bucket_rows: list[int] = field(default_factory=lambda: [0] * _BUCKETS)
-
-    def shuffled(self) -> Iterator[list[bytes]]:
-        """Yield the training rows in random order, one bucket at a time."""
-        first = 0
-        for path, count in zip(self.paths, self.bucket_rows, strict=False):
-            if count:
-                lines = path.read_bytes().split(b"\n")
-                lines.pop()
-                ranks = random_numbers(self.order_seed, first, count)
-                yield _reordered(lines, np.argsort(ranks, kind="stable"))
-                first += count
-
-    def held_out(self, split: Split) -> Iterator[list[bytes]]:
-        """Yield the rows of a held-out split in the order of arrival, fresh rows last."""
-        yield from _lines_of(self.paths[_BUCKETS + SPLITS.index(split) - 1])
-        if split == "test":
-            yield from self.fresh_held_out()
-
-    def held_out_labels(self, split: Split) -> Counter[bytes]:
-        """Count the labels of a held-out split."""
-        counts: Counter[bytes] = Counter()
-        for lines in self.held_out(split):
-            counts.update(line.partition(b",")[0] for line in lines)
-        return counts
-
-    def fresh_held_out(self) -> Iterator[list[bytes]]:
-        """Yield the fresh test rows."""
-        yield from _lines_of(self.paths[-1])
+_SplitIndexes = npt.NDArray[np.uint8]
 
 
 class Spool:
@@ -101,34 +64,48 @@ class Spool:
         seed: int,
         *,
         by_occurrence: bool = False,
+        roles: Collection[RowRole] = (),
     ) -> None:
         """Open the files.
 
         Args:
             folder: an empty folder.
-            fractions: shares of rows that are held out by hash.
+            fractions: shares of rows that are held out.
             given: splits that the drop defines. No other dropped rows are added to them by hash.
             seed: seed of the run, 64 bits.
             by_occurrence: whether the hash of a row also covers how many equal rows came before it.
                 Then equal rows can be in different splits. For drops with few distinct rows.
+            roles: what the columns of the rows say about them: `weight`, `group` or `time`.
         """
         self._occurrences: Counter[bytes] | None = Counter() if by_occurrence else None
         self._fractions = fractions
         self._fixed = [split in given for split in SPLITS]
         self._bucket_seed = mix(seed)
-        paths = [folder / f"bucket-{number:02d}" for number in range(_BUCKETS)]
+        paths = [folder / f"bucket-{number:02d}" for number in range(BUCKETS)]
         paths += [folder / name for name in (*SPLITS[1:], "fresh")]
         self._open = ExitStack()
         self._files = [self._open.enter_context(path.open("wb")) for path in paths]
         self._batch = NormalRows([], [])
         self._batch_kind: tuple[Split | None, RowOrigin] = (None, "dropped")
         self._batch_bytes = self._written_bytes = 0
-        self.spooled = SpooledRows(paths, mix(seed + 1))
+        self._unsplit = folder / "unsplit"
+        self._times = array("d")
+        self.spooled = SpooledRows(
+            paths,
+            mix(seed + 1),
+            is_weighted="weight" in roles,
+            is_timed="time" in roles,
+            groups=GroupSides() if "group" in roles else None,
+        )
+        if self.spooled.is_timed:
+            self._unsplit_file = self._open.enter_context(self._unsplit.open("wb"))
 
     def close(self) -> None:
-        """Write the buffered rows, and close the files."""
+        """Write the buffered rows, split the rows with a time, and close the files."""
         with self._open:
             self._write_batch()
+            if self._times:
+                self._split_by_time()
 
     def add(self, rows: NormalRows, given: Split | None, origin: RowOrigin = "dropped") -> None:
         """Write rows to their splits.
@@ -147,6 +124,7 @@ class Spool:
             self._batch_kind = given, origin
         self._batch.lines.extend(rows.lines)
         self._batch.features.extend(rows.features)
+        self._batch.roles.extend(rows.roles)
         self._batch_bytes += sum(map(len, rows.lines))
         if self._batch_bytes > _BATCH_BYTES:
             self._write_batch()
@@ -156,8 +134,53 @@ class Spool:
         self._batch, self._batch_bytes = NormalRows([], []), 0
         if not rows.lines:
             return
-        targets = self._targets(rows, given, origin)
-        lines = _reordered(rows.lines, np.argsort(targets, kind="stable"))
+        lines = self._with_asides(rows)
+        if self.spooled.is_timed and origin == "dropped":
+            self._times.extend(map(_time, rows.roles))
+            self._written_bytes += self._unsplit_file.write(b"\n".join(lines) + b"\n")
+            self._check_size()
+            return
+        splits = self._splits(rows, given, origin)
+        if self.spooled.groups is not None and origin == "dropped":
+            self.spooled.groups.add([role.group for role in rows.roles], splits)
+        self._write(lines, splits, origin)
+
+    def _with_asides(self, rows: NormalRows) -> list[bytes]:
+        """Return the lines with the weight and the time of each row at its end."""
+        spooled = self.spooled
+        if not (spooled.is_weighted or spooled.is_timed):
+            return rows.lines
+        return [
+            ASIDE.join([line, *self._asides(role)])
+            for line, role in zip(rows.lines, rows.roles, strict=True)
+        ]
+
+    def _asides(self, role: RowRoles) -> list[bytes]:
+        asides = [role.weight] if self.spooled.is_weighted else []
+        if self.spooled.is_timed:
+            asides.append(b"" if role.time is None else repr(role.time).encode())
+        return asides
+
+    def _split_by_time(self) -> None:
+        """Write the rows that wait for the cut to their splits; to training if there is none."""
+        self._written_bytes -= self._unsplit_file.tell()
+        self._unsplit_file.close()
+        times: Times = np.frombuffer(self._times)
+        cuts = cuts_of(times, self._fractions)
+        self.spooled.cuts = cuts
+        first = 0
+        for lines in lines_of(self._unsplit):
+            piece = times[first : first + len(lines)]
+            first += len(lines)
+            self._write(lines, _newest_held_out(piece, cuts), "dropped")
+        self._unsplit.unlink()
+
+    def _write(self, lines: list[bytes], splits: _SplitIndexes, origin: RowOrigin) -> None:
+        """Write lines to the files of their splits."""
+        if self.spooled.is_weighted:
+            self._weigh(lines, splits)
+        targets = self._targets(splits, origin)
+        lines = reordered(lines, np.argsort(targets, kind="stable"))
         begin = 0
         for target, count in enumerate(np.bincount(targets).tolist()):
             if count:
@@ -165,32 +188,36 @@ class Spool:
                 self._files[target].write(piece)
                 self._written_bytes += len(piece)
                 begin += count
+        self._check_size()
+
+    def _check_size(self) -> None:
         if self._written_bytes > MAX_UNPACKED_BYTES:
             raise DatasetInvalid(
                 f"the drop holds more than {MAX_UNPACKED_BYTES // 1024**3} GiB of rows: "
                 "drop it in parts"
             )
 
-    def _targets(
-        self, rows: NormalRows, given: Split | None, origin: RowOrigin
-    ) -> npt.NDArray[np.uint8]:
-        """Return (n_rows,) the index of each row's file: a bucket or a held-out split."""
-        count = len(rows.lines)
+    def _splits(self, rows: NormalRows, given: Split | None, origin: RowOrigin) -> _SplitIndexes:
+        """Return (n_rows,) the index of each row's split."""
         if given in SPLITS[1:]:
-            splits: npt.NDArray[np.uint8] = np.full(count, SPLITS.index(given), dtype=np.uint8)
-        else:
-            splits = splits_of(row_hashes(self._hashed(rows)), self._fractions)
-            for index in range(1, len(SPLITS)) if origin == "dropped" else ():
-                if self._fixed[index]:
-                    splits[splits == index] = _TRAIN
+            return np.full(len(rows.lines), SPLITS.index(given), dtype=np.uint8)
+        splits = splits_of(row_hashes(self._hashed(rows)), self._fractions)
+        for index in range(1, len(SPLITS)) if origin == "dropped" else ():
+            if self._fixed[index]:
+                splits[splits == index] = _TRAIN
+        return splits
+
+    def _targets(self, splits: _SplitIndexes, origin: RowOrigin) -> _SplitIndexes:
+        """Return (n_rows,) the index of each row's file: a bucket or a held-out split."""
         self._count(splits, origin)
         first = sum(self.spooled.bucket_rows)
         training = np.flatnonzero(splits == _TRAIN)
         draws = random_numbers(self._bucket_seed, first, len(training))
-        buckets = (draws >> np.uint64(64 - _BUCKET_BITS)).astype(np.uint8)
-        for bucket, number in enumerate(np.bincount(buckets, minlength=_BUCKETS).tolist()):
+        buckets = (draws >> np.uint64(64 - BUCKET_BITS)).astype(np.uint8)
+        for bucket, number in enumerate(np.bincount(buckets, minlength=BUCKETS).tolist()):
             self.spooled.bucket_rows[bucket] += number
-        targets = splits + np.uint8(_BUCKETS - 1)  # NumPy sorts 8-bit integers fastest
+        # NumPy sorts 8-bit integers fastest.
+        targets: _SplitIndexes = splits + np.uint8(BUCKETS - 1)
         targets[training] = buckets
         if origin == "fresh":
             targets[splits == _TEST] += 1
@@ -198,6 +225,11 @@ class Spool:
 
     def _hashed(self, rows: NormalRows) -> list[bytes]:
         """Return (n_rows,) the bytes that decide the split of each row."""
+        if self.spooled.groups is not None:
+            return [
+                role.group or features
+                for role, features in zip(rows.roles, rows.features, strict=True)
+            ]
         occurrences = self._occurrences
         if occurrences is None:
             return rows.features
@@ -208,7 +240,7 @@ class Spool:
             occurrences[features] += 1
         return hashed
 
-    def _count(self, splits: npt.NDArray[np.uint8], origin: RowOrigin) -> None:
+    def _count(self, splits: _SplitIndexes, origin: RowOrigin) -> None:
         numbers = np.bincount(splits, minlength=len(SPLITS))
         for split, number in zip(SPLITS, numbers, strict=True):
             self.spooled.rows[split] += int(number)
@@ -217,14 +249,19 @@ class Spool:
         if origin == "fresh":
             self.spooled.fresh += int(np.count_nonzero(splits == _TEST))
 
+    def _weigh(self, lines: list[bytes], splits: _SplitIndexes) -> None:
+        weights = [float(line.split(ASIDE)[1]) for line in lines]
+        sums = np.bincount(splits, weights=weights, minlength=len(SPLITS))
+        for split, weight in zip(SPLITS, sums.tolist(), strict=True):
+            self.spooled.weights[split] += weight
 
-def _lines_of(path: Path) -> Iterator[list[bytes]]:
-    with path.open("rb") as file:
-        while lines := file.readlines(_READ_BYTES):
-            yield [line[:-1] for line in lines]
+
+def _time(role: RowRoles) -> float:
+    assert role.time is not None  # a dropped row without a time is refused
+    return role.time
 
 
-def _reordered(lines: list[bytes], order: npt.NDArray[np.intp]) -> list[bytes]:
-    if len(lines) == 1:
-        return lines
-    return list(itemgetter(*order.tolist())(lines))
+def _newest_held_out(times: Times, cuts: TimeCuts | None) -> _SplitIndexes:
+    if cuts is None:
+        return np.full(len(times), _TRAIN, dtype=np.uint8)
+    return cuts.splits_of(times)

@@ -11,9 +11,10 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from refit.domain.cell_shapes import MISSING, cell_shape
+from refit.domain.date_forms import forms_of
+from refit.tabular.column_evidence import ColumnEvidence
 from refit.tabular.column_tally import MAX_ODD_TEXTS, ColumnTracker
 from refit.tabular.learned_schema import MAX_AUTO_CLASSES
-from refit.tabular.reading_plan import ColumnEvidence
 from refit.tabular.table_scan import TableScanner
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from refit.domain.model_settings import DataSettings
     from refit.tabular.columns import AlignedTables
     from refit.tabular.quarantine import Quarantine
-    from refit.tabular.spool import Spool, SpooledRows
+    from refit.tabular.spool import Spool
+    from refit.tabular.spooled import SpooledRows
 
 _MOST_READINGS = 6
 
@@ -57,6 +59,8 @@ class Survey:
             known.shapes[shape] += 1
             if shape.kind not in {"missing", "marker", "number", "infinite"}:
                 known.odd[cell] += 1
+            if shape.kind == "date":
+                known.date_forms[forms_of(cell)] += 1
             if shape.kind == "marker":
                 known.markers[cell] += 1
         present = dict.fromkeys(cell for cell in cells if cell_shape(cell).kind != "missing")
@@ -102,7 +106,7 @@ class Survey:
     def _learn(self, scanner: TableScanner) -> None:
         """Replace the evidence about the columns that were read."""
         counted = {column for _, column in scanner.plan.counted}
-        for column in scanner.plan.kept:
+        for column in scanner.plan.read:
             known = self.evidence.get(column, ColumnEvidence())
             distinct = known.distinct
             if column in counted:
@@ -116,4 +120,5 @@ class Survey:
                 distinct=distinct,
                 is_whole=True,
                 is_precise=keep or scanner.state.is_precise,
+                date_forms=scanner.tally.date_forms[column],
             )

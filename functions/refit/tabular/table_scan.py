@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from refit.tabular.csv_bytes import BlockLayout, BlockView
 from refit.tabular.csv_stream import RecordStream
 from refit.tabular.readers.lines import LineBlock, OverlongLine, line_blocks
 from refit.tabular.row_reader import LABEL, NormalRow, Refusal, RowReader, plain_number
+from refit.tabular.row_roles import NO_ROLES, RoleReader, RowRoles
 from refit.tabular.table_source import ScanState
 
 if TYPE_CHECKING:
@@ -41,10 +42,12 @@ class NormalRows:
     Attributes:
         lines: (n_rows,) rows without line ends.
         features: (n_rows,) part of each row after its label.
+        roles: (n_rows,) weight, group and time of each row; empty if no column has a role.
     """
 
     lines: list[bytes]
     features: list[bytes]
+    roles: list[RowRoles] = field(default_factory=list)
 
 
 class TableScanner:
@@ -152,6 +155,8 @@ class _TableScan:
         self._state = scanner.state
         self._reader = RowReader(scanner.state, source)
         self._header = source.csv_format.delimiter.join(source.header_cells).encode()
+        self._has_roles = bool(scanner.plan.roles)
+        self._roles = RoleReader(scanner.state, source)
         self._stream = RecordStream(source.csv_format)
         self._header_lines_left = source.header_lines
         kept = source.kept_picks(scanner.plan)
@@ -195,6 +200,8 @@ class _TableScan:
             elif outcome is not None:
                 rows.lines.append(outcome.line)
                 rows.features.append(outcome.features)
+                if self._has_roles:
+                    rows.roles.append(outcome.roles)
         return rows
 
     def _block_at_once(self, block: LineBlock) -> NormalRows:
@@ -221,15 +228,23 @@ class _TableScan:
             # The row reader skips the lines that repeat the header.
             view.skip([line == self._header for line in block.data.split(b"\n")[:-1]])
         self._track(view)
+        lines = block.data.split(b"\n")[:-1] if self._has_roles else []
+        roles = self._roles.of_block(lines, view)
         self._count(view, counted, dict(zip(picks, readings, strict=True)))
+        self._roles.count_block(lines, view)
         delimiter = layout.delimiter
         data = block.data if delimiter == b"," else block.data.replace(delimiter, b",")
         rows = _sliced(data, view, picks[LABEL], self._spans)
+        rows.roles.extend(roles)
         doubtful = np.flatnonzero(view.doubtful).tolist()
         if doubtful:
             self._decide(rows, doubtful, block)
-            good = [pair for pair in zip(rows.lines, rows.features, strict=True) if pair[0]]
-            return NormalRows([line for line, _ in good], [features for _, features in good])
+            good = [index for index, line in enumerate(rows.lines) if line]
+            return NormalRows(
+                [rows.lines[index] for index in good],
+                [rows.features[index] for index in good],
+                [rows.roles[index] for index in good] if rows.roles else [],
+            )
         return rows
 
     def _track(self, view: BlockView) -> None:
@@ -312,6 +327,8 @@ class _TableScan:
             good = outcome if isinstance(outcome, NormalRow) else None
             rows.lines[index] = good.line if good else b""
             rows.features[index] = good.features if good else b""
+            if rows.roles:
+                rows.roles[index] = good.roles if good else NO_ROLES
 
 
 def _spans(picks: list[int]) -> list[tuple[int, int]]:

@@ -71,7 +71,7 @@ def evaluate_challenger(
     confidence = manifest.settings.gate.confidence
     rows = HeldOutRows(services, keys, schema, champion_schema, confidence)
     new = rows.measure("new")
-    base = rows.measure("base") if compared else None
+    base = rows.measure("base") if compared and manifest.has_base else None
     fresh = rows.measure("fresh") if manifest.labelled.fresh_test else None
     evaluation = Evaluation(
         model=model,
@@ -84,6 +84,7 @@ def evaluate_challenger(
         new=new.evaluated,
         base=base and base.evaluated,
         fresh=fresh and fresh.evaluated,
+        notes=manifest.comparison_notes,
     )
     enough_fresh = fresh and fresh.evaluated.rows >= FEWEST_FRESH_ROWS
     latest = fresh if fresh and enough_fresh else new

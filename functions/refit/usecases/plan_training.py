@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from refit.domain.evaluation.gate import deciding_metric
@@ -25,6 +26,7 @@ def plan_training(services: Services, model: str, run: str, shape: DataShape) ->
     """
     settings = services.artifacts.settings(model, run)
     deciding_metric(shape.task, settings.gate)
+    shape = replace(shape, has_weights=settings.data.weight is not None)
     plan = plan_job(shape, settings.training)
     services.models.update_run(model, run, status=RunStatus.TRAINING)
     keys = RunKeys(model, run)

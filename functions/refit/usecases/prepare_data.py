@@ -24,6 +24,7 @@ from refit.tabular.readers.table import DroppedFile
 from refit.tabular.split import SPLITS
 from refit.tabular.training_set import LabelledTables, labelled_tables
 from refit.telemetry import logger
+from refit.usecases.base_rows import BaseRows, copy_base_rows
 
 if TYPE_CHECKING:
     from refit.domain.model_settings import ModelSettings
@@ -83,15 +84,17 @@ def prepare_data(services: Services, model: str, run: str) -> PreparedData:
         labelled = _labelled_tables(services, source, folder)
         prepared, refused = _read(services, source, labelled, folder)
         train_bytes, validation_bytes = _write(services, source.keys, prepared)
+    base = BaseRows(exist=False)
     if source.champion and prepared.comparable:
-        _copy_held_out_rows(services, RunKeys(model, source.champion.run), source.keys)
+        champion = RunKeys(model, source.champion.run)
+        base = copy_base_rows(services, champion, source.keys, prepared.split)
     rows = SideRows(
         train=prepared.rows["train"],
         validation=prepared.rows["validation"],
         test=prepared.rows["test"],
         quarantined=refused,
     )
-    _write_manifest(services, source, rows, prepared, labelled)
+    _write_manifest(services, source, rows, prepared, labelled, base)
     logger.info("prepared", extra={"model": model, "run": run, "rows": rows.model_dump()})
     return PreparedData(
         schema=prepared.schema,
@@ -201,16 +204,24 @@ def _write(services: Services, keys: RunKeys, prepared: Preparation) -> tuple[in
             bucket.writer(keys.evaluation_labels("fresh")) as labels,
         ):
             prepared.write_fresh(features, labels)
+    _write_roles(services, keys, prepared)
     bucket.put_json(keys.schema, prepared.schema.as_json())
     bucket.put_json(keys.profile, profile)
     return train.size_bytes, validation_bytes
 
 
-def _copy_held_out_rows(services: Services, champion: RunKeys, keys: RunKeys) -> None:
-    """Copy the rows that the champion was tested on, so that the challenger predicts them, too."""
-    new_rows = f"{champion.evaluation_input}new.csv"
-    services.bucket.copy(new_rows, f"{keys.evaluation_input}base.csv")
-    services.bucket.copy(champion.evaluation_labels("new"), keys.evaluation_labels("base"))
+def _write_roles(services: Services, keys: RunKeys, prepared: Preparation) -> None:
+    """Write the weights and the times of the held-out rows, if the settings name such columns."""
+    bucket = services.bucket
+    if prepared.has_weights:
+        with bucket.writer(keys.evaluation_weights("new"), "text/plain") as weights:
+            prepared.write_test_weights(weights)
+    if prepared.has_weights and prepared.fresh:
+        with bucket.writer(keys.evaluation_weights("fresh"), "text/plain") as weights:
+            prepared.write_fresh_weights(weights)
+    if prepared.has_times:
+        with bucket.writer(keys.evaluation_times("new"), "text/plain") as times:
+            prepared.write_test_times(times)
 
 
 def _write_manifest(
@@ -219,6 +230,7 @@ def _write_manifest(
     rows: SideRows,
     prepared: Preparation,
     labelled: LabelledTables,
+    base: BaseRows,
 ) -> None:
     keys = source.keys
     run = services.models.run(keys.model, keys.run)
@@ -233,6 +245,9 @@ def _write_manifest(
         rows=rows,
         labelled=LabelledBySide.model_validate(labelled_rows | {"fresh_test": prepared.fresh}),
         learned=prepared.learned,
+        split=prepared.split,
+        has_base=base.exist,
+        comparison_notes=base.notes,
         created_at=run.started_at if run else None,
     )
     services.bucket.put_json(keys.manifest, manifest.model_dump(mode="json"))

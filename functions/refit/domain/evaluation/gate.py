@@ -18,7 +18,8 @@ The paired test is McNemar's test for accuracy and the paired bootstrap for the 
 
 A drop with wrong labels passes 1 and 3, because its held-out rows are wrong in the same way; 2
 refuses it. Without a champion, or with one whose columns differ, only 1 applies, and the reasons
-say so.
+say so. If the challenger may have been trained on the champion's held-out rows (rows that are split
+by time, of which all are older than the new cut, or another rule of splitting), 2 does not apply.
 
 A retraining (caused by drift or by a user command) uses `[retraining] base_margin` in 2, because
 the champion's held-out rows may no longer represent today's data; wrong labels lose far more there.
@@ -138,16 +139,18 @@ def decide(
     Raises:
         SettingsInvalid: when `[gate] metric` does not exist for the evaluation's task.
     """
-    metric, notes = deciding_metric(evaluation.task, settings), []
+    metric = deciding_metric(evaluation.task, settings)
+    notes: list[str] = []
     checks = [_floor(evaluation, metric, settings)]
-    if evaluation.comparable and evaluation.champion and evaluation.base:
+    if evaluation.comparable and evaluation.champion:
         margin = _Margin("[gate] margin", settings.margin)
         if retraining:
             margin = _Margin("[retraining] base_margin", retraining.base_margin)
-        checks += [
-            _base(_comparison(evaluation.base, metric), evaluation, metric, margin),
-            _new(_comparison(evaluation.new, metric), evaluation, metric, settings),
-        ]
+        if evaluation.base:
+            compared = _comparison(evaluation.base, metric)
+            checks.append(_base(compared, evaluation, metric, margin))
+        checks.append(_new(_comparison(evaluation.new, metric), evaluation, metric, settings))
+        notes += evaluation.notes
         if evaluation.fresh:
             compared = _comparison(evaluation.fresh, metric)
             checks.append(_fresh(compared, evaluation.fresh.rows, evaluation, metric, settings))

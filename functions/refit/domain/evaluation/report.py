@@ -3,7 +3,8 @@
 evaluation.json
 ├── model, run, task, classes, confidence, champion {run, version} or null, comparable
 ├── new    all held-out rows of this run
-├── base   the champion's held-out rows; null without a comparable champion
+├── base   the champion's held-out rows that the challenger was not trained on; null without any
+├── notes  sentences on which held-out rows the two versions can be compared
 └── fresh  those of `new` that were predicted and labelled since the champion; null without any
     each:
     ├── rows          number of rows
@@ -140,3 +141,4 @@ class Evaluation(ReportPart):
     new: EvaluatedRows
     base: EvaluatedRows | None
     fresh: EvaluatedRows | None = None
+    notes: tuple[str, ...] = ()

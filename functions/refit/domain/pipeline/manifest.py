@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from refit.domain.learned import Learned
 from refit.domain.model_settings import ModelSettings
 from refit.domain.moments import Moment
+from refit.domain.pipeline.split_rule import SplitRule
 from refit.domain.vocabulary import RunCause
 
 
@@ -102,7 +103,14 @@ class SideRows(BaseModel):
 
 
 class Manifest(BaseModel):
-    """All of manifest.json."""
+    """All of manifest.json.
+
+    Attributes:
+        split: how the dropped rows were split.
+        has_base: whether held-out rows of the champion were copied, to compare with it.
+        comparison_notes: which of the champion's held-out rows were not copied, and why, as
+            sentences for the gate.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -115,6 +123,9 @@ class Manifest(BaseModel):
     rows: SideRows
     labelled: LabelledBySide = Field(default_factory=LabelledBySide)
     learned: Learned | None = None
+    split: SplitRule = Field(default_factory=SplitRule)
+    has_base: bool = True
+    comparison_notes: tuple[str, ...] = ()
     created_at: Moment | None
 
     def lost(self) -> dict[str, int]:

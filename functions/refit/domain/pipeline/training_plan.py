@@ -38,7 +38,11 @@ _BROKEN_METRICS = frozenset(
 
 @dataclass(frozen=True)
 class DataShape:
-    """Shape of the prepared data: counts of rows, features and classes, and CSV sizes in bytes."""
+    """Shape of the prepared data: counts of rows, features and classes, and CSV sizes in bytes.
+
+    Attributes:
+        has_weights: whether the second column of the CSV files is the row weight.
+    """
 
     task: Task
     train_rows: int
@@ -47,6 +51,7 @@ class DataShape:
     train_bytes: int
     validation_bytes: int
     has_validation: bool
+    has_weights: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,8 @@ def _defaults(shape: DataShape) -> dict[str, str]:
     }
     if shape.has_validation:
         hyperparameters["early_stopping_rounds"] = str(EARLY_STOPPING_ROUNDS)
+    if shape.has_weights:
+        hyperparameters["csv_weights"] = "1"
     return hyperparameters | _objective(shape)
 
 
@@ -136,13 +143,24 @@ def _check(shape: DataShape, hyperparameters: dict[str, str]) -> None:
             f"{where} eval_metric = {', '.join(sorted(broken))}: the XGBoost image computes it "
             "wrongly for binary:logistic; allowed: auc, aucpr, error, logloss"
         )
-    if hyperparameters.get("csv_weights", "0") != "0":
-        raise SettingsInvalid(
-            f"{where} csv_weights: the container would read the first feature as row weights, "
-            "because Refit writes no weight column; leave it out"
-        )
+    _check_weights(shape, hyperparameters.get("csv_weights", "0"), where)
     if "_kfold" in hyperparameters:
         raise SettingsInvalid(f"{where} _kfold is not supported: leave it out")
+
+
+def _check_weights(shape: DataShape, csv_weights: str, where: str) -> None:
+    """Check that the container reads row weights exactly if Refit writes them."""
+    if csv_weights == ("1" if shape.has_weights else "0"):
+        return
+    if shape.has_weights:
+        raise SettingsInvalid(
+            f"{where} csv_weights = {csv_weights!r}: the container would read the row weights of "
+            "[data] weight as a feature; leave csv_weights out, Refit sets it to 1"
+        )
+    raise SettingsInvalid(
+        f"{where} csv_weights: the container would read the first feature as row weights; leave it "
+        "out, and name the column of the row weights in [data] weight"
+    )
 
 
 def _instance(shape: DataShape) -> str:
