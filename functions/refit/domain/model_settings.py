@@ -50,7 +50,10 @@ class DataSettings(Section):
         description="Share of the rows held out for evaluation; no model is ever trained on them.",
     )
     schema_change: Literal["refuse", "accept"] = Field(
-        "refuse", description="What to do when the columns differ from those of the live model."
+        "refuse",
+        description="What to do when label, task or columns differ from those of the live model. "
+        "`accept` is valid for one run: until a version with other columns goes live. To accept "
+        "again, upload model.toml again.",
     )
 
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from refit.domain.model_settings import DataSettings
+    from refit.domain.pipeline.schema_change import LiveVersion
     from refit.domain.schema import Schema
     from refit.tabular.columns import AlignedTables, ReconciledSchema
     from refit.tabular.quarantine import Quarantine
@@ -138,6 +139,7 @@ def prepare(
     seed: int,
     quarantine: Quarantine,
     sample_rows: int = SAMPLE_ROWS,
+    live: LiveVersion | None = None,
 ) -> Preparation:
     """Read, check and split all rows of a drop, and determine their schema.
 
@@ -149,6 +151,7 @@ def prepare(
         seed: seed for the order of the training rows.
         quarantine: receives the refused rows.
         sample_rows: maximum number of training rows from which the profile is computed.
+        live: the live version, if there is one.
 
     Raises:
         DatasetEmpty: if there is no row.
@@ -175,7 +178,7 @@ def prepare(
     if not spooled.rows.total():
         raise DatasetEmpty(f"{tables[0].name} has a header but no row")
     schema = learned_schema(scanner.kinds, scanner.tally, settings, prior)
-    outcome = reconciled(schema, prior, settings)
+    outcome = reconciled(schema, prior, settings, live)
     _check_splits(spooled.rows, settings)
     encoder = RowEncoder(outcome.schema, scanner.tally.values)
     return Preparation(spooled, encoder, outcome, sample_rows)

@@ -101,7 +101,12 @@ class SideRows(BaseModel):
 
 
 class Manifest(BaseModel):
-    """All of manifest.json."""
+    """All of manifest.json.
+
+    Attributes:
+        accepted_by: version of the model.toml whose `schema_change = "accept"` admitted columns
+            that differ from those of the live model; None when they do not differ.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -113,6 +118,7 @@ class Manifest(BaseModel):
     settings: ModelSettings
     rows: SideRows
     labelled: LabelledBySide = Field(default_factory=LabelledBySide)
+    accepted_by: str | None = None
     created_at: Moment | None
 
     def lost(self) -> dict[str, int]:
