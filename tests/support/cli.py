@@ -26,6 +26,10 @@ BUCKET = "refit-data"
 TABLE = "refit-models"
 API_URL = "https://api.example.test/v1"
 API_KEY = "the-key"
+TRAIN, DEPLOY = (
+    f"arn:aws:states:us-east-1:123456789012:stateMachine:refit-{name}"
+    for name in ("train", "deploy")
+)
 
 OUTPUTS = {
     "BucketName": BUCKET,
@@ -34,6 +38,8 @@ OUTPUTS = {
     "NamePrefix": "refit",
     "ApiUrl": API_URL,
     "ApiKeyId": "key-id",
+    "TrainStateMachineArn": TRAIN,
+    "DeployStateMachineArn": DEPLOY,
 }
 
 

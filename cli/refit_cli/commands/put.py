@@ -78,6 +78,9 @@ def put(
         )
     target = options.StackTarget(port, stack_name, aws)
     with connected(target, runtime_of(context)) as connection:
+        from refit_cli.removal.removal import check_not_being_removed
+
+        check_not_being_removed(connection, model)
         settings_key = put_settings(connection, model, toml) if toml is not None else None
         uploaded = upload_with_progress(connection, planned) if planned else []
         bucket = connection.stack.bucket

@@ -11,6 +11,7 @@ written as decimals with the digits that `str` prints. Numbers are read as `Deci
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from boto3.dynamodb.conditions import ConditionExpressionBuilder
@@ -130,9 +131,9 @@ class Table:
             ServiceThrottled: when DynamoDB returns deletions unprocessed again and again. The items
                 before them are deleted.
         """
-        requests = [{"DeleteRequest": {"Key": _wire(key)}} for key in keys]
-        for start in range(0, len(requests), _BATCH_WRITE_ITEMS):
-            pending = requests[start : start + _BATCH_WRITE_ITEMS]
+        left = iter(keys)
+        while batch := list(islice(left, _BATCH_WRITE_ITEMS)):
+            pending = [{"DeleteRequest": {"Key": _wire(key)}} for key in batch]
             for _ in self._unprocessed.attempts():
                 with translate_transient_errors():
                     answer = self.client.batch_write_item(RequestItems={self.name: pending})

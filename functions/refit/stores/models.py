@@ -302,8 +302,10 @@ class ModelStore:
 
     def is_known(self, model: str) -> bool:
         """Return whether the model has a state or an entry in the index of the models."""
-        keys = [_key(model, "STATE"), {"pk": "MODELS", "sk": model}]
-        return any(True for _ in self._table.get_many(keys))
+        return any(
+            self._table.get(key) is not None
+            for key in (_key(model, "STATE"), {"pk": "MODELS", "sk": model})
+        )
 
     def forget(self, model: str) -> None:
         """Delete the state of a model and its index entry, which end its removal."""
