@@ -99,6 +99,14 @@ class DestructiveTarget:
         return StackTarget(port=port)
 
     @property
+    def usage(self) -> str:
+        """The command with the options that select this target."""
+        if self.aws:
+            return self._aws_usage
+        return self.command if self.port is None else f"{self.command} --port {self.port}"
+
+    @property
     def _aws_usage(self) -> str:
         name = self.stack_name or "NAME"
-        return f"{self.command} --aws --stack-name {name} --account ID"
+        account = self.account or "ID"
+        return f"{self.command} --aws --stack-name {name} --account {account}"

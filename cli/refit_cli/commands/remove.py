@@ -87,18 +87,17 @@ def remove(
     """
     from refit_cli.connection import connected
     from refit_cli.destructive import DestructiveTarget
+    from refit_cli.removal.removal import Removal
 
     checked_model_name(model)
     runtime = runtime_of(context)
     target = DestructiveTarget(f"refit remove {model}", port, aws, stack_name, account)
     with connected(target.resolved(runtime), runtime) as connection:
-        from refit_cli.removal.removal import Removal
-
         target.confirm_account(connection)
         removal = Removal(connection, model, timeout_s)
         found = _found(connection, removal, model)
         if not yes:
-            _confirm(model, runtime)
+            _confirm(model, target.usage, runtime)
         left = _remove(removal, found, model)
         _report(connection, model, found, left, json=json)
 
@@ -119,11 +118,11 @@ def _found(connection: StackConnection, removal: Removal, model: str) -> list[Fo
     return found
 
 
-def _confirm(model: str, runtime: CommandRuntime) -> None:
+def _confirm(model: str, usage: str, runtime: CommandRuntime) -> None:
     if not runtime.can_ask():
         raise BadInput(
             "nothing was removed: there is no terminal to ask on",
-            f"to remove it without a question: refit remove {model} --yes",
+            f"to remove it without a question: {usage} --yes",
         )
     typed = terminal.ask(f"This cannot be undone. Type {model} to remove it: ")
     if typed != model:
@@ -165,13 +164,11 @@ def _report(
             }
         )
     if left:
-        if not json:
-            for each in left:
-                terminal.results().print(f"[red]left[/]  {', '.join(each.names)}", markup=True)
-        terminal.inform("left:")
+        terminal.inform("[red]left:[/]")
         show(left)
         raise RunFailed(
-            f"{sum(each.count for each in left)} resources of {model} are left",
+            f"{sum(each.count for each in left)} resources of {model} are left, such as "
+            f"{', '.join(each.names[0] for each in left)}",
             f"run it again: refit remove {model}",
         )
     if not json:

@@ -90,6 +90,14 @@ def test_on_aws_the_named_stack_and_account_are_used(refit, aws, account):
     assert aws.keys() == []
 
 
+def test_without_yes_and_without_a_terminal_the_whole_command_is_shown(refit, aws):
+    options = (*ON_AWS, "--account", ACCOUNT)
+    result = refit("remove", "digits", *options)
+    assert result.exit_code == 2
+    assert f"refit remove digits {' '.join(options)} --yes" in result.stderr
+    assert aws.keys() == ["digits/model.toml"]
+
+
 def test_on_a_terminal_the_account_and_the_model_are_typed(asked, aws):
     result = asked("remove", "digits", *ON_AWS, typed=[ACCOUNT, "digits"])
     assert result.exit_code == 0, result.output
