@@ -30,7 +30,7 @@ from refit.stores.endpoints import Endpoints
 from refit.stores.labels import LabelStore
 from refit.stores.models import ModelStore
 from refit.stores.monitoring import MonitoringStore
-from refit.stores.run_artifacts import RunArtifacts
+from refit.stores.run_artifacts import MAX_AGE_S, RunArtifacts
 
 from refit_cli.api.model_api import ApiAccess
 from refit_cli.errors import BadInput, NotReachable, RunFailed
@@ -52,6 +52,7 @@ _CONFIG = Config(
 )
 # AWS throttles requests and charges for some of them.
 _LOCAL_POLL_S, _AWS_POLL_S = 0.5, 3.0
+_LOCAL_SETTLE_S, _AWS_SETTLE_S = MAX_AGE_S + 2, MAX_AGE_S + 110
 _ACCESS_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 _CREDENTIALS_REJECTED = frozenset(
     {
@@ -67,7 +68,11 @@ _CREDENTIALS_REJECTED = frozenset(
 
 @dataclass(frozen=True)
 class StackOutputs:
-    """The outputs of `template.yaml` that the commands use."""
+    """The outputs of `template.yaml` that the commands use.
+
+    Attributes:
+        state_machines: ARNs of TRAIN and DEPLOY.
+    """
 
     name: str
     bucket: str
@@ -76,6 +81,7 @@ class StackOutputs:
     name_prefix: str
     api_url: str
     api_key_id: str
+    state_machines: tuple[str, str]
 
 
 class StackConnection:
@@ -106,6 +112,17 @@ class StackConnection:
         if self.runtime.poll_s is not None:
             return self.runtime.poll_s
         return _LOCAL_POLL_S if self.local else _AWS_POLL_S
+
+    @property
+    def settle_s(self) -> float:
+        """Seconds after which no process writes what it read before a change of the model.
+
+        Locally, a warm function uses what it read for ten seconds. On AWS, an API call may take 29
+        seconds more, and Firehose delivers its captures after 60.
+        """
+        if self.runtime.settle_s is not None:
+            return self.runtime.settle_s
+        return _LOCAL_SETTLE_S if self.local else _AWS_SETTLE_S
 
     @cached_property
     def _session(self) -> Any:
@@ -179,6 +196,10 @@ class StackConnection:
                 name_prefix=outputs["NamePrefix"],
                 api_url=(self.local.api_url if self.local else None) or outputs["ApiUrl"],
                 api_key_id=outputs["ApiKeyId"],
+                state_machines=(
+                    outputs["TrainStateMachineArn"],
+                    outputs["DeployStateMachineArn"],
+                ),
             )
         except KeyError as missing:
             raise NotReachable(
@@ -272,7 +293,7 @@ def _selected_local_stack(target: StackTarget, local_stacks: LocalStacks) -> Sta
                 f"start it with `refit up --port {target.port}`; to use AWS, give --aws",
             )
         return local
-    port = _port_of_environment()
+    port = port_of_environment()
     local = local_stacks.info(port or DEFAULT_PORT) if port != 0 else None
     if local is None and port:
         # The user set a port: the use of AWS instead must not go unnoticed.
@@ -280,7 +301,12 @@ def _selected_local_stack(target: StackTarget, local_stacks: LocalStacks) -> Sta
     return local
 
 
-def _port_of_environment() -> int | None:
+def port_of_environment() -> int | None:
+    """Return REFIT_PORT; None when it is not set.
+
+    Raises:
+        BadInput: when it is not a port.
+    """
     text = os.environ.get("REFIT_PORT", "")
     if not text:
         return None
@@ -293,7 +319,7 @@ def _port_of_environment() -> int | None:
 
 
 def _why_aws(target: StackTarget) -> str:
-    port = _port_of_environment()
+    port = port_of_environment()
     if target.aws or target.port == 0 or port == 0:
         return "AWS was selected"
     return f"no local stack is running on port {port or DEFAULT_PORT}"

@@ -9,7 +9,17 @@ import typer
 from refit.domain.errors import CallerError
 from typer.core import TyperGroup
 
-from refit_cli.commands import demo, label, local_stack, predict, put, retrain, status, watch
+from refit_cli.commands import (
+    demo,
+    label,
+    local_stack,
+    predict,
+    put,
+    remove,
+    retrain,
+    status,
+    watch,
+)
 from refit_cli.errors import BadInput, CommandError, ExitCode
 from refit_cli.terminal import inform, print_error
 
@@ -63,10 +73,12 @@ def refit() -> None:
       refit watch digits                follow training, evaluation, deployment
       refit predict digits rows.csv     get predictions from the live model
       refit label digits labels.csv     send the true labels of predictions
+      refit remove digits               remove the model with all its data
       refit down                        stop the local stack
 
     [bold]Which stack[/]  The local stack on port REFIT_PORT (default 4566) if it is
-    running, otherwise AWS, with the usual credentials and --stack-name.
+    running, otherwise AWS, with the usual credentials and --stack-name. The
+    command remove never uses AWS unless stack and account are named.
 
     [bold]Exit codes[/]   0 success · 1 the run or request failed · 2 invalid usage or
     input · 3 stack not found or not reachable · 4 timeout · 130 interrupted
@@ -81,5 +93,6 @@ app.command("label")(label.label)
 app.command("status")(status.status)
 app.command("retrain")(retrain.retrain)
 app.command("unblock")(retrain.unblock)
+app.command("remove")(remove.remove)
 app.command("down")(local_stack.down)
 app.command("demo")(demo.demo)

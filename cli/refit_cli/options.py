@@ -10,7 +10,7 @@ import typer
 DEFAULT_PORT = 4566
 DEFAULT_STACK = "refit"
 
-_STACK_PANEL = "Which stack"
+STACK_PANEL = "Which stack"
 
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="Name of the model: a-z, 0-9 and hyphens.")
@@ -23,7 +23,7 @@ Port = Annotated[
         max=65535,
         metavar="N",
         show_default=False,
-        rich_help_panel=_STACK_PANEL,
+        rich_help_panel=STACK_PANEL,
         help="Use the local stack on port N, and fail if it is not running; 0 means AWS. Default: "
         f"the local stack on port REFIT_PORT (or {DEFAULT_PORT}) if it is running, otherwise AWS.",
     ),
@@ -34,7 +34,7 @@ StackName = Annotated[
         "--stack-name",
         envvar="REFIT_STACK",
         metavar="NAME",
-        rich_help_panel=_STACK_PANEL,
+        rich_help_panel=STACK_PANEL,
         help="Name of the CloudFormation stack on AWS.",
     ),
 ]
@@ -42,7 +42,7 @@ Aws = Annotated[
     bool,
     typer.Option(
         "--aws",
-        rich_help_panel=_STACK_PANEL,
+        rich_help_panel=STACK_PANEL,
         help="Use AWS even if a local stack is running.",
     ),
 ]

@@ -10,6 +10,8 @@ import getpass
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from refit_cli.terminal import can_ask
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -67,7 +69,9 @@ class CommandRuntime:
     Attributes:
         open_session: creates a boto3 session, with the given credentials or the user's own.
         user_name: returns the login name of the user.
+        can_ask: says whether there is a terminal to ask the user on.
         poll_s: seconds between two reads of a followed run; None chooses by stack.
+        settle_s: how long a removal waits for late writes; None chooses by stack.
         history_grace_s: longest time for which an execution's history lags behind the run's record.
         retry_backoff_s: pause before the first repetition of an HTTP call; it doubles each time.
     """
@@ -75,7 +79,9 @@ class CommandRuntime:
     local_stacks: LocalStacks = field(default_factory=LocalStacks)
     open_session: Callable[..., Any] = _boto3_session
     user_name: Callable[[], str] = getpass.getuser
+    can_ask: Callable[[], bool] = can_ask
     poll_s: float | None = None
+    settle_s: float | None = None
     history_grace_s: float = 5.0
     retry_backoff_s: float = 0.4
 

@@ -56,6 +56,17 @@ def inform(text: str) -> None:
     messages().print(text)
 
 
+def can_ask() -> bool:
+    """Return whether a person can answer a question: stdin and stderr are a terminal."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def ask(question: str) -> str:
+    """Ask on stderr, and return the line that was typed; an empty one at the end of stdin."""
+    messages().print(question, end="", markup=False)
+    return sys.stdin.readline().strip()
+
+
 def print_error(error: CommandError) -> None:
     """Write an error and its advice to stderr."""
     console = messages()

@@ -6,7 +6,10 @@ The tests of this file follow one model and run in their order.
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -250,3 +253,42 @@ def test_stopping_the_execution_stops_its_training_job_and_releases_the_lock(
     run = user.wait_for_end("stopped")
     assert (run["status"], "was stopped" in run["message"]) == ("FAILED", True), run
     assert "active_run" not in user.state("stopped")
+
+
+def left_of(user: User, model: str) -> list[str]:
+    """Return the names of what there is of a model, read from the AWS services themselves."""
+    sagemaker, name = user.client("sagemaker"), f"refit-{model}"
+    versions = user.client("s3").list_object_versions(Bucket=user.bucket, Prefix=f"{model}/")
+    scan = user.client("dynamodb").scan(TableName=user.outputs["InferenceTableName"])
+    summaries = [
+        *sagemaker.list_endpoints(NameContains=name)["Endpoints"],
+        *sagemaker.list_endpoint_configs(NameContains=name)["EndpointConfigs"],
+        *sagemaker.list_models(NameContains=name)["Models"],
+        *sagemaker.list_model_package_groups(NameContains=name)["ModelPackageGroupSummaryList"],
+        *user.client("cloudwatch").describe_alarms(AlarmNamePrefix=f"{name}-")["MetricAlarms"],
+        *versions.get("Versions", []),
+        *versions.get("DeleteMarkers", []),
+        *(item for item in scan["Items"] if item["id"]["S"].startswith(f"{model}#")),
+    ]
+    return [*map(str, summaries), *user.items(model)]
+
+
+def test_a_removed_model_leaves_nothing_and_begins_again_with_version_1(
+    user: User, digits: Digits, first_version: dict[str, Any]
+) -> None:
+    user.predicted_labels(MODEL, digits.rows(HELD_OUT))
+    user.label(MODEL, [{"inferenceId": "early-0", "label": "3"}])
+    assert len(left_of(user, MODEL)) > 30
+    command = [Path(sys.executable).with_name("refit"), "remove", MODEL, "--yes", "--json"]
+    removed = subprocess.run(
+        [*command, "--port", str(user.stack.port)], capture_output=True, text=True, check=False
+    )
+    assert removed.returncode == 0, removed.stderr
+    assert json.loads(removed.stdout)["left"] == {}
+    assert left_of(user, MODEL) == []
+    assert user.predict(MODEL, digits.rows(HELD_OUT)).status_code == 404
+    user.drop(MODEL, {"a.csv": digits.csv(FIRST)})
+    run = user.wait_for_end(MODEL)
+    assert (run["status"], run["version"]) == ("DEPLOYED", 1), run["message"]
+    assert run["run"] != first_version["run"]
+    assert accuracy(user, digits) > 0.8

@@ -26,6 +26,10 @@ BUCKET = "refit-data"
 TABLE = "refit-models"
 API_URL = "https://api.example.test/v1"
 API_KEY = "the-key"
+TRAIN, DEPLOY = (
+    f"arn:aws:states:us-east-1:123456789012:stateMachine:refit-{name}"
+    for name in ("train", "deploy")
+)
 
 OUTPUTS = {
     "BucketName": BUCKET,
@@ -34,6 +38,8 @@ OUTPUTS = {
     "NamePrefix": "refit",
     "ApiUrl": API_URL,
     "ApiKeyId": "key-id",
+    "TrainStateMachineArn": TRAIN,
+    "DeployStateMachineArn": DEPLOY,
 }
 
 
@@ -138,7 +144,31 @@ class Stack:
         self.dynamodb.Table(TABLE).put_item(Item={"pk": "MODELS", "sk": model})
 
     def set_state(self, model: str, champion: Champion, **values: Any) -> None:
-        self.put_item(model, "STATE", ModelState(champion=champion, **values))
+        state = ModelState(champion=champion, **values)
+        self.put_item(model, "STATE", state.model_dump(mode="json", exclude_none=True))
+
+    def create_inference_table(self) -> None:
+        self.dynamodb.create_table(
+            TableName=OUTPUTS["InferenceTableName"],
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        )
+
+    def add_inferences(self, model: str, count: int) -> None:
+        table = self.dynamodb.Table(OUTPUTS["InferenceTableName"])
+        with table.batch_writer() as batch:
+            for number in range(count):
+                batch.put_item(Item={"id": f"{model}#{number}", "model": model})
+
+    def inference_ids(self) -> set[str]:
+        items = self.dynamodb.Table(OUTPUTS["InferenceTableName"]).scan()["Items"]
+        return {str(item["id"]) for item in items}
+
+    def item_keys(self, model: str) -> list[str]:
+        """Return the sort keys of a model's items."""
+        items = self.dynamodb.Table(TABLE).scan()["Items"]
+        return sorted(str(item["sk"]) for item in items if item["pk"] == f"MODEL#{model}")
 
     def put_item(self, model: str, sk: str, values: BaseModel | dict[str, Any]) -> None:
         """Store an item of a model in the form that the functions write."""

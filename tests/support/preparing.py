@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from refit.domain.model_settings import DataSettings
+from refit.domain.pipeline.schema_change import LiveVersion
 from refit.tabular.dataset import tables_of
 from refit.tabular.preparation import prepare
 from refit.tabular.profile import SAMPLE_ROWS
@@ -77,6 +78,7 @@ class Preparing:
         seed: int = 7,
         read_bytes: int = READ_BYTES,
         sample_rows: int = SAMPLE_ROWS,
+        acceptance_used_by: str | None = None,
         **settings: Any,
     ) -> PreparedDrop:
         folder = self.folder
@@ -87,7 +89,8 @@ class Preparing:
         dropped_files = [dropped(name, data) for name, data in files.items()]
         tables = tables_of(dropped_files, folder, read_bytes).tables
         data_settings = DataSettings(**settings)
-        done = prepare(tables, data_settings, prior, folder, seed, quarantine, sample_rows)
+        live = LiveVersion("digits", 3, acceptance_used_by) if prior else None
+        done = prepare(tables, data_settings, prior, folder, seed, quarantine, sample_rows, live=live)
         sinks = [io.BytesIO() for _ in range(5)]
         profile = done.write_train(sinks[0])
         done.write_validation(sinks[1])

@@ -64,6 +64,7 @@ def put(
     uploaded
     """
     from refit_cli.connection import connected
+    from refit_cli.removal.removal import check_not_being_removed
     from refit_cli.uploads import plan_files, put_settings, upload_with_progress
 
     checked_model_name(model)
@@ -77,6 +78,7 @@ def put(
         )
     target = options.StackTarget(port, stack_name, aws)
     with connected(target, runtime_of(context)) as connection:
+        check_not_being_removed(connection, model)
         settings_key = put_settings(connection, model, toml) if toml is not None else None
         uploaded = upload_with_progress(connection, planned) if planned else []
         bucket = connection.stack.bucket

@@ -109,6 +109,7 @@ class ModelStatus:
             },
             "activeRun": self.state.active_run,
             "owed": self.state.pending,
+            "removingSince": self.state.removing_since and self.state.removing_since.isoformat(),
             "loop": self.loop and self.loop.as_json(),
             "runs": [_run_json(run) for run in self.runs],
         }
@@ -196,12 +197,18 @@ def _print_models(models: list[ModelStatus]) -> None:
             f"[bold]{model.name}[/]",
             f"version {champion.version}" if champion else "none",
             model.endpoint_status or "",
-            model.loop.styled_state if model.loop else "",
+            _state(model),
             newest.run if newest else "",
             _styled(newest.status) if newest else "",
             terminal.ago(newest.started_at) if newest else "",
         )
     console.print(table)
+
+
+def _state(model: ModelStatus) -> str:
+    if model.state.removing_since is not None:
+        return "[yellow]being removed[/]"
+    return model.loop.styled_state if model.loop else ""
 
 
 def _print_loop(model: ModelStatus) -> None:
@@ -214,6 +221,12 @@ def _print_loop(model: ModelStatus) -> None:
 def _print_runs(model: ModelStatus) -> None:
     console = terminal.results()
     console.print()
+    if model.state.removing_since is not None:
+        began = terminal.ago(model.state.removing_since)
+        console.print(
+            f"[yellow]being removed[/]  the removal began {began}; if it was interrupted, finish "
+            f"it with `refit remove {model.name}`\n"
+        )
     if model.state.pending:
         console.print("[cyan]pending[/]  new data is waiting for the active run to end\n")
     for run in model.runs[:_SHOWN_RUNS]:

@@ -96,7 +96,10 @@ class DataSettings(Section):
         "`test_fraction` for evaluation, those before them for early stopping.",
     )
     schema_change: Literal["refuse", "accept"] = Field(
-        "refuse", description="What to do when the columns differ from those of the live model."
+        "refuse",
+        description="What to do when label, task or columns differ from those of the live model. "
+        "`accept` is valid for one run: until a version with other columns goes live. To accept "
+        "again, upload model.toml again.",
     )
 
     @field_validator("label")

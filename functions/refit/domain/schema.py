@@ -224,8 +224,8 @@ class Schema(BaseModel):
 
         New categories and classes are not a difference, because codes are only appended.
         """
-        if self.task != other.task:
-            return [f"the task was {self.task} and is {other.task}"]
+        if target := self.target_change(other):
+            return [f"the live model {target}"]
         if len(self.features) != len(other.features):
             was, now = self._names(), other._names()
             gone = [name for name in was if name not in set(now)]
@@ -239,6 +239,17 @@ class Schema(BaseModel):
             for index, (was, now) in enumerate(zip(self.features, other.features, strict=True))
             if (was.name, was.type) != (now.name, now.type)
         ]
+
+    def target_change(self, other: Schema) -> str | None:
+        """Describe another label or task as the predicate of "the live model"; None if equal."""
+        if name_key(self.label) != name_key(other.label):
+            return f"predicts {self.label!r}, and this drop's label is {other.label!r}"
+        if self.task != other.task:
+            return (
+                f"is a {self.task} of {self.label!r}, and this drop was read as a {other.task} "
+                f"([data] task decides)"
+            )
+        return None
 
     def extend(self, other: Schema) -> Schema:
         """Return this schema with the new categories and classes of another appended.

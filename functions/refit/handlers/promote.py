@@ -3,7 +3,7 @@
 Invoked by  DEPLOY state machine, state Promote
 Input       the plan of PlanDeployment                                        events/promote.json
 Output      {"version", "replaced": the version before, or null}
-Raises      ServiceThrottled
+Raises      SchemaChanged, ModelNotFound, ServiceThrottled
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ PART_BYTES = 8 * 1024 * 1024
 """S3 requires parts of at least 5 MiB, except for the last part."""
 
 _CONCURRENT_DOWNLOADS = 8  # botocore keeps 10 connections
+_NO_VERSION = "null"  # S3's version id of objects that were written without versioning
 _MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "404", "405", "MethodNotAllowed"})
 
 
@@ -56,6 +57,12 @@ class Bucket:
         with self._translate_errors(key, version):
             answer = self.client.get_object(**self._request(key, version))
             return cast("bytes", answer["Body"].read())
+
+    def read_latest(self, key: str) -> tuple[bytes, str]:
+        """Return a whole object and its version. Raises ObjectNotFound when it does not exist."""
+        with self._translate_errors(key):
+            answer = self.client.get_object(Bucket=self.name, Key=key)
+            return answer["Body"].read(), answer.get("VersionId", _NO_VERSION)
 
     def read_json(self, key: str) -> Any:
         """Return a JSON object, parsed. Raises ObjectNotFound when it does not exist."""
@@ -160,7 +167,7 @@ class Bucket:
 
     def _request(self, key: str, version: str | None) -> dict[str, str]:
         request = {"Bucket": self.name, "Key": key}
-        return request | {"VersionId": version} if version and version != "null" else request
+        return request | {"VersionId": version} if version and version != _NO_VERSION else request
 
     @contextmanager
     def _translate_errors(self, key: str, version: str | None = None) -> Iterator[None]:

@@ -11,6 +11,7 @@ written as decimals with the digits that `str` prints. Numbers are read as `Deci
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from boto3.dynamodb.conditions import ConditionExpressionBuilder
@@ -34,6 +35,7 @@ Write: TypeAlias = dict[str, dict[str, Any]]
 
 MAX_TRANSACTION_WRITES = 100
 _BATCH_GET_KEYS = 100
+_BATCH_WRITE_ITEMS = 25
 
 _CONDITION_FAILED = "ConditionalCheckFailed"
 _TRANSIENT_REASONS = frozenset(
@@ -102,7 +104,47 @@ class Table:
         request |= {"IndexName": index} if index else {"ConsistentRead": True}
         if attributes:
             request["ProjectionExpression"] = attributes
-        pages = iter(self.client.get_paginator("query").paginate(**request))
+        yield from self._pages("query", request)
+
+    def scan(self, condition: ConditionBase, attributes: str) -> Iterator[Item]:
+        """Yield the items that match a condition. Reads the whole table, so it is slow and costs.
+
+        Args:
+            condition: filter made with `boto3.dynamodb.conditions.Attr`.
+            attributes: projection expression.
+        """
+        expression = ConditionExpressionBuilder().build_expression(condition)
+        request = {
+            "TableName": self.name,
+            "ConsistentRead": True,
+            "FilterExpression": expression.condition_expression,
+            "ProjectionExpression": attributes,
+            "ExpressionAttributeNames": expression.attribute_name_placeholders,
+            "ExpressionAttributeValues": _wire(expression.attribute_value_placeholders),
+        }
+        yield from self._pages("scan", request)
+
+    def delete_many(self, keys: Iterable[Mapping[str, Any]]) -> None:
+        """Delete items; a key without an item is ignored. The keys must be distinct.
+
+        Raises:
+            ServiceThrottled: when DynamoDB returns deletions unprocessed again and again. The items
+                before them are deleted.
+        """
+        left = iter(keys)
+        while batch := list(islice(left, _BATCH_WRITE_ITEMS)):
+            pending = [{"DeleteRequest": {"Key": _wire(key)}} for key in batch]
+            for _ in self._unprocessed.attempts():
+                with translate_transient_errors():
+                    answer = self.client.batch_write_item(RequestItems={self.name: pending})
+                pending = answer.get("UnprocessedItems", {}).get(self.name, [])
+                if not pending:
+                    break
+            else:
+                raise ServiceThrottled(f"table {self.name} returned deletions unprocessed")
+
+    def _pages(self, operation: str, request: dict[str, Any]) -> Iterator[Item]:
+        pages = iter(self.client.get_paginator(operation).paginate(**request))
         while True:
             with translate_transient_errors():
                 page = next(pages, None)

@@ -171,6 +171,16 @@ class LabelStore:
         deleted, _ = self._transact(changes, writes_of)
         return [change.before for change in deleted if change.before]
 
+    def ids(self, model: str) -> Iterator[str]:
+        """Yield the ids of all inferences of a model. Scans the table of all models."""
+        of_model = Attr("id").begins_with(inference_key(model, "")["id"])
+        for item in self._inferences.scan(of_model, "id"):
+            yield item["id"].partition("#")[2]
+
+    def delete_all(self, model: str) -> None:
+        """Delete all inferences of a model: predictions and labels. Scans the table."""
+        self._inferences.delete_many(inference_key(model, id_) for id_ in self.ids(model))
+
     def addition(
         self, model: str, counts: Mapping[str, int], last_label_at: datetime | None = None
     ) -> Write:

@@ -4,6 +4,7 @@ Items (pk, sk):
     MODEL#<model>  STATE               domain/pipeline/model_state.py
     MODEL#<model>  RUN#<run>           domain/pipeline/run.py
     MODEL#<model>  VERSION#<10 digits> the run and package of a version number
+    MODEL#<model>  ACCEPTED#<version>  the run that used `schema_change = "accept"` of a model.toml
     MODELS         <model>             index of the models
 
 Every change is one conditional write or one transaction, so repeating a step has no further effect.
@@ -16,21 +17,28 @@ from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, Key
 
-from refit.domain.errors import ServiceThrottled
+from refit.domain.errors import ModelNotFound, SchemaChanged, ServiceThrottled
 from refit.domain.moments import iso
 from refit.domain.pipeline.model_state import STALE_LOCK, Champion, ModelState
 from refit.domain.pipeline.run import Run
+from refit.domain.pipeline.schema_change import acceptance_used
 from refit.domain.vocabulary import RunStatus
 from refit.stores.dynamodb import condition_failed, transact
 from refit.stores.retries import TRANSACTION_CONFLICTS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
     from boto3.dynamodb.conditions import ConditionBase
 
     from refit.domain.moments import Clock
     from refit.domain.vocabulary import RunCause
     from refit.stores.dynamodb import Item, Table, Write
     from refit.stores.retries import RetryPolicy
+
+
+_NOT_REMOVING = Attr("removing_since").not_exists()
 
 
 class BeginResult(StrEnum):
@@ -104,8 +112,8 @@ class ModelStore:
 
         Returns:
             STARTED when this call began the run. KNOWN when the run was begun before. BUSY when
-            another run holds the lock, or another version is live. A busy model is marked pending,
-            and the next run starts when the active one ends.
+            another run holds the lock, another version is live, or the model is being removed. A
+            busy model is marked pending, and the next run starts when the active one ends.
 
         Raises:
             ServiceThrottled: when all attempts of the transaction conflicted with others.
@@ -143,20 +151,25 @@ class ModelStore:
         if consumed_until is not None:
             changes |= {"consumed_until": consumed_until, "pending": False}
         free = Attr("active_run").not_exists() | Attr("active_since").lt(self._stale())
-        condition: ConditionBase = free
+        condition: ConditionBase = free & _NOT_REMOVING
         if champion is not None:
-            condition = free & Attr("champion.version").eq(champion)
+            condition = condition & Attr("champion.version").eq(champion)
         return self._table.update_request(_key(model, "STATE"), set=changes, condition=condition)
 
     def mark_pending(self, model: str) -> None:
         """Record that new data arrived while a run was active."""
-        self._set_state(model, {"pending": True})
+        # Without the condition, a removed model would get a state again.
+        self._set_state(model, {"pending": True}, Attr("pk").exists())
 
-    def update_run(self, model: str, run: str, **values: Any) -> None:
-        """Set attributes of an existing run, such as its status; None removes an attribute."""
+    def update_run(self, model: str, run: str, **values: Any) -> bool:
+        """Set attributes of a run, such as its status; None removes an attribute.
+
+        Returns:
+            False when there is no such run: its model was removed.
+        """
         changes = values | {"updated_at": iso(self._clock())}
         key = _key(model, f"RUN#{run}")
-        self._table.apply(
+        return self._table.apply(
             self._table.update_request(key, set=changes, condition=Attr("pk").exists())
         )
 
@@ -179,14 +192,18 @@ class ModelStore:
         """Take the deployment lock. It succeeds if this deployment already holds the lock.
 
         Returns:
-            False when another deployment of the model holds the lock.
+            False when another deployment of the model holds the lock, or the model is being
+            removed.
         """
         return self._set_state(
             model,
             {"deployment": deployment, "deployment_since": iso(self._clock())},
-            Attr("deployment").not_exists()
-            | Attr("deployment").eq(deployment)
-            | Attr("deployment_since").lt(self._stale()),
+            _NOT_REMOVING
+            & (
+                Attr("deployment").not_exists()
+                | Attr("deployment").eq(deployment)
+                | Attr("deployment_since").lt(self._stale())
+            ),
         )
 
     def name_deployment(self, model: str, deployment: str, run: str, execution_arn: str) -> None:
@@ -202,9 +219,97 @@ class ModelStore:
             Attr("deployment").eq(deployment),
         )
 
-    def promote(self, model: str, champion: Champion) -> None:
-        """Make a version the champion."""
-        self._set_state(model, {"champion": champion.model_dump()})
+    def promote(self, model: str, champion: Champion, accepted_by: str | None = None) -> None:
+        """Make a version the champion.
+
+        Args:
+            model: name of the model.
+            champion: the version.
+            accepted_by: version of the model.toml whose `schema_change = "accept"` admitted the
+                columns of the version; None when its columns needed no acceptance. The acceptance
+                is recorded as used in the same transaction.
+
+        Raises:
+            SchemaChanged: when another run has used the acceptance.
+            ModelNotFound: when the model is being removed.
+            ServiceThrottled: when all attempts of the transaction conflicted with others.
+        """
+        state = self._table.update_request(
+            _key(model, "STATE"),
+            set={"champion": champion.model_dump()},
+            condition=_NOT_REMOVING,
+        )
+        writes = [state]
+        if accepted_by is not None:
+            writes.append(self._acceptance(model, accepted_by, champion.run))
+        for _ in self._conflicts.attempts():
+            codes = transact(self._table.client, writes)
+            if not codes:
+                return
+            if condition_failed(codes[0]):
+                raise ModelNotFound(f"the model {model!r} is being removed")
+            if accepted_by is not None and condition_failed(codes[1]):
+                user = self.acceptance_used_by(model, accepted_by)
+                raise SchemaChanged(acceptance_used(model, str(user)))
+        raise ServiceThrottled(f"the promotion of {model} conflicted with other writes")
+
+    def acceptance_used_by(self, model: str, settings_version: str) -> str | None:
+        """Return the run that used `schema_change = "accept"` of a version of model.toml, if any.
+
+        The acceptance is used when a version goes live with the columns that it admitted.
+        """
+        item = self._table.get(_key(model, f"ACCEPTED#{settings_version}"))
+        return str(item["run"]) if item else None
+
+    def _acceptance(self, model: str, settings_version: str, run: str) -> Write:
+        return self._table.update_request(
+            _key(model, f"ACCEPTED#{settings_version}"),
+            set={"run": run},
+            condition=Attr("run").not_exists() | Attr("run").eq(run),
+        )
+
+    def begin_removal(self, model: str, settles_at: datetime) -> ModelState:
+        """Begin the removal of a model, or continue it; return its state.
+
+        From now on no run and no deployment of it begins, and no version of it is live.
+
+        Args:
+            model: name of the model.
+            settles_at: time until which processes that began earlier may still write. It is kept
+                when the removal had begun before.
+        """
+        self._table.apply(
+            self._table.update_request(
+                _key(model, "STATE"),
+                set={"champion": None},
+                set_once={
+                    "removing_since": iso(self._clock()),
+                    "removal_settles_at": iso(settles_at),
+                },
+            )
+        )
+        return self.state(model)
+
+    def item_keys(self, model: str) -> Iterator[Item]:
+        """Yield the keys of all items of a model, except for its state and its index entry."""
+        for item in self._table.query(Key("pk").eq(model_pk(model)), attributes="pk, sk"):
+            if item["sk"] != "STATE":
+                yield item
+
+    def delete_items(self, model: str) -> None:
+        """Delete all items of a model, except for its state and its index entry."""
+        self._table.delete_many(self.item_keys(model))
+
+    def is_known(self, model: str) -> bool:
+        """Return whether the model has a state or an entry in the index of the models."""
+        return any(
+            self._table.get(key) is not None
+            for key in (_key(model, "STATE"), {"pk": "MODELS", "sk": model})
+        )
+
+    def forget(self, model: str) -> None:
+        """Delete the state of a model and its index entry, which end its removal."""
+        self._table.delete_many([_key(model, "STATE"), {"pk": "MODELS", "sk": model}])
 
     def _set_state(self, model: str, values: Item, condition: ConditionBase | None = None) -> bool:
         write = self._table.update_request(_key(model, "STATE"), set=values, condition=condition)

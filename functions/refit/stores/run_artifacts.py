@@ -1,7 +1,8 @@
 """Read the artifacts that runs wrote to the bucket, and find the run that made a version.
 
 A finished run never changes its artifacts, so each process reads an artifact once and caches it.
-The champion can change, so it is read again after ten seconds.
+The champion can change, so it is read again after ten seconds, and so is the run of a version,
+because the versions of a model that was removed and begun again have the same numbers.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     from refit.stores.bucket import Bucket
     from refit.stores.models import ModelStore
 
-_CHAMPION_MAX_AGE_S = 10
+MAX_AGE_S = 10
+"""Seconds for which a process may use what it read of a model that has changed or was removed."""
+
 _CACHED_ARTIFACTS = 256
 
 Artifact = TypeVar("Artifact", bound=BaseModel)
@@ -52,7 +55,7 @@ class RunArtifacts:
         Raises:
             ModelNotFound: when no version is live.
         """
-        return self._champion(model, int(self._clock().timestamp() // _CHAMPION_MAX_AGE_S))
+        return self._champion(model, self._period())
 
     def run_of(self, model: str, version: int) -> str:
         """Return the run that made a version.
@@ -60,7 +63,7 @@ class RunArtifacts:
         Raises:
             VersionNotRegistered: when no run has registered the version (yet).
         """
-        return self._run_of(model, version)
+        return self._run_of(model, version, self._period())
 
     def drop(self, model: str, run: str) -> Drop:
         """Return the drop of the run, which is not cached: it can change until the run begins."""
@@ -107,11 +110,19 @@ class RunArtifacts:
         Raises:
             SettingsInvalid: when the file cannot be parsed, or a key or value is not allowed.
         """
+        return self.current_settings_file(model)[0]
+
+    def current_settings_file(self, model: str) -> tuple[ModelSettings, str | None]:
+        """Return the current model.toml and its object version, which is None without a file.
+
+        Raises:
+            SettingsInvalid: when the file cannot be parsed, or a key or value is not allowed.
+        """
         try:
-            content = self._bucket.read(ModelKeys(model).settings)
+            content, version = self._bucket.read_latest(ModelKeys(model).settings)
         except ObjectNotFound:
-            return ModelSettings()
-        return parse_settings(settings_text(content))
+            return ModelSettings(), None
+        return parse_settings(settings_text(content)), version
 
     def _artifact(self, kind: type[Artifact], key: str) -> Artifact:
         artifact = self._parsed(kind, key)
@@ -127,7 +138,10 @@ class RunArtifacts:
         profile: dict[str, Any] = json.loads(self._bucket.read(RunKeys(model, run).profile))
         return columns_of(profile, self.baseline(model, run))
 
-    def _find_run(self, model: str, version: int) -> str:
+    def _period(self) -> int:
+        return int(self._clock().timestamp() // MAX_AGE_S)
+
+    def _find_run(self, model: str, version: int, _period: int) -> str:
         run = self._models.run_of_version(model, version)
         if run is None:
             raise VersionNotRegistered(f"version {version} of {model} is not registered (yet)")

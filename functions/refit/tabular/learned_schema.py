@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from refit.domain.column_reading import ColumnReading
     from refit.domain.model_settings import DataSettings
+    from refit.domain.pipeline.schema_change import LiveVersion
     from refit.tabular.column_evidence import ColumnEvidence
     from refit.tabular.columns import AlignedTables
     from refit.tabular.reading_plan import ReadingPlan
@@ -270,23 +271,30 @@ class ReconciledSchema:
     comparable: bool
 
 
-def reconciled(schema: Schema, prior: Schema | None, settings: DataSettings) -> ReconciledSchema:
+def reconciled(
+    schema: Schema,
+    prior: Schema | None,
+    settings: DataSettings,
+    live: LiveVersion | None = None,
+) -> ReconciledSchema:
     """Return the schema with the live model's codes if the columns are the same.
 
+    Args:
+        schema: schema of the rows.
+        prior: schema of the live version.
+        settings: `[data]` of model.toml.
+        live: the live version, for the message, and the run that has used the acceptance of this
+            model.toml. None when no version is live.
+
     Raises:
-        SchemaChanged: if the columns differ, unless `[data] schema_change` is `accept`.
+        SchemaChanged: if the label, the task or the columns differ, unless `[data] schema_change`
+            is `accept` and no other run has used this acceptance.
     """
     if prior is None:
         return ReconciledSchema(schema, comparable=False)
-    changes = prior.changes_to(schema)
-    if not changes:
+    assert live is not None, "a live schema is that of a live version"
+    if not prior.changes_to(schema):
         return ReconciledSchema(prior.extend(schema), comparable=True)
-    if settings.schema_change == "accept":
+    if settings.schema_change == "accept" and live.acceptance_used_by is None:
         return ReconciledSchema(schema, comparable=False)
-    more = f", and {len(changes) - 3} more" if len(changes) > 3 else ""
-    raise SchemaChanged(
-        "the columns differ from those of the live model: "
-        + "; ".join(changes[:3])
-        + more
-        + ". If this is intended, set [data] schema_change = 'accept' in model.toml."
-    )
+    raise SchemaChanged(live.refusal(prior, schema))

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from refit.domain.learned import Learned
     from refit.domain.model_settings import DataSettings
+    from refit.domain.pipeline.schema_change import LiveVersion
     from refit.domain.pipeline.split_rule import SplitRule
     from refit.domain.schema import Schema
     from refit.tabular.learned_schema import ReconciledSchema
@@ -178,6 +179,7 @@ def prepare(
     quarantine: Quarantine,
     sample_rows: int = SAMPLE_ROWS,
     notes: Sequence[str] = (),
+    live: LiveVersion | None = None,
 ) -> Preparation:
     """Read, check and split all rows of a drop, and determine their schema.
 
@@ -190,6 +192,7 @@ def prepare(
         quarantine: receives the refused rows.
         sample_rows: maximum number of training rows from which the profile is computed.
         notes: what was done with the files, as sentences for the record of what was learned.
+        live: the live version, if there is one.
 
     Raises:
         DatasetEmpty: if there is no row.
@@ -199,7 +202,7 @@ def prepare(
         SchemaChanged: if the columns differ from the live model's.
     """
     drop = read_drop(tables, settings, prior, folder, seed, quarantine, notes)
-    return drop.prepared(sample_rows)
+    return drop.prepared(sample_rows, live)
 
 
 @dataclass(frozen=True)
@@ -219,8 +222,14 @@ class ReadDrop:
     _quarantine: Quarantine
     _given: frozenset[Split]
 
-    def prepared(self, sample_rows: int = SAMPLE_ROWS) -> Preparation:
+    def prepared(
+        self, sample_rows: int = SAMPLE_ROWS, live: LiveVersion | None = None
+    ) -> Preparation:
         """Return the prepared data.
+
+        Args:
+            sample_rows: maximum number of training rows from which the profile is computed.
+            live: the live version, if there is one.
 
         Raises:
             DatasetInvalid: if a required split has no row, or lacks classes.
@@ -229,7 +238,7 @@ class ReadDrop:
         """
         spooled, scanner = self._spooled, self._scanner
         self._quarantine.check(spooled.rows.total(), self._settings.max_bad_fraction)
-        outcome = reconciled(self._schema, self._prior, self._settings)
+        outcome = reconciled(self._schema, self._prior, self._settings, live)
         check_splits(spooled, self._settings)
         unseen = unseen_classes(spooled, self._schema, scanner.tally.values, self._given)
         learned = self.learned.with_doubts(unseen)

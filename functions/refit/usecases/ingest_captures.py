@@ -27,7 +27,7 @@ from refit.domain.inferences.prediction_change import PredictionEffect
 from refit.domain.monitoring.input_counts import InputCounter
 from refit.domain.naming import ModelKeys
 from refit.telemetry import logger, put_metric
-from refit.usecases.read_capture_file import CaptureFile
+from refit.usecases.read_capture_file import CaptureFile, CaptureWindow
 from refit.usecases.write_predictions import PredictionWriter
 
 if TYPE_CHECKING:
@@ -100,6 +100,8 @@ class _Ingestion:
         self._schema = services.artifacts.schema(model, run)
         self._columns = services.artifacts.columns(model, run)
         self._now = services.now()
+        record = services.models.run(model, run)
+        self._began_at = record.started_at if record else None
         self._inputs: dict[CohortKey, InputCounter] = {}
         self._effects: Counter[PredictionEffect] = Counter()
         self._discarded_labels = 0
@@ -124,7 +126,8 @@ class _Ingestion:
         self._services.bucket.put(key, self._inputs[cohort].counts().to_bytes())
 
     def _rows(self) -> Iterator[tuple[CohortKey, CapturedRow]]:
-        for row in self._file.rows(self._version, self._schema, self._now, self._kept_for):
+        window = CaptureWindow(self._now, self._kept_for, self._began_at)
+        for row in self._file.rows(self._version, self._schema, window):
             at = row.prediction.at
             yield CohortKey.at(self._model, self._version, at, self._cohort_s), row
 

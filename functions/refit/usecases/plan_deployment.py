@@ -36,6 +36,9 @@ def plan_deployment(services: Services, group: str, execution_arn: str) -> dict[
     model = model_of_group(services.environment.name_prefix, group)
     if model is None:
         return {"action": Action.NONE}
+    if services.models.state(model).removing_since or not services.models.is_known(model):
+        logger.info("the model is removed", extra={"model": model})
+        return {"action": Action.NONE}
     deployment = deployment_id(execution_arn)
     if not services.models.begin_deployment(model, deployment):
         raise DeploymentInProgress(f"another deployment of {model} is in progress")

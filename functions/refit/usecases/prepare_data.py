@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING
 from refit.domain.errors import DatasetNotFound, ModelNotFound, ObjectNotFound
 from refit.domain.naming import ModelKeys, RunKeys
 from refit.domain.pipeline.manifest import LabelledBySide, Manifest, SideRows
+from refit.domain.pipeline.schema_change import LiveVersion
 from refit.domain.vocabulary import RunStatus
 from refit.tabular.dataset import tables_of
 from refit.tabular.preparation import prepare
@@ -55,12 +56,19 @@ class PreparedData:
 
 @dataclass(frozen=True)
 class _Source:
-    """The data and settings that a run is prepared from."""
+    """The data and settings that a run is prepared from.
+
+    Attributes:
+        settings_version: version of model.toml; None without the file.
+        live: the champion, for messages.
+    """
 
     keys: RunKeys
     drop: Drop
     settings: ModelSettings
+    settings_version: str | None
     champion: Champion | None
+    live: LiveVersion | None
     champion_schema: Schema | None
 
 
@@ -83,6 +91,9 @@ def prepare_data(services: Services, model: str, run: str) -> PreparedData:
         folder = Path(name)
         labelled = _labelled_tables(services, source, folder)
         prepared, refused = _read(services, source, labelled, folder)
+        # Reading takes minutes, in which the model may have been removed.
+        if services.models.run(model, run) is None:
+            raise ModelNotFound(f"{model} was removed while run {run} prepared its data")
         train_bytes, validation_bytes = _write(services, source.keys, prepared)
     base = BaseRows(exist=False)
     if source.champion and prepared.comparable:
@@ -108,14 +119,38 @@ def prepare_data(services: Services, model: str, run: str) -> PreparedData:
 
 def _source(services: Services, model: str, run: str) -> _Source:
     drop = services.artifacts.drop(model, run)
-    settings = services.artifacts.current_settings(model)
+    settings, settings_version = services.artifacts.current_settings_file(model)
     champion = services.models.champion(model)
     if champion is None and drop.slices:
         raise ModelNotFound(
             f"{model} has no live version any more, so it cannot be retrained: drop data"
         )
     schema = services.artifacts.schema(model, champion.run) if champion else None
-    return _Source(RunKeys(model, run), drop, settings, champion, schema)
+    return _Source(
+        keys=RunKeys(model, run),
+        drop=drop,
+        settings=settings,
+        settings_version=settings_version,
+        champion=champion,
+        live=_live_version(services, model, run, champion, settings_version),
+        champion_schema=schema,
+    )
+
+
+def _live_version(
+    services: Services,
+    model: str,
+    run: str,
+    champion: Champion | None,
+    settings_version: str | None,
+) -> LiveVersion | None:
+    if champion is None:
+        return None
+    used_by = None
+    if settings_version is not None:
+        used_by = services.models.acceptance_used_by(model, settings_version)
+    # The run that used the acceptance may be prepared again.
+    return LiveVersion(model, champion.version, None if used_by == run else used_by)
 
 
 def _labelled_tables(services: Services, source: _Source, folder: Path) -> LabelledTables:
@@ -160,6 +195,7 @@ def _read(
                 int(keys.run, 16),
                 quarantine,
                 notes=drop.notes,
+                live=source.live,
             )
         finally:
             out.flush()
@@ -248,6 +284,10 @@ def _write_manifest(
         split=prepared.split,
         has_base=base.exist,
         comparison_notes=base.notes,
+        # With a champion, rows are not comparable only if an acceptance admitted their columns.
+        accepted_by=source.settings_version
+        if source.champion and not prepared.comparable
+        else None,
         created_at=run.started_at if run else None,
     )
     services.bucket.put_json(keys.manifest, manifest.model_dump(mode="json"))

@@ -18,11 +18,19 @@ if TYPE_CHECKING:
 
 
 def promote_version(services: Services, model: str, champion: Champion) -> int | None:
-    """Promote a version; return the version that it replaces, or None."""
+    """Promote a version; return the version that it replaces, or None.
+
+    Raises:
+        SchemaChanged: when the columns of the version were accepted by a model.toml, and another
+            run has used this acceptance meanwhile.
+        ModelNotFound: when the model is being removed.
+        ServiceThrottled: when AWS throttled a request, or the state kept changing concurrently.
+    """
     before = services.models.champion(model)
     replaced = before.version if before and before.version != champion.version else None
     set_alarms(services, model, champion.run, champion.variant)
-    services.models.promote(model, champion)
+    accepted_by = services.artifacts.manifest(model, champion.run).accepted_by
+    services.models.promote(model, champion, accepted_by)
     services.messaging.publish(
         EventName.MODEL_PROMOTED,
         {

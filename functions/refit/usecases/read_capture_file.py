@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,41 @@ if TYPE_CHECKING:
     from refit.stores.bucket import Bucket
 
 _BLOCK_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class CaptureWindow:
+    """When a prediction must have been made to be used.
+
+    Attributes:
+        now: current time; later predictions are refused.
+        kept_for: how long predictions are kept; older predictions are refused.
+        began_at: when the run began that made the version. An earlier prediction was made by a
+            removed model of the same name, whose versions had the same numbers. Clocks differ by
+            less than a training takes, so there is no tolerance.
+    """
+
+    now: datetime
+    kept_for: timedelta
+    began_at: datetime | None = None
+
+    def check(self, event: CapturedEvent) -> None:
+        """Raise CaptureUnreadable if a call was made at another time."""
+        if event.at > self.now + CLOCK_TOLERANCE:
+            raise CaptureUnreadable(
+                f"predicted at {utc_text(event.at)}, which is in the future: now is "
+                f"{utc_text(self.now)}"
+            )
+        if event.at < self.now - self.kept_for:
+            raise CaptureUnreadable(
+                f"predicted at {utc_text(event.at)}; predictions are kept for "
+                f"{self.kept_for.total_seconds():.0f} s ([monitoring] max_label_age_s)"
+            )
+        if self.began_at is not None and event.at < self.began_at:
+            raise CaptureUnreadable(
+                f"predicted at {utc_text(event.at)}, before the run of this version began "
+                f"({utc_text(self.began_at)}): by a removed model of the same name"
+            )
 
 
 class CaptureFile:
@@ -61,16 +97,13 @@ class CaptureFile:
         self._max_line_bytes = max_line_bytes
         self._stored_lines: list[bytes] = []
 
-    def rows(
-        self, version: int, schema: Schema, now: datetime, kept_for: timedelta
-    ) -> Iterator[CapturedRow]:
+    def rows(self, version: int, schema: Schema, window: CaptureWindow) -> Iterator[CapturedRow]:
         """Yield the rows that a version predicted; quarantine lines and rows that cannot be used.
 
         Args:
             version: version of the model.
             schema: schema of that version.
-            now: current time; later predictions are refused.
-            kept_for: how long predictions are kept; older predictions are refused.
+            window: when a prediction must have been made to be used.
 
         Raises:
             ObjectNotFound: when the file does not exist.
@@ -78,7 +111,7 @@ class CaptureFile:
         for number, line in self._lines():
             try:
                 event = read_event(line)
-                _check_time(event, now, kept_for)
+                window.check(event)
             except CaptureUnreadable as reason:
                 self._quarantine(number, str(reason), line)
                 continue
@@ -127,15 +160,3 @@ class CaptureFile:
             }
             text = json.dumps(entry, ensure_ascii=False) + "\n"
             self._stored_lines.append(text.encode(errors="backslashreplace"))
-
-
-def _check_time(event: CapturedEvent, now: datetime, kept_for: timedelta) -> None:
-    if event.at > now + CLOCK_TOLERANCE:
-        raise CaptureUnreadable(
-            f"predicted at {utc_text(event.at)}, which is in the future: now is {utc_text(now)}"
-        )
-    if event.at < now - kept_for:
-        raise CaptureUnreadable(
-            f"predicted at {utc_text(event.at)}; predictions are kept for "
-            f"{kept_for.total_seconds():.0f} s ([monitoring] max_label_age_s)"
-        )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from refit.domain.errors import ModelNotFound
 from refit.domain.naming import RunKeys
 from refit.domain.vocabulary import RunStatus
 from refit.stores.registry import RUN_PROPERTY
@@ -52,17 +53,23 @@ class RegisteredVersion:
 
 
 def register_version(services: Services, challenger: Challenger) -> RegisteredVersion:
-    """Register the version, and record it in the run."""
+    """Register the version, and record it in the run.
+
+    Raises:
+        ModelNotFound: when the model was removed.
+    """
     model, run = challenger.model, challenger.run
     settings = services.artifacts.settings(model, run)
     approval, status = _approval(challenger.passed, settings.gate.approval)
     # Creating an approved package starts its deployment, so the status of the run is set before.
-    services.models.update_run(
+    exists = services.models.update_run(
         model,
         run,
         status=status if status is RunStatus.DEPLOYING else RunStatus.REGISTERING,
         metrics=dict(challenger.metrics),
     )
+    if not exists:
+        raise ModelNotFound(f"{model} was removed while run {run} trained")
     group = services.names(model).model_package_group
     services.registry.ensure_group(group, f"Versions of the model {model}, created by Refit")
     package = services.registry.create_package(

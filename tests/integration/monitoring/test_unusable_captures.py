@@ -63,6 +63,15 @@ def test_a_bad_line_is_quarantined_and_the_others_are_ingested(
     assert lag - 60 < metrics["CaptureLagSeconds"] <= lag
 
 
+def test_predictions_of_a_removed_model_of_the_same_name_are_quarantined(digits: Stack) -> None:
+    began_at = AT + timedelta(seconds=1)
+    digits.at(began_at).models.begin_run("digits", "run1", "drop", None)
+    captured(digits, line("old", at=AT), line("new", at=began_at))
+    assert sorted(items(digits)) == ["digits#new"]
+    (refused,) = quarantined(digits)
+    assert "by a removed model of the same name" in refused["reason"]
+
+
 @pytest.mark.parametrize(
     ("variant", "reason"),
     [

@@ -469,6 +469,33 @@ def test_deleting_an_endpoint_ends_its_processes(local: RunningSageMaker) -> Non
         invoke(local, "gone")
 
 
+def test_what_a_live_endpoint_uses_cannot_be_deleted(
+    local: RunningSageMaker, updated: Callable[..., dict[str, Any]]
+) -> None:
+    for name, model in (("in-use", "one"), ("in-use-later", "many")):
+        config(local, name, variant(model, "Main"))
+    local.sagemaker.create_endpoint(EndpointName="user", EndpointConfigName="in-use")
+    for _ in range(2):  # while it is created, and while it is live
+        with pytest.raises(ClientError, match="in use by endpoint user"):
+            local.sagemaker.delete_endpoint_config(EndpointConfigName="in-use")
+        with pytest.raises(ClientError, match="in use by endpoint"):
+            local.sagemaker.delete_model(ModelName="one")
+        local.settled("user")
+    updated("user", "in-use-later")
+    local.sagemaker.delete_endpoint_config(EndpointConfigName="in-use")
+    with pytest.raises(ClientError, match="in use by endpoint user"):
+        local.sagemaker.delete_endpoint_config(EndpointConfigName="in-use-later")
+
+
+def test_an_endpoint_that_is_being_created_cannot_be_deleted(local: RunningSageMaker) -> None:
+    config(local, "created", variant("one"))
+    local.sagemaker.create_endpoint(EndpointName="new", EndpointConfigName="created")
+    with pytest.raises(ClientError, match="in-progress"):
+        local.sagemaker.delete_endpoint(EndpointName="new")
+    local.settled("new")
+    local.sagemaker.delete_endpoint(EndpointName="new")
+
+
 def test_an_update_can_retain_weights_and_counts(
     local: RunningSageMaker, updated: Callable[..., dict[str, Any]]
 ) -> None:

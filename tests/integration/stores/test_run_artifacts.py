@@ -165,6 +165,16 @@ def test_each_model_has_its_own_champion(stack: Stack, artifacts: RunArtifacts) 
     assert artifacts.recent_champion("digits").version == 1
 
 
+def test_the_same_version_number_of_a_model_that_was_begun_again_has_another_run(
+    stack: Stack, artifacts: RunArtifacts, clock: MovingClock
+) -> None:
+    stack.services.models.record_version("digits", 1, "aaaaaaaaaaaa", "arn:package/1")
+    assert artifacts.run_of("digits", 1) == "aaaaaaaaaaaa"
+    stack.services.models.record_version("digits", 1, RUN, "arn:package/1")
+    clock.advance(10)
+    assert artifacts.run_of("digits", 1) == RUN
+
+
 def test_the_run_of_a_version_is_found_as_soon_as_it_is_registered(
     stack: Stack, artifacts: RunArtifacts
 ) -> None:

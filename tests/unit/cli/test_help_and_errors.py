@@ -20,6 +20,7 @@ COMMANDS = (  # as registered
     "status",
     "retrain",
     "unblock",
+    "remove",
     "down",
     "demo",
 )

@@ -254,7 +254,10 @@ def test_a_category_whose_new_texts_are_all_numbers_stays_a_category(prepared: P
             "gone: 'b'",
         ),
         (csv([f"{'cd'[n % 2]},{n},{n}" for n in range(99)], "y,a,c"), "'b' .category. and is 'c'"),
-        (csv([f"{n / 7},{n},red" for n in range(99)], "y,a,b"), "the task was classification"),
+        (
+            csv([f"{n / 7},{n},red" for n in range(99)], "y,a,b"),
+            "version 3. is a classification of 'y', and this drop was read as a regression",
+        ),
     ],
 )
 def test_changed_columns_are_refused_unless_the_settings_accept_them(

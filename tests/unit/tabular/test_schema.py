@@ -150,7 +150,9 @@ def test_new_categories_are_encoded_although_the_shorter_list_was_used_before() 
 def test_the_changed_columns_of_a_schema_are_named() -> None:
     fewer = NUMBERS.model_copy(update={"features": NUMBERS.features[:3]})
     assert NUMBERS.changes_to(fewer) == ["4 feature columns became 3", "gone: 'f3'"]
-    assert NUMBERS.changes_to(MIXED) == ["the task was regression and is classification"]
+    assert NUMBERS.changes_to(MIXED) == [
+        "the live model predicts 'y', and this drop's label is 'kind'"
+    ]
     texts = NUMBERS.model_copy(
         update={"features": (*NUMBERS.features[:3], Feature(name="f3", type="category"))}
     )

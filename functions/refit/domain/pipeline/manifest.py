@@ -110,6 +110,8 @@ class Manifest(BaseModel):
         has_base: whether held-out rows of the champion were copied, to compare with it.
         comparison_notes: which of the champion's held-out rows were not copied, and why, as
             sentences for the gate.
+        accepted_by: version of the model.toml whose `schema_change = "accept"` admitted columns
+            that differ from those of the live model; None when they do not differ.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -126,6 +128,7 @@ class Manifest(BaseModel):
     split: SplitRule = Field(default_factory=SplitRule)
     has_base: bool = True
     comparison_notes: tuple[str, ...] = ()
+    accepted_by: str | None = None
     created_at: Moment | None
 
     def lost(self) -> dict[str, int]:

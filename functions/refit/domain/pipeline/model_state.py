@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
 
+from refit.domain.moments import Moment
+
 STALE_LOCK = timedelta(days=8)
 """Longer than any run may take: an older lock belongs to a run whose end was lost."""
 
@@ -32,6 +34,9 @@ class ModelState(BaseModel):
         deployment: holds the deployment lock; `deployment_run` is the run that it deploys.
         pending: new data arrived while a run was active; the next run starts when that one ends.
         consumed_until: time stamp of the newest dropped file that a run has consumed.
+        removing_since: when the removal of the model began. From then on no run and no deployment
+            begins, and no version is live.
+        removal_settles_at: until then, processes that began before the removal may still write.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -43,6 +48,8 @@ class ModelState(BaseModel):
     deployment_run: str | None = None
     pending: bool = False
     consumed_until: str | None = None
+    removing_since: Moment | None = None
+    removal_settles_at: Moment | None = None
 
     def lock_is_stale(self, now: datetime) -> bool:
         """Say whether another run may take the lock from the run that holds it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from refit_local.sagemaker.machine.instances import instance_type
+from refit_local.sagemaker.records.in_use import endpoint_of_config
 from refit_local.sagemaker.records.naming import ENDPOINT_CONFIG, now
 from refit_local.sagemaker.records.store import NameTaken, Record
 from refit_local.sagemaker.storage import bucket_and_key
@@ -71,9 +72,20 @@ class EndpointConfigs:
         return list_answer("ListEndpointConfigs", request, records, name="EndpointConfigName")
 
     def delete(self, request: dict[str, Any]) -> dict[str, Any]:
-        """DeleteEndpointConfig."""
-        record = self.get(request["EndpointConfigName"])
-        self._platform.store.remove(ENDPOINT_CONFIG, record["_key"])
+        """DeleteEndpointConfig.
+
+        AWS documents that the config of an endpoint that is live or changing must not be deleted,
+        and names no error. It is refused here, so that no code relies on more than the document.
+        """
+        with self._platform.store.lock:
+            record = self.get(request["EndpointConfigName"])
+            endpoint = endpoint_of_config(self._platform.store, record["EndpointConfigName"])
+            if endpoint is not None:
+                raise ValidationException(
+                    f'Cannot delete endpoint configuration "{record["EndpointConfigArn"]}": it is '
+                    f"in use by endpoint {endpoint}."
+                )
+            self._platform.store.remove(ENDPOINT_CONFIG, record["_key"])
         return {}
 
     def get(self, name: str) -> Record:

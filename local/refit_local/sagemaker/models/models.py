@@ -13,6 +13,7 @@ from refit_local.sagemaker.machine.containers import (
     algorithm_module,
     unpack,
 )
+from refit_local.sagemaker.records.in_use import endpoint_of_model
 from refit_local.sagemaker.records.naming import MODEL, MODEL_PACKAGE, name_of, now
 from refit_local.sagemaker.records.store import NameTaken, Record
 from refit_local.sagemaker.storage import RoleStorage, bucket_and_key, local_path
@@ -92,9 +93,20 @@ class SageMakerModels:
         return list_answer("ListModels", request, records, name="ModelName")
 
     def delete(self, request: dict[str, Any]) -> dict[str, Any]:
-        """DeleteModel."""
-        record = self.get(request["ModelName"])
-        self._platform.store.remove(MODEL, record["_key"])
+        """DeleteModel.
+
+        AWS does not document what happens to an endpoint whose model is deleted. It is refused
+        here, so that no code relies on it.
+        """
+        with self._platform.store.lock:
+            record = self.get(request["ModelName"])
+            endpoint = endpoint_of_model(self._platform.store, record["ModelName"])
+            if endpoint is not None:
+                raise ValidationException(
+                    f'Cannot delete model "{record["ModelArn"]}": it is in use by endpoint '
+                    f"{endpoint}."
+                )
+            self._platform.store.remove(MODEL, record["_key"])
         return {}
 
     def get(self, name: str) -> Record:

@@ -1,0 +1,298 @@
+"""Executions, jobs, alarms, the endpoint, models and packages of one model.
+
+SageMaker lists resources by a part of their name, and the names of `flowers` are part of those of
+`flowers-2`. So each name is compared with the form that Refit gives it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+from refit.domain.monitoring.alarms import alarm_names
+from refit.domain.naming import RUN_ID_LENGTH, ResourceNames, model_of_group
+from refit.stores.clients import error_code
+from refit.stores.endpoints import Endpoints
+
+from refit_cli.removal.kinds import Kind, Resource, Waiter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from refit_cli.connection import StackConnection
+
+_RUN = rf"[0-9a-f]{{{RUN_ID_LENGTH}}}"
+_RETRY = r"[0-9]{1,3}"
+_DEPLOYED = r"v[0-9]+-[0-9a-f]{8}"
+_CHANGING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
+_MISSING = frozenset({"ValidationException", "ResourceNotFound"})
+
+
+class RunningExecutions(Kind):
+    """Executions of TRAIN and DEPLOY that run for the model."""
+
+    key = "executions"
+    noun = ("running execution", "running executions")
+
+    def __init__(self, connection: StackConnection, model: str, waiter: Waiter) -> None:
+        self._client = connection.client("stepfunctions")
+        self._machines = connection.stack.state_machines
+        self._prefix = connection.stack.name_prefix
+        self._model = model
+        self._waiter = waiter
+
+    def resources(self) -> Iterator[Resource]:
+        """Yield the ARNs of the executions."""
+        pages = self._client.get_paginator("list_executions")
+        for machine in self._machines:
+            for page in pages.paginate(stateMachineArn=machine, statusFilter="RUNNING"):
+                for execution in page["executions"]:
+                    if self._model_of(execution["executionArn"]) == self._model:
+                        yield Resource(execution["executionArn"])
+
+    def remove(self) -> None:
+        """Stop the executions, and wait until they have ended."""
+        for execution in list(self.resources()):
+            self._client.stop_execution(
+                executionArn=execution.name,
+                error="ModelRemoved",
+                cause=f"refit remove {self._model}",
+            )
+        self._waiter.until(lambda: not any(self.resources()), "the end of the executions")
+
+    def _model_of(self, arn: str) -> str | None:
+        given = json.loads(self._client.describe_execution(executionArn=arn)["input"])
+        if "model" in given:
+            return str(given["model"])
+        group = given.get("detail", {}).get("ModelPackageGroupName", "")
+        return model_of_group(self._prefix, group)
+
+
+class RunningJobs(Kind):
+    """Training jobs or transform jobs that run for the model.
+
+    The records of ended jobs stay. They cost nothing, and their names are not used again.
+    """
+
+    def __init__(
+        self, kind: str, suffix: str, client: Any, names: ResourceNames, waiter: Waiter
+    ) -> None:
+        """Select `training` or `transform` jobs; `suffix` is what follows the run in a name."""
+        self.key = f"{kind}_jobs"
+        self.noun = (f"running {kind} job", f"running {kind} jobs")
+        self._kind = kind
+        self._client = client
+        self._stem = f"{names.prefix}-{names.model}-"
+        self._name = re.compile(f"{re.escape(self._stem)}{_RUN}{suffix}")
+        self._waiter = waiter
+
+    def resources(self) -> Iterator[Resource]:
+        """Yield the jobs that have not ended."""
+        for status in ("InProgress", "Stopping"):
+            yield from map(Resource, self._names(status))
+
+    def remove(self) -> None:
+        """Stop the jobs, and wait until they have ended: a job that stops still writes to S3."""
+        for name in list(self._names("InProgress")):
+            try:
+                getattr(self._client, f"stop_{self._kind}_job")(**{self._member: name})
+            except ClientError as error:
+                if error_code(error) not in _MISSING:  # it has ended meanwhile
+                    raise
+        self._waiter.until(lambda: not any(self.resources()), f"the end of the {self._kind} jobs")
+
+    @property
+    def _member(self) -> str:
+        return f"{self._kind.title()}JobName"
+
+    def _names(self, status: str) -> Iterator[str]:
+        pages = self._client.get_paginator(f"list_{self._kind}_jobs")
+        for page in pages.paginate(NameContains=self._stem, StatusEquals=status):
+            for job in page[f"{self._kind.title()}JobSummaries"]:
+                if self._name.fullmatch(job[self._member]):
+                    yield job[self._member]
+
+
+class Alarms(Kind):
+    """The CloudWatch alarms of the model."""
+
+    key = "alarms"
+    noun = ("alarm", "alarms")
+
+    def __init__(self, client: Any, names: ResourceNames) -> None:
+        self._client = client
+        self._names = alarm_names(names)
+
+    def resources(self) -> Iterator[Resource]:
+        """Yield the alarms."""
+        answer = self._client.describe_alarms(AlarmNames=self._names)
+        for alarm in answer["MetricAlarms"]:
+            yield Resource(alarm["AlarmName"])
+
+    def remove(self) -> None:
+        """Delete the alarms that exist: CloudWatch reports an error for a name without an alarm."""
+        existing = [alarm.name for alarm in self.resources()]
+        if existing:
+            self._client.delete_alarms(AlarmNames=existing)
+
+
+class Endpoint(Kind):
+    """The endpoint of the model."""
+
+    key = "endpoints"
+    noun = ("endpoint", "endpoints")
+
+    def __init__(self, connection: StackConnection, names: ResourceNames, waiter: Waiter) -> None:
+        self._endpoints = Endpoints(connection.client)
+        self._name = names.endpoint
+        self._waiter = waiter
+
+    def resources(self) -> Iterator[Resource]:
+        """Yield the endpoint in any status."""
+        if self._endpoints.describe(self._name) is not None:
+            yield Resource(self._name)
+
+    def remove(self) -> None:
+        """Delete the endpoint, and wait until it is gone.
+
+        SageMaker refuses to delete an endpoint that is being created or updated.
+        """
+        self._waiter.until(self._is_gone, f"the deletion of endpoint {self._name}")
+
+    def _is_gone(self) -> bool:
+        state = self._endpoints.describe(self._name)
+        if state is None:
+            return True
+        if state.status not in _CHANGING:
+            self._endpoints.delete(self._name)
+        return False
+
+
+class EndpointConfigs(Kind):
+    """The endpoint configurations of the model's deployments. They outlive the endpoint."""
+
+    key = "endpoint_configs"
+    noun = ("endpoint configuration", "endpoint configurations")
+
+    def __init__(self, client: Any, names: ResourceNames) -> None:
+        self._client = client
+        self._stem = f"{names.prefix}-{names.model}-"
+        self._name = re.compile(f"{re.escape(self._stem)}{_DEPLOYED}")
+
+    def resources(self) -> Iterator[Resource]:
+        """Yield the endpoint configurations."""
+        pages = self._client.get_paginator("list_endpoint_configs")
+        for page in pages.paginate(NameContains=self._stem):
+            for config in page["EndpointConfigs"]:
+                if self._name.fullmatch(config["EndpointConfigName"]):
+                    yield Resource(config["EndpointConfigName"])
+
+    def remove(self) -> None:
+        """Delete the endpoint configurations. The endpoint must be gone."""
+        for config in list(self.resources()):
+            self._client.delete_endpoint_config(EndpointConfigName=config.name)
+
+
+class SageMakerModels(Kind):
+    """The SageMaker models of deployments, and those of evaluations that did not end."""
+
+    key = "models"
+    noun = ("SageMaker model", "SageMaker models")
+
+    def __init__(self, client: Any, names: ResourceNames) -> None:
+        self._client = client
+        self._stem = f"{names.prefix}-{names.model}-"
+        self._name = re.compile(f"{re.escape(self._stem)}({_DEPLOYED}|{_RUN}-{_RETRY})")
+
+    def resources(self) -> Iterator[Resource]:
+        """Yield the models."""
+        pages = self._client.get_paginator("list_models")
+        for page in pages.paginate(NameContains=self._stem):
+            for model in page["Models"]:
+                if self._name.fullmatch(model["ModelName"]):
+                    yield Resource(model["ModelName"])
+
+    def remove(self) -> None:
+        """Delete the models."""
+        for model in list(self.resources()):
+            self._client.delete_model(ModelName=model.name)
+
+
+class ModelPackages(Kind):
+    """The versions of the model in the registry."""
+
+    key = "model_packages"
+    noun = ("model package", "model packages")
+
+    def __init__(self, client: Any, names: ResourceNames) -> None:
+        self._client = client
+        self._group = names.model_package_group
+
+    def resources(self) -> Iterator[Resource]:
+        """Yield the ARNs of the packages."""
+        pages = self._client.get_paginator("list_model_packages")
+        try:
+            for page in pages.paginate(ModelPackageGroupName=self._group):
+                for package in page["ModelPackageSummaryList"]:
+                    yield Resource(package["ModelPackageArn"])
+        except ClientError as error:
+            if error_code(error) not in _MISSING:
+                raise
+
+    def remove(self) -> None:
+        """Delete the packages."""
+        for package in list(self.resources()):
+            self._client.delete_model_package(ModelPackageName=package.name)
+
+
+class ModelPackageGroup(Kind):
+    """The model package group of the model. A new group counts its versions from 1."""
+
+    key = "model_package_groups"
+    noun = ("model package group", "model package groups")
+
+    def __init__(self, client: Any, names: ResourceNames) -> None:
+        self._client = client
+        self._group = names.model_package_group
+
+    def resources(self) -> Iterator[Resource]:
+        """Yield the group."""
+        try:
+            self._client.describe_model_package_group(ModelPackageGroupName=self._group)
+        except ClientError as error:
+            if error_code(error) not in _MISSING:
+                raise
+            return
+        yield Resource(self._group)
+
+    def remove(self) -> None:
+        """Delete the group. Its packages must be deleted: SageMaker refuses a group with packages.
+
+        A package that was registered meanwhile is left to the second pass of the removal.
+        """
+        for group in self.resources():
+            try:
+                self._client.delete_model_package_group(ModelPackageGroupName=group.name)
+            except ClientError as error:
+                if error_code(error) != "ConflictException":
+                    raise
+
+
+def serving_kinds(connection: StackConnection, model: str, waiter: Waiter) -> list[Kind]:
+    """Return the kinds in the order in which they must be removed."""
+    names = ResourceNames(connection.stack.name_prefix, model)
+    sagemaker = connection.client("sagemaker")
+    side = f"-(challenger|champion)-{_RETRY}"
+    return [
+        RunningExecutions(connection, model, waiter),
+        RunningJobs("training", f"-{_RETRY}", sagemaker, names, waiter),
+        RunningJobs("transform", side, sagemaker, names, waiter),
+        Alarms(connection.client("cloudwatch"), names),  # before the endpoint: none is raised
+        Endpoint(connection, names, waiter),
+        EndpointConfigs(sagemaker, names),
+        SageMakerModels(sagemaker, names),
+        ModelPackages(sagemaker, names),
+        ModelPackageGroup(sagemaker, names),
+    ]
