@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from refit.domain.model_settings import DataSettings
+from refit.domain.pipeline.schema_change import LiveVersion
 from refit.tabular.dataset import tables_of
 from refit.tabular.preparation import prepare
 from refit.tabular.quarantine import Quarantine
@@ -75,7 +76,10 @@ class RoleDrops:
         if labelled:
             tables.append(_labelled_table(labelled))
         refused = io.BytesIO()
-        done = prepare(tables, DataSettings(**settings), prior, folder, 7, Quarantine(refused))
+        live = LiveVersion("sales", 1) if prior else None
+        done = prepare(
+            tables, DataSettings(**settings), prior, folder, 7, Quarantine(refused), live=live
+        )
         sinks = {name: io.BytesIO() for name in ("train", "validation", "test", "x", "y", "w", "t")}
         done.write_train(sinks["train"])
         done.write_validation(sinks["validation"])
