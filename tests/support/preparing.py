@@ -90,7 +90,9 @@ class Preparing:
         tables = tables_of(dropped_files, folder, read_bytes).tables
         data_settings = DataSettings(**settings)
         live = LiveVersion("digits", 3, acceptance_used_by) if prior else None
-        done = prepare(tables, data_settings, prior, folder, seed, quarantine, sample_rows, live=live)
+        done = prepare(
+            tables, data_settings, prior, folder, seed, quarantine, sample_rows, live=live
+        )
         sinks = [io.BytesIO() for _ in range(5)]
         profile = done.write_train(sinks[0])
         done.write_validation(sinks[1])

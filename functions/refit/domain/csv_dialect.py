@@ -112,6 +112,9 @@ def detect_dialect(
     records = _records(body, above.line_count + 1, csv_format)
     if not records:
         return CsvDialect(csv_format, 0, None, 0, ())
+    if _is_in_single_quotes(records[0]):
+        csv_format = CsvFormat(csv_format.delimiter, "'")
+        records = _records(body, above.line_count + 1, csv_format)
     width = _usual_width(records)
     records = records[: max(_MIN_SAMPLE_RECORDS, _SAMPLE_CELLS // width) + _MAX_TITLES]
     detection = _HeaderDetection(header, label, known_names, lone_record_is_header, width)
@@ -120,6 +123,13 @@ def detect_dialect(
     if comment is not None and found.comment_is_header:
         above = above._replace(comments=above.comments[:-1])
     return _dialect(csv_format, width, records, found, above)
+
+
+def _is_in_single_quotes(record: CsvRecord) -> bool:
+    """Return whether all cells of the header are in single quotes, so that these are the quotes."""
+    return len(record.cells) > 1 and all(
+        len(cell) > 1 and cell[0] == cell[-1] == "'" for cell in record.cells
+    )
 
 
 class _Above(NamedTuple):

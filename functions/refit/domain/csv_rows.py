@@ -8,6 +8,7 @@ cells wherever it is read. The rules:
   cell is removed, also within its quotes.
 - A cell that begins with a quote must end with a quote. Within the quotes, delimiters and line ends
   are ordinary characters, and two quotes stand for one. Elsewhere a quote is an ordinary character.
+  If the quotes of a record do not match, a backslash before a quote is tried as well.
 - A quoted cell of many lines which all look like records is two stray quotes, not a cell.
 
 `csv_dialect` detects the delimiter and the header. `refit.tabular.csv_bytes` is a faster reader for
@@ -18,8 +19,9 @@ from __future__ import annotations
 
 import csv
 import re
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,7 +37,11 @@ BLANKS = " "
 MAX_RECORDS_IN_CELL = 20
 """A quoted cell with more lines than this is refused if all of them look like records."""
 
-_BLANKS_OR_QUOTED = re.compile(r'[ \t]+|"(?:[^"]|"")*"')
+_BLANKS_OR_QUOTED = {
+    '"': re.compile(r'[ \t]+|"(?:[^"]|"")*"'),
+    "'": re.compile(r"[ \t]+|'(?:[^']|'')*'"),
+}
+_ESCAPED_QUOTE = b'\\"'
 
 # By default the csv module rejects a cell of more than 128 kB.
 csv.field_size_limit(MAX_RECORD_BYTES)
@@ -47,11 +53,11 @@ class CsvFormat:
 
     Attributes:
         delimiter: one ASCII character; `BLANKS` stands for any number of blanks and tabs.
-        quote: one ASCII character.
+        quote: a double or a single quote.
     """
 
     delimiter: str = ","
-    quote: str = '"'
+    quote: Literal['"', "'"] = '"'
 
     @property
     def quote_byte(self) -> bytes:
@@ -239,13 +245,15 @@ class _QuotedRecords:
         self._next = 0
         self._is_exhausted = False
         self._blanks = csv_format.delimiter == BLANKS
-        self._reader = csv.reader(
-            self,
-            delimiter="\t" if self._blanks else csv_format.delimiter,
-            quotechar=csv_format.quote,
-            skipinitialspace=True,
-            strict=True,
-        )
+        self._quote = csv_format.quote
+        form: dict[str, Any] = {
+            "delimiter": "\t" if self._blanks else csv_format.delimiter,
+            "quotechar": csv_format.quote,
+            "skipinitialspace": True,
+            "strict": True,
+        }
+        self._reader = csv.reader(self, **form)
+        self._reader_of_escapes = csv.reader(self, **form, escapechar="\\", doublequote=False)
 
     def read(self, index: int, *, is_last: bool) -> tuple[list[str], int]:
         """Return the cells of the record that begins at a line, and its number of lines.
@@ -258,6 +266,11 @@ class _QuotedRecords:
         try:
             return next(self._reader), self._next - index
         except csv.Error as error:
+            if _ESCAPED_QUOTE in self._lines[index]:
+                # Spark and MySQL write a quote within a cell as \" and not as two quotes.
+                self._next, self._is_exhausted = index, False
+                with suppress(csv.Error):
+                    return next(self._reader_of_escapes), self._next - index
             if not self._is_exhausted:
                 raise CsvLineInvalid(f"the quotes do not match ({error})") from None
             if not is_last and sum(map(len, self._lines[index:])) <= MAX_RECORD_BYTES:
@@ -279,13 +292,13 @@ class _QuotedRecords:
         self._next += 1
         text = _decoded(line)
         if self._blanks:
-            text = _BLANKS_OR_QUOTED.sub(_with_one_tab, text.strip())
+            text = _BLANKS_OR_QUOTED[self._quote].sub(_with_one_tab, text.strip())
         # A carriage return at the end was the line end, so that it stays within a quoted cell.
         return text if text.endswith("\r") else text + "\n"
 
 
 def _with_one_tab(match: re.Match[str]) -> str:
-    return match[0] if match[0].startswith('"') else "\t"
+    return "\t" if match[0].isspace() else match[0]
 
 
 def _decoded(line: bytes) -> str:

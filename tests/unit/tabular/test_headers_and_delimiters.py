@@ -98,7 +98,7 @@ def test_a_file_without_header_has_none(name: str) -> None:
     [
         "red,round\nblue,square\ngreen,oval\n",
         headerless([[f"n{DRAW.random()}a", f"m{DRAW.random()}b"] for _ in range(40)]),
-        table("kind,2011", "{t},{x}"),
+        table("class,2011", "{t},{x}"),
     ],
 )
 def test_a_first_line_that_can_be_both_is_refused_with_the_setting(
@@ -153,9 +153,9 @@ def test_a_delimiter_at_the_end_of_only_the_header_or_the_rows_moves_no_name(
 def test_what_stands_above_the_header_is_skipped_and_said(
     prepared: Preparing, above: str, lines: int, skipped: tuple[str, ...]
 ) -> None:
-    text = above + table("kind,size,price", "{t},{x},{n}")
+    text = above + table("class,size,price", "{t},{x},{n}")
     dialect = dialect_of(text)
-    assert dialect.header == ("kind", "size", "price")
+    assert dialect.header == ("class", "size", "price")
     assert (dialect.header_lines, dialect.skipped) == (lines, skipped)
     result = prepared(text.encode())
     assert (sum(result.rows.values()), result.refused) == (60, [])
@@ -181,17 +181,17 @@ def test_colours_in_the_first_column_are_not_comments() -> None:
 
 @pytest.mark.parametrize("row", ["{t},{t}{x},{t}", "{n},{x},{x}", '"{t}",{n},"a, b"'])
 @pytest.mark.parametrize(
-    "again", ["kind,cap,odor", " kind , cap, odor", '"kind",cap,odor', "\ufeffkind,cap,odor"]
+    "again", ["class,cap,odor", " class , cap, odor", '"class",cap,odor', "\ufeffclass,cap,odor"]
 )
 def test_a_header_that_is_repeated_in_the_middle_is_no_row(
     prepared: Preparing, row: str, again: str
 ) -> None:
-    one = table("kind,cap,odor", row, 150)
-    data = one + again + one.removeprefix("kind,cap,odor")
+    one = table("class,cap,odor", row, 150)
+    data = one + again + one.removeprefix("class,cap,odor")
     result = prepared(data.encode())
     assert (sum(result.rows.values()), result.refused) == (300, [])
     assert [feature.name for feature in result.schema.features] == ["cap", "odor"]
-    assert "kind" not in (result.schema.classes or ())
+    assert "class" not in (result.schema.classes or ())
 
 
 def test_names_are_compared_in_one_unicode_form_and_kept_as_written() -> None:
@@ -245,11 +245,31 @@ def test_the_delimiter_is_the_one_whose_cells_are_of_one_kind(
 
 
 def test_a_table_separated_by_blanks_is_read(prepared: Preparing) -> None:
-    rows = "".join(f" {n % 2}   {n}\t{n * 7 % 31}.5  \n" for n in range(200))
+    rows = "".join(f" {n % 2}   {n * 37 % 211}\t{n * 7 % 31}.5  \n" for n in range(200))
     result = prepared(("y a b\n" + rows).encode())
     assert result.refused == []
     assert [feature.name for feature in result.schema.features] == ["a", "b"]
-    assert b"1,3,21.5" in result.all_rows
+    assert b"1,111,21.5" in result.all_rows
+
+
+@pytest.mark.parametrize("blank", [" ", "\t", ","])
+def test_a_table_in_single_quotes_is_read(prepared: Preparing, blank: str) -> None:
+    names = blank.join(["'y'", "'a'", "'the b'"])
+    rows = [
+        blank.join([str(n % 2), str(n * 37 % 211), "'x y'" if n % 3 else "'z'"]) for n in range(200)
+    ]
+    result = prepared("\n".join([names, *rows]).encode())
+    assert result.refused == []
+    assert [feature.name for feature in result.schema.features] == ["a", "the b"]
+    assert result.schema.features[1].values == ("x y", "z")
+
+
+def test_a_quote_that_a_backslash_escapes_belongs_to_the_cell(prepared: Preparing) -> None:
+    names = ['"Harry \\"Hal\\" Fox"', '"Ann, A."', "Bo"]
+    rows = [f"{n % 2},{names[n % 3]},{n * 37 % 211}" for n in range(200)]
+    result = prepared("\n".join(["y,name,size", *rows]).encode())
+    assert result.refused == []
+    assert result.schema.features[0].values == ("Ann, A.", "Bo", 'Harry "Hal" Fox')
 
 
 @pytest.mark.parametrize(
