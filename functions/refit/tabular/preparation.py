@@ -117,6 +117,11 @@ class Preparation:
         for lines in self._spooled.held_out("validation"):
             _write(validation, self._encoder.encode(lines))
 
+    def write_validation_apart(self, features: ByteSink, labels: ByteSink) -> None:
+        """Write the validation rows twice: only the features, and only the labels."""
+        for lines in self._spooled.held_out("validation"):
+            _write_apart(features, labels, self._encoder.encode(lines))
+
     def write_test(self, rows: ByteSink, features: ByteSink, labels: ByteSink) -> None:
         """Write the test rows three times: complete, only the features, and only the labels."""
         for normal_lines in self._spooled.held_out("test"):

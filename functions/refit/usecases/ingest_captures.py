@@ -98,6 +98,7 @@ class _Ingestion:
         self._cohort_s = settings.cohort_s
         self._kept_for = timedelta(seconds=settings.max_label_age_s)
         self._schema = services.artifacts.schema(model, run)
+        self._rule = services.artifacts.decision_rule(model, run)
         self._columns = services.artifacts.columns(model, run)
         self._now = services.now()
         self._inputs: dict[CohortKey, InputCounter] = {}
@@ -124,7 +125,9 @@ class _Ingestion:
         self._services.bucket.put(key, self._inputs[cohort].counts().to_bytes())
 
     def _rows(self) -> Iterator[tuple[CohortKey, CapturedRow]]:
-        for row in self._file.rows(self._version, self._schema, self._now, self._kept_for):
+        for row in self._file.rows(
+            self._version, self._schema, self._rule, self._now, self._kept_for
+        ):
             at = row.prediction.at
             yield CohortKey.at(self._model, self._version, at, self._cohort_s), row
 

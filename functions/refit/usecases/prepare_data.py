@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from refit.domain.errors import DatasetNotFound, ModelNotFound, ObjectNotFound
+from refit.domain.evaluation.positive_class import check_prediction
 from refit.domain.naming import ModelKeys, RunKeys
 from refit.domain.pipeline.manifest import LabelledBySide, Manifest, SideRows
 from refit.domain.vocabulary import RunStatus
@@ -67,7 +68,7 @@ def prepare_data(services: Services, model: str, run: str) -> PreparedData:
     """Prepare the data of a run.
 
     Raises:
-        SettingsInvalid: when model.toml is not valid.
+        SettingsInvalid: when model.toml is not valid, or `[prediction]` does not fit the data.
         ModelNotFound: when a retraining has no champion any more.
         DatasetNotFound: when a file of the drop has been deleted.
         DatasetEmpty: when there is no usable row.
@@ -82,7 +83,11 @@ def prepare_data(services: Services, model: str, run: str) -> PreparedData:
         folder = Path(name)
         labelled = _labelled_tables(services, source, folder)
         prepared, refused = _read(services, source, labelled, folder)
+        prediction = source.settings.prediction
+        check_prediction(prediction, prepared.schema, prepared.rows["validation"])
         train_bytes, validation_bytes = _write(services, source.keys, prepared)
+        if prediction.costs is not None:
+            _write_threshold_rows(services, source.keys, prepared)
     if source.champion and prepared.comparable:
         _copy_held_out_rows(services, RunKeys(model, source.champion.run), source.keys)
     rows = SideRows(
@@ -203,6 +208,15 @@ def _write(services: Services, keys: RunKeys, prepared: Preparation) -> tuple[in
     bucket.put_json(keys.schema, prepared.schema.as_json())
     bucket.put_json(keys.profile, profile)
     return train.size_bytes, validation_bytes
+
+
+def _write_threshold_rows(services: Services, keys: RunKeys, prepared: Preparation) -> None:
+    """Write the validation rows on which the costs choose the threshold, as the test rows are."""
+    with (
+        services.bucket.writer(f"{keys.evaluation_input}validation.csv") as features,
+        services.bucket.writer(keys.evaluation_labels("validation")) as labels,
+    ):
+        prepared.write_validation_apart(features, labels)
 
 
 def _copy_held_out_rows(services: Services, champion: RunKeys, keys: RunKeys) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime, timedelta
 
+    from refit.domain.decision_rule import DecisionRule
     from refit.domain.inferences.capture_reader import CapturedEvent
     from refit.domain.inferences.captured_rows import CapturedRow
     from refit.domain.schema import Schema
@@ -62,13 +63,19 @@ class CaptureFile:
         self._stored_lines: list[bytes] = []
 
     def rows(
-        self, version: int, schema: Schema, now: datetime, kept_for: timedelta
+        self,
+        version: int,
+        schema: Schema,
+        rule: DecisionRule | None,
+        now: datetime,
+        kept_for: timedelta,
     ) -> Iterator[CapturedRow]:
         """Yield the rows that a version predicted; quarantine lines and rows that cannot be used.
 
         Args:
             version: version of the model.
             schema: schema of that version.
+            rule: decision rule of that version, or None.
             now: current time; later predictions are refused.
             kept_for: how long predictions are kept; older predictions are refused.
 
@@ -84,7 +91,7 @@ class CaptureFile:
                 continue
             if event.event_id == VERIFICATION_ID:
                 continue
-            for row in captured_rows(event, self.key, number, version, schema):
+            for row in captured_rows(event, self.key, number, version, schema, rule):
                 if isinstance(row, BadRow):
                     self._quarantine(number, row.reason, row.text.encode(errors="replace"))
                 else:

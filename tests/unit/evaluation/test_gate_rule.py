@@ -8,20 +8,20 @@ import sys
 import numpy as np
 import pytest
 from refit.domain.errors import SettingsInvalid
+from refit.domain.evaluation.chance import chance_of_regression
 from refit.domain.evaluation.comparison import compare_regressions
 from refit.domain.evaluation.gate import decide
-from refit.domain.evaluation.metrics import (
-    classification_baseline,
-    classification_quality,
-    outcome_of,
-    regression_baseline,
-    regression_quality,
-)
+from refit.domain.evaluation.measured_rows import NumberRows
+from refit.domain.evaluation.metrics import classification_quality, regression_quality
+from refit.domain.evaluation.naive_baseline import classification_baseline, regression_baseline
+from refit.domain.evaluation.outcomes import outcome_of
 from refit.domain.evaluation.report import EvaluatedRows, Evaluation
+from refit.domain.evaluation.training_labels import TrainingLabels
 from refit.domain.model_settings import GateSettings
 
 from tests.support.evaluations import (
     CLASSES,
+    EVEN,
     class_probabilities,
     evaluated_rows,
     evaluation,
@@ -138,7 +138,7 @@ def test_with_changed_columns_only_the_floor_is_checked_and_the_reasons_say_so()
 
 def test_log_loss_decides_when_the_settings_choose_it() -> None:
     decision = decide(
-        evaluation(evaluated_rows(400, 0.9, 0.9), evaluated_rows(400, 0.8, 0.95)),
+        evaluation(evaluated_rows(400, 0.9, 0.9, "log_loss"), evaluated_rows(400, 0.8, 0.95)),
         GateSettings(metric="log_loss"),
     )
     assert failed_checks(decision) == ["base"]
@@ -158,7 +158,7 @@ def test_a_model_is_refused_on_held_out_rows_of_one_class_unless_there_is_a_floo
     outcome = outcome_of(labels, class_probabilities(labels, 1.0, 1), len(CLASSES))
     new = EvaluatedRows(
         rows=20,
-        baseline=classification_baseline(labels, CLASSES),
+        baseline=classification_baseline(labels, CLASSES, EVEN),
         challenger=classification_quality(labels, outcome, CLASSES, 0.95),
     )
     decision = decide(evaluation(new), GateSettings())
@@ -174,10 +174,11 @@ def regression(challenger_error: float, champion_error: float) -> EvaluatedRows:
     champion = labels + generator.normal(scale=champion_error, size=300)
     return EvaluatedRows(
         rows=300,
-        baseline=regression_baseline(labels),
+        baseline=regression_baseline(labels, TrainingLabels(mean=0.0)),
         challenger=regression_quality(labels, challenger, 0.95),
         champion=regression_quality(labels, champion, 0.95),
         comparisons=compare_regressions(labels, challenger, champion, 0.95),
+        chance=chance_of_regression("rmse", NumberRows(labels, challenger, np.ones(300)), 0.95),
     )
 
 
