@@ -15,10 +15,12 @@ import numpy as np
 from refit.domain.evaluation.weighted_statistics import (
     ClassShares,
     Grouping,
-    Median,
     Ranking,
     class_shares,
+    weighted_mean,
+    weighted_median,
 )
+from refit.domain.quality_metrics import METRICS
 
 if TYPE_CHECKING:
     from refit.domain.evaluation.outcomes import ClassOutcome
@@ -73,7 +75,16 @@ class ClassifiedRows:
     def of_predicted(self, weights: Floats) -> dict[str, Floats]:
         """Return the metrics that depend on the predicted classes."""
         hits = self._support.sums(weights * self._is_right)
-        support, predicted = self._support.sums(weights), self._predicted.sums(weights)
+        return self.of_counts(hits, self._support.sums(weights), self.predicted.sums(weights))
+
+    def of_counts(self, hits: Floats, support: Floats, predicted: Floats) -> dict[str, Floats]:
+        """Return the metrics of predicted classes, given the weights of the rows by class.
+
+        Args:
+            hits: (n_weightings, n_classes) rows of a class that are predicted to be of it.
+            support: (n_weightings, n_classes) rows of a class.
+            predicted: (n_weightings, n_classes) rows predicted to be of a class.
+        """
         shares = class_shares(hits, support, predicted)
         with np.errstate(invalid="ignore", divide="ignore"):
             values = {"accuracy": hits.sum(axis=1) / support.sum(axis=1)}
@@ -86,15 +97,22 @@ class ClassifiedRows:
 
     def of_probabilities(self, weights: Floats) -> dict[str, Floats]:
         """Return the mean losses."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            log_loss, brier = (weights @ self._losses / weights.sum(axis=1, keepdims=True)).T
-        return {"log_loss": log_loss, "brier": brier}
+        return {
+            "log_loss": weighted_mean(self.outcome.losses, weights),
+            "brier": weighted_mean(self.outcome.squares, weights),
+        }
 
-    def of_ranking(self, weights: Floats) -> dict[str, Floats]:
-        """Return the metrics of the order of the rows; of two classes only."""
+    def of_ranking(self, weights: Floats, labels: Integers | None = None) -> dict[str, Floats]:
+        """Return the metrics of the order of the rows; of two classes only.
+
+        Args:
+            weights: (n_weightings, n_rows).
+            labels: (n_weightings, n_rows) other labels of the rows; None: their own.
+        """
         if self._ranking is None:
             return {}
-        area, average = self._ranking.areas(weights)
+        positives = (self.labels if labels is None else labels) == self._ranked_class
+        area, average = self._ranking.areas(weights, positives)
         return {"roc_auc": area, "average_precision": average}
 
     def _of_positive(self, shares: ClassShares) -> dict[str, Floats]:
@@ -119,20 +137,20 @@ class ClassifiedRows:
         return Grouping(self.labels, self.n_classes)
 
     @cached_property
-    def _predicted(self) -> Grouping:
+    def predicted(self) -> Grouping:
+        """The rows by predicted class."""
         return Grouping(self.outcome.predicted, self.n_classes)
 
-    @cached_property
-    def _losses(self) -> Floats:
-        return np.column_stack([self.outcome.losses, self.outcome.squares])
+    @property
+    def _ranked_class(self) -> int:
+        return 1 if self.positive is None else self.positive
 
     @cached_property
     def _ranking(self) -> Ranking | None:
-        if self.outcome.second_class is None:
-            return None
-        positive = 1 if self.positive is None else self.positive
         scores = self.outcome.second_class
-        return Ranking(self.labels == positive, scores if positive == 1 else -scores)
+        if scores is None:
+            return None
+        return Ranking(scores if self._ranked_class == 1 else -scores)
 
 
 @dataclass(frozen=True)
@@ -155,30 +173,43 @@ class NumberRows:
 
     def statistics(self, weights: Floats) -> dict[str, Floats]:
         """Return every metric for each weighting of the rows."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            means = (weights @ self._columns / weights.sum(axis=1, keepdims=True)).T
-            bias, mae, mse, centre, square, relative = means
-            variance = square - centre**2
-            r2 = np.where(variance > 0, 1 - mse / variance, np.nan)
         return {
-            "rmse": np.sqrt(mse),
-            "mae": mae,
-            "r2": r2,
-            "median_absolute_error": self._median.under(weights),
-            "mape": relative,
-            "bias": bias,
+            name: number_metric(name, self.labels, self.predictions, weights)
+            for name in METRICS
+            if METRICS[name].task == "regression"
         }
 
-    @cached_property
-    def _columns(self) -> Floats:
-        errors = self.predictions - self.labels
-        centred = self.labels - self.labels.mean()  # raw sums would cancel where the mean is large
-        relative = np.full_like(errors, np.nan)
-        # The MAPE is not defined where a label is 0, or is so small that the mean would overflow.
-        if self.labels.all() and (np.abs(errors) <= _LARGEST_RATIO * np.abs(self.labels)).all():
-            relative = np.abs(errors / self.labels)
-        return np.column_stack([errors, np.abs(errors), errors**2, centred, centred**2, relative])
 
-    @cached_property
-    def _median(self) -> Median:
-        return Median(np.abs(self.predictions - self.labels))
+def number_metric(metric: str, labels: Floats, predictions: Floats, weights: Floats) -> Floats:
+    """Return a metric of a regression for each weighting of the rows.
+
+    Args:
+        metric: its name.
+        labels: (n_rows,), or (n_weightings, n_rows) if they differ between the weightings.
+        predictions: (n_rows,).
+        weights: (n_weightings, n_rows).
+    """
+    errors = predictions - labels
+    match metric:
+        case "bias":
+            return weighted_mean(errors, weights)
+        case "mae":
+            return weighted_mean(np.abs(errors), weights)
+        case "rmse":
+            return np.sqrt(weighted_mean(errors**2, weights))
+        case "median_absolute_error":
+            return weighted_median(np.abs(errors), weights)
+        case "mape":
+            return _relative_error(errors, labels, weights)
+    centred = labels - labels.mean()  # raw sums would cancel where the mean is large
+    variance = weighted_mean(centred**2, weights) - weighted_mean(centred, weights) ** 2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r2 = 1 - weighted_mean(errors**2, weights) / variance
+    return np.where(variance > 0, r2, np.nan)
+
+
+def _relative_error(errors: Floats, labels: Floats, weights: Floats) -> Floats:
+    """Return the MAPE; NaN where a label is 0, or is so small that the mean would overflow."""
+    if labels.all() and (np.abs(errors) <= _LARGEST_RATIO * np.abs(labels)).all():
+        return weighted_mean(np.abs(errors / labels), weights)
+    return np.full(len(weights), np.nan)

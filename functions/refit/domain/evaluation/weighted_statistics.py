@@ -7,12 +7,13 @@ weighting, so the value on all rows, on resamples and with row weights comes fro
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from refit.domain.evaluation.resampling import Floats, Integers
 
 
@@ -76,42 +77,34 @@ class Grouping:
         return sums
 
 
-@dataclass(frozen=True)
 class Ranking:
-    """How well scores rank the positive rows above the others.
+    """Ranks rows by a score, to measure how well it separates positive rows from the others."""
 
-    Attributes:
-        positives: (n_rows,) whether a row is positive.
-        scores: (n_rows,) higher is more likely positive.
-    """
-
-    positives: np.ndarray[tuple[int], np.dtype[np.bool_]]
-    scores: Floats
-
-    @cached_property
-    def _sorted(self) -> tuple[Integers, Floats, Integers | None]:
-        """Rows by falling score, whether they are positive, and the starts of equal scores."""
-        order = np.argsort(-self.scores, kind="stable")
-        falling = self.scores[order]
+    def __init__(self, scores: Floats) -> None:
+        """Sort the rows; (n_rows,) a higher score is more likely positive."""
+        self._order = np.argsort(-scores, kind="stable")
+        falling = scores[self._order]
         starts = np.flatnonzero(np.append(True, falling[1:] != falling[:-1]))
-        is_tied = len(starts) < len(order)
-        return order, self.positives[order].astype(np.float64), starts if is_tied else None
+        self._starts = starts if len(starts) < len(scores) else None
 
-    def areas(self, weights: Floats) -> tuple[Floats, Floats]:
+    def areas(self, weights: Floats, positives: NDArray[np.bool_]) -> tuple[Floats, Floats]:
         """Return ROC AUC and average precision; NaN without positive (or negative) rows.
 
         Equal scores count half in the ROC AUC. The average precision is the mean of the precision
         at each threshold, weighted by the gain in recall, without interpolation.
 
+        Args:
+            weights: (n_weightings, n_rows).
+            positives: (n_rows,) or (n_weightings, n_rows), whether a row is positive.
+
         Source: Hanley and McNeil (1982), Radiology 143:29; scikit-learn's `roc_auc_score` and
         `average_precision_score`.
         """
-        order, is_positive, starts = self._sorted
-        both = weights[:, order]
-        positive = both * is_positive
-        if starts is not None:
-            both = np.add.reduceat(both, starts, axis=1)
-            positive = np.add.reduceat(positive, starts, axis=1)
+        both = weights[:, self._order]
+        positive = both * positives[..., self._order]
+        if self._starts is not None:
+            both = np.add.reduceat(both, self._starts, axis=1)
+            positive = np.add.reduceat(positive, self._starts, axis=1)
         found = np.cumsum(positive, axis=1)
         taken = np.cumsum(both, axis=1)
         all_positive, total = found[:, -1], taken[:, -1]
@@ -123,28 +116,37 @@ class Ranking:
         return area, average
 
 
-@dataclass(frozen=True)
-class Median:
-    """The weighted median of values."""
+def weighted_mean(values: Floats, weights: Floats) -> Floats:
+    """Return the mean under each weighting; NaN without any weight.
 
-    values: Floats
+    Args:
+        values: (n_rows,) or (n_weightings, n_rows).
+        weights: (n_weightings, n_rows).
+    """
+    sums = weights @ values if values.ndim == 1 else np.einsum("wr,wr->w", weights, values)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean: Floats = sums / weights.sum(axis=1)
+    return mean
 
-    @cached_property
-    def _sorted(self) -> tuple[Integers, Floats]:
-        order = np.argsort(self.values, kind="stable")
-        return order, self.values[order]
 
-    def under(self, weights: Floats) -> Floats:
-        """Return the median under each weighting: where half of the weight lies on either side.
+def weighted_median(values: Floats, weights: Floats) -> Floats:
+    """Return the value with half of the weight on either side, under each weighting.
 
-        If the half falls between two values, their mean.
-        """
-        order, values = self._sorted
+    If the half falls between two values, their mean. The arguments are those of `weighted_mean`.
+    """
+    order = np.argsort(values, axis=-1, kind="stable")
+    rising = np.take_along_axis(values, order, axis=-1)
+    if values.ndim == 1:
         below = np.cumsum(weights[:, order], axis=1)
-        half = below[:, -1:] / 2
-        last = len(values) - 1
-        lower = np.minimum((below < half).sum(axis=1), last)
-        # A value without weight cannot be the upper of the two.
-        upper = np.minimum((below <= half).sum(axis=1), last)
-        median: Floats = (values[lower] + values[upper]) / 2
-        return median
+    else:
+        below = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
+    half, last = below[:, -1:] / 2, values.shape[-1] - 1
+    lower = np.minimum((below < half).sum(axis=1), last)
+    # Not the next value, which may have no weight.
+    upper = np.minimum((below <= half).sum(axis=1), last)
+    if values.ndim > 1:
+        rows = np.arange(len(values))
+        median: Floats = (rising[rows, lower] + rising[rows, upper]) / 2
+    else:
+        median = (rising[lower] + rising[upper]) / 2
+    return median
