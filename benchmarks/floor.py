@@ -4,7 +4,7 @@ Each run makes a table, splits it by the hash of its rows, trains XGBoost with t
 makes for it, and lets the gate decide on the held-out rows, with default settings. Beside it stands
 the former rule: any value better than the most frequent class or the mean of the held-out rows.
 
-    python benchmarks/floor.py                 five minutes on two cores
+    python benchmarks/floor.py                 three to five minutes on two idle cores
     python benchmarks/floor.py --runs 20       a quick look
 """
 

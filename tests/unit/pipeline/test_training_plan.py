@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from refit.domain.errors import SettingsInvalid
 from refit.domain.model_settings import TrainingSettings
-from refit.domain.pipeline.training_plan import DataShape, plan_training
+from refit.domain.pipeline.training_plan import _BROKEN_METRICS, DataShape, plan_training
+from refit.domain.quality_metrics import JUDGING, METRICS
 
 DIGITS = DataShape("classification", 50_000, 784, 10, 91_000_000, 18_000_000, True)
 
@@ -72,3 +73,50 @@ def test_data_that_is_too_large_for_every_instance_is_refused_and_names_the_sett
 def test_the_volume_has_room_for_twice_the_data() -> None:
     shape = replace(DIGITS, train_bytes=10**10, validation_bytes=0)
     assert plan_training(shape, TrainingSettings(), "accuracy").volume_gb == 25
+
+
+PAIR = replace(DIGITS, classes=2, validation_rows=200, rare_share=0.3)
+NUMBERS = replace(DIGITS, task="regression", classes=None)
+
+
+@pytest.mark.parametrize(
+    ("shape", "metric", "stopping"),
+    [
+        (PAIR, "accuracy", "error,logloss"),
+        (PAIR, "f1", "error,logloss"),
+        (PAIR, "log_loss", "error,logloss"),
+        (PAIR, "roc_auc", "error,auc"),
+        (PAIR, "average_precision", "error,aucpr"),
+        (DIGITS, "balanced_accuracy", "merror,mlogloss"),
+        (NUMBERS, "rmse", "rmse"),
+        (NUMBERS, "r2", "rmse"),
+        (NUMBERS, "mae", "rmse,mae"),
+        (NUMBERS, "median_absolute_error", "rmse,mae"),
+        (NUMBERS, "mape", "rmse,mape"),
+    ],
+)
+def test_the_last_metric_is_one_that_matches_the_gate(
+    shape: DataShape, metric: str, stopping: str
+) -> None:
+    planned = plan_training(shape, TrainingSettings(), metric).hyperparameters
+    assert planned["eval_metric"] == stopping
+
+
+@pytest.mark.parametrize("metric", JUDGING)
+def test_no_metric_stops_on_one_that_the_image_computes_wrongly(metric: str) -> None:
+    shape = NUMBERS if METRICS[metric].task == "regression" else PAIR
+    planned = plan_training(shape, TrainingSettings(), metric).hyperparameters
+    assert not _BROKEN_METRICS.intersection(planned["eval_metric"].split(","))
+
+
+def test_a_ranking_is_not_stopped_on_if_the_rare_class_may_be_missing_in_validation() -> None:
+    rare = replace(PAIR, rare_share=0.01)  # about two rows
+    planned = plan_training(rare, TrainingSettings(), "roc_auc").hyperparameters
+    assert planned["eval_metric"] == "error,logloss"
+
+
+def test_the_average_precision_of_the_first_class_has_no_match() -> None:
+    settings = TrainingSettings()
+    first = plan_training(PAIR, settings, "average_precision", positive=0).hyperparameters
+    second = plan_training(PAIR, settings, "average_precision", positive=1).hyperparameters
+    assert (first["eval_metric"], second["eval_metric"]) == ("error,logloss", "error,aucpr")
