@@ -20,6 +20,7 @@ what is allowed. Each run records the settings it used in its `manifest.json`.
 | section | takes effect |
 |---|---|
 | `[data]`, `[training]`, `[gate]` | with the next run; `[data] scope` with the next drop |
+| `[prediction]` | with the version of the next run, which keeps its rule |
 | `[deployment]`, `[monitoring]` | when a version whose run used it is deployed |
 | `[retraining]` | at once; `base_margin` with the next run |
 """
@@ -29,6 +30,8 @@ def allowed(schema: dict[str, Any]) -> str:
     """Describe the values that the JSON schema of a field allows."""
     if "anyOf" in schema:
         return " or ".join(allowed(part) for part in schema["anyOf"] if part != {"type": "null"})
+    if "$ref" in schema:
+        return "table of `false_positive` and `false_negative`, numbers > 0"
     if "enum" in schema:
         shown = (f"`{value}`".replace("\t", "\\t") for value in schema["enum"])
         return ", ".join(shown).replace("|", "\\|")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from refit.domain.moments import iso
+from refit.domain.quality_metrics import METRICS, figure
 from refit.domain.retraining.state import RetrainingStatus
 from rich.markup import escape
 from rich.table import Table
@@ -40,7 +41,6 @@ _STYLES = {
     RetrainingStatus.COOLING: "cyan",
     RetrainingStatus.BLOCKED: "bold red",
 }
-_PERCENTAGES = frozenset({"accuracy"})
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def _quality_lines(live: LiveQuality | None) -> list[str]:
     if not live.labelled:
         return [f"no labels yet for {live.predictions:,} predictions"]
     metrics = [
-        f"{name} {_figure(name, value)}{_baseline(name, live.baseline)}"
+        f"{METRICS[name].title} {figure(name, value, '.4g')}{_baseline(name, live.baseline)}"
         for name, value in live.metrics.items()
     ]
     return [
@@ -172,11 +172,7 @@ def _quality_lines(live: LiveQuality | None) -> list[str]:
 
 def _baseline(name: str, baseline: dict[str, float]) -> str:
     value = baseline.get(name)
-    return "" if value is None else f" (held-out rows: {_figure(name, value)})"
-
-
-def _figure(name: str, value: float) -> str:
-    return f"{value:.2%}" if name in _PERCENTAGES else f"{value:.4g}"
+    return "" if value is None else f" (held-out rows: {figure(name, value, '.4g')})"
 
 
 def _evidence_lines(quality: QualityVerdict) -> list[str]:

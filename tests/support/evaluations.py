@@ -5,18 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from refit.domain.evaluation.chance import chance_of_classifier
 from refit.domain.evaluation.comparison import compare_classifiers
-from refit.domain.evaluation.metrics import (
-    classification_baseline,
-    classification_quality,
-    outcome_of,
-)
+from refit.domain.evaluation.measured_rows import ClassifiedRows
+from refit.domain.evaluation.metrics import classification_quality
+from refit.domain.evaluation.naive_baseline import classification_baseline
+from refit.domain.evaluation.outcomes import outcome_of
 from refit.domain.evaluation.report import ChampionRun, EvaluatedRows, Evaluation
+from refit.domain.evaluation.training_labels import TrainingLabels
 
 if TYPE_CHECKING:
     from refit.domain.evaluation.gate import GateDecision
 
 CLASSES = ("a", "b", "c", "d")
+EVEN = TrainingLabels(classes=dict.fromkeys(CLASSES, 100))
+"""Training rows in which every class is as frequent as the others."""
+
 CHAMPION = ChampionRun(run="a1b2c3d4e5f6", version=3)
 
 
@@ -31,7 +35,9 @@ def class_probabilities(labels: np.ndarray, accuracy: float, seed: int) -> np.nd
     return probabilities
 
 
-def evaluated_rows(count: int, challenger: float, champion: float | None) -> EvaluatedRows:
+def evaluated_rows(
+    count: int, challenger: float, champion: float | None, metric: str = "accuracy"
+) -> EvaluatedRows:
     """Return held-out rows on which the models have these accuracies."""
     labels = np.arange(count) % len(CLASSES)
     challenger_outcome = outcome_of(
@@ -39,8 +45,13 @@ def evaluated_rows(count: int, challenger: float, champion: float | None) -> Eva
     )
     evaluated = EvaluatedRows(
         rows=count,
-        baseline=classification_baseline(labels, CLASSES),
+        baseline=classification_baseline(labels, CLASSES, EVEN),
         challenger=classification_quality(labels, challenger_outcome, CLASSES, 0.95),
+        chance=chance_of_classifier(
+            metric,
+            ClassifiedRows(labels, challenger_outcome, len(CLASSES), np.ones(count)),
+            0.95,
+        ),
     )
     if champion is None:
         return evaluated

@@ -16,6 +16,8 @@ from refit_cli.errors import NotReachable, unknown_model
 from refit_cli.runtime import runtime_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from refit.domain.pipeline.model_state import ModelState
     from refit.domain.pipeline.run import Run
 
@@ -150,6 +152,16 @@ def _metrics(run: Run) -> dict[str, float | str]:
     }
 
 
+def _metrics_text(metrics: Mapping[str, float | str]) -> str:
+    """Return the metrics on the new held-out rows; `--json` has those of the champion, too."""
+    of_others = ("champion_", "base_", "fresh_champion_")
+    return "  ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in metrics.items()
+        if not name.startswith(of_others)
+    )
+
+
 def _stack_json(connection: StackConnection) -> dict[str, Any]:
     local, stack = connection.local, connection.stack
     return {
@@ -237,11 +249,7 @@ def _print_runs(model: ModelStatus) -> None:
         started = terminal.ago(run.started_at)
         console.print(f"{run.run}  {_styled(run.status)}{version}  [dim]{started}{took}[/]")
         if run.metrics:
-            metrics = "  ".join(
-                f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
-                for name, value in _metrics(run).items()
-            )
-            console.print(f"  {escape(metrics)}")
+            console.print(f"  {escape(_metrics_text(_metrics(run)))}")
         if run.message:
             console.print(f"  [dim]{escape(run.message)}[/]")
     hidden = len(model.runs) - _SHOWN_RUNS

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from refit.domain.evaluation.deciding_metric import headline_metrics
+from refit.domain.quality_metrics import METRICS, figure
 from refit.domain.vocabulary import RunStatus
 from rich.console import Group, RenderableType
 from rich.markup import escape
@@ -37,9 +39,6 @@ SPARK_WIDTH = 12
 _SHORTEST_SHOWN_S = 0.1
 _BAR_WIDTH = 16
 _INDENT = 7  # of the states, to the right of the machine's name
-
-# Other averages over classes add little to accuracy; --json has all metrics.
-_SHOWN_METRICS = ("accuracy", "log_loss", "macro_f1", "rmse", "mae", "r2", "bias")
 
 
 @dataclass(frozen=True)
@@ -164,7 +163,10 @@ def round_line(view: RunView) -> RenderableType:
 
 
 def evaluation_table(evaluation: Evaluation) -> Table:
-    """Return the metrics on the held-out rows: challenger and champion, with intervals."""
+    """Return the metrics on the held-out rows: challenger and champion, with intervals.
+
+    `--json` has all metrics; the table has the one that decides, first, and the usual ones.
+    """
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     table.add_column(f"on {evaluation.new.rows:,} held-out rows")
     table.add_column("this run", justify="right")
@@ -172,13 +174,13 @@ def evaluation_table(evaluation: Evaluation) -> Table:
     champion = evaluation.new.champion
     if champion and evaluation.champion:
         table.add_column(f"live version {evaluation.champion.version}", justify="right")
-    for name in _SHOWN_METRICS:
-        if name not in evaluation.new.challenger.metrics:
-            continue
+    for name in headline_metrics(evaluation):
         estimate = evaluation.new.challenger.metrics[name]
-        row = [name.replace("_", " "), _number(name, estimate.value), _interval(name, estimate)]
+        title = METRICS[name].title + (" (decides)" if name == evaluation.metric else "")
+        row = [title, figure(name, estimate.value, ".4f"), _interval(name, estimate)]
         if champion and evaluation.champion:
-            row.append(_number(name, champion.metrics[name].value))
+            live = champion.metrics.get(name)
+            row.append(figure(name, live.value, ".4f") if live else "")
         table.add_row(*row)
     return table
 
@@ -192,11 +194,7 @@ def gate_lines(decision: GateDecision) -> list[str]:
     return lines
 
 
-def _number(metric: str, value: float) -> str:
-    return f"{value:.2%}" if metric == "accuracy" else f"{value:.4f}"
-
-
 def _interval(metric: str, estimate: Estimate) -> str:
     if estimate.low is None or estimate.high is None:
         return ""
-    return f"{_number(metric, estimate.low)} to {_number(metric, estimate.high)}"
+    return f"{figure(metric, estimate.low, '.4f')} to {figure(metric, estimate.high, '.4f')}"

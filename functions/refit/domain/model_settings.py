@@ -6,22 +6,46 @@ import tomllib
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
 
 from refit.domain.column_reading import name_key
 from refit.domain.errors import SettingsInvalid
+from refit.domain.quality_metrics import JUDGING
 
 ColumnSetting: TypeAlias = Literal["number", "category", "boolean", "date", "ignore"]
 RowRole: TypeAlias = Literal["weight", "group", "time"]
 """What a column says about its rows: how much they count, or in which split they are."""
 Fraction = Annotated[float, Field(ge=0, le=1)]
+_METRIC_CHOICES = ("auto", *JUDGING)
+
+
+def _checked_metric(name: str) -> str:
+    if name not in _METRIC_CHOICES:
+        raise ValueError(f"Input should be one of {', '.join(_METRIC_CHOICES)}")
+    return name
+
+
+def _class_text(value: object) -> object:
+    """Return a whole number as text: `positive = 1` means the class `1`."""
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if is_number else value
+
+
+JudgingMetric = Annotated[
+    str,
+    AfterValidator(_checked_metric),
+    WithJsonSchema({"type": "string", "enum": list(_METRIC_CHOICES)}),
+]
 
 
 class Section(BaseModel):
@@ -83,7 +107,9 @@ class DataSettings(Section):
         description="Share of the rows held out for evaluation; no model is ever trained on them.",
     )
     weight: str | None = Field(
-        None, description="Column of row weights, used in training and in the metrics."
+        None,
+        description="Column of row weights: numbers of 0 or more by which rows count in training "
+        "and in every metric.",
     )
     group: str | None = Field(
         None,
@@ -190,22 +216,68 @@ class TrainingSettings(Section):
         return self
 
 
+class Costs(Section):
+    """What a wrong prediction of two classes costs, in any unit."""
+
+    false_positive: Annotated[float, Field(gt=0)] = Field(
+        description="Cost of predicting the positive class for a row of the other one."
+    )
+    false_negative: Annotated[float, Field(gt=0)] = Field(
+        description="Cost of predicting the other class for a row of the positive one."
+    )
+
+
+class PredictionSettings(Section):
+    """Which class is predicted, given the probabilities of two classes."""
+
+    positive: Annotated[str, BeforeValidator(_class_text)] | None = Field(
+        None,
+        description="The positive class, whose precision, recall and F1 are measured. Default with "
+        "`threshold` or `costs`: the second class.",
+    )
+    threshold: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None,
+        description="The positive class is predicted if its probability is at least this. Default: "
+        "the more probable class is predicted.",
+    )
+    costs: Costs | None = Field(
+        None,
+        description="In place of `threshold`: what errors cost, such as "
+        "`{ false_positive = 1, false_negative = 20 }`. The threshold with the smallest cost on "
+        "the validation rows is chosen and kept with the version.",
+    )
+
+    @property
+    def decides(self) -> bool:
+        """Whether a run with these settings writes decision.json."""
+        return self != PredictionSettings()
+
+    @model_validator(mode="after")
+    def _one_threshold(self) -> PredictionSettings:
+        if self.threshold is not None and self.costs is not None:
+            raise ValueError("set either threshold or costs: costs choose the threshold")
+        return self
+
+
 class GateSettings(Section):
     """When a challenger may replace the champion."""
 
-    metric: Literal["auto", "accuracy", "log_loss", "rmse", "mae"] = Field(
-        "auto", description="`auto`: accuracy for classes, RMSE for numbers."
+    metric: JudgingMetric = Field(
+        "auto",
+        description="The metric that decides. `auto`: RMSE for numbers, accuracy for classes, and "
+        "log loss if a class has less than 10 % of the training rows.",
     )
     floor: float | None = Field(
         None,
-        description="Worst value of the metric that is allowed. Default: better than always "
-        "predicting the most frequent class, or the mean.",
+        description="Worst value of the metric that is allowed. Default: better than the most "
+        "frequent class, the class frequencies or the mean of the training rows, by more than "
+        "chance.",
     )
     margin: Annotated[float, Field(ge=0)] = Field(
         0.01,
         description="How much worse than the champion the challenger may be on the champion's "
-        "held-out rows: absolute for accuracy and log loss, a share of the champion's value for "
-        "RMSE and MAE.",
+        "held-out rows: absolute, but a share of the champion's value for RMSE, MAE and the median "
+        "absolute error.",
     )
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(
         0.95, description="Confidence level of the intervals and of the significance tests."
@@ -349,6 +421,7 @@ class ModelSettings(Section):
 
     data: DataSettings = Field(default_factory=DataSettings)
     training: TrainingSettings = Field(default_factory=TrainingSettings)
+    prediction: PredictionSettings = Field(default_factory=PredictionSettings)
     gate: GateSettings = Field(default_factory=GateSettings)
     deployment: DeploymentSettings = Field(default_factory=DeploymentSettings)
     monitoring: MonitoringSettings = Field(default_factory=MonitoringSettings)

@@ -154,7 +154,10 @@ class RunKeys:
 
     @property
     def evaluation_input(self) -> str:
-        """Held-out rows that both models predict: `new.csv`, `base.csv`, `fresh.csv`."""
+        """Rows that both models predict: held-out rows in `new.csv`, `base.csv`, `fresh.csv`.
+
+        `validation.csv` is there too if the settings have `[prediction] costs`.
+        """
         return f"{self.root}evaluation/in/"
 
     def evaluation_output(self, side: str) -> str:
@@ -162,7 +165,7 @@ class RunKeys:
         return f"{self.root}evaluation/{side}/"
 
     def evaluation_labels(self, rows: str) -> str:
-        """Labels of the held-out rows `new`, `base` or `fresh`, one per line."""
+        """Labels of the rows `new`, `base`, `fresh` or `validation`, one per line."""
         return f"{self.root}evaluation/{rows}.labels"
 
     def evaluation_weights(self, rows: str) -> str:
@@ -172,6 +175,11 @@ class RunKeys:
     def evaluation_times(self, rows: str) -> str:
         """Times of the rows `new` in the same order, one per line; with `[data] time` only."""
         return f"{self.root}evaluation/{rows}.times"
+
+    @property
+    def decision(self) -> str:
+        """Positive class and threshold of the version; with `[prediction]` only."""
+        return f"{self.root}decision.json"
 
     @property
     def evaluation(self) -> str:

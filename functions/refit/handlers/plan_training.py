@@ -20,9 +20,10 @@ from refit.usecases.plan_training import plan_training
 
 
 class PreparedRows(BaseModel):
-    """Rows of the training split."""
+    """Rows of the training and validation splits."""
 
     train: int
+    validation: int
 
 
 class PlanTrainingRequest(BaseModel):
@@ -44,6 +45,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Return the request that state Train sends to SageMaker."""
     request = PlanTrainingRequest.model_validate(event)
     shape = DataShape(
-        train_rows=request.rows.train, **request.model_dump(exclude={"model", "run", "rows"})
+        train_rows=request.rows.train,
+        validation_rows=request.rows.validation,
+        **request.model_dump(exclude={"model", "run", "rows"}),
     )
     return plan_training(services(), request.model, request.run, shape)

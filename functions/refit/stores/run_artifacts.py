@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
+from refit.domain.decision_rule import DecisionRule
 from refit.domain.errors import ModelNotFound, ObjectNotFound, VersionNotRegistered
 from refit.domain.model_settings import ModelSettings, parse_settings, settings_text
 from refit.domain.monitoring.baseline import Baseline
@@ -23,6 +24,7 @@ from refit.domain.schema import Schema
 if TYPE_CHECKING:
     from refit.domain.evaluation.gate import GateDecision
     from refit.domain.evaluation.report import Evaluation
+    from refit.domain.evaluation.training_labels import TrainingLabels
     from refit.domain.moments import Clock
     from refit.domain.monitoring.input_counts import Columns
     from refit.domain.pipeline.model_state import Champion
@@ -80,6 +82,21 @@ class RunArtifacts:
     def schema(self, model: str, run: str) -> Schema:
         """Return the columns, classes and encodings of the version that the run made."""
         return self._artifact(Schema, RunKeys(model, run).schema)
+
+    def decision_rule(self, model: str, run: str) -> DecisionRule | None:
+        """Return how the version predicts a class; None if its settings have no `[prediction]`."""
+        if not self.settings(model, run).prediction.decides:
+            return None
+        return self._artifact(DecisionRule, RunKeys(model, run).decision)
+
+    def training_labels(self, model: str, run: str) -> TrainingLabels:
+        """Return how often each class occurs in the training rows, or their mean label."""
+        from refit.domain.evaluation.training_labels import (  # noqa: PLC0415 (not for predict)
+            TrainingLabels,
+        )
+
+        profile: dict[str, Any] = json.loads(self._bucket.read(RunKeys(model, run).profile))
+        return TrainingLabels.model_validate(profile["label"])
 
     def evaluation(self, model: str, run: str) -> Evaluation:
         """Return the metrics of challenger and champion."""

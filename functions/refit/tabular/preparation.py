@@ -142,6 +142,11 @@ class Preparation:
         for rows in self._spooled.held_out_rows("validation"):
             _write(validation, _with_weights(self._encoder.encode(rows.lines), rows.weights))
 
+    def write_validation_apart(self, features: ByteSink, labels: ByteSink) -> None:
+        """Write the validation rows twice: only the features, and only the labels."""
+        for lines in self._spooled.held_out("validation"):
+            _write_apart(features, labels, self._encoder.encode(lines))
+
     def write_test(self, rows: ByteSink, features: ByteSink, labels: ByteSink) -> None:
         """Write the test rows three times: complete, only the features, and only the labels."""
         for normal_lines in self._spooled.held_out("test"):

@@ -1,42 +1,54 @@
 """Evaluate the challenger and the champion on rows that neither was trained on.
 
-The use case reads the predictions of the batch transform jobs and writes three files:
-evaluation.json (format: domain/evaluation/report.py), baseline.json (the baseline of the version:
-domain/monitoring/baseline.py) and evaluation_statistics.json (Model Monitor's format, for SageMaker
-Studio).
+The use case reads the predictions of the batch transform jobs and writes evaluation.json (format:
+domain/evaluation/report.py), baseline.json (the baseline of the version:
+domain/monitoring/baseline.py), evaluation_statistics.json (Model Monitor's format, for SageMaker
+Studio) and, with `[prediction]`, decision.json (domain/decision_rule.py).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
-from refit.domain.errors import EvaluationIncomplete, ObjectNotFound
-from refit.domain.evaluation import batch_output, comparison, metrics, quality_statistics
+import numpy as np
+
+from refit.domain.decision_rule import DecisionRule
+from refit.domain.evaluation import (
+    chance,
+    comparison,
+    metrics,
+    naive_baseline,
+    quality_statistics,
+)
+from refit.domain.evaluation.deciding_metric import deciding_metric, headline_metrics
+from refit.domain.evaluation.measured_rows import ClassifiedRows, NumberRows
+from refit.domain.evaluation.positive_class import positive_class
 from refit.domain.evaluation.report import EvaluatedRows, Evaluation
+from refit.domain.evaluation.threshold_choice import cheapest_threshold
 from refit.domain.monitoring.baseline import FEWEST_FRESH_ROWS
 from refit.domain.monitoring.baseline_measures import (
     classification_baseline_of,
     regression_baseline_of,
 )
 from refit.domain.naming import RunKeys
+from refit.domain.quality_metrics import METRICS
+from refit.usecases.evaluation_files import EvaluationFiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from refit.domain.evaluation.outcomes import ClassOutcome
     from refit.domain.evaluation.quality_statistics import Statistics
     from refit.domain.evaluation.report import ChampionRun, Comparison, ModelQuality
     from refit.domain.evaluation.resampling import Floats
+    from refit.domain.evaluation.training_labels import TrainingLabels
+    from refit.domain.model_settings import PredictionSettings
     from refit.domain.monitoring.baseline import Baseline
     from refit.domain.pipeline.manifest import Manifest
     from refit.domain.schema import Schema
+    from refit.usecases.evaluation_files import HeldOutSet
     from refit.usecases.services import Services
-
-HeldOutSet: TypeAlias = Literal["new", "base", "fresh"]
-"""Held-out rows of the run's data, of the champion's data, and of the labels that arrived since."""
-
-_HEADLINE_METRICS = frozenset({"accuracy", "log_loss", "macro_f1", "rmse", "mae", "r2"})
-_BASELINE_METRICS = ("accuracy", "log_loss", "rmse", "mae", "bias")
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,36 @@ class Measurement:
     evaluated: EvaluatedRows
     statistics: Statistics
     baseline: Baseline
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """The version to evaluate.
+
+    Attributes:
+        training: labels of its training rows.
+        rule: how it predicts a class; None: the most probable one.
+        positive: index of the positive class, or None.
+        metric: the metric that decides at the gate.
+        confidence: of all intervals and tests.
+        is_weighted: whether the held-out rows have weights.
+    """
+
+    schema: Schema
+    training: TrainingLabels
+    rule: DecisionRule | None
+    positive: int | None
+    metric: str
+    confidence: float
+    is_weighted: bool
+
+
+@dataclass(frozen=True)
+class ComparedVersion:
+    """The live version, as it predicts the same rows."""
+
+    schema: Schema
+    rule: DecisionRule | None
 
 
 def evaluate_challenger(
@@ -62,25 +104,35 @@ def evaluate_challenger(
 
     Raises:
         EvaluationIncomplete: when predictions are missing or do not match the rows.
+        SettingsInvalid: when the settings do not fit the classes of the data, or no threshold can
+            be chosen on the validation rows.
     """
     keys = RunKeys(model, run)
     manifest = services.artifacts.manifest(model, run)
-    schema = services.artifacts.schema(model, run)
     compared = champion if comparable else None
-    champion_schema = services.artifacts.schema(model, compared.run) if compared else None
-    confidence = manifest.settings.gate.confidence
-    rows = HeldOutRows(services, keys, schema, champion_schema, confidence)
+    challenger = _challenger(services, keys, manifest)
+    live = None
+    if compared:
+        live = ComparedVersion(
+            services.artifacts.schema(model, compared.run),
+            services.artifacts.decision_rule(model, compared.run),
+        )
+    rows = HeldOutRows(EvaluationFiles(services, keys), challenger, live)
     new = rows.measure("new")
     base = rows.measure("base") if compared and manifest.has_base else None
     fresh = rows.measure("fresh") if manifest.labelled.fresh_test else None
     evaluation = Evaluation(
         model=model,
         run=run,
-        task=schema.task,
-        classes=schema.classes,
-        confidence=confidence,
+        task=challenger.schema.task,
+        classes=challenger.schema.classes,
+        confidence=challenger.confidence,
         champion=champion,
         comparable=comparable,
+        metric=challenger.metric,
+        decision=challenger.rule,
+        imbalance=challenger.training.imbalance(),
+        lone_classes=challenger.training.lone_classes(),
         new=new.evaluated,
         base=base and base.evaluated,
         fresh=fresh and fresh.evaluated,
@@ -88,103 +140,177 @@ def evaluate_challenger(
     )
     enough_fresh = fresh and fresh.evaluated.rows >= FEWEST_FRESH_ROWS
     latest = fresh if fresh and enough_fresh else new
+    if challenger.rule is not None:
+        services.bucket.put_json(keys.decision, challenger.rule.model_dump(mode="json"))
     services.bucket.put_json(keys.baseline, latest.baseline.model_dump(mode="json"))
     services.bucket.put_json(keys.evaluation_statistics, new.statistics)
     services.bucket.put_json(keys.evaluation, evaluation.model_dump(mode="json"))
     return _headline(evaluation, manifest)
 
 
-@dataclass(frozen=True)
-class HeldOutRows:
-    """Reads labels and predictions of held-out rows from the bucket, and measures them."""
+def _challenger(services: Services, keys: RunKeys, manifest: Manifest) -> Challenger:
+    schema = services.artifacts.schema(keys.model, keys.run)
+    settings = manifest.settings
+    training = services.artifacts.training_labels(keys.model, keys.run)
+    positive = positive_class(settings.prediction, schema)
+    rule = None
+    if positive is not None and schema.classes is not None:
+        rule = _rule(services, keys, settings.prediction, schema.classes, positive)
+    return Challenger(
+        schema=schema,
+        training=training,
+        rule=rule,
+        positive=positive,
+        metric=deciding_metric(
+            schema.task,
+            settings.gate,
+            len(schema.classes) if schema.classes else None,
+            training.imbalance(),
+        ),
+        confidence=settings.gate.confidence,
+        is_weighted=settings.data.weight is not None,
+    )
 
-    services: Services
-    keys: RunKeys
-    schema: Schema
-    champion_schema: Schema | None
-    confidence: float
+
+def _rule(
+    services: Services,
+    keys: RunKeys,
+    settings: PredictionSettings,
+    classes: Sequence[str],
+    positive: int,
+) -> DecisionRule:
+    """Return how the challenger predicts a class; costs choose the threshold."""
+    rule = DecisionRule(
+        positive=classes[positive],
+        is_default=settings.positive is None,
+        threshold=settings.threshold,
+        chosen=None if settings.threshold is None else "settings",
+    )
+    if settings.costs is None:
+        return rule
+    files = EvaluationFiles(services, keys)
+    labels = files.classes("validation", len(classes))
+    outcome = files.outcome("validation", "challenger", labels, classes, len(classes), None)
+    scores = outcome.sample[:, positive]
+    chosen = cheapest_threshold(
+        labels[:: outcome.step] == positive, scores, settings.costs, np.ones(len(scores))
+    )
+    return rule.model_copy(
+        update={
+            "threshold": chosen.threshold,
+            "chosen": "costs",
+            "expected_cost": chosen.expected_cost,
+        }
+    )
+
+
+class HeldOutRows:
+    """Measures challenger and champion on sets of held-out rows."""
+
+    def __init__(
+        self,
+        files: EvaluationFiles,
+        challenger: Challenger,
+        champion: ComparedVersion | None,
+    ) -> None:
+        self._files = files
+        self._challenger = challenger
+        self._champion = champion
 
     def measure(self, rows: HeldOutSet) -> Measurement:
         """Measure one set."""
-        if self.schema.classes is None:
+        classes = self._challenger.schema.classes
+        if classes is None:
             return self._measure_regression(rows)
-        return self._measure_classification(rows, self.schema.classes)
+        return self._measure_classification(rows, classes)
 
     def _measure_classification(self, rows: HeldOutSet, classes: Sequence[str]) -> Measurement:
-        key = self.keys.evaluation_labels(rows)
-        texts = batch_output.parse_labels(self._open(key).read(), key)
-        labels = batch_output.class_indices(texts, len(classes), key)
+        version, champion = self._challenger, self._champion
+        labels = self._files.classes(rows, len(classes))
+        weights = self._weights(rows, len(labels))
+        outcome = self._files.outcome(
+            rows, "challenger", labels, classes, len(classes), version.rule
+        )
 
-        def outcome(side: str, known_classes: Sequence[str]) -> metrics.ClassOutcome:
-            name = self._output_key(rows, side)
-            return batch_output.read_outcome(
-                self._open(name), name, labels, len(known_classes), len(classes)
+        def quality_of(outcome: ClassOutcome) -> ModelQuality:
+            return metrics.classification_quality(
+                labels, outcome, classes, version.confidence, weights, version.positive
             )
 
-        challenger = outcome("challenger", classes)
-        quality = metrics.classification_quality(labels, challenger, classes, self.confidence)
+        quality = quality_of(outcome)
         evaluated = EvaluatedRows(
             rows=len(labels),
-            baseline=metrics.classification_baseline(labels, classes),
+            baseline=naive_baseline.classification_baseline(
+                labels, classes, version.training, weights, version.positive, outcome
+            ),
             challenger=quality,
         )
-        if self.champion_schema is not None:
-            champion = outcome("champion", self.champion_schema.classes or ())
+        if rows == "new" and version.metric in quality.metrics:
+            measured = ClassifiedRows(
+                labels,
+                outcome,
+                len(classes),
+                metrics.row_weights(weights, len(labels)),
+                version.positive,
+            )
+            by_chance = chance.chance_of_classifier(version.metric, measured, version.confidence)
+            evaluated = evaluated.model_copy(update={"chance": by_chance})
+        if champion is not None:
+            known = champion.schema.classes or ()
+            live = self._files.outcome(rows, "champion", labels, known, len(classes), champion.rule)
             evaluated = _compared(
                 evaluated,
-                metrics.classification_quality(labels, champion, classes, self.confidence),
-                comparison.compare_classifiers(labels, challenger, champion, self.confidence),
+                quality_of(live),
+                comparison.compare_classifiers(
+                    labels, outcome, live, version.confidence, weights, version.positive
+                ),
             )
         baseline = classification_baseline_of(
             labels,
-            challenger.predicted,
-            challenger.largest,
+            outcome.predicted,
+            outcome.largest,
             classes,
-            _baseline_metrics(quality),
+            _live_metrics(quality),
             "fresh" if rows == "fresh" else "new",
         )
-        statistics = quality_statistics.classification_statistics(labels, challenger, classes)
+        statistics = quality_statistics.classification_statistics(labels, outcome, classes)
         return Measurement(evaluated, statistics, baseline)
 
     def _measure_regression(self, rows: HeldOutSet) -> Measurement:
-        key = self.keys.evaluation_labels(rows)
-        labels = batch_output.parse_labels(self._open(key).read(), key)
-
-        def predictions(side: str) -> Floats:
-            name = self._output_key(rows, side)
-            return batch_output.read_numbers(self._open(name), name, len(labels))
-
-        challenger = predictions("challenger")
-        quality = metrics.regression_quality(labels, challenger, self.confidence)
+        version = self._challenger
+        labels = self._files.labels(rows)
+        weights = self._weights(rows, len(labels))
+        predictions = self._files.numbers(rows, "challenger", len(labels))
+        quality = metrics.regression_quality(labels, predictions, version.confidence, weights)
         evaluated = EvaluatedRows(
             rows=len(labels),
-            baseline=metrics.regression_baseline(labels),
+            baseline=naive_baseline.regression_baseline(labels, version.training, weights),
             challenger=quality,
         )
-        if self.champion_schema is not None:
-            champion = predictions("champion")
+        if rows == "new" and version.metric in quality.metrics:
+            measured = NumberRows(labels, predictions, metrics.row_weights(weights, len(labels)))
+            by_chance = chance.chance_of_regression(version.metric, measured, version.confidence)
+            evaluated = evaluated.model_copy(update={"chance": by_chance})
+        if self._champion is not None:
+            live = self._files.numbers(rows, "champion", len(labels))
             evaluated = _compared(
                 evaluated,
-                metrics.regression_quality(labels, champion, self.confidence),
-                comparison.compare_regressions(labels, challenger, champion, self.confidence),
+                metrics.regression_quality(labels, live, version.confidence, weights),
+                comparison.compare_regressions(
+                    labels, predictions, live, version.confidence, weights
+                ),
             )
         baseline = regression_baseline_of(
             labels,
-            challenger,
-            _baseline_metrics(quality),
+            predictions,
+            _live_metrics(quality),
             "fresh" if rows == "fresh" else "new",
         )
-        statistics = quality_statistics.regression_statistics(labels, challenger)
+        statistics = quality_statistics.regression_statistics(labels, predictions)
         return Measurement(evaluated, statistics, baseline)
 
-    def _output_key(self, rows: HeldOutSet, side: str) -> str:
-        return f"{self.keys.evaluation_output(side)}{rows}.csv.out"
-
-    def _open(self, key: str) -> IO[bytes]:
-        try:
-            return self.services.bucket.open(key)
-        except ObjectNotFound as error:
-            raise EvaluationIncomplete(f"the previous step did not write {key}") from error
+    def _weights(self, rows: HeldOutSet, count: int) -> Floats | None:
+        return self._files.weights(rows, count) if self._challenger.is_weighted else None
 
 
 def _compared(
@@ -195,9 +321,10 @@ def _compared(
     return evaluated.model_copy(update={"champion": champion, "comparisons": comparisons})
 
 
-def _baseline_metrics(quality: ModelQuality) -> dict[str, float]:
+def _live_metrics(quality: ModelQuality) -> dict[str, float]:
+    """Return the metrics that are measured on live predictions too, for their baseline."""
     return {
-        name: quality.metrics[name].value for name in _BASELINE_METRICS if name in quality.metrics
+        name: estimate.value for name, estimate in quality.metrics.items() if METRICS[name].is_live
     }
 
 
@@ -206,14 +333,18 @@ def _headline(evaluation: Evaluation, manifest: Manifest) -> dict[str, float | i
     headline: dict[str, float | int] = {"test_rows": evaluation.new.rows}
     if evaluation.fresh:
         headline["fresh_rows"] = evaluation.fresh.rows
+    if evaluation.decision and evaluation.decision.threshold is not None:
+        headline["threshold"] = evaluation.decision.threshold
+    shown = headline_metrics(evaluation)
     sets = {"": evaluation.new, "base_": evaluation.base, "fresh_": evaluation.fresh}
     for prefix, rows in sets.items():
         if rows is None:
             continue
         for side, quality in (("", rows.challenger), ("champion_", rows.champion)):
-            for name, estimate in quality.metrics.items() if quality else ():
-                if name in _HEADLINE_METRICS:
-                    headline[f"{prefix}{side}{name}"] = estimate.value
+            measured = quality.metrics if quality else {}
+            for name in shown:
+                if name in measured:
+                    headline[f"{prefix}{side}{name}"] = measured[name].value
     if manifest.slices:
         headline["labelled_rows"] = manifest.labelled.total
         headline["labelled_rows_lost"] = sum(manifest.lost().values())

@@ -98,6 +98,7 @@ class _Ingestion:
         self._cohort_s = settings.cohort_s
         self._kept_for = timedelta(seconds=settings.max_label_age_s)
         self._schema = services.artifacts.schema(model, run)
+        self._rule = services.artifacts.decision_rule(model, run)
         self._columns = services.artifacts.columns(model, run)
         self._now = services.now()
         record = services.models.run(model, run)
@@ -127,7 +128,7 @@ class _Ingestion:
 
     def _rows(self) -> Iterator[tuple[CohortKey, CapturedRow]]:
         window = CaptureWindow(self._now, self._kept_for, self._began_at)
-        for row in self._file.rows(self._version, self._schema, window):
+        for row in self._file.rows(self._version, self._schema, self._rule, window):
             at = row.prediction.at
             yield CohortKey.at(self._model, self._version, at, self._cohort_s), row
 

@@ -15,6 +15,7 @@ from refit.domain.monitoring.quality_drift import judge_quality
 from refit.domain.monitoring.report_violations import violations_of_inputs, violations_of_quality
 from refit.domain.monitoring.violations import Violations
 from refit.domain.naming import ModelKeys
+from refit.domain.quality_metrics import USUAL_METRIC
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,8 +33,6 @@ that is shorter."""
 _MAX_COHORTS = 60
 """Largest number of cohorts whose inputs one check judges; older ones are skipped."""
 
-_METRICS = {"classification": "accuracy", "regression": "rmse"}
-
 
 def judge_live_quality(
     services: Services, model: str, run: str, cohorts: Sequence[Cohort], now: datetime
@@ -47,7 +46,7 @@ def judge_live_quality(
         services.artifacts.settings(model, run).monitoring,
         now,
     )
-    violations = violations_of_quality(verdict, _METRICS[schema.task])
+    violations = violations_of_quality(verdict, USUAL_METRIC[schema.task])
     if violations and verdict.alarm_cohort is not None:
         _record_violations(services, model, cohorts[0].version, verdict.alarm_cohort, violations)
     return verdict

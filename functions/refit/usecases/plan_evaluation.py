@@ -1,4 +1,8 @@
-"""Plan the batch transform jobs in which challenger and champion predict the held-out rows."""
+"""Plan the batch transform jobs in which challenger and champion predict the held-out rows.
+
+The jobs predict every file of the run's evaluation input. With `[prediction] costs` that includes
+validation rows, on which the threshold of the challenger is chosen.
+"""
 
 from __future__ import annotations
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from refit.domain.evaluation.gate import deciding_metric
+from refit.domain.evaluation.deciding_metric import deciding_metric
+from refit.domain.evaluation.positive_class import positive_class
 from refit.domain.naming import RunKeys
 from refit.domain.pipeline.images import xgboost_image_uri
 from refit.domain.pipeline.training_plan import plan_training as plan_job
@@ -25,9 +26,14 @@ def plan_training(services: Services, model: str, run: str, shape: DataShape) ->
             training job, which costs money.
     """
     settings = services.artifacts.settings(model, run)
-    deciding_metric(shape.task, settings.gate)
-    shape = replace(shape, has_weights=settings.data.weight is not None)
-    plan = plan_job(shape, settings.training)
+    schema = services.artifacts.schema(model, run)
+    labels = services.artifacts.training_labels(model, run)
+    metric = deciding_metric(shape.task, settings.gate, shape.classes, labels.imbalance())
+    positive = positive_class(settings.prediction, schema)
+    shape = replace(
+        shape, rare_share=labels.rare_share, has_weights=settings.data.weight is not None
+    )
+    plan = plan_job(shape, settings.training, metric, positive)
     services.models.update_run(model, run, status=RunStatus.TRAINING)
     keys = RunKeys(model, run)
     channels = {"train": keys.train}

@@ -1,8 +1,9 @@
 """Predict rows with the live endpoint of a model.
 
-Rows are encoded by the schema of the live version, and answers are decoded by the schema of the
-version that answered, because the two can differ during a deployment. Request and answer are
-captured, unless the settings of the version leave capturing to the endpoint or disable it.
+Rows are encoded by the schema of the live version, and answers are decoded by the schema and the
+decision rule of the version that answered, because the two can differ during a deployment. Request
+and answer are captured, unless the settings of the version leave capturing to the endpoint or
+disable it.
 """
 
 from __future__ import annotations
@@ -108,10 +109,11 @@ def _predict(
         used_schema, schema = schema, services.artifacts.schema(model, run)
         if used_schema.changes_to(schema):
             continue  # the version has other columns, so its answers are wrong
+        rule = services.artifacts.decision_rule(model, run)
         rows = [
             row
             for call in calls
-            for row in payload.decoded_predictions(call.answer, schema, call.inference_ids)
+            for row in payload.decoded_predictions(call.answer, schema, call.inference_ids, rule)
         ]
         settings = services.artifacts.settings(model, run).monitoring
         if settings.capture == "api":

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from refit.domain.errors import DatasetNotFound, ModelNotFound, ObjectNotFound
+from refit.domain.evaluation.positive_class import check_prediction
 from refit.domain.naming import ModelKeys, RunKeys
 from refit.domain.pipeline.manifest import LabelledBySide, Manifest, SideRows
 from refit.domain.pipeline.schema_change import LiveVersion
@@ -76,7 +77,7 @@ def prepare_data(services: Services, model: str, run: str) -> PreparedData:
     """Prepare the data of a run.
 
     Raises:
-        SettingsInvalid: when model.toml is not valid.
+        SettingsInvalid: when model.toml is not valid, or `[prediction]` does not fit the data.
         ModelNotFound: when a retraining has no champion any more.
         DatasetNotFound: when a file of the drop has been deleted.
         DatasetEmpty: when there is no usable row.
@@ -94,7 +95,11 @@ def prepare_data(services: Services, model: str, run: str) -> PreparedData:
         # Reading takes minutes, in which the model may have been removed.
         if services.models.run(model, run) is None:
             raise ModelNotFound(f"{model} was removed while run {run} prepared its data")
+        prediction = source.settings.prediction
+        check_prediction(prediction, prepared.schema, prepared.rows["validation"])
         train_bytes, validation_bytes = _write(services, source.keys, prepared)
+        if prediction.costs is not None:
+            _write_threshold_rows(services, source.keys, prepared)
     base = BaseRows(exist=False)
     if source.champion and prepared.comparable:
         champion = RunKeys(model, source.champion.run)
@@ -258,6 +263,15 @@ def _write_roles(services: Services, keys: RunKeys, prepared: Preparation) -> No
     if prepared.has_times:
         with bucket.writer(keys.evaluation_times("new"), "text/plain") as times:
             prepared.write_test_times(times)
+
+
+def _write_threshold_rows(services: Services, keys: RunKeys, prepared: Preparation) -> None:
+    """Write the validation rows on which the costs choose the threshold, as the test rows are."""
+    with (
+        services.bucket.writer(f"{keys.evaluation_input}validation.csv") as features,
+        services.bucket.writer(keys.evaluation_labels("validation")) as labels,
+    ):
+        prepared.write_validation_apart(features, labels)
 
 
 def _write_manifest(

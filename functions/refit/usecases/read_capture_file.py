@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime, timedelta
 
+    from refit.domain.decision_rule import DecisionRule
     from refit.domain.inferences.capture_reader import CapturedEvent
     from refit.domain.inferences.captured_rows import CapturedRow
     from refit.domain.schema import Schema
@@ -97,12 +98,15 @@ class CaptureFile:
         self._max_line_bytes = max_line_bytes
         self._stored_lines: list[bytes] = []
 
-    def rows(self, version: int, schema: Schema, window: CaptureWindow) -> Iterator[CapturedRow]:
+    def rows(
+        self, version: int, schema: Schema, rule: DecisionRule | None, window: CaptureWindow
+    ) -> Iterator[CapturedRow]:
         """Yield the rows that a version predicted; quarantine lines and rows that cannot be used.
 
         Args:
             version: version of the model.
             schema: schema of that version.
+            rule: decision rule of that version, or None.
             window: when a prediction must have been made to be used.
 
         Raises:
@@ -117,7 +121,7 @@ class CaptureFile:
                 continue
             if event.event_id == VERIFICATION_ID:
                 continue
-            for row in captured_rows(event, self.key, number, version, schema):
+            for row in captured_rows(event, self.key, number, version, schema, rule):
                 if isinstance(row, BadRow):
                     self._quarantine(number, row.reason, row.text.encode(errors="replace"))
                 else:

@@ -17,6 +17,7 @@ from refit.handlers.wiring import services
 from tests.support.captured_digits import (
     AT,
     FOLDER,
+    MONITORING,
     add_digits,
     captured,
     counted_plainly,
@@ -157,3 +158,18 @@ def test_the_same_input_answered_by_another_version_is_another_prediction(digits
     folder = FOLDER.replace("/v1/", "/v2/")
     captured(digits, line("call", variant="v2"), folder=folder)
     assert items(digits)["digits#call"]["ambiguous"] is True
+
+
+@pytest.mark.parametrize("capture", ["api", "endpoint"])
+def test_the_recorded_prediction_is_that_of_the_versions_rule(stack: Stack, capture: str) -> None:
+    add_digits(1, MONITORING | {"capture": capture})
+    stored = stack.get("digits/runs/run1/manifest.json")
+    stored["settings"]["prediction"] = {"threshold": 0.25}
+    stack.put("digits/runs/run1/manifest.json", stored)
+    stack.put("digits/runs/run1/decision.json", {"positive": "dog", "threshold": 0.25})
+    services.cache_clear()
+    captured(stack, line("at", "0.5", "0.25"), line("below", "0.5", "0.24"))
+    found = {item["inference_id"]: item for item in items(stack).values()}
+    assert (found["at"]["prediction"], found["at"]["confidence"]) == ("dog", Decimal("0.25"))
+    assert found["below"]["prediction"] == "cat"
+    assert struct.unpack("<2f", found["at"]["probabilities"]) == (0.75, 0.25)

@@ -67,6 +67,8 @@ def classified(stack: Stack) -> Stack:
     truth, base = np.arange(ROWS) % 3, np.arange(ROWS) % 2
     stack.put(f"{ROOT}/manifest.json", run_manifest())
     stack.put(f"{ROOT}/schema.json", schema(["a", "b", "c"]))
+    stack.put(f"{ROOT}/profile.json", {"label": {"classes": {"a": 480, "b": 480, "c": 480}}})
+    stack.put(f"{CHAMPION_ROOT}/manifest.json", run_manifest())
     stack.put(f"{CHAMPION_ROOT}/schema.json", schema(["a", "b"]))
     stack.put(f"{ROOT}/evaluation/new.labels", labels(truth))
     stack.put(f"{ROOT}/evaluation/base.labels", labels(base))
@@ -95,7 +97,9 @@ def test_both_models_are_evaluated_on_the_new_and_the_base_rows(classified: Stac
             accuracy = rows[side]["metrics"]["accuracy"]
             assert accuracy["low"] <= accuracy["value"] <= accuracy["high"]
             assert sum(map(sum, rows[side]["confusion_matrix"])) == ROWS
-        assert set(rows["comparisons"]) == {"accuracy", "log_loss"}
+        assert set(rows["comparisons"]) == {
+            *("accuracy", "balanced_accuracy", "log_loss", "brier", "f1", "precision", "recall")
+        }
     assert stored["new"]["comparisons"]["accuracy"]["p_value"] < 0.001
 
 
@@ -131,7 +135,7 @@ def test_a_challenger_within_the_margin_of_the_settings_passes(classified: Stack
 
 def test_a_first_model_is_compared_with_the_floor_only(classified: Stack) -> None:
     metrics = evaluate.handler(sample("evaluate_first"), CONTEXT)["metrics"]
-    assert set(metrics) == {"test_rows", "accuracy", "log_loss", "macro_f1"}
+    assert set(metrics) == {"test_rows", "accuracy", "log_loss", "f1"}
     decision = gate.handler(sample("gate"), CONTEXT)
     assert decision["passed"]
     assert decision["champion"] is None
@@ -150,6 +154,8 @@ def regression(stack: Stack, sets: tuple[str, ...]) -> None:
     generator = np.random.default_rng(1)
     for root in (ROOT, CHAMPION_ROOT):
         stack.put(f"{root}/schema.json", schema(None))
+        stack.put(f"{root}/manifest.json", run_manifest())
+        stack.put(f"{root}/profile.json", {"label": {"mean": 0.0}})
     for rows in sets:
         truth = generator.normal(size=ROWS)
         stack.put(f"{ROOT}/evaluation/{rows}.labels", labels(truth))
@@ -280,6 +286,7 @@ def test_an_evaluation_file_that_was_not_written_is_named(stack: Stack, classifi
     event = sample("evaluate") | {"run": "ffffffffffff"}
     stack.put("digits/runs/ffffffffffff/manifest.json", run_manifest())
     stack.put("digits/runs/ffffffffffff/schema.json", schema(["a", "b"]))
+    stack.put("digits/runs/ffffffffffff/profile.json", {"label": {"classes": {"a": 9, "b": 9}}})
     with pytest.raises(
         EvaluationIncomplete, match=r"did not write digits/runs/f+/evaluation/new\.labels"
     ):

@@ -25,6 +25,11 @@ def write_manifest(stack: Stack, settings: str = "") -> None:
 def active(stack: Stack) -> Stack:
     services().models.begin_run("digits", RUN, "drop", "2026-11-20T10:00:00+00:00")
     write_manifest(stack)
+    classes = list(map(str, range(10)))
+    schema = {"task": "classification", "label": "digit", "features": [], "classes": classes}
+    stack.put(f"digits/runs/{RUN}/schema.json", schema)
+    counts = {"label": {"classes": dict.fromkeys(classes, 144)}}
+    stack.put(f"digits/runs/{RUN}/profile.json", counts)
     return stack
 
 
@@ -55,7 +60,9 @@ def test_a_spot_training_job_has_limits_for_running_and_waiting(active: Stack) -
 
 def test_a_gate_metric_of_the_other_task_is_refused_before_the_training(active: Stack) -> None:
     write_manifest(active, '[gate]\nmetric = "rmse"')
-    with pytest.raises(SettingsInvalid, match="allowed: auto, accuracy, log_loss"):
+    with pytest.raises(
+        SettingsInvalid, match="allowed: auto, accuracy, balanced_accuracy, log_loss"
+    ):
         plan_training.handler(sample("plan_training"), CONTEXT)
 
 

@@ -7,10 +7,11 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import pytest
+from botocore.stub import Stubber
 from refit.domain.errors import AnswerMalformed, PayloadInvalid
 from refit.domain.moments import utc_now
 from refit.handlers import predict as handler
@@ -33,9 +34,6 @@ from tests.support.deployed_flowers import (
 )
 from tests.support.events import sample
 from tests.support.versions import promote_version
-
-if TYPE_CHECKING:
-    from botocore.stub import Stubber
 
 __all__ = ["deployed", "live"]
 
@@ -273,3 +271,31 @@ def test_another_method_or_route_is_a_json_error(
 def test_predict_needs_no_numpy() -> None:
     script = "import refit.handlers.predict, sys; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def decide_from(deployed: Stack, threshold: float) -> None:
+    """Give the live version a rule: iris from this probability on."""
+    root = f"flowers/runs/{RUNS[3]}"
+    stored = deployed.get(f"{root}/manifest.json")
+    stored["settings"]["prediction"] = {"positive": "iris", "threshold": threshold}
+    deployed.put(f"{root}/manifest.json", stored)
+    deployed.put(f"{root}/decision.json", {"positive": "iris", "threshold": threshold})
+    services.cache_clear()
+
+
+def test_the_rule_of_the_version_decides_and_all_probabilities_are_returned(
+    deployed: Stack,
+) -> None:
+    decide_from(deployed, 0.25)
+    with Stubber(services().client("sagemaker-runtime")) as stubber:
+        will_answer(stubber, "0.75\n0.76\n")
+        _, body = ask(sample("predict"))
+    first, second = body["predictions"]
+    assert first["prediction"] == "iris", "0.25 is at the threshold"
+    assert first["probabilities"] == {"iris": 0.25, "rose": 0.75}
+    assert second["prediction"] == "rose"
+
+
+def test_a_version_without_the_section_answers_without_reading_a_rule(live: Stubber) -> None:
+    will_answer(live, "0.25\n0.75\n")  # there is no decision.json
+    assert ask(sample("predict"))[0] == 200

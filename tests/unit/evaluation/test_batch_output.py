@@ -81,7 +81,7 @@ def test_a_line_that_is_not_a_prediction_is_named(data: bytes, message: str) -> 
 
 def test_one_number_per_row_is_the_probability_of_the_second_of_two_classes() -> None:
     labels = np.array([0, 1, 1])
-    outcome = read_outcome(io.BytesIO(b"0.25\n0.5\n0.75\n"), "out", labels, 2, 2)
+    outcome = read_outcome(io.BytesIO(b"0.25\n0.5\n0.75\n"), "out", labels, ("a", "b"), 2)
     assert outcome.predicted.tolist() == [0, 0, 1]
     assert outcome.losses == pytest.approx([-math.log(0.75), -math.log(0.5), -math.log(0.75)])
     assert outcome.second_class.tolist() == [0.25, 0.5, 0.75]
@@ -89,7 +89,7 @@ def test_one_number_per_row_is_the_probability_of_the_second_of_two_classes() ->
 
 def test_a_champion_that_knows_two_classes_is_evaluated_on_three() -> None:
     labels = np.array([0, 2])
-    outcome = read_outcome(io.BytesIO(b"0.25\n0.75\n"), "out", labels, 2, 3)
+    outcome = read_outcome(io.BytesIO(b"0.25\n0.75\n"), "out", labels, ("a", "b"), 3)
     assert outcome.predicted.tolist() == [0, 1]
     assert outcome.losses[1] == pytest.approx(-math.log(1e-15))
     assert outcome.second_class is None
@@ -100,19 +100,19 @@ def test_the_numbers_of_rows_and_predictions_must_be_equal(rows: int, prediction
     labels = np.zeros(rows, dtype=np.int64)
     message = f"holds {predictions} predictions for {rows} held-out rows"
     with pytest.raises(EvaluationIncomplete, match=message):
-        read_outcome(io.BytesIO(b"[1.0, 0.0]\n" * predictions), "out", labels, 2, 2)
+        read_outcome(io.BytesIO(b"[1.0, 0.0]\n" * predictions), "out", labels, ("a", "b"), 2)
     with pytest.raises(EvaluationIncomplete, match=message):
         read_numbers(io.BytesIO(b"1.0\n" * predictions), "out", rows)
 
 
 def test_predicted_classes_in_place_of_probabilities_are_refused() -> None:
     with pytest.raises(EvaluationIncomplete, match="1 values a row, but the model knows 3"):
-        read_outcome(io.BytesIO(b"2.0\n"), "out", np.array([2]), 3, 3)
+        read_outcome(io.BytesIO(b"2.0\n"), "out", np.array([2]), ("a", "b", "c"), 3)
 
 
 def test_raw_scores_are_refused() -> None:
     with pytest.raises(EvaluationIncomplete, match="not class probabilities"):
-        read_outcome(io.BytesIO(b"-3.5\n"), "out", np.array([1]), 2, 2)
+        read_outcome(io.BytesIO(b"-3.5\n"), "out", np.array([1]), ("a", "b"), 2)
 
 
 def test_several_values_per_row_are_not_a_regression() -> None:

@@ -14,7 +14,7 @@ from refit.domain.evaluation.comparison import (
     mcnemar_mid_p,
     paired_share_interval,
 )
-from refit.domain.evaluation.metrics import ClassOutcome
+from refit.domain.evaluation.outcomes import ClassOutcome
 
 no_deadline = settings(deadline=None)  # a busy machine is slow
 
@@ -76,7 +76,11 @@ def test_the_interval_of_paired_shares_contains_the_difference_and_is_symmetric(
 
 
 def outcome(predicted: list[int], losses: list[float]) -> ClassOutcome:
-    return ClassOutcome(np.array(predicted), np.array(losses), np.ones(len(losses)))
+    rows = len(losses)
+    probabilities = np.full((rows, 2), 0.5)
+    return ClassOutcome(
+        np.array(predicted), np.array(losses), np.zeros(rows), np.ones(rows), None, probabilities
+    )
 
 
 def test_the_advantage_is_positive_when_the_challenger_is_better() -> None:

@@ -7,21 +7,22 @@ import sys
 
 import numpy as np
 import pytest
+from refit.domain.decision_rule import DecisionRule
 from refit.domain.errors import SettingsInvalid
+from refit.domain.evaluation.chance import chance_of_classifier, chance_of_regression
 from refit.domain.evaluation.comparison import compare_regressions
 from refit.domain.evaluation.gate import decide
-from refit.domain.evaluation.metrics import (
-    classification_baseline,
-    classification_quality,
-    outcome_of,
-    regression_baseline,
-    regression_quality,
-)
+from refit.domain.evaluation.measured_rows import ClassifiedRows, NumberRows
+from refit.domain.evaluation.metrics import classification_quality, regression_quality
+from refit.domain.evaluation.naive_baseline import classification_baseline, regression_baseline
+from refit.domain.evaluation.outcomes import outcome_of
 from refit.domain.evaluation.report import EvaluatedRows, Evaluation
+from refit.domain.evaluation.training_labels import TrainingLabels
 from refit.domain.model_settings import GateSettings
 
 from tests.support.evaluations import (
     CLASSES,
+    EVEN,
     class_probabilities,
     evaluated_rows,
     evaluation,
@@ -138,7 +139,7 @@ def test_with_changed_columns_only_the_floor_is_checked_and_the_reasons_say_so()
 
 def test_log_loss_decides_when_the_settings_choose_it() -> None:
     decision = decide(
-        evaluation(evaluated_rows(400, 0.9, 0.9), evaluated_rows(400, 0.8, 0.95)),
+        evaluation(evaluated_rows(400, 0.9, 0.9, "log_loss"), evaluated_rows(400, 0.8, 0.95)),
         GateSettings(metric="log_loss"),
     )
     assert failed_checks(decision) == ["base"]
@@ -158,7 +159,7 @@ def test_a_model_is_refused_on_held_out_rows_of_one_class_unless_there_is_a_floo
     outcome = outcome_of(labels, class_probabilities(labels, 1.0, 1), len(CLASSES))
     new = EvaluatedRows(
         rows=20,
-        baseline=classification_baseline(labels, CLASSES),
+        baseline=classification_baseline(labels, CLASSES, EVEN),
         challenger=classification_quality(labels, outcome, CLASSES, 0.95),
     )
     decision = decide(evaluation(new), GateSettings())
@@ -174,10 +175,11 @@ def regression(challenger_error: float, champion_error: float) -> EvaluatedRows:
     champion = labels + generator.normal(scale=champion_error, size=300)
     return EvaluatedRows(
         rows=300,
-        baseline=regression_baseline(labels),
+        baseline=regression_baseline(labels, TrainingLabels(mean=0.0)),
         challenger=regression_quality(labels, challenger, 0.95),
         champion=regression_quality(labels, champion, 0.95),
         comparisons=compare_regressions(labels, challenger, champion, 0.95),
+        chance=chance_of_regression("rmse", NumberRows(labels, challenger, np.ones(300)), 0.95),
     )
 
 
@@ -217,3 +219,142 @@ def test_an_evaluation_is_the_same_after_writing_and_reading_it() -> None:
 def test_the_gate_handler_does_not_import_numpy() -> None:
     code = "import refit.handlers.gate, sys; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+RARE = TrainingLabels(classes={"no": 984, "yes": 16})
+
+
+def fraud(scores_follow_labels: bool, metric: str, training: TrainingLabels = RARE) -> Evaluation:
+    """Return the evaluation of a first model on 200 rows, of which 4 are positive."""
+    labels = np.array([1] * 4 + [0] * 196)
+    scores = np.full(200, 0.01)
+    scores[:4] = 0.4 if scores_follow_labels else 0.01
+    outcome = outcome_of(labels, np.column_stack([1 - scores, scores]), 2)
+    rows = ClassifiedRows(labels, outcome, 2, np.ones(200))
+    new = EvaluatedRows(
+        rows=200,
+        baseline=classification_baseline(labels, ("no", "yes"), training),
+        challenger=classification_quality(labels, outcome, ("no", "yes"), 0.95),
+        chance=chance_of_classifier(metric, rows, 0.95),
+    )
+    return evaluation(new).model_copy(
+        update={
+            "classes": ("no", "yes"),
+            "imbalance": training.imbalance(),
+            "lone_classes": training.lone_classes(),
+        }
+    )
+
+
+def test_a_rare_class_is_judged_by_log_loss_and_the_reasons_show_the_average_precision() -> None:
+    decision = decide(fraud(True, "log_loss"), GateSettings())
+    assert decision.passed
+    assert decision.metric == "log_loss"
+    note = decision.reasons[-2]
+    assert note.startswith("98.4 % of the training rows are class 'no' and only 1.6 % class 'yes'")
+    assert "so [gate] metric = 'auto' judged by log loss" in note
+    assert "average precision is 1 (" in note
+    assert "without skill it is 0.02" in note
+
+
+def test_accuracy_that_a_rare_class_makes_useless_names_the_metric_to_set() -> None:
+    decision = decide(fraud(True, "accuracy"), GateSettings(metric="accuracy"))
+    assert not decision.passed
+    assert "98.4 % of the training rows are class 'no'" in decision.reasons[0]
+    assert "set [gate] metric = 'log_loss'" in decision.reasons[0]
+    assert "'auto' would judge by log loss" in decision.reasons[1]
+
+
+@pytest.mark.parametrize(
+    ("counts", "is_rare"),
+    [
+        ([90, 10], False),
+        ([91, 9], True),
+        ([46, 46, 8], True),
+        ([10] * 10, False),  # ten even classes have 10 % each
+        ([9, 11] * 5, False),
+        ([10] * 9 + [4], True),
+        ([50, 50, 0], False),  # a class without training rows is no class of theirs
+    ],
+)
+def test_a_class_is_rare_below_a_tenth_or_half_of_an_equal_share(
+    counts: list[int], is_rare: bool
+) -> None:
+    classes = {str(index): count for index, count in enumerate(counts)}
+    assert (TrainingLabels(classes=classes).imbalance() is not None) is is_rare
+
+
+def test_classes_of_a_single_row_are_said_to_be_no_classes() -> None:
+    lone = TrainingLabels(classes={str(index): 1 for index in range(300)} | {"x": 2, "no": 3})
+    decision = decide(fraud(False, "accuracy", lone), GateSettings(metric="accuracy"))
+    assert not decision.passed
+    assert "302 classes in 305 training rows" in decision.reasons[0]
+    assert "set [data] task = 'regression'" in decision.reasons[0].replace("Set", "set")
+    assert TrainingLabels(classes={"a": 1, "b": 1}).lone_classes() is None
+
+
+def test_a_value_that_is_better_by_chance_is_refused_with_its_p_value() -> None:
+    lucky = evaluated_rows(12, 0.5, None)  # always the first class is right in a quarter
+    decision = decide(evaluation(lucky), GateSettings())
+    assert not decision.passed
+    assert "p must be below 0.05, so this may be chance" in decision.reasons[0]
+    assert "drop more rows, or raise [data] test_fraction" in decision.reasons[0]
+    assert decide(evaluation(lucky), GateSettings(floor=0.5)).passed
+
+
+def test_a_model_that_is_not_better_says_what_may_be_wrong() -> None:
+    decision = decide(evaluation(evaluated_rows(400, 0.25, None)), GateSettings())
+    assert "[data] label names the wrong column" in decision.reasons[0]
+
+
+def test_a_metric_that_cannot_be_measured_refuses_and_says_what_to_set() -> None:
+    rows = evaluated_rows(40, 0.9, 0.8)
+    without = {name: value for name, value in rows.challenger.metrics.items() if name != "f1"}
+    quality = rows.challenger.model_copy(update={"metrics": without})
+    compared = {name: value for name, value in rows.comparisons.items() if name != "f1"}
+    rows = rows.model_copy(update={"challenger": quality, "comparisons": compared})
+    decision = decide(evaluation(rows, rows), GateSettings(metric="f1"))
+    assert failed_checks(decision) == ["floor", "base", "new"]
+    assert decision.challenger is None
+    assert "the F1 cannot be measured" in decision.reasons[0]
+    assert "set [gate] metric = 'log_loss'" in decision.reasons[0]
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "average_precision"])
+def test_a_metric_of_two_classes_is_refused_for_more_with_those_that_are_allowed(
+    metric: str,
+) -> None:
+    with pytest.raises(
+        SettingsInvalid, match=r"needs exactly two classes, and there are 4; allowed: auto, acc"
+    ):
+        decide(evaluation(evaluated_rows(40, 0.9, None)), GateSettings(metric=metric))
+
+
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "brier", "f1", "precision", "recall"])
+def test_every_metric_of_classes_can_decide(metric: str) -> None:
+    good, base = evaluated_rows(400, 0.9, 0.9, metric), evaluated_rows(400, 0.9, 0.9)
+    settings = GateSettings(metric=metric, margin=0.05)
+    passed = decide(evaluation(good, base), settings)
+    assert (passed.passed, passed.metric) == (True, metric)
+    worse = decide(evaluation(good, evaluated_rows(400, 0.7, 0.9)), settings)
+    assert failed_checks(worse) == ["base"]
+
+
+@pytest.mark.parametrize("metric", ["mae", "r2", "median_absolute_error"])
+def test_every_metric_of_numbers_can_decide(metric: str) -> None:
+    good, worse = regression(1.0, 1.0), regression(5.0, 1.0)
+    settings = GateSettings(metric=metric, margin=0.1)
+    kept = evaluation(good, good).model_copy(update={"task": "regression", "classes": None})
+    lost = evaluation(good, worse).model_copy(update={"task": "regression", "classes": None})
+    assert decide(kept, settings).passed
+    assert "base" in failed_checks(decide(lost, settings))
+
+
+def test_the_decision_rule_is_said() -> None:
+    rule = DecisionRule(positive="b", threshold=0.3, chosen="settings", is_default=True)
+    shown = evaluation(evaluated_rows(400, 0.9, None)).model_copy(update={"decision": rule})
+    note = decide(shown, GateSettings()).reasons[1]
+    assert note == (
+        "The positive class is 'b' (the second class, because [prediction] positive is not set); "
+        "it is predicted if its probability is at least 0.3 ([prediction] threshold)."
+    )

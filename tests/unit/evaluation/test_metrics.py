@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from refit.domain.errors import EvaluationIncomplete
 from refit.domain.evaluation.metrics import (
-    classification_baseline,
     classification_quality,
     confusion_matrix,
-    outcome_of,
-    regression_baseline,
     regression_quality,
     wilson_interval,
 )
+from refit.domain.evaluation.naive_baseline import classification_baseline, regression_baseline
+from refit.domain.evaluation.outcomes import outcome_of
+from refit.domain.evaluation.training_labels import TrainingLabels
 from sklearn import metrics as oracle
 
 no_deadline = settings(deadline=None)
@@ -114,7 +114,7 @@ def test_regression_metrics_agree_with_their_definitions(
 
 def test_r2_is_left_out_when_all_labels_are_the_same() -> None:
     quality = regression_quality(np.full(5, 7.0), np.arange(5.0), 0.95)
-    assert set(quality.metrics) == {"rmse", "mae", "bias"}
+    assert set(quality.metrics) == {"rmse", "mae", "median_absolute_error", "mape", "bias"}
 
 
 def test_r2_is_accurate_for_labels_far_from_zero() -> None:
@@ -248,16 +248,50 @@ def test_a_prediction_that_is_not_finite_is_refused_with_its_row(wrong: float) -
 
 
 def test_the_baseline_of_a_classification_uses_the_frequencies_of_the_classes() -> None:
-    baseline = classification_baseline(np.array([0, 1, 1, 1]), ["cat", "dog", "eel"])
+    training = TrainingLabels(classes={"cat": 30, "dog": 60, "eel": 10})
+    baseline = classification_baseline(np.array([0, 1, 1, 1]), ["cat", "dog", "eel"], training)
     assert baseline.answer == "dog"
-    entropy = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))
-    assert baseline.metrics == pytest.approx({"accuracy": 0.75, "log_loss": entropy})
+    found = {name: baseline.metrics[name] for name in ("accuracy", "balanced_accuracy", "log_loss")}
+    log_loss = -(0.25 * math.log(0.3) + 0.75 * math.log(0.6))
+    assert found == pytest.approx(
+        {"accuracy": 0.75, "balanced_accuracy": 0.5, "log_loss": log_loss}
+    )
+
+
+def test_the_most_frequent_class_is_that_of_the_training_rows() -> None:
+    training = TrainingLabels(classes={"no": 51, "yes": 49})
+    baseline = classification_baseline(np.array([1, 1, 1, 0]), ["no", "yes"], training)
+    assert baseline.answer == "no"
+    assert baseline.metrics["accuracy"] == 0.25
+    assert baseline.metrics["roc_auc"] == 0.5
+    assert baseline.metrics["average_precision"] == 0.75
+
+
+def test_the_baseline_of_a_positive_class_is_the_best_guess_without_skill() -> None:
+    training = TrainingLabels(classes={"no": 80, "yes": 20})
+    labels = np.array([0, 0, 0, 0, 1])
+    probabilities = np.array([[0.4, 0.6], [0.4, 0.6], [0.9, 0.1], [0.9, 0.1], [0.9, 0.1]])
+    outcome = outcome_of(labels, probabilities, 2)
+    metrics = classification_baseline(
+        labels, ["no", "yes"], training, positive=1, challenger=outcome
+    ).metrics
+    assert metrics["precision"] == pytest.approx(0.2)  # of the rows, a fifth is positive
+    assert metrics["recall"] == pytest.approx(0.4)  # of the rows, the model calls 2 of 5 positive
+    assert metrics["f1"] == pytest.approx(2 * 0.2 / 1.2)  # all rows are called positive
 
 
 def test_the_baseline_of_a_regression_is_the_mean() -> None:
-    baseline = regression_baseline(np.array([0.0, 0.0, 3.0]))
+    baseline = regression_baseline(np.array([0.0, 0.0, 3.0]), TrainingLabels(mean=1.0))
     assert baseline.answer == 1.0
-    assert baseline.metrics == pytest.approx({"rmse": math.sqrt(2), "mae": 4 / 3})
+    assert baseline.metrics == pytest.approx(
+        {"rmse": math.sqrt(2), "mae": 4 / 3, "r2": 0, "median_absolute_error": 1}
+    )
+
+
+def test_the_mean_is_that_of_the_training_rows() -> None:
+    baseline = regression_baseline(np.array([0.0, 2.0]), TrainingLabels(mean=3.0))
+    assert baseline.metrics["mae"] == 2.0
+    assert baseline.metrics["r2"] == pytest.approx(1 - 5 / 1)
 
 
 def test_the_confusion_matrix_has_actual_rows_and_predicted_columns() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from refit.domain.evaluation.metrics import outcome_of
+from refit.domain.evaluation.outcomes import outcome_of
 from refit.domain.evaluation.quality_statistics import (
     classification_statistics,
     regression_statistics,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from refit.domain.evaluation import metrics
+from refit.domain.evaluation import outcomes
 from refit.domain.inferences import count_change as counting
 from refit.domain.inferences.cohort_key import CohortKey, cohort_start
 from refit.domain.inferences.count_change import CountChange, count_change, summed
@@ -101,7 +101,7 @@ def test_a_class_that_the_version_does_not_know_is_an_error_with_the_largest_los
 
 
 def test_live_and_held_out_rows_have_the_same_smallest_probability() -> None:
-    assert counting.SMALLEST_PROBABILITY == metrics.SMALLEST_PROBABILITY
+    assert counting.SMALLEST_PROBABILITY == outcomes.SMALLEST_PROBABILITY
 
 
 def test_a_label_that_arrives_after_the_label_age_is_not_counted_in_the_drift_test() -> None:

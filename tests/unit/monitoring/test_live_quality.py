@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from refit.domain.evaluation.metrics import classification_quality, outcome_of
+from refit.domain.evaluation.metrics import classification_quality
+from refit.domain.evaluation.outcomes import outcome_of
 from refit.domain.inferences.count_change import summed
 from refit.domain.monitoring.cohort import Cohort
 from refit.domain.monitoring.live_quality import newest, quality_of

@@ -7,22 +7,25 @@ from dataclasses import replace
 import pytest
 from refit.domain.errors import SettingsInvalid
 from refit.domain.model_settings import TrainingSettings
-from refit.domain.pipeline.training_plan import DataShape, plan_training
+from refit.domain.pipeline.training_plan import _BROKEN_METRICS, DataShape, plan_training
+from refit.domain.quality_metrics import JUDGING, METRICS
 
 DIGITS = DataShape("classification", 50_000, 784, 10, 91_000_000, 18_000_000, True)
 
 
 def test_a_classification_is_trained_to_predict_probabilities() -> None:
-    multiclass = plan_training(DIGITS, TrainingSettings()).hyperparameters
-    binary = plan_training(replace(DIGITS, classes=2), TrainingSettings()).hyperparameters
+    multiclass = plan_training(DIGITS, TrainingSettings(), "accuracy").hyperparameters
+    binary = plan_training(
+        replace(DIGITS, classes=2), TrainingSettings(), "accuracy"
+    ).hyperparameters
     assert (multiclass["objective"], multiclass["num_class"]) == ("multi:softprob", "10")
     assert binary["objective"] == "binary:logistic"
     assert "num_class" not in binary
 
 
 def test_early_stopping_is_requested_only_with_validation_data() -> None:
-    with_validation = plan_training(DIGITS, TrainingSettings()).hyperparameters
-    without = plan_training(replace(DIGITS, has_validation=False), TrainingSettings())
+    with_validation = plan_training(DIGITS, TrainingSettings(), "accuracy").hyperparameters
+    without = plan_training(replace(DIGITS, has_validation=False), TrainingSettings(), "accuracy")
     assert with_validation["early_stopping_rounds"]
     assert with_validation["eval_metric"].split(",")[-1] == "mlogloss"
     assert "early_stopping_rounds" not in without.hyperparameters
@@ -30,7 +33,7 @@ def test_early_stopping_is_requested_only_with_validation_data() -> None:
 
 def test_hyperparameters_of_the_settings_override_the_defaults_and_are_text() -> None:
     settings = TrainingSettings(hyperparameters={"eta": 0.05, "num_round": 7, "lambda": 2})
-    planned = plan_training(DIGITS, settings).hyperparameters
+    planned = plan_training(DIGITS, settings, "accuracy").hyperparameters
     assert (planned["eta"], planned["num_round"], planned["lambda"]) == ("0.05", "7", "2")
     assert all(isinstance(value, str) for value in planned.values())
 
@@ -49,7 +52,7 @@ def test_an_unsupported_hyperparameter_is_refused_by_name(
     shape: DataShape, hyperparameters: dict[str, str | int | float | bool], name: str
 ) -> None:
     with pytest.raises(SettingsInvalid, match=name):
-        plan_training(shape, TrainingSettings(hyperparameters=hyperparameters))
+        plan_training(shape, TrainingSettings(hyperparameters=hyperparameters), "accuracy")
 
 
 @pytest.mark.parametrize(
@@ -58,15 +61,62 @@ def test_an_unsupported_hyperparameter_is_refused_by_name(
 )
 def test_the_instance_grows_with_the_data(rows: int, instance: str) -> None:
     shape = replace(DIGITS, train_rows=rows, train_bytes=rows * 1820, validation_bytes=0)
-    assert plan_training(shape, TrainingSettings()).instance_type == instance
+    assert plan_training(shape, TrainingSettings(), "accuracy").instance_type == instance
 
 
 def test_data_that_is_too_large_for_every_instance_is_refused_and_names_the_setting() -> None:
     shape = replace(DIGITS, train_rows=50_000_000, train_bytes=10**11)
     with pytest.raises(SettingsInvalid, match="instance_type"):
-        plan_training(shape, TrainingSettings())
+        plan_training(shape, TrainingSettings(), "accuracy")
 
 
 def test_the_volume_has_room_for_twice_the_data() -> None:
     shape = replace(DIGITS, train_bytes=10**10, validation_bytes=0)
-    assert plan_training(shape, TrainingSettings()).volume_gb == 25
+    assert plan_training(shape, TrainingSettings(), "accuracy").volume_gb == 25
+
+
+PAIR = replace(DIGITS, classes=2, validation_rows=200, rare_share=0.3)
+NUMBERS = replace(DIGITS, task="regression", classes=None)
+
+
+@pytest.mark.parametrize(
+    ("shape", "metric", "stopping"),
+    [
+        (PAIR, "accuracy", "error,logloss"),
+        (PAIR, "f1", "error,logloss"),
+        (PAIR, "log_loss", "error,logloss"),
+        (PAIR, "roc_auc", "error,auc"),
+        (PAIR, "average_precision", "error,aucpr"),
+        (DIGITS, "balanced_accuracy", "merror,mlogloss"),
+        (NUMBERS, "rmse", "rmse"),
+        (NUMBERS, "r2", "rmse"),
+        (NUMBERS, "mae", "rmse,mae"),
+        (NUMBERS, "median_absolute_error", "rmse,mae"),
+        (NUMBERS, "mape", "rmse,mape"),
+    ],
+)
+def test_the_last_metric_is_one_that_matches_the_gate(
+    shape: DataShape, metric: str, stopping: str
+) -> None:
+    planned = plan_training(shape, TrainingSettings(), metric).hyperparameters
+    assert planned["eval_metric"] == stopping
+
+
+@pytest.mark.parametrize("metric", JUDGING)
+def test_no_metric_stops_on_one_that_the_image_computes_wrongly(metric: str) -> None:
+    shape = NUMBERS if METRICS[metric].task == "regression" else PAIR
+    planned = plan_training(shape, TrainingSettings(), metric).hyperparameters
+    assert not _BROKEN_METRICS.intersection(planned["eval_metric"].split(","))
+
+
+def test_a_ranking_is_not_stopped_on_if_the_rare_class_may_be_missing_in_validation() -> None:
+    rare = replace(PAIR, rare_share=0.01)  # about two rows
+    planned = plan_training(rare, TrainingSettings(), "roc_auc").hyperparameters
+    assert planned["eval_metric"] == "error,logloss"
+
+
+def test_the_average_precision_of_the_first_class_has_no_match() -> None:
+    settings = TrainingSettings()
+    first = plan_training(PAIR, settings, "average_precision", positive=0).hyperparameters
+    second = plan_training(PAIR, settings, "average_precision", positive=1).hyperparameters
+    assert (first["eval_metric"], second["eval_metric"]) == ("error,logloss", "error,aucpr")

@@ -7,19 +7,22 @@ The XGBoost container writes one line per row: a number, or for multi:softprob a
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
 from refit.domain.errors import EvaluationIncomplete
-from refit.domain.evaluation.metrics import ClassOutcome, outcome_of
+from refit.domain.evaluation.outcomes import ClassOutcome, joined, outcome_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from refit.domain.decision_rule import DecisionRule
     from refit.domain.evaluation.resampling import Floats, Integers
 
 _BLOCK_BYTES = 4 * 1024 * 1024
+_MAX_SAMPLED_CELLS = 4_000_000  # 32 MB of probabilities
 
 
 def prediction_blocks(
@@ -112,8 +115,22 @@ def parse_labels(data: bytes, name: str) -> Floats:
         raise EvaluationIncomplete(f"{name} is empty: there are no held-out rows to evaluate on")
     if not np.isfinite(labels).all():
         row = int(np.argmin(np.isfinite(labels)))
-        raise EvaluationIncomplete(f"{name}, line {row + 1}: the label is not a finite number")
+        raise EvaluationIncomplete(f"{name}, line {row + 1} is not a finite number")
     return labels
+
+
+def parse_weights(data: bytes, name: str, rows: int) -> Floats:
+    """Parse the weights of held-out rows, one number per line.
+
+    Raises:
+        EvaluationIncomplete: when there is not one per row, one is negative, or all are 0.
+    """
+    weights = parse_labels(data, name)
+    if len(weights) != rows:
+        raise EvaluationIncomplete(f"{name} holds {len(weights)} weights for {rows} held-out rows")
+    if weights.min() < 0 or not weights.any():
+        raise EvaluationIncomplete(f"{name}: weights must not be negative, nor all be 0")
+    return weights
 
 
 def class_indices(labels: Floats, n_classes: int, name: str) -> Integers:
@@ -134,25 +151,33 @@ def class_indices(labels: Floats, n_classes: int, name: str) -> Integers:
 
 
 def read_outcome(
-    stream: IO[bytes], name: str, labels: Integers, n_known: int, n_classes: int
+    stream: IO[bytes],
+    name: str,
+    labels: Integers,
+    known: Sequence[str],
+    n_classes: int,
+    rule: DecisionRule | None = None,
 ) -> ClassOutcome:
     """Read the batch output of a classifier and compare it with the labels, block by block.
 
-    Keeps 24 to 32 bytes a row, whatever the number of classes.
+    Keeps 32 to 40 bytes a row, whatever the number of classes, and at most 32 MB of probabilities.
 
     Args:
         stream: the batch output.
         name: for error messages.
         labels: (n_rows,) class indices of the same rows in the same order.
-        n_known: number of classes that the model knows; the output for two classes can be one
+        known: texts of the classes that the model knows; the output for two classes can be one
             number, the probability of class 1.
         n_classes: number of classes now.
+        rule: decision rule of the model; None: it predicts the most probable class.
 
     Raises:
         EvaluationIncomplete: when rows are missing or too many, or are not probabilities of the
             known classes.
     """
-    parts, rows = [], 0
+    n_known, rows = len(known), 0
+    parts: list[ClassOutcome] = []
+    step = -(-len(labels) * n_classes // _MAX_SAMPLED_CELLS)
     for block in prediction_blocks(stream, name):
         start, rows = rows, rows + len(block)
         if rows > len(labels):
@@ -162,15 +187,12 @@ def read_outcome(
             raise EvaluationIncomplete(
                 f"{name}: {block.shape[1]} values a row, but the model knows {n_known} classes"
             )
-        parts.append(outcome_of(labels[start:rows], probabilities, n_classes))
+        part = outcome_of(labels[start:rows], probabilities, n_classes, known, rule)
+        # Every step-th row of all rows, wherever the block begins.
+        sample = part.sample[-start % step :: step].copy()
+        parts.append(replace(part, sample=sample, step=step))
     _check_count(name, rows, len(labels))
-    seconds = [part.second_class for part in parts if part.second_class is not None]
-    return ClassOutcome(
-        predicted=np.concatenate([part.predicted for part in parts]),
-        losses=np.concatenate([part.losses for part in parts]),
-        largest=np.concatenate([part.largest for part in parts]),
-        second_class=np.concatenate(seconds) if seconds else None,
-    )
+    return joined(parts)
 
 
 def read_numbers(stream: IO[bytes], name: str, rows: int) -> Floats:

@@ -3,93 +3,171 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refit.domain.evaluation.metrics import ClassOutcome, wilson_interval
+from refit.domain.evaluation.measured_rows import ClassifiedRows, NumberRows
+from refit.domain.evaluation.metrics import row_weights, wilson_interval
 from refit.domain.evaluation.report import Comparison
 from refit.domain.evaluation.resampling import (
-    Floats,
-    Integers,
     bootstrap_p_value,
+    measured_once,
     percentile_interval,
-    resampled_means,
+    resampled,
 )
+from refit.domain.quality_metrics import JUDGING, METRICS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from refit.domain.evaluation.outcomes import ClassOutcome
+    from refit.domain.evaluation.resampling import Floats, Integers, Measured
+
+
+@dataclass(frozen=True)
+class _ClassCounts:
+    """What one row can change: the rows of the class that matters, and of how many classes."""
+
+    support: Integers
+    predicted: Integers
+    positive: int | None
+
+    def largest_step(self, metric: str) -> float | None:
+        """Return the most by which one row more or less wrong changes a metric of classes."""
+        occurring = self.support > 0
+        support, predicted = self.support[occurring], self.predicted[occurring]
+        averaged = len(support)
+        if self.positive is not None and metric != "balanced_accuracy":
+            support = self.support[self.positive : self.positive + 1]
+            predicted = self.predicted[self.positive : self.positive + 1]
+            averaged = 1
+        steps = {
+            "balanced_accuracy": 1 / np.maximum(support, 1),
+            "recall": 1 / np.maximum(support, 1),
+            "precision": 1 / np.maximum(predicted, 1),
+            "f1": 2 / np.maximum(support + predicted, 1),
+        }
+        if metric == "accuracy":
+            return 1 / int(self.support.sum())
+        return float(steps[metric].max()) / averaged if metric in steps else None
 
 
 def compare_classifiers(
-    labels: Integers, challenger: ClassOutcome, champion: ClassOutcome, confidence: float
+    labels: Integers,
+    challenger: ClassOutcome,
+    champion: ClassOutcome,
+    confidence: float,
+    weights: Floats | None = None,
+    positive: int | None = None,
 ) -> dict[str, Comparison]:
-    """Compare accuracy by McNemar's test and log loss by the paired bootstrap.
+    """Compare two classifiers by every judging metric that is defined on the rows.
+
+    Accuracy is compared by McNemar's test if the rows have no weights; everything else by the
+    paired bootstrap.
 
     Args:
         labels: (n_rows,) class indices, n_rows ≥ 1.
         challenger: its predictions of these rows.
         champion: its predictions of these rows.
         confidence: of the intervals, two-sided.
+        weights: (n_rows,) weights of the rows; None: all rows count the same.
+        positive: index of the positive class, or None.
     """
+    n_classes = 1 + int(max(labels.max(), challenger.predicted.max(), champion.predicted.max()))
+    n_classes = max(n_classes, 1 + (positive or 0))
+    weighted = row_weights(weights, len(labels))
+    pair = [
+        ClassifiedRows(labels, outcome, n_classes, weighted, positive)
+        for outcome in (challenger, champion)
+    ]
+    comparisons = _bootstrap_comparisons(pair, confidence)
+    if weights is None:
+        comparisons["accuracy"] = _accuracies(labels, challenger, champion, confidence)
+    counts = _ClassCounts(
+        np.bincount(labels, minlength=n_classes),
+        np.bincount(champion.predicted, minlength=n_classes),
+        positive,
+    )
+    return {
+        name: compared.model_copy(update={"one_row": counts.largest_step(name)})
+        for name, compared in comparisons.items()
+    }
+
+
+def _accuracies(
+    labels: Integers, challenger: ClassOutcome, champion: ClassOutcome, confidence: float
+) -> Comparison:
     right, champion_right = challenger.predicted == labels, champion.predicted == labels
     both = int(np.count_nonzero(right & champion_right))
     won = int(np.count_nonzero(right & ~champion_right))
     lost = int(np.count_nonzero(~right & champion_right))
     rows = len(labels)
     low, high = paired_share_interval(both, won, lost, rows - both - won - lost, confidence)
-    return {
-        "accuracy": Comparison(
-            challenger=(both + won) / rows,
-            champion=(both + lost) / rows,
-            advantage=(won - lost) / rows,
-            low=low,
-            high=high,
-            p_value=mcnemar_mid_p(won, lost),
-            method="mcnemar mid-p",
-        ),
-        "log_loss": _bootstrap_comparison(
-            np.column_stack([challenger.losses, champion.losses]), confidence, root=False
-        ),
-    }
+    return Comparison(
+        challenger=(both + won) / rows,
+        champion=(both + lost) / rows,
+        advantage=(won - lost) / rows,
+        low=low,
+        high=high,
+        p_value=mcnemar_mid_p(won, lost),
+        method="mcnemar mid-p",
+    )
 
 
 def compare_regressions(
-    labels: Floats, challenger: Floats, champion: Floats, confidence: float
+    labels: Floats,
+    challenger: Floats,
+    champion: Floats,
+    confidence: float,
+    weights: Floats | None = None,
 ) -> dict[str, Comparison]:
-    """Compare RMSE and MAE by the paired bootstrap.
+    """Compare two regressions by every judging metric by the paired bootstrap.
 
     Args:
         labels: (n_rows,), n_rows ≥ 1.
         challenger: (n_rows,) its predictions.
         champion: (n_rows,) its predictions.
         confidence: of the intervals, two-sided.
+        weights: (n_rows,) weights of the rows; None: all rows count the same.
     """
-    errors = np.abs(np.column_stack([challenger - labels, champion - labels]))
-    return {
-        "rmse": _bootstrap_comparison(errors**2, confidence, root=True),
-        "mae": _bootstrap_comparison(errors, confidence, root=False),
-    }
-
-
-def _bootstrap_comparison(losses: Floats, confidence: float, root: bool) -> Comparison:
-    """Compare two mean losses (or their roots) of the same rows; columns challenger, champion."""
-    means, resampled = losses.mean(axis=0), resampled_means(losses)
-    if root:
-        means, resampled = np.sqrt(means), np.sqrt(resampled)
-    advantage = float(means[1] - means[0])
-    differences = resampled[:, 1] - resampled[:, 0]
-    if len(losses) < 2:  # one row has no spread
-        low, high, p_value = None, None, 1.0
-    else:
-        bounds = percentile_interval(differences, confidence)
-        low, high = min(bounds[0], advantage), max(bounds[1], advantage)
-        p_value = bootstrap_p_value(differences)
-    return Comparison(
-        challenger=float(means[0]),
-        champion=float(means[1]),
-        advantage=advantage,
-        low=low,
-        high=high,
-        p_value=p_value,
-        method="paired bootstrap",
+    weighted = row_weights(weights, len(labels))
+    return _bootstrap_comparisons(
+        [NumberRows(labels, predictions, weighted) for predictions in (challenger, champion)],
+        confidence,
     )
+
+
+def _bootstrap_comparisons(pair: Sequence[Measured], confidence: float) -> dict[str, Comparison]:
+    """Compare challenger and champion on the same resamples of the rows."""
+    values = [measured_once(model) for model in pair]
+    replicates = resampled(pair)
+    has_spread = len(pair[0].row_weights) > 1
+    comparisons = {}
+    for name in JUDGING:
+        if not all(name in measured and np.isfinite(measured[name]) for measured in values):
+            continue
+        sign = 1 if METRICS[name].higher_is_better else -1
+        challenger, champion = (float(measured[name]) for measured in values)
+        advantage = sign * (challenger - champion)
+        differences = sign * (replicates[0][name] - replicates[1][name])
+        differences = differences[np.isfinite(differences)]
+        low, high, p_value = None, None, 1.0
+        if has_spread and len(differences):
+            bounds = percentile_interval(differences, confidence)
+            low, high = min(bounds[0], advantage), max(bounds[1], advantage)
+            p_value = bootstrap_p_value(differences)
+        comparisons[name] = Comparison(
+            challenger=challenger,
+            champion=champion,
+            advantage=advantage,
+            low=low,
+            high=high,
+            p_value=p_value,
+            method="paired bootstrap",
+        )
+    return comparisons
 
 
 def mcnemar_mid_p(won: int, lost: int) -> float:

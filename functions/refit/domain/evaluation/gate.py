@@ -1,20 +1,24 @@
 """Decide whether a challenger may become a version that is deployed.
 
-One metric decides (`[gate] metric`; by default accuracy for classes and RMSE for numbers):
+One metric decides (`[gate] metric`; by default RMSE for numbers, accuracy for classes, and log loss
+if a class is rare):
 
 1. **Floor.** On the new held-out rows the challenger is at least as good as `[gate] floor`. Without
-   a floor it must be better than always predicting the most frequent class (or the mean).
+   a floor it must be better than a prediction without skill (the most frequent class, the class
+   frequencies or the mean of the training rows), and better than chance: the p value of the
+   permutation test (chance.py) is below 1 − `[gate] confidence`.
 2. **Base.** On the champion's held-out rows it is not worse than the champion by more than
    `[gate] margin`. The point estimate decides, because a person can verify it, and because a drop
    that is too small to prove a loss must not replace a model that works. The interval of the paired
-   difference is reported with it. One row is never a loss: of 40 rows it is 2.5 points.
+   difference is reported with it. One row is never a loss: of 40 rows it is 2.5 points of accuracy.
 3. **New.** On the new held-out rows it is not significantly worse than the champion: it is refused
    when it is worse and the p value of the paired test is below 1 − `[gate] confidence`.
 4. **Fresh.** On the fresh held-out rows (predictions labelled since the champion was trained;
    neither model was trained on them) it is significantly better than the champion: the p value of
    the paired test is below 1 − `[gate] confidence`.
 
-The paired test is McNemar's test for accuracy and the paired bootstrap for the other metrics.
+The paired test is McNemar's test for accuracy and the paired bootstrap for the other metrics and
+for weighted rows.
 
 A drop with wrong labels passes 1 and 3, because its held-out rows are wrong in the same way; 2
 refuses it. Without a champion, or with one whose columns differ, only 1 applies, and the reasons
@@ -35,25 +39,32 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from refit.domain.errors import SettingsInvalid
+from refit.domain.evaluation.deciding_metric import deciding_metric
 from refit.domain.evaluation.gate_texts import (
-    DISPLAY_NAMES,
+    advice_text,
     comparison_text,
-    constant_text,
+    decision_text,
     difference_text,
-    metric_text,
+    estimate_text,
+    imbalance_text,
+    naive_text,
     percent_text,
     rows_text,
+    undefined_text,
 )
-from refit.domain.evaluation.report import HIGHER_IS_BETTER, Comparison, EvaluatedRows, Evaluation
+from refit.domain.quality_metrics import METRICS, figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from refit.domain.evaluation.report import (
+        Comparison,
+        EvaluatedRows,
+        Evaluation,
+        ModelQuality,
+    )
     from refit.domain.model_settings import GateSettings
-    from refit.domain.vocabulary import Task
 
-_METRICS = {"classification": ("accuracy", "log_loss"), "regression": ("rmse", "mae")}
 _TINY = 1e-12  # a loss of exactly the margin is allowed, whatever the rounding
 
 
@@ -90,7 +101,7 @@ class GateDecision(BaseModel):
         passed: every check that applies has passed.
         reasons: of the failed checks when refused, else of all checks; then notes.
         metric: the metric that decided.
-        challenger: its value on the new held-out rows.
+        challenger: its value on the new held-out rows; None where the metric is undefined.
         champion: its value on the same rows, or None without a comparable champion.
         checks: every check that applied.
     """
@@ -100,7 +111,7 @@ class GateDecision(BaseModel):
     passed: bool
     reasons: list[str]
     metric: str
-    challenger: float
+    challenger: float | None
     champion: float | None
     checks: list[GateCheck]
 
@@ -137,23 +148,22 @@ def decide(
         retraining: for a run that drift or a user command caused, else None.
 
     Raises:
-        SettingsInvalid: when `[gate] metric` does not exist for the evaluation's task.
+        SettingsInvalid: when `[gate] metric` does not exist for the task or the number of classes.
     """
-    metric = deciding_metric(evaluation.task, settings)
-    notes: list[str] = []
+    n_classes = len(evaluation.classes) if evaluation.classes else None
+    metric = deciding_metric(evaluation.task, settings, n_classes, evaluation.imbalance)
+    notes = _notes_on_labels(evaluation, metric, settings)
     checks = [_floor(evaluation, metric, settings)]
     if evaluation.comparable and evaluation.champion:
         margin = _Margin("[gate] margin", settings.margin)
         if retraining:
             margin = _Margin("[retraining] base_margin", retraining.base_margin)
         if evaluation.base:
-            compared = _comparison(evaluation.base, metric)
-            checks.append(_base(compared, evaluation, metric, margin))
-        checks.append(_new(_comparison(evaluation.new, metric), evaluation, metric, settings))
+            checks.append(_base(evaluation.base, evaluation, metric, margin))
+        checks.append(_new(evaluation.new, evaluation, metric, settings))
         notes += evaluation.notes
         if evaluation.fresh:
-            compared = _comparison(evaluation.fresh, metric)
-            checks.append(_fresh(compared, evaluation.fresh.rows, evaluation, metric, settings))
+            checks.append(_fresh(evaluation.fresh, evaluation, metric, settings))
         elif retraining:
             checks.append(_nothing_fresh(settings, retraining))
     elif retraining:
@@ -169,109 +179,138 @@ def decide(
         notes.append(_trained_on(retraining))
     passed = all(check.passed for check in checks)
     reasons = [check.reason for check in checks if check.passed == passed]
-    champion = evaluation.new.champion
     return GateDecision(
         passed=passed,
         reasons=reasons + notes,
         metric=metric,
-        challenger=evaluation.new.challenger.metrics[metric].value,
-        champion=champion.metrics[metric].value if champion else None,
+        challenger=_value(evaluation.new.challenger, metric),
+        champion=_value(evaluation.new.champion, metric),
         checks=checks,
     )
 
 
-def deciding_metric(task: Task, settings: GateSettings) -> str:
-    """Return the metric that decides.
-
-    Raises:
-        SettingsInvalid: when `[gate] metric` does not exist for the task.
-    """
-    possible = _METRICS[task]
-    if settings.metric == "auto":
-        return possible[0]
-    if settings.metric not in possible:
-        raise SettingsInvalid(
-            f"[gate] metric = {settings.metric!r} does not exist for a {task}; "
-            f"allowed: auto, {', '.join(possible)}"
-        )
-    return settings.metric
+def _value(quality: ModelQuality | None, metric: str) -> float | None:
+    estimate = quality.metrics.get(metric) if quality else None
+    return estimate.value if estimate else None
 
 
-def _comparison(rows: EvaluatedRows, metric: str) -> Comparison:
+def _notes_on_labels(evaluation: Evaluation, metric: str, settings: GateSettings) -> list[str]:
+    """Say what is unusual about the labels, and how a class is predicted."""
+    notes = []
+    if evaluation.imbalance:
+        is_automatic = settings.metric == "auto"
+        notes.append(imbalance_text(evaluation, evaluation.imbalance, metric, is_automatic))
+    if evaluation.decision:
+        notes.append(decision_text(evaluation.decision))
+    return notes
+
+
+def _comparison(rows: EvaluatedRows, metric: str) -> Comparison | None:
+    """Return the comparison; None where the metric is undefined on these rows."""
     if rows.comparisons is None:
-        raise KeyError(f"evaluation.json is marked comparable but has no comparison of {metric}")
-    return rows.comparisons[metric]
+        raise KeyError("evaluation.json is marked comparable but has no comparisons")
+    return rows.comparisons.get(metric)
 
 
 def _floor(evaluation: Evaluation, metric: str, settings: GateSettings) -> GateCheck:
     rows = evaluation.new
-    estimate = rows.challenger.metrics[metric]
-    sign = 1 if metric in HIGHER_IS_BETTER else -1
-    finding = f"On {rows_text(rows.rows, 'new')} the challenger's {DISPLAY_NAMES[metric]} is "
-    finding += metric_text(metric, estimate.value)
-    if estimate.low is not None and estimate.high is not None:
-        low, high = metric_text(metric, estimate.low), metric_text(metric, estimate.high)
-        finding += f" ({percent_text(evaluation.confidence)} interval {low} to {high})"
+    estimate = rows.challenger.metrics.get(metric)
+    if estimate is None:
+        return _undefined("floor", rows, "new", metric)
+    sign = 1 if METRICS[metric].higher_is_better else -1
+    finding = f"On {rows_text(rows.rows, 'new')} the challenger's "
+    finding += estimate_text(metric, estimate, evaluation.confidence)
     if settings.floor is not None:
-        passed = sign * (estimate.value - settings.floor) >= -_TINY
         limit = f"[gate] floor requires at {'least' if sign > 0 else 'most'} "
-        limit += metric_text(metric, settings.floor)
-    else:
-        baseline = rows.baseline.metrics[metric]
-        passed = sign * (estimate.value - baseline) > _TINY
-        reached = metric_text(metric, baseline)
-        limit = f"always predicting {constant_text(evaluation, metric)} reaches {reached}"
+        return GateCheck(
+            name="floor",
+            passed=sign * (estimate.value - settings.floor) >= -_TINY,
+            reason=f"{finding}; {limit}{figure(metric, settings.floor)}.",
+        )
+    baseline = rows.baseline.metrics[metric]
+    limit = f"{naive_text(evaluation, metric)} reaches {figure(metric, baseline)}"
+    if baseline == (1 if sign > 0 else 0):
+        limit += ", and it must be better (all these rows have the same label, so no model can be: "
+        limit += "drop data with other labels too, or set [gate] floor)"
+        return GateCheck(name="floor", passed=False, reason=f"{finding}; {limit}.")
+    is_better = sign * (estimate.value - baseline) > _TINY
+    significance = 1 - settings.confidence
+    is_beyond_chance = rows.chance is not None and rows.chance.p_value < significance
+    if not is_better:
         limit += ", and it must be better"
-        if baseline == (1 if sign > 0 else 0):
-            limit += " (all these rows have the same label, so no model can be: drop data with "
-            limit += "other labels too, or set [gate] floor)"
-    return GateCheck(name="floor", passed=passed, reason=f"{finding}; {limit}.")
+    elif rows.chance is not None:
+        limit += ", and predictions without skill are as good by chance with p = "
+        limit += f"{rows.chance.p_value:.2g}"
+        if not is_beyond_chance:
+            limit += f"; p must be below {significance:.3g}, so this may be chance"
+    passed = is_better and is_beyond_chance
+    advice = "" if passed else advice_text(evaluation, metric, is_better)
+    return GateCheck(name="floor", passed=passed, reason=f"{finding}; {limit}.{advice}")
 
 
-def _base(compared: Comparison, evaluation: Evaluation, metric: str, margin: _Margin) -> GateCheck:
-    rows = evaluation.base.rows if evaluation.base else 0
-    relative = evaluation.task == "regression"
+def _undefined(
+    name: Literal["floor", "base", "new", "fresh"], rows: EvaluatedRows, kind: str, metric: str
+) -> GateCheck:
+    return GateCheck(
+        name=name,
+        passed=False,
+        reason=f"On {rows_text(rows.rows, kind)} the {METRICS[metric].title} cannot be measured: "
+        f"{undefined_text(metric)}.",
+    )
+
+
+def _base(rows: EvaluatedRows, evaluation: Evaluation, metric: str, margin: _Margin) -> GateCheck:
+    compared = _comparison(rows, metric)
+    if compared is None:
+        return _undefined("base", rows, "base", metric)
+    relative = METRICS[metric].in_units
     allowed = margin.value * (compared.champion if relative else 1)
     limit = f"{margin.setting} allows {difference_text(metric, allowed)} worse"
-    if metric == "accuracy" and rows and 1 / rows > allowed:
-        allowed = 1 / rows
+    if compared.one_row and compared.one_row > allowed:
+        allowed = compared.one_row
         limit = f"one row is allowed, which is {difference_text(metric, allowed)}"
     if relative:
         limit += f" ({percent_text(margin.value)} of that of the champion)"
     return GateCheck(
         name="base",
         passed=compared.advantage >= -allowed - _TINY,
-        reason=f"On {rows_text(rows, 'base')} of the champion "
+        reason=f"On {rows_text(rows.rows, 'base')} of the champion "
         f"{comparison_text(compared, evaluation, metric)}; {limit}.",
     )
 
 
 def _new(
-    compared: Comparison, evaluation: Evaluation, metric: str, settings: GateSettings
+    rows: EvaluatedRows, evaluation: Evaluation, metric: str, settings: GateSettings
 ) -> GateCheck:
+    compared = _comparison(rows, metric)
+    if compared is None:
+        return _undefined("new", rows, "new", metric)
     significance = 1 - settings.confidence
     worse = compared.advantage < 0 and compared.p_value < significance
     return GateCheck(
         name="new",
         passed=not worse,
-        reason=f"On {rows_text(evaluation.new.rows, 'new')} "
+        reason=f"On {rows_text(rows.rows, 'new')} "
         f"{comparison_text(compared, evaluation, metric)}, p = {compared.p_value:.3g}; "
         f"a challenger that is worse with p below {significance:.3g} is refused.",
     )
 
 
 def _fresh(
-    compared: Comparison, rows: int, evaluation: Evaluation, metric: str, settings: GateSettings
+    rows: EvaluatedRows, evaluation: Evaluation, metric: str, settings: GateSettings
 ) -> GateCheck:
+    compared = _comparison(rows, metric)
+    if compared is None:
+        return _undefined("fresh", rows, "fresh", metric)
     significance, fewest = 1 - settings.confidence, _fewest_rows(settings.confidence)
     limit = f"it must be better, with p below {significance:.3g}"
-    if metric == "accuracy" and rows < fewest:
+    if metric == "accuracy" and rows.rows < fewest:
         limit += f", which requires at least {fewest} rows"
     return GateCheck(
         name="fresh",
         passed=compared.advantage > 0 and compared.p_value < significance,
-        reason=f"On {rows_text(rows, 'fresh')} {comparison_text(compared, evaluation, metric)}, "
-        f"p = {compared.p_value:.3g}; {limit}.",
+        reason=f"On {rows_text(rows.rows, 'fresh')} "
+        f"{comparison_text(compared, evaluation, metric)}, p = {compared.p_value:.3g}; {limit}.",
     )
 
 

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refit.domain.evaluation.metrics import ClassOutcome, class_shares, confusion_matrix
+from refit.domain.evaluation.metrics import confusion_matrix
 from refit.domain.evaluation.resampling import SEED, Floats, Integers
+from refit.domain.evaluation.weighted_statistics import class_shares
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from refit.domain.evaluation.outcomes import ClassOutcome
 
 _SAMPLES = 5
 _SAMPLE_SHARE = 0.8

@@ -2,19 +2,22 @@
 
 evaluation.json
 ├── model, run, task, classes, confidence, champion {run, version} or null, comparable
+├── metric     the metric that decides at the gate
+├── decision   positive class and threshold of the challenger, or null
+├── imbalance, lone_classes   what is unusual about the labels of the training rows, or null
 ├── new    all held-out rows of this run
 ├── base   the champion's held-out rows that the challenger was not trained on; null without any
 ├── notes  sentences on which held-out rows the two versions can be compared
 └── fresh  those of `new` that were predicted and labelled since the champion; null without any
     each:
     ├── rows          number of rows
-    ├── baseline      metrics of a constant prediction: the most frequent class, or the mean
+    ├── baseline      metrics of a prediction without skill, from the training rows
     ├── challenger    metrics, per class, confusion matrix; every estimate with its interval
     ├── champion      the same for the live model, or null
-    └── comparisons   by metric: advantage of the challenger, its interval and p value, or null
+    ├── comparisons   by metric: advantage of the challenger, its interval and p value, or null
+    └── chance        of `new`: whether the deciding metric is better than chance
 
-Metrics of a classification: accuracy, log_loss, macro_ and weighted_ precision, recall and f1.
-Metrics of a regression: rmse, mae, r2 (absent when all labels are the same), bias.
+domain/quality_metrics.py lists the metrics. A metric that is undefined on the rows is absent.
 """
 
 from __future__ import annotations
@@ -23,10 +26,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from refit.domain.decision_rule import DecisionRule
 from refit.domain.vocabulary import Task
-
-HIGHER_IS_BETTER = frozenset({"accuracy"})
-"""Of the compared metrics; the others are losses."""
 
 
 class ReportPart(BaseModel):
@@ -80,16 +81,46 @@ class ModelQuality(ReportPart):
 
 
 class NaiveBaseline(ReportPart):
-    """Metrics of a constant prediction, which a model must beat.
+    """Metrics of a prediction without skill, which a model must beat.
 
     Attributes:
-        answer: text of the most frequent class, or the mean label.
-        metrics: accuracy of the most frequent class and log loss of the class frequencies; or RMSE
-            and MAE of the mean.
+        answer: text of the most frequent class, or the mean label, of the training rows.
+        metrics: by judging metric (evaluation/naive_baseline.py says what is predicted).
     """
 
     answer: str | float
     metrics: dict[str, float]
+
+
+class Chance(ReportPart):
+    """Whether the challenger is better than chance: evaluation/chance.py.
+
+    Attributes:
+        metric: the metric that decides at the gate.
+        p_value: two-sided, of the hypothesis that labels do not depend on the features.
+        orders: number of random orders of the labels that were tried.
+    """
+
+    metric: str
+    p_value: float
+    orders: int
+
+
+class Imbalance(ReportPart):
+    """A class is rare among the training rows; shares from 0 to 1."""
+
+    rare: str
+    rare_share: float
+    common: str
+    common_share: float
+
+
+class LoneClasses(ReportPart):
+    """Nearly all classes have one training row only: `lone` of `classes`, in `rows` rows."""
+
+    classes: int
+    lone: int
+    rows: int
 
 
 class Comparison(ReportPart):
@@ -100,6 +131,7 @@ class Comparison(ReportPart):
         low: lower bound of the advantage; None with fewer than two rows.
         high: upper bound.
         p_value: two-sided, of the hypothesis that both are equally good.
+        one_row: the most by which one row can change the metric; None where that has no bound.
     """
 
     challenger: float
@@ -109,6 +141,7 @@ class Comparison(ReportPart):
     high: float | None
     p_value: float
     method: Literal["mcnemar mid-p", "paired bootstrap"]
+    one_row: float | None = None
 
 
 class EvaluatedRows(ReportPart):
@@ -119,6 +152,7 @@ class EvaluatedRows(ReportPart):
     challenger: ModelQuality
     champion: ModelQuality | None = None
     comparisons: dict[str, Comparison] | None = None
+    chance: Chance | None = None
 
 
 class ChampionRun(ReportPart):
@@ -138,6 +172,10 @@ class Evaluation(ReportPart):
     confidence: float
     champion: ChampionRun | None
     comparable: bool
+    metric: str | None = None
+    decision: DecisionRule | None = None
+    imbalance: Imbalance | None = None
+    lone_classes: LoneClasses | None = None
     new: EvaluatedRows
     base: EvaluatedRows | None
     fresh: EvaluatedRows | None = None

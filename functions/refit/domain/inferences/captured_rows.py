@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from refit.domain.cells import number_text, shown
+from refit.domain.decision_rule import predicted_class
 from refit.domain.errors import AnswerMalformed
 from refit.domain.inferences.capture_reader import CaptureUnreadable, cells_of, csv_of, values_of
 from refit.domain.inferences.inference import ID_PATTERN, Prediction, Source, inference_ids
@@ -16,6 +17,7 @@ from refit.domain.inferences.payload import answer_values
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from refit.domain.decision_rule import DecisionRule
     from refit.domain.inferences.capture_reader import CapturedCells, CapturedEvent
     from refit.domain.schema import Schema
 
@@ -49,7 +51,12 @@ class BadRow:
 
 
 def captured_rows(
-    event: CapturedEvent, key: str, line: int, version: int, schema: Schema
+    event: CapturedEvent,
+    key: str,
+    line: int,
+    version: int,
+    schema: Schema,
+    rule: DecisionRule | None = None,
 ) -> Iterator[CapturedRow | BadRow]:
     """Yield the rows of a call.
 
@@ -59,6 +66,7 @@ def captured_rows(
         line: index of the call's line in the file.
         version: the version that answered.
         schema: schema of that version.
+        rule: decision rule of that version; None: it predicts the most probable class.
     """
     rows = len(event.inputs)
     ids = inference_ids(event.event_id, rows)
@@ -70,7 +78,7 @@ def captured_rows(
                     f"the id of the row, {shown(inference_id)}, has over 80 characters"
                 )
             values = _values_of_width(cells, len(schema.features))
-            answer, text, confidence, packed = _answer(answer_cells, schema)
+            answer, text, confidence, packed = _answer(answer_cells, schema, rule)
         except CaptureUnreadable as reason:
             yield BadRow(str(reason), f"{csv_of(cells)}\n{csv_of(answer_cells)}")
             continue
@@ -96,8 +104,10 @@ def _values_of_width(cells: CapturedCells, width: int) -> list[float]:
     return values
 
 
-def _answer(cells: CapturedCells, schema: Schema) -> tuple[float, str, float | None, bytes | None]:
-    """Return an answer as a number and as text, its largest probability, and all probabilities."""
+def _answer(
+    cells: CapturedCells, schema: Schema, rule: DecisionRule | None
+) -> tuple[float, str, float | None, bytes | None]:
+    """Return an answer as a number and as text, its probability, and all probabilities."""
     try:
         values = answer_values(cells_of(cells), schema)
     except AnswerMalformed as error:
@@ -108,7 +118,7 @@ def _answer(cells: CapturedCells, schema: Schema) -> tuple[float, str, float | N
         raise CaptureUnreadable(
             f"the endpoint returned {shown(csv_of(cells))}, but a probability is from 0 to 1"
         )
-    best = max(range(len(values)), key=values.__getitem__)
+    best = predicted_class(values, schema.classes, rule)
     is_kept = len(values) <= MAX_PROBABILITIES
     packed = struct.pack(f"<{len(values)}f", *values) if is_kept else None
     return best, schema.classes[best], values[best], packed

@@ -76,7 +76,7 @@ class Prediction:
 
     Attributes:
         text: the predicted class, or the predicted number as text.
-        confidence: the largest probability; None for a regression.
+        confidence: the probability of the predicted class; None for a regression.
         probabilities: little-endian float32, one per class of the version; None when they are not
             stored.
         rows: number of rows of its event.

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from refit.domain.cells import shown
 from refit.domain.csv_dialect import SAMPLE_LINES, is_header
 from refit.domain.csv_rows import CsvFormat, CsvLineInvalid, read_text
+from refit.domain.decision_rule import DecisionRule, predicted_class
 from refit.domain.errors import AnswerMalformed, PayloadInvalid, PayloadTooLarge
 from refit.domain.schema import Schema, csv_line
 
@@ -258,7 +259,10 @@ def endpoint_bodies(
 
 
 def decoded_predictions(
-    answer: bytes, schema: Schema, inference_ids: Sequence[str]
+    answer: bytes,
+    schema: Schema,
+    inference_ids: Sequence[str],
+    rule: DecisionRule | None = None,
 ) -> list[dict[str, Any]]:
     """Convert an endpoint's text/csv answer to the predictions of the API, in row order.
 
@@ -266,6 +270,7 @@ def decoded_predictions(
         answer: one line per row: a number, or the probabilities of the classes.
         schema: schema of the version that answered.
         inference_ids: one inference id per row of the request.
+        rule: decision rule of that version; None: it predicts the most probable class.
 
     Raises:
         AnswerMalformed: when the number of lines differs from that of the rows, or the number of
@@ -277,7 +282,7 @@ def decoded_predictions(
             f"the endpoint returned {len(lines)} answers for {len(inference_ids)} rows"
         )
     return [
-        {"inferenceId": inference_id, **_decoded(line, schema)}
+        {"inferenceId": inference_id, **_decoded(line, schema, rule)}
         for inference_id, line in zip(inference_ids, lines, strict=True)
     ]
 
@@ -307,13 +312,12 @@ def answer_values(cells: Sequence[bytes | str | float], schema: Schema) -> list[
     return values
 
 
-def _decoded(line: bytes, schema: Schema) -> dict[str, Any]:
+def _decoded(line: bytes, schema: Schema, rule: DecisionRule | None) -> dict[str, Any]:
     values = answer_values(line.split(b","), schema)
     if schema.classes is None:
         return {"prediction": values[0]}
-    best = max(range(len(values)), key=values.__getitem__)
     return {
-        "prediction": schema.classes[best],
+        "prediction": schema.classes[predicted_class(values, schema.classes, rule)],
         "probabilities": dict(zip(schema.classes, values, strict=True)),
     }
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from refit.domain.errors import SettingsInvalid
+from refit.domain.quality_metrics import METRICS
 
 if TYPE_CHECKING:
     from refit.domain.model_settings import TrainingSettings
@@ -28,6 +29,8 @@ LOADER_FACTOR = 6
 BASE_GIB = 1.0
 WIDE_FEATURES = 100
 EARLY_STOPPING_ROUNDS = 10
+# XGBoost's auc and aucpr are NaN on validation rows of one class, and training then stops at once.
+FEWEST_RARE_ROWS = 10
 _OBJECTIVES_WITH_PROBABILITIES = ("binary:logistic", "multi:softprob")
 # The container computes these from probabilities as if they were margins: the values are wrong.
 _BROKEN_METRICS = frozenset(
@@ -42,6 +45,7 @@ class DataShape:
 
     Attributes:
         has_weights: whether the second column of the CSV files is the row weight.
+        rare_share: share of the rarest class among the training rows; None for a regression.
     """
 
     task: Task
@@ -52,6 +56,8 @@ class DataShape:
     validation_bytes: int
     has_validation: bool
     has_weights: bool = False
+    validation_rows: int = 0
+    rare_share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -63,16 +69,26 @@ class TrainingPlan:
     volume_gb: int
 
 
-def plan_training(shape: DataShape, settings: TrainingSettings) -> TrainingPlan:
+def plan_training(
+    shape: DataShape, settings: TrainingSettings, metric: str, positive: int | None = None
+) -> TrainingPlan:
     """Choose hyperparameters, instance type and volume; the settings take precedence.
+
+    Args:
+        shape: of the prepared data.
+        settings: `[training]` of model.toml.
+        metric: the metric that decides at the gate; early stopping uses one that matches.
+        positive: index of the positive class, or None.
 
     Raises:
         SettingsInvalid: when a hyperparameter of the settings would train a model that Refit
             cannot evaluate, or would stop early on a meaningless metric.
     """
-    hyperparameters = _defaults(shape) | {
-        key: _text(value) for key, value in settings.hyperparameters.items()
-    }
+    hyperparameters = (
+        _defaults(shape)
+        | _objective(shape, metric, positive)
+        | {key: _text(value) for key, value in settings.hyperparameters.items()}
+    )
     _check(shape, hyperparameters)
     return TrainingPlan(
         hyperparameters=hyperparameters,
@@ -108,20 +124,49 @@ def _defaults(shape: DataShape) -> dict[str, str]:
         hyperparameters["early_stopping_rounds"] = str(EARLY_STOPPING_ROUNDS)
     if shape.has_weights:
         hyperparameters["csv_weights"] = "1"
-    return hyperparameters | _objective(shape)
+    return hyperparameters
 
 
-def _objective(shape: DataShape) -> dict[str, str]:
-    """Return objective and metrics; classes always get probabilities, which the log loss needs."""
+def _objective(shape: DataShape, metric: str, positive: int | None) -> dict[str, str]:
+    """Return objective and metrics; classes always get probabilities, which the log loss needs.
+
+    The container stops early on the last metric. The first one is for people who follow the
+    training.
+    """
+    stopping = _stopping_metric(shape, metric, positive)
     if shape.task == "regression":
-        return {"objective": "reg:squarederror", "eval_metric": "rmse"}
+        return {"objective": "reg:squarederror", "eval_metric": _listed("rmse", stopping)}
     if shape.classes == 2:
-        return {"objective": "binary:logistic", "eval_metric": "error,logloss"}
+        return {"objective": "binary:logistic", "eval_metric": _listed("error", stopping)}
     return {
         "objective": "multi:softprob",
         "num_class": str(shape.classes),
-        "eval_metric": "merror,mlogloss",
+        "eval_metric": _listed("merror", stopping),
     }
+
+
+def _listed(shown: str, stopping: str) -> str:
+    return stopping if shown == stopping else f"{shown},{stopping}"
+
+
+def _stopping_metric(shape: DataShape, metric: str, positive: int | None) -> str:
+    """Return the metric of XGBoost on which the training stops early.
+
+    Metrics of the predicted classes have no safe match (`_BROKEN_METRICS`), and on few validation
+    rows `error` stays equal for many rounds, so their match is the log loss. So is that of ranking
+    metrics if the rarest class may be missing among the validation rows, or if the positive class
+    is the first one, whose average precision XGBoost does not compute.
+    """
+    table = METRICS[metric]
+    if shape.task == "regression":
+        return table.stops_on
+    if shape.classes != 2:
+        return table.stops_on_many
+    rare_rows = (shape.rare_share or 0.0) * shape.validation_rows
+    is_other_class = table.stops_on == "aucpr" and positive == 0
+    if table.naive == "ranking" and (rare_rows < FEWEST_RARE_ROWS or is_other_class):
+        return "logloss"
+    return table.stops_on
 
 
 def _check(shape: DataShape, hyperparameters: dict[str, str]) -> None:
