@@ -88,8 +88,8 @@ def sparkline(values: Sequence[float], width: int = SPARK_WIDTH, ascii_only: boo
         values = [values[round(index * step)] for index in range(width)]
     low, high = min(values), max(values)
     marks = _ASCII_SPARKS if ascii_only else _SPARKS
-    scale = (len(marks) - 1) / (high - low) if high > low else 0
-    return "".join(marks[round((value - low) * scale)] for value in values)
+    span = high - low if high > low else 1.0
+    return "".join(marks[round((value - low) / span * (len(marks) - 1))] for value in values)
 
 
 def shown_metric(rounds: Sequence[BoostingRound]) -> str | None:
@@ -186,12 +186,14 @@ def evaluation_table(evaluation: Evaluation) -> Table:
 
 
 def gate_lines(decision: GateDecision) -> list[str]:
-    """Return one line of markup for each check of the gate."""
+    """Return one line of markup for each check of the gate, and for each of its notes."""
     lines = []
     for check in decision.checks:
         mark = "[green]passed[/] " if check.passed else "[yellow]failed[/] "
         lines.append(f"  {mark} {check.name:<5} {escape(check.reason)}")
-    return lines
+    reasons = {check.reason for check in decision.checks}
+    notes = [reason for reason in decision.reasons if reason not in reasons]
+    return lines + [f"  [dim]note[/]          {escape(note)}" for note in notes]
 
 
 def _interval(metric: str, estimate: Estimate) -> str:

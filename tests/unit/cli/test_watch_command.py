@@ -230,6 +230,19 @@ def test_the_evaluation_and_the_decision_of_the_gate_are_printed(refit, stack):
     assert by_name["gate"]["passed"] is False
 
 
+def test_the_deciding_metric_is_shown_first_and_the_notes_of_the_gate_last(refit, stack):
+    drop(stack, "r1")
+    stack.add_run("digits", "r1", "REFUSED", message="Too bad.")
+    stack.put("digits/runs/r1/evaluation.json", EVALUATION | {"metric": "log_loss"})
+    note = "98.4 % of the training rows are class 'no'."
+    reasons = ["Too bad.", note]
+    stack.put("digits/runs/r1/gate.json", DECISION | {"reasons": reasons})
+    printed = refit("watch", "digits", "--timeout", 5).stdout
+    assert printed.index("log loss (decides)") < printed.index("accuracy")
+    assert printed.index("Too bad.") < printed.index(f"note          {note}")
+    assert printed.count(note) == 1
+
+
 def test_files_in_a_folder_with_an_invalid_name_are_reported_as_rejected(refit, stack):
     stack.put("_refused/abc.json", {"key": "Bad Name/raw/x.csv", "reason": "not allowed because"})
     refused = refit("watch", "Bad Name")

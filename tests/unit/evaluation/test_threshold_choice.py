@@ -84,6 +84,8 @@ def test_a_probability_equal_to_the_threshold_is_positive() -> None:
     rule = DecisionRule(positive="yes", threshold=0.25)
     assert predicted_class([0.75, 0.25], ("no", "yes"), rule) == 1
     assert predicted_class([0.76, 0.24], ("no", "yes"), rule) == 0
+    both = np.array([[0.75, 0.25], [0.76, 0.24]])
+    assert predicted_classes(both, ("no", "yes"), rule).tolist() == [1, 0]
 
 
 def test_the_first_class_can_be_positive() -> None:
