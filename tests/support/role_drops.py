@@ -85,7 +85,7 @@ class RoleDrops:
         done.write_validation(sinks["validation"])
         done.write_test(sinks["test"], sinks["x"], sinks["y"])
         if done.has_weights:
-            done.write_test_weights(sinks["w"])
+            done.write_held_out_weights("test", sinks["w"])
         if done.has_times:
             done.write_test_times(sinks["t"])
         lines = [sink.getvalue().decode().split("\n")[:-1] for sink in sinks.values()]

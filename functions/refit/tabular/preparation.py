@@ -154,9 +154,9 @@ class Preparation:
             _write(rows, lines)
             _write_apart(features, labels, lines)
 
-    def write_test_weights(self, weights: ByteSink) -> None:
-        """Write the weights of the test rows, which must have weights."""
-        for rows in self._spooled.held_out_rows("test"):
+    def write_held_out_weights(self, split: Split, weights: ByteSink) -> None:
+        """Write the weights of the rows of a held-out split, which must have weights."""
+        for rows in self._spooled.held_out_rows(split):
             _write(weights, rows.weights)
 
     def write_fresh_weights(self, weights: ByteSink) -> None:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from refit.domain.evaluation.report import ChampionRun, Comparison, ModelQuality
     from refit.domain.evaluation.resampling import Floats
     from refit.domain.evaluation.training_labels import TrainingLabels
-    from refit.domain.model_settings import PredictionSettings
+    from refit.domain.model_settings import ModelSettings
     from refit.domain.monitoring.baseline import Baseline
     from refit.domain.pipeline.manifest import Manifest
     from refit.domain.schema import Schema
@@ -155,7 +155,7 @@ def _challenger(services: Services, keys: RunKeys, manifest: Manifest) -> Challe
     positive = positive_class(settings.prediction, schema)
     rule = None
     if positive is not None and schema.classes is not None:
-        rule = _rule(services, keys, settings.prediction, schema.classes, positive)
+        rule = _rule(EvaluationFiles(services, keys), settings, schema.classes, positive)
     return Challenger(
         schema=schema,
         training=training,
@@ -173,27 +173,25 @@ def _challenger(services: Services, keys: RunKeys, manifest: Manifest) -> Challe
 
 
 def _rule(
-    services: Services,
-    keys: RunKeys,
-    settings: PredictionSettings,
-    classes: Sequence[str],
-    positive: int,
+    files: EvaluationFiles, settings: ModelSettings, classes: Sequence[str], positive: int
 ) -> DecisionRule:
     """Return how the challenger predicts a class; costs choose the threshold."""
+    prediction = settings.prediction
     rule = DecisionRule(
         positive=classes[positive],
-        is_default=settings.positive is None,
-        threshold=settings.threshold,
-        chosen=None if settings.threshold is None else "settings",
+        is_default=prediction.positive is None,
+        threshold=prediction.threshold,
+        chosen=None if prediction.threshold is None else "settings",
     )
-    if settings.costs is None:
+    if prediction.costs is None:
         return rule
-    files = EvaluationFiles(services, keys)
     labels = files.classes("validation", len(classes))
     outcome = files.outcome("validation", "challenger", labels, classes, len(classes), None)
     scores = outcome.sample[:, positive]
+    weights = files.weights("validation", len(labels)) if settings.data.weight else None
+    sampled = np.ones(len(scores)) if weights is None else weights[:: outcome.step]
     chosen = cheapest_threshold(
-        labels[:: outcome.step] == positive, scores, settings.costs, np.ones(len(scores))
+        labels[:: outcome.step] == positive, scores, prediction.costs, sampled
     )
     return rule.model_copy(
         update={

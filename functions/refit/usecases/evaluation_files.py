@@ -38,7 +38,7 @@ class EvaluationFiles:
         key = self.keys.evaluation_labels(rows)
         return batch_output.class_indices(self.labels(rows), n_classes, key)
 
-    def weights(self, rows: HeldOutSet, count: int) -> Floats | None:
+    def weights(self, rows: str, count: int) -> Floats | None:
         """Return the weights of the rows.
 
         Base rows whose run had no `[data] weight` have none, and count the same.

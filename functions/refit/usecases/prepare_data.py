@@ -256,7 +256,7 @@ def _write_roles(services: Services, keys: RunKeys, prepared: Preparation) -> No
     bucket = services.bucket
     if prepared.has_weights:
         with bucket.writer(keys.evaluation_weights("new"), "text/plain") as weights:
-            prepared.write_test_weights(weights)
+            prepared.write_held_out_weights("test", weights)
     if prepared.has_weights and prepared.fresh:
         with bucket.writer(keys.evaluation_weights("fresh"), "text/plain") as weights:
             prepared.write_fresh_weights(weights)
@@ -272,6 +272,10 @@ def _write_threshold_rows(services: Services, keys: RunKeys, prepared: Preparati
         services.bucket.writer(keys.evaluation_labels("validation")) as labels,
     ):
         prepared.write_validation_apart(features, labels)
+    if prepared.has_weights:
+        key = keys.evaluation_weights("validation")
+        with services.bucket.writer(key, "text/plain") as weights:
+            prepared.write_held_out_weights("validation", weights)
 
 
 def _write_manifest(
