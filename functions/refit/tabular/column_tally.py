@@ -59,9 +59,13 @@ class ColumnTally:
         if shape.kind == "marker":
             self.markers[column][cell] += number
         elif shape.kind in _TEXT_KINDS:
-            odd = self.odd[column]
-            if cell in odd or len(odd) < MAX_ODD_TEXTS:
-                odd[cell] += number
+            self.count_odd(column, cell, number)
+
+    def count_odd(self, column: int, cell: str, number: int = 1) -> None:
+        """Remember a text and count it, unless the maximum is reached."""
+        odd = self.odd[column]
+        if cell in odd or len(odd) < MAX_ODD_TEXTS:
+            odd[cell] += number
 
     def count_values(self, column: int, cells: Counter[bytes]) -> None:
         """Add the distinct cells of a column, unless more than `MAX_TEXTS` are already counted."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from itertools import compress
 from typing import TYPE_CHECKING, NamedTuple
 
-from refit.domain.cell_shapes import MISSING, cell_shape
+from refit.domain.cell_shapes import MISSING, PLAIN_NUMBER, CellShape, cell_shape
 from refit.domain.cells import number_of, number_text
 from refit.domain.column_reading import CellRefused
-from refit.domain.date_forms import forms_of
+from refit.domain.date_forms import ISO, forms_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from refit.tabular.table_source import ScanState, TableSource
 
 _SHORT_DIGITS = 15
+_DATE = CellShape("date")
+_ISO_ONLY = frozenset([ISO])
 
 
 class RowRoles(NamedTuple):
@@ -101,9 +104,30 @@ class RoleReader:
         good = [not doubtful for doubtful in view.doubtful.tolist()]
         columns = [column for column, _ in self._columns]
         for column, cells in zip(columns, self._cells(lines, view), strict=True):
-            counts = Counter(cell for cell, counts in zip(cells, good, strict=True) if counts)
-            for cell, number in counts.items():
+            if column.role != "group":
+                self._count_read(column, list(compress(cells, good)))
+
+    def _count_read(self, column: RoleColumn, cells: Sequence[bytes]) -> None:
+        """Count cells that were read as numbers or dates of the expected form.
+
+        Most shapes follow from the form, and need not be found for each cell.
+        """
+        is_date = column.reading.type == "date"
+        if not column.reading.form.is_plain:
+            for cell, number in Counter(cells).items():
                 self._count(column, cell.decode(), number)
+            return
+        if column.column not in self._kept:
+            shape = _DATE if is_date else PLAIN_NUMBER
+            self._tally.shapes[column.column][shape] += len(cells)
+        forms = self._tally.date_forms[column.column]
+        if column.reading.date_form == ISO:
+            forms[_ISO_ONLY] += len(cells)
+        elif is_date:
+            for cell, number in Counter(cells).items():
+                text = cell.decode()
+                self._tally.count_odd(column.column, text, number)
+                forms[forms_of(text)] += number
 
     def _cells(self, lines: Sequence[bytes], view: BlockView) -> list[list[bytes]]:
         """Return (n_columns, n_lines) the cells; those of doubtful lines are meaningless."""

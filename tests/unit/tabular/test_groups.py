@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -135,6 +136,26 @@ def test_labelled_predictions_follow_their_group_if_it_is_a_feature(drops: RoleD
     labelled = ["label,a,customer,b"]
     labelled += [f"1,{key(n)},c{n % GROUPS:03d},5" for n in range(3000, 3300)]
     done = drops(table(range(1200)), labelled=labelled, **settings)
+    assert_apart(groups_of(done))
+
+
+def test_a_group_of_dates_that_is_a_feature_is_hashed_as_the_feature(drops: RoleDrops) -> None:
+    def day(group: int) -> date:
+        return date(2024, 1, 1) + timedelta(days=group)
+
+    lines = [f"{n // 7 % 2},{key(n)},{day(n % GROUPS):%d.%m.%Y},{n % 101}" for n in range(1200)]
+    # A captured row holds what the model read: the days since 1970-01-01.
+    labelled = ["label,a,customer,b"]
+    labelled += [
+        f"1,{key(n)},{(day(n % GROUPS) - date(1970, 1, 1)).days},5" for n in range(3000, 3300)
+    ]
+    done = drops(
+        "\n".join(["label,a,customer,b", *lines]) + "\n",
+        labelled=labelled,
+        group="customer",
+        columns={"customer": "date"},
+    )
+    assert len(done.train) + len(done.held_out) == 1500
     assert_apart(groups_of(done))
 
 

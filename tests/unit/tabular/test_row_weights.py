@@ -102,8 +102,8 @@ def test_many_unusable_weights_fail_the_drop(drops: RoleDrops) -> None:
 
 @pytest.mark.parametrize("quote", ["", '"'])
 def test_weights_are_read_alike_in_blocks_and_row_by_row(drops: RoleDrops, quote: str) -> None:
-    # A quoted cell takes the slow path for the whole block. Blanks and texts take it for a line.
-    data = table(range(400)) + f"1,{quote}20001{quote}, 4.50 ,7\n0,20002,1e2,8\n1,20003,+3,9\n"
+    # The row reader reads a block with a quote, and the line with blanks around a feature.
+    data = table(range(400)) + f"1,{quote}20001{quote}, 4.50 ,7\n0,20002,1e2,8\n1, 20003 ,+3,9\n"
     done = drops(data, weight="w")
     written = dict(row.split(",")[2:0:-1] for row in done.train + done.validation)
     written |= dict(zip(done.column("test", "a"), done.weights, strict=True))

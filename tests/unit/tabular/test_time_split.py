@@ -125,9 +125,13 @@ def test_times_are_read_alike_in_blocks_and_row_by_row(
     )  # fmt: skip
 
 
-def test_the_form_of_dates_is_decided_by_all_rows_and_not_by_the_first(drops: RoleDrops) -> None:
+@pytest.mark.parametrize("form", ["%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M"])
+def test_the_form_of_dates_is_decided_by_all_rows_and_not_by_the_first(
+    drops: RoleDrops, form: str
+) -> None:
     # In the order of time, the first 288 rows are of days up to the 12th.
-    lines = [f"{n // 7 % 2},{key(n)},{hours(n)},{n * 37 % 101}" for n in range(600)]
+    times = [datetime(2024, 1, 1) + timedelta(hours=hour) for hour in range(600)]
+    lines = [f"{n // 7 % 2},{key(n)},{times[n]:{form}},{n * 37 % 101}" for n in range(600)]
     done = drops("\n".join(["label,a,day,b", *lines]) + "\n", time="day")
     assert_split(done, 600)
     assert done.refused == []
@@ -257,6 +261,17 @@ def test_labelled_predictions_are_split_by_their_features_and_have_no_time(
         if not time
     }
     assert blank == {row for row in rows_of(done, "test") if row >= 3000}
+
+
+def test_the_time_of_labelled_predictions_is_not_read_even_if_it_is_a_feature(
+    drops: RoleDrops,
+) -> None:
+    labelled = ["label,a,day,b", *(f"1,{key(n)},19900,5" for n in range(3000, 3300))]
+    done = drops(table(range(400)), labelled=labelled, time="day", columns={"day": "date"})
+    late = [row for row in rows_of(done, "test") if row >= 3000]
+    assert late
+    assert done.times.count("") == len(late)
+    assert [row for row in rows_of(done, "test") if row < 3000] == list(range(360, 400))
 
 
 def test_weights_and_times_stay_with_their_rows(drops: RoleDrops) -> None:
