@@ -102,6 +102,15 @@ class Preparing:
         return PreparedDrop(done.schema, done.comparable, rows, self.refused, profile, *contents)
 
 
+def scattered(n: int) -> int:
+    """Return the n-th number of a sequence of distinct numbers below 10,007 without an order.
+
+    Columns of a test table hold these where their values do not matter. A column that counts up
+    would be left out as row numbers.
+    """
+    return (n + 1) * 5003 % 10_007
+
+
 def numbers_csv(rows: int = 300, features: int = 3, classes: int = 3) -> bytes:
     """Return a table of distinct rows of whole numbers, label first."""
     lines = [

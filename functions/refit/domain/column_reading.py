@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
@@ -12,6 +13,7 @@ from refit.domain.cells import (
     FLOAT32_MAX,
     MISSING_EVERYWHERE,
     is_missing,
+    number_of,
     number_text,
     shown,
 )
@@ -84,15 +86,27 @@ class ColumnReading(BaseModel):
         plain = self.form.plain(text)
         if plain is None:
             raise self._not_a_number(text)
-        return plain
+        return "" if self.missing_numbers and self.is_named_missing(plain) else plain
 
     def is_missing(self, text: str) -> bool:
         """Return whether a cell without surrounding blanks has no value."""
-        if not text or text in self.missing:
+        if not text or self.is_named_missing(text):
             return True
         if self.type in {"category", "boolean"}:
             return text.lower() in MISSING_EVERYWHERE
         return is_missing(text)
+
+    @cached_property
+    def missing_numbers(self) -> frozenset[float]:
+        """The numbers among the texts that the settings call missing."""
+        numbers = map(number_of, self.missing)
+        return frozenset(number for number in numbers if number is not None)
+
+    def is_named_missing(self, text: str) -> bool:
+        """Return whether the settings call a cell missing: `-999` also means `-999.0`."""
+        if text in self.missing:
+            return True
+        return bool(self.missing_numbers) and number_of(text) in self.missing_numbers
 
     def _not_a_number(self, text: str) -> CellRefused:
         if _is_infinite(text):

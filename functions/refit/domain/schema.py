@@ -84,7 +84,7 @@ class Feature(BaseModel):
             raise PayloadInvalid(f"column {self.name!r} holds one value, not {shown(value)}")
         if isinstance(value, str):
             return self._text(value)
-        if self.missing and number_text(float(value)) in self.missing:
+        if not isinstance(value, bool) and value in self.reading.missing_numbers:
             return None
         return self._category_code(value) if self.type == "category" else self._number(value)
 

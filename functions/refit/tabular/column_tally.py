@@ -6,10 +6,12 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from refit.domain.cell_shapes import CellShape, cell_shape
+from refit.domain.cell_shapes import PLAIN_NUMBER, CellShape, cell_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+
+    from refit.domain.column_reading import ColumnType
 
 MAX_TEXTS = 1000
 """A column with more distinct texts is not a category: it contains identifiers or free text."""
@@ -24,6 +26,11 @@ IdPattern: TypeAlias = Literal["counts", "increases", "distinct"]
 """How the whole numbers of a column that has another one in each row follow each other: by one, in
 ascending order, or in any order."""
 
+_WRITTEN: Mapping[ColumnType, CellShape] = {
+    "number": PLAIN_NUMBER,
+    "boolean": CellShape("boolean"),
+    "date": CellShape("date"),
+}
 _TEXT_KINDS = frozenset(["boolean", "date", "unit", "text"])
 
 
@@ -53,8 +60,28 @@ class ColumnTally:
         default_factory=lambda: defaultdict(Counter)
     )
 
-    def count(self, column: int, shape: CellShape, cell: str, number: int = 1) -> None:
-        """Count a cell, or several equal ones."""
+    def count(
+        self,
+        column: int,
+        shape: CellShape,
+        cell: str,
+        number: int = 1,
+        written: ColumnType | None = None,
+    ) -> None:
+        """Count a cell, or several equal ones.
+
+        Args:
+            column: index of the column.
+            shape: shape of the cell.
+            cell: the cell.
+            number: how many there are.
+            written: type of the column if Refit wrote the cell, None if people did. Refit writes
+                dates and truth values as numbers, and numbers in one form, which says nothing about
+                how people write the column.
+        """
+        if written is not None and shape.kind == "number":
+            self.shapes[column][_WRITTEN.get(written, shape)] += number
+            return
         self.shapes[column][shape] += number
         if shape.kind == "marker":
             self.markers[column][cell] += number
@@ -78,8 +105,9 @@ class ColumnTracker:
     """Follows the cells of a column in the order of the rows.
 
     Attributes:
-        is_constant: whether all cells that have a value are equal.
-        constant: that value; None before there is one.
+        is_constant: whether all cells are equal. A column in which some cells have a value and
+            others have none is not constant: a mark, or a blank, is information.
+        constant: that value, empty if no cell has a value; None before the first cell.
     """
 
     def __init__(self) -> None:
@@ -88,7 +116,8 @@ class ColumnTracker:
         self._is_whole = True
         self._increases = True
         self._by_one = True
-        self._first: int | None = None
+        self._lowest: int | None = None
+        self._highest: int | None = None
         self._previous: int | None = None
         self._seen: set[int] | None = set()
         self._count = 0
@@ -109,16 +138,16 @@ class ColumnTracker:
 
     @property
     def id_range(self) -> int:
-        """Difference of the last and the first id of ids that increase."""
-        return (self._previous or 0) - (self._first or 0)
+        """Difference of the highest and the lowest id of ids that increase."""
+        return (self._last or 0) - (self._lowest or 0)
 
     def are_years(self, years: range) -> bool:
         """Return whether the ids that count or increase are all within a range of years."""
-        return self._first in years and self._previous in years
+        return self._lowest in years and self._last in years
 
     def begin_table(self) -> None:
         """Let the ids begin again, as each file of a drop may count its own rows."""
-        self._previous = None
+        self._highest, self._previous = self._last, None
         if self._by_one and self._increases:
             self._seen = set()
 
@@ -132,13 +161,20 @@ class ColumnTracker:
             if not self.is_alive:
                 return
 
+    @property
+    def _last(self) -> int | None:
+        """The highest id of ids that increase within each table."""
+        if self._highest is None or self._previous is None:
+            return self._previous if self._highest is None else self._highest
+        return max(self._highest, self._previous)
+
     def _compare(self, cell: str) -> None:
-        if not cell or cell == self.constant:
+        if cell == self.constant:
             return
-        if self.constant is None and cell_shape(cell).kind not in {"missing", "marker"}:
-            self.constant = cell
-        elif self.constant is not None:
-            self.is_constant = False
+        value = "" if cell_shape(cell).kind in {"missing", "marker"} else cell
+        if self.constant is None:
+            self.constant = value
+        self.is_constant = value == self.constant
 
     def _number(self, cell: str) -> None:
         text = cell.removesuffix(".0")
@@ -147,11 +183,11 @@ class ColumnTracker:
             return
         number = int(text)
         self._count += 1
-        if self._first is None:
-            self._first = number
         if self._previous is not None:
             self._by_one &= number == self._previous + 1
             self._increases &= number > self._previous
+        elif self._lowest is None or number < self._lowest:
+            self._lowest = number
         self._previous = number
         if self._seen is not None and self._count <= MAX_IDS:
             if number in self._seen:

@@ -104,7 +104,7 @@ def aligned(
                 width=own.width,
                 header_cells=own.header_cells,
                 header_lines=own.header_lines,
-                picks=_picks(table, own, names, optional, label_of(table, own)),
+                picks=_picks(table, own, names, optional, label_of(table, own), first.name),
             )
             for table, own in zip(tables, dialects, strict=True)
         ),
@@ -176,14 +176,24 @@ def _picks(
     names: tuple[str, ...],
     optional: frozenset[str],
     label: int,
+    first: str,
 ) -> tuple[int | None, ...]:
-    """Return the index of each column's cell in the rows of a table, label first."""
+    """Return the index of each column's cell in the rows of a table, label first.
+
+    Args:
+        table: the table.
+        dialect: its dialect.
+        names: names of all columns, label first.
+        optional: keys of the names that the table may have in addition.
+        label: index of its label.
+        first: name of the first table, for messages.
+    """
     header = _checked_names(table, dialect)
     if header is None:
         if dialect.width != len(names):
             raise DatasetInvalid(
-                f"{table.name} has {dialect.width} columns and the first file {len(names)}: files "
-                "dropped together must have the same columns"
+                f"{table.name} has {dialect.width} columns and {first} {len(names)}: files dropped "
+                "together must have the same columns"
             )
         return (label, *(index for index in range(dialect.width) if index != label))
     indexes = {name_key(name): index for index, name in enumerate(header) if index != label}
@@ -191,7 +201,7 @@ def _picks(
     for key, index in indexes.items():
         if key not in known and key not in optional:
             raise DatasetInvalid(
-                f"{table.name} has a column {header[index]!r} that the first file does not have: "
-                "files dropped together must have the same columns"
+                f"{table.name} has a column {header[index]!r} that {first} does not have: files "
+                "dropped together must have the same columns"
             )
     return (label, *(indexes.get(name_key(name)) for name in names[1:]))

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 Offsets: TypeAlias = npt.NDArray[np.intp]
 Flags: TypeAlias = npt.NDArray[np.bool_]
@@ -85,7 +85,6 @@ class BlockView:
         self._first_cells = np.concatenate([_ZERO, last_cells[:-1] + 1])
         self.doubtful: Flags = (last_cells - self._first_cells) != layout.count - 1
         self._regular = not self.doubtful.any()
-        self._has_width = ~self.doubtful
         self._gaps = self._separators.copy()  # the length of each cell, plus 1
         self._gaps[0] += 1
         self._gaps[1:] -= self._separators[:-1]
@@ -251,12 +250,6 @@ class BlockView:
         bad = [index for index, text in enumerate(cells) if text in refused] if refused else []
         return counts, np.array(bad, dtype=np.intp)
 
-    def skip(self, lines: Sequence[bool]) -> None:
-        """Let the row reader decide about some lines, and leave them out of `cells`."""
-        skipped = np.array(lines, dtype=bool)
-        self.doubtful |= skipped
-        self._has_width &= ~skipped
-
     def bounds(self, column: int) -> tuple[Offsets, Offsets]:
         """Return (lines,) the positions in each line at which a column begins, and ends.
 
@@ -267,23 +260,28 @@ class BlockView:
         ends = self._separators[cells] - begins
         return ends - self._gaps[cells] + 1, ends
 
-    def cells(self, column: int) -> list[bytes]:
-        """Return the cells of a column in the lines that have the expected width."""
-        starts, ends = self._positions(column)
+    def cells(self, column: int, lines: Flags) -> list[bytes]:
+        """Return the cells of a column in lines of the expected width.
+
+        Args:
+            column: index of the column.
+            lines: (lines,) whether a line is selected.
+        """
+        starts, ends = self._positions(column, lines)
         return [
             self._padded[start:end]
             for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
         ]
 
-    def is_all(self, column: int, value: bytes) -> bool:
-        """Return whether a column has this value in all lines that have the expected width."""
-        starts, ends = self._positions(column)
+    def is_all(self, column: int, value: bytes, lines: Flags) -> bool:
+        """Return whether a column has this value in all lines that `cells` would select."""
+        starts, ends = self._positions(column, lines)
         return bool((ends - starts == len(value)).all()) and all(
             bool((self._data[starts + index] == byte).all()) for index, byte in enumerate(value)
         )
 
-    def _positions(self, column: int) -> tuple[Offsets, Offsets]:
-        cells = self._first_cells[self._has_width] + column
+    def _positions(self, column: int, lines: Flags) -> tuple[Offsets, Offsets]:
+        cells = self._first_cells[lines] + column
         ends = self._separators[cells]
         return ends - self._gaps[cells] + 1, ends
 

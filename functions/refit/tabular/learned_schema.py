@@ -73,12 +73,10 @@ def learned_schema(
     labels = values.get(LABEL, Counter())
     is_classification = _is_classification(plan, labels, settings, prior)
     classes = _classes(plan.label, labels, evidence[LABEL]) if is_classification else None
-    names = {name_key(name): name for name in aligned.file_order}
-    by_index = dict(plan.features)
     left_out = {plan.names[column]: reason for column, reason in plan.left_out.items()}
-    columns = tuple(
-        by_index[column].name if (column := plan.names.index(name, 1)) in by_index else name
-        for name in names.values()
+    live_names = {plan.names[column]: reading.name for column, reading in plan.features}
+    columns = _in_live_order(
+        tuple(live_names.get(name, name) for name in aligned.file_order), prior
     )
     schema = Schema(
         task="classification" if is_classification else "regression",
@@ -96,6 +94,17 @@ def learned_schema(
         *_value_doubts(plan, evidence),
     )
     return LearnedSchema(schema, doubts)
+
+
+def _in_live_order(names: tuple[str, ...], prior: Schema | None) -> tuple[str, ...]:
+    """Return the names in the order of the live model's, if these are the same.
+
+    A client that sends rows by position does not see that a file had its columns in another order.
+    """
+    keys = [name_key(name) for name in prior.all_columns] if prior else []
+    by_key = {name_key(name): name for name in names}
+    same = len(keys) == len(names) and set(keys) == by_key.keys()
+    return tuple(by_key[key] for key in keys) if same else names
 
 
 def _feature(reading: ColumnReading, cells: Counter[bytes] | None) -> Feature:

@@ -43,7 +43,7 @@ def reason_to_leave_out(
         rows: number of rows that it has seen.
     """
     followed = tracker if rows else None
-    if followed and followed.is_constant and followed.constant is None:
+    if followed and followed.is_constant and not followed.constant:
         return None if is_grid else "no row has a value"
     if is_index or _PANDAS_INDEX.match(name):
         return "an index that pandas wrote"

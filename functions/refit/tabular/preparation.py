@@ -296,8 +296,10 @@ def read_drop(
             spooled, scanner = survey.read(lambda: spool(by_occurrence=True), quarantine)
             if all(spooled.rows[split] for split in REQUIRED_SPLITS):
                 doubts.append(_EQUAL_ROWS)
-        if not spooled.rows.total() and not quarantine.count:
-            raise DatasetEmpty(f"{tables[0].name} has a header but no row")
+        if not spooled.rows.total():
+            if not quarantine.count:
+                raise DatasetEmpty(f"{tables[0].name} has a header but no row")
+            quarantine.check(0, settings.max_bad_fraction)
         found = learned_schema(scanner, survey.evidence, drop, settings, prior)
     except DatasetInvalid as error:
         raise type(error)(f"{error}{quarantine.summary()}") from None

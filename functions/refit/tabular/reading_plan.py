@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from refit.domain.cells import is_missing, shown
+from refit.domain.cells import MISSING_EVERYWHERE, MISSING_IN_NUMBERS, is_missing, shown
 from refit.domain.column_reading import ColumnReading, ColumnType, name_key
 from refit.domain.date_forms import common_forms, is_compact_dates
 from refit.domain.errors import DatasetInvalid
@@ -78,10 +78,15 @@ class ReadingPlan:
             if reading.type in {"category", "boolean"} or (column == LABEL and self.open_label)
         )
 
+    @cached_property
+    def types(self) -> Mapping[int, ColumnType]:
+        """Type of each column of a normal row, by its index in `names`."""
+        return {column: reading.type for column, reading in self._readings}
+
     @property
     def is_plain(self) -> bool:
         """Whether the normal form of each good cell can be the cell itself."""
-        return not any(is_missing_number(text) for text in self.missing) and all(
+        return not self.label.missing_numbers and all(
             reading.type != "date" and reading.form.is_plain for _, reading in self.readings()
         )
 
@@ -97,6 +102,12 @@ class ReadingPlan:
             normal: whether the cells are already in their normal form.
         """
         return self._normal_readings if normal else self._readings
+
+    @cached_property
+    def longest_missing(self) -> int:
+        """Number of bytes of the longest text that means a missing value."""
+        texts = self.missing | MISSING_EVERYWHERE | MISSING_IN_NUMBERS
+        return max(len(text.encode()) for text in texts)
 
     def is_missing(self, cell: str) -> bool:
         """Return whether a cell of a column that is left out has no value."""
@@ -114,11 +125,6 @@ class ReadingPlan:
     @cached_property
     def _normal_readings(self) -> tuple[tuple[int, ColumnReading], ...]:
         return tuple((column, _of_normal_cells(reading)) for column, reading in self._readings)
-
-
-def is_missing_number(text: str) -> bool:
-    """Return whether a text that the settings call missing looks like a number."""
-    return text.strip("+-")[:1].isdigit()
 
 
 def _of_normal_cells(reading: ColumnReading) -> ColumnReading:

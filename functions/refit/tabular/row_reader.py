@@ -111,6 +111,8 @@ class RowReader:
         self._tally = state.tally
         self._is_normal = source.is_normal
         self._roles = RoleReader(state, source)
+        self._written = state.plan.types if source.is_normal else {}
+        self._no_label = f"the label {state.plan.label.name!r} is missing"
 
     def line(
         self, line: bytes, number: int, *, is_tracked: bool = False
@@ -120,7 +122,7 @@ class RowReader:
         Args:
             line: the line.
             number: number of the line in the file.
-            is_tracked: whether the trackers have already seen the row.
+            is_tracked: whether the caller lets the trackers follow the row.
         """
         try:
             cells = [cell.strip() for cell in split_line(line, self._format)]
@@ -157,6 +159,8 @@ class RowReader:
         if len(cells) != width:
             raise _RowRefused(f"{len(cells)} cells, not {width}")
         cells = [*cells, *self._constants]
+        if not any(cells):  # the rest of a spreadsheet, which is no row of any column
+            raise _RowRefused(self._no_label, has_no_label=True)
         self._state.rows += 1
         if not is_tracked:
             self._track(cells)
@@ -182,11 +186,9 @@ class RowReader:
             roles = self._roles.of_row(cells)
         except RoleRefused as error:
             roles = error
-        has_value = any(normal[1:]) or self._left_out_has_value(cells)
-        label = self._state.plan.label.name
+        has_value = self._left_out_has_value(cells) or any(normal[1:])
         if not normal[LABEL]:
-            reason = f"the label {label!r} is missing"
-            raise _RowRefused(reason, has_no_label=True)
+            raise _RowRefused(self._no_label, has_no_label=True)
         if problem is not None:
             raise _RowRefused(str(problem), problem.kind)
         if not has_value:
@@ -207,8 +209,8 @@ class RowReader:
         return has_value
 
     def _count(self, column: int, reading: ColumnReading, cell: str) -> None:
-        shape = MISSING if cell in reading.missing else cell_shape(cell)
-        self._tally.count(column, shape, cell)
+        shape = MISSING if reading.is_named_missing(cell) else cell_shape(cell)
+        self._tally.count(column, shape, cell, written=self._written.get(column))
 
     def _good(self, normal: list[str], roles: RowRoles) -> NormalRow:
         escaped = [cell.translate(_ESCAPED).encode() for cell in normal]

@@ -159,7 +159,7 @@ class RoleReader:
         """Count a cell as evidence of how its column is read."""
         if column.role == "group":
             return
-        shape = MISSING if cell in column.reading.missing else cell_shape(cell)
+        shape = MISSING if column.reading.is_named_missing(cell) else cell_shape(cell)
         if column.column not in self._kept:  # else it is counted as a feature
             self._tally.count(column.column, shape, cell, number)
         if shape.kind == "date":

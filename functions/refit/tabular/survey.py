@@ -11,6 +11,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from refit.domain.cell_shapes import MISSING, cell_shape
+from refit.domain.column_reading import ColumnReading
 from refit.domain.date_forms import forms_of
 from refit.tabular.column_evidence import ColumnEvidence
 from refit.tabular.column_tally import MAX_ODD_TEXTS, ColumnTracker
@@ -43,7 +44,8 @@ class Survey:
         """Look at the first rows of the first table."""
         self._drop = drop
         self._settings = settings
-        self._missing = frozenset(text.strip() for text in settings.missing)
+        missing = frozenset(text.strip() for text in settings.missing)
+        self._reading = ColumnReading(name="", type="category", missing=missing)
         self.evidence: dict[int, ColumnEvidence] = {}
         self.trackers: dict[int, ColumnTracker] = {}
         self.examples: dict[int, str] = {}
@@ -55,7 +57,7 @@ class Survey:
     def _look(self, column: int, cells: list[str]) -> None:
         known = self.evidence.setdefault(column, ColumnEvidence())
         for cell in cells:
-            shape = MISSING if cell in self._missing else cell_shape(cell)
+            shape = MISSING if self._reading.is_named_missing(cell) else cell_shape(cell)
             known.shapes[shape] += 1
             if shape.kind not in {"missing", "marker", "number", "infinite"}:
                 known.odd[cell] += 1
@@ -63,8 +65,11 @@ class Survey:
                 known.date_forms[forms_of(cell)] += 1
             if shape.kind == "marker":
                 known.markers[cell] += 1
-        present = dict.fromkeys(cell for cell in cells if cell_shape(cell).kind != "missing")
-        present = {cell: None for cell in present if cell not in self._missing}
+        present = dict.fromkeys(
+            cell
+            for cell in cells
+            if cell_shape(cell).kind != "missing" and not self._reading.is_named_missing(cell)
+        )
         known.first = tuple(present)[:MAX_ODD_TEXTS]
         if known.first:
             self.examples[column] = known.first[0]

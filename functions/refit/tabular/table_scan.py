@@ -12,10 +12,10 @@ import numpy as np
 from refit.domain.cell_shapes import MISSING, PLAIN_NUMBER, cell_shape
 from refit.domain.cells import number_of
 from refit.domain.column_reading import CellRefused
-from refit.domain.csv_rows import BLANKS
 from refit.tabular.csv_bytes import BlockLayout, BlockView
 from refit.tabular.csv_stream import RecordStream
 from refit.tabular.readers.lines import LineBlock, OverlongLine, line_blocks
+from refit.tabular.repeated_header import repeated_headers
 from refit.tabular.row_reader import LABEL, NormalRow, Refusal, RowReader, plain_number
 from refit.tabular.row_roles import NO_ROLES, RoleReader, RowRoles
 from refit.tabular.table_source import ScanState
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from refit.domain.column_reading import ColumnReading
     from refit.tabular.column_tally import ColumnTally, ColumnTracker
+    from refit.tabular.csv_bytes import Flags
     from refit.tabular.reading_plan import ReadingPlan
     from refit.tabular.table_source import TableSource
 
@@ -141,6 +142,10 @@ def may_be_classes(labels: Counter[bytes], max_classes: int) -> bool:
     return distinct <= max_classes and repeat
 
 
+def _is_any(_: bytes) -> bool:
+    return True
+
+
 @lru_cache(maxsize=4096)
 def _is_number(cell: bytes) -> bool:
     return number_of(cell.decode()) is not None
@@ -154,16 +159,13 @@ class _TableScan:
         self._source = source
         self._state = scanner.state
         self._reader = RowReader(scanner.state, source)
-        self._header = source.csv_format.delimiter.join(source.header_cells).encode()
         self._has_roles = bool(scanner.plan.roles)
         self._roles = RoleReader(scanner.state, source)
         self._stream = RecordStream(source.csv_format)
         self._header_lines_left = source.header_lines
-        kept = source.kept_picks(scanner.plan)
-        is_plain = source.is_normal or scanner.plan.is_plain
-        is_plain &= source.csv_format.delimiter != BLANKS and not source.constants
-        self._by_blocks = is_plain and kept[1:] == sorted(kept[1:])
-        self._spans = _spans(kept[1:]) if self._by_blocks else []
+        self._written = scanner.plan.types if source.is_normal else {}
+        self._by_blocks = source.is_sliceable(scanner.plan)
+        self._spans = _spans(source.kept_picks(scanner.plan)[1:]) if self._by_blocks else []
         self._state.is_precise &= not self._by_blocks
 
     def read(self, block: LineBlock) -> NormalRows:
@@ -224,10 +226,7 @@ class _TableScan:
             unread=frozenset(unread),
         )
         view = BlockView(block.data, layout)
-        if self._header and self._header in block.data:
-            # The row reader skips the lines that repeat the header.
-            view.skip([line == self._header for line in block.data.split(b"\n")[:-1]])
-        self._track(view)
+        view.doubtful |= repeated_headers(block.data, source, view.lines)
         lines = block.data.split(b"\n")[:-1] if self._has_roles else []
         roles = self._roles.of_block(lines, view)
         self._count(view, counted, dict(zip(picks, readings, strict=True)))
@@ -236,9 +235,8 @@ class _TableScan:
         data = block.data if delimiter == b"," else block.data.replace(delimiter, b",")
         rows = _sliced(data, view, picks[LABEL], self._spans)
         rows.roles.extend(roles)
-        doubtful = np.flatnonzero(view.doubtful).tolist()
-        if doubtful:
-            self._decide(rows, doubtful, block)
+        self._track(view, self._decide(rows, view.doubtful, block))
+        if view.doubtful.any():
             good = [index for index, line in enumerate(rows.lines) if line]
             return NormalRows(
                 [rows.lines[index] for index in good],
@@ -247,15 +245,20 @@ class _TableScan:
             )
         return rows
 
-    def _track(self, view: BlockView) -> None:
+    def _track(self, view: BlockView, is_row: Flags) -> None:
+        """Let the trackers follow the rows of a block.
+
+        Args:
+            view: view of the block.
+            is_row: (lines,) whether a line is a row of the expected width.
+        """
         for column, tracker in self._state.trackers.items():
             pick = self._source.picks[column]
             if pick is None or not tracker.is_alive:
                 continue
-            constant = tracker.constant
-            if tracker.ids is None and constant and view.is_all(pick, constant.encode()):
-                continue
-            tracker.add(cell.decode(errors="replace").strip() for cell in view.cells(pick))
+            constant = None if tracker.ids else tracker.constant
+            if constant is None or not view.is_all(pick, constant.encode(), is_row):
+                tracker.add(cell.decode().strip() for cell in view.cells(pick, is_row))
 
     def _count(
         self, view: BlockView, counted: dict[int, int], readings: dict[int, ColumnReading]
@@ -284,7 +287,7 @@ class _TableScan:
             tally.count_values(column, cells)
             for cell, number in cells.items():
                 text = cell.decode()
-                tally.count(column, cell_shape(text), text, number)
+                tally.count(column, cell_shape(text), text, number, self._written.get(column))
         blanks = view.blanks()
         plan = self._state.plan
         for column in plan.kept:
@@ -292,11 +295,17 @@ class _TableScan:
             if column not in counts and pick is not None:
                 missing = int(blanks[pick])
                 tally.shapes[column][MISSING] += missing
-                tally.shapes[column][PLAIN_NUMBER] += good - missing
+                numbers = good - missing
+                tally.count(column, PLAIN_NUMBER, "", numbers, self._written.get(column))
         for column in plan.left_out:
             pick = source.picks[column]
             if pick is not None:
-                tally.left_out_missing[column] += int(blanks[pick])
+                tally.left_out_missing[column] += sum(
+                    number
+                    for cell, number in view.texts(pick, _is_any).items()
+                    if len(cell.strip()) <= plan.longest_missing
+                    and plan.is_missing(cell.decode().strip())
+                )
 
     def _is_surely_good(self, pick: int, reading: ColumnReading, cell: bytes) -> bool:
         """Return whether a counted cell is good. If not, the row reader checks its row."""
@@ -307,20 +316,22 @@ class _TableScan:
         except UnicodeDecodeError:
             return False
         if reading.type == "number":
-            return (
-                _is_number(cell)
-                and plain_number(text) == text.strip() == text
-                and text not in reading.missing
-            )
+            return _is_number(cell) and plain_number(text) == text.strip() == text
         try:
             return reading.normal(text) == text and text.isprintable() and "," not in text
         except CellRefused:
             return False
 
-    def _decide(self, rows: NormalRows, doubtful: list[int], block: LineBlock) -> None:
-        """Replace each doubtful line by the row reader's result, or by nothing if it is refused."""
-        lines = block.data.split(b"\n")
-        for index in doubtful:
+    def _decide(self, rows: NormalRows, doubtful: Flags, block: LineBlock) -> Flags:
+        """Replace each doubtful line by the row reader's result, or by nothing if it is refused.
+
+        Returns:
+            (lines,) whether each line of the block is a row of the expected width.
+        """
+        is_row = ~doubtful
+        lines = block.data.split(b"\n") if doubtful.any() else []
+        for index in np.flatnonzero(doubtful).tolist():
+            before = self._state.rows
             outcome = self._reader.line(lines[index], block.first + index, is_tracked=True)
             if isinstance(outcome, Refusal):
                 self._scanner.refuse(self._source, outcome)
@@ -329,6 +340,8 @@ class _TableScan:
             rows.features[index] = good.features if good else b""
             if rows.roles:
                 rows.roles[index] = good.roles if good else NO_ROLES
+            is_row[index] = self._state.rows > before
+        return is_row
 
 
 def _spans(picks: list[int]) -> list[tuple[int, int]]:

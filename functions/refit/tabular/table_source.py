@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from refit.domain.csv_rows import BLANKS
 from refit.tabular.column_tally import ColumnTally
 
 if TYPE_CHECKING:
@@ -47,6 +48,13 @@ class TableSource:
         """Whether the cells are in their normal form, because Refit has written them."""
         return self.table.origin != "dropped"
 
+    def is_sliceable(self, plan: ReadingPlan) -> bool:
+        """Return whether good rows are slices of their lines, so that blocks are read at once."""
+        if self.csv_format.delimiter == BLANKS or self.constants:
+            return False
+        features = self.kept_picks(plan)[1:]
+        return (self.is_normal or plan.is_plain) and features == sorted(features)
+
     def kept_picks(self, plan: ReadingPlan) -> list[int]:
         """Return the index of each normal cell in this table's rows, label first."""
         picks = [self.picks[column] for column in plan.kept]
@@ -61,7 +69,7 @@ class ScanState:
         plan: how the columns are read.
         trackers: follow the cells of some columns.
         tally: counts of the cells.
-        rows: number of rows of the expected width.
+        rows: number of rows of the expected width that have a cell with a value.
         repeated_headers: number of rows that repeat the header of their table.
         is_precise: whether every number was looked at by itself, and not only whole blocks.
     """

@@ -10,7 +10,7 @@ import pytest
 from refit.domain.errors import DatasetEmpty, DatasetInvalid, TooManyBadRows
 from refit.tabular.quarantine import MAX_STORED
 
-from tests.support.preparing import Preparing, numbers_csv
+from tests.support.preparing import Preparing, numbers_csv, scattered
 
 MIB = 1024 * 1024
 
@@ -126,7 +126,7 @@ def test_a_line_of_300_mb_is_refused_without_being_held(prepared: Preparing, beg
         (b"label,a,b\n", DatasetEmpty, "drop.csv has a header but no row"),
         (b"7\n8\n9\n" * 100, DatasetInvalid, "drop.csv has one column"),
         (b"one two\n" * 100, DatasetInvalid, "drop.csv has one column"),
-        (b"label,a\n" + b",1\n" * 50, TooManyBadRows, "the label 'label' is missing"),
+        (b"label,a\n" + b",1\n,2\n" * 25, TooManyBadRows, "50 of 50 rows have no label"),
         (b"1,2\n1,3\n1,4\n1,5\n" * 20, DatasetInvalid, "every label is '1'"),
         (b"1,2\n2,3\n", DatasetInvalid, "none of the 2 rows is in the test split"),
     ],
@@ -140,7 +140,7 @@ def test_data_that_cannot_be_trained_on_is_refused_with_a_clear_message(
 
 def test_a_quoted_cell_may_hold_delimiters_quotes_and_line_ends(prepared: Preparing) -> None:
     texts = ['"a,b"', '"say ""hi"""', '"two\r\nlines"', "plain", '"007"']
-    lines = [f'{n % 2},{texts[n % 5]},"{n}"' for n in range(200)]
+    lines = [f'{n % 2},{texts[n % 5]},"{scattered(n)}"' for n in range(200)]
     result = prepared(("label,word,number\r\n" + "\r\n".join(lines)).encode())
     assert result.refused == []
     assert result.schema.features[0].values == (

@@ -6,7 +6,7 @@ import pytest
 from refit.domain.errors import DatasetInvalid, SchemaChanged, TooManyBadRows
 from refit.domain.schema import Feature, Schema
 
-from tests.support.preparing import Preparing, numbers_csv
+from tests.support.preparing import Preparing, numbers_csv, scattered
 
 
 def csv(rows: list[str], header: str = "") -> bytes:
@@ -14,7 +14,8 @@ def csv(rows: list[str], header: str = "") -> bytes:
 
 
 def labelled(labels: list[str], rows: int = 400) -> bytes:
-    return csv([f"{labels[n % len(labels)]},{n},{n * n}" for n in range(rows)])
+    lines = [f"{labels[n % len(labels)]},{scattered(n)},{scattered(n) / 8}" for n in range(rows)]
+    return csv(lines, "label,a,b")
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "|", "\t"])
@@ -29,7 +30,7 @@ def test_the_delimiter_is_found(prepared: Preparing, delimiter: str) -> None:
     ["y,a,b,c", "label,0,1,2", "0,1,2,label", '"y","a b","c, d","e"', ",a,b,c", "y,1x1,1x2,1x3"],
 )
 def test_a_header_is_detected_above_numbers(prepared: Preparing, header: str) -> None:
-    result = prepared(header.encode() + b"\r\n" + numbers_csv())
+    result = prepared(header.encode() + b"\r\n" + numbers_csv(), label=0)
     assert result.refused == []
     assert sum(result.rows.values()) == 300
 
@@ -49,7 +50,8 @@ def test_a_bad_first_row_is_not_a_header(prepared: Preparing, first: str) -> Non
 
 
 def test_the_settings_override_the_detection_of_a_header(prepared: Preparing) -> None:
-    assert sum(prepared(b"5,6,7,8\n" + numbers_csv(), header="yes").rows.values()) == 300
+    named = prepared(b"5,6,7,8\n" + numbers_csv(), header="yes", label="5")
+    assert sum(named.rows.values()) == 300
     odd = prepared(b"a,b,c,d\n" + numbers_csv(), header="no")
     assert [refused["line"] for refused in odd.refused] == [1]
 
@@ -57,11 +59,12 @@ def test_the_settings_override_the_detection_of_a_header(prepared: Preparing) ->
 def test_files_with_the_same_columns_in_any_order_are_read_as_one_table(
     prepared: Preparing,
 ) -> None:
-    left = csv([f"{n % 2},{n},{n + 1000}" for n in range(100)], "y,a,b")
-    right = csv([f"{n + 1000};{n % 2};{n}" for n in range(100, 200)], "b;y;a")
-    bare = csv([f"{n % 2},{n},{n + 1000}" for n in range(200, 300)])
+    rows = [(n % 2, scattered(n), scattered(n + 1000)) for n in range(300)]
+    left = csv([f"{y},{a},{b}" for y, a, b in rows[:100]], "y,a,b")
+    right = csv([f"{b};{y};{a}" for y, a, b in rows[100:200]], "b;y;a")
+    bare = csv([f"{y},{a},{b}" for y, a, b in rows[200:]])
     result = prepared({"1.csv": left, "2.csv": right}, label="y")
-    assert result.all_rows == sorted(f"{n % 2},{n},{n + 1000}".encode() for n in range(200))
+    assert result.all_rows == sorted(f"{y},{a},{b}".encode() for y, a, b in rows[:200])
     both = prepared({"1.csv": left, "3.csv": bare})
     assert sum(both.rows.values()) == 200
 
@@ -69,27 +72,30 @@ def test_files_with_the_same_columns_in_any_order_are_read_as_one_table(
 @pytest.mark.parametrize(
     ("other", "text"),
     [
-        (csv(["1,2"] * 9), "2.csv has 2 columns and 1.csv 3"),
-        (csv(["1,2,3"] * 9, "y,a,z"), "2.csv has a column 'z' that 1.csv does not have"),
+        (csv(["1,2", "2,2"] * 9), "2.csv has 2 columns and 1.csv 3"),
+        (csv(["1,2,3", "2,3,4"] * 9, "y,a,z"), "2.csv has a column 'z' that 1.csv does not have"),
         (csv(["1,2,3"] * 9, "y,a,a"), "2.csv: two columns are named 'a'"),
+        (csv(["1,2"] * 9, "y,a"), "2.csv does not have the column 'b' of 1.csv"),
     ],
 )
 def test_files_that_do_not_belong_together_are_refused(
     prepared: Preparing, other: bytes, text: str
 ) -> None:
-    first = csv([f"{n % 2},{n},{n}" for n in range(99)], "y,a,b")
+    first = csv([f"{n % 2},{scattered(n)},{scattered(n) / 8}" for n in range(99)], "y,a,b")
     with pytest.raises(DatasetInvalid, match=text):
         prepared({"1.csv": first, "2.csv": other})
 
 
-@pytest.mark.parametrize("label", [0, 3, -1, 1])
-def test_the_label_may_be_any_column(prepared: Preparing, label: int) -> None:
-    rows = [[str(n), str(n * 7), str(n * n)] for n in range(200)]
+@pytest.mark.parametrize("label", [0, 3, -1, 1, "last"])
+def test_the_label_may_be_any_column(prepared: Preparing, label: int | str) -> None:
+    features = [[str(scattered(n + 1000 * column)) for column in range(3)] for n in range(200)]
+    rows = [list(row) for row in features]
     for n, row in enumerate(rows):
-        row.insert(label if label >= 0 else 3, str(n % 2))
+        row.insert(label if label in {0, 1, 3} else 3, str(n % 2))
     result = prepared(csv([",".join(row) for row in rows]), label=label)
     assert result.schema.task == "classification"
-    assert result.all_rows == sorted(f"{n % 2},{n},{n * 7},{n * n}".encode() for n in range(200))
+    expected = [",".join([str(n % 2), *row]).encode() for n, row in enumerate(features)]
+    assert result.all_rows == sorted(expected)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +127,7 @@ def test_a_missing_label_column_is_refused(
 def test_texts_and_few_whole_numbers_are_classes(
     prepared: Preparing, labels: list[str], classes: tuple[str, ...] | None
 ) -> None:
-    rows = [f'"{labels[n % len(labels)]}",{n}' for n in range(300)]
+    rows = [f'"{labels[n % len(labels)]}",{scattered(n)}' for n in range(300)]
     result = prepared(csv(rows))
     assert result.schema.task == "classification"
     assert result.schema.classes == (classes or ("A, B", "New York"))
@@ -159,13 +165,18 @@ def test_the_settings_decide_the_task(prepared: Preparing) -> None:
 
 
 def test_labels_that_are_all_different_are_not_classes(prepared: Preparing) -> None:
-    with pytest.raises(DatasetInvalid, match="too many to be classes"):
+    with pytest.raises(DatasetInvalid, match=r"more than 1,000 distinct values .* identifiers"):
         prepared(labelled([f"id{n}" for n in range(3000)], 3000))
+    with pytest.raises(DatasetInvalid, match="400 distinct values in 400 rows"):
+        prepared(labelled([f"id{n}" for n in range(400)], 400))
 
 
 def test_a_column_is_judged_by_all_of_its_rows_not_by_the_first(prepared: Preparing) -> None:
     # 2,000 numbers come first, then 3,000 words: the first rows suggest a column of numbers.
-    rows = [f"{n % 2},{n},{n % 100 if n < 2000 else 'abc'[n % 3]}" for n in range(5000)]
+    rows = [
+        f"{n % 2},{scattered(n)},{scattered(n) % 100 if n < 2000 else 'abc'[n % 3]}"
+        for n in range(5000)
+    ]
     result = prepared(csv(rows))
     assert result.refused == []
     assert [feature.type for feature in result.schema.features] == ["number", "category"]
@@ -177,28 +188,34 @@ def test_a_column_is_judged_by_all_of_its_rows_not_by_the_first(prepared: Prepar
 
 
 def test_rows_with_text_among_numbers_are_refused(prepared: Preparing) -> None:
-    rows = [f"{n % 2},{n},{'oops' if n % 200 == 7 else n}" for n in range(1000)]
+    rows = [
+        f"{n % 2},{scattered(n)},{'oops' if n % 200 == 7 else scattered(n + 1)}"
+        for n in range(1000)
+    ]
     result = prepared(csv(rows))
     assert [refused["line"] for refused in result.refused] == [8, 208, 408, 608, 808]
     assert result.schema.features[1].type == "number"
 
 
-def test_identifiers_are_not_a_category(prepared: Preparing) -> None:
-    rows = [f"{n % 2},{n},user-{n}" for n in range(3000)]
+def test_identifiers_are_not_a_category_even_if_the_settings_say_so(prepared: Preparing) -> None:
+    rows = csv([f"{n % 2},{scattered(n)},user-{n}" for n in range(3000)])
+    assert [feature.name for feature in prepared(rows).schema.features] == ["f0"]
     with pytest.raises(DatasetInvalid, match="column 'f1' holds more than 1000 distinct texts"):
-        prepared(csv(rows))
+        prepared(rows, columns={"f1": "category"})
 
 
 def test_missing_categories_stay_missing(prepared: Preparing) -> None:
-    rows = [f"{n % 2},{n},{['red', '', 'NA', 'blue'][n % 4]}" for n in range(400)]
+    rows = [f"{n % 2},{scattered(n)},{['red', '', 'NaN', 'blue'][n % 4]}" for n in range(400)]
     result = prepared(csv(rows))
     assert result.schema.features[1].values == ("blue", "red")
     cells = {row.split(b",")[2] for row in (result.validation + result.test).splitlines()}
     assert cells == {b"", b"0", b"1"}
 
 
-def test_a_column_without_any_value_is_kept(prepared: Preparing) -> None:
-    result = prepared(csv([f"{n % 2},{n}," for n in range(300)], "y,a,empty"))
+def test_a_column_without_any_value_is_kept_if_the_settings_say_so(prepared: Preparing) -> None:
+    rows = csv([f"{n % 2},{scattered(n)}," for n in range(300)], "y,a,empty")
+    assert [feature.name for feature in prepared(rows).schema.features] == ["a"]
+    result = prepared(rows, columns={"empty": "number"})
     assert [feature.name for feature in result.schema.features] == ["a", "empty"]
     # XGBoost takes the number of columns from the cells with a value, so one cell is written.
     assert result.train.splitlines()[0].endswith(b",nan")
@@ -218,7 +235,9 @@ PRIOR = Schema(
 
 
 def test_the_codes_of_the_live_model_are_kept(prepared: Preparing) -> None:
-    rows = [f"{['cat', 'ant'][n % 2]},{n},{['green', 'blue'][n % 2]}" for n in range(300)]
+    rows = [
+        f"{['cat', 'ant'][n % 2]},{scattered(n)},{['green', 'blue'][n % 2]}" for n in range(300)
+    ]
     result = prepared(csv(rows, "y,a,b"), prior=PRIOR)
     assert result.comparable
     assert result.schema.classes == ("dog", "cat", "ant")
@@ -230,10 +249,12 @@ def test_the_codes_of_the_live_model_are_kept(prepared: Preparing) -> None:
 def test_columns_in_another_order_or_without_names_match_the_live_models(
     prepared: Preparing,
 ) -> None:
-    rows = [(["cat", "dog"][n % 2], str(n), ["red", "blue"][n % 3 % 2]) for n in range(300)]
+    rows = [
+        (["cat", "dog"][n % 2], str(scattered(n)), ["red", "blue"][n % 3 % 2]) for n in range(300)
+    ]
     plain = prepared(csv([",".join(row) for row in rows], "y,a,b"), prior=PRIOR)
     turned = prepared(csv([",".join(row[::-1]) for row in rows], "b,a,y"), prior=PRIOR, label="y")
-    bare = prepared(csv([",".join(row) for row in rows]), prior=PRIOR)
+    bare = prepared(csv([",".join(row) for row in rows]), prior=PRIOR, label=0)
     assert plain.comparable
     assert plain.train == turned.train == bare.train
     assert plain.schema == turned.schema == bare.schema
@@ -253,7 +274,10 @@ def test_a_category_whose_new_texts_are_all_numbers_stays_a_category(prepared: P
             csv([f"cat,{n}" for n in range(50)] + [f"dog,{n}" for n in range(50)], "y,a"),
             "gone: 'b'",
         ),
-        (csv([f"{'cd'[n % 2]},{n},{n}" for n in range(99)], "y,a,c"), "'b' .category. and is 'c'"),
+        (
+            csv([f"{'cd'[n % 2]},{scattered(n)},{scattered(n)}" for n in range(99)], "y,a,c"),
+            "'b' .category. and is 'c'",
+        ),
         (
             csv([f"{n / 7},{n},red" for n in range(99)], "y,a,b"),
             "version 3. is a classification of 'y', and this drop was read as a regression",

@@ -250,7 +250,7 @@ def parquet(folder: Path, select: str) -> bytes:
 def test_parquet_is_read_with_its_names_types_and_gaps(prepared: Preparing, tmp_path: Path) -> None:
     data = parquet(
         tmp_path,
-        """SELECT n % 2 AS label, n AS number, n / 7.0 AS share, n % 3 = 0 AS flag,
+        """SELECT n % 2 AS label, n * n % 307 AS number, n / 7.0 AS share, n % 3 = 0 AS flag,
                   CASE n % 4 WHEN 0 THEN NULL WHEN 1 THEN 'a,"b"' ELSE 'c' END AS word
            FROM range(300) t(n)""",
     )
@@ -259,7 +259,7 @@ def test_parquet_is_read_with_its_names_types_and_gaps(prepared: Preparing, tmp_
     assert [(f.name, f.type, f.values) for f in result.schema.features] == [
         ("number", "number", None),
         ("share", "number", None),
-        ("flag", "category", ("false", "true")),
+        ("flag", "boolean", None),
         ("word", "category", ('a,"b"', "c")),
     ]
     assert b"0,0,0.0,1," in result.all_rows
@@ -267,11 +267,13 @@ def test_parquet_is_read_with_its_names_types_and_gaps(prepared: Preparing, tmp_
 
 
 def test_the_label_of_a_parquet_file_may_be_any_column(prepared: Preparing, tmp_path: Path) -> None:
-    data = parquet(tmp_path, "SELECT n, n * n AS square, n % 3 AS kind FROM range(300) t(n)")
+    data = parquet(
+        tmp_path, "SELECT n * 7 % 307 AS n, n * n % 307 AS m, n % 3 AS kind FROM range(300) t(n)"
+    )
     result = prepared({"drop.parquet": data}, label="kind")
     assert result.schema.label == "kind"
-    assert [feature.name for feature in result.schema.features] == ["n", "square"]
-    assert b"2,17,289" in result.all_rows
+    assert [feature.name for feature in result.schema.features] == ["n", "m"]
+    assert b"2,119,289" in result.all_rows
 
 
 @pytest.mark.parametrize("data", [b"PAR1", b"PAR1" + b"garbage" * 20 + b"PAR1", b"PAR1\0\0"])
@@ -286,7 +288,7 @@ def test_nested_columns_and_empty_parquet_files_are_refused(
     with pytest.raises(DatasetInvalid, match=r"column 'b' is INTEGER\[\]; a cell holds one value"):
         prepared({"a.parquet": parquet(tmp_path, "SELECT 1 AS a, [1, 2] AS b")})
     with pytest.raises(DatasetEmpty):
-        prepared({"a.parquet": parquet(tmp_path, "SELECT 1 AS a, 2 AS b WHERE false")})
+        prepared({"a.parquet": parquet(tmp_path, "SELECT 1 AS label, 2 AS b WHERE false")})
 
 
 @pytest.mark.parametrize("protocol", range(2, 6))

@@ -159,7 +159,7 @@ def test_a_decoded_row_is_prepared_like_the_row_that_was_dropped(prepared: Prepa
     rows = [(CLASSES[number % 3], number / 8, number % 2) for number in range(300)]
     decoder = RowDecoder(SCHEMA, SCHEMA)
     decoded = b"".join(decoder.line(label, [price, float(code)]) for label, price, code in rows)
-    done = prepared(decoded, prior=SCHEMA)
+    done = prepared(decoded, prior=SCHEMA, label=0)
     assert done.refused == []
     assert done.schema.classes == CLASSES
     encoded = {f"{number % 3},{number_text(number / 8)},{number % 2}" for number in range(300)}

@@ -11,16 +11,19 @@ from unittest.mock import patch
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
-from refit.domain.cells import is_missing, number_of
+from refit.domain.cells import MISSING_EVERYWHERE, number_of
+from refit.domain.column_reading import ColumnReading
 from refit.domain.csv_dialect import column_names
 from refit.domain.errors import DatasetInvalid, PayloadInvalid
 from refit.domain.inferences.payload import csv_instances, encoded_lines
 from refit.domain.model_settings import DataSettings
 from refit.domain.schema import Feature, Schema
 from refit.tabular.readers.table import CsvTable
-from refit.tabular.row_reader import ColumnKinds, Refusal, unescaped
+from refit.tabular.reading_plan import ReadingPlan
+from refit.tabular.row_reader import Refusal, unescaped
 from refit.tabular.table_dialects import table_dialects
-from refit.tabular.table_scan import TableScanner, TableSource
+from refit.tabular.table_scan import TableScanner
+from refit.tabular.table_source import TableSource
 from refit_cli.errors import BadInput
 from refit_cli.rows import open_table
 
@@ -41,16 +44,25 @@ def read_by_preparation(data: bytes, block_bytes: int) -> tuple[Reading, list[Re
         "drop.csv", None, lambda: (data[start : start + block_bytes] for start in starts)
     )
     (dialect,) = table_dialects([table], DataSettings(), None)
-    columns = range(dialect.width)
-    kinds = ColumnKinds(tuple(map(str, columns)), frozenset(columns), open_label=False)
+    label, *features = (
+        ColumnReading(name=str(column), type="category") for column in range(dialect.width)
+    )
+    plan = ReadingPlan(
+        names=(label.name, *(feature.name for feature in features)),
+        label=label,
+        features=tuple(enumerate(features, start=1)),
+        left_out={},
+        open_label=False,
+        missing=frozenset(),
+    )
     refused: list[Refusal] = []
-    scanner = TableScanner(kinds, None, lambda _, refusal: refused.append(refusal))
+    scanner = TableScanner(plan, None, lambda _, refusal: refused.append(refusal), {})
     source = TableSource(
         table,
         dialect.csv_format,
         dialect.width,
         dialect.header_lines,
-        tuple(columns),
+        plan.kept,
         dialect.header_cells,
     )
     rows = [
@@ -68,7 +80,7 @@ def read_by_command_line(data: bytes) -> Reading:
 
 
 numbers = st.sampled_from(["1", "-2.5", "1e3", "007", ".5"])
-missing = st.sampled_from(["", "NA", "?", " "])
+missing = st.sampled_from(["", "NA", "?", " ", "nan", "NULL"])
 words = st.text(
     st.characters(codec="utf-8", exclude_categories=("C", "Z")) | st.sampled_from(' ,;|"\n'),
     max_size=6,
@@ -93,8 +105,8 @@ def csv_files(draw: st.DrawFn, delimiters: str = ",;|\t") -> bytes:
 
 
 def usable(rows: list[list[str]]) -> list[list[str]]:
-    """Return the rows with a label and a feature; a missing value is an empty cell."""
-    normal = [["" if is_missing(cell) else cell for cell in row] for row in rows]
+    """Return the rows with a label and a feature; a missing text is an empty cell."""
+    normal = [["" if cell.lower() in MISSING_EVERYWHERE else cell for cell in row] for row in rows]
     return [row for row in normal if row[0] and any(row[1:])]
 
 

@@ -7,7 +7,7 @@ import pytest
 from refit.domain.monitoring.baseline import BINS
 from refit.tabular.profile import cell_values
 
-from tests.support.preparing import Preparing, numbers_csv
+from tests.support.preparing import Preparing, numbers_csv, scattered
 
 
 def columns(result_profile: dict[str, list[dict[str, object]]]) -> dict[str, dict[str, object]]:
@@ -15,7 +15,10 @@ def columns(result_profile: dict[str, list[dict[str, object]]]) -> dict[str, dic
 
 
 def test_each_column_has_its_statistics_over_the_training_rows(prepared: Preparing) -> None:
-    lines = [f"{n % 2},{n},{n / 4 if n % 3 else ''},{['x', 'y'][n % 5 == 0]}" for n in range(500)]
+    lines = [
+        f"{n % 2},{scattered(n)},{n / 4 if n % 3 else ''},{['x', 'y'][n % 5 == 0]}"
+        for n in range(500)
+    ]
     result = prepared("\n".join(["label,a,b,c", *lines]).encode())
     rows = [row.split(b",") for row in result.train.splitlines()]
     a = np.array([float(row[1]) for row in rows])
@@ -52,7 +55,7 @@ def test_the_bins_hold_every_value_once_and_are_about_equal(prepared: Preparing)
 
 
 def test_a_column_of_few_values_has_a_bin_for_each(prepared: Preparing) -> None:
-    lines = [f"{n % 2},{n},{[0, 0, 0, 0.1, 0.7][n % 5]}" for n in range(1000)]
+    lines = [f"{n % 2},{scattered(n)},{[0, 0, 0, 0.1, 0.7][n % 5]}" for n in range(1000)]
     result = prepared("\n".join(lines).encode())
     histogram = result.profile["columns"][1]["histogram"]
     assert histogram["edges"] == [0.0, 0.1, 0.7]
@@ -70,7 +73,7 @@ def test_a_profile_of_many_rows_is_computed_on_an_even_sample(prepared: Preparin
 
 
 def test_the_label_of_a_regression_has_a_histogram(prepared: Preparing) -> None:
-    lines = [f"{n / 8},{n}" for n in range(400)]
+    lines = [f"{n / 8},{scattered(n)}" for n in range(400)]
     label = prepared("\n".join(lines).encode()).profile["label"]
     assert (label["min"] >= 0, label["max"] <= 50) == (True, True)
     assert sum(label["histogram"]["counts"]) > 0

@@ -56,6 +56,8 @@ def test_a_missing_value_is_an_empty_cell(row: list[float | None]) -> None:
         ([None, None], [None, None]),
         (["", " "], [None, None]),
         (["?", "NA"], [None, None]),
+        (["NaN", "nan"], [None, None]),
+        (["None", "NULL"], [None, None]),
         ([" 2 ", " red "], [2, 1]),
         ([1, "green"], [1, None]),
         ([1, 7], [1, 2]),
@@ -75,7 +77,7 @@ def test_texts_become_codes_and_unknown_texts_are_missing(
         ([1], r"an instance has 1 values; the model requires 2 \('size', 'colour'\)"),
         ([1, "red", 2], "an instance has 3 values"),
         ([float("nan"), "red"], "column 'size' requires a finite number, not nan"),
-        (["NaN", "red"], "column 'size' requires a finite number, not 'NaN'"),
+        (["inf", "red"], "column 'size' requires a finite number, not 'inf'"),
         ([float("inf"), "red"], "not inf"),
         (["1e39", "red"], "not '1e39'"),
         ([10**400, "red"], "column 'size' requires a finite number"),
@@ -98,7 +100,7 @@ def test_a_row_that_does_not_fit_is_refused_by_column_and_value(
 
 
 @pytest.mark.parametrize(
-    "bad", [["1", "2", "nan", "4"], [1, 2, float("inf"), 4], "1_0 2 3 4".split()]
+    "bad", [["1", "2", "inf", "4"], [1, 2, float("nan"), 4], "1_0 2 3 4".split()]
 )
 def test_the_fast_path_for_numbers_accepts_only_finite_numbers(bad: list[object]) -> None:
     with pytest.raises(PayloadInvalid, match="requires a finite number"):

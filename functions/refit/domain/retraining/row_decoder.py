@@ -16,7 +16,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from refit.domain.cells import FLOAT32_MAX, number_text
-from refit.domain.schema import Feature, Schema, csv_line
+from refit.domain.column_reading import TRUTH_TEXTS
+from refit.domain.schema import Schema, csv_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -97,9 +98,9 @@ class RowDecoder:
         """
         self._width = len(schema.features)
         self._categories = {
-            column: feature
+            column: TRUTH_TEXTS if feature.type == "boolean" else feature.values or ()
             for column, feature in enumerate(schema.features)
-            if feature.type == "category"
+            if feature.type in {"category", "boolean"}
         }
         self._live = live
         self._label_text = cache(self._label)
@@ -130,8 +131,8 @@ class RowDecoder:
     def _cell(self, column: int, value: float | None) -> str:
         if value is None:
             return ""
-        feature = self._categories.get(column)
-        return number_text(value) if feature is None else _quoted(_category(feature, value))
+        texts = self._categories.get(column)
+        return number_text(value) if texts is None else _quoted(_category(texts, value))
 
     def _label(self, text: str) -> str:
         code = self._live.encode_label(text)
@@ -147,11 +148,10 @@ def _all_in_float32(numbers: Sequence[float]) -> bool:
     return math.isfinite(sum(numbers)) and low >= -FLOAT32_MAX and high <= FLOAT32_MAX
 
 
-def _category(feature: Feature, code: float) -> str:
-    values = feature.values or ()
-    if not code.is_integer() or not 0 <= code < len(values):
+def _category(texts: Sequence[str], code: float) -> str:
+    if not code.is_integer() or not 0 <= code < len(texts):
         raise RowUnusable(BAD_VALUE)
-    return values[int(code)]
+    return texts[int(code)]
 
 
 def _quoted(text: str) -> str:
