@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import xgboost as xgb
 
-from tests.support.preparing import Preparing
+from tests.support.preparing import Preparing, scattered
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +47,7 @@ def number(generator: random.Random) -> str:
 
 def test_every_prepared_number_keeps_its_value(tmp_path: Path) -> None:
     generator = random.Random(20)
-    lines = [f"{n % 2},{number(generator)},{number(generator)},{n}" for n in range(4000)]
+    lines = [f"{n % 2},{number(generator)},{number(generator)},{scattered(n)}" for n in range(4000)]
     result = Preparing(tmp_path)("\n".join(lines).encode())
     assert result.refused == []
     read = matrix(tmp_path, result.train).get_data().toarray()
@@ -61,8 +61,13 @@ def test_every_prepared_number_keeps_its_value(tmp_path: Path) -> None:
 def test_blank_cells_are_missing_values_and_an_empty_last_column_is_counted(
     tmp_path: Path,
 ) -> None:
-    lines = [f"{n % 2},{n},{n if n % 2 else ''},{'NA' if n % 3 else '?'}" for n in range(300)]
-    result = Preparing(tmp_path)("\n".join(lines).encode())
+    values = [scattered(n) for n in range(300)]
+    lines = [
+        f"{n % 2},{value},{value if value % 2 else ''},{'NA' if n % 3 else '?'}"
+        for n, value in enumerate(values)
+    ]
+    settings = {"columns": {"f2": "number"}}  # a column without any value is left out otherwise
+    result = Preparing(tmp_path)("\n".join(lines).encode(), **settings)
     read = matrix(tmp_path, result.train)
     assert read.num_col() == 3
     assert read.num_row() == result.rows["train"]

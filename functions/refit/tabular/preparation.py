@@ -296,12 +296,12 @@ def read_drop(
             spooled, scanner = survey.read(lambda: spool(by_occurrence=True), quarantine)
             if all(spooled.rows[split] for split in REQUIRED_SPLITS):
                 doubts.append(_EQUAL_ROWS)
-        if not spooled.rows.total():
-            if not quarantine.count:
-                raise DatasetEmpty(f"{tables[0].name} has a header but no row")
-            quarantine.check(0, settings.max_bad_fraction)
+        if not spooled.rows.total() and not quarantine.count:
+            raise DatasetEmpty(f"{tables[0].name} has a header but no row")
         found = learned_schema(scanner, survey.evidence, drop, settings, prior)
     except DatasetInvalid as error:
+        if quarantine.count > survey.good_rows:
+            quarantine.check(survey.good_rows, settings.max_bad_fraction)
         raise type(error)(f"{error}{quarantine.summary()}") from None
     learned = learned_record(
         drop, dialects, survey, scanner, found, quarantine, spooled.rows.total()

@@ -38,6 +38,7 @@ class Survey:
         evidence: what is known of the cells of each column, by its index.
         trackers: follow the cells of the columns that may be constant or row ids.
         examples: a cell with a value of each column, by its index.
+        good_rows: number of good rows when all rows were last read.
     """
 
     def __init__(self, drop: AlignedTables, dialect: CsvDialect, settings: DataSettings) -> None:
@@ -49,6 +50,7 @@ class Survey:
         self.evidence: dict[int, ColumnEvidence] = {}
         self.trackers: dict[int, ColumnTracker] = {}
         self.examples: dict[int, str] = {}
+        self.good_rows = 0
         for column, pick in enumerate(drop.sources[0].picks):
             if pick is not None:
                 self._look(column, [row[pick] for row in dialect.rows])
@@ -98,6 +100,7 @@ class Survey:
                 for source in self._drop.sources:
                     for rows in scanner.scan(source):
                         spool.add(rows, source.table.split, source.table.origin)
+            self.good_rows = spool.spooled.rows.total()
             if followed:
                 self.trackers, self._rows, followed = followed, scanner.state.rows, {}
             self._learn(scanner)

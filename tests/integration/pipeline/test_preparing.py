@@ -86,14 +86,18 @@ def test_a_drop_is_split_into_the_files_of_its_run(stack: Stack) -> None:
     assert stack.keys(RUN.quarantine) == []
 
 
+DIGIT_SETTINGS = "[data]\nlabel = 'digit'\ntest_fraction = 0.2\n"
+
+
 def test_schema_profile_and_manifest_describe_the_prepared_data(stack: Stack) -> None:
-    result = prepare_drop(stack, csv_table(names="digit,a,b,c,d"), "[data]\ntest_fraction = 0.2\n")
+    result = prepare_drop(stack, csv_table(names="digit,a,b,c,d"), DIGIT_SETTINGS)
     schema = stack.get(RUN.schema)
     assert schema == {
         "task": "classification",
         "label": "digit",
         "features": [{"name": name, "type": "number"} for name in "abcd"],
         "classes": ["0", "1", "2"],
+        "label_type": "number",
     }
     assert Schema.model_validate(schema).encode_instance(["1", 2, 3.5, None]) == [1, 2, 3.5, None]
     profile = stack.get(RUN.profile)
@@ -191,7 +195,7 @@ class RunsCodeWhenUnpickled:
         ("a.csv", b"", DatasetEmpty, "a.csv is empty"),
         ("a.csv", b"y,a,b\n", DatasetEmpty, "a.csv has a header but no row"),
         ("a.csv", b"1\n2\n3\n", DatasetInvalid, "a.csv has one column"),
-        ("a.csv", b"y,a\n" + b",1\n" * 99, TooManyBadRows, "the label 'y' is missing"),
+        ("a.csv", b"y,a\n" + b",1\n" * 99, TooManyBadRows, "99 of 99 rows have no label"),
         ("a.csv", b"1,2,3\n1,2\n1\n" * 50, TooManyBadRows, "2 cells, not 3|1 cells, not 3"),
         ("a.csv.gz", gzip.compress(b"0" * 80_000_000), DatasetUnreadable, "as a zip bomb does"),
         ("a.parquet", b"not so", DatasetUnreadable, "a.parquet is not Parquet"),

@@ -236,6 +236,7 @@ def purchases(rows: int, colours: Sequence[str], seed: int = 5) -> bytes:
 def test_category_codes_are_decoded_with_the_schema_of_the_version_that_predicted(
     model: RetrainedModel,
 ) -> None:
+    model.stack.put("digits/model.toml", "[data]\nlabel = 'bought'\n")
     model.deploy({"a.csv": purchases(300, ["red", "blue, dark"])}, OLDER_RUN, version=2)
     model.deploy({"b.csv": purchases(300, ["amber", "red"], seed=6)})
     assert model.stack.get(CHAMPION_RUN.schema)["features"][0]["values"] == [
