@@ -164,6 +164,25 @@ class RowReader:
         self._state.rows += 1
         if not is_tracked:
             self._track(cells)
+        normal, problem = self._normal(cells)
+        roles: RowRoles | RoleRefused
+        try:
+            roles = self._roles.of_row(cells)
+        except RoleRefused as error:
+            roles = error
+        has_value = self._left_out_has_value(cells) or any(normal[1:])
+        if not normal[LABEL]:
+            raise _RowRefused(self._no_label, has_no_label=True)
+        if problem is not None:
+            raise _RowRefused(str(problem), problem.kind)
+        if not has_value:
+            raise _RowRefused("no feature has a value")
+        if isinstance(roles, RoleRefused):
+            raise _RowRefused(str(roles), roles.kind)
+        return self._good(normal, roles)
+
+    def _normal(self, cells: list[str]) -> tuple[list[str], CellRefused | None]:
+        """Return the normal form of each cell, label first, and what is wrong with the first."""
         normal: list[str] = []
         problem: CellRefused | None = None
         for column, reading in self._state.plan.readings(normal=self._is_normal):
@@ -181,21 +200,7 @@ class RowReader:
                 problem = problem or error
                 text = cell
             normal.append(text)
-        roles: RowRoles | RoleRefused
-        try:
-            roles = self._roles.of_row(cells)
-        except RoleRefused as error:
-            roles = error
-        has_value = self._left_out_has_value(cells) or any(normal[1:])
-        if not normal[LABEL]:
-            raise _RowRefused(self._no_label, has_no_label=True)
-        if problem is not None:
-            raise _RowRefused(str(problem), problem.kind)
-        if not has_value:
-            raise _RowRefused("no feature has a value")
-        if isinstance(roles, RoleRefused):
-            raise _RowRefused(str(roles), roles.kind)
-        return self._good(normal, roles)
+        return normal, problem
 
     def _left_out_has_value(self, cells: list[str]) -> bool:
         """Count the missing cells of the columns that are left out; return if one has a value."""

@@ -120,7 +120,6 @@ def _with_constants(dialect: CsvDialect, table: CsvTable) -> CsvDialect:
         width=dialect.width + len(added),
         header=names + added,
         rows=tuple(row + values for row in dialect.rows),
-        nameless=dialect.nameless if dialect.header else tuple(range(dialect.width)),
     )
 
 

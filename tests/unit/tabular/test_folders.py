@@ -9,7 +9,7 @@ import pytest
 from refit.domain.errors import DatasetInvalid
 from refit.tabular.dataset import tables_of
 
-from tests.support.preparing import Preparing, dropped, numbers_csv
+from tests.support.preparing import Preparing, dropped, numbers_csv, scattered
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,7 +81,10 @@ def test_a_folder_or_file_that_only_resembles_one_with_a_meaning_has_none(
 
 
 def parts(rows: int = 200) -> dict[int, list[str]]:
-    return {side: [f"{n % 2},{n},{n * 7 % 31}" for n in range(side, rows, 2)] for side in (0, 1)}
+    return {
+        side: [f"{n % 2},{scattered(n)},{n * 7 % 31}" for n in range(side, rows, 2)]
+        for side in (0, 1)
+    }
 
 
 def test_the_values_in_names_of_folders_become_columns_of_csv_files(prepared: Preparing) -> None:
@@ -93,7 +96,7 @@ def test_the_values_in_names_of_folders_become_columns_of_csv_files(prepared: Pr
     assert result.refused == []
     assert [feature.name for feature in result.schema.features] == ["y0", "a", "b", "where"]
     assert result.schema.features[3].values == ("São =0", "São =1")
-    assert b"1,1,3,21,1" in result.all_rows
+    assert b"1,1,10005,21,1" in result.all_rows
     assert tables_of([dropped(*file) for file in files.items()], prepared.folder).notes == (
         "y=0/, y=1/ became the column 'y'",
         "where=São =0/, where=São =1/ became the column 'where'",
@@ -118,16 +121,17 @@ def test_a_value_of_a_folder_may_be_missing_or_need_quotes(prepared: Preparing) 
 def test_a_quoted_line_break_and_a_bad_row_keep_their_place_below_a_folder(
     prepared: Preparing,
 ) -> None:
-    rows = [f'{n % 2},{n},"a\nb"' for n in range(100)]
+    rows = [f'{n % 2},{scattered(n)},"{"ac"[n % 2]}\nb"' for n in range(100)]
     result = prepared({"k=7/p.csv": "\n".join(["y,a,t", *rows, "1,2"]).encode()})
     assert [row["reason"] for row in result.refused] == ["2 cells, not 3"]
-    assert result.schema.features[1].values == ("a\nb",)
+    assert result.schema.features[1].values == ("a\nb", "c\nb")
 
 
 def test_a_file_without_header_in_a_folder_has_named_columns(prepared: Preparing) -> None:
     files = {f"y={side}/p.csv": "\n".join(rows).encode() for side, rows in parts().items()}
     result = prepared(files, label="y")
     assert result.schema.label == "y"
+    assert [feature.name for feature in result.schema.features] == ["column0", "column1", "column2"]
     assert sum(result.rows.values()) == 200
 
 

@@ -20,7 +20,7 @@ from refit.tabular.readers.gunzip import gunzipped
 from refit.tabular.readers.pickled import read_pickle as read_pickle_file
 from refit.tabular.readers.table import READ_BYTES
 
-from tests.support.preparing import Preparing, dropped, numbers_csv
+from tests.support.preparing import Preparing, dropped, numbers_csv, scattered
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -135,12 +135,13 @@ def test_an_unsupported_file_is_refused_with_its_name_and_what_to_do(
 def test_a_text_with_a_byte_order_mark_is_read_in_its_encoding(
     prepared: Preparing, encoding: str, size: int
 ) -> None:
-    text = "größe;b;c\r\n" + "".join(f"{n % 3};{n};🌷{n % 2}\r\n" for n in range(99))
+    rows = (f"{n % 3};{scattered(n)};🌷{n % 2}\r\n" for n in range(99))
+    text = "größe;b;c\r\n" + "".join(rows)
     mark = "\ufeff" if encoding == "utf-16-be" else ""
-    result = prepared((mark + text).encode(encoding), read_bytes=size)
+    result = prepared((mark + text).encode(encoding), read_bytes=size, label="größe")
     assert result.schema.label == "größe"
     assert result.schema.features[1].values == ("🌷0", "🌷1")
-    assert result.all_rows == prepared(text.encode()).all_rows
+    assert result.all_rows == prepared(text.encode(), label="größe").all_rows
 
 
 def test_what_is_not_utf_16_is_a_refused_row(prepared: Preparing) -> None:

@@ -11,7 +11,7 @@ from unittest.mock import patch
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
-from refit.domain.cells import MISSING_EVERYWHERE, number_of
+from refit.domain.cells import MISSING_EVERYWHERE, is_missing, number_of
 from refit.domain.column_reading import ColumnReading
 from refit.domain.csv_dialect import column_names
 from refit.domain.errors import DatasetInvalid, PayloadInvalid
@@ -158,7 +158,7 @@ def test_all_three_decide_alike_whether_numbers_have_a_header(data: st.DataObjec
     has_header = from_preparation.names is not None
     assert (read_by_command_line(content.encode()).names is not None) is has_header
     instances = csv_instances(content)
-    if all(number_of(cell) is not None for cell in first):
+    if all(number_of(cell) is not None or is_missing(cell) for cell in first):
         assert not has_header
         assert len(encoded_lines(instances, schema)) == 1 + len(rows)
     else:
