@@ -51,7 +51,7 @@ def trained(job, train_here, tmp_path, **settings):
     shape = DataShape(
         "classification", 480, 2, 2, size, 100, True, has_weights=prepared.has_weights
     )
-    plan = plan_training(shape, TrainingSettings(hyperparameters=HYPERPARAMETERS))
+    plan = plan_training(shape, TrainingSettings(hyperparameters=HYPERPARAMETERS), "log_loss")
     hyperparameters = plan.hyperparameters | {"early_stopping_rounds": "20"}
     job.write(hyperparameters, train=train.getvalue(), validation=validation.getvalue())
     assert train_here(job) == 0

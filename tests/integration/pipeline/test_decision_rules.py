@@ -77,6 +77,22 @@ def test_costs_choose_the_threshold_on_the_validation_rows(stack: Stack) -> None
     assert "chosen on the validation rows by [prediction] costs" in reasons
 
 
+def test_row_weights_count_when_costs_choose_the_threshold(stack: Stack) -> None:
+    # A row of the positive class that counts nine times is like an error that costs nine times.
+    put_run(stack, COSTS)
+    evaluate.handler(sample("evaluate_first"), CONTEXT)
+    by_cost = stack.get(f"{ROOT}/decision.json")["threshold"]
+    equal = "[prediction]\ncosts = {false_positive = 1, false_negative = 1}\n[data]\nweight = 'w'\n"
+    put_run(stack, equal)
+    for name, count, seed in (("new", 400, 1), ("validation", 600, 3)):
+        weights = np.where(fraud_rows(count, seed)[0] == 1, 9, 1)
+        stack.put(f"{ROOT}/evaluation/{name}.weights", column(weights))
+    evaluate.handler(sample("evaluate_first"), CONTEXT)
+    by_weight = stack.get(f"{ROOT}/decision.json")["threshold"]
+    assert by_weight == pytest.approx(by_cost, abs=0.02)
+    assert by_weight < 0.2
+
+
 def test_the_held_out_rows_do_not_influence_the_threshold(stack: Stack) -> None:
     put_run(stack, COSTS)
     evaluate.handler(sample("evaluate_first"), CONTEXT)

@@ -123,6 +123,13 @@ def test_the_weights_of_base_rows_are_copied_with_the_rows(stack: Stack) -> None
     )
 
 
+def test_the_weights_of_the_rows_that_choose_a_threshold_are_written(stack: Stack) -> None:
+    costs = "[prediction]\ncosts = {false_positive = 1, false_negative = 9}\n"
+    prepare(stack, range(400), f"{costs}[data]\nweight = 'w'\nignore = ['customer', 'day']\n")
+    rows = rows_in(stack, f"{RUN.evaluation_input}validation.csv", 0)
+    assert numbers(stack, RUN.evaluation_weights("validation")) == [n % 5 + 1 for n in rows] != []
+
+
 def test_labelled_predictions_of_a_retraining_have_a_weight_of_one(stack: Stack) -> None:
     model = RetrainedModel(stack)
     stack.put("digits/model.toml", "[data]\nweight = 'e'\n")

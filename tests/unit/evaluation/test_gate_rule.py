@@ -21,6 +21,7 @@ from refit.domain.evaluation.training_labels import TrainingLabels
 from refit.domain.model_settings import GateSettings
 
 from tests.support.evaluations import (
+    CHAMPION,
     CLASSES,
     EVEN,
     class_probabilities,
@@ -135,6 +136,20 @@ def test_with_changed_columns_only_the_floor_is_checked_and_the_reasons_say_so()
         "The columns differ from those of the live version 3, which the settings accept, "
         "so it was not compared."
     )
+
+
+def test_without_base_rows_the_new_rows_decide_and_the_reasons_say_why() -> None:
+    note = "Not comparable on base rows: all 40 of them are older than the new cut."
+    without = {"champion": CHAMPION, "comparable": True, "notes": (note,)}
+    better = evaluation(evaluated_rows(400, 0.95, 0.9)).model_copy(update=without)
+    decision = decide(better, GateSettings())
+    assert decision.passed
+    assert [check.name for check in decision.checks] == ["floor", "new"]
+    assert decision.reasons[-1] == note
+    worse = evaluation(evaluated_rows(400, 0.7, 0.9)).model_copy(update=without)
+    decision = decide(worse, GateSettings())
+    assert failed_checks(decision) == ["new"]
+    assert decision.reasons[-1] == note
 
 
 def test_log_loss_decides_when_the_settings_choose_it() -> None:

@@ -55,6 +55,24 @@ def test_an_unsupported_hyperparameter_is_refused_by_name(
         plan_training(shape, TrainingSettings(hyperparameters=hyperparameters), "accuracy")
 
 
+def test_the_container_reads_row_weights_exactly_if_the_data_has_them() -> None:
+    weighted = replace(DIGITS, has_weights=True)
+    assert (
+        plan_training(weighted, TrainingSettings(), "accuracy").hyperparameters["csv_weights"]
+        == "1"
+    )
+    assert (
+        "csv_weights" not in plan_training(DIGITS, TrainingSettings(), "accuracy").hyperparameters
+    )
+    same = TrainingSettings(hyperparameters={"csv_weights": 1})
+    assert plan_training(weighted, same, "accuracy").hyperparameters["csv_weights"] == "1"
+    off = TrainingSettings(hyperparameters={"csv_weights": 0})
+    with pytest.raises(SettingsInvalid, match=r"the row weights of \[data\] weight as a feature"):
+        plan_training(weighted, off, "accuracy")
+    with pytest.raises(SettingsInvalid, match=r"name the column of the row weights in \[data\]"):
+        plan_training(DIGITS, same, "accuracy")
+
+
 @pytest.mark.parametrize(
     ("rows", "instance"),
     [(1_000, "ml.m5.large"), (1_000_000, "ml.m5.2xlarge"), (5_000_000, "ml.m5.12xlarge")],
