@@ -89,6 +89,7 @@ class Follower:
         self._waiting_for = ""
         self._histories: dict[str, ExecutionHistory] = {}
         self._log: TrainingLog | None = None
+        self._reported_learned: Learned | None = None
         self.view = RunView(model, datetime.now(UTC))
 
     @property
@@ -153,7 +154,7 @@ class Follower:
         self.view.waiting_for = ""
         self.view.rounds, self.view.endpoint, self.view.learned = [], None, None
         self.view.evaluation, self.view.decision = None, None
-        self._histories = {}
+        self._histories, self._reported_learned = {}, None
         self._log = TrainingLog(
             self._connection.client("logs"),
             self._connection.client("sagemaker"),
@@ -190,10 +191,11 @@ class Follower:
         view = self.view
         events = []
         # The leaks are known once the training rows are written, after the rest.
-        if run.learned is not None and run.learned != view.learned:
-            view.learned = run.learned
-            if run.status not in _BEFORE_TRAINING:
-                events.append(_learned_event(run.learned))
+        view.learned = run.learned
+        is_final = run.status not in _BEFORE_TRAINING
+        if run.learned and is_final and run.learned != self._reported_learned:
+            self._reported_learned = run.learned
+            events.append(_learned_event(run.learned))
         if view.evaluation is None and (has_ended(run) or run.status in _AFTER_EVALUATION):
             view.evaluation = _if_written(self._connection.artifacts.evaluation, run)
             if view.evaluation is not None:

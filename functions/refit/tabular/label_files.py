@@ -25,7 +25,7 @@ from refit.domain.csv_rows import CsvFormat, CsvLineInvalid, read_text, split_li
 from refit.domain.errors import DatasetUnreadable, PayloadInvalid
 from refit.domain.inferences.inference import inference_ids
 from refit.domain.inferences.label_records import BadLine, LabelRecord, Sent, record_of
-from refit.domain.inferences.payload import parsed_json
+from refit.domain.inferences.request_rows import parsed_json
 from refit.tabular.readers.gunzip import GZIP_MAGIC, gunzipped
 from refit.tabular.readers.lines import SHOWN_BYTES, OverlongLine, line_blocks
 

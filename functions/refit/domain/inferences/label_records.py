@@ -19,7 +19,7 @@ from refit.domain.cells import shown
 from refit.domain.errors import PayloadInvalid
 from refit.domain.inferences.inference import ID_PATTERN
 from refit.domain.inferences.label_outcome import Fault, LabelOutcome, rejected
-from refit.domain.inferences.payload import body_text, parsed_json
+from refit.domain.inferences.request_rows import body_text, parsed_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
