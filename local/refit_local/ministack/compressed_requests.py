@@ -46,6 +46,8 @@ async def _execute(
         content = decompressed(body, str(headers.get("content-encoding", "")))
     except NotDecompressed as error:
         kind = str(error)
+        # The gateway's error response is that of the stage.
+        request["stage"] = Hook.GATEWAY_STAGES.get()[api_id][stage_name]
         return Hook.GATEWAY_ERROR.get()(kind, kind.replace("_", " ").title())
     return await original(request, api_id, stage_name, method, path, headers, content, *rest)
 

@@ -55,7 +55,7 @@ _WITHOUT_SETTINGS = (
 
 
 def install_corrections(state: Path, alarm_minute_s: float = alarms.MINUTE_S) -> None:
-    """Make Lambda, Step Functions, S3, EventBridge, CloudWatch, API Gateway and IAM behave as on AWS.
+    """Make the emulated services behave as on AWS, where they differ.
 
     Args:
         state: the folder of the local stack's state; unpacked Lambda packages are put there.

@@ -141,6 +141,7 @@ class Hook(Enum):
     S3_EVENT = (_S3, "_fire_s3_event", "the version in events of S3")
 
     GATEWAY_EXECUTE = (_GATEWAY, "_execute_in_scope", "compressed bodies of requests")
+    GATEWAY_STAGES = (_GATEWAY, "_stages_v1", "compressed bodies of requests")
     GATEWAY_ERROR = (_GATEWAY, "_gw_error", "compressed bodies of requests")
 
     LOG_GROUPS = (_LOGS, "_log_groups", "logs of a service of our own")
