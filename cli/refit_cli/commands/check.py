@@ -44,11 +44,11 @@ def check(
       refit check folder/ --settings model.toml
       refit check train.csv --json | jq .learned.columns
 
-    [bold]--json[/] writes one object: learned (null if the columns cannot be told), and
-    refusals, a list of {reason, advice} that is empty if the files fit.
+    [bold]--json[/] writes one object: learned (null if the columns cannot be told),
+    and refusals, a list of {reason, advice} that is empty if the files fit.
 
-    [bold]Exit codes[/]  0 the files fit · 1 there are doubts · 2 the files would be refused,
-    or cannot be read
+    [bold]Exit codes[/]  0 the files fit · 1 there are doubts · 2 the files would be
+    refused, or cannot be read
     """
     result = _checked(files, settings, label, split)
     if json:

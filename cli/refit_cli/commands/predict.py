@@ -83,9 +83,9 @@ def predict(
     probabilities by class (with a label column, also label). Labels that are sent
     later refer to the inferenceId.
 
-    [bold]Exit codes[/]  0 the rows are predicted · 1 the API failed · 2 a file or name is
-    invalid, or more rows than \[data] max_bad_fraction allows · 3 stack, API key or
-    endpoint not available
+    [bold]Exit codes[/]  0 the rows are predicted · 1 the API failed · 2 a file or name
+    is invalid, or more rows are skipped than max_bad_fraction allows · 3 stack,
+    API key or endpoint not available
     """
     from refit_cli.api.prediction_api import PredictionApi
     from refit_cli.connection import connected

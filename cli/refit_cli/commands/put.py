@@ -55,17 +55,17 @@ def put(
     aws: options.Aws = False,
     json: options.Json = False,
 ) -> None:
-    """Check data and upload it for a model. A run starts shortly after the last upload.
+    """Check data and upload it for a model. A run starts shortly afterwards.
 
     All files of one command start one run together. Formats: CSV (separated by
     comma, semicolon, |, tab or blanks, with or without a header), CSV.gz, JSON
     records, Parquet, mnist.pkl.gz and pairs of IDX files.
 
-    The files are first read as `refit check` reads them: what would be learned is
-    shown, a file that would be refused is not uploaded, and doubts are asked about
-    on a terminal. --label names the column to predict and is kept in the model's
-    model.toml. Without it, the label is that of the live model, or a column called
-    label or target.
+    The files are first read as `refit check` reads them. What would be learned
+    is shown, data that a run would refuse is not uploaded, and on a terminal you
+    are asked about doubts. --label names the column to predict and is kept in the
+    model's model.toml. Without it, the label is that of the live model, or a
+    column called label or target.
 
     [bold]Examples[/]
       refit put digits train.csv --label digit
@@ -76,9 +76,9 @@ def put(
       refit put churn folder/                 may contain train/… and test/…
       refit put churn --settings model.toml   settings only, for the next run
 
-    [bold]Exit codes[/]  0 uploaded · 1 not uploaded because of doubts · 2 a name, file or
-    setting is invalid, or a run would refuse the data; nothing was uploaded · 3 stack not
-    found or not reachable · 130 interrupted; no data was uploaded
+    [bold]Exit codes[/]  0 uploaded · 1 not uploaded because of doubts · 2 a name, file
+    or setting is invalid, or a run would refuse the data; nothing was uploaded ·
+    3 stack not found or not reachable · 130 interrupted; no data was uploaded
     """
     from refit_cli.connection import connected
     from refit_cli.removal.removal import check_not_being_removed

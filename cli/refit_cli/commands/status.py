@@ -40,8 +40,8 @@ def status(
 ) -> None:
     """Show the stack, its models, their live versions and their runs.
 
-    For one model, also what its live version and its newest run learned from their
-    data, and the state of its monitoring: quality compared with the
+    For one model, also what its live version and its newest run learned from
+    their data, and the state of its monitoring: quality compared with the
     held-out rows, evidence of drift, labels, shifted inputs, pending work, and
     the state of retraining with its reason.
 

@@ -69,12 +69,17 @@ def labels_in(blocks: Iterator[bytes], name: str) -> Iterator[Sent]:
     if first is None:
         return
     lines = chain([first], lines)
-    if not isinstance(first, BadLine) and first[1].lstrip().startswith(b"["):
+    if _is_list(name, first):
         yield from _list_records(lines)
     elif _is_json(name, first):
         yield from _json_records(lines)
     else:
         yield from _csv_records(lines)
+
+
+def _is_list(name: str, first: tuple[int, bytes] | BadLine) -> bool:
+    starts = not isinstance(first, BadLine) and first[1].lstrip().startswith(b"[")
+    return starts and not _CSV_NAME.search(name)
 
 
 def _is_json(name: str, first: tuple[int, bytes] | BadLine) -> bool:

@@ -203,6 +203,7 @@ def test_json_has_states_and_their_durations_one_event_per_line(refit, stack):
         "version": 3,
         "error": None,
         "message": "version 3 is live",
+        "learned": None,
         "exitCode": 0,
         "seconds": None,
         "stages": [

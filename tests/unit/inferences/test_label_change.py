@@ -373,7 +373,7 @@ ONE = {"inferenceId": "a", "label": 1}
 BAD_BODIES: dict[str, tuple[Any, str]] = {
     "no JSON": ('{"labels": [', "the body is not JSON: .*char 12"),
     "NaN": ('{"labels": [{"inferenceId": "a", "label": NaN}]}', "NaN is not JSON"),
-    "a list": ([ONE], r"the body must be an object \{\"labels\": \[…\]\}, not \["),
+    "a text": ("5", r"the body must be an object \{\"labels\": \[…\]\}, not 5"),
     "another key": ({"labels": [ONE], "model": "x"}, "unknown key 'model'; only \"labels\" is"),
     "no labels": ({}, '"labels" must be a list of records, not None'),
     "an empty list": ({"labels": []}, '"labels" has 0 records; one call takes 1 to 500'),
@@ -382,8 +382,12 @@ BAD_BODIES: dict[str, tuple[Any, str]] = {
     "no id": ({"labels": [{"label": 1}]}, "record 1: there is no inferenceId"),
     "no label": ({"labels": [{"inferenceId": "a"}]}, "record 1: there is no label"),
     "a misspelt key": (
-        {"labels": [ONE | {"observedat": "x"}]},
-        "record 1: unknown key 'observedat'; allowed are inferenceId, label, observedAt",
+        {"labels": [ONE | {"observed": "x"}]},
+        "record 1: unknown key 'observed'; allowed are inferenceId, label, observedAt",
+    ),
+    "a key twice": (
+        {"labels": [ONE | {"inference_id": "b"}]},
+        "record 1: a key is there twice: 'inferenceId, label, inference_id'",
     ),
 }
 
@@ -393,6 +397,11 @@ def test_a_malformed_body_is_refused_with_what_is_allowed(body: Any, message: st
     text = body if isinstance(body, str) else json.dumps(body)
     with pytest.raises(PayloadInvalid, match=message):
         records_of(text.encode())
+
+
+def test_a_list_alone_and_other_spellings_of_the_keys_are_read() -> None:
+    body = [{"inference_id": "a", "LABEL": 1, "observed_at": "2026-03-12T20:00:00Z"}]
+    assert records_of(json.dumps(body).encode()) == [LabelRecord("a", 1, "2026-03-12T20:00:00Z")]
 
 
 def test_500_records_are_accepted() -> None:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from refit.domain.cells import shown
-from refit.domain.column_reading import name_key
 from refit.domain.csv_dialect import SAMPLE_LINES, is_header
 from refit.domain.decision_rule import DecisionRule, predicted_class
 from refit.domain.errors import AnswerMalformed, PayloadInvalid, PayloadTooLarge
@@ -123,10 +122,6 @@ def encoded_lines(
         PayloadTooLarge: when a single row is larger than an endpoint request.
     """
     names = schema.all_columns
-    if _is_texts(instances[0]) and [name_key(cell) for cell in instances[0]] == list(
-        map(name_key, names)
-    ):
-        raise PayloadInvalid("the first row has the names of the columns: send only the rows")
     lines = []
     for number, instance in enumerate(instances, 1):
         try:

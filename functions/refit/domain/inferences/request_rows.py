@@ -76,7 +76,8 @@ def _media_type(header: str | None) -> str:
     message = Message()
     message["content-type"] = header or _JSON
     kind, charset = message.get_content_type(), (message.get_content_charset() or "utf-8").lower()
-    if kind not in _KINDS:
+    # The class Message takes a malformed header for text/plain.
+    if kind not in _KINDS or not (header or _JSON).strip().lower().startswith(kind):
         raise PayloadInvalid(
             f"content type {shown(header)} is not supported: send {_JSON}, {_LINES} or {_CSV}"
         )
@@ -137,7 +138,17 @@ def _json_instances(value: Any, schema: Schema) -> list[Any]:
             f'"instances" must be a list of instances, not {shown(value)}: send '
             '{"instances": [[…], …]}'
         )
-    return [value] if _is_row(value, schema) else value
+    if _is_row(value, schema):
+        return [value]
+    if value and _are_names(value[0], schema):
+        raise PayloadInvalid("the first row has the names of the columns: send only the rows")
+    return value
+
+
+def _are_names(row: Any, schema: Schema) -> bool:
+    if not isinstance(row, list) or not all(isinstance(cell, str) for cell in row):
+        return False
+    return [name_key(cell) for cell in row] == [name_key(name) for name in schema.all_columns]
 
 
 def _wrapper_of(value: dict[str, Any], schema: Schema) -> str | None:
@@ -221,8 +232,9 @@ def _format(text: str, schema: Schema) -> CsvFormat:
     fitting = [mark for mark, row in cells.items() if len(row) == len(schema.all_columns)]
     if len(fitting) > 1:
         fitting = [mark for mark in fitting if _fits(cells[mark], schema)] or fitting
-    if not fitting:
-        fitting = [max(cells, key=lambda mark: len(cells[mark]))] if cells else []
+    several = [mark for mark, row in cells.items() if len(row) > 1]
+    if not fitting and several:
+        fitting = [max(several, key=lambda mark: len(cells[mark]))]
     return CsvFormat(fitting[0]) if fitting else CsvFormat()
 
 
