@@ -231,8 +231,25 @@ def _dialect(table: CsvTable, lines: Sequence[bytes], reading: Reading) -> CsvDi
     dialect = detected(header)
     if dialect.width == 0:
         raise BadInput(f"{table.name} has no row to predict")
-    is_row = header != "auto" or dialect.header is not None or not dialect.rows
-    return dialect if is_row or not names_columns(dialect.rows[0], schema) else detected("yes")
+    if header != "auto":
+        return dialect
+    if dialect.header is None:
+        is_header = bool(dialect.rows) and names_columns(dialect.rows[0], schema)
+        return detected("yes") if is_header else dialect
+    has_names = reading.columns is not None or names_columns(dialect.header, schema)
+    return detected("no") if not has_names and _is_row(dialect.header, schema) else dialect
+
+
+def _is_row(record: Sequence[str], schema: Schema) -> bool:
+    """Return whether the model can read a record, with or without a label at either end."""
+    width = len(schema.all_columns)
+    for row in (record, record[1:], record[:-1]):
+        if len(row) == width:
+            try:
+                return any(value is not None for value in schema.encode_instance(row))
+            except PayloadInvalid:
+                continue
+    return False
 
 
 def _splits(lines: Sequence[bytes], reading: Reading) -> bool:
