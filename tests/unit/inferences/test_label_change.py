@@ -18,7 +18,7 @@ from refit.domain.inferences.inference import (
     Prediction,
     Source,
 )
-from refit.domain.inferences.label_change import decide, label_text
+from refit.domain.inferences.label_change import decide, label_change, label_text
 from refit.domain.inferences.label_outcome import Fault, LabelOutcome
 from refit.domain.inferences.label_records import (
     CLOCK_TOLERANCE,
@@ -160,6 +160,16 @@ def test_of_two_labels_observed_at_the_same_time_the_same_is_effective_in_either
     one = after(predicted(), ("rose", 5), ("iris", 5))
     other = after(predicted(), ("iris", 5), ("rose", 5))
     assert one.label == other.label
+
+
+def test_an_earlier_record_of_the_same_call_is_told_that_it_is_superseded() -> None:
+    records = [LabelRecord("a", label) for label in ("0", "1", "1.0")]
+    change = label_change(list(map(observed, records)), {}, DIGITS, RECEIPT)
+    assert [outcome.status for outcome in change.outcomes] == ["repeat", "repeat", "held"]
+    assert "superseded: a later record" in str(change.outcomes[0].reason)
+    assert change.outcomes[1].reason is None
+    assert change.after is not None
+    assert [label.label for label in change.after.labels] == ["1"]
 
 
 def test_a_label_for_an_ambiguous_id_is_rejected() -> None:
