@@ -10,6 +10,7 @@ from refit.domain.errors import CallerError
 from typer.core import TyperGroup
 
 from refit_cli.commands import (
+    check,
     demo,
     label,
     local_stack,
@@ -69,7 +70,8 @@ def refit() -> None:
     [bold]Getting started[/]
 
       refit up --detach                 start the local stack (15 to 60 seconds)
-      refit put digits train.csv        upload data, label in the first column
+      refit check train.csv             what would be learned; nothing is uploaded
+      refit put digits train.csv --label digit    check and upload data
       refit watch digits                follow training, evaluation, deployment
       refit predict digits rows.csv     get predictions from the live model
       refit label digits labels.csv     send the true labels of predictions
@@ -86,6 +88,7 @@ def refit() -> None:
 
 
 app.command("up")(local_stack.up)
+app.command("check")(check.check)
 app.command("put")(put.put)
 app.command("watch")(watch.watch)
 app.command("predict")(predict.predict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -61,6 +61,20 @@ Timeout = Annotated[
     float | None,
     typer.Option(
         "--timeout", min=0, metavar="S", help="Stop waiting after S seconds. Default: no limit."
+    ),
+]
+Label = Annotated[
+    str | None,
+    typer.Option(
+        "--label",
+        metavar="COLUMN",
+        help="The column to predict: its name, its position from 0, or last.",
+    ),
+]
+Split = Annotated[
+    Literal["train", "validation", "test"] | None,
+    typer.Option(
+        "--split", help="Assign all files to this split; Refit then does not split the data."
     ),
 ]
 Json = Annotated[

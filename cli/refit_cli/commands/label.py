@@ -37,7 +37,7 @@ def label(
     file: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", help="Labels as CSV or JSON lines, also gzipped; - reads stdin."
+            metavar="FILE", help="Labels as CSV, JSON lines or JSON, also gzipped; - reads stdin."
         ),
     ],
     *,
@@ -49,10 +49,12 @@ def label(
     r"""Send the true labels of predictions over HTTP, and report each one's status.
 
     A CSV line is inferenceId,label or inferenceId,label,observedAt, in any
-    order if the first line names the columns. A JSON line is an object with
-    these keys, or a SageMaker ground-truth record. observedAt is ISO 8601 with
-    an offset; by default it is the time of receipt. If a prediction has several
-    labels, the one observed last counts, so a file can be sent again safely.
+    order if the first line names the columns (inference_id is also understood).
+    A JSON line is an object with these keys, or a SageMaker ground-truth record;
+    a JSON list of such objects is read as well. observedAt is ISO 8601 with an
+    offset; by default it is the time of receipt. If a prediction has several
+    labels, the one observed last counts, so a file can be sent again safely; of
+    several without observedAt in one file, the last one.
 
       new        the first label of the prediction
       repeat     already recorded, or older than the recorded label

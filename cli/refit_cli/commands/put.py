@@ -1,22 +1,29 @@
-"""`refit put`: upload training data or settings of a model."""
+"""`refit put`: check training data or settings of a model, and upload them."""
 # ruff: noqa: PLC0415 (imports that are slow wait until the command runs)
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path  # noqa: TC003 (Typer reads the annotations)
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from refit.domain.naming import checked_model_name
 from rich.markup import escape
 
 from refit_cli import options, terminal
-from refit_cli.errors import BadInput
+from refit_cli.errors import BadInput, RunFailed
 from refit_cli.runtime import runtime_of
 
 if TYPE_CHECKING:
-    from refit_cli.uploads import UploadedFile
+    from refit.domain.schema import Schema
+
+    from refit_cli.checking import Check
+    from refit_cli.connection import StackConnection
+    from refit_cli.runtime import CommandRuntime
+    from refit_cli.uploads import PlannedFile, UploadedFile
+
+_MOST_QUESTIONS = 3
 
 
 def put(
@@ -27,51 +34,62 @@ def put(
         typer.Argument(metavar="FILE…", help="Data files, or directories of them."),
     ] = None,
     *,
-    split: Annotated[
-        Literal["train", "validation", "test"] | None,
-        typer.Option(
-            "--split", help="Assign all files to this split; Refit then does not split the data."
-        ),
-    ] = None,
+    label: options.Label = None,
+    split: options.Split = None,
     settings: Annotated[
         Path | None,
         typer.Option(
             "--settings", metavar="FILE", help="Upload this model.toml before the data files."
         ),
     ] = None,
+    yes: Annotated[
+        bool,
+        typer.Option("--yes", "-y", help="Upload in spite of doubts, without asking."),
+    ] = False,
+    no_check: Annotated[
+        bool,
+        typer.Option("--no-check", help="Do not read the files first; for very large ones."),
+    ] = False,
     port: options.Port = None,
     stack_name: options.StackName = options.DEFAULT_STACK,
     aws: options.Aws = False,
     json: options.Json = False,
 ) -> None:
-    """Upload data for a model. A run starts shortly after the last upload.
+    """Check data and upload it for a model. A run starts shortly afterwards.
 
     All files of one command start one run together. Formats: CSV (separated by
     comma, semicolon, |, tab or blanks, with or without a header), CSV.gz, JSON
-    records, Parquet, mnist.pkl.gz and pairs of IDX files. The label is the first
-    column unless model.toml names another.
+    records, Parquet, mnist.pkl.gz and pairs of IDX files.
+
+    The files are first read as `refit check` reads them. What would be learned
+    is shown, data that a run would refuse is not uploaded, and on a terminal you
+    are asked about doubts. --label names the column to predict and is kept in the
+    model's model.toml. Without it, the label is that of the live model, or a
+    column called label or target.
 
     [bold]Examples[/]
-      refit put digits train.csv
+      refit put digits train.csv --label digit
+      refit put flowers iris.csv --label last
       refit put digits january.csv february.csv.gz
       refit put digits path/to/mnist.pkl.gz
       refit put churn --split test holdout.csv
       refit put churn folder/                 may contain train/… and test/…
       refit put churn --settings model.toml   settings only, for the next run
 
-    [bold]Exit codes[/]  0 uploaded · 2 a name, file or setting is invalid; nothing was
-    uploaded · 3 stack not found or not reachable · 130 interrupted; no data was
-    uploaded
+    [bold]Exit codes[/]  0 uploaded · 1 not uploaded because of doubts · 2 a name, file
+    or setting is invalid, or a run would refuse the data; nothing was uploaded ·
+    3 stack not found or not reachable · 130 interrupted; no data was uploaded
     """
     from refit_cli.connection import connected
     from refit_cli.removal.removal import check_not_being_removed
+    from refit_cli.settings_file import read_settings
     from refit_cli.uploads import plan_files, put_settings, upload_with_progress
 
     checked_model_name(model)
-    toml = _checked_settings(settings) if settings else None
-    plan = plan_files(model, files or [], split)
-    planned = plan.files
-    if not planned and toml is None:
+    toml = read_settings(settings) if settings else None
+    upload = plan_files(model, files or [], split)
+    planned = upload.files
+    if not planned and toml is None and label is None:
         raise BadInput(
             "there is nothing to upload: no FILE and no --settings",
             f"refit put {model} FILE",
@@ -79,34 +97,170 @@ def put(
     target = options.StackTarget(port, stack_name, aws)
     with connected(target, runtime_of(context)) as connection:
         check_not_being_removed(connection, model)
-        settings_key = put_settings(connection, model, toml) if toml is not None else None
-        uploaded = upload_with_progress(connection, planned) if planned else []
+        data = _Data(planned, toml, label, is_whole_drop=split is None)
+        plan = _Plan(connection, model, data, can_ask=_can_ask(context, yes=yes, json=json))
+        check = plan.check(skip=no_check or not planned)
         bucket = connection.stack.bucket
+        if json and check is not None and check.error is not None:
+            empty: dict[str, Any] = {"settings": None, "objects": []}
+            terminal.write_json({"model": model, "bucket": bucket} | empty | check.as_json())
+        if check is not None:
+            if not json:
+                _show(check)
+            check.raise_if_refused()
+            plan.confirm(check)
+        changed = plan.changed_settings()
+        settings_key = put_settings(connection, model, changed.encode()) if changed else None
+        uploaded = upload_with_progress(connection, planned) if planned else []
     if json:
+        objects = [asdict(file) for file in uploaded]
+        learned = check.as_json()["learned"] if check else None
         terminal.write_json(
-            {
-                "model": model,
-                "bucket": bucket,
-                "settings": settings_key,
-                "objects": [asdict(file) for file in uploaded],
-                "notes": plan.notes,
-            }
+            {"model": model, "bucket": bucket, "settings": settings_key, "objects": objects}
+            | {"notes": upload.notes, "learned": learned}
         )
     else:
-        for note in plan.notes:
+        for note in upload.notes:
             terminal.inform(escape(note))
         _print_uploads(model, bucket, settings_key, uploaded)
 
 
-def _checked_settings(path: Path) -> bytes:
-    from refit.domain.model_settings import parse_settings, settings_text
+def _can_ask(context: typer.Context, *, yes: bool, json: bool) -> CommandRuntime | None:
+    """Return the runtime if questions can be asked, else None."""
+    runtime = runtime_of(context)
+    return runtime if runtime.can_ask() and not yes and not json else None
+
+
+@dataclass(frozen=True)
+class _Data:
+    """What the user gave.
+
+    Attributes:
+        toml: text of the given model.toml; None without one.
+        label: the label column as it was typed.
+        is_whole_drop: whether no other files belong to the drop.
+    """
+
+    files: list[PlannedFile]
+    toml: str | None
+    label: str | None
+    is_whole_drop: bool
+
+
+class _Plan:
+    """The check before an upload, and the settings that belong to it."""
+
+    def __init__(
+        self, connection: StackConnection, model: str, data: _Data, *, can_ask: object
+    ) -> None:
+        self._connection = connection
+        self._model = model
+        self._data = data
+        self._can_ask = can_ask is not None
+        self._label = data.label
+        self._setting: str | int | None = None
+        needs_toml = data.toml is None and (data.files or data.label is not None)
+        self._stored = _stored_settings(connection, model) if needs_toml else ""
+        self._toml = data.toml if data.toml is not None else self._stored
+        self._settings = _parsed(self._toml)
+
+    def check(self, *, skip: bool) -> Check | None:
+        """Read the files, and ask for the label if it is not clear; None if there is no check."""
+        from refit.domain.errors import LabelUnclear
+
+        from refit_cli.checking import check_files, resolved_label
+
+        files, data = self._data.files, self._settings.data
+        prior = _live_schema(self._connection, self._model) if files else None
+        if skip:
+            if self._label is not None:
+                self._setting = resolved_label(self._label, files, data, prior)
+            return None
+        for attempt in range(_MOST_QUESTIONS + 1):
+            check = check_files(
+                files,
+                data,
+                prior=prior,
+                label=self._label,
+                is_whole_drop=self._data.is_whole_drop,
+            )
+            is_unclear = isinstance(check.error, LabelUnclear)
+            if not is_unclear or not self._can_ask or attempt == _MOST_QUESTIONS:
+                break
+            self._label = _ask_for_label(check)
+        self._setting = check.label
+        return check
+
+    def confirm(self, check: Check) -> None:
+        """Ask whether to upload if there are doubts and somebody can answer.
+
+        Raises:
+            RunFailed: if the answer is no.
+        """
+        doubts = check.learned.doubts if check.learned else ()
+        if doubts and self._can_ask and not typer.confirm("upload anyway?", err=True):
+            raise RunFailed("nothing was uploaded", "answer the doubts, or give --yes")
+
+    def changed_settings(self) -> str | None:
+        """Return the model.toml to upload; None if the stored one stays as it is."""
+        from refit_cli.settings_file import with_label
+
+        text = self._toml
+        if self._setting is not None:
+            text = with_label(text, self._setting)
+        return text if self._data.toml is not None or text != self._stored else None
+
+
+def _parsed(toml: str) -> Any:
+    from refit.domain.model_settings import parse_settings
+
+    return parse_settings(toml)
+
+
+def _stored_settings(connection: StackConnection, model: str) -> str:
+    from refit.domain.errors import ObjectNotFound, SettingsInvalid
+    from refit.domain.naming import ModelKeys
 
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}") from error
-    parse_settings(settings_text(content, str(path)))
-    return content
+        return connection.bucket.read(ModelKeys(model).settings).decode("utf-8-sig")
+    except ObjectNotFound:
+        return ""
+    except UnicodeDecodeError as error:
+        raise SettingsInvalid(
+            f"the model.toml of {model} is not UTF-8 text: {error}",
+            advice="Upload another one with --settings",
+        ) from error
+
+
+def _live_schema(connection: StackConnection, model: str) -> Schema | None:
+    """Return the schema of the live version, by which the run will read the data, too."""
+    from refit.domain.errors import ObjectNotFound
+
+    champion = connection.models.champion(model)
+    if champion is None:
+        return None
+    try:
+        return connection.artifacts.schema(model, champion.run)
+    except ObjectNotFound:
+        return None
+
+
+def _ask_for_label(check: Check) -> str:
+    from refit_cli.checking import refusal_of
+
+    assert check.error is not None
+    terminal.inform(escape(refusal_of(check.error)["reason"]))
+    question = "which column is the label? (a name, a position from 0, or last)"
+    return str(typer.prompt(question, err=True)).strip()
+
+
+def _show(check: Check) -> None:
+    from refit_cli.learned_text import has_ignored, print_learned
+
+    learned = check.learned
+    if learned is not None:
+        columns = bool(learned.doubts or check.error) or has_ignored(learned)
+        print_learned(learned, columns=columns)
 
 
 def _print_uploads(
@@ -123,5 +277,5 @@ def _print_uploads(
             "A run starts when no more files arrive for a moment. Follow it with "
             f"[bold]refit watch {model}[/]"
         )
-    else:
+    elif settings_key:
         terminal.inform(f"The settings apply from the next run on: [bold]refit put {model} FILE[/]")

@@ -40,7 +40,8 @@ def status(
 ) -> None:
     """Show the stack, its models, their live versions and their runs.
 
-    For one model, also the state of its monitoring: quality compared with the
+    For one model, also what its live version and its newest run learned from
+    their data, and the state of its monitoring: quality compared with the
     held-out rows, evidence of drift, labels, shifted inputs, pending work, and
     the state of retraining with its reason.
 
@@ -76,6 +77,7 @@ def status(
     _print_stack(stack)
     _print_models(models)
     if model is not None:
+        _print_learned(models[0])
         _print_loop(models[0])
         _print_runs(models[0])
 
@@ -140,6 +142,7 @@ def _run_json(run: Run) -> dict[str, Any]:
         "startedAt": run.started_at.isoformat(),
         "finishedAt": run.finished_at.isoformat() if run.finished_at else None,
         "metrics": _metrics(run),
+        "learned": run.learned and run.learned.model_dump(mode="json"),
         "error": run.error,
         "message": run.message,
     }
@@ -221,6 +224,22 @@ def _state(model: ModelStatus) -> str:
     if model.state.removing_since is not None:
         return "[yellow]being removed[/]"
     return model.loop.styled_state if model.loop else ""
+
+
+def _print_learned(model: ModelStatus) -> None:
+    """Print what the live version and the newest run learned from their data."""
+    from refit_cli.learned_text import learned_lines
+
+    console = terminal.results()
+    champion = model.state.champion
+    live = next((run for run in model.runs if champion and run.run == champion.run), None)
+    shown = {run.run: run for run in (live, *model.runs[:1]) if run and run.learned}
+    for run in shown.values():
+        title = f"version {run.version}, live" if run is live else f"run {run.run}"
+        console.print()
+        for line in learned_lines(run.learned) if run.learned else ():
+            console.print(f"[bold]{title}[/]  {line}")
+            title = " " * len(title)
 
 
 def _print_loop(model: ModelStatus) -> None:

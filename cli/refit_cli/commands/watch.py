@@ -42,9 +42,10 @@ def watch(
     """Follow a model's newest run: its states, their durations, training metrics.
 
     After `refit put` it waits for the run of the uploaded data. If that run has
-    ended, its outcome is printed. With --json, stdout has one event per line:
-    waiting, run, status, entered, left, round, evaluation, gate, endpoint, and
-    finally outcome.
+    ended, its outcome is printed. What was learned from the data is shown once
+    it is known: label, columns, doubts, refused rows. With --json, stdout has one
+    event per line: waiting, run, status, entered, left, learned, round,
+    evaluation, gate, endpoint, and finally outcome.
 
     [bold]Examples[/]
       refit watch digits

@@ -106,6 +106,8 @@ def draw(view: RunView) -> RenderableType:
     if view.run is None:
         parts.append(Text(f"  {view.waiting_for}", style="dim"))
     else:
+        if view.learned:
+            parts.append(Text(f"  {view.learned.sentence}"))
         parts.append(stage_table(view, now))
         if view.rounds:
             parts.append(round_line(view))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from refit.domain.evaluation.gate import GateDecision
     from refit.domain.evaluation.report import Evaluation, ModelQuality
+    from refit.domain.learned import Learned
     from refit.domain.pipeline.run import Run
 
     from refit_cli.connection import StackConnection
@@ -60,6 +61,7 @@ class RunView:
     spans: list[StateSpan] = field(default_factory=list)
     rounds: list[BoostingRound] = field(default_factory=list)
     planned_rounds: int | None = None
+    learned: Learned | None = None
     evaluation: Evaluation | None = None
     decision: GateDecision | None = None
     endpoint: str | None = None
@@ -87,6 +89,7 @@ class Follower:
         self._waiting_for = ""
         self._histories: dict[str, ExecutionHistory] = {}
         self._log: TrainingLog | None = None
+        self._reported_learned: Learned | None = None
         self.view = RunView(model, datetime.now(UTC))
 
     @property
@@ -149,9 +152,9 @@ class Follower:
 
     def _begin(self, run: Run) -> None:
         self.view.waiting_for = ""
-        self.view.rounds, self.view.endpoint = [], None
+        self.view.rounds, self.view.endpoint, self.view.learned = [], None, None
         self.view.evaluation, self.view.decision = None, None
-        self._histories = {}
+        self._histories, self._reported_learned = {}, None
         self._log = TrainingLog(
             self._connection.client("logs"),
             self._connection.client("sagemaker"),
@@ -187,6 +190,12 @@ class Follower:
     def _result_events(self, run: Run) -> list[RunEvent]:
         view = self.view
         events = []
+        # The leaks are known once the training rows are written, after the rest.
+        view.learned = run.learned
+        is_final = run.status not in _BEFORE_TRAINING
+        if run.learned and is_final and run.learned != self._reported_learned:
+            self._reported_learned = run.learned
+            events.append(_learned_event(run.learned))
         if view.evaluation is None and (has_ended(run) or run.status in _AFTER_EVALUATION):
             view.evaluation = _if_written(self._connection.artifacts.evaluation, run)
             if view.evaluation is not None:
@@ -216,6 +225,11 @@ def _state_event(span: StateSpan) -> RunEvent:
     if span.left_at is None:
         return RunEvent("entered", data)
     return RunEvent("left", data | {"seconds": round(span.seconds(span.left_at), 3)})
+
+
+def _learned_event(learned: Learned) -> RunEvent:
+    record = learned.model_dump(mode="json")
+    return RunEvent("learned", {"sentence": learned.sentence, "learned": record})
 
 
 def _evaluation_event(evaluation: Evaluation) -> RunEvent:

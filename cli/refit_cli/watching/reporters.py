@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.markup import escape
 
 from refit_cli import terminal
+from refit_cli.learned_text import learned_lines
 from refit_cli.watching import display
 from refit_cli.watching.follower import Follower, RunEvent, RunView
 from refit_cli.watching.outcome import follow
@@ -83,6 +84,7 @@ class JsonLines:
             "version": view.run.version if view.run else None,
             "error": view.run.error if view.run else None,
             "message": outcome.text,
+            "learned": view.learned and view.learned.model_dump(mode="json"),
             "exitCode": int(outcome.exit_code),
             "seconds": round(view.seconds(now), 3),
             "stages": stages,
@@ -98,6 +100,10 @@ class PlainLines:
 
     def report(self, event: RunEvent, view: RunView) -> None:
         """Write the event as a line that starts with the time of day."""
+        if event.event == "learned" and view.learned:
+            for line in learned_lines(view.learned):
+                self._console.print(f"{datetime.now():%H:%M:%S}  {line}")
+            return
         text = _sentence(event, view)
         if text:
             self._console.print(f"{datetime.now():%H:%M:%S}  {escape(text)}")
@@ -148,6 +154,9 @@ class LiveView:
         """Leave the final view and the results on the screen."""
         self._live.stop()
         self._console.print(display.draw(view))
+        if view.learned:
+            for line in learned_lines(view.learned)[1:]:  # the sentence is in the view
+                self._console.print(line)
         print_results(self._console, view)
 
     def _renderable(self) -> RenderableType:

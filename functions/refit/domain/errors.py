@@ -33,7 +33,18 @@ from __future__ import annotations
 
 
 class RefitError(Exception):
-    """Base of every error Refit raises on purpose. Its text is written for a person."""
+    """Base of every error Refit raises on purpose. Its text is written for a person.
+
+    Attributes:
+        reason: what is wrong.
+        advice: what the person can do about it; None if the reason says it or nothing can be done.
+            The text of the error is the reason, followed by the advice.
+    """
+
+    def __init__(self, reason: str = "", *, advice: str | None = None) -> None:
+        super().__init__(reason if advice is None else f"{reason}. {advice}")
+        self.reason = reason
+        self.advice = advice
 
 
 class CallerError(RefitError):

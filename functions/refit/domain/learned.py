@@ -112,12 +112,24 @@ class Learned(BaseModel):
 
     def with_leaks(self, leaks: Sequence[str]) -> Learned:
         """Return the record with the columns that alone give the label, each with a doubt."""
-        doubts = [
+        found = self.model_copy(update={"leaks": tuple(leaks)})
+        return found.with_doubts(found.leak_doubts)
+
+    @property
+    def leak_doubts(self) -> list[str]:
+        """The doubts about the columns that alone give the label."""
+        return [
             f"column {name!r} alone gives the label {self.label!r}, almost without an error: if it "
             "is only known together with the label, leave it out with [data] ignore"
-            for name in leaks
+            for name in self.leaks
         ]
-        return self.model_copy(update={"leaks": tuple(leaks), "doubts": (*self.doubts, *doubts)})
+
+    @property
+    def text(self) -> str:
+        """The record for a notice: the sentence, then a line for each thing to know."""
+        refused = [f"refused: {count:,} × {why}" for why, count in self.refused_reasons.items()]
+        doubts = [f"doubt: {doubt}" for doubt in self.doubts]
+        return "\n".join([self.sentence, *doubts, *refused, *self.notes])
 
     def for_item(self) -> Learned:
         """Return the record as it is stored in the item of a run, whose size is limited.

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from refit.tabular.readers.table import CsvTable
     from refit.tabular.reading_plan import ReadingPlan
 
+_SAME_COLUMNS = "Files dropped together must have the same columns"
+
 
 @dataclass(frozen=True)
 class AlignedTables:
@@ -51,8 +53,8 @@ class AlignedTables:
                 if source.picks[column] is None:
                     raise DatasetInvalid(
                         f"{source.table.name} does not have the column {self.names[column]!r} of "
-                        f"{self.sources[0].table.name}: files dropped together must have the same "
-                        "columns"
+                        f"{self.sources[0].table.name}",
+                        advice=_SAME_COLUMNS,
                     )
             for role in plan.roles:
                 if source.picks[role.column] is None and not source.is_normal:
@@ -192,8 +194,8 @@ def _picks(
     if header is None:
         if dialect.width != len(names):
             raise DatasetInvalid(
-                f"{table.name} has {dialect.width} columns and {first} {len(names)}: files dropped "
-                "together must have the same columns"
+                f"{table.name} has {dialect.width} columns and {first} {len(names)}",
+                advice=_SAME_COLUMNS,
             )
         return (label, *(index for index in range(dialect.width) if index != label))
     indexes = {name_key(name): index for index, name in enumerate(header) if index != label}
@@ -201,7 +203,7 @@ def _picks(
     for key, index in indexes.items():
         if key not in known and key not in optional:
             raise DatasetInvalid(
-                f"{table.name} has a column {header[index]!r} that {first} does not have: files "
-                "dropped together must have the same columns"
+                f"{table.name} has a column {header[index]!r} that {first} does not have",
+                advice=_SAME_COLUMNS,
             )
     return (label, *(indexes.get(name_key(name)) for name in names[1:]))

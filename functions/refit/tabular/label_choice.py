@@ -72,7 +72,7 @@ def label_index(sample: ColumnSample, setting: str | int | None, live: str | Non
     ]
     if len(candidates) == 1:
         return candidates[0]
-    raise LabelUnclear(_unclear_names(sample, candidates))
+    raise _unclear_names(sample, candidates)
 
 
 def _chosen(sample: ColumnSample, setting: str | int) -> int:
@@ -80,8 +80,8 @@ def _chosen(sample: ColumnSample, setting: str | int) -> int:
     if isinstance(setting, int):
         if setting >= width:
             raise LabelUnclear(
-                f"{sample.table} has {width} columns, so [data] label cannot be {setting}: the "
-                f"last one is {width - 1}, or 'last'"
+                f"{sample.table} has {width} columns, so [data] label cannot be {setting}",
+                advice=f"The last one is {width - 1}, or 'last'",
             )
         return setting % width
     keys = [name_key(name) for name in sample.names or ()]
@@ -91,11 +91,13 @@ def _chosen(sample: ColumnSample, setting: str | int) -> int:
         return width - 1
     if sample.names is None:
         raise LabelUnclear(
-            f"{sample.table} has no header, so no column is named {setting!r}: say the position of "
-            "the label, from 0, or 'last' (--label, or [data] label in model.toml)"
+            f"{sample.table} has no header, so no column is named {setting!r}",
+            advice="Say the position of the label, from 0, or 'last' (--label, or [data] label in "
+            "model.toml)",
         )
     raise LabelUnclear(
-        f"{sample.table} has no column {setting!r} ([data] label); it has {_listed(sample.names)}"
+        f"{sample.table} has no column {setting!r} ([data] label); it has {_listed(sample.names)}",
+        advice="Name one of these with --label, or with [data] label in model.toml",
     )
 
 
@@ -104,10 +106,10 @@ def _first_if_clear(sample: ColumnSample) -> int:
     if not first:
         return 0
     if _is_index(first):
-        raise LabelUnclear(_unclear_position(sample, "its first column looks like row numbers"))
+        raise _unclear_position(sample, "its first column looks like row numbers")
     first_kind, last_kind = _classes_kind(first), _classes_kind(last)
     if last_kind and (first_kind is None or first_kind == last_kind == "texts"):
-        raise LabelUnclear(_unclear_position(sample, "its last column looks like classes"))
+        raise _unclear_position(sample, "its last column looks like classes")
     return 0
 
 
@@ -140,7 +142,7 @@ def _classes_kind(cells: Sequence[str]) -> Literal["texts", "numbers"] | None:
     return "numbers" if repeats and whole and len(distinct) <= _MAX_NUMBER_CLASSES else None
 
 
-def _unclear_names(sample: ColumnSample, candidates: Sequence[int]) -> str:
+def _unclear_names(sample: ColumnSample, candidates: Sequence[int]) -> LabelUnclear:
     names = sample.names or ()
     if candidates:
         several = " and ".join(repr(names[index]) for index in candidates)
@@ -158,18 +160,20 @@ def _unclear_names(sample: ColumnSample, candidates: Sequence[int]) -> str:
     typed, quoted = "NAME", '"NAME"'
     if likely:
         typed, quoted = _typed(names[likely[0]]), _toml(names[likely[0]])
-    return (
-        f"{sample.table} has the columns {_listed(names)}; {why}. Name the label: refit put MODEL "
-        f"FILE --label {typed}, or [data] label = {quoted} in model.toml"
+    return LabelUnclear(
+        f"{sample.table} has the columns {_listed(names)}; {why}",
+        advice=f"Name the label: refit put MODEL FILE --label {typed}, or [data] label = {quoted} "
+        "in model.toml",
     )
 
 
-def _unclear_position(sample: ColumnSample, why: str) -> str:
+def _unclear_position(sample: ColumnSample, why: str) -> LabelUnclear:
     first, last = sample.columns[0], sample.columns[-1]
-    return (
+    return LabelUnclear(
         f"{sample.table} has no header, and {why}, so it is not clear which column to predict: the "
-        f"first ({_cells(first)}) or the last ({_cells(last)}). Say it: refit put MODEL FILE "
-        '--label 0, or --label last ([data] label = 0 or "last" in model.toml)'
+        f"first ({_cells(first)}) or the last ({_cells(last)})",
+        advice="Say it: refit put MODEL FILE --label 0, or --label last ([data] label = 0 or "
+        '"last" in model.toml)',
     )
 
 

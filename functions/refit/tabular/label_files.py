@@ -1,8 +1,10 @@
 """Read label files: CSV, JSON lines, and JSON lines of SageMaker ground-truth records.
 
 Accepted formats, each optionally gzipped:
-    CSV         inferenceId,label[,observedAt]; in any order if the first line names the columns
+    CSV         inferenceId,label[,observedAt]; in any order if the first line names the columns;
+                separated by a comma, semicolon, | or tab. A name may also be inference_id
     JSON lines  {"inferenceId": …, "label": …, "observedAt"?: …}
+    JSON        a list of such objects, or {"labels": [such objects]}
     SageMaker   {"groundTruthData": {"data": "1", "encoding": "CSV"},
                 "eventMetadata": {"eventId": …}, "eventVersion": "0"}; data may be JSON or base64,
                 and holds one label for each row of the event
@@ -21,11 +23,18 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from refit.domain.cells import shown
+from refit.domain.csv_dialect import DELIMITERS
 from refit.domain.csv_rows import CsvFormat, CsvLineInvalid, read_text, split_line
 from refit.domain.errors import DatasetUnreadable, PayloadInvalid
 from refit.domain.inferences.inference import inference_ids
-from refit.domain.inferences.label_records import BadLine, LabelRecord, Sent, record_of
-from refit.domain.inferences.payload import parsed_json
+from refit.domain.inferences.label_records import (
+    BadLine,
+    LabelRecord,
+    Sent,
+    label_key,
+    record_of,
+)
+from refit.domain.inferences.request_rows import parsed_json
 from refit.tabular.readers.gunzip import GZIP_MAGIC, gunzipped
 from refit.tabular.readers.lines import SHOWN_BYTES, OverlongLine, line_blocks
 
@@ -36,6 +45,7 @@ _Lines: TypeAlias = "Iterator[tuple[int, bytes] | BadLine]"
 
 COLUMNS = ("inferenceId", "label", "observedAt")
 _FORMAT = CsvFormat()
+_LIST_BYTES = 16 * 1024**2
 _NO_HEADER = {2: COLUMNS[:2], 3: COLUMNS}
 _JSON_NAME = re.compile(r"\.(jsonl|json|ndjson)(\.gz)?\Z", re.IGNORECASE)
 _CSV_NAME = re.compile(r"\.csv(\.gz)?\Z", re.IGNORECASE)
@@ -59,7 +69,17 @@ def labels_in(blocks: Iterator[bytes], name: str) -> Iterator[Sent]:
     if first is None:
         return
     lines = chain([first], lines)
-    yield from _json_records(lines) if _is_json(name, first) else _csv_records(lines)
+    if _is_list(name, first):
+        yield from _list_records(lines)
+    elif _is_json(name, first):
+        yield from _json_records(lines)
+    else:
+        yield from _csv_records(lines)
+
+
+def _is_list(name: str, first: tuple[int, bytes] | BadLine) -> bool:
+    starts = not isinstance(first, BadLine) and first[1].lstrip().startswith(b"[")
+    return starts and not _CSV_NAME.search(name)
 
 
 def _is_json(name: str, first: tuple[int, bytes] | BadLine) -> bool:
@@ -102,8 +122,42 @@ def _json_records(lines: _Lines) -> Iterator[Sent]:
                 yield _bad(line[0], str(error), line[1])
 
 
-def _json_line(number: int, line: bytes) -> list[LabelRecord]:
+def _list_records(lines: _Lines) -> Iterator[Sent]:
+    """Yield the records of one JSON list, which is read as a whole."""
+    content = bytearray()
+    number = 0
+    for line in lines:
+        if isinstance(line, BadLine):
+            yield line
+            return
+        number = number or line[0]
+        content += line[1] + b"\n"
+        if len(content) > _LIST_BYTES:
+            reason = (
+                f"a JSON list may have {_LIST_BYTES // 1024**2} MiB: send a record on each line"
+            )
+            yield _bad(number, reason, bytes(content[:SHOWN_BYTES]))
+            return
+    try:
+        records = parsed_json(_text(bytes(content)), "the file")
+    except PayloadInvalid as error:
+        yield _bad(number, str(error), bytes(content[:SHOWN_BYTES]))
+        return
+    yield from _records_of_list(records, number)
+
+
+def _records_of_list(values: list[Any], line: int) -> Iterator[Sent]:
+    for number, value in enumerate(values, 1):
+        try:
+            yield record_of(value, f"record {number}", line)
+        except PayloadInvalid as error:
+            yield BadLine(line, str(error), "")
+
+
+def _json_line(number: int, line: bytes) -> Sequence[Sent]:
     value = parsed_json(_text(line), "the line")
+    if isinstance(value, dict) and list(value) == ["labels"] and isinstance(value["labels"], list):
+        return list(_records_of_list(value["labels"], number))
     if isinstance(value, dict) and "groundTruthData" in value:
         return _sagemaker_records(value, number)
     return [record_of(value, "the line", number)]
@@ -119,15 +173,18 @@ def _text(line: bytes) -> str:
 def _csv_records(lines: _Lines) -> Iterator[Sent]:
     columns: Sequence[str] | None = None
     is_first = True
+    csv_format = _FORMAT
     for line in lines:
         if isinstance(line, BadLine):
             yield line
             continue
         try:
-            cells = _cells(line[1])
+            if is_first:
+                csv_format = _format_of(line[1])
+            cells = _cells(line[1], csv_format)
             if not cells:
                 continue
-            names = [cell.strip() for cell in cells] if is_first else []
+            names = [label_key(cell) or cell.strip() for cell in cells] if is_first else []
             if COLUMNS[0] in names:
                 columns = names
                 if reason := _header_fault(columns):
@@ -140,11 +197,22 @@ def _csv_records(lines: _Lines) -> Iterator[Sent]:
         is_first = False
 
 
-def _cells(line: bytes) -> list[str]:
+def _format_of(line: bytes) -> CsvFormat:
+    """Return the format of a file by its first line; a comma if several fit."""
+    for delimiter in DELIMITERS:
+        try:
+            if len(split_line(line, CsvFormat(delimiter))) in _NO_HEADER:
+                return CsvFormat(delimiter)
+        except CsvLineInvalid:
+            continue
+    return _FORMAT
+
+
+def _cells(line: bytes, csv_format: CsvFormat) -> list[str]:
     # Lines are read one by one, so that an unclosed quote invalidates only its own line.
     _text(line)
     try:
-        cells = split_line(line, _FORMAT)
+        cells = split_line(line, csv_format)
     except CsvLineInvalid as error:
         raise PayloadInvalid(f"the line is not CSV: {error}") from None
     return cells if any(map(str.strip, cells)) else []

@@ -128,9 +128,9 @@ def unseen_classes(
         listed += f", … ({len(unseen)} in all)" if len(unseen) > _SHOWN_CLASSES else ""
         if split in given:
             raise DatasetInvalid(
-                f"the {split} rows have labels that no training row has: {listed}. A model cannot "
-                "predict them: add training rows of these classes, or remove them from the "
-                f"{split} rows"
+                f"the {split} rows have labels that no training row has: {listed}",
+                advice="A model cannot predict them: add training rows of these classes, or remove "
+                f"them from the {split} rows",
             )
         doubts.append(
             f"all rows of some classes are held out as {split} rows, so the model does not learn "

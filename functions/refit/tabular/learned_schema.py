@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from refit.domain.cells import MISSING_IN_NUMBERS, class_text, number_of, shown
 from refit.domain.column_reading import TRUTH_TEXTS, name_key
-from refit.domain.errors import DatasetInvalid, SchemaChanged
+from refit.domain.errors import DatasetInvalid
 from refit.domain.schema import Feature, Schema
 from refit.tabular.column_tally import MAX_TEXTS
 from refit.tabular.row_reader import LABEL, unescaped
@@ -138,7 +138,8 @@ def _categories(name: str, cells: Counter[bytes] | None) -> tuple[str, ...]:
     if len(texts) > MAX_TEXTS:
         raise DatasetInvalid(
             f"column {name!r} holds more than {MAX_TEXTS} distinct texts, such as "
-            f"{shown(texts[0])}: it cannot be a category. Set [data] ignore = [{name!r}]"
+            f"{shown(texts[0])}: it cannot be a category",
+            advice=f'Set [data] ignore = ["{name}"]',
         )
     return tuple(texts)
 
@@ -149,7 +150,7 @@ def _classes(
     """Return the classes: sorted as numbers if all are numbers, else as texts."""
     if label.type == "boolean":
         if len(labels) < len(TRUTH_TEXTS):
-            raise DatasetInvalid(_one_class(label.name, labels))
+            raise _one_class(labels)
         return TRUTH_TEXTS
     texts = [unescaped(cell) for cell in labels]
     numeric = label.type == "number"
@@ -158,33 +159,40 @@ def _classes(
     if len(labels) > MAX_TEXTS or (
         len(classes) > _FEWEST_DISTINCT_LABELS and len(classes) > _DISTINCT_SHARE * rows
     ):
-        raise DatasetInvalid(_not_classes(label.name, labels, evidence))
+        raise _not_classes(label.name, labels, evidence)
     if len(classes) < 2:
-        raise DatasetInvalid(_one_class(label.name, labels))
+        raise _one_class(labels)
     if not numeric:
         return tuple(classes)
     return tuple(sorted(classes, key=lambda text: (number_of(text) or 0.0, len(text), text)))
 
 
-def _one_class(name: str, labels: Counter[bytes]) -> str:
+def _one_class(labels: Counter[bytes]) -> DatasetInvalid:
     only = next((unescaped(cell) for cell in labels), "")
-    return f"every label is {only!r}: at least two classes are required"
+    return DatasetInvalid(
+        f"every label is {only!r}",
+        advice="At least two classes are required: add rows of others, or choose another label "
+        "(--label)",
+    )
 
 
-def _not_classes(name: str, labels: Counter[bytes], evidence: ColumnEvidence) -> str:
+def _not_classes(name: str, labels: Counter[bytes], evidence: ColumnEvidence) -> DatasetInvalid:
     example = shown(unescaped(next(iter(labels))))
     distinct = f"more than {MAX_TEXTS:,}" if len(labels) > MAX_TEXTS else f"{len(labels):,}"
     if evidence.cells("unit") * 2 > evidence.texts:
-        looks = "numbers with a unit: remove the unit from the cells"
+        looks, advice = "numbers with a unit", "Remove the unit from the cells"
     elif evidence.cells("date") * 2 > evidence.texts:
-        looks = "dates, which cannot be predicted"
+        looks, advice = "dates, which cannot be predicted", "Choose another label (--label)"
     elif evidence.numbers:
-        looks = "a mix of numbers and texts: if the texts mean a missing value, set [data] missing"
+        looks = "a mix of numbers and texts"
+        advice = "If the texts mean a missing value, set [data] missing"
     else:
-        looks = "names, identifiers or free text, not classes: choose another label (--label)"
-    return (
+        looks = "names, identifiers or free text, not classes"
+        advice = "Choose another label (--label)"
+    return DatasetInvalid(
         f"label {name!r} has {distinct} distinct values in {labels.total():,} rows, such as "
-        f"{example}, almost another one in each row. They look like {looks}"
+        f"{example}, almost another one in each row. They look like {looks}",
+        advice=advice,
     )
 
 
@@ -306,4 +314,4 @@ def reconciled(
         return ReconciledSchema(prior.extend(schema), comparable=True)
     if settings.schema_change == "accept" and live.acceptance_used_by is None:
         return ReconciledSchema(schema, comparable=False)
-    raise SchemaChanged(live.refusal(prior, schema))
+    raise live.refusal(prior, schema)

@@ -133,7 +133,7 @@ class Preparation:
             return None
         if len(labels) < 2:
             raise DatasetInvalid(
-                "the training rows are all of one class: drop more rows of the others"
+                "the training rows are all of one class", advice="Drop more rows of the others"
             )
         return Counter({text: labels[code] for code, text in enumerate(self.schema.classes)})
 
@@ -242,14 +242,26 @@ class ReadDrop:
             SchemaChanged: if the columns differ from the live model's.
         """
         spooled, scanner = self._spooled, self._scanner
-        self._quarantine.check(spooled.rows.total(), self._settings.max_bad_fraction)
-        outcome = reconciled(self._schema, self._prior, self._settings, live)
+        outcome = self.reconciled(live)
         check_splits(spooled, self._settings)
         unseen = unseen_classes(spooled, self._schema, scanner.tally.values, self._given)
         learned = self.learned.with_doubts(unseen)
         encoder = RowEncoder(outcome.schema, scanner.values_by_index())
         rule = split_rule(scanner.plan, spooled)
         return Preparation(spooled, encoder, outcome, learned, rule, sample_rows)
+
+    def reconciled(self, live: LiveVersion | None = None) -> ReconciledSchema:
+        """Check all that does not depend on the splits; return the schema of the rows.
+
+        Args:
+            live: the live version, if there is one.
+
+        Raises:
+            TooManyBadRows: if more rows are refused than the settings allow.
+            SchemaChanged: if the columns differ from the live model's.
+        """
+        self._quarantine.check(self._spooled.rows.total(), self._settings.max_bad_fraction)
+        return reconciled(self._schema, self._prior, self._settings, live)
 
 
 def read_drop(
@@ -302,7 +314,8 @@ def read_drop(
     except DatasetInvalid as error:
         if quarantine.count > survey.good_rows:
             quarantine.check(survey.good_rows, settings.max_bad_fraction)
-        raise type(error)(f"{error}{quarantine.summary()}") from None
+        reason = f"{error.reason}{quarantine.summary()}"
+        raise type(error)(reason, advice=error.advice) from None
     learned = learned_record(
         drop, dialects, survey, scanner, found, quarantine, spooled.rows.total()
     )

@@ -89,21 +89,22 @@ class Quarantine:
         rows = good + self.count
         if 2 * self._without_label > rows:
             raise TooManyBadRows(
-                f"{self._without_label:,} of {rows:,} rows have no label: check which column is "
-                "the label ([data] label)"
+                f"{self._without_label:,} of {rows:,} rows have no label",
+                advice="Check which column is the label ([data] label)",
             )
         bad = self.count - self._without_label
         if bad > max_bad_fraction * rows:
             raise TooManyBadRows(
                 f"{bad:,} of {rows:,} rows were refused; [data] max_bad_fraction allows "
-                f"{max_bad_fraction:.1%}. {'; '.join(self._first_reasons)}{self._advice()}"
+                f"{max_bad_fraction:.1%}. {'; '.join(self._first_reasons)}",
+                advice=self._advice(),
             )
 
     def _advice(self) -> str:
         if not any("text where numbers are expected" in reason for reason in self.reasons):
-            return ""
+            return "Correct these rows, or allow more of them with [data] max_bad_fraction"
         return (
-            ". If such a text means a missing value, name it in [data] missing; if the column "
+            "If such a text means a missing value, name it in [data] missing; if the column "
             'holds texts, set [data.columns] NAME = "category"; to leave it out, name it in '
             "[data] ignore"
         )

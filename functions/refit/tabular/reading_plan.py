@@ -185,12 +185,13 @@ class Planner:
                 if name_key(name) not in known:
                     raise DatasetInvalid(
                         f"[data] {setting} names a column {name!r} that the drop does not have; it "
-                        f"has {', '.join(map(repr, self.names[:40]))}"
+                        f"has {', '.join(map(repr, self.names[:40]))}",
+                        advice=f"Correct [data] {setting} in model.toml",
                     )
                 if name_key(name) == name_key(self.names[LABEL]):
                     raise DatasetInvalid(
-                        f"[data] {setting} names {name!r}, which is the label: remove it there, or "
-                        "choose another label"
+                        f"[data] {setting} names {name!r}, which is the label",
+                        advice="Remove it there, or choose another label",
                     )
 
     def plan(
@@ -237,8 +238,9 @@ class Planner:
             first = min(left_out)
             kind = self._type_of(evidence[first]) if first in evidence else "number"
             raise DatasetInvalid(
-                f"no column is left to predict {self.names[LABEL]!r} from ({listed}). To use one, "
-                f'set its type: [data.columns] {_key(self.names[first])} = "{kind}"'
+                f"no column is left to predict {self.names[LABEL]!r} from ({listed})",
+                advice="To use one, set its type: [data.columns] "
+                f'{_key(self.names[first])} = "{kind}"',
             )
         return ReadingPlan(
             names=self.names,
@@ -420,8 +422,8 @@ class Planner:
         raise DatasetInvalid(
             f"column {name!r} has numbers with a comma, such as "
             f"{_example_of(evidence)}, which can be a decimal comma (1,234 is about one) or a "
-            'thousands separator (1,234 is more than a thousand): set [data] decimal = "," or '
-            '"." in model.toml'
+            "thousands separator (1,234 is more than a thousand)",
+            advice='Set [data] decimal = "," or "." in model.toml',
         )
 
     def _date_form(self, name: str, evidence: ColumnEvidence, live: str | None) -> str:
@@ -434,11 +436,13 @@ class Planner:
         if not forms:
             raise DatasetInvalid(
                 f'[data.columns] {name} = "date", but its cells are not all dates of one form, '
-                f"such as {_example(evidence)}: write them as 2025-12-31 (ISO 8601)"
+                f"such as {_example(evidence)}",
+                advice="Write them as 2025-12-31 (ISO 8601)",
             )
         raise DatasetInvalid(
             f"the dates of column {name!r}, such as {_example(evidence)}, can be read as "
-            f"{' or '.join(forms)}: write them as 2025-12-31 (ISO 8601)"
+            f"{' or '.join(forms)}",
+            advice="Write them as 2025-12-31 (ISO 8601)",
         )
 
 

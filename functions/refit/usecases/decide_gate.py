@@ -22,7 +22,8 @@ def decide_gate(services: Services, model: str, run: str) -> GateDecision:
     """
     evaluation = services.artifacts.evaluation(model, run)
     manifest = services.artifacts.manifest(model, run)
-    decision = decide(evaluation, manifest.settings.gate, _retraining_context(manifest))
+    leaks = manifest.learned.leak_doubts if manifest.learned else ()
+    decision = decide(evaluation, manifest.settings.gate, _retraining_context(manifest), leaks)
     services.bucket.put_json(RunKeys(model, run).gate, decision.model_dump(mode="json"))
     logger.info("gate decided", extra={"passed": decision.passed, "reasons": decision.reasons})
     return decision

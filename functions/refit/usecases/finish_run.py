@@ -57,6 +57,12 @@ def finish_run(services: Services, outcome: RunOutcome) -> None:
         services.messaging.enqueue_ingest(outcome.model)
 
 
+def _learned_text(services: Services, outcome: RunOutcome) -> str:
+    """Return what the run learned of its data, if it got that far."""
+    run = services.models.run(outcome.model, outcome.run)
+    return f"\n\n{run.learned.text}" if run and run.learned else ""
+
+
 def _notify(services: Services, outcome: RunOutcome) -> None:
     services.messaging.publish(
         EventName.RUN_FINISHED,
@@ -70,6 +76,6 @@ def _notify(services: Services, outcome: RunOutcome) -> None:
     )
     if outcome.status in _NOTIFIED:
         subject = f"Refit: {outcome.model} run {outcome.run} {outcome.status}"
-        services.messaging.notify(subject, outcome.message)
+        services.messaging.notify(subject, outcome.message + _learned_text(services, outcome))
     if outcome.status is RunStatus.FAILED:
         put_metric(metric_names.RUNS_FAILED, outcome.model)

@@ -1,14 +1,16 @@
 """Ingest a file of ground-truth labels from the bucket.
 
-A label without a time of observation gets the time at which its file was written. So when a file is
-delivered again, even after a failure half-way, its labels are repeats.
+A label without a time of observation gets the time at which its file was written, plus a
+millisecond for each batch before it, so that the last one in the file holds. When a file is
+delivered again, even after a failure half-way, its labels have the same times and are repeats.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 from functools import partial
-from itertools import islice
+from itertools import count, islice
 from typing import TYPE_CHECKING
 
 from refit.domain.errors import ObjectNotFound
@@ -53,8 +55,12 @@ def ingest_label_file(
     counts: Counter[LabelStatus] = Counter()
     rejected = RejectedLabels(model, key)
     labels = labels_in(iter(partial(stream.read, _BLOCK_BYTES), b""), key)
-    while records := list(islice(labels, batch_records)):
-        outcomes = record_labels(services, model, records, written_at)
+    for batch in count():
+        records = list(islice(labels, batch_records))
+        if not records:
+            break
+        observed_at = written_at + timedelta(milliseconds=batch)
+        outcomes = record_labels(services, model, records, observed_at)
         rejected.add(records, outcomes)
         counts.update(outcome.status for outcome in outcomes)
     rejected.publish(services, written_at)

@@ -25,6 +25,7 @@ from refit.domain.errors import (
 )
 from refit.domain.inferences import payload
 from refit.domain.inferences.capture_writer import EndpointCall
+from refit.domain.inferences.request_rows import instances_of
 from refit.domain.naming import ResourceNames
 from refit.stores.retries import RetryPolicy
 from refit.telemetry import put_metric
@@ -59,7 +60,7 @@ def predict(
     Args:
         services: the AWS services and the clock of this process.
         model: name of the model.
-        body: body in JSON or CSV (domain/inferences/payload.py).
+        body: body in JSON or CSV (domain/inferences/request_rows.py).
         endpoint_bytes: largest request to the endpoint; more rows are sent in several requests.
 
     Raises:
@@ -95,9 +96,9 @@ def _predict(
     endpoint_bytes: int,
 ) -> Predictions:
     content = payload.body_bytes(body, payload.EXPECTED_INSTANCES)
-    instances = payload.instances_of(content, body.content_type)
     schema = services.artifacts.schema(model, champion.run)
     for _ in _VERSION_CHANGES.attempts():
+        instances = instances_of(content, body.content_type, schema)
         calls = _call_endpoint(services, champion.endpoint, instances, schema, endpoint_bytes)
         variants = {call.variant for call in calls}
         if len(variants) > 1:

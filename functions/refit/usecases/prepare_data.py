@@ -20,7 +20,7 @@ from refit.domain.pipeline.manifest import LabelledBySide, Manifest, SideRows
 from refit.domain.pipeline.schema_change import LiveVersion
 from refit.domain.vocabulary import RunStatus
 from refit.tabular.dataset import tables_of
-from refit.tabular.preparation import prepare
+from refit.tabular.preparation import read_drop
 from refit.tabular.quarantine import Quarantine
 from refit.tabular.readers.table import DroppedFile
 from refit.tabular.split import SPLITS
@@ -29,6 +29,7 @@ from refit.telemetry import logger
 from refit.usecases.base_rows import BaseRows, copy_base_rows
 
 if TYPE_CHECKING:
+    from refit.domain.learned import Learned
     from refit.domain.model_settings import ModelSettings
     from refit.domain.pipeline.manifest import Drop, ObjectVersion
     from refit.domain.pipeline.model_state import Champion
@@ -191,17 +192,18 @@ def _read(
         quarantine = Quarantine(out)
         try:
             files = [_dropped_file(services, keys.model, file) for file in source.drop.files]
-            drop = tables_of(files, folder)
-            prepared = prepare(
-                drop.tables + labelled.tables,
+            tables = tables_of(files, folder)
+            drop = read_drop(
+                tables.tables + labelled.tables,
                 source.settings.data,
                 source.champion_schema,
                 folder,
                 int(keys.run, 16),
                 quarantine,
-                notes=drop.notes,
-                live=source.live,
+                notes=tables.notes,
             )
+            _record_learned(services, keys, drop.learned)  # also if the run fails from here on
+            prepared = drop.prepared(live=source.live)
         finally:
             out.flush()
             if quarantine.count:
@@ -309,5 +311,9 @@ def _write_manifest(
         created_at=run.started_at if run else None,
     )
     services.bucket.put_json(keys.manifest, manifest.model_dump(mode="json"))
-    learned = prepared.learned.for_item().model_dump(mode="json")
-    services.models.update_run(keys.model, keys.run, learned=learned)
+    _record_learned(services, keys, prepared.learned)
+
+
+def _record_learned(services: Services, keys: RunKeys, learned: Learned) -> None:
+    stored = learned.for_item().model_dump(mode="json")
+    services.models.update_run(keys.model, keys.run, learned=stored)

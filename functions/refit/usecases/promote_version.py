@@ -29,6 +29,8 @@ def promote_version(services: Services, model: str, champion: Champion) -> int |
     before = services.models.champion(model)
     replaced = before.version if before and before.version != champion.version else None
     set_alarms(services, model, champion.run, champion.variant)
+    if before is None:
+        _notify_first(services, model, champion)
     accepted_by = services.artifacts.manifest(model, champion.run).accepted_by
     services.models.promote(model, champion, accepted_by)
     services.messaging.publish(
@@ -42,3 +44,14 @@ def promote_version(services: Services, model: str, champion: Champion) -> int |
         },
     )
     return replaced
+
+
+def _notify_first(services: Services, model: str, champion: Champion) -> None:
+    """Say what the first version of a model predicts, and from what."""
+    run = services.models.run(model, champion.run)
+    learned = run.learned.text if run and run.learned else ""
+    services.messaging.notify(
+        f"Refit: {model} is live for the first time",
+        f"version {champion.version} of {model} is live on endpoint {champion.endpoint}\n\n"
+        f"{learned}".rstrip(),
+    )

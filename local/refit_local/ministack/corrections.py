@@ -12,6 +12,7 @@ from refit_local.ministack import (
     alarm_permissions,
     alarms,
     authorization_speed,
+    compressed_requests,
     event_delivery,
     executions,
     jsonata_fields,
@@ -46,6 +47,7 @@ _WITHOUT_SETTINGS = (
     table_speed,
     authorization_speed,
     alarm_permissions,
+    compressed_requests,
     # Wraps what `lambda_runtime` has replaced.
     service_metrics,
     secure_transport,
@@ -53,7 +55,7 @@ _WITHOUT_SETTINGS = (
 
 
 def install_corrections(state: Path, alarm_minute_s: float = alarms.MINUTE_S) -> None:
-    """Make Lambda, Step Functions, S3, EventBridge, CloudWatch and IAM behave as on AWS.
+    """Make the emulated services behave as on AWS, where they differ.
 
     Args:
         state: the folder of the local stack's state; unpacked Lambda packages are put there.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 PINNED_VERSION = "1.5.33"
 
 _APP = "ministack.app"
+_GATEWAY = "ministack.services.apigateway_v1"
 _ROUTER = "ministack.core.router"
 _ACTIONS = "ministack.core.iam_actions"
 _EVALUATOR = "ministack.core.iam_evaluator"
@@ -138,6 +139,10 @@ class Hook(Enum):
     QUEUE_ALLOWS = (_SQS, "queue_policy_allows", "dead-letter queues of targets")
     DISPATCH_EVENT = (_EVENTS, "_dispatch_event", "the version in events of S3")
     S3_EVENT = (_S3, "_fire_s3_event", "the version in events of S3")
+
+    GATEWAY_EXECUTE = (_GATEWAY, "_execute_in_scope", "compressed bodies of requests")
+    GATEWAY_STAGES = (_GATEWAY, "_stages_v1", "compressed bodies of requests")
+    GATEWAY_ERROR = (_GATEWAY, "_gw_error", "compressed bodies of requests")
 
     LOG_GROUPS = (_LOGS, "_log_groups", "logs of a service of our own")
     LOG_GROUP_ARN = (_LOGS, "_make_group_arn", "logs of a service of our own")

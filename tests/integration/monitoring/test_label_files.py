@@ -55,6 +55,29 @@ def test_the_labels_of_a_file_have_the_time_at_which_it_was_written(stack: Stack
     assert counted() == {"new": 1, "held": 1, "held_total": 1}
 
 
+def test_of_several_labels_of_one_prediction_in_a_file_the_last_holds(stack: Stack) -> None:
+    for inference_id in ("a", "b"):
+        predicted(inference_id)
+    assert deliver(stack, "a,tulip\na,rose\na,iris\nb,iris\nb,tulip\n") == ALL_TAKEN
+    assert (holds("a"), holds("b")) == ("iris", "tulip")
+    assert counted() == {"new": 2, "repeat": 3}
+
+
+def test_the_last_label_holds_also_in_a_later_batch_of_the_file(stack: Stack) -> None:
+    predicted("a")
+    key = "flowers/ground-truth/a.csv"
+    version = stack.put(key, "a,tulip\nx,rose\ny,rose\na,iris\n")
+    for _ in range(2):  # delivered twice
+        ingest_label_file(stack.services, key, version, batch_records=2)
+        assert holds("a") == "iris"
+
+
+def test_a_last_label_that_is_not_valid_does_not_hold(stack: Stack) -> None:
+    predicted("a")
+    assert deliver(stack, "a,tulip\na,rose\na,mauve\n") == ALL_TAKEN
+    assert holds("a") == "rose"
+
+
 def test_a_file_delivered_twice_changes_nothing(stack: Stack) -> None:
     predicted("a")
     key = "flowers/ground-truth/a.csv"

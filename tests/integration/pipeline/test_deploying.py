@@ -15,6 +15,7 @@ from refit.stores.registry import PackageVersion
 from tests.support.aws_stack import CONTEXT, Stack
 from tests.support.events import sample
 from tests.support.fake_sagemaker import FakeSageMaker
+from tests.support.learned import LEARNED
 from tests.support.model_files import make_champion_live, manifest
 from tests.support.sagemaker_requests import assert_valid_request
 
@@ -153,6 +154,29 @@ def test_a_promoted_version_becomes_the_champion_and_an_event_is_published(
     assert champion is not None
     assert (champion.version, champion.variant, champion.run) == (2, "v2", RUN)
     assert stack.messages(stack.bus_queue)[0]["detail-type"] == "Model Promoted"
+
+
+def test_the_first_promoted_version_is_notified_with_what_it_learned(
+    sagemaker: FakeSageMaker, stack: Stack
+) -> None:
+    learned = LEARNED.model_dump(mode="json")
+    services().models.begin_run("digits", RUN, "drop", "2026-11-20T10:00:00+00:00")
+    services().models.update_run("digits", RUN, learned=learned)
+    promote.handler(sample("promote"), CONTEXT)
+    (notice,) = stack.messages(stack.notices_queue)
+    assert notice["Subject"] == "Refit: digits is live for the first time"
+    assert LEARNED.sentence in notice["Message"]
+    assert "doubt: column 'code' alone gives the label" in notice["Message"]
+    promote.handler(sample("promote"), CONTEXT)  # a state machine may repeat the step
+    assert stack.messages(stack.notices_queue) == []
+
+
+def test_a_version_that_replaces_another_is_not_notified(
+    sagemaker: FakeSageMaker, stack: Stack
+) -> None:
+    make_champion_live()
+    promote.handler(sample("promote"), CONTEXT)
+    assert stack.messages(stack.notices_queue) == []
 
 
 def roll_back_deployment() -> Any:

@@ -13,6 +13,7 @@ from refit.handlers.wiring import services
 
 from tests.support.aws_stack import CONTEXT, Stack
 from tests.support.events import sample
+from tests.support.learned import LEARNED
 
 if TYPE_CHECKING:
     from refit.domain.pipeline.run import Run
@@ -39,6 +40,18 @@ def test_a_failed_run_records_its_error_notifies_and_releases_the_lock(active: S
     assert recorded_run().message.startswith("25 of 100 rows were refused")
     assert services().models.state("digits").active_run is None
     assert active.messages(active.notices_queue)[0]["Message"] == recorded_run().message
+
+
+def test_the_notice_of_a_failed_run_says_what_was_learned_and_which_rows_were_refused(
+    active: Stack,
+) -> None:
+    services().models.update_run("digits", RUN, learned=LEARNED.model_dump(mode="json"))
+    finish_run.handler(sample("finish_run_failed"), CONTEXT)
+    message = active.messages(active.notices_queue)[0]["Message"]
+    assert message.startswith("25 of 100 rows were refused")
+    assert LEARNED.sentence in message
+    assert "refused: 25 × the label 'kind' is missing" in message
+    assert "doubt: column 'code' alone gives the label" in message
 
 
 def test_a_refused_run_records_and_publishes_the_reasons_of_the_gate(active: Stack) -> None:

@@ -13,6 +13,7 @@ from refit_cli.main import app
 
 COMMANDS = (  # as registered
     "up",
+    "check",
     "put",
     "watch",
     "predict",

@@ -3,19 +3,48 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
+from refit.domain.schema import Feature, Schema
 from refit_cli import uploads
 from refit_cli.uploads import PlannedFile, Uploader, parts_of
 
-from tests.support.cli import BUCKET
+from tests.support.cli import BUCKET, CHAMPION
+from tests.support.small_tables import flowers, write_csv
+
+LABEL_FIRST = ["label", "long", "wide"]
+
+
+NAMES = ["long", "wide", "kind"]
 
 
 @pytest.fixture
 def rows(tmp_path):
-    path = tmp_path / "rows.csv"
-    path.write_text("1,2\n0,3\n")
-    return path
+    return write_csv(tmp_path / "rows.csv", [[k, w, n] for w, n, k in flowers()], LABEL_FIRST)
+
+
+@pytest.fixture
+def flowers_file(tmp_path):
+    """A file whose label is not clear without its name."""
+    return write_csv(tmp_path / "flowers.csv", flowers(), NAMES)
+
+
+@pytest.fixture
+def doubtful(tmp_path):
+    made = [[*row, f"note {number}"] for number, row in enumerate(flowers())]
+    return write_csv(tmp_path / "doubtful.csv", made, ["long", "wide", "label", "note"])
+
+
+@pytest.fixture
+def terminal(runtime):
+    """The runtime of a person who can answer questions."""
+    return replace(runtime, can_ask=lambda: True)
+
+
+def toml(stack, model: str = "digits") -> str:
+    body = stack.s3.get_object(Bucket=BUCKET, Key=f"{model}/model.toml")["Body"]
+    return body.read().decode()
 
 
 def test_a_file_becomes_an_object_in_the_drop_folder(refit, stack, rows):
@@ -33,8 +62,13 @@ def test_json_names_each_object_with_its_version(refit, stack, rows):
     assert result["model"] == "digits"
     assert result["bucket"] == BUCKET
     assert result["objects"] == [
-        {"key": "digits/raw/rows.csv", "version": head["VersionId"], "size": 8}
+        {
+            "key": "digits/raw/rows.csv",
+            "version": head["VersionId"],
+            "size": rows.stat().st_size,
+        }
     ]
+    assert result["learned"]["label"] == "label"
 
 
 def test_files_given_as_a_split_go_into_its_folder(refit, stack, rows):
@@ -50,7 +84,9 @@ def folder(tmp_path):
         for name in (*names, *empty):
             path = tmp_path / "drop" / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("" if name in empty else "1,2\n")
+            path.write_text("")
+            if name not in empty:
+                write_csv(path, [[kind, long] for long, _, kind in flowers()], ["label", "x"])
         return tmp_path / "drop"
 
     return run
@@ -188,10 +224,11 @@ def test_two_files_with_the_same_name_are_rejected(refit, stack, tmp_path):
 
 def test_settings_are_checked_and_uploaded_before_the_data(refit, stack, rows, tmp_path):
     settings = tmp_path / "mine.toml"
-    settings.write_text("[data]\nlabel = 3\n")
+    settings.write_text("[data]\nlabel = 0\n")
     result = refit("put", "digits", rows, "--settings", settings)
     assert result.exit_code == 0
     assert stack.keys() == ["digits/model.toml", "digits/raw/rows.csv"]
+    assert toml(stack) == "[data]\nlabel = 0\n"
 
 
 def test_settings_with_a_byte_order_mark_are_read(refit, stack, tmp_path):
@@ -243,3 +280,139 @@ def test_without_files_and_settings_there_is_nothing_to_upload(refit, stack):
     result = refit("put", "digits")
     assert result.exit_code == 2
     assert "no FILE" in result.stderr
+
+
+def test_what_would_be_learned_is_said_before_the_upload(refit, stack, rows):
+    said, _, uploaded = refit("put", "digits", rows).stdout.partition("uploaded")
+    assert said.startswith("predicts 'label' (3 classes) from 2 numbers · header yes")
+    assert uploaded
+
+
+def test_without_a_terminal_an_unclear_label_is_refused_and_nothing_is_uploaded(
+    refit, stack, flowers_file
+):
+    result = refit("put", "digits", flowers_file)
+    assert result.exit_code == 2
+    assert "'long', 'wide', 'kind'" in result.stderr
+    assert "--label kind" in result.stderr
+    assert stack.keys() == []
+
+
+def test_json_of_a_refused_file_has_the_reason(refit, stack, flowers_file):
+    result = refit("put", "digits", flowers_file, "--json")
+    assert result.exit_code == 2
+    answer = json.loads(result.stdout)
+    assert (answer["learned"], answer["objects"], answer["settings"]) == (None, [], None)
+    assert "'long', 'wide', 'kind'" in answer["refusals"][0]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("label", "written"),
+    [("kind", 'label = "kind"'), ("2", "label = 2"), ("last", 'label = "last"')],
+)
+def test_the_label_is_written_into_a_new_model_toml(refit, stack, flowers_file, label, written):
+    assert refit("put", "digits", flowers_file, "--label", label).exit_code == 0
+    assert stack.keys() == ["digits/model.toml", "digits/raw/flowers.csv"]
+    assert toml(stack) == f"[data]\n{written}\n"
+
+
+COMMENTED = """# Flowers of the garden
+[gate]
+margin = 0.02  # agreed in spring
+
+[data]  # as exported
+max_bad_fraction = 0.05
+"""
+
+
+def test_a_stored_model_toml_keeps_its_comments_and_other_keys(refit, stack, flowers_file):
+    stack.put("digits/model.toml", COMMENTED)
+    assert refit("put", "digits", flowers_file, "--label", "kind").exit_code == 0
+    assert toml(stack) == COMMENTED + 'label = "kind"\n'
+    assert refit("put", "digits", flowers_file, "--label", "last").exit_code == 0
+    assert toml(stack) == COMMENTED + 'label = "last"\n'
+
+
+def test_a_given_model_toml_gets_the_label_and_the_local_file_stays(
+    refit, stack, flowers_file, tmp_path
+):
+    settings = tmp_path / "mine.toml"
+    settings.write_text('# mine\n[data.columns]\nwide = "number"\n')
+    result = refit("put", "digits", flowers_file, "--settings", settings, "--label", "kind")
+    assert result.exit_code == 0
+    assert "# mine" in toml(stack)
+    assert 'label = "kind"' in toml(stack)
+    assert 'wide = "number"' in toml(stack)
+    assert "label" not in settings.read_text()
+
+
+def test_the_stored_settings_decide_how_the_file_is_read(refit, stack, flowers_file):
+    stack.put("digits/model.toml", '[data]\nlabel = "kind"\nignore = ["wide"]\n')
+    result = refit("put", "digits", flowers_file)
+    assert "from 1 number (1 column left out)" in result.stdout
+    assert stack.keys() == ["digits/model.toml", "digits/raw/flowers.csv"]
+    assert len(stack.s3.list_object_versions(Bucket=BUCKET, Prefix="digits/model")["Versions"]) == 1
+
+
+def test_the_label_alone_changes_the_settings_for_the_next_run(refit, stack):
+    assert refit("put", "digits", "--label", "last").exit_code == 0
+    assert toml(stack) == '[data]\nlabel = "last"\n'
+
+
+def test_on_a_terminal_the_label_is_asked_for_and_kept(refit, stack, flowers_file, terminal):
+    result = refit("put", "digits", flowers_file, runtime=terminal, input="colour\nkind\n")
+    assert result.exit_code == 0
+    assert "which column is the label?" in result.stderr
+    assert "no column 'colour'" in result.stderr
+    assert toml(stack) == '[data]\nlabel = "kind"\n'
+
+
+def test_on_a_terminal_doubts_are_asked_about(refit, stack, doubtful, terminal):
+    result = refit("put", "digits", doubtful, runtime=terminal, input="n\n")
+    assert result.exit_code == 1
+    assert "column 'note' is left out" in result.stdout
+    assert "upload anyway?" in result.stderr
+    assert stack.keys() == []
+    assert refit("put", "digits", doubtful, runtime=terminal, input="y\n").exit_code == 0
+    assert stack.keys() == ["digits/raw/doubtful.csv"]
+
+
+@pytest.mark.parametrize("arguments", [["--yes"], ["--json"]])
+def test_yes_and_json_go_on_in_spite_of_doubts(refit, stack, doubtful, terminal, arguments):
+    result = refit("put", "digits", doubtful, *arguments, runtime=terminal)
+    assert result.exit_code == 0
+    assert "upload anyway?" not in result.stderr
+    assert stack.keys() == ["digits/raw/doubtful.csv"]
+
+
+def test_without_a_terminal_doubts_go_on_and_are_said(refit, stack, doubtful):
+    result = refit("put", "digits", doubtful)
+    assert result.exit_code == 0
+    assert "column 'note' is left out" in result.stdout
+
+
+def test_a_file_is_uploaded_unread_if_that_is_asked_for(refit, stack, tmp_path):
+    path = tmp_path / "huge.csv"
+    path.write_text("a,b,a\n1,2,3\n")
+    assert refit("put", "digits", path, "--label", "1").exit_code == 2
+    result = refit("put", "digits", path, "--label", "1", "--no-check", "--json")
+    assert json.loads(result.stdout)["learned"] is None
+    assert toml(stack) == "[data]\nlabel = 1\n"
+
+
+def test_the_live_model_decides_as_in_the_run(refit, stack, tmp_path):
+    schema = Schema(
+        task="classification",
+        label="kind",
+        features=tuple(Feature(name=name, type="number") for name in ("long", "wide")),
+        classes=("setosa", "versicolor", "virginica"),
+    )
+    stack.set_state("digits", CHAMPION)
+    stack.put("digits/runs/r1/schema.json", schema.as_json())
+    same = write_csv(tmp_path / "same.csv", flowers(), NAMES)
+    assert refit("put", "digits", same).exit_code == 0
+    other = write_csv(tmp_path / "other.csv", [row[1:] for row in flowers()], NAMES[1:])
+    result = refit("put", "digits", other)
+    assert result.exit_code == 2
+    assert "gone: 'long'" in result.stderr
+    assert stack.keys() == ["digits/raw/same.csv", "digits/runs/r1/schema.json"]

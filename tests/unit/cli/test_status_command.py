@@ -25,6 +25,7 @@ from refit.domain.retraining.state import (
 )
 
 from tests.support.cli import CHAMPION
+from tests.support.learned import LEARNED
 
 
 @pytest.fixture
@@ -381,3 +382,19 @@ def test_json_has_the_whole_state_of_monitoring_and_retraining(refit, digits):
             "note": "A note.",
         },
     }
+
+
+def test_what_the_live_version_and_the_newest_run_learned_is_shown(refit, stack):
+    learned = LEARNED.model_dump(mode="json")
+    stack.set_state("digits", CHAMPION)
+    stack.add_run("digits", "r1", "DEPLOYED", version=1, learned=learned)
+    newer = LEARNED.model_copy(update={"rows": 99}).model_dump(mode="json")
+    later = datetime.now(UTC) + timedelta(seconds=9)
+    stack.add_run("digits", "r2", "FAILED", learned=newer, started_at=later)
+    lines = [line.strip() for line in refit("status", "digits").stdout.splitlines()]
+    assert f"version 1, live  {LEARNED.sentence}" in lines
+    assert any(line.startswith("run r2  predicts 'kind'") and "99 rows" in line for line in lines)
+    assert lines.count("refused  25 × the label 'kind' is missing") == 2
+    assert any(line.startswith("doubt    column 'code' alone gives") for line in lines)
+    runs = json.loads(refit("status", "digits", "--json").stdout)["models"][0]["runs"]
+    assert [run["learned"]["rows"] for run in runs] == [99, 75]

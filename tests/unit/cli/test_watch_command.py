@@ -10,6 +10,7 @@ from refit.domain.vocabulary import RunStatus
 from refit_cli.watching import selection
 
 from tests.support.cli import history
+from tests.support.learned import LEARNED
 from tests.support.model_files import object_version
 
 EVALUATION = {
@@ -203,6 +204,7 @@ def test_json_has_states_and_their_durations_one_event_per_line(refit, stack):
         "version": 3,
         "error": None,
         "message": "version 3 is live",
+        "learned": None,
         "exitCode": 0,
         "seconds": None,
         "stages": [
@@ -263,3 +265,28 @@ def test_every_run_status_is_either_open_or_ended():
         "DEPLOYING",
         "AWAITING_APPROVAL",
     }
+
+
+def test_what_was_learned_is_shown_with_doubts_and_refused_rows(refit, stack):
+    drop(stack, "r1")
+    learned = LEARNED.model_dump(mode="json")
+    stack.add_run("digits", "r1", "DEPLOYED", version=3, learned=learned)
+    lines = refit("watch", "digits", "--timeout", 5).stdout
+    assert LEARNED.sentence in lines
+    assert "refused  25 × the label 'kind' is missing" in lines
+    assert "doubt    column 'code' alone gives" in lines
+    assert "note     2 rows that repeat the header" in lines
+    result = refit("watch", "digits", "--timeout", 5, "--json")
+    (event,) = [event for event in events(result) if event["event"] == "learned"]
+    assert event["sentence"] == LEARNED.sentence
+    assert event["learned"]["refused_reasons"] == {"the label 'kind' is missing": 25}
+    assert outcome_of(result)["learned"] == event["learned"]
+
+
+def test_a_run_that_failed_while_it_prepared_shows_what_it_had_learned(refit, stack):
+    drop(stack, "r1")
+    learned = LEARNED.model_dump(mode="json")
+    stack.add_run("digits", "r1", "FAILED", message="25 of 100 rows", learned=learned)
+    result = refit("watch", "digits", "--timeout", 5)
+    assert result.exit_code == 1
+    assert "refused  25 × the label 'kind' is missing" in result.stdout

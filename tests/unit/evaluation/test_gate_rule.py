@@ -41,6 +41,13 @@ def test_a_good_first_model_passes_and_the_reason_names_the_baseline() -> None:
     assert note == "There is no live version to compare with yet."
 
 
+def test_columns_that_alone_give_the_label_are_among_the_reasons() -> None:
+    doubt = "column 'alive' alone gives the label 'survived'"
+    decision = decide(evaluation(evaluated_rows(400, 0.9, None)), GateSettings(), leaks=[doubt])
+    assert decision.passed
+    assert decision.reasons[-1] == "Column 'alive' alone gives the label 'survived'."
+
+
 def test_a_model_no_better_than_the_most_frequent_class_is_refused() -> None:
     decision = decide(evaluation(evaluated_rows(400, 0.25, None)), GateSettings())
     assert not decision.passed

@@ -18,7 +18,7 @@ from refit.domain.inferences.inference import (
     Prediction,
     Source,
 )
-from refit.domain.inferences.label_change import decide, label_text
+from refit.domain.inferences.label_change import decide, label_change, label_text
 from refit.domain.inferences.label_outcome import Fault, LabelOutcome
 from refit.domain.inferences.label_records import (
     CLOCK_TOLERANCE,
@@ -160,6 +160,16 @@ def test_of_two_labels_observed_at_the_same_time_the_same_is_effective_in_either
     one = after(predicted(), ("rose", 5), ("iris", 5))
     other = after(predicted(), ("iris", 5), ("rose", 5))
     assert one.label == other.label
+
+
+def test_an_earlier_record_of_the_same_call_is_told_that_it_is_superseded() -> None:
+    records = [LabelRecord("a", label) for label in ("0", "1", "1.0")]
+    change = label_change(list(map(observed, records)), {}, DIGITS, RECEIPT)
+    assert [outcome.status for outcome in change.outcomes] == ["repeat", "repeat", "held"]
+    assert "superseded: a later record" in str(change.outcomes[0].reason)
+    assert change.outcomes[1].reason is None
+    assert change.after is not None
+    assert [label.label for label in change.after.labels] == ["1"]
 
 
 def test_a_label_for_an_ambiguous_id_is_rejected() -> None:
@@ -373,7 +383,7 @@ ONE = {"inferenceId": "a", "label": 1}
 BAD_BODIES: dict[str, tuple[Any, str]] = {
     "no JSON": ('{"labels": [', "the body is not JSON: .*char 12"),
     "NaN": ('{"labels": [{"inferenceId": "a", "label": NaN}]}', "NaN is not JSON"),
-    "a list": ([ONE], r"the body must be an object \{\"labels\": \[…\]\}, not \["),
+    "a text": ("5", r"the body must be an object \{\"labels\": \[…\]\}, not 5"),
     "another key": ({"labels": [ONE], "model": "x"}, "unknown key 'model'; only \"labels\" is"),
     "no labels": ({}, '"labels" must be a list of records, not None'),
     "an empty list": ({"labels": []}, '"labels" has 0 records; one call takes 1 to 500'),
@@ -382,8 +392,12 @@ BAD_BODIES: dict[str, tuple[Any, str]] = {
     "no id": ({"labels": [{"label": 1}]}, "record 1: there is no inferenceId"),
     "no label": ({"labels": [{"inferenceId": "a"}]}, "record 1: there is no label"),
     "a misspelt key": (
-        {"labels": [ONE | {"observedat": "x"}]},
-        "record 1: unknown key 'observedat'; allowed are inferenceId, label, observedAt",
+        {"labels": [ONE | {"observed": "x"}]},
+        "record 1: unknown key 'observed'; allowed are inferenceId, label, observedAt",
+    ),
+    "a key twice": (
+        {"labels": [ONE | {"inference_id": "b"}]},
+        "record 1: a key is there twice: 'inferenceId, label, inference_id'",
     ),
 }
 
@@ -393,6 +407,11 @@ def test_a_malformed_body_is_refused_with_what_is_allowed(body: Any, message: st
     text = body if isinstance(body, str) else json.dumps(body)
     with pytest.raises(PayloadInvalid, match=message):
         records_of(text.encode())
+
+
+def test_a_list_alone_and_other_spellings_of_the_keys_are_read() -> None:
+    body = [{"inference_id": "a", "LABEL": 1, "observed_at": "2026-03-12T20:00:00Z"}]
+    assert records_of(json.dumps(body).encode()) == [LabelRecord("a", 1, "2026-03-12T20:00:00Z")]
 
 
 def test_500_records_are_accepted() -> None:

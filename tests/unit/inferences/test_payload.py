@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import csv
+import gzip
 import io
 import itertools
 import json
@@ -16,6 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from refit.domain.errors import AnswerMalformed, PayloadInvalid, PayloadTooLarge
 from refit.domain.inferences import payload
+from refit.domain.inferences.request_rows import instances_of
+from refit.domain.number_forms import NumberForm
 from refit.domain.schema import Feature, Schema
 
 FLOWERS = Schema(
@@ -35,12 +38,13 @@ def encoded(
     body: str | bytes, content_type: str | None = "application/json", schema: Schema = FLOWERS
 ) -> list[str]:
     content = body.encode() if isinstance(body, str) else body
-    return payload.encoded_lines(payload.instances_of(content, content_type), schema)
+    return payload.encoded_lines(instances_of(content, content_type, schema), schema)
 
 
 EXPECTED = "rows"
 unhurried = settings(deadline=None)  # a slow machine must not fail the test
 TWO_ROWS = ["5.1,3.5,1", "6.2,,0"]
+NDJSON = "application/x-ndjson"
 
 
 @pytest.mark.parametrize(
@@ -57,6 +61,22 @@ TWO_ROWS = ["5.1,3.5,1", "6.2,,0"]
         ("5.1,3.5,red\n6.2,,blue\n", "text/csv"),
         ('5.1,3.5,"red"\r\n\r\n"6.2","","blue"', 'text/csv; charset="utf-8"; header=absent'),
         ("\ufeff5.1,3.5,red\n6.2,,blue\n", "TEXT/CSV"),
+        ("5.1,3.5,red\n6.2,,blue\n", "text/plain"),
+        ("5.1;3.5;red\n6.2;;blue\n", "text/csv"),
+        ("5.1\t3.5\tred\n6.2\t\tblue\n", "text/tab-separated-values"),
+        ("5.1|3.5|red\n6.2|NA|blue\n", "text/csv"),
+        ("5.1,3.5,red\r6.2,,blue\r", "text/csv"),
+        ('5.1, 3.5, "red"\n6.2, nan, "blue"\n', "text/csv"),
+        ("width,height,colour\n5.1,3.5,red\n6.2,,blue\n", "text/csv"),
+        (" colour; width; height\nred;5.1;3.5\nblue;6.2;\n", "text/csv"),
+        (
+            "width,height,colour\n5.1,3.5,red\nwidth,height,colour\n6.2,,blue\n",
+            "text/csv",
+        ),
+        ('[5.1, 3.5, "red"]\n\n{"colour": "blue", "width": 6.2, "height": null}', NDJSON),
+        ('{"features": [5.1, 3.5, "red"]}\n{"features": [6.2, null, "blue"]}\n', NDJSON),
+        ('{"features": [[5.1, 3.5, "red"], [6.2, null, "blue"]]}', "application/json"),
+        ('[[5.1, 3.5, "red"], [6.2, "NaN", "blue"]]', "application/json"),
     ],
 )
 def test_every_accepted_form_gives_the_same_rows(body: str, content_type: str | None) -> None:
@@ -67,6 +87,123 @@ def test_every_accepted_form_gives_the_same_rows(body: str, content_type: str | 
 def test_a_missing_marker_is_missing_as_in_files(text: str) -> None:
     assert encoded(json.dumps([[text, 2, "red"]])) == [",2,1"]
     assert encoded(f"{text},2,red\n", "text/csv") == [",2,1"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"instances": {"width": 5.1, "height": 3.5, "colour": "red"}}',
+        '{"width": 5.1, "height": 3.5, "colour": "red"}',
+        '{"features": {"width": 5.1, "height": 3.5, "colour": "red"}}',
+        '{"features": [5.1, 3.5, "red"]}',
+        '{"instances": [5.1, 3.5, "red"]}',
+        '[5.1, 3.5, "red"]',
+    ],
+)
+def test_one_row_need_not_be_in_a_list(body: str) -> None:
+    assert encoded(body) == TWO_ROWS[:1]
+
+
+def test_several_values_for_a_model_with_one_column_are_not_guessed() -> None:
+    assert encoded("[5]", schema=PRICES) == ["5"]
+    with pytest.raises(PayloadInvalid, match="3 values can be one row or 3 rows"):
+        encoded('{"instances": [1, 2, 3]}', schema=PRICES)
+
+
+def test_a_column_may_be_called_like_the_key_of_the_rows() -> None:
+    features = (Feature(name="features", type="number"), Feature(name="x", type="number"))
+    schema = Schema(task="regression", label="y", features=features)
+    assert encoded('{"features": 3, "x": 1}', schema=schema) == ["3,1"]
+    assert encoded('{"features": [3, 1]}', schema=schema) == ["3,1"]
+
+
+DISHES = Schema(
+    task="classification",
+    label="class",
+    features=(
+        Feature(name="cap", type="category", values=("b", "x")),
+        Feature(name="odor", type="category", values=("n", "y")),
+    ),
+    classes=("e", "p"),
+)
+
+
+def test_a_header_above_texts_is_never_a_row() -> None:
+    assert encoded(" cap, odor\n b, y\n x, n\n", "text/csv", DISHES) == ["0,1", "1,0"]
+    with pytest.raises(PayloadInvalid, match="unknown column 'smell'"):
+        encoded("cap,smell\nb,y\n", "text/csv", DISHES)
+
+
+def test_values_that_are_also_names_of_columns_are_a_row() -> None:
+    features = tuple(
+        Feature(name=name, type="category", values=("cap", "odor")) for name in ("cap", "odor")
+    )
+    schema = Schema(task="classification", label="y", features=features, classes=("a", "b"))
+    assert encoded("cap,odor\nodor,cap\n", "text/csv", schema) == ["0,1", "1,0"]
+
+
+WITH_INDEX = Schema(
+    task="regression",
+    label="y",
+    features=(Feature(name="a", type="number"), Feature(name="b", type="number")),
+    columns=("id", "a", "b"),
+    left_out={"id": "row numbers, which count up by one"},
+)
+
+
+def test_columns_that_are_left_out_may_be_sent_and_are_not_read() -> None:
+    for body in ("id,a,b\n7,1,2\n", "b,a\n2,1\n", "7,1,2\n", "not a number,1,2\n"):
+        assert encoded(body, "text/csv", WITH_INDEX) == ["1,2"]
+    with pytest.raises(PayloadInvalid, match=r"has 2 values; .*that the model leaves out: 'id'"):
+        encoded("1,2\n", "text/csv", WITH_INDEX)
+
+
+DECIMAL_COMMA = Schema(
+    task="regression",
+    label="y",
+    features=tuple(
+        Feature(name=name, type="number", form=NumberForm(decimal=",")) for name in ("a", "b")
+    ),
+)
+
+
+def test_decimal_commas_between_semicolons_are_read_as_in_training() -> None:
+    for body in ("5,1;3,5\n", "a;b\n5,1;3,5\n", "b;a\n3,5;5,1\n"):
+        assert encoded(body, "text/csv", DECIMAL_COMMA) == ["5.1,3.5"]
+    assert encoded('{"a": "5,1", "b": 3.5}', schema=DECIMAL_COMMA) == ["5.1,3.5"]
+
+
+def test_names_are_compared_whatever_their_unicode_form() -> None:
+    features = (Feature(name="gr\u00f6\u00dfe", type="number"), Feature(name="b", type="number"))
+    schema = Schema(task="regression", label="y", features=features)
+    assert encoded("gro\u0308\u00dfe,b\n1,2\n", "text/csv", schema) == ["1,2"]
+
+
+def test_a_body_may_be_gzip() -> None:
+    packed = base64.b64encode(gzip.compress(b"5.1,3.5,red")).decode()
+    assert payload.body_bytes(payload.RequestBody(packed, is_base64=True), EXPECTED) == (
+        b"5.1,3.5,red"
+    )
+
+
+@pytest.mark.parametrize(
+    ("packed", "error", "says"),
+    [
+        (gzip.compress(b"0" * 50_000_000, mtime=0), PayloadTooLarge, "once it is decompressed"),
+        (gzip.compress(b"5.1,3.5,red", mtime=0)[:-9], PayloadInvalid, "ends too early"),
+        (b"\x1f\x8bnot gzip", PayloadInvalid, "damaged gzip"),
+    ],
+)
+def test_gzip_that_is_damaged_or_too_large_is_refused(packed, error, says) -> None:
+    body = payload.RequestBody(base64.b64encode(packed).decode(), is_base64=True)
+    with pytest.raises(error, match=says):
+        payload.body_bytes(body, EXPECTED)
+
+
+def test_gzip_that_was_read_as_text_says_which_header_is_missing() -> None:
+    text = gzip.compress(b"5.1,3.5,red").decode(errors="replace")
+    with pytest.raises(PayloadInvalid, match="Content-Encoding: gzip"):
+        payload.body_bytes(payload.RequestBody(text), EXPECTED)
 
 
 def test_an_unknown_category_is_missing() -> None:
@@ -92,13 +229,15 @@ BAD = {
     "an object in a cell": ('[[1, 2, {"a": 1}]]', "column 'colour' holds one value"),
     "unknown column": ('[{"width": 1, "height": 2, "hue": "red"}]', "unknown column 'hue'"),
     "missing column": ('[{"width": 1, "colour": "red"}]', "no value for column 'height'"),
-    "a row that is not in a list": ('[1, 2, "red"]', "instance 1: an instance is a list"),
-    "a row that is text": ('["1,2,red"]', "instance 1: an instance is a list"),
-    "a row that is null": ("[null]", "instance 1: an instance is a list"),
+    "a row that is text": ('["1,2,red"]', "instance 1: an instance has 1 values"),
+    "rows that are text": ('[[1, 2, "red"], "1,2,red"]', "instance 2: an instance is a list"),
+    "a row that is null": ("[null]", "instance 1: an instance has 1 values"),
     "no rows": ('{"instances": []}', "there is no instance"),
-    "no instances": ("{}", '"instances" must be a list of instances, not None'),
-    "instances is a number": ('{"instances": 5}', '"instances" must be a list'),
-    "another key": ('{"rows": [[1, 2, "red"]]}', "unknown key 'rows'; only \"instances\" is"),
+    "no instances": ("{}", '"instances" must be a list of instances: the body is empty'),
+    "instances is a number": ('{"instances": 5}', "'instances' must be a list of rows, not 5"),
+    "another key": ('{"rows": [[1, 2, "red"]]}', "instance 1: unknown column 'rows'"),
+    "a key beside the rows": ('{"instances": [], "mode": 1}', "unknown key 'mode' beside"),
+    "the label": ('[{"width": 1, "height": 2, "colour": "red", "kind": "iris"}]', "is the label"),
     "a bare number": ("5", '"instances" must be a list'),
     "broken JSON": ('{"instances": [[1, 2, "red"]', r"not JSON: .*line 1 column 29 \(char 28\)"),
     "two documents": ("[] []", "not JSON: Extra data"),
@@ -118,10 +257,22 @@ BAD_CSV = {
     "too many values": ("1,2,red\n1,2,red,4\n", "instance 2: an instance has 4 values"),
     "text": ("wide,2,red\n", "instance 1: column 'width' .*not 'wide'"),
     "Infinity": ("1,-inf,red\n", "column 'height'"),
-    "another delimiter": ("1;2;red\n", "instance 1: an instance has 1 values"),
-    "the columns' names": (
-        "width,height,colour\n1,2,red\n",
-        "first row has the names of the columns",
+    "a delimiter of another place": ("1:2:red\n", "instance 1: an instance has 1 values"),
+    "only the columns' names": ("width,height,colour\n", "there is no instance"),
+    "names with the label": (
+        "kind,width,height,colour\niris,1,2,red\n",
+        "'kind', which is the label",
+    ),
+    "an unknown name": ("width,height,colour,x\n1,2,red,4\n", "unknown column 'x'"),
+    "a name less": ("width,colour\n1,red\n", "the header lacks the column 'height'"),
+    "a name twice": ("width,width,colour\n1,1,red\n", "two columns 'width'"),
+    "a row that is wider than the header": (
+        "colour,height,width\nred,2,1,0\n",
+        "row 1 below the header has 4 cells, and the header 3",
+    ),
+    "names of other columns": (
+        "a,b,c\n1,2,red\n3,4,blue\n",
+        "seems to be a header, .* but its names are not those of the model's columns: 'width'",
     ),
     "only blank lines": ("\n\r\n\n", "there is no instance"),
     "a quote that never ends": ('1,2,"red\n', "line 1 is not CSV"),
@@ -142,7 +293,7 @@ def test_bad_csv_is_rejected_with_its_position(body: str, message: str) -> None:
     "content_type",
     [
         "application/x-python-pickle",
-        "text/plain",
+        "text/html",
         "json",
         "application/json, text/csv",
         "*/*",
@@ -150,7 +301,9 @@ def test_bad_csv_is_rejected_with_its_position(body: str, message: str) -> None:
     ],
 )
 def test_other_content_types_are_rejected_with_the_accepted_ones(content_type: str) -> None:
-    with pytest.raises(PayloadInvalid, match="send application/json or text/csv"):
+    with pytest.raises(
+        PayloadInvalid, match="send application/json, application/x-ndjson or text/csv"
+    ):
         encoded("[[1]]", content_type)
 
 
@@ -180,7 +333,7 @@ def test_an_empty_body_says_what_to_send(body: str | None) -> None:
 def test_a_lone_surrogate_is_a_client_error() -> None:
     content = payload.body_bytes(payload.RequestBody('[["\ud800"]]'), EXPECTED)
     with pytest.raises(PayloadInvalid, match="not UTF-8"):
-        payload.instances_of(content, None)
+        instances_of(content, None, FLOWERS)
 
 
 @pytest.mark.parametrize("megabytes", [6.1, 10])
@@ -240,7 +393,7 @@ def test_numbers_reach_the_endpoint_unchanged_from_json_and_csv(values: list[flo
 @given(st.binary(max_size=60), st.sampled_from([None, "application/json", "text/csv"]))
 def test_arbitrary_bytes_are_accepted_or_rejected(content: bytes, content_type: str | None) -> None:
     try:
-        lines = payload.encoded_lines(payload.instances_of(content, content_type), FLOWERS)
+        lines = payload.encoded_lines(instances_of(content, content_type, FLOWERS), FLOWERS)
     except PayloadInvalid:
         return
     assert all(line.count(",") == 2 for line in lines)

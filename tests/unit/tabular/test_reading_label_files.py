@@ -69,6 +69,35 @@ def test_a_header_names_the_columns_in_any_order(text: str) -> None:
     assert result == [(*record[:3], record[3] + 1) for record in EXPECTED]
 
 
+@pytest.mark.parametrize(
+    "header", ["inference_id,label,observed_at", "Inference Id,Label,ObservedAt"]
+)
+def test_names_in_a_header_may_be_spelt_otherwise(header: str) -> None:
+    result = values(read(f"{header}\na,1,{AT}\nb,0,\n", "labels.csv"))
+    assert result == [(*record[:3], record[3] + 1) for record in EXPECTED]
+
+
+@pytest.mark.parametrize("delimiter", [";", "|", "\t"])
+def test_other_delimiters_are_detected(delimiter: str) -> None:
+    text = f"a,1,{AT}\nb,0\n".replace(",", delimiter)
+    assert values(read(text, "labels.csv")) == EXPECTED
+
+
+@pytest.mark.parametrize("name", ["labels.json", "labels"])
+@pytest.mark.parametrize("form", ["[{}]", '{{"labels": [{}]}}'])
+def test_a_json_list_is_read_as_a_whole(name: str, form: str) -> None:
+    records = f'{{"inference_id": "a", "label": "1", "observedAt": "{AT}"}}, {{"label": 2}}'
+    result = read(form.format(records), name)
+    assert values(result[:1]) == [("a", "1", AT, 1)]
+    assert reasons(result) == {1: "record 2: there is no inferenceId"}
+
+
+def test_a_json_list_may_have_several_lines_and_a_mark() -> None:
+    text = '\ufeff[\n {"inferenceId": "a", "label": 1},\r\n {"inferenceId": "b", "label": 0}\n]\n'
+    assert [record[:2] for record in values(read(text, "x.json"))] == [("a", 1), ("b", 0)]
+    assert "the file is not JSON" in reasons(read("[\n{}\n", "x.json"))[1]
+
+
 def test_json_lines_keep_the_type_of_a_label() -> None:
     text = (
         f'{{"inferenceId": "a", "label": 1, "observedAt": "{AT}"}}\n'
@@ -196,8 +225,8 @@ def test_each_line_has_as_many_cells_as_the_header() -> None:
     ("header", "reason"),
     [
         (
-            "inferenceId,label,observedat",
-            "unknown column 'observedat': a header must name inferenceId",
+            "inferenceId,label,observed",
+            "unknown column 'observed': a header must name inferenceId",
         ),
         ("inferenceId,truth", "unknown column 'truth'"),
         ("inferenceId,label,label", "the header is 'inferenceId,label,label'"),

@@ -55,7 +55,7 @@ from refit.domain.evaluation.gate_texts import (
 from refit.domain.quality_metrics import METRICS, figure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from refit.domain.evaluation.report import (
         Comparison,
@@ -138,7 +138,10 @@ class RetrainingContext:
 
 
 def decide(
-    evaluation: Evaluation, settings: GateSettings, retraining: RetrainingContext | None = None
+    evaluation: Evaluation,
+    settings: GateSettings,
+    retraining: RetrainingContext | None = None,
+    leaks: Sequence[str] = (),
 ) -> GateDecision:
     """Apply the rules above to an evaluation.
 
@@ -146,6 +149,7 @@ def decide(
         evaluation: of the run.
         settings: `[gate]` of model.toml.
         retraining: for a run that drift or a user command caused, else None.
+        leaks: sentences about columns that alone give the label; they are added to the reasons.
 
     Raises:
         SettingsInvalid: when `[gate] metric` does not exist for the task or the number of classes.
@@ -177,6 +181,7 @@ def decide(
         notes.append("There is no live version to compare with yet.")
     if retraining:
         notes.append(_trained_on(retraining))
+    notes += [f"{leak[:1].upper()}{leak[1:]}." for leak in leaks]
     passed = all(check.passed for check in checks)
     reasons = [check.reason for check in checks if check.passed == passed]
     return GateDecision(

@@ -61,12 +61,39 @@ def label_change(
     """
     inference_id = observations[0].inference_id
     before = after = known.get(inference_id)
+    holding = _last_untimed(observations, schema)
     outcomes = []
-    for observation in observations:
+    for index, observation in enumerate(observations):
+        if holding is not None and index < holding and not observation.is_timed:
+            outcomes.append(_superseded(observation, observations[holding], schema))
+            continue
         event_rows = observation.event_rows(known)
         after, outcome = decide(observation, after, event_rows, schema, receipt)
         outcomes.append(outcome)
     return LabelChange(inference_id, before, after, tuple(outcomes))
+
+
+def _last_untimed(observations: Sequence[Observation], schema: Schema) -> int | None:
+    """Return the index of the last valid label without a time; None if there is none."""
+    indexes = [
+        index
+        for index, observation in enumerate(observations)
+        if not observation.is_timed and isinstance(label_text(observation.label, schema), str)
+    ]
+    return indexes[-1] if indexes else None
+
+
+def _superseded(earlier: Observation, later: Observation, schema: Schema) -> LabelOutcome:
+    """Return the outcome of a label that a later record of the same file or call replaces."""
+    text = label_text(earlier.label, schema)
+    if isinstance(text, LabelOutcome):
+        return text
+    if text == label_text(later.label, schema):
+        return LabelOutcome(LabelStatus.REPEAT)
+    return LabelOutcome(
+        LabelStatus.REPEAT,
+        f"superseded: a later record of the same file or call has the label {shown(later.label)}",
+    )
 
 
 def decide(

@@ -19,7 +19,7 @@ from refit.domain.cells import shown
 from refit.domain.errors import PayloadInvalid
 from refit.domain.inferences.inference import ID_PATTERN
 from refit.domain.inferences.label_outcome import Fault, LabelOutcome, rejected
-from refit.domain.inferences.payload import body_text, parsed_json
+from refit.domain.inferences.request_rows import body_text, parsed_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +35,7 @@ no later label could replace them."""
 
 _REQUIRED = ("inferenceId", "label")
 _KEYS = (*_REQUIRED, "observedAt")
+_BY_SPELLING = {key.lower(): key for key in _KEYS}
 _SHOWN_CHARACTERS = 200
 
 
@@ -103,13 +104,19 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Observation:
-    """A well-formed record whose label has not been checked against the model yet."""
+    """A well-formed record whose label has not been checked against the model yet.
+
+    Attributes:
+        is_timed: whether the record states its time of observation. Of several records of one
+            inference in one file or call that do not, the last one holds.
+    """
 
     inference_id: str
     label: object
     observed_at: datetime
     event_id: str | None
     event_size: int | None
+    is_timed: bool = True
 
     @property
     def related_ids(self) -> tuple[str, ...]:
@@ -136,9 +143,12 @@ def records_of(content: bytes) -> list[LabelRecord]:
 
     Raises:
         PayloadInvalid: when the body is not `{"labels": [{"inferenceId", "label", "observedAt"?}
-            …]}` with 1 to `MAX_RECORDS` records. The text states what is wrong and what is allowed.
+            …]}`, or the list alone, with 1 to `MAX_RECORDS` records. The text states what is wrong
+            and what is allowed.
     """
     value = parsed_json(body_text(content))
+    if isinstance(value, list):
+        value = {"labels": value}
     if not isinstance(value, dict):
         raise PayloadInvalid(f'the body must be an object {{"labels": […]}}, not {shown(value)}')
     if unknown := [key for key in value if key != "labels"]:
@@ -169,13 +179,21 @@ def record_of(value: object, what: str, line: int | None = None) -> LabelRecord:
             f"{what}: a record must be an object with inferenceId, label and optionally "
             f"observedAt, not {shown(value)}"
         )
-    if unknown := [key for key in value if key not in _KEYS]:
+    named = {label_key(key): held for key, held in value.items()}
+    if unknown := [key for key in value if label_key(key) is None]:
         raise PayloadInvalid(
             f"{what}: unknown key {shown(unknown[0])}; allowed are {', '.join(_KEYS)}"
         )
-    if absent := [key for key in _REQUIRED if key not in value]:
+    if len(named) < len(value):
+        raise PayloadInvalid(f"{what}: a key is there twice: {shown(', '.join(value))}")
+    if absent := [key for key in _REQUIRED if key not in named]:
         raise PayloadInvalid(f"{what}: there is no {absent[0]}")
-    return LabelRecord(value["inferenceId"], value["label"], value.get("observedAt"), line=line)
+    return LabelRecord(named["inferenceId"], named["label"], named.get("observedAt"), line=line)
+
+
+def label_key(name: str) -> str | None:
+    """Return the key that a name means, such as `inferenceId` for `inference_id`; None if none."""
+    return _BY_SPELLING.get(name.strip().lower().replace("_", "").replace(" ", ""))
 
 
 def check_record(record: Sent, receipt: Receipt) -> Observation | LabelOutcome:
@@ -192,7 +210,14 @@ def check_record(record: Sent, receipt: Receipt) -> Observation | LabelOutcome:
     observed_at = _observed_at(record.observed_at, receipt)
     if isinstance(observed_at, LabelOutcome):
         return observed_at
-    return Observation(inference_id, record.label, observed_at, record.event_id, record.event_size)
+    return Observation(
+        inference_id,
+        record.label,
+        observed_at,
+        record.event_id,
+        record.event_size,
+        is_timed=record.observed_at is not None,
+    )
 
 
 def _observed_at(value: object, receipt: Receipt) -> datetime | LabelOutcome:

@@ -1,9 +1,6 @@
-"""Read the bodies of API requests, encode them for the endpoint, and decode its answers.
+"""Read the bodies of API requests, encode their rows for the endpoint, and decode its answers.
 
-Accepted bodies of a prediction request:
-    application/json    {"instances": [[5.1, 3.5], …]}, {"instances": [{"width": 5.1, …}, …]}, or
-                        the list of instances alone
-    text/csv            one row per line in column order, comma-separated, without header and label
+`refit.domain.inferences.request_rows` finds the rows in a body.
 """
 
 from __future__ import annotations
@@ -12,15 +9,15 @@ import base64
 import binascii
 import json
 import math
+import zlib
 from dataclasses import dataclass
-from email.message import Message
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from refit.domain.cells import shown
 from refit.domain.csv_dialect import SAMPLE_LINES, is_header
-from refit.domain.csv_rows import CsvFormat, CsvLineInvalid, read_text
 from refit.domain.decision_rule import DecisionRule, predicted_class
 from refit.domain.errors import AnswerMalformed, PayloadInvalid, PayloadTooLarge
+from refit.domain.inferences.request_rows import listed
 from refit.domain.schema import Schema, csv_line
 
 if TYPE_CHECKING:
@@ -34,8 +31,13 @@ ENDPOINT_BYTES = 6 * 1024 * 1024
 
 EXPECTED_INSTANCES = '{"instances": [[…], …]} or rows of text/csv'
 
-_JSON, _CSV = "application/json", "text/csv"
+_GZIP_MAGIC = b"\x1f\x8b"
+_GZIP_WINDOW = 16 + zlib.MAX_WBITS
 _ENVELOPE_BYTES = 4096  # status, headers and the beginning of the body
+_TOO_LARGE = (
+    f"Lambda accepts 6 MB ({LAMBDA_BYTES:,} bytes) in one request (API Gateway: 10 MB): send "
+    "several requests"
+)
 _LONGEST_NUMBER = 24  # characters of a float: -1.7976931348623157e+308
 _LONGEST_ID = 40  # 32 hexadecimal digits, a hyphen and a row number
 
@@ -56,15 +58,19 @@ class RequestBody:
 
 
 def body_bytes(body: RequestBody, expected: str) -> bytes:
-    """Return the content of a body.
+    """Return the content of a body, decompressed if it is gzip.
+
+    API Gateway decompresses a body whose Content-Encoding header says gzip, and passes it on as
+    text. Another way to invoke the function can pass gzip in base64.
 
     Args:
         body: body of a request.
         expected: what to send instead of an empty body, for the error message.
 
     Raises:
-        PayloadInvalid: when the body is empty, or is not base64 although the event states that.
-        PayloadTooLarge: when the body is larger than 6 MB.
+        PayloadInvalid: when the body is empty, is not base64 although the event states that, or is
+            gzip that is damaged.
+        PayloadTooLarge: when the body is larger than 6 MB, compressed or not.
     """
     if not body.text:
         raise PayloadInvalid(f"the body is empty: send {expected}")
@@ -75,96 +81,29 @@ def body_bytes(body: RequestBody, expected: str) -> bytes:
             raise PayloadInvalid(f"the body is not base64: {error}") from None
     else:
         content = body.text.encode(errors="surrogatepass")
+        if content.startswith(_GZIP_MAGIC[:1]):
+            raise PayloadInvalid(
+                "the body is gzip that was read as text: send the header Content-Encoding: gzip"
+            )
+    if content.startswith(_GZIP_MAGIC):
+        content = _gunzipped(content)
     if len(content) > LAMBDA_BYTES:
-        raise PayloadTooLarge(
-            f"the body has {len(content):,} bytes; Lambda accepts 6 MB ({LAMBDA_BYTES:,} bytes) in "
-            "one request (API Gateway: 10 MB): send several requests"
-        )
+        raise PayloadTooLarge(f"the body has {len(content):,} bytes; {_TOO_LARGE}")
     return content
 
 
-def body_text(content: bytes) -> str:
-    """Decode a body and remove its byte-order mark. Raises PayloadInvalid if it is not UTF-8."""
+def _gunzipped(content: bytes) -> bytes:
+    """Decompress a body; stop at the limit, whatever its size would be."""
+    stream = zlib.decompressobj(_GZIP_WINDOW)
     try:
-        return content.decode().removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        raise PayloadInvalid(f"the body is not UTF-8 text: {error}") from None
-
-
-def instances_of(content: bytes, content_type: str | None) -> list[Any]:
-    """Return the rows of a prediction request, with unchecked values.
-
-    Args:
-        content: the body, UTF-8, with or without byte-order mark.
-        content_type: value of the header with its parameters; None means JSON.
-
-    Raises:
-        PayloadInvalid: when the type is not supported, the body cannot be parsed, or there are no
-            rows. The text states the position of a parse error.
-    """
-    kind = _media_type(content_type)
-    text = body_text(content)
-    instances = _json_instances(text) if kind == _JSON else csv_instances(text)
-    if not instances:
-        raise PayloadInvalid("there is no instance to predict: send at least one row")
-    return instances
-
-
-def _media_type(header: str | None) -> str:
-    message = Message()
-    message["content-type"] = header or _JSON
-    kind, charset = message.get_content_type(), (message.get_content_charset() or "utf-8").lower()
-    if kind not in {_JSON, _CSV}:
-        raise PayloadInvalid(
-            f"content type {shown(header)} is not supported: send {_JSON} or {_CSV}"
-        )
-    if charset not in {"utf-8", "utf8", "us-ascii", "ascii"}:
-        raise PayloadInvalid(f"charset {shown(charset)} is not supported: send UTF-8")
-    return kind
-
-
-def parsed_json(text: str, what: str = "the body") -> Any:
-    """Parse strict JSON.
-
-    Args:
-        text: one document.
-        what: name of the document in an error message.
-
-    Raises:
-        PayloadInvalid: when the text is not JSON (NaN and Infinity are not allowed), is nested too
-            deeply, or has an integer with too many digits for Python.
-    """
-    try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except json.JSONDecodeError as error:
-        raise PayloadInvalid(f"{what} is not JSON: {error}") from None
-    except RecursionError:
-        raise PayloadInvalid(f"{what} is nested too deeply") from None
-    except ValueError:  # an integer with more digits than Python converts
-        raise PayloadInvalid(f"{what} has an integer of thousands of digits") from None
-
-
-def _json_instances(text: str) -> list[Any]:
-    value = parsed_json(text)
-    if isinstance(value, dict):
-        if unknown := [key for key in value if key != "instances"]:
-            raise PayloadInvalid(f'unknown key {shown(unknown[0])}; only "instances" is allowed')
-        value = value.get("instances")
-    if not isinstance(value, list):
-        raise PayloadInvalid(f'"instances" must be a list of instances, not {shown(value)}')
-    return value
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise PayloadInvalid(f"{name} is not JSON: send null where a value is missing")
-
-
-def csv_instances(text: str) -> list[list[str]]:
-    """Return the cells of comma-separated rows. Raises PayloadInvalid for the first bad line."""
-    try:
-        return read_text(text, CsvFormat())
-    except CsvLineInvalid as error:
-        raise PayloadInvalid(str(error)) from None
+        unpacked = stream.decompress(content, LAMBDA_BYTES + 1)
+    except zlib.error as error:
+        raise PayloadInvalid(f"the body is damaged gzip: {error}") from None
+    if len(unpacked) > LAMBDA_BYTES:
+        raise PayloadTooLarge(f"the body has more bytes once it is decompressed; {_TOO_LARGE}")
+    if not stream.eof:
+        raise PayloadInvalid("the body is damaged gzip: it ends too early")
+    return unpacked
 
 
 def encoded_lines(
@@ -182,9 +121,7 @@ def encoded_lines(
             counted from 1, and the column.
         PayloadTooLarge: when a single row is larger than an endpoint request.
     """
-    names = [feature.name for feature in schema.features]
-    if instances[0] == names:
-        raise PayloadInvalid("the first row has the names of the columns: send only the rows")
+    names = schema.all_columns
     lines = []
     for number, instance in enumerate(instances, 1):
         try:
@@ -192,7 +129,8 @@ def encoded_lines(
         except PayloadInvalid as error:
             if number == 1 and _first_is_header(instances, names):
                 raise PayloadInvalid(
-                    f"the first row seems to be a header, {shown(instance)}: send only the rows"
+                    f"the first row seems to be a header, {shown(instance)}, but its names are not "
+                    f"those of the model's columns: {listed(names)}"
                 ) from None
             raise PayloadInvalid(f"instance {number}: {error}") from None
         # An empty line would not be read as a row. XGBoost's container reads "nan" as missing.

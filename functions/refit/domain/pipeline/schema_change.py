@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from refit.domain.errors import SchemaChanged
+
 if TYPE_CHECKING:
     from refit.domain.schema import Schema
 
@@ -33,8 +35,8 @@ class LiveVersion:
     version: int
     acceptance_used_by: str | None = None
 
-    def refusal(self, schema: Schema, dropped: Schema) -> str:
-        """Return why a drop is refused, and what to do.
+    def refusal(self, schema: Schema, dropped: Schema) -> SchemaChanged:
+        """Return the error of a drop: why it is refused, and what to do.
 
         Args:
             schema: schema of the live version.
@@ -44,9 +46,10 @@ class LiveVersion:
             ways_out = acceptance_used(self.model, self.acceptance_used_by)
         else:
             ways_out = f"to accept the change for one run, set {_ACCEPT} in model.toml"
-        return (
-            f"{self._difference(schema, dropped)}. To begin again, run `refit remove {self.model}` "
-            f"and upload the data again; {ways_out}."
+        return SchemaChanged(
+            self._difference(schema, dropped),
+            advice=f"To begin again, run `refit remove {self.model}` and upload the data again; "
+            f"{ways_out}.",
         )
 
     def _difference(self, schema: Schema, dropped: Schema) -> str:
