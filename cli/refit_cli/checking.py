@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from refit.domain.errors import (
     SettingsInvalid,
     TooManyBadRows,
 )
+from refit.domain.evaluation.positive_class import check_prediction
 from refit.tabular.dataset import tables_of
 from refit.tabular.preparation import read_drop
 from refit.tabular.quarantine import Quarantine
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from refit.domain.learned import Learned
-    from refit.domain.model_settings import DataSettings
+    from refit.domain.model_settings import DataSettings, ModelSettings
+    from refit.domain.pipeline.schema_change import LiveVersion
     from refit.domain.schema import Schema
     from refit.tabular.readers.table import CsvTable
 
@@ -70,6 +72,13 @@ class Check:
     learned: Learned | None
     error: CallerError | CommandError | None = None
     label: str | int | None = None
+
+    def with_notes(self, notes: Sequence[str]) -> Check:
+        """Return the result with what was skipped before the files were read."""
+        if self.learned is None:
+            return self
+        learned = self.learned.model_copy(update={"notes": (*notes, *self.learned.notes)})
+        return replace(self, learned=learned)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -110,9 +119,10 @@ def refusal_of(error: CallerError | CommandError) -> dict[str, str]:
 
 def check_files(
     files: Sequence[PlannedFile],
-    settings: DataSettings,
+    settings: ModelSettings,
     *,
     prior: Schema | None = None,
+    live: LiveVersion | None = None,
     label: str | None = None,
     is_whole_drop: bool = True,
 ) -> Check:
@@ -120,8 +130,9 @@ def check_files(
 
     Args:
         files: the files of one drop.
-        settings: `[data]` of model.toml.
+        settings: of the model.
         prior: schema of the live model, if there is one.
+        live: the live version, for messages; there is one if there is a schema.
         label: the label column as the user types it: a name, a position from 0, or `last`. It
             replaces that of the settings.
         is_whole_drop: whether no other files belong to the drop. If not, the files may lack splits,
@@ -131,19 +142,28 @@ def check_files(
     chosen: str | int | None = None
     try:
         with _opened(files, is_whole_drop=is_whole_drop) as (dropped, folder):
-            tables = tables_of(dropped, _new(folder / "tables"))
+            found = tables_of(dropped, _new(folder / "tables"))
+            data = settings.data
             if label is not None:
-                chosen = label_setting(label, tables, settings, prior)
-                settings = _with_label(settings, chosen)
+                chosen = label_setting(label, found.tables, data, prior)
+                data = _with_label(data, chosen)
             with (folder / "refused.jsonl").open("wb") as out:
-                rows = _new(folder / "work")
-                drop = read_drop(tables, settings, prior, rows, _SEED, Quarantine(out))
+                drop = read_drop(
+                    found.tables,
+                    data,
+                    prior,
+                    _new(folder / "work"),
+                    _SEED,
+                    Quarantine(out),
+                    notes=found.notes,
+                )
                 learned = drop.learned
                 if not is_whole_drop:
-                    drop.reconciled()
+                    drop.reconciled(live)
                     return Check(learned, None, chosen)
-                prepared = drop.prepared()
+                prepared = drop.prepared(live=live)
                 learned = prepared.learned
+                check_prediction(settings.prediction, prepared.schema, prepared.rows["validation"])
                 prepared.write_train(_NullSink())  # finds the columns that alone give the label
                 learned = prepared.learned
     except (CallerError, CommandError) as error:
@@ -165,7 +185,7 @@ def resolved_label(
     if not _is_position(label) or not files:
         return _position_or_name(label)
     with _opened(files) as (dropped, folder):
-        return label_setting(label, tables_of(dropped, folder), settings, prior)
+        return label_setting(label, tables_of(dropped, folder).tables, settings, prior)
 
 
 def label_setting(

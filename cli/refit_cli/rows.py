@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from refit.domain.column_reading import name_key
-from refit.domain.csv_dialect import CsvDialect, HeaderSetting, column_names, detect_dialect
+from refit.domain.csv_dialect import (
+    CsvDialect,
+    HeaderSetting,
+    column_names,
+    detect_dialect,
+    is_repeated_header,
+)
 from refit.domain.csv_rows import CsvFault, CsvFormat
 from refit.domain.errors import LabelUnclear, PayloadInvalid
 from refit.domain.inferences.request_rows import listed, names_columns
@@ -22,6 +28,7 @@ from refit.tabular.dataset import tables_of
 from refit.tabular.label_choice import ColumnSample, label_index
 from refit.tabular.readers.lines import LineBlock, OverlongLine, line_blocks
 from refit.tabular.readers.table import DroppedFile
+from refit.tabular.table_dialects import check_encoding, unclear_header
 
 from refit_cli.errors import BadInput
 
@@ -126,7 +133,7 @@ def open_table(path: Path, reading: Reading) -> Iterator[InputTable]:
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        tables = tables_of([_dropped(path, folder)], folder)
+        tables = tables_of([_dropped(path, folder)], folder).tables
         layouts = [_layout(table, reading) for table in tables]
         skipped = SkippedRows()
         by_name = layouts[0].header is not None
@@ -171,6 +178,7 @@ class _Layout:
 
     Attributes:
         header: names of the columns; None without names.
+        header_cells: cells of the header as they are in the file, which may be repeated in it.
         picks: index of the cell of each feature, or without names of each column of the file.
         label: index of the label's cell; None if there is none.
         label_name: how the label column is called.
@@ -180,6 +188,7 @@ class _Layout:
     width: int
     header: tuple[str, ...] | None
     header_lines: int
+    header_cells: tuple[str, ...]
     picks: list[int]
     label: int | None
     label_name: str | None
@@ -206,7 +215,14 @@ def _layout(table: CsvTable, reading: Reading) -> _Layout:
         picks = _picks_by_name(table, header, label, reading.schema)
         label_name = None if label is None else header[label]
     return _Layout(
-        dialect.csv_format, dialect.width, header, dialect.header_lines, picks, label, label_name
+        dialect.csv_format,
+        dialect.width,
+        header,
+        dialect.header_lines,
+        dialect.header_cells,
+        picks,
+        label,
+        label_name,
     )
 
 
@@ -231,11 +247,16 @@ def _dialect(table: CsvTable, lines: Sequence[bytes], reading: Reading) -> CsvDi
     dialect = detected(header)
     if dialect.width == 0:
         raise BadInput(f"{table.name} has no row to predict")
+    check_encoding(lines[: dialect.header_lines], table.name)
     if header != "auto":
         return dialect
     if dialect.header is None:
-        is_header = bool(dialect.rows) and names_columns(dialect.rows[0], schema)
-        return detected("yes") if is_header else dialect
+        first = dialect.rows[0] if dialect.rows else ()
+        if names_columns(first, schema):
+            return detected("yes")
+        if dialect.header_is_unclear and not _is_row(first, schema):
+            raise unclear_header(dialect, table.name)
+        return dialect
     has_names = reading.columns is not None or names_columns(dialect.header, schema)
     return detected("no") if not has_names and _is_row(dialect.header, schema) else dialect
 
@@ -374,8 +395,8 @@ def _records(table: CsvTable, layout: _Layout) -> Iterator[CsvRecord | CsvFault]
 
     def wanted(records: Iterable[CsvRecord | CsvFault]) -> Iterator[CsvRecord | CsvFault]:
         for record in records:
-            is_header = not isinstance(record, CsvFault) and (
-                layout.header is not None and column_names(record.cells) == layout.header
+            is_header = not isinstance(record, CsvFault) and is_repeated_header(
+                record.cells, layout.header_cells
             )
             if not is_header and record.line > layout.header_lines:
                 yield record

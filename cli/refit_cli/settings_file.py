@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import tomlkit
 from refit.domain.errors import SettingsInvalid
-from refit.domain.model_settings import parse_settings
+from refit.domain.model_settings import parse_settings, settings_text
 from tomlkit.exceptions import TOMLKitError
 
 from refit_cli.errors import BadInput
@@ -21,16 +21,14 @@ def read_settings(path: Path) -> str:
     """Return the text of a model.toml, without a byte-order mark.
 
     Raises:
-        BadInput: if it cannot be read, or is not UTF-8.
+        BadInput: if it cannot be read.
+        SettingsInvalid: if it is not UTF-8.
     """
     try:
-        return path.read_bytes().decode().removeprefix(_MARK)
+        content = path.read_bytes()
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise BadInput(
-            f"{path} is not UTF-8 text: invalid byte {error.start}", "save it as UTF-8"
-        ) from error
+    return settings_text(content, str(path)).removeprefix(_MARK)
 
 
 def with_label(text: str, label: str | int) -> str:

@@ -45,11 +45,6 @@ def is_interactive() -> bool:
     return results().is_terminal and not results().is_dumb_terminal
 
 
-def can_ask() -> bool:
-    """Return whether a person can read a question on stderr and answer it on stdin."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
-
-
 def write_json(value: Any) -> None:
     """Write a value to stdout as one line of JSON, and flush."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")

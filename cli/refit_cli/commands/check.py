@@ -66,15 +66,16 @@ def _checked(
     files: list[Path], settings: Path | None, label: str | None, split: Split | None
 ) -> Check:
     from refit.domain.errors import CallerError
-    from refit.domain.model_settings import DataSettings, parse_settings
+    from refit.domain.model_settings import ModelSettings, parse_settings
 
     from refit_cli.checking import Check, check_files
     from refit_cli.settings_file import read_settings
     from refit_cli.uploads import plan_files
 
     try:
-        data = parse_settings(read_settings(settings)).data if settings else DataSettings()
-        planned = plan_files(_MODEL, files, split)
+        parsed = parse_settings(read_settings(settings)) if settings else ModelSettings()
+        plan = plan_files(_MODEL, files, split)
     except (BadInput, CallerError) as error:
         return Check(None, error)
-    return check_files(planned, data, label=label, is_whole_drop=split is None)
+    result = check_files(plan.files, parsed, label=label, is_whole_drop=split is None)
+    return result.with_notes(plan.notes)

@@ -16,7 +16,7 @@ from refit_cli.errors import BadInput, RunFailed
 from refit_cli.runtime import runtime_of
 
 if TYPE_CHECKING:
-    from refit.domain.schema import Schema
+    from refit.domain.pipeline.model_state import Champion
 
     from refit_cli.checking import Check
     from refit_cli.connection import StackConnection
@@ -97,7 +97,7 @@ def put(
     target = options.StackTarget(port, stack_name, aws)
     with connected(target, runtime_of(context)) as connection:
         check_not_being_removed(connection, model)
-        data = _Data(planned, toml, label, is_whole_drop=split is None)
+        data = _Data(planned, upload.notes, toml, label, is_whole_drop=split is None)
         plan = _Plan(connection, model, data, can_ask=_can_ask(context, yes=yes, json=json))
         check = plan.check(skip=no_check or not planned)
         bucket = connection.stack.bucket
@@ -120,7 +120,7 @@ def put(
             | {"notes": upload.notes, "learned": learned}
         )
     else:
-        for note in upload.notes:
+        for note in upload.notes if check is None else ():
             terminal.inform(escape(note))
         _print_uploads(model, bucket, settings_key, uploaded)
 
@@ -136,12 +136,14 @@ class _Data:
     """What the user gave.
 
     Attributes:
+        notes: what of the given directories is not uploaded.
         toml: text of the given model.toml; None without one.
         label: the label column as it was typed.
         is_whole_drop: whether no other files belong to the drop.
     """
 
     files: list[PlannedFile]
+    notes: list[str]
     toml: str | None
     label: str | None
     is_whole_drop: bool
@@ -160,27 +162,33 @@ class _Plan:
         self._label = data.label
         self._setting: str | int | None = None
         needs_toml = data.toml is None and (data.files or data.label is not None)
-        self._stored = _stored_settings(connection, model) if needs_toml else ""
+        self._stored, self._version = (
+            _stored_settings(connection, model) if needs_toml else ("", None)
+        )
         self._toml = data.toml if data.toml is not None else self._stored
         self._settings = _parsed(self._toml)
 
     def check(self, *, skip: bool) -> Check | None:
         """Read the files, and ask for the label if it is not clear; None if there is no check."""
         from refit.domain.errors import LabelUnclear
+        from refit.domain.pipeline.schema_change import LiveVersion
 
         from refit_cli.checking import check_files, resolved_label
 
-        files, data = self._data.files, self._settings.data
-        prior = _live_schema(self._connection, self._model) if files else None
+        files = self._data.files
+        live = self._live_version() if files else None
+        # The run will read the data by this schema, too.
+        prior = self._connection.artifacts.schema(self._model, live.run) if live else None
         if skip:
             if self._label is not None:
-                self._setting = resolved_label(self._label, files, data, prior)
+                self._setting = resolved_label(self._label, files, self._settings.data, prior)
             return None
         for attempt in range(_MOST_QUESTIONS + 1):
             check = check_files(
                 files,
-                data,
+                self._settings,
                 prior=prior,
+                live=LiveVersion(self._model, live.version, self._accepted_by()) if live else None,
                 label=self._label,
                 is_whole_drop=self._data.is_whole_drop,
             )
@@ -189,7 +197,16 @@ class _Plan:
                 break
             self._label = _ask_for_label(check)
         self._setting = check.label
-        return check
+        return check.with_notes(self._data.notes)
+
+    def _live_version(self) -> Champion | None:
+        return self._connection.models.champion(self._model)
+
+    def _accepted_by(self) -> str | None:
+        """Return the run that has used `schema_change = "accept"` of the stored model.toml."""
+        if self._version is None or self._data.toml is not None:
+            return None
+        return self._connection.models.acceptance_used_by(self._model, self._version)
 
     def confirm(self, check: Check) -> None:
         """Ask whether to upload if there are doubts and somebody can answer.
@@ -217,32 +234,17 @@ def _parsed(toml: str) -> Any:
     return parse_settings(toml)
 
 
-def _stored_settings(connection: StackConnection, model: str) -> str:
-    from refit.domain.errors import ObjectNotFound, SettingsInvalid
+def _stored_settings(connection: StackConnection, model: str) -> tuple[str, str | None]:
+    """Return the text and the object version of the model.toml in the bucket."""
+    from refit.domain.errors import ObjectNotFound
+    from refit.domain.model_settings import settings_text
     from refit.domain.naming import ModelKeys
 
     try:
-        return connection.bucket.read(ModelKeys(model).settings).decode("utf-8-sig")
+        content, version = connection.bucket.read_latest(ModelKeys(model).settings)
     except ObjectNotFound:
-        return ""
-    except UnicodeDecodeError as error:
-        raise SettingsInvalid(
-            f"the model.toml of {model} is not UTF-8 text: {error}",
-            advice="Upload another one with --settings",
-        ) from error
-
-
-def _live_schema(connection: StackConnection, model: str) -> Schema | None:
-    """Return the schema of the live version, by which the run will read the data, too."""
-    from refit.domain.errors import ObjectNotFound
-
-    champion = connection.models.champion(model)
-    if champion is None:
-        return None
-    try:
-        return connection.artifacts.schema(model, champion.run)
-    except ObjectNotFound:
-        return None
+        return "", None
+    return settings_text(content), version
 
 
 def _ask_for_label(check: Check) -> str:

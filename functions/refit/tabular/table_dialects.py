@@ -49,7 +49,7 @@ def table_dialects(
             known = names and [name for name in names if name not in dict(table.constants)]
             dialect = _dialect_of_file(lines, settings, known, table.name)
             if dialect.header_is_unclear and not (dialects and dialects[-1].header is None):
-                raise _unclear_header(dialect, table.name)
+                raise unclear_header(dialect, table.name)
             names = dialect.header or names
         dialects.append(_with_constants(dialect, table))
     return dialects
@@ -67,8 +67,7 @@ def _dialect_of_file(
     )
     if dialect.width < 2:
         raise _one_column(lines, file)
-    for number, line in enumerate(lines[: dialect.header_lines], 1):
-        _refuse_encoding(line, number, file)
+    check_encoding(lines[: dialect.header_lines], file)
     return dialect
 
 
@@ -77,16 +76,28 @@ def _one_column(lines: Sequence[bytes], file: str) -> DatasetInvalid:
     found = unsupported_delimiter(texts[1:] or texts)
     seems = f"; its cells seem to be separated by {found}" if found else ""
     return DatasetInvalid(
-        f"{file} has one column: a label and at least one feature are required, separated by one "
-        f"of , ; | or a tab{seems}"
+        f"{file} has one column: a label and at least one feature are required{seems}",
+        advice="Separate the cells by one of , ; | or a tab",
     )
 
 
-def _unclear_header(dialect: CsvDialect, file: str) -> DatasetInvalid:
+def unclear_header(dialect: CsvDialect, file: str) -> DatasetInvalid:
+    """Return the error for a first record that can be a header as well as a row."""
     return DatasetInvalid(
         f"{file}: the first line, {shown(dialect.csv_format.delimiter.join(dialect.rows[0]))}, can "
-        'be the names of the columns or a row: set [data] header = "yes" or "no" in model.toml'
+        "be the names of the columns or a row",
+        advice='Set [data] header = "yes" or "no" in model.toml',
     )
+
+
+def check_encoding(header: Sequence[bytes], file: str) -> None:
+    """Check that the lines of a header are UTF-8 text.
+
+    Raises:
+        DatasetUnreadable: naming the line and its invalid bytes.
+    """
+    for number, line in enumerate(header, 1):
+        _refuse_encoding(line, number, file)
 
 
 def _refuse_encoding(line: bytes, number: int, file: str) -> None:
@@ -101,7 +112,8 @@ def _refuse_encoding(line: bytes, number: int, file: str) -> None:
             likely = ""
         raise DatasetUnreadable(
             f"{file} line {number}, in the header, is not UTF-8 text: it has the bytes "
-            f"{invalid.hex(' ')}{likely}. Save the file as UTF-8"
+            f"{invalid.hex(' ')}{likely}",
+            advice="Save the file as UTF-8",
         ) from None
 
 

@@ -68,6 +68,9 @@ NDJSON = "application/x-ndjson"
         ("5.1,3.5,red\r6.2,,blue\r", "text/csv"),
         ('5.1, 3.5, "red"\n6.2, nan, "blue"\n', "text/csv"),
         ("width,height,colour\n5.1,3.5,red\n6.2,,blue\n", "text/csv"),
+        ("'width','height','colour'\n5.1,3.5,'red'\n6.2,,'blue'\n", "text/csv"),
+        ("5.1,3.5,'red'\n6.2,,'blue'\n", "text/csv"),
+        ("5.1  3.5\tred\n6.2 NA blue\n", "text/csv"),
         (" colour; width; height\nred;5.1;3.5\nblue;6.2;\n", "text/csv"),
         (
             "width,height,colour\n5.1,3.5,red\nwidth,height,colour\n6.2,,blue\n",

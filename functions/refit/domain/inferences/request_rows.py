@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from refit.domain.cells import shown
 from refit.domain.column_reading import name_key
 from refit.domain.csv_dialect import DELIMITERS
-from refit.domain.csv_rows import CsvFormat, CsvLineInvalid, read_text, split_line
+from refit.domain.csv_rows import BLANKS, CsvFormat, CsvLineInvalid, read_text, split_line
 from refit.domain.errors import PayloadInvalid
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def _format(text: str, schema: Schema) -> CsvFormat:
     """Return the format under which the first line has the names or the width of the model."""
     first = next((line for line in text.split("\n") if line.strip()), "").encode(errors="replace")
     cells: dict[str, list[str]] = {}
-    for delimiter in DELIMITERS:
+    for delimiter in (*DELIMITERS, BLANKS):
         try:
             split = split_line(first, CsvFormat(delimiter))
         except CsvLineInvalid:
@@ -235,7 +235,22 @@ def _format(text: str, schema: Schema) -> CsvFormat:
     several = [mark for mark, row in cells.items() if len(row) > 1]
     if not fitting and several:
         fitting = [max(several, key=lambda mark: len(cells[mark]))]
-    return CsvFormat(fitting[0]) if fitting else CsvFormat()
+    mark = fitting[0] if fitting else ","
+    return _with_single_quotes(mark, first, schema) or CsvFormat(mark)
+
+
+def _with_single_quotes(delimiter: str, first: bytes, schema: Schema) -> CsvFormat | None:
+    """Return the format if single quotes are the quotes of a first line, else None."""
+    if b"'" not in first:
+        return None
+    csv_format = CsvFormat(delimiter, "'")
+    try:
+        single = [cell.strip() for cell in split_line(first, csv_format)]
+        double = [cell.strip() for cell in split_line(first, CsvFormat(delimiter))]
+    except CsvLineInvalid:
+        return None
+    is_better = _has_known_values(single, schema) and not _has_known_values(double, schema)
+    return csv_format if is_better or names_columns(single, schema) else None
 
 
 def _fits(row: Sequence[str], schema: Schema) -> bool:
