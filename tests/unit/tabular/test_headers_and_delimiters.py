@@ -105,7 +105,7 @@ def test_a_first_line_that_can_be_both_is_refused_with_the_setting(
     prepared: Preparing, text: str
 ) -> None:
     assert dialect_of(text).header_is_unclear
-    with pytest.raises(DatasetInvalid, match=r'set \[data\] header = "yes" or "no"'):
+    with pytest.raises(DatasetInvalid, match=r'Set \[data\] header = "yes" or "no"'):
         prepared(text.encode())
 
 
@@ -279,7 +279,7 @@ def test_a_quote_that_a_backslash_escapes_belongs_to_the_cell(prepared: Preparin
         ("{n}^{x}", r"separated by \^"),
         ("1 1:{x} 2:{x}", "as in LibSVM files"),
         ("red round {t}", "separated by blanks"),
-        ("{n}", "separated by one of , ; | or a tab$"),
+        ("{n}", "by one of , ; | or a tab$"),
     ],
 )
 def test_one_column_is_refused_with_what_seems_to_separate_its_cells(
