@@ -38,9 +38,10 @@ def zip_bomb() -> bytes:
 BAD_DROPS: dict[str, tuple[str, bytes, str, str]] = {
     # model: (file, content, error, text in its message)
     "empty": ("a.csv", b"", "DatasetEmpty", "a.csv"),
-    "headeronly": ("a.csv", b"label,x,y\n", "DatasetEmpty", "row"),
+    "headeronly": ("a.csv", b"label,a,b\n", "DatasetEmpty", "row"),
     "onecolumn": ("a.csv", b"1\n2\n3\n" * 50, "DatasetInvalid", "column"),
-    "nolabel": ("a.csv", b",1,2\n" * 200, "TooManyBadRows", "label"),
+    "unclear": ("a.csv", b"size,kind\n" + b"3,a\n5,b\n" * 90, "LabelUnclear", "--label kind"),
+    "nolabel": ("a.csv", b"label,a\n" + b",1\n,2\n" * 90, "TooManyBadRows", "have no label"),
     "ragged": ("a.csv", b"1,2,3\n0,2\n" * 100, "TooManyBadRows", "2 cells, not 3"),
     "text": ("a.csv", b"1,2,3\n0,1,3\n" * 90 + b"0,x,3\n" * 20, "TooManyBadRows", "x"),
     "pickle": (

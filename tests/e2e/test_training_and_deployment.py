@@ -101,7 +101,7 @@ def test_csv_and_json_requests_get_the_same_predictions(
         ([["dog"] + [1] * 63], 400, "PayloadInvalid", "dog"),
         ([], 400, "PayloadInvalid", "at least one row"),
         (b"1,2,3", 400, "PayloadInvalid", "64"),
-        (b",".join([b"nan"] * 64), 400, "PayloadInvalid", "nan"),
+        (b",".join([b"inf"] * 64), 400, "PayloadInvalid", "inf"),
     ],
 )
 def test_an_invalid_request_is_refused_with_its_error(

@@ -30,6 +30,7 @@ ROTATION_DEGREES = 25
 _SETTINGS = """\
 # Short times for a demo: cohorts of 2 seconds, labels that count when they are 3 seconds old.
 [data]
+label = "digit"
 test_fraction = 0.2
 
 [monitoring]

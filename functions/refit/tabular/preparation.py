@@ -312,7 +312,7 @@ def read_drop(
             raise DatasetEmpty(f"{tables[0].name} has a header but no row")
         found = learned_schema(scanner, survey.evidence, drop, settings, prior)
     except DatasetInvalid as error:
-        if quarantine.count > survey.good_rows:
+        if quarantine.count >= survey.good_rows:
             quarantine.check(survey.good_rows, settings.max_bad_fraction)
         reason = f"{error.reason}{quarantine.summary()}"
         raise type(error)(reason, advice=error.advice) from None
