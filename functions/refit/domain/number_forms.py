@@ -74,6 +74,9 @@ _PREFERRED: tuple[tuple[Decimal, str], ...] = (
 )
 
 
+_PLAIN = frozenset(["plain", "long", "dot", "dot3"])
+
+
 class NumberShape(NamedTuple):
     """How a number is written.
 
@@ -81,10 +84,12 @@ class NumberShape(NamedTuple):
         digits: a key of the table of shapes: `plain`, `dot`, `comma3`, …; `long` for a whole
             number with more digits than a 64-bit float keeps.
         affix: the percent sign or currency before or after it; empty without one.
+        has_odd_sign: whether its sign is not a plain one, as in `(5)`, `− 5` or `- 5`.
     """
 
     digits: str
     affix: str = ""
+    has_odd_sign: bool = False
 
 
 class NumberForm(BaseModel):
@@ -95,6 +100,9 @@ class NumberForm(BaseModel):
         thousands: the separator of groups of three digits; empty if there is none. A blank stands
             for every kind of blank, an apostrophe for both kinds of it.
         affix: the percent sign or currency that a cell may have; empty if there is none.
+        odd_signs: whether negative numbers may be written as `(5)`, with a long minus sign, or with
+            a blank after the sign. Always so in a form that differs from a plain number in another
+            way.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -102,6 +110,7 @@ class NumberForm(BaseModel):
     decimal: Decimal = "."
     thousands: Literal["", ",", ".", " ", "'"] = ""
     affix: str = ""
+    odd_signs: bool = False
 
     @property
     def is_plain(self) -> bool:
@@ -133,6 +142,8 @@ class NumberForm(BaseModel):
             parts.append(f"thousands separated by {self.thousands!r}")
         if self.affix:
             parts.append("in percent" if self.affix == "%" else f"in {self.affix}")
+        if self.odd_signs:
+            parts.append("negative numbers as (5) or −5")
         return ", ".join(parts)
 
 
@@ -176,6 +187,7 @@ def choose_form(shapes: Mapping[NumberShape, int], decimal: Decimal | None) -> F
         affixes[shape.affix] += count
     del affixes[""]
     affix = affixes.most_common(1)[0][0] if affixes else ""
+    odd_signs = any(shape.has_odd_sign for shape in shapes)
 
     def cells(pair: tuple[str, str]) -> int:
         return sum(count for shape, count in shapes.items() if pair in _FITS[shape.digits])
@@ -185,11 +197,25 @@ def choose_form(shapes: Mapping[NumberShape, int], decimal: Decimal | None) -> F
     pairs = [pair for pair in possible if cells(pair) == best]
     first = pairs[0]
     other = _other_reading(first, pairs, shapes)
-    return FormChoice(_form(first, affix), other and _form(other, affix))
+    return FormChoice(_form(first, affix, odd_signs), other and _form(other, affix, odd_signs))
 
 
-def _form(pair: tuple[Decimal, str], affix: str) -> NumberForm:
-    return NumberForm.model_validate({"decimal": pair[0], "thousands": pair[1], "affix": affix})
+def fits(form: NumberForm, shapes: Mapping[NumberShape, int]) -> int:
+    """Return how many cells a form reads."""
+    pair = (form.decimal, form.thousands)
+    return sum(
+        count
+        for shape, count in shapes.items()
+        if pair in _FITS[shape.digits]
+        and shape.affix in {"", form.affix}
+        and not (form.is_plain and shape.has_odd_sign)
+    )
+
+
+def _form(pair: tuple[Decimal, str], affix: str, odd_signs: bool) -> NumberForm:
+    return NumberForm.model_validate(
+        {"decimal": pair[0], "thousands": pair[1], "affix": affix, "odd_signs": odd_signs}
+    )
 
 
 def _other_reading(
@@ -220,7 +246,8 @@ def _dissected(cell: str) -> tuple[NumberShape | None, str, str]:
     digits = _digits_shape(text)
     if digits is None:
         return None, "", ""
-    return NumberShape(digits, affix), sign.replace("+", ""), text
+    is_odd = bool(sign) and not affix and digits in _PLAIN and number_of(cell.strip()) is None
+    return NumberShape(digits, affix, is_odd), sign.replace("+", ""), text
 
 
 def _without_affix(text: str) -> tuple[str, str]:

@@ -102,7 +102,7 @@ def _chosen(sample: ColumnSample, setting: str | int) -> int:
 
 
 def _first_if_clear(sample: ColumnSample) -> int:
-    first, last = sample.columns[0], sample.columns[-1]
+    first, last = sample.columns[0], sample.columns[_last_with_values(sample)]
     if not first:
         return 0
     if _is_index(first):
@@ -168,13 +168,21 @@ def _unclear_names(sample: ColumnSample, candidates: Sequence[int]) -> LabelUncl
 
 
 def _unclear_position(sample: ColumnSample, why: str) -> LabelUnclear:
-    first, last = sample.columns[0], sample.columns[-1]
+    first, index = sample.columns[0], _last_with_values(sample)
+    last = sample.columns[index]
+    typed, quoted = (LAST, f'"{LAST}"') if index == sample.width - 1 else (str(index), str(index))
     return LabelUnclear(
         f"{sample.table} has no header, and {why}, so it is not clear which column to predict: the "
         f"first ({_cells(first)}) or the last ({_cells(last)})",
-        advice="Say it: refit put MODEL FILE --label 0, or --label last ([data] label = 0 or "
-        '"last" in model.toml)',
+        advice=f"Say it: refit put MODEL FILE --label 0, or --label {typed} ([data] label = 0 or "
+        f"{quoted} in model.toml)",
     )
+
+
+def _last_with_values(sample: ColumnSample) -> int:
+    """Return the index of the last column with a value: lines may end in a delimiter."""
+    indexes = range(len(sample.columns) - 1, 0, -1)
+    return next((index for index in indexes if any(sample.columns[index])), 0)
 
 
 def _listed(names: Sequence[str]) -> str:

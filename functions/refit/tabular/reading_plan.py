@@ -14,7 +14,7 @@ from refit.domain.cells import MISSING_EVERYWHERE, MISSING_IN_NUMBERS, is_missin
 from refit.domain.column_reading import ColumnReading, ColumnType, name_key
 from refit.domain.date_forms import common_forms, is_compact_dates
 from refit.domain.errors import DatasetInvalid
-from refit.domain.number_forms import PLAIN, NumberForm, NumberShape, choose_form
+from refit.domain.number_forms import PLAIN, NumberForm, NumberShape, choose_form, fits
 from refit.tabular.column_evidence import ColumnEvidence
 from refit.tabular.column_tally import MAX_TEXTS
 from refit.tabular.left_out import counts_rows, reason_to_leave_out
@@ -172,6 +172,7 @@ class Planner:
         self._asked = {name_key(name): kind for name, kind in settings.columns.items()}
         self._asked |= {name_key(name): "ignore" for name in settings.ignore}
         self._long: set[str] = set()
+        self._has_decimal_point = False
         self._check_names()
         self._roles = role_indexes(names, settings)
 
@@ -357,17 +358,24 @@ class Planner:
         kind = self._label_type(evidence)
         form = PLAIN
         if kind == "number":
-            form = self._number_form(name, evidence, decimal, None)
+            live = self._prior.label_form if self._prior and self._is_live_label else None
+            form = self._number_form(name, evidence, decimal, live)
         return ColumnReading(name=name, type=kind, form=form, missing=self._missing)
+
+    @property
+    def _is_live_label(self) -> bool:
+        return self._prior is not None and name_key(self._prior.label) == name_key(
+            self.names[LABEL]
+        )
 
     def _label_type(self, evidence: ColumnEvidence) -> ColumnType:
         texts, numbers = evidence.texts, evidence.numbers
         task, live = self._settings.task, self._prior
         if task == "regression":
             return "number"
-        same_label = live and name_key(live.label) == name_key(self.names[LABEL])
-        if live and same_label and live.classes and live.label_type == "category":
-            return "category"
+        is_text = live and self._is_live_label and live.classes and live.label_type != "number"
+        if live and is_text and live.label_type is not None:
+            return live.label_type
         if texts and not numbers and evidence.cells("boolean") == texts:
             return "boolean"
         if not numbers and evidence.cells("marker"):
@@ -394,12 +402,18 @@ class Planner:
         """Return the decimal separator of the settings, or that of columns without a doubt."""
         if self._settings.decimal != "auto":
             return self._settings.decimal
+        has_comma = False
         for known in evidence.values():
             if known.numbers > known.texts:
-                choice = choose_form(known.number_shapes, None)
-                if choice.form.decimal == "," and choice.alternative is None:
-                    return ","
-        return None
+                form, alternative = choose_form(known.number_shapes, None)
+                has_comma |= form.decimal == "," and alternative is None
+                # Remembered, because whole blocks of plain numbers are not looked at one by one.
+                self._has_decimal_point |= form.decimal == "." and any(
+                    shape.digits == "dot" for shape in known.number_shapes
+                )
+        if has_comma and self._has_decimal_point:
+            return None
+        return "," if has_comma else "." if self._has_decimal_point else None
 
     def _number_form(
         self,
@@ -412,13 +426,13 @@ class Planner:
         if not shapes:
             return live or PLAIN
         choice = choose_form(shapes, None)
+        if live is not None and fits(live, shapes) >= fits(choice.form, shapes):
+            return live  # so that 1.234 does not change its meaning from drop to drop
         ambiguous = {shape.digits for shape in shapes} & {"comma3", "dot3"}
         if decimal is not None and ambiguous and not _is_settled(shapes):
             choice = choose_form(shapes, decimal)
         if choice.alternative is None:
             return choice.form
-        if live is not None:
-            return live
         raise DatasetInvalid(
             f"column {name!r} has numbers with a comma, such as "
             f"{_example_of(evidence)}, which can be a decimal comma (1,234 is about one) or a "

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from email.message import Message
+from itertools import dropwhile, islice
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from refit.domain.cells import shown
@@ -43,6 +44,9 @@ _KINDS = {
     "application/x-jsonlines": _LINES,
 }
 _WRAPPERS = ("instances", "features")
+_MOST_QUOTED_LINES = 100
+"""Number of lines in which the quote of the first record is expected to close."""
+
 _FEWEST_NAMED_NUMBERS = 5
 """A record of numbers that equal the names of their columns is a header if it has so many."""
 
@@ -217,8 +221,8 @@ def csv_instances(text: str, schema: Schema) -> list[list[Any]]:
 
 
 def _format(text: str, schema: Schema) -> CsvFormat:
-    """Return the format under which the first line has the names or the width of the model."""
-    first = next((line for line in text.split("\n") if line.strip()), "").encode(errors="replace")
+    """Return the format under which the first record has the names or the width of the model."""
+    first = _first_record(text).encode(errors="replace")
     cells: dict[str, list[str]] = {}
     for delimiter in (*DELIMITERS, BLANKS):
         try:
@@ -231,12 +235,23 @@ def _format(text: str, schema: Schema) -> CsvFormat:
         return CsvFormat(max(headers, key=lambda mark: len(cells[mark])))
     fitting = [mark for mark, row in cells.items() if len(row) == len(schema.all_columns)]
     if len(fitting) > 1:
-        fitting = [mark for mark in fitting if _fits(cells[mark], schema)] or fitting
+        fitting = [max(fitting, key=lambda mark: _known_values(cells[mark], schema))]
     several = [mark for mark, row in cells.items() if len(row) > 1]
     if not fitting and several:
         fitting = [max(several, key=lambda mark: len(cells[mark]))]
     mark = fitting[0] if fitting else ","
     return _with_single_quotes(mark, first, schema) or CsvFormat(mark)
+
+
+def _first_record(text: str) -> str:
+    """Return the first line, and those after it that end a quoted cell."""
+    lines = dropwhile(lambda line: not line.strip(), text.split("\n"))
+    first: list[str] = []
+    for line in islice(lines, _MOST_QUOTED_LINES):
+        first.append(line)
+        if sum(part.count('"') for part in first) % 2 == 0:
+            break
+    return "\n".join(first)
 
 
 def _with_single_quotes(delimiter: str, first: bytes, schema: Schema) -> CsvFormat | None:
@@ -253,11 +268,12 @@ def _with_single_quotes(delimiter: str, first: bytes, schema: Schema) -> CsvForm
     return csv_format if is_better or names_columns(single, schema) else None
 
 
-def _fits(row: Sequence[str], schema: Schema) -> bool:
+def _known_values(row: Sequence[str], schema: Schema) -> int:
+    """Return how many cells of a row are numbers, or texts that the model knows."""
     try:
-        return any(value is not None for value in schema.encode_instance(row))
+        return sum(value is not None for value in schema.encode_instance(row))
     except PayloadInvalid:
-        return False
+        return 0
 
 
 def names_columns(record: Sequence[str], schema: Schema) -> bool:
