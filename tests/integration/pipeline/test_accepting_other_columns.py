@@ -38,7 +38,8 @@ def go_live(version: int, keys: RunKeys) -> None:
     promote_version(services(), "digits", champion(version, keys.run))
 
 
-def test_another_label_is_named_with_the_live_version_and_the_ways_out(drop) -> None:
+def test_another_label_is_named_with_the_live_version_and_the_ways_out(drop, stack) -> None:
+    stack.put("digits/model.toml", "[data]\nlabel = 0\n")
     drop(FIRST, "sl,a,b,c,d")
     go_live(3, FIRST)
     with pytest.raises(SchemaChanged) as refused:

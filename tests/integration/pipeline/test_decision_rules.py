@@ -16,6 +16,7 @@ from tests.support.aws_stack import CONTEXT
 from tests.support.events import sample
 from tests.support.model_files import manifest
 from tests.support.prepare_runs import RUN, drop_files, prepare_run
+from tests.support.preparing import scattered
 
 if TYPE_CHECKING:
     from tests.support.aws_stack import Stack
@@ -162,7 +163,9 @@ def test_weights_that_do_not_match_the_rows_fail_the_run(
 
 
 def prepare(stack: Stack, settings: str) -> dict[str, Any]:
-    rows = "".join(f"{'yes' if row % 3 else 'no'},{row},{row * 7 % 11}\n" for row in range(300))
+    rows = "".join(
+        f"{'yes' if row % 3 else 'no'},{scattered(row)},{row * 7 % 11}\n" for row in range(300)
+    )
     stack.put("digits/model.toml", settings)
     drop_files(stack, {"drop.csv": rows.encode()})
     return prepare_run()
