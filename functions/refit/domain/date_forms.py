@@ -26,6 +26,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}(?::?[0-9]{2}){0,2}.*)?\Z")
 _COMPACT = re.compile(r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])\Z")
 _FEWEST_COMPACT = 10
+_UNIX_TIME = re.compile(r"[12][0-9]{9}(?:(?:[0-9]{3}){0,3}(?:\.[0-9]+)?)\Z")
+_TIME_NAME = re.compile(r"time|date|epoch|(?:^|_)ts(?:$|_)|(?:^|_)at$")
 _QUARTER = re.compile(r"(?:([0-9]{4})[- ]?Q([1-4])|Q([1-4])[- ]([0-9]{4}))\Z")
 _ISO_MONTH = re.compile(r"[0-9]{4}-[0-9]{2}\Z")
 _TIME = re.compile(r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?\Z")
@@ -92,6 +94,18 @@ def is_date_like(cell: str) -> bool:
 def is_compact_dates(cells: Sequence[str]) -> bool:
     """Return whether the cells are dates of eight digits, such as 20251231, and no quantity."""
     return len(cells) >= _FEWEST_COMPACT and all(map(_COMPACT.match, cells))
+
+
+def is_unix_time(name: str, cells: Sequence[str]) -> bool:
+    """Return whether the cells of a column that is named like a time are seconds since 1970.
+
+    They may also be milliseconds, microseconds or nanoseconds, from September 2001 on.
+    """
+    return (
+        len(cells) >= _FEWEST_COMPACT
+        and _TIME_NAME.search(name.lower()) is not None
+        and all(map(_UNIX_TIME.match, cells))
+    )
 
 
 def common_forms(cells: Sequence[str]) -> list[str]:

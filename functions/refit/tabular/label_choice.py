@@ -174,8 +174,8 @@ def _unclear_position(sample: ColumnSample, why: str) -> LabelUnclear:
     return LabelUnclear(
         f"{sample.table} has no header, and {why}, so it is not clear which column to predict: the "
         f"first ({_cells(first)}) or the last ({_cells(last)})",
-        advice=f"Say it: refit put MODEL FILE --label 0, or --label {typed} ([data] label = 0 or "
-        f"{quoted} in model.toml)",
+        advice=f"Say it: refit put MODEL FILE --label 0, or --label {typed}, or another position "
+        f"counted from 0 ([data] label = 0 or {quoted} in model.toml)",
     )
 
 

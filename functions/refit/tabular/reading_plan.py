@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from refit.domain.cells import MISSING_EVERYWHERE, MISSING_IN_NUMBERS, is_missing, shown
 from refit.domain.column_reading import ColumnReading, ColumnType, name_key
-from refit.domain.date_forms import common_forms, is_compact_dates
+from refit.domain.date_forms import common_forms, is_compact_dates, is_unix_time
 from refit.domain.errors import DatasetInvalid
 from refit.domain.number_forms import PLAIN, NumberForm, NumberShape, choose_form, fits
 from refit.tabular.column_evidence import ColumnEvidence
 from refit.tabular.column_tally import MAX_TEXTS
 from refit.tabular.left_out import counts_rows, reason_to_leave_out
+from refit.tabular.number_doubts import number_doubts
 from refit.tabular.role_columns import REASONS, RoleColumn, role_indexes, role_reading
 
 if TYPE_CHECKING:
@@ -298,7 +299,9 @@ class Planner:
             rows=rows,
         )
         if reason is None and (
-            self._type_of(evidence) == "date" or is_compact_dates(evidence.first)
+            self._type_of(evidence) == "date"
+            or is_compact_dates(evidence.first)
+            or is_unix_time(name, evidence.first)
         ):
             reason = "dates, of which those of the future differ from all that were learned"
         if reason is None and _is_mostly_distinct(evidence):
@@ -338,11 +341,9 @@ class Planner:
             date_form = self._date_form(name, evidence, live.date_form if live else None)
         if any(shape.digits == "long" for shape in evidence.number_shapes):
             self._long.add(name)
-        if kind == "number" and name in self._long and asked is None:
-            doubts.append(
-                f"column {name!r} has whole numbers of more than 15 digits, which XGBoost rounds: "
-                f'for identifiers, set [data.columns] {_key(name)} = "category" or "ignore"'
-            )
+        if kind == "number" and asked is None:
+            is_long = name in self._long
+            doubts.extend(number_doubts(name, _key(name), evidence.first, is_long=is_long))
         if kind == "category" and asked is None:
             doubts.extend(_text_doubts(name, evidence))
         return ColumnReading(

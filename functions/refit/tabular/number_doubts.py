@@ -1,0 +1,58 @@
+"""Numbers that may not be what they look like: codes, identifiers, and stand-ins for a gap."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from refit.domain.cells import number_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_STAND_INS = frozenset(
+    sign + digits for digits in ("999", "9999", "99999", "999999") for sign in ("", "-")
+)
+_FAR = 5
+"""A stand-in is this many times as large as all other values."""
+
+_FEWEST_VALUES = 3
+
+
+def number_doubts(
+    name: str, toml_name: str, cells: Sequence[str], *, is_long: bool
+) -> Iterator[str]:
+    """Yield what a person should check about a column of numbers.
+
+    Args:
+        name: name of the column.
+        toml_name: the name as model.toml writes it.
+        cells: the first distinct cells with a value.
+        is_long: whether the column has whole numbers that a 64-bit float does not keep.
+    """
+    if is_long:
+        yield (
+            f"column {name!r} has whole numbers of more than 15 digits, which XGBoost rounds: for "
+            f'identifiers, set [data.columns] {toml_name} = "category" or "ignore"'
+        )
+    code = next(
+        (cell for cell in cells if len(cell) > 1 and cell[0] == "0" and cell.isdigit()), None
+    )
+    if code is not None and not is_long:
+        yield (
+            f"column {name!r} has numbers with leading zeros, such as {code!r}, and is read as "
+            f'numbers: if they are codes, set [data.columns] {toml_name} = "category"'
+        )
+    stand_in = next((cell for cell in cells if cell.removesuffix(".0") in _STAND_INS), None)
+    if stand_in is not None and _is_far(stand_in, cells):
+        yield (
+            f"column {name!r} has the value {stand_in}, far from all others: if it stands for a "
+            f'missing value, set [data] missing = ["{stand_in}"]'
+        )
+
+
+def _is_far(stand_in: str, cells: Sequence[str]) -> bool:
+    others = [
+        abs(value) for cell in cells if cell != stand_in and (value := number_of(cell)) is not None
+    ]
+    limit = abs(number_of(stand_in) or 0.0)
+    return len(others) >= _FEWEST_VALUES and max(others) * _FAR < limit

@@ -1,0 +1,30 @@
+"""Numbers that may be codes, identifiers or stand-ins for a gap are told."""
+
+from __future__ import annotations
+
+import pytest
+from refit.tabular.number_doubts import number_doubts
+
+
+def doubts(cells: list[str], is_long: bool = False) -> str:
+    return " ".join(number_doubts("zip", "zip", cells, is_long=is_long))
+
+
+def test_leading_zeros_may_be_codes() -> None:
+    assert "leading zeros, such as '01234'" in doubts(["4711", "01234"])
+    assert not doubts(["0", "0.5", "10"])
+
+
+def test_long_whole_numbers_may_be_identifiers() -> None:
+    assert "more than 15 digits" in doubts(["9007199254740993"], is_long=True)
+
+
+@pytest.mark.parametrize("stand_in", ["-999", "9999", "-9999.0"])
+def test_a_value_far_from_all_others_may_stand_for_a_gap(stand_in: str) -> None:
+    told = doubts(["1.5", "20", stand_in, "3"])
+    assert f'missing = ["{stand_in}"]' in told
+
+
+def test_a_large_value_among_large_ones_is_a_value() -> None:
+    assert not doubts(["1200", "999", "800", "640"])
+    assert not doubts(["-999", "2"])
