@@ -153,7 +153,7 @@ def _label_index(
     if table.label_first:
         return 0
     columns = tuple(zip(*dialect.rows, strict=True)) if dialect.rows else ((),) * dialect.width
-    sample = ColumnSample(table.name, dialect.header, columns)
+    sample = ColumnSample(table.name, dialect.header, columns, dialect.nameless)
     return label_index(sample, settings.label, prior.label if prior else None)
 
 

@@ -34,11 +34,23 @@ class ColumnSample:
     Attributes:
         names: names of the columns; None if the table has no header.
         columns: (n_columns, n_rows) cells.
+        nameless: indexes of the columns whose header cell is empty.
     """
 
     table: str
     names: tuple[str, ...] | None
     columns: tuple[tuple[str, ...], ...]
+    nameless: tuple[int, ...] = ()
+
+    @property
+    def listed(self) -> str:
+        """The names, for a message."""
+        names = [
+            f"{name!r} (has no name)" if index in self.nameless else repr(name)
+            for index, name in enumerate(self.names or ())
+        ]
+        listed = ", ".join(names[:_SHOWN_NAMES])
+        return listed if len(names) <= _SHOWN_NAMES else f"{listed}, … ({len(names)} in all)"
 
     @property
     def width(self) -> int:
@@ -96,7 +108,7 @@ def _chosen(sample: ColumnSample, setting: str | int) -> int:
             "model.toml)",
         )
     raise LabelUnclear(
-        f"{sample.table} has no column {setting!r} ([data] label); it has {_listed(sample.names)}",
+        f"{sample.table} has no column {setting!r} ([data] label); it has {sample.listed}",
         advice="Name one of these with --label, or with [data] label in model.toml",
     )
 
@@ -161,7 +173,7 @@ def _unclear_names(sample: ColumnSample, candidates: Sequence[int]) -> LabelUncl
     if likely:
         typed, quoted = _typed(names[likely[0]]), _toml(names[likely[0]])
     return LabelUnclear(
-        f"{sample.table} has the columns {_listed(names)}; {why}",
+        f"{sample.table} has the columns {sample.listed}; {why}",
         advice=f"Name the label: refit put MODEL FILE --label {typed}, or [data] label = {quoted} "
         "in model.toml",
     )
@@ -183,11 +195,6 @@ def _last_with_values(sample: ColumnSample) -> int:
     """Return the index of the last column with a value: lines may end in a delimiter."""
     indexes = range(len(sample.columns) - 1, 0, -1)
     return next((index for index in indexes if any(sample.columns[index])), 0)
-
-
-def _listed(names: Sequence[str]) -> str:
-    listed = ", ".join(map(repr, names[:_SHOWN_NAMES]))
-    return listed if len(names) <= _SHOWN_NAMES else f"{listed}, … ({len(names)} in all)"
 
 
 def _cells(cells: Sequence[str]) -> str:

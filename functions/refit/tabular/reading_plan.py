@@ -36,6 +36,7 @@ _FEW_TEXT_LABELS = 0.1
 _MANY_ODD_TEXTS = 10
 """A column of more numbers than texts holds codes, not numbers, if it has more distinct texts."""
 
+_DATES = "dates, of which those of the future differ from all that were learned"
 _ALMOST_DISTINCT = "almost another in each row"
 _DISTINCT_SHARE = 0.5
 _FEWEST_DISTINCT = 20
@@ -218,8 +219,9 @@ class Planner:
         label = self._label(evidence.get(LABEL, ColumnEvidence()), decimal)
         if evidence[LABEL].is_whole and counts_rows(trackers.get(LABEL), rows):
             raise DatasetInvalid(
-                f"label {self.names[LABEL]!r} counts the rows (1, 2, 3, …), which cannot be "
-                f"predicted: choose another label, --label NAME. {self._listed()}"
+                f"label {self.names[LABEL]!r}{self._nameless_text()} counts the rows (1, 2, 3, …), "
+                "which cannot be predicted",
+                advice=f"Choose another label, --label NAME. {self._listed()}",
             )
         features, left_out = [], {}
         for column, name in enumerate(self.names[1:], start=1):
@@ -239,6 +241,8 @@ class Planner:
             listed = "; ".join(f"{self.names[c]!r}: {why}" for c, why in left_out.items())
             first = min(left_out)
             kind = self._type_of(evidence[first]) if first in evidence else "number"
+            if left_out[first] == _DATES:
+                kind = "date"
             raise DatasetInvalid(
                 f"no column is left to predict {self.names[LABEL]!r} from ({listed})",
                 advice="To use one, set its type: [data.columns] "
@@ -257,6 +261,10 @@ class Planner:
                 for role, column in self._roles.items()
             ),
         )
+
+    def _nameless_text(self) -> str:
+        is_nameless = self.names[LABEL] in self._nameless
+        return " (a column without a name)" if is_nameless else ""
 
     def _listed(self) -> str:
         return f"The other columns are {', '.join(map(repr, self.names[1:40]))}"
@@ -303,7 +311,7 @@ class Planner:
             or is_compact_dates(evidence.first)
             or is_unix_time(name, evidence.first)
         ):
-            reason = "dates, of which those of the future differ from all that were learned"
+            reason = _DATES
         if reason is None and _is_mostly_distinct(evidence):
             reason = f"{_count(evidence.distinct)} distinct texts, {_ALMOST_DISTINCT}"
             doubts.append(
