@@ -141,7 +141,7 @@ def test_the_last_column_is_last_or_minus_one(prepared: Preparing) -> None:
     assert prepared(table_of(columns), label="2").schema.label == "2"
 
 
-@pytest.mark.parametrize("value", ["-2", "1.5", "[]", "{}"])
+@pytest.mark.parametrize("value", ["-2", "1.5", "true", "[]", "{}"])
 def test_another_negative_number_or_another_kind_is_no_label(value: str) -> None:
     with pytest.raises(SettingsInvalid, match=r"\[data\] label|\[data.label"):
         parse_settings(f"[data]\nlabel = {value}\n")
