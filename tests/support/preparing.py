@@ -16,10 +16,11 @@ from refit.tabular.quarantine import Quarantine
 from refit.tabular.readers.table import READ_BYTES, DroppedFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from typing import IO, TypeAlias
 
+    from refit.domain.learned import Learned
     from refit.domain.schema import Schema
 
     FileData: TypeAlias = bytes | Callable[[], IO[bytes]]
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 class PreparedDrop:
     """All results of a preparation."""
 
+    learned: Learned
     schema: Schema
     comparable: bool
     rows: dict[str, int]
@@ -39,6 +41,24 @@ class PreparedDrop:
     test: bytes
     features: bytes
     labels: bytes
+
+    @property
+    def feature_names(self) -> list[str]:
+        """Names of the columns that are learned from."""
+        return [feature.name for feature in self.schema.features]
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Reason by name, for each column that is no feature."""
+        return {
+            column.name: column.reason or ""
+            for column in self.learned.columns
+            if column.type == "ignored"
+        }
+
+    @property
+    def doubts(self) -> str:
+        return "\n".join(self.learned.doubts)
 
     @property
     def all_rows(self) -> list[bytes]:
@@ -99,7 +119,9 @@ class Preparing:
         done.write_test(*sinks[2:])
         contents = [sink.getvalue() for sink in sinks]
         rows = dict(done.rows)
-        return PreparedDrop(done.schema, done.comparable, rows, self.refused, profile, *contents)
+        return PreparedDrop(
+            done.learned, done.schema, done.comparable, rows, self.refused, profile, *contents
+        )
 
 
 def scattered(n: int) -> int:
@@ -109,6 +131,12 @@ def scattered(n: int) -> int:
     would be left out as row numbers.
     """
     return (n + 1) * 5003 % 10_007
+
+
+def table_of(columns: Mapping[str, Sequence[object]], *, header: bool = True) -> bytes:
+    """Return a CSV file of columns by name; texts are written as they are."""
+    rows = [",".join(map(str, row)) for row in zip(*columns.values(), strict=True)]
+    return "\n".join([",".join(columns), *rows] if header else rows).encode() + b"\n"
 
 
 def numbers_csv(rows: int = 300, features: int = 3, classes: int = 3) -> bytes:

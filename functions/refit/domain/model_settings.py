@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from refit.domain.cells import number_text
 from refit.domain.column_reading import name_key
 from refit.domain.errors import SettingsInvalid
 from refit.domain.quality_metrics import JUDGING
@@ -79,7 +80,8 @@ class DataSettings(Section):
     )
     missing: tuple[str, ...] = Field(
         (),
-        description="Texts that mean a missing value in every column, in addition to blank cells, "
+        description="Texts or numbers that mean a missing value in every column, such as `-999` "
+        "(also where it is written `-999.0`), in addition to blank cells, "
         "`NaN`, `NULL`, `<NA>`, `#N/A`, `\\N` and, among numbers, `NA`, `N/A`, `None`, `?`, `-`.",
     )
     decimal: Literal["auto", ".", ","] = Field(
@@ -128,15 +130,25 @@ class DataSettings(Section):
         "again, upload model.toml again.",
     )
 
-    @field_validator("label")
+    @field_validator("label", mode="before")
     @classmethod
-    def _label_is_a_column(cls, label: str | int | None) -> str | int | None:
+    def _label_is_a_column(cls, label: object) -> object:
+        if isinstance(label, bool | float):
+            raise ValueError("a column is named by a text, or counted from 0 by a whole number")
         if isinstance(label, int) and label < -1:
             raise ValueError(
                 "a column is counted from 0; of the negative numbers only -1 is allowed, which is "
                 "the last column"
             )
         return label
+
+    @field_validator("missing", mode="before")
+    @classmethod
+    def _numbers_are_texts(cls, missing: object) -> object:
+        """Accept numbers without quotes, such as -999."""
+        if not isinstance(missing, list | tuple):
+            return missing
+        return tuple(map(_as_text, missing))
 
     @property
     def roles(self) -> dict[RowRole, str]:
@@ -430,6 +442,13 @@ class ModelSettings(Section):
 
 def _same(name: str, other: str) -> bool:
     return name_key(name) == name_key(other)
+
+
+def _as_text(value: object) -> object:
+    """Return a number as its text, and everything else unchanged."""
+    if isinstance(value, float):
+        return number_text(value)
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def parse_settings(text: str) -> ModelSettings:
