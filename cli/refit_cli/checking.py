@@ -77,7 +77,9 @@ class Check:
         """Return the result with what was skipped before the files were read."""
         if self.learned is None:
             return self
-        learned = self.learned.model_copy(update={"notes": tuple(dict.fromkeys((*notes, *self.learned.notes)))})
+        learned = self.learned.model_copy(
+            update={"notes": tuple(dict.fromkeys((*notes, *self.learned.notes)))}
+        )
         return replace(self, learned=learned)
 
     @property
