@@ -222,7 +222,7 @@ def test_without_a_header_an_unclear_label_is_refused_with_both_columns(
 
 def test_delimiters_at_the_ends_of_lines_hide_no_column_of_classes(prepared: Preparing) -> None:
     data = headerless(SIZES, COUNTS, KINDS, [""] * ROWS)
-    with pytest.raises(LabelUnclear, match=r"looks like classes.*--label 0, or --label 2 "):
+    with pytest.raises(LabelUnclear, match=r"looks like classes.*--label 0, or --label 2, "):
         prepared(data, header="no")
     assert prepared(data, header="no", label=2).schema.classes == tuple(sorted(set(KINDS)))
 
