@@ -58,6 +58,7 @@ class Survey:
 
     def _look(self, column: int, cells: list[str]) -> None:
         known = self.evidence.setdefault(column, ColumnEvidence())
+        first: dict[str, None] = {}
         for cell in cells:
             shape = MISSING if self._reading.is_named_missing(cell) else cell_shape(cell)
             known.shapes[shape] += 1
@@ -67,14 +68,11 @@ class Survey:
                 known.date_forms[forms_of(cell)] += 1
             if shape.kind == "marker":
                 known.markers[cell] += 1
-        present = dict.fromkeys(
-            cell
-            for cell in cells
-            if cell_shape(cell).kind != "missing" and not self._reading.is_named_missing(cell)
-        )
-        known.first = tuple(present)[:MAX_ODD_TEXTS]
-        if known.first:
-            self.examples[column] = known.first[0]
+            if shape.kind not in {"missing", "marker"} and len(first) < MAX_ODD_TEXTS:
+                first[cell] = None
+        known.first = tuple(first)
+        if first or known.markers:
+            self.examples[column] = next(iter(first or known.markers))
         tracker = ColumnTracker()
         tracker.add(cells)
         if tracker.is_alive:
