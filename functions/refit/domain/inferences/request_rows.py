@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from refit.domain.cells import shown
 from refit.domain.column_reading import name_key
-from refit.domain.csv_dialect import DELIMITERS
+from refit.domain.csv_dialect import DELIMITERS, column_names
 from refit.domain.csv_rows import BLANKS, CsvFormat, CsvLineInvalid, read_text, split_line
 from refit.domain.errors import PayloadInvalid
 
@@ -283,7 +283,7 @@ def names_columns(record: Sequence[str], schema: Schema) -> bool:
     row, unless they are many numbers (columns that are called 0, 1, 2, …).
     """
     known = {*map(name_key, schema.all_columns), name_key(schema.label)}
-    named = sum(name_key(cell) in known for cell in record)
+    named = sum(name_key(cell) in known for cell in column_names(record))
     if not named or 2 * named < len(record):
         return False
     if len(record) != len(schema.all_columns) or not _has_known_values(record, schema):
@@ -309,7 +309,7 @@ def _order_of(header: Sequence[str], schema: Schema) -> list[int | None]:
     repeated = [key for key, count in Counter(map(name_key, header)).items() if count > 1 and key]
     if repeated:
         raise PayloadInvalid(f"the header has two columns {shown(repeated[0])}")
-    indexes = {name_key(name): index for index, name in enumerate(header)}
+    indexes = {name_key(name): index for index, name in enumerate(column_names(header))}
     known = set(map(name_key, schema.all_columns))
     features = {name_key(feature.name) for feature in schema.features}
     names = [feature.name for feature in schema.features]
@@ -319,7 +319,7 @@ def _order_of(header: Sequence[str], schema: Schema) -> list[int | None]:
                 f"the header has the column {shown(header[index])}, which is the label and is "
                 "predicted: leave it out"
             )
-        if key and key not in known:
+        if header[index] and key not in known:
             raise PayloadInvalid(
                 f"the header has an unknown column {shown(header[index])}; the model has "
                 f"{listed(names)}"
