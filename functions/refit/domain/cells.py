@@ -41,8 +41,10 @@ MISSING_EVERYWHERE = frozenset(
 )
 """Texts, in lower case, that no one means as a value: those of pandas, R, MySQL, Excel and C."""
 
-MISSING_IN_NUMBERS = frozenset(["na", "n/a", "n.a.", "none", "nil", "?", "-", "--", "—", "–", "."])
-"""Texts, in lower case, that are missing only where numbers are expected."""
+MISSING_IN_NUMBERS = frozenset(
+    ["na", "n/a", "n.a.", "none", "nil", "nat", "?", "-", "--", "—", "–", "."]
+)
+"""Texts, in lower case, that are missing only where numbers or dates are expected."""
 
 TRUTH_VALUES = {"true": True, "false": False}
 """Texts, in lower case, that are truth values in every column without other texts."""

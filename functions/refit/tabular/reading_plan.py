@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from refit.domain.cells import MISSING_EVERYWHERE, MISSING_IN_NUMBERS, is_missing, shown
 from refit.domain.column_reading import ColumnReading, ColumnType, name_key
-from refit.domain.date_forms import common_forms, is_compact_dates, is_unix_time
+from refit.domain.date_forms import is_compact_dates, is_unix_time
 from refit.domain.errors import DatasetInvalid
 from refit.domain.number_forms import PLAIN, NumberForm, NumberShape, choose_form, fits
 from refit.tabular.column_evidence import ColumnEvidence
 from refit.tabular.column_tally import MAX_TEXTS
+from refit.tabular.date_choice import choose_date_form
 from refit.tabular.left_out import counts_rows, reason_to_leave_out
 from refit.tabular.number_doubts import number_doubts
 from refit.tabular.role_columns import REASONS, RoleColumn, role_indexes, role_reading
@@ -346,7 +347,9 @@ class Planner:
         if kind == "number":
             form = self._number_form(name, evidence, decimal, live.form if live else None)
         if kind == "date":
-            date_form = self._date_form(name, evidence, live.date_form if live else None)
+            setting = f'[data.columns] {_key(name)} = "date"'
+            known = live.date_form if live else None
+            date_form = choose_date_form(name, evidence, setting, known)
         if any(shape.digits == "long" for shape in evidence.number_shapes):
             self._long.add(name)
         if kind == "number" and asked is None:
@@ -440,32 +443,13 @@ class Planner:
         ambiguous = {shape.digits for shape in shapes} & {"comma3", "dot3"}
         if decimal is not None and ambiguous and not _is_settled(shapes):
             choice = choose_form(shapes, decimal)
-        if choice.alternative is None:
+        if choice.alternative is None or not evidence.is_whole:
             return choice.form
         raise DatasetInvalid(
             f"column {name!r} has numbers with a comma, such as "
             f"{_example_of(evidence)}, which can be a decimal comma (1,234 is about one) or a "
             "thousands separator (1,234 is more than a thousand)",
             advice='Set [data] decimal = "," or "." in model.toml',
-        )
-
-    def _date_form(self, name: str, evidence: ColumnEvidence, live: str | None) -> str:
-        cells = list(evidence.odd) or list(evidence.first)
-        forms = common_forms(cells)
-        if live in forms:
-            return str(live)
-        if len(forms) == 1:
-            return forms[0]
-        if not forms:
-            raise DatasetInvalid(
-                f'[data.columns] {name} = "date", but its cells are not all dates of one form, '
-                f"such as {_example(evidence)}",
-                advice="Write them as 2025-12-31 (ISO 8601)",
-            )
-        raise DatasetInvalid(
-            f"the dates of column {name!r}, such as {_example(evidence)}, can be read as "
-            f"{' or '.join(forms)}",
-            advice="Write them as 2025-12-31 (ISO 8601)",
         )
 
 
