@@ -13,7 +13,7 @@ from refit.tabular.dataset import tables_of
 from refit.tabular.preparation import prepare
 from refit.tabular.profile import SAMPLE_ROWS
 from refit.tabular.quarantine import Quarantine
-from refit.tabular.readers.table import READ_BYTES, DroppedFile
+from refit.tabular.readers.table import READ_BYTES, CsvTable, DroppedFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -99,6 +99,7 @@ class Preparing:
         read_bytes: int = READ_BYTES,
         sample_rows: int = SAMPLE_ROWS,
         acceptance_used_by: str | None = None,
+        labelled: Sequence[CsvTable] = (),
         **settings: Any,
     ) -> PreparedDrop:
         folder = self.folder
@@ -107,7 +108,7 @@ class Preparing:
         self._refused = io.BytesIO()
         quarantine = Quarantine(self._refused)
         dropped_files = [dropped(name, data) for name, data in files.items()]
-        tables = tables_of(dropped_files, folder, read_bytes).tables
+        tables = [*tables_of(dropped_files, folder, read_bytes).tables, *labelled]
         data_settings = DataSettings(**settings)
         live = LiveVersion("digits", 3, acceptance_used_by) if prior else None
         done = prepare(

@@ -4,7 +4,7 @@ Preparation, the command line and the predict API all read cells by these rules.
 
 A blank cell is missing in every column. The markers that programs write for a missing value (`NaN`,
 `NULL`, `<NA>`, `#N/A`, …) are missing in every column as well. Markers that are also words (`NA`,
-`None`, `?`, `-`, …) are missing where numbers are expected, and values in columns of texts.
+`None`, `?`, `-`, …) are missing among numbers, dates and truth values, and values among texts.
 """
 
 from __future__ import annotations
@@ -41,8 +41,10 @@ MISSING_EVERYWHERE = frozenset(
 )
 """Texts, in lower case, that no one means as a value: those of pandas, R, MySQL, Excel and C."""
 
-MISSING_IN_NUMBERS = frozenset(["na", "n/a", "n.a.", "none", "nil", "?", "-", "--", "—", "–", "."])
-"""Texts, in lower case, that are missing only where numbers are expected."""
+MISSING_IN_NUMBERS = frozenset(
+    ["na", "n/a", "n.a.", "none", "nil", "nat", "?", "-", "--", "—", "–", "."]
+)
+"""Texts, in lower case, that are missing everywhere but in columns of texts."""
 
 TRUTH_VALUES = {"true": True, "false": False}
 """Texts, in lower case, that are truth values in every column without other texts."""

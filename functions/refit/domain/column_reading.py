@@ -92,7 +92,7 @@ class ColumnReading(BaseModel):
         """Return whether a cell without surrounding blanks has no value."""
         if not text or self.is_named_missing(text):
             return True
-        if self.type in {"category", "boolean"}:
+        if self.type == "category":
             return text.lower() in MISSING_EVERYWHERE
         return is_missing(text)
 

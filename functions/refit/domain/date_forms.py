@@ -108,18 +108,6 @@ def is_unix_time(name: str, cells: Sequence[str]) -> bool:
     )
 
 
-def common_forms(cells: Sequence[str]) -> list[str]:
-    """Return the forms under which all cells are dates, in the order of `FORMS`."""
-    if is_compact_dates(cells):
-        return [COMPACT]
-    common: frozenset[str] | None = None
-    for cell in cells:
-        common = forms_of(cell) if common is None else common & forms_of(cell)
-        if not common:
-            return []
-    return [form for form in FORMS if form in (common or ())]
-
-
 def date_number(cell: str, form: str) -> float | None:
     """Return the days since 1970-01-01; None if the cell has another form.
 

@@ -122,7 +122,7 @@ class NumberForm(BaseModel):
         A percentage keeps its figure: `12.5 %` is 12.5.
         """
         if self.is_plain:
-            text = cell.strip(" \t")
+            text = cell.strip()
             return None if number_of(text) is None else text
         shape, sign, digits = _dissected(cell)
         if shape is None or shape.affix not in {"", self.affix}:

@@ -311,7 +311,12 @@ class Schema(BaseModel):
         return values if self._picks is None else [values[pick] for pick in self._picks]
 
     def _in_order(self, instance: Mapping[str, Any]) -> list[Any]:
-        values = {self._known_name(name): value for name, value in instance.items()}
+        values: dict[str, Any] = {}
+        for name, value in instance.items():
+            known = self._known_name(name)
+            if known and known in values:
+                raise PayloadInvalid(f"a row has the column {known!r} twice")
+            values[known] = value
         absent = [feature.name for feature in self.features if feature.name not in values]
         if absent:
             raise PayloadInvalid(

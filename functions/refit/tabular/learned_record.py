@@ -82,7 +82,7 @@ def learned_record(
 
 def _feature(feature: Feature, column: int, survey: Survey) -> LearnedColumn:
     evidence = survey.evidence[column]
-    kinds = ("missing",) if feature.type in {"category", "boolean"} else ("missing", "marker")
+    kinds = ("missing",) if feature.type == "category" else ("missing", "marker")
     return LearnedColumn(
         name=feature.name,
         type=feature.type,

@@ -23,6 +23,7 @@ from refit.tabular.leaks import leaking_columns
 from refit.tabular.learned_record import learned_record, unseen_classes
 from refit.tabular.learned_schema import learned_schema, reconciled
 from refit.tabular.profile import SAMPLE_ROWS, ProfileSample, profile_of
+from refit.tabular.row_reader import LABEL
 from refit.tabular.split import Fractions, Split
 from refit.tabular.split_record import (
     REQUIRED_SPLITS,
@@ -53,8 +54,9 @@ if TYPE_CHECKING:
 
 _JOINED_LINES = 5000
 _EQUAL_ROWS = (
-    "many rows have the same features, so that a hash of the features holds out none of them: "
-    "each occurrence of a row is split by itself, and equal rows can be in several splits"
+    "many rows have the same features, so that a hash of the features does not split them into "
+    "training and held-out rows: each occurrence of a row is split by itself, and equal rows can "
+    "be in several splits"
 )
 
 
@@ -304,7 +306,7 @@ def read_drop(
         spooled, scanner = survey.read(lambda: spool(by_occurrence=False), quarantine)
         doubts = []
         by_row = settings.group is None and settings.time is None
-        if by_row and any(not spooled.rows[split] for split in REQUIRED_SPLITS):
+        if by_row and _lacks_rows(spooled, scanner):
             spooled, scanner = survey.read(lambda: spool(by_occurrence=True), quarantine)
             if all(spooled.rows[split] for split in REQUIRED_SPLITS):
                 doubts.append(_EQUAL_ROWS)
@@ -331,6 +333,19 @@ def read_drop(
         _quarantine=quarantine,
         _given=given,
     )
+
+
+def _lacks_rows(spooled: SpooledRows, scanner: TableScanner) -> bool:
+    """Return whether a required split has no row, or all training rows are of one class."""
+    if any(not spooled.rows[split] for split in REQUIRED_SPLITS):
+        return True
+    labels: Counter[bytes] = Counter()
+    if scanner.plan.open_label:
+        labels = scanner.tally.values.get(LABEL, labels)
+    if len(labels) < 2 or spooled.rows["train"] > max(labels.values()):
+        return False
+    held_out = spooled.held_out_labels("validation") + spooled.held_out_labels("test")
+    return sum(count > held_out[label] for label, count in labels.items()) < 2
 
 
 def _keep_freed_memory() -> None:

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 from refit.domain.cells import MISSING_EVERYWHERE, MISSING_IN_NUMBERS, is_missing, shown
 from refit.domain.column_reading import ColumnReading, ColumnType, name_key
-from refit.domain.date_forms import common_forms, is_compact_dates, is_unix_time
+from refit.domain.date_forms import is_compact_dates, is_unix_time
 from refit.domain.errors import DatasetInvalid
-from refit.domain.number_forms import PLAIN, NumberForm, NumberShape, choose_form, fits
+from refit.domain.number_forms import PLAIN, choose_form
 from refit.tabular.column_evidence import ColumnEvidence
 from refit.tabular.column_tally import MAX_TEXTS
+from refit.tabular.date_choice import choose_date_form
 from refit.tabular.left_out import counts_rows, reason_to_leave_out
+from refit.tabular.number_choice import choose_number_form
 from refit.tabular.number_doubts import number_doubts
 from refit.tabular.role_columns import REASONS, RoleColumn, role_indexes, role_reading
 
@@ -277,7 +279,7 @@ class Planner:
         decimal: Decimal | None,
     ) -> ColumnReading:
         name, known = self.names[column], evidence.get(column, ColumnEvidence())
-        form = partial(self._number_form, name, known, decimal, None)
+        form = partial(choose_number_form, name, known, decimal, None)
         return role_reading(role, name, known, form, self._missing)
 
     def _left_out(
@@ -344,9 +346,11 @@ class Planner:
             kind = natural
         form, date_form = PLAIN, None
         if kind == "number":
-            form = self._number_form(name, evidence, decimal, live.form if live else None)
+            form = choose_number_form(name, evidence, decimal, live.form if live else None)
         if kind == "date":
-            date_form = self._date_form(name, evidence, live.date_form if live else None)
+            setting = f'[data.columns] {_key(name)} = "date"'
+            known = live.date_form if live else None
+            date_form = choose_date_form(name, evidence, setting, known)
         if any(shape.digits == "long" for shape in evidence.number_shapes):
             self._long.add(name)
         if kind == "number" and asked is None:
@@ -368,7 +372,7 @@ class Planner:
         form = PLAIN
         if kind == "number":
             live = self._prior.label_form if self._prior and self._is_live_label else None
-            form = self._number_form(name, evidence, decimal, live)
+            form = choose_number_form(name, evidence, decimal, live)
         return ColumnReading(name=name, type=kind, form=form, missing=self._missing)
 
     @property
@@ -424,55 +428,6 @@ class Planner:
             return None
         return "," if has_comma else "." if self._has_decimal_point else None
 
-    def _number_form(
-        self,
-        name: str,
-        evidence: ColumnEvidence,
-        decimal: Decimal | None,
-        live: NumberForm | None,
-    ) -> NumberForm:
-        shapes = evidence.number_shapes
-        if not shapes:
-            return live or PLAIN
-        choice = choose_form(shapes, None)
-        if live is not None and fits(live, shapes) >= fits(choice.form, shapes):
-            return live  # so that 1.234 does not change its meaning from drop to drop
-        ambiguous = {shape.digits for shape in shapes} & {"comma3", "dot3"}
-        if decimal is not None and ambiguous and not _is_settled(shapes):
-            choice = choose_form(shapes, decimal)
-        if choice.alternative is None:
-            return choice.form
-        raise DatasetInvalid(
-            f"column {name!r} has numbers with a comma, such as "
-            f"{_example_of(evidence)}, which can be a decimal comma (1,234 is about one) or a "
-            "thousands separator (1,234 is more than a thousand)",
-            advice='Set [data] decimal = "," or "." in model.toml',
-        )
-
-    def _date_form(self, name: str, evidence: ColumnEvidence, live: str | None) -> str:
-        cells = list(evidence.odd) or list(evidence.first)
-        forms = common_forms(cells)
-        if live in forms:
-            return str(live)
-        if len(forms) == 1:
-            return forms[0]
-        if not forms:
-            raise DatasetInvalid(
-                f'[data.columns] {name} = "date", but its cells are not all dates of one form, '
-                f"such as {_example(evidence)}",
-                advice="Write them as 2025-12-31 (ISO 8601)",
-            )
-        raise DatasetInvalid(
-            f"the dates of column {name!r}, such as {_example(evidence)}, can be read as "
-            f"{' or '.join(forms)}",
-            advice="Write them as 2025-12-31 (ISO 8601)",
-        )
-
-
-def _is_settled(shapes: Mapping[NumberShape, int]) -> bool:
-    """Return whether a cell shows by itself which separator is the decimal one."""
-    return bool({shape.digits for shape in shapes} - {"plain", "long", "comma3", "dot3"})
-
 
 def _can_be(evidence: ColumnEvidence, live: ColumnType, natural: ColumnType) -> bool:
     """Return whether a column can be read as the live model reads it."""
@@ -513,11 +468,6 @@ def _text_doubts(name: str, evidence: ColumnEvidence) -> Iterator[str]:
 
 def _example(evidence: ColumnEvidence) -> str:
     return next((shown(text) for text in evidence.odd), "''")
-
-
-def _example_of(evidence: ColumnEvidence) -> str:
-    digits = {shape.digits for shape in evidence.number_shapes}
-    return "'1,234'" if "comma3" in digits else "'1.234'"
 
 
 def _count(distinct: int | None) -> str:

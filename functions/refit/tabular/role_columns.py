@@ -6,7 +6,6 @@ time a feature as well.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from refit.domain.column_reading import ColumnReading, name_key
 from refit.domain.date_forms import TIME
 from refit.domain.errors import DatasetInvalid
 from refit.domain.number_forms import PLAIN
+from refit.tabular.date_choice import choose_date_form, date_example
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -125,40 +125,10 @@ def _check(role: RowRole, name: str, evidence: ColumnEvidence, fitting: int) -> 
 
 
 def _date_form(name: str, evidence: ColumnEvidence) -> str:
-    """Return the form that most dates have.
-
-    A form is refused if another one fits as well, or if some dates have only the one and some only
-    the other, such as 31/12/2025 and 12/31/2025, because the rest can then be either.
-    """
-    counts: Counter[str] = Counter()
-    for forms, count in evidence.date_forms.items():
-        for form in forms:
-            counts[form] += count
-    best = max(sorted(counts), key=counts.__getitem__)
-    if best == TIME:
+    form = choose_date_form(name, evidence, "[data] time")
+    if form == TIME:
         raise DatasetInvalid(
             f"[data] time names column {name!r}, which holds times of day without a date, such as "
-            f"{_date_example(evidence)}; allowed: dates, with or without a time, or numbers"
+            f"{date_example(evidence)}; allowed: dates, with or without a time, or numbers"
         )
-    rivals = sorted(
-        form
-        for form in counts
-        if form != best
-        and any({form, best} <= forms for forms in evidence.date_forms)
-        and (counts[form] == counts[best] or _alone(form, best, evidence))
-    )
-    if rivals and evidence.is_whole:
-        raise DatasetInvalid(
-            f"the dates of column {name!r} ([data] time), such as {_date_example(evidence)}, can "
-            f"be read as {' or '.join([best, *rivals])}: write them as 2025-12-31 (ISO 8601)"
-        )
-    return best
-
-
-def _alone(form: str, best: str, evidence: ColumnEvidence) -> bool:
-    """Return whether some dates have this form and not the best one."""
-    return any(form in forms and best not in forms for forms in evidence.date_forms)
-
-
-def _date_example(evidence: ColumnEvidence) -> str:
-    return next((shown(text) for text in evidence.odd), "''")
+    return form

@@ -17,6 +17,7 @@ from refit.domain.cells import number_text
 from refit.domain.column_reading import CellRefused
 from refit.domain.csv_dialect import is_repeated_header
 from refit.domain.csv_rows import CsvFault, CsvLineInvalid, split_line
+from refit.domain.date_forms import forms_of
 from refit.tabular.csv_bytes import READ_DIGITS
 from refit.tabular.row_roles import NO_ROLES, RoleReader, RoleRefused, RowRoles
 
@@ -216,6 +217,8 @@ class RowReader:
     def _count(self, column: int, reading: ColumnReading, cell: str) -> None:
         shape = MISSING if reading.is_named_missing(cell) else cell_shape(cell)
         self._tally.count(column, shape, cell, written=self._written.get(column))
+        if reading.type == "date" and shape.kind == "date":
+            self._tally.date_forms[column][forms_of(cell)] += 1
 
     def _good(self, normal: list[str], roles: RowRoles) -> NormalRow:
         escaped = [cell.translate(_ESCAPED).encode() for cell in normal]

@@ -144,7 +144,7 @@ def test_dates_that_can_be_read_in_two_ways_are_refused(drops: RoleDrops) -> Non
     with pytest.raises(
         DatasetInvalid,
         match=r"the dates of column 'day' \(\[data\] time\), such as '.*', can be read as "
-        r"%d/%m/%Y or %m/%d/%Y: write them as 2025-12-31 \(ISO 8601\)",
+        r"%d/%m/%Y or %m/%d/%Y. Write them as 2025-12-31 \(ISO 8601\)",
     ):
         drops(table(range(400), unclear), time="day")
 
