@@ -33,6 +33,8 @@ MISSING_EVERYWHERE = frozenset(
         "#num!",
         "#ref!",
         "#name?",
+        "0000-00-00",
+        "0000-00-00 00:00:00",
         "1.#ind",
         "-1.#ind",
         "1.#qnan",

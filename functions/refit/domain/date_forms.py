@@ -32,6 +32,7 @@ _QUARTER = re.compile(r"(?:([0-9]{4})[- ]?Q([1-4])|Q([1-4])[- ]([0-9]{4}))\Z")
 _ISO_MONTH = re.compile(r"[0-9]{4}-[0-9]{2}\Z")
 _TIME = re.compile(r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?\Z")
 _MAYBE_DATE = re.compile(r"(?=.*[0-9])(?:[0-9]{1,4}|[A-Za-z]{3,9},?)[-/. ].*\Z")
+_DAY_MONTH_YEAR = re.compile(r"[0-9]{1,2}[A-Za-z]{3}[0-9]{4}(?:[ T].*)?\Z")
 _LONGEST = 40
 
 _DAYS = (
@@ -50,6 +51,8 @@ _DAYS = (
     "%d-%b-%Y",
     "%d-%b-%y",
     "%d-%B-%Y",
+    "%b-%y",
+    "%d%b%Y",
     "%b-%d-%Y",
     "%b %d, %Y",
     "%B %d, %Y",
@@ -80,7 +83,7 @@ def forms_of(cell: str) -> frozenset[str]:
         return frozenset([ISO])
     if _QUARTER.match(text):
         return frozenset([QUARTER])
-    if not _MAYBE_DATE.match(text):
+    if not _MAYBE_DATE.match(text) and not _DAY_MONTH_YEAR.match(text):
         return frozenset()
     possible = _forms_by_separators().get(_separators(text), ())
     return frozenset(form for form in possible if _moment(text, form) is not None)

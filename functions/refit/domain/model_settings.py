@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from typing import Annotated, Literal, TypeAlias
 
@@ -27,6 +28,7 @@ ColumnSetting: TypeAlias = Literal["number", "category", "boolean", "date", "ign
 RowRole: TypeAlias = Literal["weight", "group", "time"]
 """What a column says about its rows: how much they count, or in which split they are."""
 Fraction = Annotated[float, Field(ge=0, le=1)]
+_SECTION_AND_KEY = re.compile(r"^\s*(\[[\w.]+\])\s+(\S.*?)\s*$", re.MULTILINE)
 _METRIC_CHOICES = ("auto", *JUDGING)
 
 
@@ -149,6 +151,15 @@ class DataSettings(Section):
         if not isinstance(missing, list | tuple):
             return missing
         return tuple(map(_as_text, missing))
+
+    @model_validator(mode="after")
+    def _some_rows_are_left_for_training(self) -> DataSettings:
+        if self.validation_fraction + self.test_fraction >= 1:
+            raise ValueError(
+                "validation_fraction and test_fraction together must be less than 1, so that rows "
+                "are left for training"
+            )
+        return self
 
     @property
     def roles(self) -> dict[RowRole, str]:
@@ -460,7 +471,11 @@ def parse_settings(text: str) -> ModelSettings:
     try:
         return ModelSettings.model_validate(tomllib.loads(text.removeprefix("\ufeff")))
     except tomllib.TOMLDecodeError as error:
-        raise SettingsInvalid(f"model.toml is not valid TOML: {error}") from error
+        match = _SECTION_AND_KEY.search(text)
+        advice = None
+        if match:
+            advice = f"Write two lines: the section {match[1]}, and below it {match[2]}"
+        raise SettingsInvalid(f"model.toml is not valid TOML: {error}", advice=advice) from error
     except ValidationError as error:
         raise SettingsInvalid("model.toml: " + "; ".join(_messages(error))) from error
 

@@ -243,6 +243,10 @@ def _dissected(cell: str) -> tuple[NumberShape | None, str, str]:
             sign, text = text[0], text[1:].lstrip()
         if not affix:
             affix, text = _without_affix(text)
+    if affix and not sign and text.startswith("(") and text.endswith(")"):  # `$(5)`
+        sign, text = "-", text[1:-1].strip()
+    if not sign and text.endswith("-"):  # `5-`, as SAP writes it
+        sign, text = "-", text[:-1].rstrip()
     digits = _digits_shape(text)
     if digits is None:
         return None, "", ""

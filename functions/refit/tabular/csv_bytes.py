@@ -93,6 +93,8 @@ class BlockView:
         other = _NONE if plain else np.flatnonzero(~separates)
         cells = _NONE if plain else np.cumsum(separates)[other]
         self._check_unread(marks[other], cells)
+        # A short text is compared as a number, in which zero bytes at its end would be lost.
+        self._doubt(cells[self._data[marks[other]] == 0])
         self._check_numbers(marks[other], cells, self._flags())
 
     @property

@@ -62,6 +62,9 @@ def learned_record(
         for source, own in zip(drop.sources, dialects, strict=True)
         for sentence in own.skipped
     ]
+    if dialect.header is None:
+        pick = drop.sources[0].picks[LABEL]
+        notes.append(f"no header: the label is column {pick} of {dialect.width}, counted from 0")
     if scanner.state.repeated_headers:
         notes.append(f"{scanner.state.repeated_headers:,} rows that repeat the header are skipped")
     return Learned(

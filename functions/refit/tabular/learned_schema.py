@@ -15,7 +15,7 @@ from refit.tabular.row_reader import LABEL, unescaped
 from refit.tabular.table_scan import are_whole, may_be_classes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from refit.domain.column_reading import ColumnReading
     from refit.domain.model_settings import DataSettings
@@ -242,18 +242,55 @@ def _marker_classes(name: str, texts: list[str]) -> list[str]:
 
 
 def _same_spellings(name: str, texts: list[str], schema: Schema) -> list[str]:
-    """Return doubts about labels that differ only in zeros or in upper and lower case."""
+    """Return doubts about labels that differ only in zeros, in blanks or in case."""
     numeric = schema.label_type == "number"
+    padded = next(
+        (text for text in texts if numeric and len(text) > 1 and text[0] == "0" and text.isdigit()),
+        None,
+    )
     groups: dict[str, list[str]] = {}
     for text in texts:
         if not numeric or text.isdigit():
-            groups.setdefault(class_text(text) if numeric else text.lower(), []).append(text)
+            same = class_text(text) if numeric else " ".join(text.lower().split())
+            groups.setdefault(same, []).append(text)
     for group in groups.values():
         if len(group) > 1:
             first, second = sorted(group)[:2]
             read = "the same number" if numeric else "two classes"
             return [f"the labels {first!r} and {second!r} ({name!r}) are read as {read}"]
+    if padded is not None:
+        return [f"labels such as {padded!r} ({name!r}) are read as numbers: {class_text(padded)}"]
     return []
+
+
+def new_vocabulary(schema: Schema, prior: Schema | None) -> list[str]:
+    """Return doubts about classes and categories of which the live model knows none.
+
+    Args:
+        schema: schema of the drop.
+        prior: schema of the live version, which has the same columns.
+    """
+    if prior is None:
+        return []
+    doubts = []
+    if prior.classes and schema.classes and not set(prior.classes) & set(schema.classes):
+        doubts.append(
+            f"no class of this drop ({_few(schema.classes)}) is a class of the live model "
+            f"({_few(prior.classes)})"
+        )
+    for old, new in zip(prior.features, schema.features, strict=False):
+        known = set(old.values or ())
+        if old.name == new.name and known and new.values and not known & set(new.values):
+            doubts.append(
+                f"no text of column {new.name!r} in this drop ({_few(new.values)}) is known to the "
+                f"live model ({_few(old.values or ())})"
+            )
+    return doubts
+
+
+def _few(texts: Sequence[str]) -> str:
+    listed = ", ".join(map(repr, texts[:3]))
+    return listed if len(texts) <= 3 else f"{listed}, …"
 
 
 def _value_doubts(plan: ReadingPlan, evidence: Mapping[int, ColumnEvidence]) -> list[str]:

@@ -9,6 +9,9 @@ from refit.domain.cells import number_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from refit.domain.number_forms import NumberForm
+    from refit.tabular.column_evidence import ColumnEvidence
+
 _STAND_INS = frozenset(
     sign + digits for digits in ("999", "9999", "99999", "999999") for sign in ("", "-")
 )
@@ -48,6 +51,23 @@ def number_doubts(
             f"column {name!r} has the value {stand_in}, far from all others: if it stands for a "
             f'missing value, set [data] missing = ["{stand_in}"]'
         )
+
+
+def affix_doubts(
+    name: str, form: NumberForm, evidence: ColumnEvidence, live: NumberForm | None
+) -> Iterator[str]:
+    """Yield what a person should check about the percent sign or the currency of a column."""
+    bare = sum(
+        count for shape, count in evidence.number_shapes.items() if shape.affix != form.affix
+    )
+    if form.affix and bare:
+        yield (
+            f"{bare:,} cells of column {name!r} are without the {form.affix} of the others, and "
+            "are read as numbers of the same unit"
+        )
+    if live is not None and live.affix != form.affix:
+        was, now = (affix or "numbers without a sign" for affix in (live.affix, form.affix))
+        yield f"column {name!r} had {was} in the live model's data and has {now} in this drop"
 
 
 def _is_far(stand_in: str, cells: Sequence[str]) -> bool:

@@ -21,7 +21,7 @@ from refit.tabular.columns import aligned
 from refit.tabular.encoding import RowEncoder
 from refit.tabular.leaks import leaking_columns
 from refit.tabular.learned_record import learned_record, unseen_classes
-from refit.tabular.learned_schema import learned_schema, reconciled
+from refit.tabular.learned_schema import learned_schema, new_vocabulary, reconciled
 from refit.tabular.profile import SAMPLE_ROWS, ProfileSample, profile_of
 from refit.tabular.row_reader import LABEL
 from refit.tabular.split import Fractions, Split
@@ -247,7 +247,8 @@ class ReadDrop:
         outcome = self.reconciled(live)
         check_splits(spooled, self._settings)
         unseen = unseen_classes(spooled, self._schema, scanner.tally.values, self._given)
-        learned = self.learned.with_doubts(unseen)
+        vocabulary = new_vocabulary(self._schema, self._prior) if outcome.comparable else []
+        learned = self.learned.with_doubts([*unseen, *vocabulary])
         encoder = RowEncoder(outcome.schema, scanner.values_by_index())
         rule = split_rule(scanner.plan, spooled)
         return Preparation(spooled, encoder, outcome, learned, rule, sample_rows)

@@ -106,5 +106,5 @@ class Quarantine:
         return (
             "If such a text means a missing value, name it in [data] missing; if the column "
             'holds texts, set [data.columns] NAME = "category"; to leave it out, name it in '
-            "[data] ignore"
+            '[data] ignore. If it is the label, set [data] task = "classification"'
         )

@@ -20,7 +20,7 @@ from refit.tabular.column_tally import MAX_TEXTS
 from refit.tabular.date_choice import choose_date_form
 from refit.tabular.left_out import counts_rows, reason_to_leave_out
 from refit.tabular.number_choice import choose_number_form
-from refit.tabular.number_doubts import number_doubts
+from refit.tabular.number_doubts import affix_doubts, number_doubts
 from refit.tabular.role_columns import REASONS, RoleColumn, role_indexes, role_reading
 
 if TYPE_CHECKING:
@@ -327,7 +327,8 @@ class Planner:
             if reason is None and not earlier.endswith(_ALMOST_DISTINCT):
                 doubts.append(
                     f"column {name!r} stays left out, as in the live model ({earlier}), although "
-                    f"this is no longer so. To use it, set [data.columns] {_key(name)}"
+                    f"this is no longer so. To use it, set [data.columns] {_key(name)} = "
+                    f'"{self._type_of(evidence)}" and [data] schema_change = "accept"'
                 )
             return earlier
         return reason
@@ -346,7 +347,9 @@ class Planner:
             kind = natural
         form, date_form = PLAIN, None
         if kind == "number":
-            form = choose_number_form(name, evidence, decimal, live.form if live else None)
+            live_form = live.form if live else None
+            form = choose_number_form(name, evidence, decimal, live_form)
+            doubts.extend(affix_doubts(name, form, evidence, live_form))
         if kind == "date":
             setting = f'[data.columns] {_key(name)} = "date"'
             known = live.date_form if live else None
@@ -467,7 +470,7 @@ def _text_doubts(name: str, evidence: ColumnEvidence) -> Iterator[str]:
 
 
 def _example(evidence: ColumnEvidence) -> str:
-    return next((shown(text) for text in evidence.odd), "''")
+    return next((shown(text) for text in [*evidence.odd, *evidence.first]), "''")
 
 
 def _count(distinct: int | None) -> str:

@@ -8,6 +8,7 @@ line without quotes.
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -229,4 +230,7 @@ class RowReader:
 
 
 def _is_allowed(character: str) -> bool:
-    return character.isprintable() or character in "\t\n\r"
+    """Return whether a text can have a character: also one that joins others, as in emoji."""
+    return (
+        character.isprintable() or character in "\t\n\r" or unicodedata.category(character) == "Cf"
+    )

@@ -145,7 +145,9 @@ def _why_skipped(name: str) -> str | None:
     lowered = base.lower()
     if not base or base.endswith("_$folder$"):
         return "a folder marker"
-    if base.startswith((".", "_")) or any(folder.startswith((".", "_")) for folder in folders):
+    if base.startswith((".", "_", "~$")) or any(
+        folder.startswith((".", "_")) for folder in folders
+    ):
         return "hidden, or written by another program"
     if lowered in _SYSTEM_FILES:
         return "a file of the operating system"

@@ -55,9 +55,9 @@ class DataShape:
     train_bytes: int
     validation_bytes: int
     has_validation: bool
-    has_weights: bool = False
     validation_rows: int = 0
     rare_share: float | None = None
+    has_weights: bool = False
 
 
 @dataclass(frozen=True)
