@@ -125,6 +125,8 @@ def test_every_answer_fits_its_shape(local: RunningSageMaker, call: CheckedCalls
     call("ListEndpoints")
 
     call("DeleteEndpoint", EndpointName="shapes")
+    deleted = local.sagemaker.get_waiter("endpoint_deleted")
+    deleted.wait(EndpointName="shapes", WaiterConfig={"Delay": 1, "MaxAttempts": 60})
     call("DeleteEndpointConfig", EndpointConfigName="shapes-1")
     call("DeleteModel", ModelName="shapes")
     call("DeleteModelPackage", ModelPackageName=package)
