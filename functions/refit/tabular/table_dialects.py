@@ -68,7 +68,28 @@ def _dialect_of_file(
     if dialect.width < 2:
         raise _one_column(lines, file)
     check_encoding(lines[: dialect.header_lines], file)
+    _check_row_names(dialect, file)
     return dialect
+
+
+def _check_row_names(dialect: CsvDialect, file: str) -> None:
+    """Check that a first column without a name can be row names, which are another in each row.
+
+    Raises:
+        DatasetInvalid: if values repeat. Then a value with a delimiter probably lacks its quotes,
+            and all cells after it are in the wrong column.
+    """
+    if dialect.header is None or len(dialect.header_cells) != dialect.width - 1:
+        return
+    first = [cells[0] for cells in dialect.rows]
+    if dialect.nameless == (0,) and len(set(first)) < len(first):
+        repeated = next(cell for cell in first if first.count(cell) > 1)
+        raise DatasetInvalid(
+            f"{file}: the rows have {dialect.width} cells, and the header has {dialect.width - 1} "
+            f"names. The first column cannot be row names, because {shown(repeated)} repeats",
+            advice=f"Put values that contain {dialect.csv_format.delimiter!r} in quotes, or name "
+            "all columns in the header",
+        )
 
 
 def _one_column(lines: Sequence[bytes], file: str) -> DatasetInvalid:

@@ -149,3 +149,23 @@ def test_a_quoted_cell_may_hold_delimiters_quotes_and_line_ends(prepared: Prepar
     codes = {line.split(b",")[1] for line in result.all_rows}
     assert codes == {b"0", b"1", b"2", b"3", b"4"}
     assert result.schema.features[1].type == "number"
+
+
+def test_a_zero_byte_is_refused_in_its_row_only(prepared: Preparing) -> None:
+    rows = [f"{n % 2},{n * 37 % 211},{'bc'[n % 3 % 2]}" for n in range(300)]
+    rows[7] += "\0"
+    result = prepared("\n".join(rows).encode(), label=0)
+    assert [entry["line"] for entry in result.refused] == [8]
+    assert sum(result.rows.values()) == 299
+
+
+def test_characters_that_join_others_belong_to_a_text(prepared: Preparing) -> None:
+    texts = [
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+        "\U0001f468\u200d\U0001f469",
+        "so\u00adft",
+    ]
+    rows = [f"{n % 2},{n * 37 % 211},{texts[n % 3]}" for n in range(300)]
+    result = prepared("\n".join(rows).encode(), label=0)
+    assert result.refused == []
+    assert result.schema.features[1].values == tuple(sorted(texts))

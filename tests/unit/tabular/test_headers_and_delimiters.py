@@ -287,3 +287,12 @@ def test_one_column_is_refused_with_what_seems_to_separate_its_cells(
 ) -> None:
     with pytest.raises(DatasetInvalid, match=seems.replace("|", r"\|")):
         prepared(table(line.format(n=1, x=2, t="low"), line).encode())
+
+
+@pytest.mark.parametrize("value", ["{x},{y}", "16,{x}", "Fox, John", "May 2{x}, 2024"])
+def test_a_delimiter_without_quotes_moves_no_cell_to_another_column(
+    prepared: Preparing, value: str
+) -> None:
+    rows = [f"{value.format(x=n % 9, y=n * 37 % 211)},{n % 83},{'yn'[n % 2]}" for n in range(120)]
+    with pytest.raises(DatasetInvalid, match=r"4 cells, and the header has 3 names.*in quotes"):
+        prepared("\n".join(["price,area,label", *rows]).encode())

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from refit.tabular.number_doubts import number_doubts
+
+if TYPE_CHECKING:
+    from refit.domain.schema import Schema
+
+    from tests.support.preparing import Preparing
 
 
 def doubts(cells: list[str], is_long: bool = False) -> str:
@@ -28,3 +35,27 @@ def test_a_value_far_from_all_others_may_stand_for_a_gap(stand_in: str) -> None:
 def test_a_large_value_among_large_ones_is_a_value() -> None:
     assert not doubts(["1200", "999", "800", "640"])
     assert not doubts(["-999", "2"])
+
+
+def prices(prepared: Preparing, cells: list[str], prior: Schema | None = None) -> str:
+    rows = [
+        f'"{cells[n % len(cells)].format(n=n * 37 % 211)}",{n * 91 % 317},{n % 2}'
+        for n in range(200)
+    ]
+    result = prepared(("price,b,label\n" + "\n".join(rows)).encode(), prior=prior)
+    return " ".join(result.learned.doubts)
+
+
+def test_percent_beside_plain_numbers_is_told(prepared: Preparing) -> None:
+    assert "without the % of the others" in prices(prepared, ["{n}%", "0.{n}"])
+    assert not prices(prepared, ["{n}%"])
+
+
+def test_another_currency_than_that_of_the_live_model_is_told(prepared: Preparing) -> None:
+    first = prepared(
+        b"price,b,label\n"
+        + b"".join(b"$%d,%d,%d\n" % (n * 37 % 211, n * 91 % 317, n % 2) for n in range(200))
+    )
+    assert "had $ in the live model's data and has € in this drop" in prices(
+        prepared, ["€ {n}"], first.schema
+    )
