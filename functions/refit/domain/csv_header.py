@@ -236,7 +236,8 @@ class _Candidate:
         is_frame = is_nameless and not texts and cells[0] == "0"  # as pandas writes it
         if is_long or is_frame or self.names_over_types or self._chance <= _SUPPORTED:
             return "yes"
-        return "unclear" if texts and len(cells) >= _FEW_NUMBERS else None
+        is_range = cells == [str(index) for index in range(len(cells))]  # of a frame without names
+        return "unclear" if (texts or is_range) and len(cells) >= _FEW_NUMBERS else None
 
 
 def _counting_rule(
