@@ -11,6 +11,7 @@ from refit.domain.column_reading import TRUTH_TEXTS, name_key
 from refit.domain.errors import DatasetInvalid
 from refit.domain.schema import Feature, Schema
 from refit.tabular.column_tally import MAX_TEXTS
+from refit.tabular.number_doubts import may_be_thousands
 from refit.tabular.row_reader import LABEL, unescaped
 from refit.tabular.table_scan import are_whole, may_be_classes
 
@@ -92,6 +93,7 @@ def learned_schema(
     doubts = (
         *_label_doubts(schema, labels, evidence[LABEL], settings),
         *_value_doubts(plan, evidence),
+        *_point_doubts(plan, evidence, aligned.sources[0].csv_format.delimiter, settings),
     )
     return LearnedSchema(schema, doubts)
 
@@ -305,6 +307,23 @@ def _value_doubts(plan: ReadingPlan, evidence: Mapping[int, ColumnEvidence]) -> 
                 f"it means a missing value, set [data] missing = [{', '.join(map(_quoted, words))}]"
             )
     return doubts
+
+
+def _point_doubts(
+    plan: ReadingPlan,
+    evidence: Mapping[int, ColumnEvidence],
+    delimiter: str,
+    settings: DataSettings,
+) -> list[str]:
+    return [
+        f"column {reading.name!r} has numbers such as {evidence[column].first[0]}, whose point can "
+        'be a decimal point, as it is read, or separate thousands: set [data] decimal = "." or '
+        '","'
+        for column, reading in plan.features
+        if reading.type == "number"
+        and reading.form.is_plain
+        and may_be_thousands(evidence[column].first, delimiter, settings.decimal)
+    ]
 
 
 def _quoted(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from refit.domain.cells import number_of
+from refit.domain.number_forms import shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,6 +52,20 @@ def number_doubts(
             f"column {name!r} has the value {stand_in}, far from all others: if it stands for a "
             f'missing value, set [data] missing = ["{stand_in}"]'
         )
+
+
+def may_be_thousands(cells: Sequence[str], delimiter: str, decimal: str) -> bool:
+    """Return whether points in numbers can separate thousands, as in German files.
+
+    Args:
+        cells: the first distinct cells of a column of numbers with a value.
+        delimiter: of the file. Where decimals have a comma, cells are separated by semicolons.
+        decimal: `[data] decimal` of model.toml.
+    """
+    shapes = {shape.digits for cell in cells if (shape := shape_of(cell)) is not None}
+    return (
+        delimiter == ";" and decimal == "auto" and "dot3" in shapes and shapes <= {"plain", "dot3"}
+    )
 
 
 def affix_doubts(

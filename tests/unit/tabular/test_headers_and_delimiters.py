@@ -301,6 +301,6 @@ def test_a_delimiter_without_quotes_moves_no_cell_to_another_column(
 def test_the_numbers_of_columns_from_zero_are_not_silently_a_row(prepared: Preparing) -> None:
     rows = [f"{n * 37 % 211},{n * 91 % 317},{n * 53 % 97},{n % 2}" for n in range(120)]
     table = "\n".join(["0,1,2,3", *rows]).encode()
-    with pytest.raises(DatasetInvalid, match='Set .data. header = "yes" or "no"'):
+    with pytest.raises(DatasetInvalid, match=r'Set .data. header = "yes" or "no"'):
         prepared(table, label="last")
     assert sum(prepared(table, label="last", header="yes").rows.values()) == 120

@@ -59,3 +59,12 @@ def test_another_currency_than_that_of_the_live_model_is_told(prepared: Preparin
     assert "had $ in the live model's data and has € in this drop" in prices(
         prepared, ["€ {n}"], first.schema
     )
+
+
+def test_a_point_that_may_separate_thousands_is_told(prepared: Preparing) -> None:
+    rows = [f"{1 + n * 37 % 211}.{100 + n * 91 % 317};{n * 53 % 97};{n % 2}" for n in range(200)]
+    table = "\n".join(["pop;age;label", *rows]).encode()
+    assert "separate thousands" in " ".join(prepared(table).learned.doubts)
+    assert not prepared(table, decimal=".").learned.doubts
+    commas = table.replace(b";", b",")
+    assert not prepared(commas).learned.doubts
