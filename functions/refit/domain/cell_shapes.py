@@ -39,9 +39,21 @@ _PLAIN_DIGITS = 15
 PLAIN_NUMBER = CellShape("number", NumberShape("plain"))
 
 
-@lru_cache(maxsize=65_536)
+_LONGEST_KEPT = 64
+"""Longer cells are not kept in memory. They hardly ever repeat."""
+
+
 def cell_shape(text: str) -> CellShape:
     """Return the shape of a cell without surrounding blanks."""
+    return _shape(text) if len(text) > _LONGEST_KEPT else _kept_shape(text)
+
+
+@lru_cache(maxsize=65_536)
+def _kept_shape(text: str) -> CellShape:
+    return _shape(text)
+
+
+def _shape(text: str) -> CellShape:
     if len(text) <= _PLAIN_DIGITS and text.isascii() and text.isdigit():
         return PLAIN_NUMBER
     number = shape_of(text)

@@ -31,11 +31,13 @@ class CellRefused(Exception):
     """Raised when a cell has a value that its column cannot hold; the text is the reason.
 
     Attributes:
+        fault: what is wrong with the value, such as "is not finite".
         kind: the reason without the value.
     """
 
     def __init__(self, column: str, value: str, fault: str) -> None:
         super().__init__(f"column {column!r}: {shown(value)} {fault}")
+        self.fault = fault
         self.kind = f"column {column!r}: a value {fault}"
 
 

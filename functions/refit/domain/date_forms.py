@@ -68,15 +68,20 @@ _TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p"
 _STRPTIME = tuple(day + clock for day in _DAYS for clock in _TIMES)
 FORMS: tuple[str, ...] = (ISO, TIME, QUARTER, COMPACT, *_STRPTIME)
 
+_LETTERS = re.compile(r"[A-Za-z]+")
+_DATE_WORDS = frozenset(
+    "jan feb mar apr may jun jul aug sep oct nov dec mon tue wed thu fri sat sun am pm t".split()
+)
 _WORDS = re.compile(r"%[A-Za-z]|[A-Za-z0-9]+")
 
 
-@lru_cache(maxsize=65_536)
 def forms_of(cell: str) -> frozenset[str]:
     """Return the forms under which a cell is a date or a time; empty if it is neither."""
-    text = cell.strip()
-    if len(text) > _LONGEST:
-        return frozenset()
+    return frozenset() if len(cell) > _LONGEST else _forms(cell.strip())
+
+
+@lru_cache(maxsize=65_536)
+def _forms(text: str) -> frozenset[str]:
     if _TIME.match(text):
         return frozenset([TIME]) if _moment(text, TIME) is not None else frozenset()
     if _moment(text, ISO) is not None:
@@ -85,7 +90,8 @@ def forms_of(cell: str) -> frozenset[str]:
         return frozenset([QUARTER])
     if not _MAYBE_DATE.match(text) and not _DAY_MONTH_YEAR.match(text):
         return frozenset()
-    possible = _forms_by_separators().get(_separators(text), ())
+    has_other_words = any(word[:3].lower() not in _DATE_WORDS for word in _LETTERS.findall(text))
+    possible = () if has_other_words else _forms_by_separators().get(_separators(text), ())
     return frozenset(form for form in possible if _moment(text, form) is not None)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
@@ -25,6 +25,12 @@ CURRENCIES = (
 )
 _AFFIXES = ("%", *sorted(CURRENCIES, key=len, reverse=True))
 _EXACT_DIGITS = 15
+_SIGNS = r"[\s+\-\u2212]*"
+_MAYBE_NUMBER = re.compile(
+    rf"{_SIGNS}\(?{_SIGNS}(?:{'|'.join(map(re.escape, _AFFIXES))})?{_SIGNS}[.,]?[0-9]"
+)
+"""Each number begins like this. Few texts do, and only these are looked at more closely."""
+
 _BLANKS = re.compile("[\u00a0\u2007\u2009\u202f]")
 
 _WHOLE = re.compile(r"[0-9]+\Z")
@@ -112,7 +118,7 @@ class NumberForm(BaseModel):
     affix: str = ""
     odd_signs: bool = False
 
-    @property
+    @cached_property
     def is_plain(self) -> bool:
         return self == PLAIN
 
@@ -163,10 +169,9 @@ class FormChoice(NamedTuple):
     alternative: NumberForm | None = None
 
 
-@lru_cache(maxsize=65_536)
 def shape_of(cell: str) -> NumberShape | None:
     """Return the shape of a number; None if the cell is not written like a number."""
-    return _dissected(cell)[0]
+    return _dissected(cell)[0] if _MAYBE_NUMBER.match(cell) else None
 
 
 def is_number_like(cell: str) -> bool:
@@ -182,6 +187,10 @@ def choose_form(shapes: Mapping[NumberShape, int], decimal: Decimal | None) -> F
         decimal: the decimal separator of the file, if it is known from the settings or from
             another column.
     """
+    if decimal != "," and all(
+        not shape.affix and not shape.has_odd_sign and shape.digits in _PLAIN for shape in shapes
+    ):
+        return FormChoice(PLAIN)
     affixes = Counter[str]()
     for shape, count in shapes.items():
         affixes[shape.affix] += count

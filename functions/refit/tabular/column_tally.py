@@ -19,7 +19,7 @@ MAX_TEXTS = 1000
 MAX_ODD_TEXTS = 50
 """Number of distinct texts of a column of numbers that are remembered."""
 
-MAX_IDS = 1_000_000
+MAX_IDS = 100_000
 """Number of row ids that are compared with each other if they do not count up."""
 
 IdPattern: TypeAlias = Literal["counts", "increases", "distinct"]
@@ -110,7 +110,13 @@ class ColumnTracker:
         constant: that value, empty if no cell has a value; None before the first cell.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, compares_ids: bool = False) -> None:
+        """Begin.
+
+        Args:
+            compares_ids: whether ids in any order are row ids if they are all distinct.
+        """
+        self._compares_ids = compares_ids
         self.is_constant = True
         self.constant: str | None = None
         self._is_whole = True
@@ -119,7 +125,7 @@ class ColumnTracker:
         self._lowest: int | None = None
         self._highest: int | None = None
         self._previous: int | None = None
-        self._seen: set[int] | None = set()
+        self._seen: set[int] | None = set() if compares_ids else None
         self._count = 0
 
     @property
@@ -148,7 +154,7 @@ class ColumnTracker:
     def begin_table(self) -> None:
         """Let the ids begin again, as each file of a drop may count its own rows."""
         self._highest, self._previous = self._last, None
-        if self._by_one and self._increases:
+        if self._compares_ids and self._by_one and self._increases:
             self._seen = set()
 
     def add(self, cells: Iterable[str]) -> None:

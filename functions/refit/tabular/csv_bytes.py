@@ -252,15 +252,23 @@ class BlockView:
         bad = [index for index, text in enumerate(cells) if text in refused] if refused else []
         return counts, np.array(bad, dtype=np.intp)
 
+    def line_bounds(self, column: int) -> tuple[Offsets, Offsets]:
+        """Return (lines,) the positions in the block at which a column begins, and ends.
+
+        The values are meaningless for doubtful lines.
+        """
+        cells = np.minimum(self._first_cells + column, len(self._separators) - 1)
+        ends = self._separators[cells]
+        return ends - self._gaps[cells] + 1, ends
+
     def bounds(self, column: int) -> tuple[Offsets, Offsets]:
         """Return (lines,) the positions in each line at which a column begins, and ends.
 
         The values are meaningless for doubtful lines.
         """
-        cells = np.minimum(self._first_cells + column, len(self._separators) - 1)
         begins = self._separators[self._first_cells] - self._gaps[self._first_cells] + 1
-        ends = self._separators[cells] - begins
-        return ends - self._gaps[cells] + 1, ends
+        starts, ends = self.line_bounds(column)
+        return starts - begins, ends - begins
 
     def cells(self, column: int, lines: Flags) -> list[bytes]:
         """Return the cells of a column in lines of the expected width.

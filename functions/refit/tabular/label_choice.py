@@ -127,7 +127,7 @@ def _first_if_clear(sample: ColumnSample) -> int:
 
 def _is_index(cells: Sequence[str]) -> bool:
     """Return whether a column counts up, or has distinct whole numbers that are no quantity."""
-    tracker = ColumnTracker()
+    tracker = ColumnTracker(compares_ids=True)
     tracker.add(cells)
     if len(cells) < _FEWEST_IDS or tracker.ids is None:
         return False

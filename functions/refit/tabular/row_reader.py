@@ -8,24 +8,19 @@ line without quotes.
 
 from __future__ import annotations
 
-import unicodedata
-from collections import Counter
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from refit.domain.cell_shapes import MISSING, cell_shape
-from refit.domain.cells import number_text
 from refit.domain.column_reading import CellRefused
 from refit.domain.csv_dialect import is_repeated_header
 from refit.domain.csv_rows import CsvFault, CsvLineInvalid, split_line
-from refit.domain.date_forms import forms_of
-from refit.tabular.csv_bytes import READ_DIGITS
+from refit.tabular.column_cells import ColumnCells
 from refit.tabular.row_roles import NO_ROLES, RoleReader, RoleRefused, RowRoles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from refit.domain.column_reading import ColumnReading
     from refit.domain.csv_rows import CsvRecord
     from refit.tabular.table_source import ScanState, TableSource
 
@@ -56,6 +51,21 @@ class NormalRow:
 
 
 @dataclass(frozen=True)
+class NormalRows:
+    """Good rows in their normal form.
+
+    Attributes:
+        lines: (n_rows,) rows without line ends.
+        features: (n_rows,) part of each row after its label.
+        roles: (n_rows,) weight, group and time of each row; empty if no column has a role.
+    """
+
+    lines: list[bytes]
+    features: list[bytes]
+    roles: list[RowRoles] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Refusal:
     """A row that cannot be used for training.
 
@@ -74,22 +84,6 @@ class Refusal:
     has_no_label: bool = False
 
 
-def plain_number(cell: str) -> str:
-    """Return the text of a number in a form that XGBoost's CSV reader reads correctly.
-
-    XGBoost reads `100000000000000000000` as 7766279631452241920, without an error. So a number with
-    more digits than it can read is rewritten. Any other number is returned unchanged.
-    """
-    if len(cell) <= READ_DIGITS:
-        return cell
-    mantissa = cell.lower().partition("e")[0].lstrip("+-")
-    whole, _, fraction = mantissa.partition(".")
-    tiny = not whole.strip("0") and fraction.startswith("0" * (READ_DIGITS // 2))
-    if len(whole.lstrip("0")) > READ_DIGITS or (len(fraction) > READ_DIGITS and tiny):
-        return number_text(float(cell))
-    return cell
-
-
 class _RowRefused(Exception):
     """Raised when a row cannot be used for training; the text is the reason."""
 
@@ -100,7 +94,7 @@ class _RowRefused(Exception):
 
 
 class RowReader:
-    """Checks the rows of one table, one by one."""
+    """Checks the rows of one table, one by one. The rows are counted until `flush`."""
 
     def __init__(self, state: ScanState, source: TableSource) -> None:
         """Prepare to read a table by the plan of a state, which counts what is read."""
@@ -111,9 +105,17 @@ class RowReader:
         self._header_cells = source.header_cells
         self._constants = source.constants
         self._tally = state.tally
-        self._is_normal = source.is_normal
         self._roles = RoleReader(state, source)
-        self._written = state.plan.types if source.is_normal else {}
+        written = state.plan.types if source.is_normal else {}
+        readings = state.plan.readings(normal=source.is_normal)
+        self._columns = [
+            ColumnCells(column, pick, reading, written.get(column))
+            for column, reading in readings
+            if (pick := source.picks[column]) is not None
+        ]
+        self._texts = [i for i, (_, reading) in enumerate(readings) if reading.type == "category"]
+        self._values: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        self._has_read = False
         self._no_label = f"the label {state.plan.label.name!r} is missing"
 
     def line(
@@ -147,6 +149,19 @@ class RowReader:
             except _RowRefused as error:
                 yield Refusal(record.line, str(error), record.text, error.kind, error.has_no_label)
 
+    def flush(self) -> None:
+        """Add what was counted to the tally of the state."""
+        if not self._has_read:
+            return
+        self._has_read = False
+        for column in self._columns:
+            column.flush(self._tally)
+        for index, values in self._values.items():
+            self._tally.count_values(
+                index, Counter({text.encode(): number for text, number in values.items()})
+            )
+        self._values.clear()
+
     def _track(self, cells: Sequence[str]) -> None:
         for column, tracker in self._state.trackers.items():
             pick = self._picks[column]
@@ -164,6 +179,7 @@ class RowReader:
         if not any(cells):  # the rest of a spreadsheet, which is no row of any column
             raise _RowRefused(self._no_label, has_no_label=True)
         self._state.rows += 1
+        self._has_read = True
         if not is_tracked:
             self._track(cells)
         normal, problem = self._normal(cells)
@@ -187,50 +203,31 @@ class RowReader:
         """Return the normal form of each cell, label first, and what is wrong with the first."""
         normal: list[str] = []
         problem: CellRefused | None = None
-        for column, reading in self._state.plan.readings(normal=self._is_normal):
-            pick = self._picks[column]
-            assert pick is not None, column  # checked when the columns were aligned
-            cell = cells[pick]
-            self._count(column, reading, cell)
+        for column in self._columns:
             try:
-                text = reading.normal(cell)
-                if reading.type != "category":
-                    text = plain_number(text)
-                elif not text.isprintable() and not all(map(_is_allowed, text)):
-                    raise CellRefused(reading.name, text, "has control characters")
+                normal.append(column.normal(cells[column.pick]))
             except CellRefused as error:
                 problem = problem or error
-                text = cell
-            normal.append(text)
+                normal.append(cells[column.pick])
         return normal, problem
 
     def _left_out_has_value(self, cells: list[str]) -> bool:
         """Count the missing cells of the columns that are left out; return if one has a value."""
-        has_value = False
-        for column in self._state.plan.left_out:
+        has_value, plan = False, self._state.plan
+        for column in plan.left_out:
             pick = self._picks[column]
             if pick is not None:
-                missing = self._state.plan.is_missing(cells[pick])
+                cell = cells[pick]
+                missing = len(cell) <= plan.longest_missing and plan.is_missing(cell)
                 self._tally.left_out_missing[column] += missing
                 has_value |= not missing
         return has_value
 
-    def _count(self, column: int, reading: ColumnReading, cell: str) -> None:
-        shape = MISSING if reading.is_named_missing(cell) else cell_shape(cell)
-        self._tally.count(column, shape, cell, written=self._written.get(column))
-        if reading.type == "date" and shape.kind == "date":
-            self._tally.date_forms[column][forms_of(cell)] += 1
-
     def _good(self, normal: list[str], roles: RowRoles) -> NormalRow:
-        escaped = [cell.translate(_ESCAPED).encode() for cell in normal]
+        for index in self._texts:
+            normal[index] = normal[index].translate(_ESCAPED)
         for index, column in self._state.plan.counted:
-            if escaped[index]:
-                self._tally.count_values(column, Counter([escaped[index]]))
-        return NormalRow(escaped[LABEL], b",".join(escaped[1:]), roles)
-
-
-def _is_allowed(character: str) -> bool:
-    """Return whether a text can have a character: also one that joins others, as in emoji."""
-    return (
-        character.isprintable() or character in "\t\n\r" or unicodedata.category(character) == "Cf"
-    )
+            if normal[index]:
+                self._values[column][normal[index]] += 1
+        label, *features = normal
+        return NormalRow(label.encode(), ",".join(features).encode(), roles)

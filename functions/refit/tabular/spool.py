@@ -21,6 +21,7 @@ import numpy.typing as npt
 from refit.domain.errors import DatasetInvalid
 from refit.tabular.group_sides import GroupSides
 from refit.tabular.readers.gunzip import MAX_UNPACKED_BYTES
+from refit.tabular.row_reader import NormalRows
 from refit.tabular.scatter import random_numbers, row_hashes, splits_of
 from refit.tabular.split import SPLITS, Fractions, Split, mix
 from refit.tabular.spooled import (
@@ -31,7 +32,6 @@ from refit.tabular.spooled import (
     lines_of,
     reordered,
 )
-from refit.tabular.table_scan import NormalRows
 from refit.tabular.time_cuts import TimeCuts, Times, cuts_of
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from refit.domain.date_forms import forms_of
 from refit.tabular.column_evidence import ColumnEvidence
 from refit.tabular.column_tally import MAX_ODD_TEXTS, ColumnTracker
 from refit.tabular.learned_schema import MAX_AUTO_CLASSES
+from refit.tabular.left_out import is_id_name
 from refit.tabular.table_scan import TableScanner
 
 if TYPE_CHECKING:
@@ -73,10 +74,13 @@ class Survey:
         known.first = tuple(first)
         if first or known.markers:
             self.examples[column] = next(iter(first or known.markers))
-        tracker = ColumnTracker()
+        tracker = self._tracker(column)
         tracker.add(cells)
         if tracker.is_alive:
             self.trackers[column] = tracker
+
+    def _tracker(self, column: int) -> ColumnTracker:
+        return ColumnTracker(compares_ids=is_id_name(self._drop.names[column]))
 
     def read(
         self, new_spool: Callable[[], Spool], quarantine: Quarantine
@@ -88,7 +92,7 @@ class Survey:
         """
         plan = self._drop.planner.plan(self.evidence, self.trackers, self._rows)
         limit = MAX_AUTO_CLASSES if self._settings.task == "auto" else None
-        followed = {column: ColumnTracker() for column in self.trackers}
+        followed = {column: self._tracker(column) for column in self.trackers}
         for _ in range(_MOST_READINGS):
             self._drop.check(plan)
             quarantine.restart()

@@ -114,7 +114,7 @@ def followed(trackers: dict[int, ColumnTracker]) -> dict[int, tuple[Any, ...]]:
 def scanned(source_class: type[TableSource], table: Example) -> dict[str, Any]:
     """Read a table; return everything that reading it finds out."""
     refused: list[Refusal] = []
-    trackers = {column: ColumnTracker() for column in range(len(table.types))}
+    trackers = {column: ColumnTracker(compares_ids=True) for column in range(len(table.types))}
     scanner = TableScanner(
         table.plan, table.max_classes, lambda _, refusal: refused.append(refusal), trackers
     )

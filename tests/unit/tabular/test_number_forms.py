@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from refit.domain.errors import DatasetInvalid, PayloadInvalid, TooManyBadRows
 from refit.domain.number_forms import PLAIN, NumberForm, choose_form, shape_of
@@ -88,8 +88,10 @@ def test_a_cell_is_read_as_in_its_form_or_not_at_all(values: list[Decimal], styl
     form = form_of([style.write(Decimal("1234567.5"))])
     for value in values:
         cell = other.write(value)
-        assume("." in cell or "," in cell)
         read = form.plain(cell)
+        if "." not in cell and "," not in cell:
+            assert read == cell
+            continue
         # Only 1.234 or 1,234 can have both forms.
         digits = cell.lstrip("-").replace(other.decimal, " ").split()[-1]
         assert read is None or (len(digits) == 3 and form.thousands == other.decimal)
