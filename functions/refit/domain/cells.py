@@ -111,5 +111,5 @@ def class_text(text: str) -> str:
 
 def shown(value: object) -> str:
     """Return a value as an error message shows it: quoted and shortened."""
-    text = repr(value)
+    text = repr(value[:_SHOWN_CHARACTERS] if isinstance(value, str) else value)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 1]}…"

@@ -27,7 +27,7 @@ _AFFIXES = ("%", *sorted(CURRENCIES, key=len, reverse=True))
 _EXACT_DIGITS = 15
 _SIGNS = r"[\s+\-\u2212]*"
 _MAYBE_NUMBER = re.compile(
-    rf"{_SIGNS}\(?{_SIGNS}(?:{'|'.join(map(re.escape, _AFFIXES))})?{_SIGNS}[.,]?[0-9]"
+    rf"{_SIGNS}\(?{_SIGNS}(?:{'|'.join(map(re.escape, _AFFIXES))})?{_SIGNS}\(?\s*[.,]?[0-9]"
 )
 """Each number begins like this. Few texts do, and only these are looked at more closely."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import TYPE_CHECKING, NamedTuple
 
 from refit.domain.cell_shapes import MISSING, PLAIN_NUMBER, CellShape, cell_shape
@@ -144,4 +145,7 @@ def plain_number(cell: str) -> str:
 
 
 def _is_allowed(character: str) -> bool:
-    return character.isprintable() or character in "\t\n\r"
+    """Return whether a text can have a character: also one that joins others, as in emoji."""
+    return (
+        character.isprintable() or character in "\t\n\r" or unicodedata.category(character) == "Cf"
+    )

@@ -92,6 +92,11 @@ class Quarantine:
                 f"{self._without_label:,} of {rows:,} rows have no label",
                 advice="Check which column is the label ([data] label)",
             )
+        if rows and not good:
+            raise TooManyBadRows(
+                f"all {rows:,} rows were refused. {'; '.join(self._first_reasons)}",
+                advice=self._advice(),
+            )
         bad = self.count - self._without_label
         if bad > max_bad_fraction * rows:
             raise TooManyBadRows(

@@ -35,6 +35,10 @@ LABEL = 0
 _FEW_TEXT_LABELS = 0.1
 """Up to this share, texts among the numbers of a label are refused rows and not classes."""
 
+_FEW_ODD_CELLS = 0.1
+"""A column with a larger share of cells of another type has not this type, whatever share of bad
+rows the settings allow."""
+
 _MANY_ODD_TEXTS = 10
 """A column of more numbers than texts holds codes, not numbers, if it has more distinct texts."""
 
@@ -402,7 +406,8 @@ class Planner:
     def _type_of(self, evidence: ColumnEvidence) -> ColumnType:
         """Return the type that most cells have."""
         texts, numbers = evidence.texts, evidence.numbers
-        few = self._settings.max_bad_fraction * (texts + numbers)
+        share = min(self._settings.max_bad_fraction, _FEW_ODD_CELLS)
+        few = share * (texts + numbers)
         if texts > numbers:
             for kind in ("boolean", "date"):
                 if texts + numbers - evidence.cells(kind) <= few:

@@ -126,6 +126,7 @@ def test_a_line_of_300_mb_is_refused_without_being_held(prepared: Preparing, beg
         (b"label,a,b\n", DatasetEmpty, "drop.csv has a header but no row"),
         (b"7\n8\n9\n" * 100, DatasetInvalid, "drop.csv has one column"),
         (b"one two\n" * 100, DatasetInvalid, "drop.csv has one column"),
+        (b"label,a\n" + b"1,inf\n2,-inf\n" * 25, TooManyBadRows, "all 50 rows were refused"),
         (b"label,a\n" + b",1\n,2\n" * 25, TooManyBadRows, "50 of 50 rows have no label"),
         (b"1,2\n1,3\n1,4\n1,5\n" * 20, DatasetInvalid, "every label is '1'"),
         (b"1,2\n2,3\n", DatasetInvalid, "none of the 2 rows is in the test split"),
