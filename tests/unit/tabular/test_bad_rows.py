@@ -86,6 +86,14 @@ def test_refused_rows_are_all_counted_and_the_first_ones_kept(prepared: Preparin
     assert len(prepared.refused) == MAX_STORED
 
 
+def test_the_reasons_of_refused_rows_are_counted_up_to_a_hundred_kinds(prepared: Preparing) -> None:
+    bad = b"".join(b"1," + b"2," * (4 + n % 150) + b"\n" for n in range(3000))
+    learned = prepared(numbers_csv(3100) + bad, max_bad_fraction=0.5).learned
+    assert learned.refused == 3000
+    assert len(learned.refused_reasons) == 101
+    assert learned.refused_reasons["other reasons"] == 1000
+
+
 def test_at_most_a_thousand_bytes_of_a_refused_row_are_stored(prepared: Preparing) -> None:
     result = prepared(with_line("é".encode() * 3000))
     assert len(result.refused[0]["text"].encode()) <= 1000

@@ -162,34 +162,18 @@ def quoted_texts() -> Iterator[str]:
         yield f'{n % 2},{scattered(n)},"{"words, " * 3000}{n}"\n'
 
 
-def many_ids() -> Iterator[str]:
-    yield "label," + ",".join(f"id{column}_id" for column in range(4)) + "\n"
-    for n in range(150_000):
-        yield f"{n % 2}," + ",".join(str((n * 7919 + c) % 1_000_003) for c in range(4)) + "\n"
-
-
-def many_reasons() -> Iterator[str]:
-    yield "label,a,b\n"
-    for n in range(100_000):
-        yield f"{scattered(n) % 2},{scattered(n)}" + "," * (1 + n % 300) + "\n"
-
-
-@pytest.mark.parametrize("lines", [long_texts, quoted_texts, many_ids, many_reasons])
-def test_memory_does_not_grow_with_the_file(
+@pytest.mark.parametrize("lines", [long_texts, quoted_texts])
+def test_long_texts_are_not_kept_in_memory(
     prepared: Preparing, lines: Callable[[], Iterator[str]]
 ) -> None:
     tracemalloc.start()
     try:
-        result = prepared(
-            {"drop.csv": partial(_opened, lines)},
-            columns={} if lines is not many_ids else {"id0_id": "number"},
-            max_bad_fraction=1,
-        )
+        result = prepared({"drop.csv": partial(_opened, lines)})
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert result.rows["train"] > 0
-    assert peak < 110 * MIB
+    assert peak < 85 * MIB
 
 
 def _opened(lines: Callable[[], Iterator[str]]) -> Any:
