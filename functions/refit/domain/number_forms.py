@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
@@ -31,6 +31,7 @@ _MAYBE_NUMBER = re.compile(
 )
 """Each number begins like this. Few texts do, and only these are looked at more closely."""
 
+_DIGITS = frozenset("0123456789")
 _BLANKS = re.compile("[\u00a0\u2007\u2009\u202f]")
 
 _WHOLE = re.compile(r"[0-9]+\Z")
@@ -96,6 +97,11 @@ class NumberShape(NamedTuple):
     digits: str
     affix: str = ""
     has_odd_sign: bool = False
+
+
+_PLAIN_SHAPE = NumberShape("plain")
+_LONGEST_KEPT = 64
+"""Longer cells are not kept in memory. They hardly ever repeat."""
 
 
 class NumberForm(BaseModel):
@@ -171,6 +177,19 @@ class FormChoice(NamedTuple):
 
 def shape_of(cell: str) -> NumberShape | None:
     """Return the shape of a number; None if the cell is not written like a number."""
+    if len(cell) <= _EXACT_DIGITS and cell.isascii() and cell.isdigit():
+        return _PLAIN_SHAPE
+    if len(cell) > _LONGEST_KEPT:
+        return _shape(cell)
+    return _kept_shape(cell)
+
+
+@lru_cache(maxsize=65_536)
+def _kept_shape(cell: str) -> NumberShape | None:
+    return _shape(cell)
+
+
+def _shape(cell: str) -> NumberShape | None:
     return _dissected(cell)[0] if _MAYBE_NUMBER.match(cell) else None
 
 
@@ -264,6 +283,8 @@ def _dissected(cell: str) -> tuple[NumberShape | None, str, str]:
 
 
 def _without_affix(text: str) -> tuple[str, str]:
+    if text[:1] in _DIGITS and text[-1:] in _DIGITS:
+        return "", text
     for affix in _AFFIXES:
         if text.startswith(affix):
             return affix, text.removeprefix(affix).lstrip()

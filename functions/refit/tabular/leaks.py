@@ -25,7 +25,7 @@ LEAK_SHARE = 0.995
 """Share of rows, or of the variance of the label, that a leaking column predicts."""
 
 _FEWEST_ROWS = 40
-_MOST_ROWS = 10_000
+_MOST_ROWS = 4_000
 _MOST_COLUMNS = 300
 _BINS = 64
 _MOST_DISTINCT = 1024
