@@ -15,20 +15,13 @@ from tests.support.events import sample
 from tests.support.model_files import champion
 from tests.support.prepare_runs import CHAMPION_RUN, RUN, drop_files, prepare_run
 from tests.support.retraining_data import RETRAINING_RUN, RetrainedModel
+from tests.support.role_drops import ROWS_BY_KEY, key
 
 if TYPE_CHECKING:
     from tests.support.aws_stack import Stack
 
 THIRD_RUN = RunKeys("digits", "333333333333")
 TIME = "[data]\ntime = 'day'\n"
-
-
-def key(row: int) -> int:
-    """Return another number for each row, which does not look like a row id."""
-    return row * 7919 % 10_007
-
-
-ROWS_BY_KEY = {key(row): row for row in range(10_007)}
 
 
 def table(rows: range) -> bytes:

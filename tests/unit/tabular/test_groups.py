@@ -11,7 +11,7 @@ from refit.domain.errors import DatasetInvalid, SettingsInvalid
 from refit.domain.model_settings import parse_settings
 from refit.tabular.group_sides import GroupSides
 
-from tests.support.role_drops import RoleDrop, RoleDrops
+from tests.support.role_drops import ROWS_BY_KEY, RoleDrop, RoleDrops, key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,14 +22,6 @@ GROUPS = 60
 @pytest.fixture
 def drops(tmp_path: Path) -> RoleDrops:
     return RoleDrops(tmp_path)
-
-
-def key(row: int) -> int:
-    """Return another number for each row, which does not look like a row id."""
-    return row * 7919 % 10_007
-
-
-ROWS_BY_KEY = {key(row): row for row in range(10_007)}
 
 
 def table(rows: range, group: str = "customer", form: str = "c{:03d}") -> str:

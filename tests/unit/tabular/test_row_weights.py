@@ -9,7 +9,7 @@ import pytest
 from refit.domain.errors import DatasetInvalid, SettingsInvalid, TooManyBadRows
 from refit.domain.model_settings import parse_settings
 
-from tests.support.role_drops import RoleDrops
+from tests.support.role_drops import RoleDrops, key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 @pytest.fixture
 def drops(tmp_path: Path) -> RoleDrops:
     return RoleDrops(tmp_path)
-
-
-def key(row: int) -> int:
-    """Return another number for each row, which does not look like a row id."""
-    return row * 7919 % 10_007
 
 
 def weight_of(a: int) -> str:

@@ -14,7 +14,7 @@ from refit.domain.pipeline.split_rule import NotComparable, SplitRule, TimeCut
 from refit.tabular.split import SPLITS, Fractions
 from refit.tabular.time_cuts import cuts_of
 
-from tests.support.role_drops import RoleDrop, RoleDrops
+from tests.support.role_drops import ROWS_BY_KEY, RoleDrop, RoleDrops, key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,14 +26,6 @@ DAYS = [date(2024, 1, 1) + timedelta(days=day) for day in range(700)]
 @pytest.fixture
 def drops(tmp_path: Path) -> RoleDrops:
     return RoleDrops(tmp_path)
-
-
-def key(row: int) -> int:
-    """Return another number for each row, which does not look like a row id."""
-    return row * 7919 % 10_007
-
-
-ROWS_BY_KEY = {key(row): row for row in range(10_007)}
 
 
 def iso(row: int) -> str:
