@@ -57,6 +57,8 @@ class RealFile:
         task: the expected task; None if no model can be trained.
         refusal: a part of the expected message, if the file is refused before or after training.
         learned_label: the expected name of the label, if it differs from `label`.
+        is_borderline: whether the few held-out rows show the weak signal in some runs only, because
+            each run has another seed. Then a live model is as good an answer as the refusal.
     """
 
     name: str
@@ -65,6 +67,7 @@ class RealFile:
     task: str | None
     refusal: str = ""
     learned_label: str = ""
+    is_borderline: bool = False
 
 
 CLASSES, NUMBER = "classification", "regression"
@@ -116,7 +119,7 @@ FILES = (
     RealFile("elnino", f"{_SM}/elnino/elnino.csv", "DEC", NUMBER, NO_SKILL),
     RealFile("engel", f"{_SM}/engel/engel.csv", "foodexp", NUMBER),
     RealFile("fair", f"{_SM}/fair/fair.csv", "affairs", NUMBER),
-    RealFile("fair-pt", f"{_SM}/fair/fair_pt.csv", "naffairs", CLASSES, NO_SKILL),
+    RealFile("fair-pt", f"{_SM}/fair/fair_pt.csv", "naffairs", CLASSES),
     RealFile("fertility", f"{_SM}/fertility/fertility.csv", "2011", NUMBER),
     RealFile("grunfeld", f"{_SM}/grunfeld/grunfeld.csv", "invest", NUMBER),
     RealFile("heart", f"{_SM}/heart/heart.csv", "survival", NUMBER, NO_SKILL),
@@ -125,7 +128,9 @@ FILES = (
     RealFile("modechoice", f"{_SM}/modechoice/modechoice.csv", "choice", CLASSES),
     RealFile("nile", f"{_SM}/nile/nile.csv", "volume", NUMBER, NO_SKILL),
     RealFile("randhie", f"{_SM}/randhie/randhie.csv", "mdvis", NUMBER),
-    RealFile("scotvote", f"{_SM}/scotland/scotvote.csv", "YES", NUMBER),
+    RealFile(
+        "scotvote", f"{_SM}/scotland/scotvote.csv", "YES", NUMBER, NO_SKILL, is_borderline=True
+    ),
     RealFile("spector", f"{_SM}/spector/spector.csv", "GRADE", CLASSES, NO_SKILL),
     RealFile("star98", f"{_SM}/star98/star98.csv", "MATHTOT", NUMBER),
     RealFile("statecrime", f"{_SM}/statecrime/statecrime.csv", "murder", NUMBER),
@@ -172,6 +177,8 @@ class Outcome:
 def try_file(file: RealFile, path: Path) -> Outcome:
     """Put a file, and follow its run."""
     put = _refit("put", file.name, str(path), "--label", file.label, "--yes", "--json")
+    if put.returncode and not put.stdout:
+        raise SystemExit(put.stderr)
     if put.returncode:
         refusal = json.loads(put.stdout)["refusals"][0]
         text = f"{refusal['reason']}. {refusal['advice']}"
@@ -191,7 +198,8 @@ def try_file(file: RealFile, path: Path) -> Outcome:
     text = f"{told}; left out {', '.join(ignored) or 'nothing'}"
     if learned["leaks"]:
         text += f"; told to give the label: {', '.join(learned['leaks'])}"
-    return Outcome(as_expected and not file.refusal, run["status"], text)
+    may_be_live = file.is_borderline or not file.refusal
+    return Outcome(as_expected and may_be_live, run["status"], text)
 
 
 def _refit(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -13,7 +13,19 @@ if TYPE_CHECKING:
     from refit.tabular.column_tally import ColumnTracker
 
 _PANDAS_INDEX = re.compile(r"(?:Unnamed: [0-9]+(?:\.[0-9]+)?|__index_level_[0-9]+__)\Z")
-_ID_NAME = re.compile(r"(?:.*[_\s.-])?(?:id|index|idx|uuid|guid|row|rownames|row_?num(?:ber)?)\Z")
+_ID_WORDS = (
+    "id|ids|identifier|index|idx|uuid|guid|uid|oid|pk|key|no|nr|nbr|seq|sequence|serial|ssn|obs"
+    "|observation|record|row|rownames"
+)
+_THINGS = (
+    "account|case|client|customer|employee|house|image|invoice|item|listing|loan|member|order"
+    "|passenger|patient|person|policy|post|product|record|row|sample|serial|session|student|subject"
+    "|ticket|transaction|user|kunden|auftrags|lfd"
+)
+_ID_NAME = re.compile(
+    rf"(?:.*[_\s.-])?(?:{_ID_WORDS}"
+    rf"|(?:{_THINGS})[_\s.-]*(?:id|identifier|index|key|no|nr|num|number|nummer))\.?\Z"
+)
 _CAMEL_ID = re.compile(r".*[a-z]I[dD]\Z")
 _NUMBERED = re.compile(r"(.*?)[_\s.-]?([0-9]+(?:[x_][0-9]+)?)\Z")
 _FEWEST_IDS = 10
@@ -73,7 +85,7 @@ def _id_reason(name: str, tracker: ColumnTracker, rows: int) -> str | None:
 
 
 def is_id_name(name: str) -> bool:
-    """Return whether a name is one that row ids have: `id`, `customer_id`, `PassengerId`."""
+    """Return whether a name is one that row ids have: `id`, `PassengerId`, `Order number`."""
     return bool(_ID_NAME.match(name_key(name).lower()) or _CAMEL_ID.match(name_key(name)))
 
 

@@ -49,6 +49,11 @@ INDEXES: dict[str, tuple[str, Callable[[int], object], str]] = {
     "shuffled id": ("PassengerId", lambda n: n * 37 % 211, "row ids, another in each row"),
     "long id": ("id", lambda n: 10**15 + scattered(n), "row ids, another in each row"),
     "customer id": ("Customer ID", scattered, "row ids, another in each row"),
+    "identifier": ("identifier", scattered, "row ids, another in each row"),
+    "one word": ("customerid", scattered, "row ids, another in each row"),
+    "serial number": ("S.No.", scattered, "row ids, another in each row"),
+    "order number": ("Order Number", scattered, "row ids, another in each row"),
+    "German number": ("Kunden-Nr.", scattered, "row ids, another in each row"),
 }
 
 
@@ -81,6 +86,8 @@ FEATURES: dict[str, tuple[str, Callable[[int], object]]] = {
     "negative numbers": ("x", lambda n: n - 100),
     "word with id": ("humid", scattered),
     "word with row": ("arrow", scattered),
+    "word with no": ("piano", scattered),
+    "number of things": ("number_of_orders", scattered),
     "gap": ("x", lambda n: n if n % 50 else ""),
     "name like an index": ("Unnamed", lambda n: scattered(n) / 3),
     "mark or blank": ("x", lambda n: "x" if scattered(n) % 2 else ""),
