@@ -152,6 +152,20 @@ class DataSettings(Section):
             return missing
         return tuple(map(_as_text, missing))
 
+    @field_validator("columns")
+    @classmethod
+    def _ignored_columns_have_no_type(
+        cls, columns: dict[str, ColumnSetting], info: ValidationInfo
+    ) -> dict[str, ColumnSetting]:
+        ignored = set(map(name_key, info.data.get("ignore", ())))
+        for name, kind in columns.items():
+            if kind != "ignore" and name_key(name) in ignored:
+                raise ValueError(
+                    f"[data] ignore names {name!r} too, which is read as {kind} here; remove it in "
+                    "one of them"
+                )
+        return columns
+
     @model_validator(mode="after")
     def _some_rows_are_left_for_training(self) -> DataSettings:
         if self.validation_fraction + self.test_fraction >= 1:
