@@ -58,8 +58,8 @@ def put(
     """Check data and upload it for a model. A run starts shortly afterwards.
 
     All files of one command start one run together. Formats: CSV (separated by
-    comma, semicolon, |, tab or blanks, with or without a header), CSV.gz, JSON
-    records, Parquet, mnist.pkl.gz and pairs of IDX files.
+    comma, semicolon, |, tab or blanks, with or without a header), JSON records,
+    Parquet, mnist.pkl.gz and pairs of IDX files, each also gzipped.
 
     The files are first read as `refit check` reads them. What would be learned
     is shown, data that a run would refuse is not uploaded, and on a terminal you

@@ -62,17 +62,18 @@ class DataSettings(Section):
 
     task: Literal["auto", "classification", "regression"] = Field(
         "auto",
-        description="`auto`: text labels, or at most 50 distinct whole numbers, are classes.",
+        description="`auto`: labels that are texts, truth values or at most 50 distinct whole "
+        "numbers, with two rows each on average, are classes.",
     )
     label: str | int | None = Field(
         None,
         description="Label column: its name in the header, its index from 0, or `last` (also -1). "
-        "Not set: the label column of the live model; with a header, a column called `label` or "
-        "`target`, or `class` or `y` where it is first or last; without a header, the first "
-        "column. Where that is not clear, the drop is refused.",
+        "Not set: [found by the live model and the names](data.md#the-label), or refused.",
     )
     ignore: tuple[str, ...] = Field(
-        (), description="Names of columns that are no features. They may be absent from requests."
+        (),
+        description="Names of columns that are no features. Requests that name their columns may "
+        "lack them.",
     )
     columns: dict[str, ColumnSetting] = Field(
         default_factory=dict,
@@ -83,25 +84,31 @@ class DataSettings(Section):
     missing: tuple[str, ...] = Field(
         (),
         description="Texts or numbers that mean a missing value in every column, such as `-999` "
-        "(also where it is written `-999.0`), in addition to blank cells, "
-        "`NaN`, `NULL`, `<NA>`, `#N/A`, `\\N` and, among numbers, `NA`, `N/A`, `None`, `?`, `-`.",
+        "(also where it is written `-999.0`), in addition to [blank cells, `NaN` and the "
+        "like](data.md#cells).",
     )
     decimal: Literal["auto", ".", ","] = Field(
-        "auto", description="Decimal separator of numbers; `auto` detects it for each column."
+        "auto",
+        description="Decimal separator of numbers; `auto` detects it for each column, and refuses "
+        "`1,234` if no other number tells what it is.",
     )
     header: Literal["auto", "yes", "no"] = Field(
         "auto",
-        description="`auto`: the first line is a header if it has text where others have numbers.",
+        description="Whether the first line has the names of the columns. `auto` decides by the "
+        "first lines, and refuses a line that can be names as well as a row.",
     )
     delimiter: Literal["auto", ",", ";", "|", "\t"] = Field(
-        "auto", description="Delimiter of CSV files; `auto` detects it from the first lines."
+        "auto",
+        description="Delimiter of CSV files; `auto` detects it from the first lines, also blanks.",
     )
     scope: Literal["drop", "all"] = Field(
         "drop",
         description="`drop`: a run trains on the files dropped together; `all`: on all of raw/.",
     )
     max_bad_fraction: Fraction = Field(
-        0.01, description="Largest share of refused rows; a larger share fails the run."
+        0.01,
+        description="Largest share of refused rows, not counting those that lack only their label; "
+        "a larger share fails the run.",
     )
     validation_fraction: Annotated[float, Field(ge=0, le=0.5)] = Field(
         0.1, description="Share of the rows used for early stopping."
@@ -151,6 +158,20 @@ class DataSettings(Section):
         if not isinstance(missing, list | tuple):
             return missing
         return tuple(map(_as_text, missing))
+
+    @field_validator("columns")
+    @classmethod
+    def _ignored_columns_have_no_type(
+        cls, columns: dict[str, ColumnSetting], info: ValidationInfo
+    ) -> dict[str, ColumnSetting]:
+        ignored = set(map(name_key, info.data.get("ignore", ())))
+        for name, kind in columns.items():
+            if kind != "ignore" and name_key(name) in ignored:
+                raise ValueError(
+                    f"[data] ignore names {name!r} too, which is read as {kind} here; remove it in "
+                    "one of them"
+                )
+        return columns
 
     @model_validator(mode="after")
     def _some_rows_are_left_for_training(self) -> DataSettings:

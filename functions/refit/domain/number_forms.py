@@ -300,7 +300,8 @@ def _digits_shape(text: str) -> str | None:
         return "plain" if len(text) <= _EXACT_DIGITS else "long"
     for name, pattern in _PATTERNS:
         if pattern.match(text):
-            return name
+            is_huge = name == "comma" and number_of(text.replace(",", ".")) is None  # `1,5e99`
+            return None if is_huge else name
     if number_of(text) is None or text[:1] in {"+", "-"}:
         return None
     return "dot" if "." in text else "plain"

@@ -23,6 +23,7 @@ from refit.domain.column_reading import (
     ColumnType,
     name_key,
 )
+from refit.domain.date_forms import COMPACT
 from refit.domain.errors import PayloadInvalid
 from refit.domain.number_forms import PLAIN, NumberForm
 from refit.domain.vocabulary import Task
@@ -102,11 +103,13 @@ class Feature(BaseModel):
             return None if code is None else float(code)
         return float(normal)
 
-    def _number(self, value: int | float) -> float:
+    def _number(self, value: int | float) -> float | None:
         if self.type == "boolean" and value in {0, 1}:
             return float(value)
         if self.type == "number" and not isinstance(value, bool) and abs(value) <= FLOAT32_MAX:
             return float(value)
+        if self.date_form == COMPACT and type(value) is int:
+            return self._text(str(value))  # 20251231 is a number in JSON
         raise self._invalid(value)
 
     def _invalid(self, value: object) -> PayloadInvalid:

@@ -19,7 +19,7 @@ class ColumnEvidence:
         shapes: number of cells of each shape.
         odd: distinct texts, up to a limit.
         markers: words such as `NA`, which may mean a missing value.
-        first: the first distinct cells with a value.
+        first: the first distinct cells with a value, and those that may stand for a gap.
         distinct: number of distinct texts in good rows; None if they were not counted. Above
             `MAX_TEXTS` they are not counted further.
         is_whole: whether all rows were read, and not only the first ones.

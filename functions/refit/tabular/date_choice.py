@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from refit.domain.cells import shown
-from refit.domain.date_forms import COMPACT, is_compact_dates
+from refit.domain.date_forms import COMPACT, is_compact_dates, is_unix_time
 from refit.domain.errors import DatasetInvalid
 
 if TYPE_CHECKING:
@@ -64,9 +64,12 @@ def _without_dates(name: str, evidence: ColumnEvidence, setting: str, live: str 
         return COMPACT
     if live is not None:
         return live
+    advice = _WRITE_ISO
+    if is_unix_time(name, evidence.first):
+        advice = 'Seconds since 1970 are numbers: set "number" in place of "date"'
     raise DatasetInvalid(
         f"column {name!r} ({setting}) has no dates: its cells are such as {date_example(evidence)}",
-        advice=_WRITE_ISO,
+        advice=advice,
     )
 
 

@@ -66,7 +66,9 @@ def learned_record(
         pick = drop.sources[0].picks[LABEL]
         notes.append(f"no header: the label is column {pick} of {dialect.width}, counted from 0")
     if scanner.state.repeated_headers:
-        notes.append(f"{scanner.state.repeated_headers:,} rows that repeat the header are skipped")
+        repeats = scanner.state.repeated_headers
+        which = "1 row that repeats" if repeats == 1 else f"{repeats:,} rows that repeat"
+        notes.append(f"{which} the header {'is' if repeats == 1 else 'are'} skipped")
     return Learned(
         label=schema.label,
         task=schema.task,

@@ -92,6 +92,7 @@ def learned_schema(
     )
     doubts = (
         *_label_doubts(schema, labels, evidence[LABEL], settings),
+        *_odd_class_doubts(schema, evidence[LABEL], settings, prior),
         *_value_doubts(plan, evidence),
         *_point_doubts(plan, evidence, aligned.sources[0].csv_format.delimiter, settings),
     )
@@ -214,6 +215,34 @@ def _label_doubts(
     if share > _FEW_MISSING_LABELS:
         doubts.append(f"{missing:,} rows have no label ({name!r}) and are not used")
     return doubts
+
+
+def _odd_class_doubts(
+    schema: Schema, evidence: ColumnEvidence, settings: DataSettings, prior: Schema | None
+) -> list[str]:
+    """Return a doubt if the texts of a label may not be classes, and no one has said so."""
+    known = set(prior.classes or ()) if prior and not prior.target_change(schema) else set()
+    if (
+        settings.task != "auto"
+        or schema.label_type != "category"
+        or known.issuperset(schema.classes or ())
+    ):
+        return []
+    numbers, texts = evidence.numbers, evidence.texts
+    name, example = schema.label, next((shown(text) for text in evidence.odd), "''")
+    said = 'if these are classes, set [data] task = "classification"'
+    if texts and evidence.cells("date") * 2 > texts + numbers:
+        return [
+            f"label {name!r} has dates, such as {example}, which are read as classes. Choose "
+            f"another label (--label); {said}"
+        ]
+    if texts and numbers:
+        return [
+            f"label {name!r} mixes {numbers:,} numbers and {texts:,} texts, such as {example}, "
+            f"which are read as classes. If the texts mean a missing label, set [data] missing; "
+            f"{said}"
+        ]
+    return []
 
 
 def _task_doubts(schema: Schema, labels: Counter[bytes]) -> list[str]:

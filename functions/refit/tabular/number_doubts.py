@@ -46,12 +46,17 @@ def number_doubts(
             f"column {name!r} has numbers with leading zeros, such as {code!r}, and is read as "
             f'numbers: if they are codes, set [data.columns] {toml_name} = "category"'
         )
-    stand_in = next((cell for cell in cells if cell.removesuffix(".0") in _STAND_INS), None)
+    stand_in = next(filter(may_be_stand_in, cells), None)
     if stand_in is not None and _is_far(stand_in, cells):
         yield (
             f"column {name!r} has the value {stand_in}, far from all others: if it stands for a "
             f'missing value, set [data] missing = ["{stand_in}"]'
         )
+
+
+def may_be_stand_in(cell: str) -> bool:
+    """Return whether a cell is a number that often stands for a missing value, such as -999."""
+    return cell.removesuffix(".0") in _STAND_INS
 
 
 def may_be_thousands(cells: Sequence[str], delimiter: str, decimal: str) -> bool:

@@ -247,7 +247,9 @@ class Planner:
             listed = "; ".join(f"{self.names[c]!r}: {why}" for c, why in left_out.items())
             first = min(left_out)
             kind = self._type_of(evidence[first]) if first in evidence else "number"
-            if left_out[first] == _DATES:
+            if left_out[first] == _DATES and not is_unix_time(
+                self.names[first], evidence[first].first
+            ):
                 kind = "date"
             raise DatasetInvalid(
                 f"no column is left to predict {self.names[LABEL]!r} from ({listed})",
@@ -320,12 +322,7 @@ class Planner:
             reason = _DATES
         if reason is None and _is_mostly_distinct(evidence):
             reason = f"{_count(evidence.distinct)} distinct texts, {_ALMOST_DISTINCT}"
-            doubts.append(
-                f"column {name!r} is left out: it has {_count(evidence.distinct)} distinct texts "
-                f"in {evidence.texts + evidence.numbers:,} cells, such as {_example(evidence)} "
-                f"(names, identifiers or free text). To use it, set [data.columns] {_key(name)} = "
-                '"category"'
-            )
+            doubts.append(_distinct_doubt(name, evidence))
         if key in self._prior_left_out:
             earlier = self._prior_left_out[key]
             if reason is None and not earlier.endswith(_ALMOST_DISTINCT):
@@ -459,9 +456,25 @@ def _is_mostly_distinct(evidence: ColumnEvidence) -> bool:
     return many or evidence.distinct > MAX_TEXTS
 
 
+def _distinct_doubt(name: str, evidence: ColumnEvidence) -> str:
+    looks, advice = "names, identifiers or free text", ""
+    if _are_units(evidence):  # so do some hexadecimal identifiers
+        looks = "numbers with a unit, or identifiers"
+        advice = " as texts; to use it as numbers, remove the unit from the cells"
+    return (
+        f"column {name!r} is left out: it has {_count(evidence.distinct)} distinct texts in "
+        f"{evidence.texts + evidence.numbers:,} cells, such as {_example(evidence)} ({looks}). "
+        f'To use it, set [data.columns] {_key(name)} = "category"{advice}'
+    )
+
+
+def _are_units(evidence: ColumnEvidence) -> bool:
+    return evidence.cells("unit") * 2 > evidence.texts + evidence.numbers
+
+
 def _text_doubts(name: str, evidence: ColumnEvidence) -> Iterator[str]:
     texts, numbers = evidence.texts, evidence.numbers
-    if evidence.cells("unit") * 2 > texts + numbers:
+    if _are_units(evidence):
         yield (
             f"column {name!r} has numbers with a unit, such as {_example(evidence)}, and is read "
             "as texts: remove the unit from the cells to use them as numbers"

@@ -17,6 +17,7 @@ from refit.tabular.column_evidence import ColumnEvidence
 from refit.tabular.column_tally import MAX_ODD_TEXTS, ColumnTracker
 from refit.tabular.learned_schema import MAX_AUTO_CLASSES
 from refit.tabular.left_out import is_id_name
+from refit.tabular.number_doubts import may_be_stand_in
 from refit.tabular.table_scan import TableScanner
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ class Survey:
                 known.date_forms[forms_of(cell)] += 1
             if shape.kind == "marker":
                 known.markers[cell] += 1
-            if shape.kind not in {"missing", "marker"} and len(first) < MAX_ODD_TEXTS:
+            is_kept = len(first) < MAX_ODD_TEXTS or may_be_stand_in(cell)
+            if shape.kind not in {"missing", "marker"} and is_kept:
                 first[cell] = None
         known.first = tuple(first)
         if first or known.markers:

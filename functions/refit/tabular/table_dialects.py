@@ -47,7 +47,7 @@ def table_dialects(
             if not lines:
                 raise DatasetEmpty(f"{table.name} is empty")
             known = names and [name for name in names if name not in dict(table.constants)]
-            dialect = _dialect_of_file(lines, settings, known, table.name)
+            dialect = _dialect_of_file(lines, settings, known, table)
             if dialect.header_is_unclear and not (dialects and dialects[-1].header is None):
                 raise unclear_header(dialect, table.name)
             names = dialect.header or names
@@ -56,8 +56,9 @@ def table_dialects(
 
 
 def _dialect_of_file(
-    lines: Sequence[bytes], settings: DataSettings, names: Sequence[str] | None, file: str
+    lines: Sequence[bytes], settings: DataSettings, names: Sequence[str] | None, table: CsvTable
 ) -> CsvDialect:
+    file = table.name
     dialect = detect_dialect(
         lines,
         delimiter=settings.delimiter,
@@ -65,7 +66,7 @@ def _dialect_of_file(
         label=settings.label if isinstance(settings.label, str) else None,
         known_names=names,
     )
-    if dialect.width < 2:
+    if dialect.width < 2 and (not table.constants or _other_delimiter(lines)):
         raise _one_column(lines, file)
     check_encoding(lines[: dialect.header_lines], file)
     _check_row_names(dialect, file)
@@ -93,13 +94,17 @@ def _check_row_names(dialect: CsvDialect, file: str) -> None:
 
 
 def _one_column(lines: Sequence[bytes], file: str) -> DatasetInvalid:
-    texts = [text for line in lines if (text := line.decode(errors="replace").strip())]
-    found = unsupported_delimiter(texts[1:] or texts)
+    found = _other_delimiter(lines)
     seems = f"; its cells seem to be separated by {found}" if found else ""
     return DatasetInvalid(
         f"{file} has one column: a label and at least one feature are required{seems}",
         advice="Separate the cells by one of , ; | or a tab",
     )
+
+
+def _other_delimiter(lines: Sequence[bytes]) -> str | None:
+    texts = [text for line in lines if (text := line.decode(errors="replace").strip())]
+    return unsupported_delimiter(texts[1:] or texts)
 
 
 def unclear_header(dialect: CsvDialect, file: str) -> DatasetInvalid:

@@ -227,6 +227,11 @@ BAD = {
     "beyond a float": ('[[1e999, 2, "red"]]', "column 'width' requires a finite number"),
     "a huge whole number": (f'[[1{"0" * 400}, 2, "red"]]', "column 'width'"),
     "thousands of digits": (f'[[1{"0" * 5000}, 2, "red"]]', "thousands of digits"),
+    "a column twice": (
+        '[{"width": 1, "width": 2, "height": 2, "colour": "red"}]',
+        "the body has the key 'width' twice in one object",
+    ),
+    "the rows twice": ('{"instances": [], "instances": []}', "the key 'instances' twice"),
     "true": ('[[true, 2, "red"]]', "column 'width' requires a finite number, not True"),
     "a list in a cell": ('[[[1], 2, "red"]]', "column 'width' holds one value, not"),
     "an object in a cell": ('[[1, 2, {"a": 1}]]', "column 'colour' holds one value"),

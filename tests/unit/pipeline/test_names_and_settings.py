@@ -66,6 +66,10 @@ def test_an_empty_settings_file_gives_the_defaults() -> None:
         ("[gate]\nmargin = -0.1", r"\[gate\] margin = -0.1: .*greater than or equal to 0"),
         ("[deploy]\nx = 1", r"\[deploy\] is not a known key; allowed: data, training"),
         ("[data\n", "not valid TOML"),
+        (
+            "[data]\nignore = ['size']\ncolumns = { ' size' = 'number' }",
+            r"\[data\] columns = .*\[data\] ignore names ' size' too, .* as number",
+        ),
         ("[training]\ninstance_type = 'big'", r"\[training\] instance_type = 'big'"),
         ("[training]\nmax_runtime_s = 600\nmax_wait_s = 60", "max_wait_s must be at least"),
     ],

@@ -189,6 +189,28 @@ def test_a_column_without_dates_cannot_be_one(prepared: Preparing) -> None:
         prepared(table(["red", "blue"] * (ROWS // 2)), columns={"day": "date"})
 
 
+def test_seconds_since_1970_are_no_dates_but_numbers(prepared: Preparing) -> None:
+    cells = [1_700_000_000 + 977 * scattered(n) for n in range(ROWS)]
+    data = table_of({"label": [n % 3 % 2 for n in range(ROWS)], "made_at": cells})
+    with pytest.raises(DatasetInvalid, match="no column is left") as refused:
+        prepared(data)
+    assert 'made_at = "number"' in (refused.value.advice or "")
+    with pytest.raises(DatasetInvalid, match="has no dates") as refused:
+        prepared(data, columns={"made_at": "date"})
+    assert '"number" in place of "date"' in (refused.value.advice or "")
+    assert prepared(data, columns={"made_at": "number"}).feature_names == ["made_at"]
+
+
+def test_a_date_of_eight_digits_may_be_a_number_in_json(prepared: Preparing) -> None:
+    cells = [f"{day:%Y%m%d}" for day in DAYS]
+    schema = prepared(table(cells), columns={"day": "date"}).schema
+    by_name = [{"size": 1, "day": day} for day in ("20251231", 20251231)]
+    assert len(set(encoded_lines(by_name, schema))) == 1
+    for wrong in (20251331, 20251231.5, True):
+        with pytest.raises(PayloadInvalid, match="day"):
+            encoded_lines([{"size": 1, "day": wrong}], schema)
+
+
 def test_one_bad_date_is_one_refused_row(prepared: Preparing) -> None:
     cells: list[object] = list(DAYS)
     cells[7] = "soon"

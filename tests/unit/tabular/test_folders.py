@@ -52,6 +52,31 @@ def test_the_meaning_of_a_folder_is_said_unless_it_is_its_name(prepared: Prepari
     )
 
 
+def test_the_names_of_files_say_nothing_about_splits_which_is_said(prepared: Preparing) -> None:
+    assert notes(prepared, "train.csv", "Test.csv.gz") == (
+        "Test.csv.gz, train.csv: the name of a file does not decide its split, a folder such as "
+        "test/ does",
+    )
+    assert notes(prepared, "train.csv", "other.csv") == ()
+    assert notes(prepared, "train/train.csv", "test/test.csv") == ()
+
+
+def test_a_file_of_one_column_is_a_table_with_the_column_of_its_folder(
+    prepared: Preparing,
+) -> None:
+    sizes = [[str(3 * scattered(n) % 1000 + k) for n in range(100)] for k in range(2)]
+    files = {
+        f"label={kind}/a.csv": "\n".join(["size", *column]).encode()
+        for kind, column in zip(("rose", "lily"), sizes, strict=True)
+    }
+    result = prepared(files)
+    assert result.schema.classes == ("lily", "rose")
+    assert result.feature_names == ["size"]
+    assert sum(result.rows.values()) == 200
+    with pytest.raises(DatasetInvalid, match="seem to be separated by ::"):
+        prepared({name: data.replace(b"\n", b"\n5::") for name, data in files.items()})
+
+
 @pytest.mark.parametrize(
     ("names", "text"),
     [

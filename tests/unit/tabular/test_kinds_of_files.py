@@ -190,6 +190,8 @@ def test_a_key_that_only_some_records_have_is_a_column(prepared: Preparing) -> N
         (b'{"y":1}\n7\n', DatasetInvalid, "line 2 is '7', not an object"),
         (b'[{"y":1}, 5]', DatasetInvalid, "record 2 is '5', not an object"),
         (b'{"y":"\xff"}\n', DatasetUnreadable, "line 1 is not UTF-8 text"),
+        (b'{"y":1}\n{"y":1,"x":2,"y":3}\n', DatasetInvalid, "line 2 has the key 'y' twice"),
+        (b'[{"y":1,"y":1}]', DatasetInvalid, "has the key 'y' twice in one object"),
     ],
 )
 def test_json_that_is_not_records_is_refused_with_its_place(

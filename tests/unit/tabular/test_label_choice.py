@@ -360,6 +360,27 @@ def test_labels_that_differ_only_in_spelling_are_doubted(
     assert bool(doubt) is ("are read as" in result.doubts)
 
 
+@pytest.mark.parametrize(
+    ("labels", "doubt"),
+    [
+        (["true", "1", "0", "false"], "mixes 100 numbers and 100 texts, such as"),
+        (["0", "1", "unknown"], "mixes 134 numbers and 66 texts, such as 'unknown'"),
+        (["2025-01-01", "2025-01-02"], "has dates, such as '2025-01-01'"),
+        (["2025-01", "rose", "tulip"], ""),
+        (["A1", "B2"], ""),
+    ],
+)
+def test_labels_that_may_be_no_classes_are_doubted_until_someone_says_that_they_are(
+    prepared: Preparing, labels: list[str], doubt: str
+) -> None:
+    data = table_of({"label": [labels[n % len(labels)] for n in range(ROWS)], "size": SIZES})
+    result = prepared(data)
+    assert doubt in result.doubts
+    assert bool(doubt) is ("which are read as classes" in result.doubts)
+    assert "read as classes" not in prepared(data, task="classification").doubts
+    assert "read as classes" not in prepared(data, prior=result.schema).doubts
+
+
 def test_a_few_texts_among_numeric_labels_are_refused_rows(prepared: Preparing) -> None:
     labels = ["oops" if n in {7, 107} else n % 2 for n in range(ROWS)]
     result = prepared(table_of({"label": labels, "size": SIZES}))

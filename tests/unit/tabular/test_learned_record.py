@@ -94,7 +94,7 @@ def test_what_was_done_with_the_files_is_noted(prepared: Preparing) -> None:
     learned = prepared({"a.csv": b"# made by hand\n" + one + one, "b.csv": one}).learned
     assert learned.rows == 3 * ROWS
     assert "a.csv: 1 comment line above the header" in learned.notes
-    assert "1 rows that repeat the header are skipped" in learned.notes
+    assert "1 row that repeats the header is skipped" in learned.notes
 
 
 def test_a_long_example_is_shortened_and_a_column_without_values_has_none(

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from refit.tabular.number_doubts import number_doubts
 
+from tests.support.preparing import Preparing, table_of
+
 if TYPE_CHECKING:
     from refit.domain.schema import Schema
-
-    from tests.support.preparing import Preparing
 
 
 def doubts(cells: list[str], is_long: bool = False) -> str:
@@ -68,3 +68,19 @@ def test_a_point_that_may_separate_thousands_is_told(prepared: Preparing) -> Non
     assert not prepared(table, decimal=".").learned.doubts
     commas = table.replace(b";", b",")
     assert not prepared(commas).learned.doubts
+
+
+def test_a_stand_in_after_many_other_values_is_told(prepared: Preparing) -> None:
+    sizes = [-999 if n % 100 == 99 else n / 7 for n in range(200)]
+    table = table_of({"label": [n % 3 % 2 for n in range(200)], "size": sizes})
+    assert "has the value -999, far from all others" in prepared(table).doubts
+
+
+def test_numbers_with_a_unit_are_called_so_if_they_are_left_out(prepared: Preparing) -> None:
+    units = [f"{n / 7:.2f} kg" for n in range(200)]
+    table = table_of(
+        {"label": [n % 3 % 2 for n in range(200)], "size": range(0, 800, 4), "weight": units}
+    )
+    doubts = prepared(table).doubts
+    assert "such as '0.00 kg' (numbers with a unit" in doubts
+    assert "to use it as numbers, remove the unit from the cells" in doubts

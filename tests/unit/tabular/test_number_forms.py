@@ -103,6 +103,7 @@ def test_a_cell_is_read_as_in_its_form_or_not_at_all(values: list[Decimal], styl
 @example("1,23,456")
 @example("--5")
 @example("- (5)")
+@example("1,E40")
 def test_no_text_is_read_as_another_number_in_two_ways_of_asking(cell: str) -> None:
     shape = shape_of(cell)
     if shape is None:

@@ -107,16 +107,37 @@ def parsed_json(text: str, what: str = "the body") -> Any:
 
     Raises:
         PayloadInvalid: when the text is not JSON (NaN and Infinity are not allowed), is nested too
-            deeply, or has an integer with too many digits for Python.
+            deeply, has an integer with too many digits for Python, or an object has a key twice.
     """
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(
+            text, parse_constant=_refuse_constant, object_pairs_hook=object_with_distinct_keys
+        )
+    except KeyRepeated as error:
+        raise PayloadInvalid(f"{what} has {error}") from None
     except json.JSONDecodeError as error:
         raise PayloadInvalid(f"{what} is not JSON: {error}") from None
     except RecursionError:
         raise PayloadInvalid(f"{what} is nested too deeply") from None
     except ValueError:  # an integer with more digits than Python converts
         raise PayloadInvalid(f"{what} has an integer of thousands of digits") from None
+
+
+class KeyRepeated(ValueError):
+    """Raised when a JSON object has a key twice; the text names the key."""
+
+
+def object_with_distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object as a dictionary; a hook of `json`, which else keeps the last value.
+
+    Raises:
+        KeyRepeated: if a key occurs twice.
+    """
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        counts = Counter(key for key, _ in pairs)
+        raise KeyRepeated(f"the key {shown(counts.most_common(1)[0][0])} twice in one object")
+    return value
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -257,9 +257,21 @@ def _split_notes(files: Sequence[DataFile]) -> list[str]:
         if folder != split
     ]
     beside = [file.name for file in files if file.split is None]
+    if named := _names_of_splits(beside):
+        notes.append(
+            f"{', '.join(named)}: the name of a file does not decide its split, a folder such as "
+            "test/ does"
+        )
     if beside and len(beside) < len(files):
         notes.append(f"{', '.join(beside[:_SHOWN_FILES])} beside the folders is read for training")
     return notes
+
+
+def _names_of_splits(names: Sequence[str]) -> list[str]:
+    """Return the names of files, such as test.csv, if they differ in the split that they name."""
+    splits = {name: _split_of_folder(name.rpartition("/")[2].partition(".")[0]) for name in names}
+    named = [name for name, split in splits.items() if split is not None]
+    return named if len({splits[name] for name in named}) > 1 else []
 
 
 def _partition_notes(files: Sequence[DataFile]) -> list[str]:

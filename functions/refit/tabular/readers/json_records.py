@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from refit.domain.cells import shown
 from refit.domain.errors import DatasetInvalid, DatasetUnreadable
+from refit.domain.inferences.request_rows import KeyRepeated, object_with_distinct_keys
 from refit.tabular.readers.lines import OverlongLine, line_blocks
 
 if TYPE_CHECKING:
@@ -22,6 +23,14 @@ MAX_LIST_BYTES = 32 * 1024**2
 """Largest size of a list of records, which is read into memory as a whole."""
 
 MAX_COLUMNS = 10_000
+
+# json.loads would make a decoder for each line.
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=object_with_distinct_keys,
+    parse_int=str,
+    parse_float=str,
+    parse_constant=str,
+)
 
 
 def json_to_csv(
@@ -40,7 +49,8 @@ def json_to_csv(
 
     Raises:
         DatasetUnreadable: if the file is not JSON, or a list is too large.
-        DatasetInvalid: if a record is not an object, or a value is a list or an object.
+        DatasetInvalid: if a record is not an object or has a key twice, or a value is a list or an
+            object.
     """
     columns: dict[str, None] = {}
     for place, record in _records(blocks, name):
@@ -97,9 +107,14 @@ def _listed(blocks: Callable[[], Iterator[bytes]], name: str) -> list[Any]:
 
 def _parsed(text: bytes, where: str) -> Any:
     try:
-        return json.loads(text.decode(), parse_int=str, parse_float=str, parse_constant=str)
+        return _DECODER.decode(text.decode())
     except UnicodeDecodeError:
         raise DatasetUnreadable(f"{where} is not UTF-8 text: save the file as UTF-8") from None
+    except KeyRepeated as error:
+        raise DatasetInvalid(
+            f"{where} has {error}, so it is not clear which value is meant",
+            advice="Remove one of them, or give it another name",
+        ) from None
     except (ValueError, RecursionError) as error:
         raise DatasetUnreadable(
             f"{where} is not JSON ({error}): drop an object on each line, a list of objects, or CSV"
