@@ -34,7 +34,7 @@ SHARE = 0.1  # share of the validation rows, and of the test rows
 
 
 def split_refit(source: Path, out: Path) -> None:
-    from refit.domain.model_settings import DataSettings
+    from refit.domain.data_settings import DataSettings
     from refit.tabular.dataset import tables_of
     from refit.tabular.preparation import prepare
     from refit.tabular.quarantine import Quarantine

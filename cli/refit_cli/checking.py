@@ -37,8 +37,9 @@ from refit_cli.errors import BadInput, CommandError, ExitCode
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from refit.domain.data_settings import DataSettings
     from refit.domain.learned import Learned
-    from refit.domain.model_settings import DataSettings, ModelSettings
+    from refit.domain.model_settings import ModelSettings
     from refit.domain.pipeline.schema_change import LiveVersion
     from refit.domain.schema import Schema
     from refit.tabular.readers.table import CsvTable

@@ -20,9 +20,9 @@ from refit.domain.csv_dialect import (
     is_repeated_header,
 )
 from refit.domain.csv_rows import CsvFault, CsvFormat
+from refit.domain.data_settings import DataSettings
 from refit.domain.errors import LabelUnclear, PayloadInvalid
 from refit.domain.inferences.request_rows import listed, names_columns
-from refit.domain.model_settings import DataSettings
 from refit.tabular.csv_stream import RecordStream, first_lines
 from refit.tabular.dataset import tables_of
 from refit.tabular.label_choice import ColumnSample, label_index

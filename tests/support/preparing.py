@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from refit.domain.model_settings import DataSettings
+from refit.domain.data_settings import DataSettings
 from refit.domain.pipeline.schema_change import LiveVersion
 from refit.tabular.dataset import tables_of
 from refit.tabular.preparation import prepare

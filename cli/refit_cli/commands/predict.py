@@ -20,7 +20,7 @@ from refit_cli.runtime import runtime_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from refit.domain.model_settings import DataSettings
+    from refit.domain.data_settings import DataSettings
     from refit.domain.schema import Schema
 
     from refit_cli.api.prediction_api import PredictedRow
@@ -131,8 +131,8 @@ class _Version:
 
 
 def _live_version(connection: StackConnection, model: str) -> _Version:
+    from refit.domain.data_settings import DataSettings
     from refit.domain.errors import ObjectNotFound
-    from refit.domain.model_settings import DataSettings
 
     champion = connection.models.champion(model)
     if champion is None:

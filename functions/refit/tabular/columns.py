@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from refit.domain.csv_dialect import CsvDialect
-    from refit.domain.model_settings import DataSettings
+    from refit.domain.data_settings import DataSettings
     from refit.domain.schema import Schema
     from refit.tabular.readers.table import CsvTable
     from refit.tabular.reading_plan import ReadingPlan

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from refit.domain.column_reading import ColumnReading
-    from refit.domain.model_settings import DataSettings
+    from refit.domain.data_settings import DataSettings
     from refit.domain.pipeline.schema_change import LiveVersion
     from refit.tabular.column_evidence import ColumnEvidence
     from refit.tabular.columns import AlignedTables

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from refit.domain.data_settings import DataSettings
     from refit.domain.learned import Learned
-    from refit.domain.model_settings import DataSettings
     from refit.domain.pipeline.schema_change import LiveVersion
     from refit.domain.pipeline.split_rule import SplitRule
     from refit.domain.schema import Schema

@@ -26,7 +26,7 @@ from refit.tabular.role_columns import REASONS, RoleColumn, role_indexes, role_r
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from refit.domain.model_settings import DataSettings, RowRole
+    from refit.domain.data_settings import DataSettings, RowRole
     from refit.domain.number_forms import Decimal
     from refit.domain.schema import Schema
     from refit.tabular.column_tally import ColumnTracker

@@ -19,7 +19,7 @@ from refit.tabular.date_choice import choose_date_form, date_example
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from refit.domain.model_settings import DataSettings, RowRole
+    from refit.domain.data_settings import DataSettings, RowRole
     from refit.domain.number_forms import NumberForm
     from refit.tabular.column_evidence import ColumnEvidence
 

@@ -11,7 +11,7 @@ from refit.domain.pipeline.split_rule import SplitRule, TimeCut
 
 if TYPE_CHECKING:
     from refit.domain.column_reading import ColumnReading
-    from refit.domain.model_settings import DataSettings, RowRole
+    from refit.domain.data_settings import DataSettings, RowRole
     from refit.tabular.reading_plan import ReadingPlan
     from refit.tabular.split import Split
     from refit.tabular.spooled import SpooledRows

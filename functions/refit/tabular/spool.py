@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from refit.domain.model_settings import RowRole
+    from refit.domain.data_settings import RowRole
     from refit.tabular.readers.table import RowOrigin
     from refit.tabular.row_roles import RowRoles
 

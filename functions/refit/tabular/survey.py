@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from refit.domain.csv_dialect import CsvDialect
-    from refit.domain.model_settings import DataSettings
+    from refit.domain.data_settings import DataSettings
     from refit.tabular.columns import AlignedTables
     from refit.tabular.quarantine import Quarantine
     from refit.tabular.spool import Spool

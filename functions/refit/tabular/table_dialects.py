@@ -18,7 +18,7 @@ from refit.tabular.readers.table import two_sources
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from refit.domain.model_settings import DataSettings
+    from refit.domain.data_settings import DataSettings
     from refit.domain.schema import Schema
     from refit.tabular.readers.table import CsvTable
 

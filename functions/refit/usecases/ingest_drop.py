@@ -11,8 +11,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from refit.domain.data_settings import DataSettings
 from refit.domain.errors import SettingsInvalid
-from refit.domain.model_settings import DataSettings
 from refit.domain.naming import ModelKeys, run_id
 from refit.domain.pipeline.drop import files_of_drop, is_quiet
 from refit.domain.pipeline.drop_files import is_marker

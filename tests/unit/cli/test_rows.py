@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import duckdb
 import pytest
+from refit.domain.data_settings import DataSettings
 from refit.domain.errors import CallerError
-from refit.domain.model_settings import DataSettings
 from refit.domain.number_forms import NumberForm
 from refit.domain.schema import Feature, Schema
 from refit_cli.errors import BadInput

@@ -14,10 +14,10 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from refit.domain.cells import MISSING_EVERYWHERE, is_missing, number_of
 from refit.domain.column_reading import ColumnReading, name_key
+from refit.domain.data_settings import DataSettings
 from refit.domain.errors import DatasetEmpty, DatasetInvalid, DatasetUnreadable, PayloadInvalid
 from refit.domain.inferences.payload import encoded_lines
 from refit.domain.inferences.request_rows import csv_instances, names_columns
-from refit.domain.model_settings import DataSettings
 from refit.domain.schema import Feature, Schema
 from refit.tabular.readers.table import CsvTable
 from refit.tabular.reading_plan import ReadingPlan
