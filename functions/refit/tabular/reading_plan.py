@@ -18,7 +18,12 @@ from refit.domain.number_forms import PLAIN, choose_form
 from refit.tabular.column_evidence import ColumnEvidence
 from refit.tabular.column_tally import MAX_TEXTS
 from refit.tabular.date_choice import choose_date_form
-from refit.tabular.left_out import counts_rows, reason_to_leave_out
+from refit.tabular.left_out import (
+    counts_down,
+    counts_rows,
+    descending_doubt,
+    reason_to_leave_out,
+)
 from refit.tabular.number_choice import choose_number_form
 from refit.tabular.number_doubts import affix_doubts, number_doubts
 from refit.tabular.role_columns import REASONS, RoleColumn, role_indexes, role_reading
@@ -335,6 +340,8 @@ class Planner:
                     f'"{self._type_of(evidence)}" and [data] schema_change = "accept"'
                 )
             return earlier
+        if reason is None and evidence.is_whole and counts_down(tracker, rows):
+            doubts.append(descending_doubt(name, _key(name)))
         return reason
 
     def _feature(
