@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from refit.domain.cells import MISSING_EVERYWHERE, MISSING_IN_NUMBERS, is_missing, shown
+from refit.domain.cells import MISSING_EVERYWHERE, MISSING_IN_NUMBERS, is_missing
 from refit.domain.column_reading import ColumnReading, ColumnType, name_key
 from refit.domain.date_forms import is_compact_dates, is_unix_time
 from refit.domain.errors import DatasetInvalid
@@ -27,9 +27,10 @@ from refit.tabular.left_out import (
 from refit.tabular.number_choice import choose_number_form
 from refit.tabular.number_doubts import affix_doubts, number_doubts
 from refit.tabular.role_columns import REASONS, RoleColumn, role_indexes, role_reading
+from refit.tabular.text_doubts import distinct_kind, example_of, text_doubts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from refit.domain.model_settings import DataSettings, RowRole
     from refit.domain.number_forms import Decimal
@@ -325,11 +326,12 @@ class Planner:
             reason = _DATES
         if reason is None and _is_mostly_distinct(evidence):
             reason = f"{_count(evidence.distinct)} distinct texts, {_ALMOST_DISTINCT}"
+            kind = distinct_kind(evidence)
+            use = f'set [data.columns] {_key(name)} = "category"' if kind is None else kind.advice
             doubts.append(
                 f"column {name!r} is left out: it has {_count(evidence.distinct)} distinct texts "
-                f"in {evidence.texts + evidence.numbers:,} cells, such as {_example(evidence)} "
-                f"(names, identifiers or free text). To use it, set [data.columns] {_key(name)} = "
-                '"category"'
+                f"in {evidence.texts + evidence.numbers:,} cells, such as {example_of(evidence)} "
+                f"({kind.noun if kind else 'names, identifiers or free text'}). To use it, {use}"
             )
         if key in self._prior_left_out:
             earlier = self._prior_left_out[key]
@@ -371,7 +373,7 @@ class Planner:
             is_long = name in self._long
             doubts.extend(number_doubts(name, _key(name), evidence.first, is_long=is_long))
         if kind == "category" and asked is None:
-            doubts.extend(_text_doubts(name, evidence))
+            doubts.extend(text_doubts(name, evidence))
         return ColumnReading(
             name=live.name if live else name,
             type=kind,
@@ -464,25 +466,6 @@ def _is_mostly_distinct(evidence: ColumnEvidence) -> bool:
     cells = evidence.texts + evidence.numbers + evidence.cells("marker")
     many = evidence.distinct > _FEWEST_DISTINCT and evidence.distinct > _DISTINCT_SHARE * cells
     return many or evidence.distinct > MAX_TEXTS
-
-
-def _text_doubts(name: str, evidence: ColumnEvidence) -> Iterator[str]:
-    texts, numbers = evidence.texts, evidence.numbers
-    if evidence.cells("unit") * 2 > texts + numbers:
-        yield (
-            f"column {name!r} has numbers with a unit, such as {_example(evidence)}, and is read "
-            "as texts: remove the unit from the cells to use them as numbers"
-        )
-    elif numbers and texts and evidence.is_whole:
-        yield (
-            f"column {name!r} mixes {numbers:,} numbers and {texts:,} texts, such as "
-            f"{_example(evidence)}: it is read as texts. If these mean a missing value, set [data] "
-            "missing"
-        )
-
-
-def _example(evidence: ColumnEvidence) -> str:
-    return next((shown(text) for text in [*evidence.odd, *evidence.first]), "''")
 
 
 def _count(distinct: int | None) -> str:
