@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import dropwhile, pairwise
 from math import isclose, prod
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -63,7 +63,7 @@ def judged(
     if known_names is not None and _are_known(first, known_names):
         return "yes"
     if not rows:
-        return "yes" if lone_record_is_header and all(map(_is_name, first)) else "no"
+        return "yes" if lone_record_is_header and all(map(is_name, first)) else "no"
     others = [row for row in rows if not is_repeated_header(row, first)]
     repeats = len(rows) - len(others)
     if repeats and others:
@@ -117,7 +117,8 @@ def _share_cells(rows: Sequence[Sequence[str]]) -> bool:
     return sharing >= (1 - _SHARE_OF_REPEATS) * len(distinct)
 
 
-def _is_name(cell: str) -> bool:
+def is_name(cell: str) -> bool:
+    """Return whether a cell can be a name: it has a value, and is no number and no date."""
     return not (is_missing(cell) or is_number_like(cell) or is_date_like(cell))
 
 
@@ -130,7 +131,7 @@ class _Column:
 
     @cached_property
     def is_name(self) -> bool:
-        return _is_name(self.cell)
+        return is_name(self.cell)
 
     @cached_property
     def is_typed(self) -> bool:
@@ -176,12 +177,9 @@ class _Candidate:
 
     @cached_property
     def verdict(self) -> Verdict:
-        # A nameless first column holds the numbers of the rows.
-        typed = [
-            column
-            for index, column in enumerate(self._columns)
-            if column.is_typed and (index or not is_missing(column.cell))
-        ]
+        # Nameless columns in front hold the numbers of the rows, as an index of several levels.
+        named = dropwhile(lambda column: is_missing(column.cell), self._columns)
+        typed = [column for column in named if column.is_typed]
         if any(not is_missing(column.cell) for column in typed):
             return self._verdict_over_types(len(typed))
         return self._verdict_over_texts()

@@ -67,6 +67,8 @@ def _dialect_of_file(
     )
     if dialect.width < 2:
         raise _one_column(lines, file)
+    if dialect.other_names and settings.header == "auto":
+        raise _other_header(dialect, file)
     check_encoding(lines[: dialect.header_lines], file)
     _check_row_names(dialect, file)
     return dialect
@@ -94,11 +96,26 @@ def _check_row_names(dialect: CsvDialect, file: str) -> None:
 
 def _one_column(lines: Sequence[bytes], file: str) -> DatasetInvalid:
     texts = [text for line in lines if (text := line.decode(errors="replace").strip())]
+    if texts and all(text[0] == text[-1] == '"' and "," in text for text in texts):
+        return DatasetInvalid(
+            f"{file} has one column: each line is in quotes as a whole, such as {shown(texts[0])}",
+            advice="Remove the quotes around the lines",
+        )
     found = unsupported_delimiter(texts[1:] or texts)
     seems = f"; its cells seem to be separated by {found}" if found else ""
     return DatasetInvalid(
         f"{file} has one column: a label and at least one feature are required{seems}",
         advice="Separate the cells by one of , ; | or a tab",
+    )
+
+
+def _other_header(dialect: CsvDialect, file: str) -> DatasetInvalid:
+    delimiter = dialect.csv_format.delimiter
+    return DatasetInvalid(
+        f"{file}: the first line, {shown(delimiter.join(dialect.other_names))}, can be the names "
+        f"of {len(dialect.other_names)} columns, but the rows have {dialect.width} cells",
+        advice=f"Put values that contain {delimiter!r} in quotes, or name each column; if the line "
+        'names no columns, set [data] header = "no" in model.toml',
     )
 
 
