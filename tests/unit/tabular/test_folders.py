@@ -80,6 +80,29 @@ def test_a_folder_or_file_that_only_resembles_one_with_a_meaning_has_none(
     assert notes(prepared, name) == ()
 
 
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        (["test.csv", "train.csv"], "test.csv and train.csv are read as one set of rows"),
+        (["x_test.csv", "x_train.csv"], "put them into test/ and train/"),
+        (["train-00000-of-00001.csv", "validation-0.csv"], "into train/ and validation/"),
+        (["train_set/a.csv", "test_set/a.csv"], "test_set/a.csv and train_set/a.csv are read as"),
+    ],
+)
+def test_files_that_are_only_named_like_splits_are_told(
+    prepared: Preparing, names: list[str], text: str
+) -> None:
+    (note,) = notes(prepared, *names)
+    assert text in note
+
+
+@pytest.mark.parametrize(
+    "names", [["train1.csv", "train2.csv"], ["test/a.csv", "train/train.csv"], ["contest.csv"]]
+)
+def test_files_of_one_split_need_no_note(prepared: Preparing, names: list[str]) -> None:
+    assert notes(prepared, *names) == ()
+
+
 def parts(rows: int = 200) -> dict[int, list[str]]:
     return {
         side: [f"{n % 2},{scattered(n)},{n * 7 % 31}" for n in range(side, rows, 2)]

@@ -259,7 +259,23 @@ def _split_notes(files: Sequence[DataFile]) -> list[str]:
     beside = [file.name for file in files if file.split is None]
     if beside and len(beside) < len(files):
         notes.append(f"{', '.join(beside[:_SHOWN_FILES])} beside the folders is read for training")
-    return notes
+    return notes + (_unread_splits(beside) if len(beside) == len(files) else [])
+
+
+def _unread_splits(names: Sequence[str]) -> list[str]:
+    """Return a note if files are named like splits, but are in no folder of a split."""
+    by_split: dict[Split, str] = {}
+    for name in names:
+        words = re.findall(r"[a-z]+", name.lower())
+        for split in {SPLIT_FOLDERS[word] for word in words if word in SPLIT_FOLDERS}:
+            by_split.setdefault(split, name)
+    if len(by_split) < 2:
+        return []
+    first, second = sorted(by_split.items(), key=lambda item: item[1])[:2]
+    return [
+        f"{first[1]} and {second[1]} are read as one set of rows, which is split anew: to keep "
+        f"their split, put them into {first[0]}/ and {second[0]}/"
+    ]
 
 
 def _partition_notes(files: Sequence[DataFile]) -> list[str]:
