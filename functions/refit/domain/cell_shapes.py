@@ -24,7 +24,8 @@ CellKind: TypeAlias = Literal[
 """`marker` is a word that is missing among numbers and a value among texts; `unit` is a number with
 a unit, such as `12 kg`."""
 
-_UNIT = re.compile(r"[+-]?[0-9][0-9.,]*\s?([A-Za-zµ°][A-Za-z°/²³%]{0,5})\Z")
+# `1st` and `11th` are ranks.
+_UNIT = re.compile(r"[+-]?[0-9][0-9.,]*\s?(?!(?:st|nd|rd|th)\Z)([A-Za-zµ°][A-Za-z°/²³%]{0,5})\Z")
 
 
 class CellShape(NamedTuple):

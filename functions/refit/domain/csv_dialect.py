@@ -19,6 +19,7 @@ from refit.domain.csv_header import (
     Verdict,
     column_names,
     is_header,
+    is_name,
     is_repeated_header,
     judged,
 )
@@ -66,6 +67,8 @@ class CsvDialect:
         nameless: indexes of the columns that the header gives no name.
         header_is_unclear: whether the first record can be names as well as a row. It is then read
             as a row, and a caller must not rely on that.
+        other_names: cells of the first record if they can be names, but the rows have another
+            number of cells. It is then read as a row.
         skipped: what stands above the header or the first row and is not read, and how the header
             was completed; a sentence each.
     """
@@ -78,6 +81,7 @@ class CsvDialect:
     header_cells: tuple[str, ...] = ()
     nameless: tuple[int, ...] = ()
     header_is_unclear: bool = False
+    other_names: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
 
 
@@ -196,8 +200,15 @@ def _dialect(
         header_cells=found.cells or (),
         nameless=tuple(index for index, name in enumerate(found.names) if has_header and not name),
         header_is_unclear=found.is_unclear,
+        other_names=() if has_header else _other_names(records[0], width),
         skipped=skipped,
     )
+
+
+def _other_names(first: CsvRecord, width: int) -> tuple[str, ...]:
+    """Return the cells of a record if they are names, but not as many as the rows have cells."""
+    cells = tuple(first.cells)
+    return cells if 1 < len(cells) != width and all(map(is_name, cells)) else ()
 
 
 def _sentences(above: _Above, titles: Sequence[CsvRecord], where: str) -> tuple[str, ...]:

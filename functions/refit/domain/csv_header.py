@@ -9,10 +9,11 @@ unlikely, the answer is `unclear`, and the caller must not guess.
 
 from __future__ import annotations
 
+import string
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import dropwhile, pairwise
 from math import isclose, prod
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -33,6 +34,7 @@ _FEW_NUMBERS, _MANY_NUMBERS = 3, 5
 _YEARS = range(1800, 2101)
 _SHARE_OF_REPEATS = 0.1
 _BOM = "\ufeff"
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 def is_header(
@@ -63,7 +65,7 @@ def judged(
     if known_names is not None and _are_known(first, known_names):
         return "yes"
     if not rows:
-        return "yes" if lone_record_is_header and all(map(_is_name, first)) else "no"
+        return "yes" if lone_record_is_header and all(map(is_name, first)) else "no"
     others = [row for row in rows if not is_repeated_header(row, first)]
     repeats = len(rows) - len(others)
     if repeats and others:
@@ -81,7 +83,7 @@ def column_names(header: Sequence[str]) -> tuple[str, ...]:
 
 
 def is_repeated_header(cells: Sequence[str], header_cells: Sequence[str]) -> bool:
-    """Return whether a record repeats the header, as where files were joined.
+    """Return whether a record repeats the header, as where files were joined, in any case.
 
     Args:
         cells: cells of the record, without the whitespace around them.
@@ -89,9 +91,15 @@ def is_repeated_header(cells: Sequence[str], header_cells: Sequence[str]) -> boo
     """
     if len(cells) != len(header_cells) or not header_cells:
         return False
-    first, *others = cells
-    is_first = header_cells[0] in (first, first.removeprefix(_BOM))  # each file had its own mark
-    return is_first and others == list(header_cells[1:])
+    first = cells[0].removeprefix(_BOM)  # each file had its own mark
+    return _lower(first) == _lower(header_cells[0].removeprefix(_BOM)) and all(
+        _lower(cell) == _lower(name) for cell, name in zip(cells[1:], header_cells[1:], strict=True)
+    )
+
+
+def _lower(text: str) -> str:
+    """Return a text in lower case of ASCII, as bytes are compared in blocks of rows."""
+    return text.translate(_LOWER)
 
 
 def _are_known(first: Sequence[str], known_names: Sequence[str]) -> bool:
@@ -117,7 +125,8 @@ def _share_cells(rows: Sequence[Sequence[str]]) -> bool:
     return sharing >= (1 - _SHARE_OF_REPEATS) * len(distinct)
 
 
-def _is_name(cell: str) -> bool:
+def is_name(cell: str) -> bool:
+    """Return whether a cell can be a name: it has a value, and is no number and no date."""
     return not (is_missing(cell) or is_number_like(cell) or is_date_like(cell))
 
 
@@ -130,7 +139,7 @@ class _Column:
 
     @cached_property
     def is_name(self) -> bool:
-        return _is_name(self.cell)
+        return is_name(self.cell)
 
     @cached_property
     def is_typed(self) -> bool:
@@ -176,12 +185,9 @@ class _Candidate:
 
     @cached_property
     def verdict(self) -> Verdict:
-        # A nameless first column holds the numbers of the rows.
-        typed = [
-            column
-            for index, column in enumerate(self._columns)
-            if column.is_typed and (index or not is_missing(column.cell))
-        ]
+        # Nameless columns in front hold the numbers of the rows, as an index of several levels.
+        named = dropwhile(lambda column: is_missing(column.cell), self._columns)
+        typed = [column for column in named if column.is_typed]
         if any(not is_missing(column.cell) for column in typed):
             return self._verdict_over_types(len(typed))
         return self._verdict_over_texts()

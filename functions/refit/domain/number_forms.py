@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 Decimal: TypeAlias = Literal[".", ","]
 
 CURRENCIES = (
-    "$ € £ ¥ ₹ ₩ ₽ US$ R$ kr zł EUR USD GBP CHF JPY CNY INR CAD AUD SEK NOK DKK PLN CZK".split()
+    "$ € £ ¥ ₹ ₩ ₽ ₺ ₴ ₫ ₪ ₱ ฿ ₦ US$ R$ A$ AU$ C$ CA$ HK$ NZ$ S$ NT$ MX$ kr kr. zł Kč Ft lei Fr. "
+    "SFr. Rs Rs. руб руб. Euro euro EUR USD GBP CHF JPY CNY INR CAD AUD SEK NOK DKK PLN CZK HUF "
+    "RON BGN TRY RUB UAH BRL MXN ZAR KRW SGD HKD TWD NZD ILS THB".split()
 )
 _AFFIXES = ("%", *sorted(CURRENCIES, key=len, reverse=True))
 _EXACT_DIGITS = 15
@@ -30,6 +32,9 @@ _MAYBE_NUMBER = re.compile(
     rf"{_SIGNS}\(?{_SIGNS}(?:{'|'.join(map(re.escape, _AFFIXES))})?{_SIGNS}\(?\s*[.,]?[0-9]"
 )
 """Each number begins like this. Few texts do, and only these are looked at more closely."""
+
+_NO_CENTS = re.compile(r"(?<=[0-9])([.,])\s?[-\u2013\u2014\u2212]{1,2}\Z")
+"""A price without cents, as in `486,-` and `486.–`. Its dash is no sign."""
 
 _DIGITS = frozenset("0123456789")
 _BLANKS = re.compile("[\u00a0\u2007\u2009\u202f]")
@@ -91,7 +96,8 @@ class NumberShape(NamedTuple):
         digits: a key of the table of shapes: `plain`, `dot`, `comma3`, …; `long` for a whole
             number with more digits than a 64-bit float keeps.
         affix: the percent sign or currency before or after it; empty without one.
-        has_odd_sign: whether its sign is not a plain one, as in `(5)`, `− 5` or `- 5`.
+        has_odd_sign: whether its sign is not a plain one, as in `(5)`, `− 5` or `- 5`, or a dash
+            stands for its cents, as in `5.–`.
     """
 
     digits: str
@@ -113,8 +119,8 @@ class NumberForm(BaseModel):
             for every kind of blank, an apostrophe for both kinds of it.
         affix: the percent sign or currency that a cell may have; empty if there is none.
         odd_signs: whether negative numbers may be written as `(5)`, with a long minus sign, or with
-            a blank after the sign. Always so in a form that differs from a plain number in another
-            way.
+            a blank after the sign, and prices as `5.–`. Always so in a form that differs from a
+            plain number in another way.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -155,7 +161,7 @@ class NumberForm(BaseModel):
         if self.affix:
             parts.append("in percent" if self.affix == "%" else f"in {self.affix}")
         if self.odd_signs:
-            parts.append("negative numbers as (5) or −5")
+            parts.append("negative numbers as (5) or −5, prices as 5.–")
         return ", ".join(parts)
 
 
@@ -273,12 +279,16 @@ def _dissected(cell: str) -> tuple[NumberShape | None, str, str]:
             affix, text = _without_affix(text)
     if affix and not sign and text.startswith("(") and text.endswith(")"):  # `$(5)`
         sign, text = "-", text[1:-1].strip()
+    has_dash = _NO_CENTS.search(text) is not None
+    if has_dash:
+        text = _NO_CENTS.sub(r"\g<1>0", text)
     if not sign and text.endswith("-"):  # `5-`, as SAP writes it
         sign, text = "-", text[:-1].rstrip()
     digits = _digits_shape(text)
     if digits is None:
         return None, "", ""
-    is_odd = bool(sign) and not affix and digits in _PLAIN and number_of(cell.strip()) is None
+    is_marked = (bool(sign) or has_dash) and not affix and digits in _PLAIN
+    is_odd = is_marked and number_of(cell.strip()) is None
     return NumberShape(digits, affix, is_odd), sign.replace("+", ""), text
 
 

@@ -145,7 +145,12 @@ def plain_number(cell: str) -> str:
 
 
 def _is_allowed(character: str) -> bool:
-    """Return whether a text can have a character: also one that joins others, as in emoji."""
+    """Return whether a text can have a character: also one that joins others, as in emoji.
+
+    A no-break space is one of the blanks (Zs), which `isprintable` does not call printable.
+    """
     return (
-        character.isprintable() or character in "\t\n\r" or unicodedata.category(character) == "Cf"
+        character.isprintable()
+        or character in "\t\n\r"
+        or unicodedata.category(character) in {"Cf", "Zs"}
     )

@@ -22,9 +22,9 @@ MAX_ODD_TEXTS = 50
 MAX_IDS = 100_000
 """Number of row ids that are compared with each other if they do not count up."""
 
-IdPattern: TypeAlias = Literal["counts", "increases", "distinct"]
-"""How the whole numbers of a column that has another one in each row follow each other: by one, in
-ascending order, or in any order."""
+IdPattern: TypeAlias = Literal["counts", "counts_down", "increases", "distinct"]
+"""How the whole numbers of a column that has another one in each row follow each other: up or down
+by one, in ascending order, or in any order."""
 
 _WRITTEN: Mapping[ColumnType, CellShape] = {
     "number": PLAIN_NUMBER,
@@ -120,7 +120,7 @@ class ColumnTracker:
         self.is_constant = True
         self.constant: str | None = None
         self._is_whole = True
-        self._increases = True
+        self._increases = self._decreases = True
         self._by_one = True
         self._lowest: int | None = None
         self._highest: int | None = None
@@ -140,21 +140,23 @@ class ColumnTracker:
             return None
         if self._increases:
             return "counts" if self._by_one else "increases"
+        if self._decreases and self._by_one:
+            return "counts_down"
         return "distinct" if self._seen is not None else None
 
     @property
     def id_range(self) -> int:
-        """Difference of the highest and the lowest id of ids that increase."""
-        return (self._last or 0) - (self._lowest or 0)
+        """Difference of the highest and the lowest id."""
+        return (self._highest or 0) - (self._lowest or 0)
 
     def are_years(self, years: range) -> bool:
-        """Return whether the ids that count or increase are all within a range of years."""
-        return self._lowest in years and self._last in years
+        """Return whether the ids are all within a range of years."""
+        return self._lowest in years and self._highest in years
 
     def begin_table(self) -> None:
         """Let the ids begin again, as each file of a drop may count its own rows."""
-        self._highest, self._previous = self._last, None
-        if self._compares_ids and self._by_one and self._increases:
+        self._previous = None
+        if self._compares_ids and self._by_one and (self._increases or self._decreases):
             self._seen = set()
 
     def add(self, cells: Iterable[str]) -> None:
@@ -166,13 +168,6 @@ class ColumnTracker:
                 self._number(cell)
             if not self.is_alive:
                 return
-
-    @property
-    def _last(self) -> int | None:
-        """The highest id of ids that increase within each table."""
-        if self._highest is None or self._previous is None:
-            return self._previous if self._highest is None else self._highest
-        return max(self._highest, self._previous)
 
     def _compare(self, cell: str) -> None:
         if cell == self.constant:
@@ -190,10 +185,13 @@ class ColumnTracker:
         number = int(text)
         self._count += 1
         if self._previous is not None:
-            self._by_one &= number == self._previous + 1
+            self._by_one &= abs(number - self._previous) == 1
             self._increases &= number > self._previous
-        elif self._lowest is None or number < self._lowest:
+            self._decreases &= number < self._previous
+        if self._lowest is None or number < self._lowest:
             self._lowest = number
+        if self._highest is None or number > self._highest:
+            self._highest = number
         self._previous = number
         if self._seen is not None and self._count <= MAX_IDS:
             if number in self._seen:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 
 from refit.domain.cells import MISSING_IN_NUMBERS, class_text, number_of, shown
 from refit.domain.column_reading import TRUTH_TEXTS, name_key
@@ -14,6 +15,14 @@ from refit.tabular.column_tally import MAX_TEXTS
 from refit.tabular.number_doubts import may_be_thousands
 from refit.tabular.row_reader import LABEL, unescaped
 from refit.tabular.table_scan import are_whole, may_be_classes
+from refit.tabular.text_doubts import (
+    UNKNOWN_DATES,
+    are_dates,
+    are_mixed_truth_values,
+    class_doubts,
+    spelling_key,
+    text_kind,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -91,9 +100,9 @@ def learned_schema(
         missing=plan.missing,
     )
     doubts = (
-        *_label_doubts(schema, labels, evidence[LABEL], settings),
-        *_odd_class_doubts(schema, evidence[LABEL], settings, prior),
+        *_label_doubts(schema, labels, evidence[LABEL], settings, prior),
         *_value_doubts(plan, evidence),
+        *_truth_doubts(schema, settings),
         *_point_doubts(plan, evidence, aligned.sources[0].csv_format.delimiter, settings),
     )
     return LearnedSchema(schema, doubts)
@@ -182,9 +191,10 @@ def _one_class(labels: Counter[bytes]) -> DatasetInvalid:
 def _not_classes(name: str, labels: Counter[bytes], evidence: ColumnEvidence) -> DatasetInvalid:
     example = shown(unescaped(next(iter(labels))))
     distinct = f"more than {MAX_TEXTS:,}" if len(labels) > MAX_TEXTS else f"{len(labels):,}"
-    if evidence.cells("unit") * 2 > evidence.texts:
-        looks, advice = "numbers with a unit", "Remove the unit from the cells"
-    elif evidence.cells("date") * 2 > evidence.texts:
+    kind = text_kind(evidence)
+    if kind is not None and kind != UNKNOWN_DATES:
+        looks, advice = kind.noun, kind.advice[0].upper() + kind.advice[1:]
+    elif kind == UNKNOWN_DATES or are_dates(evidence):
         looks, advice = "dates, which cannot be predicted", "Choose another label (--label)"
     elif evidence.numbers:
         looks = "a mix of numbers and texts"
@@ -200,7 +210,11 @@ def _not_classes(name: str, labels: Counter[bytes], evidence: ColumnEvidence) ->
 
 
 def _label_doubts(
-    schema: Schema, labels: Counter[bytes], evidence: ColumnEvidence, settings: DataSettings
+    schema: Schema,
+    labels: Counter[bytes],
+    evidence: ColumnEvidence,
+    settings: DataSettings,
+    prior: Schema | None,
 ) -> list[str]:
     name, is_text = schema.label, schema.label_type == "category"
     doubts = []
@@ -209,7 +223,15 @@ def _label_doubts(
     if schema.classes is not None:
         texts = [unescaped(cell) for cell in labels]
         doubts += _same_spellings(name, texts, schema)
-        doubts += _marker_classes(name, texts) if is_text else []
+        if is_text:
+            doubts += _marker_classes(name, texts)
+        if is_text and not _are_confirmed(schema, settings, prior):
+            doubts += class_doubts(name, evidence)
+        if is_text and are_mixed_truth_values(schema.classes):
+            doubts.append(
+                f"label {name!r} has truth values in several spellings, which are read as "
+                f"{len(schema.classes)} classes ({_few(schema.classes)}): write them in one way"
+            )
     missing = evidence.cells("missing", *(() if is_text else ("marker",)))
     share = missing / max(1, missing + labels.total())
     if share > _FEW_MISSING_LABELS:
@@ -217,32 +239,10 @@ def _label_doubts(
     return doubts
 
 
-def _odd_class_doubts(
-    schema: Schema, evidence: ColumnEvidence, settings: DataSettings, prior: Schema | None
-) -> list[str]:
-    """Return a doubt if the texts of a label may not be classes, and no one has said so."""
+def _are_confirmed(schema: Schema, settings: DataSettings, prior: Schema | None) -> bool:
+    """Return whether the settings or the live model say that the labels are classes."""
     known = set(prior.classes or ()) if prior and not prior.target_change(schema) else set()
-    if (
-        settings.task != "auto"
-        or schema.label_type != "category"
-        or known.issuperset(schema.classes or ())
-    ):
-        return []
-    numbers, texts = evidence.numbers, evidence.texts
-    name, example = schema.label, next((shown(text) for text in evidence.odd), "''")
-    said = 'if these are classes, set [data] task = "classification"'
-    if texts and evidence.cells("date") * 2 > texts + numbers:
-        return [
-            f"label {name!r} has dates, such as {example}, which are read as classes. Choose "
-            f"another label (--label); {said}"
-        ]
-    if texts and numbers:
-        return [
-            f"label {name!r} mixes {numbers:,} numbers and {texts:,} texts, such as {example}, "
-            f"which are read as classes. If the texts mean a missing label, set [data] missing; "
-            f"{said}"
-        ]
-    return []
+    return settings.task != "auto" or known.issuperset(schema.classes or ())
 
 
 def _task_doubts(schema: Schema, labels: Counter[bytes]) -> list[str]:
@@ -282,13 +282,15 @@ def _same_spellings(name: str, texts: list[str], schema: Schema) -> list[str]:
     groups: dict[str, list[str]] = {}
     for text in texts:
         if not numeric or text.isdigit():
-            same = class_text(text) if numeric else " ".join(text.lower().split())
+            same = class_text(text) if numeric else spelling_key(text)
             groups.setdefault(same, []).append(text)
     for group in groups.values():
         if len(group) > 1:
-            first, second = sorted(group)[:2]
+            pair = sorted(group)[:2]
+            looks_same = len({normalize("NFC", text) for text in pair}) < len(pair)
+            first, second = map(ascii if looks_same else repr, pair)
             read = "the same number" if numeric else "two classes"
-            return [f"the labels {first!r} and {second!r} ({name!r}) are read as {read}"]
+            return [f"the labels {first} and {second} ({name!r}) are read as {read}"]
     if padded is not None:
         return [f"labels such as {padded!r} ({name!r}) are read as numbers: {class_text(padded)}"]
     return []
@@ -336,6 +338,18 @@ def _value_doubts(plan: ReadingPlan, evidence: Mapping[int, ColumnEvidence]) -> 
                 f"it means a missing value, set [data] missing = [{', '.join(map(_quoted, words))}]"
             )
     return doubts
+
+
+def _truth_doubts(schema: Schema, settings: DataSettings) -> list[str]:
+    asked = {name_key(name) for name in settings.columns}
+    return [
+        f"column {feature.name!r} has truth values in several spellings ({_few(feature.values)}), "
+        f"which are read as different texts: set [data.columns] {_quoted(feature.name)} = "
+        '"boolean"'
+        for feature in schema.features
+        if feature.values and name_key(feature.name) not in asked
+        if are_mixed_truth_values(feature.values)
+    ]
 
 
 def _point_doubts(

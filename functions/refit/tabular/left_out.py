@@ -73,8 +73,23 @@ def counts_rows(tracker: ColumnTracker | None, rows: int) -> bool:
     return tracker.ids == "counts" and not tracker.are_years(_YEARS)
 
 
+def counts_down(tracker: ColumnTracker | None, rows: int) -> bool:
+    """Return whether a column counts down by one, as row numbers in descending order do."""
+    if tracker is None or rows < _FEWEST_IDS:
+        return False
+    return tracker.ids == "counts_down" and not tracker.are_years(_YEARS)
+
+
+def descending_doubt(name: str, toml_name: str) -> str:
+    """Return what a person should check about a column that counts down by one."""
+    return (
+        f"column {name!r} counts down by one from row to row, as row numbers in descending order "
+        f'do. If it numbers the rows, set [data.columns] {toml_name} = "ignore"; if not, "number"'
+    )
+
+
 def _id_reason(name: str, tracker: ColumnTracker, rows: int) -> str | None:
-    if tracker.ids == "distinct":
+    if tracker.ids in {"distinct", "counts_down"}:
         return "row ids, another in each row" if is_id_name(name) else None
     if tracker.ids is None or tracker.are_years(_YEARS):
         return None

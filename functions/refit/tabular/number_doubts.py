@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from refit.tabular.column_evidence import ColumnEvidence
 
 _STAND_INS = frozenset(
-    sign + digits for digits in ("999", "9999", "99999", "999999") for sign in ("", "-")
+    sign + digits for digits in ("99", "999", "9999", "99999", "999999") for sign in ("", "-")
 )
 _FAR = 5
 """A stand-in is this many times as large as all other values."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from refit.domain.cells import MISSING_EVERYWHERE, MISSING_IN_NUMBERS, is_missing, shown
+from refit.domain.cells import MISSING_EVERYWHERE, MISSING_IN_NUMBERS, is_missing
 from refit.domain.column_reading import ColumnReading, ColumnType, name_key
 from refit.domain.date_forms import is_compact_dates, is_unix_time
 from refit.domain.errors import DatasetInvalid
@@ -18,13 +18,19 @@ from refit.domain.number_forms import PLAIN, choose_form
 from refit.tabular.column_evidence import ColumnEvidence
 from refit.tabular.column_tally import MAX_TEXTS
 from refit.tabular.date_choice import choose_date_form
-from refit.tabular.left_out import counts_rows, reason_to_leave_out
+from refit.tabular.left_out import (
+    counts_down,
+    counts_rows,
+    descending_doubt,
+    reason_to_leave_out,
+)
 from refit.tabular.number_choice import choose_number_form
 from refit.tabular.number_doubts import affix_doubts, number_doubts
 from refit.tabular.role_columns import REASONS, RoleColumn, role_indexes, role_reading
+from refit.tabular.text_doubts import distinct_kind, example_of, text_doubts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from refit.domain.data_settings import DataSettings, RowRole
     from refit.domain.number_forms import Decimal
@@ -322,7 +328,14 @@ class Planner:
             reason = _DATES
         if reason is None and _is_mostly_distinct(evidence):
             reason = f"{_count(evidence.distinct)} distinct texts, {_ALMOST_DISTINCT}"
-            doubts.append(_distinct_doubt(name, evidence))
+            kind = distinct_kind(evidence)
+            use = f'. To use it, set [data.columns] {_key(name)} = "category"'
+            doubts.append(
+                f"column {name!r} is left out: it has {_count(evidence.distinct)} distinct texts "
+                f"in {evidence.texts + evidence.numbers:,} cells, such as {example_of(evidence)} "
+                f"({kind.noun if kind else 'names, identifiers or free text'})"
+                f"{f': {kind.advice}' if kind else use}"
+            )
         if key in self._prior_left_out:
             earlier = self._prior_left_out[key]
             if reason is None and not earlier.endswith(_ALMOST_DISTINCT):
@@ -332,6 +345,8 @@ class Planner:
                     f'"{self._type_of(evidence)}" and [data] schema_change = "accept"'
                 )
             return earlier
+        if reason is None and evidence.is_whole and counts_down(tracker, rows):
+            doubts.append(descending_doubt(name, _key(name)))
         return reason
 
     def _feature(
@@ -361,7 +376,7 @@ class Planner:
             is_long = name in self._long
             doubts.extend(number_doubts(name, _key(name), evidence.first, is_long=is_long))
         if kind == "category" and asked is None:
-            doubts.extend(_text_doubts(name, evidence))
+            doubts.extend(text_doubts(name, evidence))
         return ColumnReading(
             name=live.name if live else name,
             type=kind,
@@ -454,41 +469,6 @@ def _is_mostly_distinct(evidence: ColumnEvidence) -> bool:
     cells = evidence.texts + evidence.numbers + evidence.cells("marker")
     many = evidence.distinct > _FEWEST_DISTINCT and evidence.distinct > _DISTINCT_SHARE * cells
     return many or evidence.distinct > MAX_TEXTS
-
-
-def _distinct_doubt(name: str, evidence: ColumnEvidence) -> str:
-    looks, advice = "names, identifiers or free text", ""
-    if _are_units(evidence):  # so do some hexadecimal identifiers
-        looks = "numbers with a unit, or identifiers"
-        advice = " as texts; to use it as numbers, remove the unit from the cells"
-    return (
-        f"column {name!r} is left out: it has {_count(evidence.distinct)} distinct texts in "
-        f"{evidence.texts + evidence.numbers:,} cells, such as {_example(evidence)} ({looks}). "
-        f'To use it, set [data.columns] {_key(name)} = "category"{advice}'
-    )
-
-
-def _are_units(evidence: ColumnEvidence) -> bool:
-    return evidence.cells("unit") * 2 > evidence.texts + evidence.numbers
-
-
-def _text_doubts(name: str, evidence: ColumnEvidence) -> Iterator[str]:
-    texts, numbers = evidence.texts, evidence.numbers
-    if _are_units(evidence):
-        yield (
-            f"column {name!r} has numbers with a unit, such as {_example(evidence)}, and is read "
-            "as texts: remove the unit from the cells to use them as numbers"
-        )
-    elif numbers and texts and evidence.is_whole:
-        yield (
-            f"column {name!r} mixes {numbers:,} numbers and {texts:,} texts, such as "
-            f"{_example(evidence)}: it is read as texts. If these mean a missing value, set [data] "
-            "missing"
-        )
-
-
-def _example(evidence: ColumnEvidence) -> str:
-    return next((shown(text) for text in [*evidence.odd, *evidence.first]), "''")
 
 
 def _count(distinct: int | None) -> str:

@@ -14,14 +14,15 @@ _BLANKS = b" \t\r"
 
 
 def repeated_headers(block: bytes, source: TableSource, count: int) -> Flags:
-    """Return (count,) whether each line of a block has the cells of the header.
+    """Return (count,) whether each line of a block has the cells of the header, in any case.
 
     Blanks are ignored, so some of these lines are rows: the row reader decides about them.
     """
-    longest = max(source.header_cells, key=len, default="").encode()
+    longest = max(source.header_cells, key=len, default="").encode().lower()
+    block = block.lower()
     if not longest or longest not in block:
         return np.zeros(count, dtype=np.bool_)
     header = source.csv_format.delimiter.join(source.header_cells).encode()
-    header = header.translate(None, _BLANKS)
+    header = header.lower().translate(None, _BLANKS)
     lines = block.split(b"\n")[:count]
     return np.array([line.translate(None, _BLANKS) == header for line in lines], dtype=np.bool_)

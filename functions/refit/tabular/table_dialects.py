@@ -68,6 +68,8 @@ def _dialect_of_file(
     )
     if dialect.width < 2 and (not table.constants or _other_delimiter(lines)):
         raise _one_column(lines, file)
+    if dialect.other_names and settings.header == "auto":
+        raise _other_header(dialect, file)
     check_encoding(lines[: dialect.header_lines], file)
     _check_row_names(dialect, file)
     return dialect
@@ -94,6 +96,12 @@ def _check_row_names(dialect: CsvDialect, file: str) -> None:
 
 
 def _one_column(lines: Sequence[bytes], file: str) -> DatasetInvalid:
+    texts = _texts(lines)
+    if texts and all(text[0] == text[-1] == '"' and "," in text for text in texts):
+        return DatasetInvalid(
+            f"{file} has one column: each line is in quotes as a whole, such as {shown(texts[0])}",
+            advice="Remove the quotes around the lines",
+        )
     found = _other_delimiter(lines)
     seems = f"; its cells seem to be separated by {found}" if found else ""
     return DatasetInvalid(
@@ -103,8 +111,22 @@ def _one_column(lines: Sequence[bytes], file: str) -> DatasetInvalid:
 
 
 def _other_delimiter(lines: Sequence[bytes]) -> str | None:
-    texts = [text for line in lines if (text := line.decode(errors="replace").strip())]
+    texts = _texts(lines)
     return unsupported_delimiter(texts[1:] or texts)
+
+
+def _texts(lines: Sequence[bytes]) -> list[str]:
+    return [text for line in lines if (text := line.decode(errors="replace").strip())]
+
+
+def _other_header(dialect: CsvDialect, file: str) -> DatasetInvalid:
+    delimiter = dialect.csv_format.delimiter
+    return DatasetInvalid(
+        f"{file}: the first line, {shown(delimiter.join(dialect.other_names))}, can be the names "
+        f"of {len(dialect.other_names)} columns, but the rows have {dialect.width} cells",
+        advice=f"Put values that contain {delimiter!r} in quotes, or name each column; if the line "
+        'names no columns, set [data] header = "no" in model.toml',
+    )
 
 
 def unclear_header(dialect: CsvDialect, file: str) -> DatasetInvalid:

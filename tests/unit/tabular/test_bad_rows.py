@@ -173,8 +173,9 @@ def test_characters_that_join_others_belong_to_a_text(prepared: Preparing) -> No
         "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
         "\U0001f468\u200d\U0001f469",
         "so\u00adft",
+        "New\u00a0York",
     ]
-    rows = [f"{n % 2},{n * 37 % 211},{texts[n % 3]}" for n in range(300)]
+    rows = [f"{n % 2},{n * 37 % 211},{texts[n % 4]}" for n in range(300)]
     result = prepared("\n".join(rows).encode(), label=0)
     assert result.refused == []
     assert result.schema.features[1].values == tuple(sorted(texts))

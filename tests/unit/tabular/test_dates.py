@@ -71,6 +71,18 @@ def test_a_column_of_dates_is_left_out_and_said(prepared: Preparing, kind: str) 
     assert result.left_out == {"day": REASON}
 
 
+@pytest.mark.parametrize("form", ["%d-%m-%y", "%y-%m-%d"])
+def test_dates_with_a_short_year_and_hyphens_are_left_out_and_never_guessed(
+    prepared: Preparing, form: str
+) -> None:
+    data = table([f"{day:{form}}" for day in DAYS])
+    assert prepared(data).left_out == {"day": REASON}
+    with pytest.raises(
+        DatasetInvalid, match=r"can be read as %d-%m-%y or %y-%m-%d\. Write them as"
+    ):
+        prepared(data, columns={"day": "date"})
+
+
 def test_times_of_a_day_are_left_out(prepared: Preparing) -> None:
     times = [f"{scattered(n) % 24}:{scattered(n + 5) % 60:02d}" for n in range(ROWS)]
     assert prepared(table(times)).left_out == {"day": REASON}

@@ -52,15 +52,6 @@ def test_the_meaning_of_a_folder_is_said_unless_it_is_its_name(prepared: Prepari
     )
 
 
-def test_the_names_of_files_say_nothing_about_splits_which_is_said(prepared: Preparing) -> None:
-    assert notes(prepared, "train.csv", "Test.csv.gz") == (
-        "Test.csv.gz, train.csv: the name of a file does not decide its split, a folder such as "
-        "test/ does",
-    )
-    assert notes(prepared, "train.csv", "other.csv") == ()
-    assert notes(prepared, "train/train.csv", "test/test.csv") == ()
-
-
 def test_a_file_of_one_column_is_a_table_with_the_column_of_its_folder(
     prepared: Preparing,
 ) -> None:
@@ -103,6 +94,35 @@ def test_a_folder_or_file_that_only_resembles_one_with_a_meaning_has_none(
     prepared: Preparing, name: str
 ) -> None:
     assert notes(prepared, name) == ()
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        (["test.csv", "train.csv"], "test.csv and train.csv are read as one set of rows"),
+        (["train.csv", "Test.csv.gz"], "put them into test/ and train/"),
+        (["x_test.csv", "x_train.csv"], "put them into test/ and train/"),
+        (["train-00000-of-00001.csv", "validation-0.csv"], "into train/ and validation/"),
+        (["train_set/a.csv", "test_set/a.csv"], "test_set/a.csv and train_set/a.csv are read as"),
+    ],
+)
+def test_files_that_are_only_named_like_splits_are_told(
+    prepared: Preparing, names: list[str], text: str
+) -> None:
+    (note,) = notes(prepared, *names)
+    assert text in note
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["train1.csv", "train2.csv"],
+        ["test/test.csv", "train/train.csv"],
+        ["contest.csv", "train.csv"],
+    ],
+)
+def test_files_of_one_split_need_no_note(prepared: Preparing, names: list[str]) -> None:
+    assert notes(prepared, *names) == ()
 
 
 def parts(rows: int = 200) -> dict[int, list[str]]:

@@ -109,6 +109,44 @@ def test_a_first_line_that_can_be_both_is_refused_with_the_setting(
         prepared(text.encode())
 
 
+@pytest.mark.parametrize("levels", [1, 2, 3])
+def test_an_index_of_several_levels_has_no_names(prepared: Preparing, levels: int) -> None:
+    rows = [f"{f'{n},' * levels}{n * 37 % 101},{'ab'[n % 2]}" for n in range(200)]
+    data = "\n".join(["," * levels + "size,label", *rows])
+    assert dialect_of(data).nameless == tuple(range(levels))
+    assert prepared(data.encode()).feature_names == ["size"]
+    numbers = "\n".join(
+        ["," * levels + "label", *(f"{n}," * levels + str(n % 2) for n in range(99))]
+    )
+    assert dialect_of(numbers).header is not None
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("species,length,width", "{t},{n},4,{n},2"),  # decimal commas without quotes
+        ("label,size", "{t},{n},1,2"),
+        ("label,size,width,depth,colour", "{t},{n},1"),
+    ],
+)
+def test_a_header_of_another_width_is_refused_and_not_silently_a_bad_row(
+    prepared: Preparing, header: str, row: str
+) -> None:
+    rows = [row.format(t="ab"[n % 2], n=n * 37 % 101) for n in range(200)]
+    data = "\n".join([header, *rows]).encode()
+    names, cells = header.count(",") + 1, row.count(",") + 1
+    with pytest.raises(
+        DatasetInvalid, match=f"names of {names} columns, but the rows have {cells}"
+    ):
+        prepared(data)
+    assert sum(prepared(data, header="no").rows.values()) == 200
+
+
+def test_a_first_row_with_a_missing_cell_is_a_bad_row(prepared: Preparing) -> None:
+    rows = [f"{'ab'[n % 2]},{n * 37 % 101},{n % 7}" for n in range(200)]
+    assert sum(prepared("\n".join(["a,7", *rows]).encode()).rows.values()) == 200
+
+
 def test_an_unclear_part_is_read_as_the_part_before_it(prepared: Preparing) -> None:
     rows = [[f"{n % 2}b", *DRAW.choices("pqrstuvwxyz", k=2)] for n in range(200)]
     parts = {"a.csv": headerless(rows).encode(), "b.csv": b"1b,ab,cd\n0b,ef,gh\n"}
@@ -181,7 +219,14 @@ def test_colours_in_the_first_column_are_not_comments() -> None:
 
 @pytest.mark.parametrize("row", ["{t},{t}{x},{t}", "{n},{x},{x}", '"{t}",{n},"a, b"'])
 @pytest.mark.parametrize(
-    "again", ["class,cap,odor", " class , cap, odor", '"class",cap,odor', "\ufeffclass,cap,odor"]
+    "again",
+    [
+        "class,cap,odor",
+        " class , cap, odor",
+        '"class",cap,odor',
+        "\ufeffclass,cap,odor",
+        "CLASS,Cap,ODOR",
+    ],
 )
 def test_a_header_that_is_repeated_in_the_middle_is_no_row(
     prepared: Preparing, row: str, again: str
@@ -280,6 +325,7 @@ def test_a_quote_that_a_backslash_escapes_belongs_to_the_cell(prepared: Preparin
         ("1 1:{x} 2:{x}", "as in LibSVM files"),
         ("red round {t}", "separated by blanks"),
         ("{n}", "by one of , ; | or a tab$"),
+        ('"{n},{x},{t}"', "each line is in quotes as a whole.*Remove the quotes"),
     ],
 )
 def test_one_column_is_refused_with_what_seems_to_separate_its_cells(

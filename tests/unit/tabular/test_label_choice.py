@@ -13,7 +13,7 @@ from refit.domain.model_settings import parse_settings
 from tests.support.preparing import Preparing, scattered, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from refit.domain.schema import Schema
 
@@ -349,6 +349,11 @@ def test_classes_are_told_apart_by_their_texts_unless_they_are_numbers(
         (["1", "01", "2"], "'01' and '1' ('label') are read as the same number"),
         (["1", "1.0", "2"], ""),
         (["yes", "no"], ""),
+        (["K\u00f6ln", "Ko\u0308ln"], r"'Ko\u0308ln' and 'K\xf6ln' ('label') are read as two"),
+        (["cat", "cat\u200b", "dog"], r"'cat' and 'cat\u200b' ('label') are read as two classes"),
+        (["True", "False", "1", "0"], "('0', '1', 'False', …)"),
+        (["Y", "N", "yes", "no"], "truth values in several spellings, which are read as 4 classes"),
+        (["n", "t", "x", "f"], ""),
     ],
 )
 def test_labels_that_differ_only_in_spelling_are_doubted(
@@ -363,7 +368,7 @@ def test_labels_that_differ_only_in_spelling_are_doubted(
 @pytest.mark.parametrize(
     ("labels", "doubt"),
     [
-        (["true", "1", "0", "false"], "mixes 100 numbers and 100 texts, such as"),
+        (["A", "1", "0", "B"], "mixes 100 numbers and 100 texts, such as"),
         (["0", "1", "unknown"], "mixes 134 numbers and 66 texts, such as 'unknown'"),
         (["2025-01-01", "2025-01-02"], "has dates, such as '2025-01-01'"),
         (["2025-01", "rose", "tulip"], ""),
@@ -376,9 +381,36 @@ def test_labels_that_may_be_no_classes_are_doubted_until_someone_says_that_they_
     data = table_of({"label": [labels[n % len(labels)] for n in range(ROWS)], "size": SIZES})
     result = prepared(data)
     assert doubt in result.doubts
-    assert bool(doubt) is ("which are read as classes" in result.doubts)
-    assert "read as classes" not in prepared(data, task="classification").doubts
-    assert "read as classes" not in prepared(data, prior=result.schema).doubts
+    assert bool(doubt) is ("each is read as a class" in result.doubts)
+    assert "read as a class" not in prepared(data, task="classification").doubts
+    assert "read as a class" not in prepared(data, prior=result.schema).doubts
+
+
+CLASSES: dict[str, tuple[Callable[[int], object], str]] = {
+    "unit": (lambda n: f"{n}.5 kg", "numbers with a unit, such as '0.5 kg', and each is read as a"),
+    "thousands": (lambda n: f"0.{n}k", "numbers with a unit"),
+    "days": (
+        lambda n: f"2025-01-{n + 1:02d}",
+        "dates, such as '2025-01-01', and each is read",
+    ),
+    "days in german": (lambda n: f"{n + 1}. Januar 2025", "dates of a form that is not known"),
+    "numpy": (lambda n: f"[{n}.5]", "numbers with other characters around them"),
+    "ranks": (lambda n: f"{n + 4}th", ""),
+    "sizes": (lambda n: f"size {n}", ""),
+    "codes": (lambda n: f"A{n}", ""),
+}
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_classes_that_look_like_numbers_or_dates_are_doubted(
+    prepared: Preparing, kind: str
+) -> None:
+    cell, doubt = CLASSES[kind]
+    result = prepared(table_of({"label": [cell(n % 9) for n in range(ROWS)], "size": SIZES}))
+    assert result.schema.classes is not None
+    assert len(result.schema.classes) == 9
+    assert doubt in result.doubts
+    assert bool(doubt) is ("each is read as" in result.doubts)
 
 
 def test_a_few_texts_among_numeric_labels_are_refused_rows(prepared: Preparing) -> None:

@@ -108,6 +108,21 @@ def test_a_column_that_only_resembles_one_to_leave_out_is_kept(
     assert result.left_out == {}
 
 
+def test_numbers_that_count_down_by_one_are_doubted(prepared: Preparing) -> None:
+    down = [5000 - n for n in range(ROWS)]
+    doubts = prepared(beside("x", down)).doubts
+    assert "column 'x' counts down by one" in doubts
+    assert '[data.columns] x = "ignore"' in doubts
+    assert prepared(beside("x", [2200 - n for n in range(ROWS)])).doubts == ""  # years
+    assert prepared(beside("x", down), columns={"x": "number"}).doubts == ""
+
+
+def test_ids_that_count_down_in_each_file_are_left_out(prepared: Preparing) -> None:
+    file = beside("id", [5000 - n for n in range(ROWS)])
+    result = prepared({"a.csv": file, "b.csv": file})
+    assert result.left_out == {"id": "row ids, another in each row"}
+
+
 @pytest.mark.parametrize(
     ("cell", "reason"),
     [

@@ -147,6 +147,25 @@ def test_one_other_text_is_a_refused_row(prepared: Preparing) -> None:
     ]
 
 
+@pytest.mark.parametrize("spellings", [["T", "F", "TRUE", "FALSE"], ["Yes", "yes", "No"]])
+def test_truth_values_in_several_spellings_are_doubted_unless_the_settings_name_them(
+    prepared: Preparing, spellings: list[str]
+) -> None:
+    cells = [spellings[scattered(n) % len(spellings)] for n in range(ROWS)]
+    doubts = " ".join(prepared(table(cells)).learned.doubts)
+    assert "column 'vip' has truth values in several spellings" in doubts
+    assert '[data.columns] "vip" = "boolean"' in doubts
+    assert prepared(table(cells), columns={"vip": "boolean"}).learned.doubts == ()
+
+
+@pytest.mark.parametrize("words", [["yes", "no"], ["yes", "no", "maybe"], ["f", "t", "n", "s"]])
+def test_other_words_beside_truth_values_are_no_spellings(
+    prepared: Preparing, words: list[str]
+) -> None:
+    result = prepared(table([words[scattered(n) % len(words)] for n in range(ROWS)]))
+    assert "spellings" not in " ".join(result.learned.doubts)
+
+
 @pytest.mark.parametrize(("true", "false"), SPELLINGS)
 def test_truth_values_as_labels_are_two_classes(prepared: Preparing, true: str, false: str) -> None:
     result = prepared(table_of({"label": spelled(true, false), "size": SIZES}))

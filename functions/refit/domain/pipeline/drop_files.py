@@ -257,21 +257,25 @@ def _split_notes(files: Sequence[DataFile]) -> list[str]:
         if folder != split
     ]
     beside = [file.name for file in files if file.split is None]
-    if named := _names_of_splits(beside):
-        notes.append(
-            f"{', '.join(named)}: the name of a file does not decide its split, a folder such as "
-            "test/ does"
-        )
     if beside and len(beside) < len(files):
         notes.append(f"{', '.join(beside[:_SHOWN_FILES])} beside the folders is read for training")
-    return notes
+    return notes + (_unread_splits(beside) if len(beside) == len(files) else [])
 
 
-def _names_of_splits(names: Sequence[str]) -> list[str]:
-    """Return the names of files, such as test.csv, if they differ in the split that they name."""
-    splits = {name: _split_of_folder(name.rpartition("/")[2].partition(".")[0]) for name in names}
-    named = [name for name, split in splits.items() if split is not None]
-    return named if len({splits[name] for name in named}) > 1 else []
+def _unread_splits(names: Sequence[str]) -> list[str]:
+    """Return a note if files are named like splits, but are in no folder of a split."""
+    by_split: dict[Split, str] = {}
+    for name in names:
+        words = re.findall(r"[a-z]+", name.lower())
+        for split in {SPLIT_FOLDERS[word] for word in words if word in SPLIT_FOLDERS}:
+            by_split.setdefault(split, name)
+    if len(by_split) < 2:
+        return []
+    first, second = sorted(by_split.items(), key=lambda item: item[1])[:2]
+    return [
+        f"{first[1]} and {second[1]} are read as one set of rows, which is split anew: to keep "
+        f"their split, put them into {first[0]}/ and {second[0]}/"
+    ]
 
 
 def _partition_notes(files: Sequence[DataFile]) -> list[str]:
