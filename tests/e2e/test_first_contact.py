@@ -63,7 +63,7 @@ def drops(user: User, tmp_path_factory: pytest.TempPathFactory) -> None:
     extras = {"README.md": b"my flowers", "part-1.csv": b""}
     label = '# the column to predict\n[data]\nlabel = "species"\n'
     user.drop("flowers", {"flowers.csv": flowers(), **extras}, label)
-    user.drop("unclear", {"flowers.csv": flowers()})
+    user.drop("flowers-unclear", {"flowers.csv": flowers()})
     user.drop("churn", churn(tmp_path_factory.mktemp("churn")), '[data]\nlabel = "churn"\n')
     user.drop("noise", {"noise.csv": noise()})
     costs = "[prediction]\npositive = 'yes'\ncosts = {false_positive = 1, false_negative = 15}\n"
@@ -127,7 +127,7 @@ def test_another_label_is_refused_with_the_ways_out(
 
 
 def test_a_label_that_is_not_clear_is_not_guessed(user: User, drops: None) -> None:
-    run = user.wait_for_end("unclear")
+    run = user.wait_for_end("flowers-unclear")
     assert (run["status"], run["error"]) == ("FAILED", "LabelUnclear")
     assert "--label species" in run["message"]
     assert all(name in run["message"] for name in ("länge", "breite", "species"))
