@@ -51,14 +51,15 @@ class Environment:
     capture_stream = Variable(str)
     check_drift_queue_url = Variable(str)
     check_every = Variable(str)
+    endpoint_role_arn = Variable(str)
     inference_table = Variable(str)
     ingest_queue_url = Variable(str)
+    jobs_role_arn = Variable(str)
     model_table = Variable(str)
     name_prefix = Variable(str)
     notices_topic_arn = Variable(str)
     quiet_seconds = Variable(int)
     retrain_queue_url = Variable(str)
-    sagemaker_role_arn = Variable(str)
     train_state_machine_arn = Variable(str)
 
     def __init__(self, variables: Mapping[str, str] = os.environ) -> None:

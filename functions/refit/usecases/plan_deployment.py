@@ -93,7 +93,7 @@ def _requests(
     return {
         "model": {
             "ModelName": name,
-            "ExecutionRoleArn": services.environment.sagemaker_role_arn,
+            "ExecutionRoleArn": services.environment.endpoint_role_arn,
             "Containers": [{"ModelPackageName": package.arn}],
             "Tags": _tags(model),
         },

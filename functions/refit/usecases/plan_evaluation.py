@@ -56,7 +56,7 @@ def plan_evaluation(
     return {
         "model_request": {
             "ModelName": challenger.name,
-            "ExecutionRoleArn": services.environment.sagemaker_role_arn,
+            "ExecutionRoleArn": services.environment.jobs_role_arn,
             "PrimaryContainer": {
                 "Image": challenger.image,
                 "ModelDataUrl": challenger.artifacts,

@@ -58,7 +58,7 @@ def _request(
             "TrainingImage": xgboost_image_uri(environment.aws_region, settings.image_tag),
             "TrainingInputMode": "File",
         },
-        "RoleArn": environment.sagemaker_role_arn,
+        "RoleArn": environment.jobs_role_arn,
         "HyperParameters": plan.hyperparameters,
         "InputDataConfig": [
             _channel(name, f"s3://{environment.bucket}/{prefix}")

@@ -74,7 +74,7 @@ def assume_role(role_arn: str, session_name: str, service: str) -> RoleSession:
     account_id, resource = role_arn.split(":", 5)[4:]
     name = resource.rsplit("/", 1)[-1]
     role = Hook.ROLES.get().get_scoped(account_id, None, name)
-    if role is None or not _trusts(role, service):
+    if role is None or not _trusts(role, service, account_id):
         raise PermissionError(f"{service} cannot assume the role {role_arn}")
     session = RoleSession(
         access_key_id=f"ASIA{secrets.token_hex(8).upper()}",
@@ -97,12 +97,24 @@ def assume_role(role_arn: str, session_name: str, service: str) -> RoleSession:
     return session
 
 
-def _trusts(role: Mapping[str, Any], service: str) -> bool:
+def _trusts(role: Mapping[str, Any], service: str, account_id: str) -> bool:
     document = role.get("AssumeRolePolicyDocument", "{}")
     policy = json.loads(document) if isinstance(document, str) else document
     statements = policy.get("Statement", [])
     return any(
         statement.get("Effect") == "Allow"
         and Hook.TRUSTS_SERVICE.get()(statement.get("Principal"), service)
+        and _is_met(statement.get("Condition", {}), account_id)
         for statement in (statements if isinstance(statements, list) else [statements])
     )
+
+
+def _is_met(conditions: Mapping[str, Any], account_id: str) -> bool:
+    """Return whether a service that acts for this account meets a trust policy's conditions."""
+    context = {"aws:sourceaccount": account_id}
+    for operator, keys in conditions.items():
+        for key, allowed in keys.items():
+            values = allowed if isinstance(allowed, list) else [allowed]
+            if operator != "StringEquals" or context.get(key.lower()) not in values:
+                return False
+    return True

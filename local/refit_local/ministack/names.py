@@ -38,6 +38,7 @@ _IAM = "ministack.services.iam"
 _TABLES = "ministack.services.dynamodb"
 _METRICS = "ministack.services.cloudwatch"
 _EVENTS = "ministack.services.eventbridge"
+_PROVISIONERS = "ministack.services.cloudformation.provisioners"
 
 
 class HookMoved(RuntimeError):
@@ -137,6 +138,9 @@ class Hook(Enum):
     RESOLVE_MACHINE = (_STATES, "_resolve_state_machine_arn", "dead-letter queues of targets")
     QUEUE_BY_ARN = (_SQS, "_queue_by_arn", "dead-letter queues of targets")
     QUEUE_ALLOWS = (_SQS, "queue_policy_allows", "dead-letter queues of targets")
+    QUEUE_ACTIONS = (_SQS, "_HANDLERS", "policies of queues")
+    QUEUE_ERROR = (_SQS, "_Err", "policies of queues")
+    PROVISIONERS = (_PROVISIONERS, "_RESOURCE_HANDLERS", "policies of queues")
     DISPATCH_EVENT = (_EVENTS, "_dispatch_event", "the version in events of S3")
     S3_EVENT = (_S3, "_fire_s3_event", "the version in events of S3")
 
