@@ -13,11 +13,14 @@ from pydantic import (
     Field,
     ValidationError,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 
 from refit.domain.data_settings import DataSettings, Fraction, Section
 from refit.domain.errors import SettingsInvalid
+from refit.domain.hyperparameters import check_hyperparameters
+from refit.domain.instance_types import check_instance_type
 from refit.domain.quality_metrics import JUDGING
 
 _SECTION_AND_KEY = re.compile(r"^\s*(\[[\w.]+\])\s+(\S.*?)\s*$", re.MULTILINE)
@@ -27,6 +30,16 @@ _METRIC_CHOICES = ("auto", *JUDGING)
 def _checked_metric(name: str) -> str:
     if name not in _METRIC_CHOICES:
         raise ValueError(f"Input should be one of {', '.join(_METRIC_CHOICES)}")
+    return name
+
+
+def _for_training(name: str) -> str:
+    check_instance_type(name, "training")
+    return name
+
+
+def _for_endpoint(name: str) -> str:
+    check_instance_type(name, "endpoint")
     return name
 
 
@@ -43,35 +56,51 @@ JudgingMetric = Annotated[
 ]
 
 
+_INSTANCE_TYPE = Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")
+_TRAINING_SECONDS = Field(ge=60, le=432_000)
+"""SageMaker runs training jobs for at most 5 days, unless the quota of the account was raised."""
+
+
 class TrainingSettings(Section):
     """The SageMaker training job."""
 
     image_tag: Literal["3.0-5", "3.2-0", "1.7-1"] = Field(
         "3.0-5", description="Tag of the SageMaker XGBoost image."
     )
-    instance_type: str | None = Field(
+    instance_type: Annotated[str, _INSTANCE_TYPE, AfterValidator(_for_training)] | None = Field(
         None,
-        pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$",
         description="Instance type of the training job. Default: chosen by data size.",
     )
     volume_gb: Annotated[int, Field(ge=1, le=16384)] | None = Field(
         None, description="Volume of the training instance. Default: chosen by data size."
     )
-    max_runtime_s: Annotated[int, Field(ge=60, le=2_419_200)] = Field(
+    max_runtime_s: Annotated[int, _TRAINING_SECONDS] = Field(
         3600, description="A training job that runs longer is stopped."
     )
     spot: bool = Field(
         False,
         description="Use managed spot training: cheaper, but it may wait and may be interrupted.",
     )
-    max_wait_s: Annotated[int, Field(ge=60, le=2_419_200)] | None = Field(
+    max_wait_s: Annotated[int, _TRAINING_SECONDS] | None = Field(
         None,
         description="With spot: longest wait including the run time. Default: twice max_runtime_s.",
     )
+    network_isolation: bool = Field(
+        True, description="Run the training container without network access and credentials."
+    )
     hyperparameters: dict[str, str | int | float | bool] = Field(
         default_factory=dict,
-        description="Hyperparameters that add to or replace those that Refit chooses.",
+        description="Hyperparameters that add to or replace those that Refit chooses: the names "
+        "and ranges of SageMaker's XGBoost.",
     )
+
+    @field_validator("hyperparameters")
+    @classmethod
+    def _are_known(
+        cls, values: dict[str, str | int | float | bool]
+    ) -> dict[str, str | int | float | bool]:
+        check_hyperparameters(values)
+        return values
 
     @model_validator(mode="after")
     def _wait_covers_runtime(self) -> TrainingSettings:
@@ -154,7 +183,7 @@ class GateSettings(Section):
 class DeploymentSettings(Section):
     """The SageMaker endpoint."""
 
-    instance_type: Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")] = Field(
+    instance_type: Annotated[str, _INSTANCE_TYPE, AfterValidator(_for_endpoint)] = Field(
         "ml.m5.large", description="Instance type of the endpoint."
     )
     instance_count: Annotated[int, Field(ge=1, le=100)] = Field(

@@ -95,6 +95,7 @@ def _requests(
             "ModelName": name,
             "ExecutionRoleArn": services.environment.endpoint_role_arn,
             "Containers": [{"ModelPackageName": package.arn}],
+            "EnableNetworkIsolation": True,
             "Tags": _tags(model),
         },
         "config": {

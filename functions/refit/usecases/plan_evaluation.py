@@ -61,6 +61,7 @@ def plan_evaluation(
                 "Image": challenger.image,
                 "ModelDataUrl": challenger.artifacts,
             },
+            "EnableNetworkIsolation": True,
         },
         "challenger": _transform_job(services, keys, "challenger", challenger.name),
         "champion": champion

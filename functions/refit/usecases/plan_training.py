@@ -76,7 +76,7 @@ def _request(
             {"Key": "refit:model", "Value": keys.model},
             {"Key": "refit:run", "Value": keys.run},
         ],
-    }
+    } | ({"EnableNetworkIsolation": True} if settings.network_isolation else {})
 
 
 def _channel(name: str, uri: str) -> dict[str, Any]:

@@ -44,7 +44,6 @@ def test_hyperparameters_of_the_settings_override_the_defaults_and_are_text() ->
         (DIGITS, {"objective": "multi:softmax"}, "multi:softmax"),
         (replace(DIGITS, task="regression"), {"objective": "binary:logistic"}, "binary:logistic"),
         (replace(DIGITS, classes=2), {"eval_metric": "logloss,f1"}, "f1"),
-        (DIGITS, {"_kfold": 5}, "_kfold"),
         (DIGITS, {"csv_weights": 1}, "csv_weights"),
     ],
 )

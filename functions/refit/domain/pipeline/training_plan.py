@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from refit.domain.errors import SettingsInvalid
+from refit.domain.hyperparameters import ALIASES
 from refit.domain.quality_metrics import METRICS
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def plan_training(
     hyperparameters = (
         _defaults(shape)
         | _objective(shape, metric, positive)
-        | {key: _text(value) for key, value in settings.hyperparameters.items()}
+        | {ALIASES.get(key, key): _text(value) for key, value in settings.hyperparameters.items()}
     )
     _check(shape, hyperparameters)
     return TrainingPlan(
@@ -189,8 +190,6 @@ def _check(shape: DataShape, hyperparameters: dict[str, str]) -> None:
             "wrongly for binary:logistic; allowed: auc, aucpr, error, logloss"
         )
     _check_weights(shape, hyperparameters.get("csv_weights", "0"), where)
-    if "_kfold" in hyperparameters:
-        raise SettingsInvalid(f"{where} _kfold is not supported: leave it out")
 
 
 def _check_weights(shape: DataShape, csv_weights: str, where: str) -> None:
