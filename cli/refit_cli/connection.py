@@ -10,7 +10,7 @@ import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.config import Config
 from botocore.exceptions import (
@@ -33,6 +33,7 @@ from refit.stores.monitoring import MonitoringStore
 from refit.stores.run_artifacts import MAX_AGE_S, RunArtifacts
 
 from refit_cli.api.model_api import ApiAccess
+from refit_cli.api.request_signature import RequestSignature
 from refit_cli.errors import BadInput, NotReachable, RunFailed
 from refit_cli.options import DEFAULT_PORT, StackTarget
 from refit_cli.terminal import inform
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
     from refit_local.stack.record import StackInfo
 
     from refit_cli.runtime import CommandRuntime, LocalStacks
+
+ApiKey = Literal["predict", "label"]
+"""What an API key opens; the key for operating models opens no route yet."""
 
 _CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 5},
@@ -71,6 +75,8 @@ class StackOutputs:
     """The outputs of `template.yaml` that the commands use.
 
     Attributes:
+        api_authorizer: `AWS_IAM` if requests to the API must be signed, else `NONE`.
+        api_key_ids: id of the key that opens each route.
         state_machines: ARNs of TRAIN and DEPLOY.
     """
 
@@ -80,7 +86,8 @@ class StackOutputs:
     inference_table: str
     name_prefix: str
     api_url: str
-    api_key_id: str
+    api_authorizer: str
+    api_key_ids: dict[ApiKey, str]
     state_machines: tuple[str, str]
 
 
@@ -195,7 +202,11 @@ class StackConnection:
                 inference_table=outputs["InferenceTableName"],
                 name_prefix=outputs["NamePrefix"],
                 api_url=(self.local.api_url if self.local else None) or outputs["ApiUrl"],
-                api_key_id=outputs["ApiKeyId"],
+                api_authorizer=outputs["ApiAuthorizer"],
+                api_key_ids={
+                    "predict": outputs["PredictApiKeyId"],
+                    "label": outputs["LabelApiKeyId"],
+                },
                 state_machines=(
                     outputs["TrainStateMachineArn"],
                     outputs["DeployStateMachineArn"],
@@ -224,21 +235,31 @@ class StackConnection:
             for output in answer["Stacks"][0].get("Outputs", [])
         }
 
-    @cached_property
-    def api_key(self) -> str:
-        """The value of the stack's API key."""
-        if self.local is not None and self.local.api_key:
-            return self.local.api_key
+    def api_key(self, purpose: ApiKey) -> str:
+        """Return the value of the API key for a purpose."""
+        if self.local is not None and purpose in self.local.api_keys:
+            return self.local.api_keys[purpose]
         answer = self.client("apigateway").get_api_key(
-            apiKey=self.stack.api_key_id, includeValue=True
+            apiKey=self.stack.api_key_ids[purpose], includeValue=True
         )
         return str(answer["value"])
 
-    def api_access(self, model: str) -> ApiAccess:
-        """Return what a client of a model's HTTP API needs."""
+    def api_access(self, model: str, purpose: ApiKey) -> ApiAccess:
+        """Return what a client of one route of a model's HTTP API needs."""
+        is_signed = self.stack.api_authorizer == "AWS_IAM"
         return ApiAccess(
-            self.stack.api_url, self.api_key, model, backoff_s=self.runtime.retry_backoff_s
+            self.stack.api_url,
+            self.api_key(purpose),
+            model,
+            backoff_s=self.runtime.retry_backoff_s,
+            signature=self._signature() if is_signed else None,
         )
+
+    def _signature(self) -> RequestSignature:
+        credentials = self._session.get_credentials()
+        if credentials is None:
+            raise NoCredentialsError
+        return RequestSignature(credentials, self._session.region_name)
 
 
 @contextmanager

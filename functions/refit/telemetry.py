@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit
 
-from refit.domain.metric_names import NAMESPACE
+from refit.domain.metric_names import FAILED_MESSAGES, NAMESPACE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,14 @@ def put_metric(
     metrics = Metrics(namespace=NAMESPACE)
     metrics.add_dimension(name="Model", value=model)
     metrics.add_metric(name=name, unit=unit, value=value)
+    metrics.flush_metrics()
+
+
+def put_failed_message(function: str) -> None:
+    """Count a message that a function could not handle, as an EMF line of the log."""
+    metrics = Metrics(namespace=NAMESPACE)
+    metrics.add_dimension(name="FunctionName", value=function)
+    metrics.add_metric(name=FAILED_MESSAGES, unit=MetricUnit.Count, value=1)
     metrics.flush_metrics()
 
 

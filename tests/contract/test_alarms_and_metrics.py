@@ -21,9 +21,9 @@ MODEL_ALARMS = alarms_of(ResourceNames("refit", "digits"), "v2", ModelSettings()
 METRICS = {
     name: value
     for name, value in vars(metric_names).items()
-    if name.isupper() and name != "NAMESPACE"
+    if name.isupper() and name not in {"NAMESPACE", "FAILED_MESSAGES"}
 }
-# The metrics of AWS that are used, by namespace, with their dimensions.
+# The metrics that a resource of the stack publishes, by namespace, with their dimensions.
 AWS_METRICS = {
     "AWS/SQS": {("ApproximateNumberOfMessagesVisible", ("QueueName",))},
     "AWS/States": {
@@ -34,8 +34,15 @@ AWS_METRICS = {
         ("Errors", ("FunctionName",)),
         ("Duration", ("FunctionName",)),
         ("IteratorAge", ("FunctionName",)),
+        ("Throttles", ("FunctionName",)),
     },
-    "AWS/Firehose": {("DeliveryToS3.DataFreshness", ("DeliveryStreamName",))},
+    "AWS/ApiGateway": {("5XXError", ("ApiName",))},
+    "AWS/Firehose": {
+        ("DeliveryToS3.DataFreshness", ("DeliveryStreamName",)),
+        ("PartitionCountExceeded", ("DeliveryStreamName",)),
+        ("ThrottledRecords", ("DeliveryStreamName",)),
+    },
+    metric_names.NAMESPACE: {(metric_names.FAILED_MESSAGES, ("FunctionName",))},
     "AWS/SageMaker": {
         ("Invocation5XXErrors", ("EndpointName", "VariantName")),
         ("ModelLatency", ("EndpointName", "VariantName")),
@@ -45,7 +52,9 @@ RESOURCE_TYPES = {
     "AWS/SQS": {"AWS::SQS::Queue"},
     "AWS/States": {"AWS::Serverless::StateMachine"},
     "AWS/Lambda": {"AWS::Serverless::Function"},
+    "AWS/ApiGateway": {"AWS::Serverless::Api"},
     "AWS/Firehose": {"AWS::KinesisFirehose::DeliveryStream"},
+    metric_names.NAMESPACE: {"AWS::Serverless::Function"},
 }
 REFERENCE = re.compile(r"\$\{([A-Z]\w+)(\.\w+)?\}")
 SEARCHED = re.compile(r"SEARCH\('\{([\w/]+),([\w,]+)\} MetricName=(\([^)]*\)|\"[^\"]*\")")
@@ -55,7 +64,8 @@ def dashboard() -> dict[str, Any]:
     """Return the dashboard; each reference is replaced by its own name, as Fn::Sub would."""
     text = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     text = REFERENCE.sub(lambda match: match[1], text)
-    text = text.replace("${AWS::Region}", "us-east-1")
+    # The metrics of an API have its name, which is the stack's.
+    text = text.replace("${AWS::Region}", "us-east-1").replace("${AWS::StackName}", "Api")
     # The rest is for CloudWatch: ${!…} becomes ${…}.
     assert not re.search(r"\$\{(?!!)", text)
     dashboard: dict[str, Any] = json.loads(text.replace("${!", "${"))
@@ -149,6 +159,9 @@ def test_the_dashboard_shows_every_alarm_queue_and_function_that_has_an_alarm() 
 def _subject(alarm: dict[str, Any]) -> str:
     (dimension,) = alarm["Dimensions"]
     value = dimension["Value"]
+    if dimension["Name"] == "ApiName":
+        assert value == RESOURCES["Api"]["Properties"]["Name"]
+        return "Api"
     return str(value["Ref"] if "Ref" in value else value["Fn::GetAtt"][0])
 
 
@@ -162,7 +175,8 @@ def test_an_alarm_of_the_stack_uses_a_metric_that_its_resource_publishes(name: s
 
 @pytest.mark.parametrize("name", ALARMS)
 def test_an_alarm_of_the_stack_monitors_the_resource_that_it_is_named_after(name: str) -> None:
-    resource = re.sub("(Errors|Failed|Behind)?Alarm$", "", name)
+    causes = "Errors|FailedMessages|Failed|Behind|Throttled|Throttles|Partitions"
+    resource = re.sub(f"({causes})?Alarm$", "", name)
     suffixes = ("", "Function", "StateMachine")
     assert _subject(ALARMS[name]) in {resource + suffix for suffix in suffixes}
 
@@ -189,6 +203,31 @@ def test_an_alarm_of_a_model_uses_a_metric_that_is_published(alarm: Any) -> None
 @pytest.mark.parametrize("constant", METRICS)
 def test_a_metric_that_has_a_name_is_published(constant: str) -> None:
     assert constant in published()
+
+
+def test_every_consumer_of_a_queue_has_an_alarm_on_its_failed_messages() -> None:
+    # A batch that fails in part is no error of the function.
+    consumers = {
+        name
+        for name, function in FUNCTIONS.items()
+        for event in function.get("Events", {}).values()
+        if event["Type"] == "SQS"
+    }
+    name = metric_names.FAILED_MESSAGES
+    monitored = {_subject(alarm) for alarm in ALARMS.values() if alarm["MetricName"] == name}
+    assert monitored == consumers
+
+
+def test_every_function_behind_the_api_has_an_alarm_on_its_throttles() -> None:
+    # A throttled function answers 5xx, and counts neither as an error nor as unanswered.
+    behind_api = {
+        name
+        for name, function in FUNCTIONS.items()
+        for event in function.get("Events", {}).values()
+        if event["Type"] == "Api"
+    }
+    monitored = {_subject(alarm) for alarm in ALARMS.values() if alarm["MetricName"] == "Throttles"}
+    assert monitored == behind_api
 
 
 def test_every_function_that_no_state_machine_covers_has_an_alarm_on_its_errors() -> None:

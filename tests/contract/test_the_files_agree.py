@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 
-from tests.support.template import FUNCTIONS, ROOT, of_type
+from tests.support.template import FUNCTIONS, ROOT, TEMPLATE, of_type
 
 
 def test_every_queue_has_a_dead_letter_queue_and_every_dead_letter_queue_an_alarm() -> None:
@@ -21,6 +21,42 @@ def test_every_queue_has_a_dead_letter_queue_and_every_dead_letter_queue_an_alar
         if alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
     }
     assert monitored == dead_letters
+
+
+def test_a_message_that_keeps_failing_reaches_its_dead_letter_queue_before_it_expires() -> None:
+    # The longest way there: each time the function crashes, and the visibility timeout passes.
+    queues = of_type("AWS::SQS::Queue")
+    quiet_s = TEMPLATE["Parameters"]["QuietSeconds"]["MaxValue"]
+    for name, queue in queues.items():
+        if "RedrivePolicy" not in queue:
+            continue
+        delay_s = quiet_s if "DelaySeconds" in queue else 0
+        receives = queue["RedrivePolicy"]["maxReceiveCount"]
+        longest_s = delay_s + receives * queue["VisibilityTimeout"]
+        assert queue["MessageRetentionPeriod"] > 1.5 * longest_s, name
+        # SQS keeps the time at which the message was first sent.
+        dead_letters = queues[queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]]
+        kept_s = dead_letters["MessageRetentionPeriod"] - longest_s
+        assert kept_s > 7 * 86_400, f"{name}: a dead letter is kept for less than a week"
+
+
+def test_a_queue_hides_a_message_for_six_timeouts_and_failed_ones_return_sooner() -> None:
+    queues = of_type("AWS::SQS::Queue")
+    for function in FUNCTIONS.values():
+        for event in function.get("Events", {}).values():
+            if event["Type"] != "SQS":
+                continue
+            name = event["Properties"]["Queue"]["Fn::GetAtt"][0]
+            timeout_s = function.get("Timeout", TEMPLATE["Globals"]["Function"]["Timeout"])
+            assert queues[name]["VisibilityTimeout"] == 6 * timeout_s, name
+            granted = [
+                statement["Resource"]
+                for policy in function["Policies"]
+                for statement in policy["Statement"]
+                if "sqs:ChangeMessageVisibility" in statement["Action"]
+            ]
+            assert granted == [{"Fn::GetAtt": [name, "Arn"]}]
+            assert "ReportBatchItemFailures" in event["Properties"]["FunctionResponseTypes"]
 
 
 def test_every_function_has_a_role_of_its_own_and_names_its_resources() -> None:

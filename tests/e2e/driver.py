@@ -43,7 +43,7 @@ class User:
         }
         self.bucket = self.outputs["BucketName"]
         self.http = requests.Session()
-        self.http.headers["x-api-key"] = stack.api_key
+        self.http.headers["x-api-key"] = stack.api_keys["predict"]
 
     def client(self, service: str) -> Any:
         return boto3.client(
@@ -113,7 +113,8 @@ class User:
     def label(self, model: str, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Post labels; return the result of each."""
         url = f"{self.stack.api_url}/models/{model}/ground-truth"
-        response = self.http.post(url, json={"labels": records}, timeout=60)
+        headers = {"x-api-key": self.stack.api_keys["label"]}
+        response = self.http.post(url, json={"labels": records}, headers=headers, timeout=60)
         assert response.status_code == 202, response.text
         results: list[dict[str, Any]] = response.json()["results"]
         assert len(results) == len(records)

@@ -129,6 +129,19 @@ def test_a_request_with_a_wrong_api_key_is_forbidden(user: User) -> None:
     assert response.status_code == 403
 
 
+@pytest.mark.parametrize("key", ["predict", "label", "operate"])
+def test_a_key_opens_its_own_route_only(user: User, key: str) -> None:
+    headers = {"x-api-key": user.stack.api_keys[key]}
+    statuses = {
+        route: user.http.post(
+            f"{user.stack.api_url}/models/unknown/{route}", json={}, headers=headers, timeout=60
+        ).status_code
+        for route in ("predictions", "ground-truth")
+    }
+    opened = {"predict": "predictions", "label": "ground-truth"}.get(key)
+    assert {route for route, status in statuses.items() if status != 403} == {opened} - {None}
+
+
 class ContinuousCaller(threading.Thread):
     """Requests predictions without a pause, and records versions and failures."""
 

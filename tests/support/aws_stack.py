@@ -126,6 +126,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
             "INGEST_QUEUE_URL": stack.ingest_queue,
             "NOTICES_TOPIC_ARN": f"arn:aws:sns:{REGION}:123456789012:notices",
             "TRAIN_STATE_MACHINE_ARN": stack.train,
+            "API_KEY_ID": "k1l2m3n4o5",
             "JOBS_ROLE_ARN": "arn:aws:iam::123456789012:role/jobs",
             "ENDPOINT_ROLE_ARN": "arn:aws:iam::123456789012:role/endpoints",
             "QUIET_SECONDS": "60",

@@ -37,7 +37,9 @@ OUTPUTS = {
     "InferenceTableName": "refit-inferences",
     "NamePrefix": "refit",
     "ApiUrl": API_URL,
-    "ApiKeyId": "key-id",
+    "ApiAuthorizer": "NONE",
+    "PredictApiKeyId": "key-id",
+    "LabelApiKeyId": "key-id",
     "TrainStateMachineArn": TRAIN,
     "DeployStateMachineArn": DEPLOY,
 }
@@ -242,7 +244,7 @@ class FakeLocalStacks(LocalStacks):
             secret_access_key="testing",
             stack_name="refit",
             api_url=API_URL,
-            api_key=API_KEY,
+            api_keys={"predict": API_KEY, "label": API_KEY},
         )
         return self.running
 

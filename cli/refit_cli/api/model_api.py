@@ -6,13 +6,16 @@ The exit code of an error names its cause: 2 the request, 3 the connection, 1 th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from refit_cli.errors import BadInput, CommandError, NotReachable, RunFailed
+
+if TYPE_CHECKING:
+    from requests.auth import AuthBase
 
 PARALLEL_CALLS = 4
 
@@ -29,6 +32,7 @@ class ApiAccess:
         api_key: the value of the `x-api-key` header.
         retries: how often a call is repeated after a status that may be temporary.
         backoff_s: pause before the first repetition; it doubles each time.
+        signature: signs each request; None if the API does not ask for it.
     """
 
     api_url: str
@@ -36,6 +40,7 @@ class ApiAccess:
     model: str
     retries: int = 6
     backoff_s: float = 0.4
+    signature: AuthBase | None = None
 
 
 class ModelApi:
@@ -60,6 +65,7 @@ class ModelApi:
             raise_on_status=False,
         )
         self._http = requests.Session()
+        self._http.auth = access.signature
         adapter = HTTPAdapter(max_retries=retry, pool_maxsize=PARALLEL_CALLS)
         self._http.mount("http://", adapter)
         self._http.mount("https://", adapter)
@@ -115,8 +121,9 @@ def error_of(response: requests.Response, content: str, numbering: str = "") -> 
     status, reason = response.status_code, _reason(response)
     if status == 403:
         return NotReachable(
-            f"the API rejects the key (403: {reason})",
-            "check in API Gateway whether the stack's key is enabled",
+            f"the API rejects the request (403: {reason})",
+            "check in API Gateway whether the stack's keys are enabled; with the authorizer AWS_IAM, "
+            "whether your credentials allow execute-api:Invoke",
         )
     if status == 404:
         return BadInput(reason, "list the models with `refit status`")

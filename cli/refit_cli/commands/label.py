@@ -86,7 +86,7 @@ def label(
     tally = _Tally(json)
     target = options.StackTarget(port, stack_name, aws)
     with open_bytes(file) as stream, connected(target, runtime_of(context)) as connection:
-        api = GroundTruthApi(connection.api_access(model))
+        api = GroundTruthApi(connection.api_access(model, "label"))
         records = labels_in(iter(partial(stream.read, _BLOCK_BYTES), b""), name)
         try:
             _send(api, records, tally)

@@ -202,7 +202,7 @@ def _description(info: StackInfo, outputs: StackOutputs) -> dict[str, object]:
         "bucket": outputs.bucket,
         "modelTable": outputs.model_table,
         "apiUrl": info.api_url,
-        "apiKey": info.api_key,
+        "apiKeys": info.api_keys,
     }
 
 
@@ -212,7 +212,8 @@ def _print_description(info: StackInfo, outputs: StackOutputs, seconds: float | 
     prefix = command_prefix(info.port)
     console.print(f"[bold green]local stack[/]  port {info.port} {state}")
     console.print(f"[bold]API[/]          {info.api_url}")
-    console.print(f"[bold]API key[/]      {info.api_key}  [dim](header x-api-key)[/]")
+    for purpose, key in info.api_keys.items():
+        console.print(f"[bold]key[/]          {key}  [dim]opens {purpose} (x-api-key)[/]")
     console.print(f"[bold]bucket[/]       {outputs.bucket}")
     console.print(f"[bold]data[/]         {escape(str(info.state_dir))}")
     console.print(f"[bold]next[/]         {prefix}refit put MODEL FILE  [dim]uploads data[/]")

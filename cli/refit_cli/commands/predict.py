@@ -104,7 +104,7 @@ def predict(
                     f"[dim]{escape(repr(table.label))} is the label: it is not sent, and the "
                     "predictions are compared with it[/]"
                 )
-            api = PredictionApi(connection.api_access(model))
+            api = PredictionApi(connection.api_access(model, "predict"))
             score = _Score(schema)
             started = time.monotonic()
             for row in score.counting(api.predict(table)):

@@ -49,11 +49,11 @@ class DriftScenario:
     evidence: list[EvidencePoint] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        access = self.connection.api_access(self.model)
-        self._api = PredictionApi(access)
+        predicting = self.connection.api_access(self.model, "predict")
+        self._api = PredictionApi(predicting)
         self._traffic = Traffic(
-            PredictionApi(access),
-            GroundTruthApi(access),
+            PredictionApi(predicting),
+            GroundTruthApi(self.connection.api_access(self.model, "label")),
             self.digits.traffic,
             rows_per_call=self.scale.rows_per_call,
         )

@@ -1,11 +1,14 @@
 """Names of the metrics that Refit publishes; functions, alarms and dashboard use the same ones.
 
-Namespace `Refit`, dimension `Model`.
+Namespace `Refit`, dimension `Model`; `FailedMessages` has the dimension `FunctionName`.
 """
 
 from __future__ import annotations
 
 NAMESPACE = "Refit"
+
+FAILED_MESSAGES = "FailedMessages"
+"""Messages that a function could not handle, by the function's name. Count."""
 
 PREDICTIONS = "Predictions"
 """Rows answered by the predict API. Count."""

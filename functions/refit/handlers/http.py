@@ -66,12 +66,14 @@ def post(
             refusal = _error(405, "MethodNotAllowed", f"{path} accepts POST only")
             refusal["headers"]["Allow"] = "POST"
             return refusal
+        if _key_id(event) != services().environment.api_key_id:
+            return _error(403, "KeyNotAllowed", f"this API key does not open POST {path}")
         try:
             content = answer(services(), checked_model_name(model), request_body(event))
         except tuple(_STATUSES) as error:
             code = type(error).__name__
-            extra = {"model": model, "code": code, "reason": str(error)}
-            logger.info("request refused", extra=extra)
+            # The text of the error has values of the request, which do not belong into logs.
+            logger.info("request refused", extra={"model": model, "code": code})
             return _error(_status_of(error), code, str(error))
         return _response(success, content)
 
@@ -84,6 +86,12 @@ def request_body(event: dict[str, Any]) -> RequestBody:
     types = (value for name, value in headers.items() if name.lower() == "content-type")
     is_base64 = bool(event.get("isBase64Encoded"))
     return RequestBody(event.get("body"), is_base64, next(types, None))
+
+
+def _key_id(event: dict[str, Any]) -> str | None:
+    """Return the id of the API key of a request; every key of the usage plan gets this far."""
+    identity = (event.get("requestContext") or {}).get("identity") or {}
+    return identity.get("apiKeyId")
 
 
 def _status_of(error: RefitError) -> int:

@@ -3,7 +3,8 @@
 Invoked by  API Gateway, POST /models/{model}/predictions
 Input       a REST proxy event: JSON or CSV (domain/inferences/request_rows.py)  events/predict.json
 Output      200 {"model", "modelVersion", "predictions": [{"inferenceId", "prediction",
-            "probabilities"?}…]}, or {"error": {"code", "message"}} with 400, 404, 405, 413 or 503
+            "probabilities"?}…]}, or {"error": {"code", "message"}} with 400, 403, 404, 405, 413
+            or 503
 Raises      AnswerMalformed, and every defect: API Gateway then answers 502, and the function's
             Errors metric counts it for the alarm
 """

@@ -12,7 +12,10 @@ from aws_lambda_powertools.utilities.batch import (
 )
 from pydantic import BaseModel, Field
 
-from refit.telemetry import logger
+from refit.domain.errors import TransientError
+from refit.domain.redelivery import is_worth_an_alarm, redelivery_delay_s
+from refit.handlers.wiring import services
+from refit.telemetry import logger, put_failed_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,18 +38,34 @@ def per_message(
 ) -> Callable[[dict[str, Any], Any], Any]:
     """Make a Lambda handler of a function that handles the JSON body of one SQS message.
 
-    A message whose handling raises is reported as failed, and SQS delivers it again; the others of
-    the batch are done. Lambda needs `ReportBatchItemFailures` on the event source for this.
+    A message whose handling raises is reported as failed, counted for the alarm, and delivered
+    again after a short wait; the others of the batch are done. Lambda needs
+    `ReportBatchItemFailures` on the event source for this. A batch of which only some messages
+    fail is no error of the function, so the function's metric Errors does not count it.
     """
     processor = BatchProcessor(event_type=EventType.SQS)
 
-    def handle_record(record: Any) -> None:
-        handle(json.loads(record["body"]))
-
     @logger.inject_lambda_context
     def handler(event: dict[str, Any], context: Any) -> Any:
+        def handle_record(record: Any) -> None:
+            try:
+                handle(json.loads(record["body"]))
+            except Exception as error:
+                _prepare_redelivery(record, error, context.function_name)
+                raise
+
         return process_partial_response(
             event=event, record_handler=handle_record, processor=processor, context=context
         )
 
     return handler
+
+
+def _prepare_redelivery(record: Any, error: Exception, function: str) -> None:
+    """Count a failed message, and shorten the time until SQS delivers it again."""
+    receives = int(record["attributes"]["ApproximateReceiveCount"])
+    if is_worth_an_alarm(receives, is_transient=isinstance(error, TransientError)):
+        put_failed_message(function)
+    services().messaging.return_soon(
+        record["eventSourceARN"], record["receiptHandle"], redelivery_delay_s(receives)
+    )

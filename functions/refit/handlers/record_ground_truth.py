@@ -4,7 +4,8 @@ Invoked by  API Gateway, POST /models/{model}/ground-truth
 Input       a REST proxy event: {"labels": [{"inferenceId", "label", "observedAt"?}…]}, 1 to 500
             events/record_ground_truth.json
 Output      202 {"model", "results": [{"inferenceId", "status", "reason"?}…], "counts": {status:
-            number}}, or {"error": {"code", "message"}} with 400, 404, 405, 413 or 503
+            number}}, or {"error": {"code", "message"}} with 400, 403, 404, 405,
+            413 or 503
 Raises      every defect: API Gateway then answers 502, and the function's Errors metric counts it
             for the alarm
 

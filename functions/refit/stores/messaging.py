@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from refit.domain.errors import ServiceThrottled
 from refit.stores.clients import translate_transient_errors
+from refit.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,6 +69,21 @@ class Messaging:
             delay_s: seconds to wait; None for the default of the queue.
         """
         self._enqueue(self._environment.retrain_queue_url, model, delay_s)
+
+    def return_soon(self, queue_arn: str, receipt_handle: str, delay_s: int) -> None:
+        """Make a message that a function has received visible again after some seconds.
+
+        If that fails, the message returns after the visibility timeout of its queue.
+        """
+        queue, account = queue_arn.split(":")[5], queue_arn.split(":")[4]
+        sqs = self._client("sqs")
+        try:
+            url = sqs.get_queue_url(QueueName=queue, QueueOwnerAWSAccountId=account)["QueueUrl"]
+            sqs.change_message_visibility(
+                QueueUrl=url, ReceiptHandle=receipt_handle, VisibilityTimeout=delay_s
+            )
+        except (BotoCoreError, ClientError) as error:
+            logger.warning("a failed message waits longer", extra={"reason": str(error)})
 
     def _enqueue(self, queue_url: str, model: str, delay_s: int | None = None) -> None:
         delay = {} if delay_s is None else {"DelaySeconds": delay_s}

@@ -15,6 +15,7 @@ from refit_local.ministack import (
     compressed_requests,
     event_delivery,
     executions,
+    gateway_integrations,
     jsonata_fields,
     lambda_packages,
     lambda_runtime,
@@ -50,6 +51,7 @@ _WITHOUT_SETTINGS = (
     authorization_speed,
     alarm_permissions,
     compressed_requests,
+    gateway_integrations,
     # Wraps what `lambda_runtime` has replaced.
     service_metrics,
     secure_transport,

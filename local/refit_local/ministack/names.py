@@ -145,6 +145,12 @@ class Hook(Enum):
     S3_EVENT = (_S3, "_fire_s3_event", "the version in events of S3")
 
     GATEWAY_EXECUTE = (_GATEWAY, "_execute_in_scope", "compressed bodies of requests")
+    GATEWAY_HANDLE = (_GATEWAY, "_handle_execute_in_scope", "the metric 5XXError of APIs")
+    GATEWAY_APIS = (_GATEWAY, "_rest_apis", "the metric 5XXError of APIs")
+    GATEWAY_EVENT = (_GATEWAY, "_build_lambda_event_v1", "the API key in events of APIs")
+    GATEWAY_KEY = (_GATEWAY, "_check_api_key", "the API key in events of APIs")
+    GATEWAY_PROXY = (_GATEWAY, "_invoke_lambda_proxy_v1", "throttled functions of APIs")
+    GATEWAY_PROXY_ANSWER = (_GATEWAY, "_lambda_proxy_response", "throttled functions of APIs")
     GATEWAY_STAGES = (_GATEWAY, "_stages_v1", "compressed bodies of requests")
     GATEWAY_ERROR = (_GATEWAY, "_gw_error", "compressed bodies of requests")
 

@@ -37,7 +37,7 @@ def install() -> None:
 
 
 def covers_only(policy: str, queue_arn: str) -> bool:
-    """Return whether every statement of a policy has one resource, which is or matches the queue."""
+    """Return whether each statement has one resource, and that is the queue or matches it."""
     try:
         statements = json.loads(policy)["Statement"]
     except (ValueError, KeyError, TypeError):

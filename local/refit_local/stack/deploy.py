@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
 STEP_DEADLINE_S = 900
 _SOURCES = ("template.yaml", "samconfig.toml", "functions", "layers", "statemachine")
+_KEY_ID = "ApiKeyId"
 _API_URL = re.compile(r"https://([a-z0-9]+)\.execute-api\.[^/]+/([^/]+)/?")
 
 
@@ -42,7 +43,7 @@ class Deployment:
 
     outputs: dict[str, str]
     api_url: str
-    api_key: str
+    api_keys: dict[str, str]
 
 
 def deploy(info: StackInfo, log: Callable[[str], None], project: Path = PROJECT) -> Deployment:
@@ -184,11 +185,15 @@ def _deployment(info: StackInfo) -> Deployment:
     cloudformation = client(info, "cloudformation")
     stack = cloudformation.describe_stacks(StackName=info.stack_name)["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
-    key = ""
-    if "ApiKeyId" in outputs:
-        apigateway = client(info, "apigateway")
-        key = apigateway.get_api_key(apiKey=outputs["ApiKeyId"], includeValue=True)["value"]
-    return Deployment(outputs, local_api_url(info, outputs.get("ApiUrl", "")), key)
+    apigateway = client(info, "apigateway")
+    keys = {
+        name.removesuffix(_KEY_ID).lower(): apigateway.get_api_key(apiKey=value, includeValue=True)[
+            "value"
+        ]
+        for name, value in outputs.items()
+        if name.endswith(_KEY_ID)
+    }
+    return Deployment(outputs, local_api_url(info, outputs.get("ApiUrl", "")), keys)
 
 
 def local_api_url(info: StackInfo, url: str) -> str:

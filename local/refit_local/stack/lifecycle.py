@@ -79,7 +79,7 @@ def up(
 
 
 def _make_ready(server: ServerProcess, deployed: Deployment, *, detach: bool) -> StackInfo:
-    info = replace(server.record.info, api_url=deployed.api_url, api_key=deployed.api_key)
+    info = replace(server.record.info, api_url=deployed.api_url, api_keys=deployed.api_keys)
     record.write(replace(server.record, info=info, ready=True))
     if detach:
         _owned.pop(info.port, None)

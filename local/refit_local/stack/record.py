@@ -17,7 +17,11 @@ _SAME_START_S = 2.0
 
 @dataclass(frozen=True)
 class StackInfo:
-    """Where a running local stack is, and the credentials of its administrator."""
+    """Where a running local stack is, and the credentials of its administrator.
+
+    Attributes:
+        api_keys: the value of each API key, by its purpose, such as `predict`.
+    """
 
     port: int
     pid: int
@@ -28,7 +32,7 @@ class StackInfo:
     secret_access_key: str
     stack_name: str
     api_url: str
-    api_key: str
+    api_keys: dict[str, str]
 
 
 @dataclass(frozen=True)

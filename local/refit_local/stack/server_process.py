@@ -85,7 +85,7 @@ def start(port: int, state: Path, *, keep: bool) -> ServerProcess:
         secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
         stack_name=STACK_NAME,
         api_url="",
-        api_key="",
+        api_keys={},
     )
     started_at = psutil.Process(process.pid).create_time()
     server = ServerProcess(process, Record(info, started_at, keep=keep, ready=False))

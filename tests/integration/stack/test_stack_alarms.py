@@ -119,6 +119,23 @@ class Stack:
         datum = {"MetricName": metric, "Value": value, "Dimensions": pairs}
         self.aws.client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=[datum])
 
+    def put_in_each_minute(
+        self, namespace: str, metric: str, value: float, **dimensions: str
+    ) -> None:
+        """Put a value into each of the last three minutes of an alarm's period."""
+        pairs = [{"Name": name, "Value": dimension} for name, dimension in dimensions.items()]
+        now = time.time()
+        data = [
+            {
+                "MetricName": metric,
+                "Value": value,
+                "Dimensions": pairs,
+                "Timestamp": now - ago * MINUTE_S,
+            }
+            for ago in range(3)
+        ]
+        self.aws.client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=data)
+
     def fail(self, function: str) -> None:
         self.aws.invoke(self.names[function], "fail")
 
@@ -179,6 +196,27 @@ CAUSES: dict[str, Callable[[Stack], None]] = {
     },
     "CountLabelsBehindAlarm": lambda stack: stack.put_of(
         "CountLabelsFunction", "AWS/Lambda", "IteratorAge", "FunctionName", 900_001
+    ),
+    **{
+        f"{name}FailedMessagesAlarm": lambda stack, name=name: stack.put_of(
+            f"{name}Function", metric_names.NAMESPACE, "FailedMessages", "FunctionName", 1
+        )
+        for name in ("Ingest", "IngestGroundTruth", "IngestCaptures", "CheckDrift", "Retrain")
+    },
+    **{
+        f"{name}ThrottlesAlarm": lambda stack, name=name: stack.put_of(
+            f"{name}Function", "AWS/Lambda", "Throttles", "FunctionName", 1
+        )
+        for name in ("Predict", "RecordGroundTruth")
+    },
+    "ApiErrorsAlarm": lambda stack: stack.put_in_each_minute(
+        "AWS/ApiGateway", "5XXError", 1, ApiName="refit"
+    ),
+    "CaptureStreamThrottledAlarm": lambda stack: stack.put_of(
+        "CaptureStream", "AWS/Firehose", "ThrottledRecords", "DeliveryStreamName", 1
+    ),
+    "CaptureStreamPartitionsAlarm": lambda stack: stack.put_of(
+        "CaptureStream", "AWS/Firehose", "PartitionCountExceeded", "DeliveryStreamName", 1
     ),
     "CaptureStreamBehindAlarm": lambda stack: stack.put_of(
         "CaptureStream", "AWS/Firehose", "DeliveryToS3.DataFreshness", "DeliveryStreamName", 901

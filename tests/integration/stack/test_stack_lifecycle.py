@@ -62,7 +62,7 @@ Resources:
 Outputs:
   ApiUrl:
     Value: !Sub https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/v1
-  ApiKeyId:
+  PredictApiKeyId:
     Value: !Ref ApiApiKey
 """
 SETTINGS = """
@@ -143,7 +143,9 @@ def test_kept_state_is_there_after_the_next_up(project: Path, port: int) -> None
 def assert_api_requires_its_key(info: StackInfo) -> None:
     url = f"{info.api_url}/echo"
     assert requests.post(url, data="hello", timeout=20).status_code == 403
-    response = requests.post(url, data="hello", headers={"x-api-key": info.api_key}, timeout=20)
+    response = requests.post(
+        url, data="hello", headers={"x-api-key": info.api_keys["predict"]}, timeout=20
+    )
     assert (response.status_code, response.text) == (200, "hello")
 
 

@@ -25,7 +25,7 @@ def test_json_has_all_that_a_script_needs_to_connect(refit, stack, local_stacks)
     description = json.loads(refit("up", "--detach", "--json").stdout)
     assert description["port"] == 4566
     assert description["apiUrl"] == API_URL
-    assert description["apiKey"] == API_KEY
+    assert description["apiKeys"] == {"predict": API_KEY, "label": API_KEY}
     assert description["bucket"] == "refit-data"
     assert {"endpointUrl", "accessKeyId", "secretAccessKey", "region"} <= set(description)
 

@@ -1,0 +1,71 @@
+"""API Gateway: the caller's API key in the event, throttled functions, and the metric of errors.
+
+AWS        gives a function the id of the API key; answers a throttled function with the gateway
+           response INTEGRATION_FAILURE, never with 429; publishes 5XXError
+MiniStack  leaves the key out, passes 429 on, and publishes no metric of an API
+Source     API Gateway Developer Guide, "Variables for data models, authorizers, mapping templates,
+           and CloudWatch access logging" (identity.apiKeyId), "Gateway response types" and "Amazon
+           API Gateway dimensions and metrics"; AWS re:Post, "API Gateway proxy integration does not
+           forward Lambda throttling" and "Inconsistencies in response codes depending on whether
+           API Gateway response settings are configured"
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from refit_local.ministack.hooks import put_metric
+from refit_local.ministack.names import Hook
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from refit_local.ministack.hooks import Document
+
+_THROTTLED = "refit: the function is throttled"
+
+
+def install() -> None:
+    """Install these patches into MiniStack."""
+    Hook.GATEWAY_EVENT.wrap(_event)
+    Hook.GATEWAY_PROXY_ANSWER.wrap(_proxy_answer)
+    Hook.GATEWAY_PROXY.wrap(_invoke)
+    Hook.GATEWAY_HANDLE.wrap(_handle)
+
+
+def _event(original: Callable[..., Document], *args: Any, **options: Any) -> Document:
+    """Add the id and the value of the API key of a method that requires one."""
+    event = original(*args, **options)
+    resource, method, headers = args[3], args[5], args[6]
+    methods = resource.get("resourceMethods", {})
+    settings = methods.get(method) or methods.get("ANY") or {}
+    key = Hook.GATEWAY_KEY.get()(settings, args[0], args[1], headers)[1]
+    if key is not None:
+        identity = event["requestContext"]["identity"]
+        identity.update(apiKey=key["value"], apiKeyId=key["id"])
+    return event
+
+
+def _proxy_answer(
+    original: Callable[[Document], tuple[Any, str | None]], result: Document
+) -> tuple[Any, str | None]:
+    if result.get("throttle"):
+        return {"statusCode": _THROTTLED}, None
+    return original(result)
+
+
+async def _invoke(original: Callable[..., Awaitable[Any]], *args: Any, **options: Any) -> Any:
+    answer = await original(*args, **options)
+    if isinstance(answer, tuple) and answer[0] == _THROTTLED:
+        return Hook.GATEWAY_ERROR.get()("INTEGRATION_FAILURE", "Internal server error")
+    return answer
+
+
+async def _handle(
+    original: Callable[..., Awaitable[tuple[int, Any, Any]]], api_id: str, *args: Any
+) -> tuple[int, Any, Any]:
+    answer = await original(api_id, *args)
+    if answer[0] >= 500:
+        name = Hook.GATEWAY_APIS.get().get(api_id, {}).get("name", api_id)
+        put_metric("AWS/ApiGateway", "5XXError", [1.0], "Count", {"ApiName": name})
+    return answer

@@ -1,0 +1,86 @@
+"""The API that SAM makes of the template: keys, authorizer, limits and error responses."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from samtranslator.translator.transform import transform
+
+from tests.support.template import FUNCTIONS, RESOURCES, TEMPLATE, of_type
+
+LOGGING = "AWSLambdaBasicExecutionRole"
+
+
+class ManagedPolicies:
+    def load(self) -> dict[str, str]:
+        return {LOGGING: f"arn:aws:iam::aws:policy/service-role/{LOGGING}"}
+
+
+def translated(monkeypatch: pytest.MonkeyPatch, **parameters: str) -> dict[str, Any]:
+    """Return the resources that SAM makes of the template, as `sam deploy` does."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    template = copy.deepcopy(TEMPLATE)
+    del template["Globals"]["Function"]["CodeUri"]
+    sources = {
+        "AWS::Serverless::Function": "CodeUri",
+        "AWS::Serverless::LayerVersion": "ContentUri",
+        "AWS::Serverless::StateMachine": "DefinitionUri",
+    }
+    for resource in template["Resources"].values():
+        if resource["Type"] in sources:
+            resource["Properties"][sources[resource["Type"]]] = "s3://bucket/key"
+    parameters = {"PythonRuntime": "python3.13", **parameters}
+    resources: dict[str, Any] = transform(template, parameters, ManagedPolicies())["Resources"]
+    return resources
+
+
+@pytest.mark.parametrize(
+    ("authorizer", "required"), [("NONE", {"api_key"}), ("AWS_IAM", {"api_key", "AWS_IAM"})]
+)
+def test_every_route_requires_a_key_and_if_asked_a_signature(
+    monkeypatch: pytest.MonkeyPatch, authorizer: str, required: set[str]
+) -> None:
+    assert authorizer in TEMPLATE["Parameters"]["ApiAuthorizer"]["AllowedValues"]
+    body = translated(monkeypatch, ApiAuthorizer=authorizer)["Api"]["Properties"]["Body"]
+    routes = [route for path in body["paths"].values() for route in path.values()]
+    assert len(routes) == 2
+    for route in routes:
+        assert {name for scheme in route["security"] for name in scheme} == required
+        # With credentials of the caller, it would need permission to invoke the function.
+        assert "credentials" not in route["x-amazon-apigateway-integration"]
+
+
+def test_a_throttled_function_is_answered_as_unavailable_and_a_defect_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    body = translated(monkeypatch)["Api"]["Properties"]["Body"]
+    answers = body["x-amazon-apigateway-gateway-responses"]
+    assert answers["INTEGRATION_FAILURE"]["statusCode"] == "503"
+    parameters = answers["INTEGRATION_FAILURE"]["responseParameters"]
+    assert parameters == {"gatewayresponse.header.Retry-After": "'2'"}
+    assert "statusCode" not in answers["DEFAULT_5XX"]
+
+
+def test_each_route_has_a_key_of_its_own_and_no_key_is_of_two_routes() -> None:
+    keys = of_type("AWS::ApiGateway::ApiKey")
+    assert keys.keys() == {"PredictApiKey", "LabelApiKey", "OperateApiKey"}
+    opened = [
+        function["Environment"]["Variables"]["API_KEY_ID"]["Ref"]
+        for function in FUNCTIONS.values()
+        if any(event["Type"] == "Api" for event in function.get("Events", {}).values())
+    ]
+    assert sorted(opened) == ["LabelApiKey", "PredictApiKey"]
+
+
+def test_every_key_is_limited_by_the_usage_plan_in_rate_and_per_day() -> None:
+    plan = RESOURCES["ApiUsagePlan"]["Properties"]
+    assert plan["Throttle"]["RateLimit"] == {"Ref": "ApiRateLimit"}
+    assert plan["Quota"] == {"Limit": {"Ref": "ApiDailyQuota"}, "Period": "DAY"}
+    in_plan = {
+        entry["KeyId"]["Ref"]
+        for entry in of_type("AWS::ApiGateway::UsagePlanKey").values()
+        if entry["UsagePlanId"] == {"Ref": "ApiUsagePlan"}
+    }
+    assert in_plan == set(of_type("AWS::ApiGateway::ApiKey"))

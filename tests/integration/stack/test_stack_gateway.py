@@ -1,0 +1,99 @@
+"""An API tells its function which key was used, and answers for a throttled one with 503."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import requests
+from stack_under_test import LocalAws, until
+
+IDENTITY = """
+import json
+def handler(event, context):
+    return {"statusCode": 200, "body": json.dumps(event["requestContext"]["identity"])}
+"""
+ERROR = '{"error": {"code": "$context.error.responseType"}}'
+
+
+@dataclass
+class Api:
+    url: str
+    keys: dict[str, str]
+    """Value of each key, by its id."""
+
+    def post(self, key: str) -> requests.Response:
+        return requests.post(self.url, data="{}", headers={"x-api-key": key}, timeout=20)
+
+
+@pytest.fixture(scope="module")
+def api(aws: LocalAws) -> Api:
+    gateway = aws.client("apigateway")
+    api_id = gateway.create_rest_api(name="identified")["id"]
+    [root] = gateway.get_resources(restApiId=api_id)["items"]
+    function = aws.function("identity", IDENTITY)
+    method: dict[str, Any] = {
+        "restApiId": api_id,
+        "resourceId": root["id"],
+        "httpMethod": "POST",
+    }
+    gateway.put_method(**method, authorizationType="NONE", apiKeyRequired=True)
+    invocations = f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{function}"
+    gateway.put_integration(
+        **method,
+        type="AWS_PROXY",
+        integrationHttpMethod="POST",
+        uri=f"{invocations}/invocations",
+    )
+    gateway.put_gateway_response(
+        restApiId=api_id,
+        responseType="INTEGRATION_FAILURE",
+        statusCode="503",
+        responseParameters={"gatewayresponse.header.Retry-After": "'2'"},
+        responseTemplates={"application/json": ERROR},
+    )
+    gateway.create_deployment(restApiId=api_id, stageName="v1")
+    plan = gateway.create_usage_plan(name="p", apiStages=[{"apiId": api_id, "stage": "v1"}])
+    keys = {}
+    for name in ("first", "second"):
+        key = gateway.create_api_key(name=name, enabled=True)
+        gateway.create_usage_plan_key(usagePlanId=plan["id"], keyId=key["id"], keyType="API_KEY")
+        keys[key["id"]] = key["value"]
+    return Api(f"{aws.url}/_aws/execute-api/{api_id}/v1/", keys)
+
+
+def test_the_event_has_the_id_of_the_key_that_was_used(api: Api) -> None:
+    for key_id, value in api.keys.items():
+        identity = api.post(value).json()
+        assert (identity["apiKeyId"], identity["apiKey"]) == (key_id, value)
+
+
+def test_a_throttled_function_is_answered_with_503_and_counted(aws: LocalAws, api: Api) -> None:
+    functions = aws.client("lambda")
+    functions.put_function_concurrency(FunctionName="identity", ReservedConcurrentExecutions=0)
+    try:
+        answer = api.post(next(iter(api.keys.values())))
+    finally:
+        functions.delete_function_concurrency(FunctionName="identity")
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "2"
+    assert answer.json() == {"error": {"code": "INTEGRATION_FAILURE"}}
+
+    def errors(namespace: str, metric: str, **dimensions: str) -> float:
+        points = aws.client("cloudwatch").get_metric_statistics(
+            Namespace=namespace,
+            MetricName=metric,
+            Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
+            StartTime=time.time() - 300,
+            EndTime=time.time() + 60,
+            Period=60,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        return sum(point["Sum"] for point in points)
+
+    assert until(lambda: errors("AWS/ApiGateway", "5XXError", ApiName="identified")) == 1
+    assert until(lambda: errors("AWS/Lambda", "Throttles", FunctionName="identity")) == 1
+    assert json.loads(api.post(next(iter(api.keys.values()))).text)["apiKeyId"]
