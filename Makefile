@@ -13,11 +13,12 @@ PORT ?= $(or $(REFIT_PORT),4566)
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 SAM := SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR=$(CURDIR)/.refit/sam-settings $(BIN)/sam
 LOCK := .refit/lock
+SECURITY := .refit/security
 
-.PHONY: help setup demo test check lint types up down lock clean
+.PHONY: help setup demo test check check-security lint types up down lock lock-security clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.installed ## install everything into .venv (again after requirements.lock changes)
 
@@ -46,6 +47,26 @@ check: lint types ## run the checks of CI: format, lint, types, template
 	@$(SAM) validate --lint --template-file template.yaml --region us-east-1
 	@$(BIN)/cfn-lint template.yaml
 
+check-security: setup $(SECURITY)/.installed ## run the newest cfn-lint, checkov and an ASL validator
+	@$(SECURITY)/bin/cfn-lint template.yaml
+	@$(BIN)/python .ci/security/expand.py template.yaml $(SECURITY)/template.yaml
+	@$(SECURITY)/bin/checkov --config-file .checkov.yaml --file $(SECURITY)/template.yaml
+	@if command -v npm >/dev/null; then \
+		[ -d $(SECURITY)/node_modules/asl-validator ] || npm --prefix $(SECURITY) ci --silent; \
+		for machine in statemachine/*.asl.json; do \
+			$(SECURITY)/node_modules/.bin/asl-validator --json-path "$$machine"; done; \
+	else echo "LEFT OUT: the ASL validator needs Node.js, and there is none" >&2; fi
+
+# An environment of its own: the pins of checkov and of the newest cfn-lint collide with SAM's.
+$(SECURITY)/.installed: .ci/security/requirements.lock .ci/security/package-lock.json
+	@[ -n "$(PYTHON)" ] || { echo "Refit needs Python 3.11, 3.12 or 3.13" >&2; exit 1; }
+	@echo "setting up $(SECURITY): downloads about 100 MB"
+	@$(PYTHON) -m venv --clear $(SECURITY)
+	@$(SECURITY)/bin/python -m pip --disable-pip-version-check -qq install \
+		--no-deps --require-hashes -r .ci/security/requirements.lock
+	@cp .ci/security/package.json .ci/security/package-lock.json $(SECURITY)/
+	@touch $@
+
 lint: setup ## check format, lint and import layers
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -66,6 +87,14 @@ lock: ## pin the latest versions that pyproject.toml allows in requirements.lock
 	@$(LOCK)/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 		--custom-compile-command 'make lock' --quiet -o requirements.lock
+	@rm -r $(LOCK)
+
+lock-security: ## pin the versions of .ci/security/requirements.txt with their hashes
+	@$(PYTHON) -m venv --clear $(LOCK)
+	@$(LOCK)/bin/python -m pip --disable-pip-version-check -qq install uv
+	@$(LOCK)/bin/uv pip compile .ci/security/requirements.txt --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+		--custom-compile-command 'make lock-security' --quiet -o .ci/security/requirements.lock
 	@rm -r $(LOCK)
 
 clean: ## stop all local stacks, and remove their state, builds and caches (not .venv)

@@ -129,6 +129,48 @@ def test_a_request_with_a_wrong_api_key_is_forbidden(user: User) -> None:
     assert response.status_code == 403
 
 
+def test_no_value_of_a_request_a_label_or_a_capture_is_logged(
+    user: User, digits: Digits, first_version: dict[str, Any]
+) -> None:
+    secret = "hunter2-5d41402a"
+    number = "0.000271828182"
+    row = ",".join([number, *map(str, digits.rows(slice(1500, 1501))[0][1:])]).encode()
+    prediction = user.predict(MODEL, row).json()["predictions"][0]
+    assert user.predict(MODEL, [[secret] + [1] * 63]).status_code == 400
+    [result] = user.label(MODEL, [{"inferenceId": prediction["inferenceId"], "label": secret}])
+    assert result["status"] == "rejected"
+    s3 = user.client("s3")
+    folder = f"{MODEL}/capture/refit-{MODEL}/v1/2026/11/20/10"
+    s3.put_object(Bucket=user.bucket, Key=f"{folder}/secret.jsonl", Body=f"{secret}\n".encode())
+    label_file = f"inferenceId,label\n{prediction['inferenceId']},{secret}-of-a-file\n"
+    s3.put_object(
+        Bucket=user.bucket, Key=f"{MODEL}/ground-truth/secret.csv", Body=label_file.encode()
+    )
+
+    def quarantined() -> int:
+        """Return how many quarantined files have the secret: of the API, file and capture."""
+        listed = s3.list_objects_v2(Bucket=user.bucket, Prefix=f"{MODEL}/quarantine/")
+        bodies = [
+            s3.get_object(Bucket=user.bucket, Key=item["Key"])["Body"].read()
+            for item in listed.get("Contents", [])
+        ]
+        return sum(secret.encode() in body for body in bodies)
+
+    wait_for(lambda: quarantined() == 3 or None, "the quarantine of the secret values")
+    logs = user.client("logs")
+    groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
+    logged = [
+        event["message"]
+        for group in groups
+        for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group)
+        for event in page["events"]
+    ]
+    assert any('"request refused"' in line for line in logged)
+    assert any('"labels rejected"' in line for line in logged)
+    for value in (secret, number):
+        assert [line for line in logged if value in line] == []
+
+
 @pytest.mark.parametrize("key", ["predict", "label", "operate"])
 def test_a_key_opens_its_own_route_only(user: User, key: str) -> None:
     headers = {"x-api-key": user.stack.api_keys[key]}

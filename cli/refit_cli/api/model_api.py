@@ -122,7 +122,7 @@ def error_of(response: requests.Response, content: str, numbering: str = "") -> 
     if status == 403:
         return NotReachable(
             f"the API rejects the request (403: {reason})",
-            "check in API Gateway whether the stack's keys are enabled; with the authorizer AWS_IAM, "
+            "check whether the stack's keys are enabled; if the API requires signed requests, "
             "whether your credentials allow execute-api:Invoke",
         )
     if status == 404:
