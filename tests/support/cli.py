@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 BUCKET = "refit-data"
 TABLE = "refit-models"
 API_URL = "https://api.example.test/v1"
-API_KEY = "the-key"
+API_KEYS = {"predict": "the-key-of-predictions", "label": "the-key-of-labels"}
 TRAIN, DEPLOY = (
     f"arn:aws:states:us-east-1:123456789012:stateMachine:refit-{name}"
     for name in ("train", "deploy")
@@ -38,8 +38,8 @@ OUTPUTS = {
     "NamePrefix": "refit",
     "ApiUrl": API_URL,
     "ApiAuthorizer": "NONE",
-    "PredictApiKeyId": "key-id",
-    "LabelApiKeyId": "key-id",
+    "PredictApiKeyId": "predict-id",
+    "LabelApiKeyId": "label-id",
     "TrainStateMachineArn": TRAIN,
     "DeployStateMachineArn": DEPLOY,
 }
@@ -71,8 +71,8 @@ class CloudFormation:
 
 class ApiGateway:
     def get_api_key(self, apiKey: str, includeValue: bool) -> dict[str, Any]:
-        assert (apiKey, includeValue) == ("key-id", True)
-        return {"value": API_KEY}
+        assert includeValue
+        return {"value": API_KEYS[apiKey.removesuffix("-id")]}
 
 
 class Histories:
@@ -244,7 +244,7 @@ class FakeLocalStacks(LocalStacks):
             secret_access_key="testing",
             stack_name="refit",
             api_url=API_URL,
-            api_keys={"predict": API_KEY, "label": API_KEY},
+            api_keys=API_KEYS,
         )
         return self.running
 

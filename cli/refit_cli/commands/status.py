@@ -174,12 +174,14 @@ def _stack_json(connection: StackConnection) -> dict[str, Any]:
             "pid": local.pid,
             "endpointUrl": local.endpoint_url,
             "stateDir": str(local.state_dir),
+            "apiKeys": local.api_keys,
         },
         "stack": {
             "name": stack.name,
             "bucket": stack.bucket,
             "modelTable": stack.model_table,
             "apiUrl": stack.api_url,
+            "apiKeyIds": stack.api_key_ids,
         },
     }
 
@@ -194,7 +196,12 @@ def _print_stack(description: dict[str, Any]) -> None:
         )
     console.print(f"[bold]stack[/]        {stack['name']}")
     console.print(f"[bold]bucket[/]       {stack['bucket']}")
-    console.print(f"[bold]API[/]          {stack['apiUrl']}\n")
+    console.print(f"[bold]API[/]          {stack['apiUrl']}")
+    shown = local["apiKeys"] if local else stack["apiKeyIds"]
+    for purpose, key in shown.items():
+        title = "key" if local else "key id"
+        console.print(f"[bold]{title:<12}[/] {key}  [dim]opens {purpose}[/]")
+    console.print()
 
 
 def _print_models(models: list[ModelStatus]) -> None:

@@ -10,7 +10,7 @@ import responses
 from refit_cli.api.ground_truth_api import GroundTruthApi
 from refit_cli.api.model_api import ApiAccess
 
-from tests.support.cli import API_KEY, API_URL
+from tests.support.cli import API_KEYS, API_URL
 
 URL = f"{API_URL}/models/digits/ground-truth"
 
@@ -80,7 +80,7 @@ def test_the_labels_of_a_file_are_sent_and_counted_by_status(label, model):
         {"inferenceId": "b", "label": "0", "observedAt": "2026-11-20T10:00:00Z"},
         {"inferenceId": "h1", "label": "1"},
     ]
-    assert model.requests[0].headers["x-api-key"] == API_KEY
+    assert model.requests[0].headers["x-api-key"] == API_KEYS["label"]
     assert [line.split() for line in result.stdout.splitlines()] == [["new", "2"], ["held", "1"]]
 
 
@@ -208,7 +208,7 @@ def test_a_temporary_error_is_retried(api):
     api.add(responses.POST, URL, status=503, headers={"Retry-After": "0"})
     found = Model()
     api.add_callback(responses.POST, URL, callback=found)
-    sender = GroundTruthApi(ApiAccess(API_URL, API_KEY, "digits", backoff_s=0.0))
+    sender = GroundTruthApi(ApiAccess(API_URL, API_KEYS["label"], "digits", backoff_s=0.0))
     assert sender.send([{"inferenceId": "a", "label": 1}]) == [
         {"inferenceId": "a", "status": "new"}
     ]

@@ -7,7 +7,7 @@ import os
 
 from refit_local.stack import errors
 
-from tests.support.cli import API_KEY, API_URL
+from tests.support.cli import API_KEYS, API_URL
 
 
 def test_detached_it_returns_when_the_stack_is_ready_and_prints_its_addresses(
@@ -16,7 +16,12 @@ def test_detached_it_returns_when_the_stack_is_ready_and_prints_its_addresses(
     result = refit("up", "--detach", "--port", "26002", "--keep")
     assert result.exit_code == 0
     assert local_stacks.calls == [("up", 26002, None, True, True)]
-    for text in (API_URL, API_KEY, "refit-data", "REFIT_PORT=26002 refit put MODEL FILE"):
+    for text in (
+        API_URL,
+        *API_KEYS.values(),
+        "refit-data",
+        "REFIT_PORT=26002 refit put MODEL FILE",
+    ):
         assert text in result.stdout
     assert "MiniStack responds" in result.stderr
 
@@ -25,7 +30,7 @@ def test_json_has_all_that_a_script_needs_to_connect(refit, stack, local_stacks)
     description = json.loads(refit("up", "--detach", "--json").stdout)
     assert description["port"] == 4566
     assert description["apiUrl"] == API_URL
-    assert description["apiKeys"] == {"predict": API_KEY, "label": API_KEY}
+    assert description["apiKeys"] == API_KEYS
     assert description["bucket"] == "refit-data"
     assert {"endpointUrl", "accessKeyId", "secretAccessKey", "region"} <= set(description)
 

@@ -13,7 +13,7 @@ from refit_cli.api.model_api import ApiAccess
 from refit_cli.api.prediction_api import PredictionApi
 from refit_cli.rows import InputTable, numbered
 
-from tests.support.cli import API_KEY, API_URL, CHAMPION
+from tests.support.cli import API_KEYS, API_URL, CHAMPION
 
 URL = f"{API_URL}/models/digits/predictions"
 
@@ -96,7 +96,7 @@ def serve(api, model: Model) -> Model:
 
 def predicted_ids(rows: list[list[str]], **limits: int) -> list[str]:
     """Get predictions of the rows, and return their inference ids."""
-    access = ApiAccess(API_URL, API_KEY, "digits", retries=2, backoff_s=0.0)
+    access = ApiAccess(API_URL, API_KEYS["predict"], "digits", retries=2, backoff_s=0.0)
     predicted = PredictionApi(access, **limits).predict(InputTable(None, numbered(rows)))
     return [row.answer["inferenceId"] for row in predicted]
 
@@ -115,7 +115,7 @@ def test_each_row_is_answered_by_one_line_of_json_in_order(refit, live, api, tmp
         "probabilities": {"7": 0.75},
     }
     assert [answer["prediction"] for answer in answers] == [str(number) for number in range(250)]
-    assert model.requests[0].headers["x-api-key"] == API_KEY
+    assert model.requests[0].headers["x-api-key"] == API_KEYS["predict"]
     assert model.requests[0].headers["content-type"] == "text/csv"
     assert "250 rows in 2 requests" in result.stderr
 
