@@ -1,4 +1,4 @@
-"""A message that cannot be handled raises an alarm, and is tried again long before its queue would."""
+"""A message that cannot be handled raises an alarm, and is soon tried again."""
 
 from __future__ import annotations
 
