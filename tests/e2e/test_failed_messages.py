@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 from tests.e2e.driver import User, wait_for
@@ -14,10 +15,26 @@ def physical_id(user: User, logical_id: str) -> str:
     return str(described["StackResourceDetail"]["PhysicalResourceId"])
 
 
+def alarm_state(user: User, logical_id: str) -> str:
+    names = [physical_id(user, logical_id)]
+    [alarm] = user.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"]
+    return str(alarm["StateValue"])
+
+
+def test_captures_that_firehose_refused_raise_an_alarm(user: User) -> None:
+    queue, sqs = physical_id(user, "CaptureStreamDeadLetters"), user.client("sqs")
+    key = "_refused/capture/processing-failed/2026/11/20/failed"
+    user.client("s3").put_object(Bucket=user.bucket, Key=key, Body=b"{}")
+    alarm = "CaptureStreamDeadLettersAlarm"
+    wait_for(lambda: alarm_state(user, alarm) == "ALARM" or None, "the alarm")
+    [message] = sqs.receive_message(QueueUrl=queue)["Messages"]
+    assert json.loads(message["Body"])["detail"]["object"]["key"] == key
+    sqs.purge_queue(QueueUrl=queue)
+
+
 def test_one_bad_message_is_counted_alarmed_and_tried_again_soon(user: User) -> None:
     queue, sqs = physical_id(user, "RetrainQueue"), user.client("sqs")
     function, cloudwatch = physical_id(user, "RetrainFunction"), user.client("cloudwatch")
-    alarm = physical_id(user, "RetrainFailedMessagesAlarm")
 
     def failures() -> float:
         points = cloudwatch.get_metric_statistics(
@@ -31,13 +48,10 @@ def test_one_bad_message_is_counted_alarmed_and_tried_again_soon(user: User) -> 
         )["Datapoints"]
         return sum(point["Sum"] for point in points)
 
-    def state() -> str:
-        [described] = cloudwatch.describe_alarms(AlarmNames=[alarm])["MetricAlarms"]
-        return str(described["StateValue"])
-
     sqs.send_message(QueueUrl=queue, MessageBody="{}")
     try:
-        wait_for(lambda: state() == "ALARM" or None, "the alarm on failed messages")
+        alarm = "RetrainFailedMessagesAlarm"
+        wait_for(lambda: alarm_state(user, alarm) == "ALARM" or None, "the alarm")
         # The queue itself would deliver the message again after 360 s.
         wait_for(lambda: failures() >= 2 or None, "the second try", timeout_s=180)
     finally:

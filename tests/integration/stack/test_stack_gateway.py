@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 import requests
-from stack_under_test import LocalAws, until
+from botocore.credentials import Credentials
+from refit_cli.api.request_signature import RequestSignature
+from stack_under_test import KEYS, LocalAws, until
 
 IDENTITY = """
 import json
@@ -35,19 +37,21 @@ def api(aws: LocalAws) -> Api:
     api_id = gateway.create_rest_api(name="identified")["id"]
     [root] = gateway.get_resources(restApiId=api_id)["items"]
     function = aws.function("identity", IDENTITY)
-    method: dict[str, Any] = {
-        "restApiId": api_id,
-        "resourceId": root["id"],
-        "httpMethod": "POST",
-    }
-    gateway.put_method(**method, authorizationType="NONE", apiKeyRequired=True)
     invocations = f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{function}"
-    gateway.put_integration(
-        **method,
-        type="AWS_PROXY",
-        integrationHttpMethod="POST",
-        uri=f"{invocations}/invocations",
-    )
+    signed = gateway.create_resource(restApiId=api_id, parentId=root["id"], pathPart="signed")
+    for resource, authorization in ((root, "NONE"), (signed, "AWS_IAM")):
+        method: dict[str, Any] = {
+            "restApiId": api_id,
+            "resourceId": resource["id"],
+            "httpMethod": "POST",
+        }
+        gateway.put_method(**method, authorizationType=authorization, apiKeyRequired=True)
+        gateway.put_integration(
+            **method,
+            type="AWS_PROXY",
+            integrationHttpMethod="POST",
+            uri=f"{invocations}/invocations",
+        )
     gateway.put_gateway_response(
         restApiId=api_id,
         responseType="INTEGRATION_FAILURE",
@@ -69,6 +73,27 @@ def test_the_event_has_the_id_of_the_key_that_was_used(api: Api) -> None:
     for key_id, value in api.keys.items():
         identity = api.post(value).json()
         assert (identity["apiKeyId"], identity["apiKey"]) == (key_id, value)
+
+
+def test_a_method_that_requires_a_signature_and_a_key_gets_both_or_refuses(
+    aws: LocalAws, api: Api
+) -> None:
+    key = next(iter(api.keys.values()))
+    signature = RequestSignature(Credentials(*KEYS.values()), "us-east-1")
+    headers = {"x-api-key": key, "content-type": "application/json"}
+
+    def post(path: str, **options: Any) -> int:
+        return requests.post(f"{api.url}{path}", data="{}", timeout=20, **options).status_code
+
+    assert post("signed", headers=headers, auth=signature) == 200
+    assert post("signed", headers=headers) == 403
+    assert post("signed", headers={"content-type": "application/json"}, auth=signature) == 403
+    keys = aws.client("iam")
+    keys.create_user(UserName="powerless")
+    created = keys.create_access_key(UserName="powerless")["AccessKey"]
+    powerless = Credentials(created["AccessKeyId"], created["SecretAccessKey"])
+    refused = RequestSignature(powerless, "us-east-1")
+    assert post("signed", headers=headers, auth=refused) == 403
 
 
 def test_a_throttled_function_is_answered_with_503_and_counted(aws: LocalAws, api: Api) -> None:
