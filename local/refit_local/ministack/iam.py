@@ -104,12 +104,12 @@ def _trusts(role: Mapping[str, Any], service: str, account_id: str) -> bool:
     return any(
         statement.get("Effect") == "Allow"
         and Hook.TRUSTS_SERVICE.get()(statement.get("Principal"), service)
-        and _is_met(statement.get("Condition", {}), account_id)
+        and conditions_are_met(statement.get("Condition", {}), account_id)
         for statement in (statements if isinstance(statements, list) else [statements])
     )
 
 
-def _is_met(conditions: Mapping[str, Any], account_id: str) -> bool:
+def conditions_are_met(conditions: Mapping[str, Any], account_id: str) -> bool:
     """Return whether a service that acts for this account meets a trust policy's conditions."""
     context = {"aws:sourceaccount": account_id}
     for operator, keys in conditions.items():

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from refit_local.ministack.iam import _is_met
+from refit_local.ministack.iam import conditions_are_met
 from stack_under_test import LocalAws, allow, policy, until
 
 ARN = "arn:aws:sqs:us-east-1:000000000000:"
@@ -65,6 +65,6 @@ def test_a_role_that_trusts_another_account_only_cannot_be_assumed() -> None:
     def trusting(account: str) -> dict[str, Any]:
         return {"StringEquals": {"aws:SourceAccount": account}}
 
-    assert _is_met(trusting("000000000000"), "000000000000")
-    assert not _is_met(trusting("111111111111"), "000000000000")
-    assert not _is_met({"StringLike": {"aws:SourceArn": "arn:*"}}, "000000000000")
+    assert conditions_are_met(trusting("000000000000"), "000000000000")
+    assert not conditions_are_met(trusting("111111111111"), "000000000000")
+    assert not conditions_are_met({"StringLike": {"aws:SourceArn": "arn:*"}}, "000000000000")
