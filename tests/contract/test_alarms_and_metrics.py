@@ -241,6 +241,12 @@ def test_every_function_that_no_state_machine_covers_has_an_alarm_on_its_errors(
     assert monitored == FUNCTIONS.keys() - covered
 
 
+def test_the_documented_costs_count_every_alarm_of_the_stack() -> None:
+    text = (ROOT / "docs/aws.md").read_text()
+    cost = f"| alarms of the stack | per stack | ${len(ALARMS) / 10:.2f} | {len(ALARMS)} at $0.10"
+    assert cost in text
+
+
 def test_the_documentation_explains_every_alarm_and_no_other() -> None:
     text = (ROOT / "docs/alarms.md").read_text()
     explained = {
