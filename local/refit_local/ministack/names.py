@@ -121,6 +121,8 @@ class Hook(Enum):
     S3_HANDLE = (_S3, "handle_request", "large objects that do not block other services")
     UPLOAD_PART = (_S3, "_upload_part", "upload parts on disk")
     UPLOADS = (_S3, "_multipart_uploads", "upload parts on disk")
+    COMPLETE_UPLOAD = (_S3, "_complete_multipart_upload", "the time of an upload in parts")
+    S3_NOW = (_S3, "now_iso", "the time of an upload in parts")
     DISPLACE_VERSION = (_S3, "_persist_displaced_version", "links to replaced versions")
     GET_OBJECT = (_S3, "_get_object", "objects larger than the memory")
     READ_BODY = (_S3, "_read_body", "objects larger than the memory")

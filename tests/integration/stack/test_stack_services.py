@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -64,6 +65,47 @@ def test_a_multipart_upload_can_be_read_in_ranges_and_copied(aws: LocalAws) -> N
     source = {"Bucket": "parts", "Key": "k", "VersionId": completed["VersionId"]}
     s3.copy_object(Bucket="parts", Key="copy", CopySource=source)
     assert s3.head_object(Bucket="parts", Key="copy")["ContentLength"] == sum(sizes)
+
+
+def test_an_object_uploaded_in_parts_has_the_time_at_which_its_upload_began(
+    aws: LocalAws,
+) -> None:
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket="begun")
+    s3.put_bucket_versioning(Bucket="begun", VersioningConfiguration={"Status": "Enabled"})
+    s3.put_bucket_notification_configuration(
+        Bucket="begun", NotificationConfiguration={"EventBridgeConfiguration": {}}
+    )
+    url, arn = aws.queue("begun", "events")
+    pattern = {"source": ["aws.s3"], "detail": {"bucket": {"name": ["begun"]}}}
+    rule(aws, "begun", pattern, {"Arn": arn})
+    upload_id = s3.create_multipart_upload(Bucket="begun", Key="large")["UploadId"]
+    upload = {"Bucket": "begun", "Key": "large", "UploadId": upload_id}
+    tag = s3.upload_part(**upload, PartNumber=1, Body=b"1,2")["ETag"]
+    began = s3.list_multipart_uploads(Bucket="begun")["Uploads"][0]["Initiated"]
+    s3.put_object(Bucket="begun", Key="small", Body=b"1,2")
+    until(lambda: datetime.now(UTC) - began > timedelta(seconds=2))
+    parts = [{"PartNumber": 1, "ETag": tag}]
+    completed = s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+    version = completed["VersionId"]
+
+    key = {"Bucket": "begun", "Key": "large"}
+    listed = s3.list_objects_v2(Bucket="begun", Prefix="large")["Contents"][0]
+    [listed_version] = s3.list_object_versions(Bucket="begun", Prefix="large")["Versions"]
+    for shown in (
+        s3.head_object(**key),
+        s3.get_object(**key),
+        s3.get_object(**key, VersionId=version),
+        listed,
+        listed_version,
+    ):
+        assert shown["LastModified"] == began
+    events: list[dict[str, Any]] = []
+    until(lambda: events.extend(aws.received(url)) or len(events) == 2)
+    by_key = {event["detail"]["object"]["key"]: event for event in events}
+    assert by_key["large"]["detail"]["reason"] == "CompleteMultipartUpload"
+    assert by_key["large"]["detail"]["object"]["etag"].endswith("-1")
+    assert datetime.fromisoformat(by_key["large"]["time"]) - began >= timedelta(seconds=1)
 
 
 def test_firehose_delivers_every_record_while_objects_are_written(aws: LocalAws) -> None:
