@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from moto import mock_aws
+from moto.s3.models import s3_backends
 from refit.handlers import wiring
 from refit.stores import clients
 
@@ -73,6 +74,20 @@ class Stack:
         data = json.dumps(body) if isinstance(body, dict) else body
         response = self._s3.put_object(Bucket=self.bucket, Key=key, Body=data)
         return str(response["VersionId"])
+
+    def put_in_parts(self, key: str, began: datetime, body: bytes = b"1,2\n") -> str:
+        """Upload an object in parts, which began at a time; return its version.
+
+        S3 gives it that time. moto gives it the time of its completion, which is corrected here.
+        """
+        where = {"Bucket": self.bucket, "Key": key}
+        upload = where | {"UploadId": self._s3.create_multipart_upload(**where)["UploadId"]}
+        tag = self._s3.upload_part(**upload, PartNumber=1, Body=body)["ETag"]
+        parts = {"Parts": [{"PartNumber": 1, "ETag": tag}]}
+        completed = self._s3.complete_multipart_upload(**upload, MultipartUpload=parts)
+        stored = s3_backends["123456789012"]["aws"].get_object(self.bucket, key)
+        stored.last_modified = began.replace(tzinfo=None)
+        return str(completed["VersionId"])
 
     def read(self, key: str) -> bytes:
         """Return the content of an object."""

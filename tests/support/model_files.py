@@ -13,7 +13,13 @@ WRITTEN_AT = "2025-01-02T00:00:00.000+00:00"
 
 def object_version(key: str, version: str = "v1", size: int = 10) -> dict[str, Any]:
     """Return an object as drop.json and manifest.json record it."""
-    return {"key": key, "version": version, "size": size, "last_modified": WRITTEN_AT}
+    return {
+        "key": key,
+        "version": version,
+        "size": size,
+        "last_modified": WRITTEN_AT,
+        "is_multipart": False,
+    }
 
 
 def manifest(

@@ -36,7 +36,7 @@ def drop_files(stack: Stack, files: dict[str, bytes], keys: RunKeys = RUN) -> No
         key = f"digits/raw/{name}"
         version = stack.put(key, data)
         entries.append(object_version(key, version, len(data)))
-    services().models.begin_run("digits", keys.run, "drop", "2025-01-01T00:00:00+00:00")
+    services().models.begin_run("digits", keys.run, "drop", None)
     stack.put(
         keys.drop,
         {"model": "digits", "run": keys.run, "cause": "drop", "files": entries},

@@ -108,7 +108,7 @@ class RetrainedModel:
     ) -> dict[str, Any]:
         """Begin a retraining on the files of another run and the ledger, and prepare it."""
         files = self.stack.get(based_on.manifest)["files"]
-        services().models.begin_run("digits", keys.run, "drift", "2025-01-01T00:00:00+00:00")
+        services().models.begin_run("digits", keys.run, "drift", None)
         self.stack.put(
             keys.drop,
             {

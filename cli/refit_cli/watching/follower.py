@@ -12,7 +12,7 @@ from refit.domain.vocabulary import RunStatus
 
 from refit_cli.errors import BadInput
 from refit_cli.watching.progress import BoostingRound, ExecutionHistory, StateSpan, TrainingLog
-from refit_cli.watching.selection import has_ended, newest_file, run_to_follow
+from refit_cli.watching.selection import dropped_files, has_ended, run_to_follow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,7 +138,7 @@ class Follower:
         return run
 
     def _reason_to_wait(self, runs: list[Run]) -> str:
-        if newest_file(self._connection.bucket, self.view.model) is None:
+        if not dropped_files(self._connection.bucket, self.view.model):
             return f"no data has been uploaded yet: refit put {self.view.model} FILE"
         if runs and not has_ended(runs[0]):
             return f"run {runs[0].run} is {runs[0].status}; the run of your data starts after it"

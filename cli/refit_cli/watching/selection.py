@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from refit.domain.errors import ObjectNotFound
 from refit.domain.naming import ModelKeys
+from refit.domain.pipeline.drop_files import is_marker
 from refit.domain.vocabulary import RunStatus
 
 if TYPE_CHECKING:
@@ -19,52 +18,30 @@ if TYPE_CHECKING:
 ENDED = frozenset({RunStatus.DEPLOYED, RunStatus.REFUSED, RunStatus.FAILED, RunStatus.SUPERSEDED})
 _LATEST_REFUSALS = 200
 
-# S3 rounds times to whole seconds, and its clock differs from the clock of the table's writer.
-_CLOCK_TOLERANCE = timedelta(seconds=2)
-
 
 def has_ended(run: Run) -> bool:
     """Return whether a run has ended. A run that awaits approval has not."""
     return run.status in ENDED
 
 
-def newest_file(bucket: Bucket, model: str) -> ObjectVersion | None:
-    """Return the data file that was uploaded last and still exists, or None."""
-    files = [file for file in bucket.list(ModelKeys(model).raw) if not file.key.endswith("/")]
-    return max(files, key=lambda file: file.last_modified, default=None)
-
-
 def run_to_follow(connection: StackConnection, model: str, runs: list[Run]) -> Run | None:
-    """Return the run to follow: the newest, or None while newer data has no run yet.
+    """Return the run to follow: the newest, or None while there is data that no run has taken.
 
-    The uploaded files and the files of each run are read from the bucket. So `refit watch` waits
-    for the run of a `refit put` just before it, and does not report the outcome of the run before.
-    `runs` are the model's runs, newest first.
+    So `refit watch` waits for the run of a `refit put` just before it, and does not report the
+    outcome of the run before. `runs` are the model's runs, newest first.
     """
     if not runs:
         return None
-    newest = newest_file(connection.bucket, model)
-    if newest is None:
-        return runs[0]
-    for run in runs:
-        files = _files_of_run(connection, model, run.run)
-        started_after = run.started_at >= newest.last_modified - _CLOCK_TOLERANCE
-        if (files is None and started_after) or (newest.key, newest.version) in (files or ()):
-            return runs[0]
-        if not started_after:
-            return None
-    return None
+    state = connection.models.state(model)
+    consumed = connection.artifacts.consumed_files(model, state.consumed_by)
+    files = dropped_files(connection.bucket, model)
+    return None if any(file not in consumed for file in files) else runs[0]
 
 
-def _files_of_run(
-    connection: StackConnection, model: str, run: str
-) -> frozenset[tuple[str, str]] | None:
-    """Return (key, version) of the files of a run; None before drop.json is written."""
-    try:
-        drop = connection.artifacts.drop(model, run)
-    except ObjectNotFound:
-        return None
-    return frozenset((file.key, file.version) for file in drop.files)
+def dropped_files(bucket: Bucket, model: str) -> list[ObjectVersion]:
+    """Return the files in the drop folder that can start a run."""
+    folder = ModelKeys(model).raw
+    return [file for file in bucket.list(folder) if not is_marker(file.key.removeprefix(folder))]
 
 
 def refusal(bucket: Bucket, folder: str) -> str | None:

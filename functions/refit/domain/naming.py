@@ -120,6 +120,11 @@ class RunKeys:
         return f"{self.root}drop.json"
 
     @property
+    def consumed(self) -> str:
+        """Digests of all file versions that this run and the runs before it took from raw/."""
+        return f"{self.root}consumed.txt"
+
+    @property
     def manifest(self) -> str:
         """What the run trained on, and with which settings."""
         return f"{self.root}manifest.json"

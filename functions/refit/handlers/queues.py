@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from aws_lambda_powertools.utilities.batch import (
     BatchProcessor,
@@ -31,6 +31,73 @@ class WrittenObject(BaseModel):
 def written_object(message: dict[str, Any]) -> WrittenObject:
     """Read an "Object Created" event of S3."""
     return WrittenObject.model_validate(message["detail"]["object"])
+
+
+Request = TypeVar("Request")
+
+
+def per_model(
+    parse: Callable[[dict[str, Any]], tuple[str, Request] | None],
+    handle: Callable[[str, list[Request]], None],
+) -> Callable[[dict[str, Any], Any], Any]:
+    """Make a Lambda handler that handles all SQS messages of a batch about one model together.
+
+    If the handling raises, all messages about this model are reported as failed.
+
+    Args:
+        parse: returns the model and the request of the JSON body of a message; None to ignore it.
+        handle: handles the requests about one model, in the order of their messages.
+    """
+
+    @logger.inject_lambda_context
+    def handler(event: dict[str, Any], context: Any) -> Any:
+        batch = _BatchByModel(parse, handle, event["Records"])
+        processor = BatchProcessor(event_type=EventType.SQS)
+        return process_partial_response(
+            event=event, record_handler=batch.handle_record, processor=processor, context=context
+        )
+
+    return handler
+
+
+class _BatchByModel(Generic[Request]):
+    """The messages of one batch. The first message about a model handles all about it."""
+
+    def __init__(
+        self,
+        parse: Callable[[dict[str, Any]], tuple[str, Request] | None],
+        handle: Callable[[str, list[Request]], None],
+        records: list[dict[str, Any]],
+    ) -> None:
+        self._handle = handle
+        self._models: dict[str, str] = {}
+        self._requests: dict[str, list[Request]] = {}
+        self._failures: dict[str, Exception] = {}
+        for record in records:
+            message = record["messageId"]
+            try:
+                parsed = parse(json.loads(record["body"]))
+            except Exception as error:  # this message fails; the others are handled
+                self._failures[message] = error
+                continue
+            if parsed is not None:
+                self._models[message], request = parsed
+                self._requests.setdefault(parsed[0], []).append(request)
+
+    def handle_record(self, record: Any) -> None:
+        """Handle one message; raise what its handling raises."""
+        message = record["messageId"]
+        model = self._models.get(message)
+        requests = self._requests.pop(model, None) if model is not None else None
+        if model is not None and requests is not None:
+            try:
+                self._handle(model, requests)
+            except Exception as error:  # for each of these messages
+                self._failures |= {
+                    other: error for other, name in self._models.items() if name == model
+                }
+        if message in self._failures:
+            raise self._failures[message]
 
 
 def per_message(

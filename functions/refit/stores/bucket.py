@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from botocore.exceptions import ClientError
 
 from refit.domain.errors import ObjectNotFound, ServiceThrottled
-from refit.domain.pipeline.manifest import ObjectVersion
+from refit.domain.pipeline.manifest import NO_VERSION, ObjectVersion
 from refit.stores.clients import error_code, translate_transient_errors
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ PART_BYTES = 8 * 1024 * 1024
 """S3 requires parts of at least 5 MiB, except for the last part."""
 
 _CONCURRENT_DOWNLOADS = 8  # botocore keeps 10 connections
-_NO_VERSION = "null"  # S3's version id of objects that were written without versioning
 _MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "404", "405", "MethodNotAllowed"})
 
 
@@ -62,7 +61,7 @@ class Bucket:
         """Return a whole object and its version. Raises ObjectNotFound when it does not exist."""
         with self._translate_errors(key):
             answer = self.client.get_object(Bucket=self.name, Key=key)
-            return answer["Body"].read(), answer.get("VersionId", _NO_VERSION)
+            return answer["Body"].read(), answer.get("VersionId", NO_VERSION)
 
     def read_json(self, key: str) -> Any:
         """Return a JSON object, parsed. Raises ObjectNotFound when it does not exist."""
@@ -110,6 +109,8 @@ class Bucket:
                         version=entry["VersionId"],
                         size=entry["Size"],
                         last_modified=entry["LastModified"],
+                        # The ETag of an upload in parts ends in their number.
+                        is_multipart="-" in entry["ETag"],
                     )
                     for entry in page.get("Versions", [])
                     if entry["IsLatest"]
@@ -167,7 +168,7 @@ class Bucket:
 
     def _request(self, key: str, version: str | None) -> dict[str, str]:
         request = {"Bucket": self.name, "Key": key}
-        return request | {"VersionId": version} if version and version != _NO_VERSION else request
+        return request | {"VersionId": version} if version and version != NO_VERSION else request
 
     @contextmanager
     def _translate_errors(self, key: str, version: str | None = None) -> Iterator[None]:

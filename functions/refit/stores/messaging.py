@@ -55,11 +55,16 @@ class Messaging:
 
     def enqueue_ingest(self, model: str) -> None:
         """Enqueue a message that makes Ingest check the drop folder of a model."""
-        self._enqueue(self._environment.ingest_queue_url, model)
+        self._enqueue(self._environment.ingest_queue_url, {"model": model})
+
+    def enqueue_drop_check(self, model: str, run: str, delay_s: int) -> None:
+        """Enqueue a message that makes Ingest start a run if its files are still the new ones."""
+        message = {"model": model, "run": run}
+        self._enqueue(self._environment.ingest_queue_url, message, delay_s)
 
     def enqueue_check_drift(self, model: str) -> None:
         """Enqueue a message that makes CheckDrift check a model now."""
-        self._enqueue(self._environment.check_drift_queue_url, model)
+        self._enqueue(self._environment.check_drift_queue_url, {"model": model})
 
     def enqueue_retrain(self, model: str, delay_s: int | None = None) -> None:
         """Enqueue a message that makes Retrain take the next step for a model.
@@ -68,7 +73,7 @@ class Messaging:
             model: name of the model.
             delay_s: seconds to wait; None for the default of the queue.
         """
-        self._enqueue(self._environment.retrain_queue_url, model, delay_s)
+        self._enqueue(self._environment.retrain_queue_url, {"model": model}, delay_s)
 
     def return_soon(self, queue_arn: str, receipt_handle: str, delay_s: int) -> None:
         """Make a message that a function has received visible again after some seconds.
@@ -85,9 +90,9 @@ class Messaging:
         except (BotoCoreError, ClientError) as error:
             logger.warning("a failed message waits longer", extra={"reason": str(error)})
 
-    def _enqueue(self, queue_url: str, model: str, delay_s: int | None = None) -> None:
+    def _enqueue(self, queue_url: str, message: dict[str, str], delay_s: int | None = None) -> None:
         delay = {} if delay_s is None else {"DelaySeconds": delay_s}
         with translate_transient_errors():
             self._client("sqs").send_message(
-                QueueUrl=queue_url, MessageBody=json.dumps({"model": model}), **delay
+                QueueUrl=queue_url, MessageBody=json.dumps(message), **delay
             )

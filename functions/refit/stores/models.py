@@ -12,6 +12,7 @@ Every change is one conditional write or one transaction, so repeating a step ha
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,18 @@ class BeginResult(StrEnum):
     STARTED = "started"
     KNOWN = "known"
     BUSY = "busy"
+    OUTDATED = "outdated"
+
+
+@dataclass(frozen=True)
+class TakesFiles:
+    """That a run takes new files from the drop folder.
+
+    Attributes:
+        after: `ModelState.consumed_by` when it was decided which files are new.
+    """
+
+    after: str | None
 
 
 def model_pk(model: str) -> str:
@@ -97,7 +110,7 @@ class ModelStore:
         model: str,
         run: str,
         cause: RunCause,
-        consumed_until: str | None,
+        takes: TakesFiles | None,
         champion: int | None = None,
     ) -> BeginResult:
         """Record a run and take the lock of the model, in one transaction.
@@ -106,14 +119,16 @@ class ModelStore:
             model: name of the model.
             run: id of the run.
             cause: why the run begins.
-            consumed_until: latest timestamp of the files that the run takes from the drop folder.
-                None when it takes none, so that files that arrived meanwhile still count as new.
+            takes: given when the run takes new files from the drop folder. Its consumed.txt must
+                have been written.
             champion: the version that must be live; None when any version may be live.
 
         Returns:
             STARTED when this call began the run. KNOWN when the run was begun before. BUSY when
-            another run holds the lock, another version is live, or the model is being removed. A
-            busy model is marked pending, and the next run starts when the active one ends.
+            another run holds the lock, another version is live, or the model is being removed. If
+            another run holds the lock, the model is marked pending, and the next run starts when
+            that one ends. OUTDATED when another run has taken files since it was decided which
+            files are new.
 
         Raises:
             ServiceThrottled: when all attempts of the transaction conflicted with others.
@@ -132,7 +147,7 @@ class ModelStore:
             condition=Attr("pk").not_exists(),
         )
         index = self._table.put_request({"pk": "MODELS", "sk": model})
-        writes = [record, self._lock(model, run, now, consumed_until, champion), index]
+        writes = [record, self._lock(model, run, now, takes, champion), index]
         for _ in self._conflicts.attempts():
             codes = transact(self._table.client, writes)
             if not codes:
@@ -140,26 +155,32 @@ class ModelStore:
             if condition_failed(codes[0]):
                 return BeginResult.KNOWN
             if condition_failed(codes[1]):
-                self.mark_pending(model)
-                return BeginResult.BUSY
+                state = self.state(model)
+                if takes is not None and state.consumed_by != takes.after:
+                    return BeginResult.OUTDATED
+                # If the lock has been released meanwhile, nobody would see that data is pending.
+                if self.mark_pending(model) or not _may_begin(state, champion):
+                    return BeginResult.BUSY
         raise ServiceThrottled(f"run {run} of {model} conflicted with other writes")
 
     def _lock(
-        self, model: str, run: str, now: str, consumed_until: str | None, champion: int | None
+        self, model: str, run: str, now: str, takes: TakesFiles | None, champion: int | None
     ) -> Write:
         changes: Item = {"active_run": run, "active_since": now}
-        if consumed_until is not None:
-            changes |= {"consumed_until": consumed_until, "pending": False}
         free = Attr("active_run").not_exists() | Attr("active_since").lt(self._stale())
         condition: ConditionBase = free & _NOT_REMOVING
+        if takes is not None:
+            changes |= {"consumed_by": run, "pending": False}
+            consumed_by = Attr("consumed_by")
+            unchanged = consumed_by.eq(takes.after) if takes.after else consumed_by.not_exists()
+            condition = condition & unchanged
         if champion is not None:
             condition = condition & Attr("champion.version").eq(champion)
         return self._table.update_request(_key(model, "STATE"), set=changes, condition=condition)
 
-    def mark_pending(self, model: str) -> None:
-        """Record that new data arrived while a run was active."""
-        # Without the condition, a removed model would get a state again.
-        self._set_state(model, {"pending": True}, Attr("pk").exists())
+    def mark_pending(self, model: str) -> bool:
+        """Record that new data arrived while a run is active; return False if none is active."""
+        return self._set_state(model, {"pending": True}, Attr("active_run").exists())
 
     def update_run(self, model: str, run: str, **values: Any) -> bool:
         """Set attributes of a run, such as its status; None removes an attribute.
@@ -317,6 +338,12 @@ class ModelStore:
 
     def _stale(self) -> str:
         return iso(self._clock() - STALE_LOCK)
+
+
+def _may_begin(state: ModelState, champion: int | None) -> bool:
+    """Return whether only the lock of another run can have refused a run."""
+    is_live = state.champion is not None and state.champion.version == champion
+    return state.removing_since is None and (champion is None or is_live)
 
 
 def _key(model: str, sk: str) -> Item:

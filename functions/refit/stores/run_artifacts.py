@@ -18,6 +18,7 @@ from refit.domain.errors import ModelNotFound, ObjectNotFound, VersionNotRegiste
 from refit.domain.model_settings import ModelSettings, parse_settings, settings_text
 from refit.domain.monitoring.baseline import Baseline
 from refit.domain.naming import ModelKeys, RunKeys
+from refit.domain.pipeline.drop import ConsumedFiles
 from refit.domain.pipeline.manifest import Drop, Manifest
 from refit.domain.schema import Schema
 
@@ -35,6 +36,7 @@ MAX_AGE_S = 10
 """Seconds for which a process may use what it read of a model that has changed or was removed."""
 
 _CACHED_ARTIFACTS = 256
+_CACHED_FILE_LISTS = 8  # each can have some megabytes
 
 Artifact = TypeVar("Artifact", bound=BaseModel)
 
@@ -48,6 +50,7 @@ class RunArtifacts:
         self._clock = clock
         self._parsed = lru_cache(maxsize=_CACHED_ARTIFACTS)(self._parse)
         self._columns = lru_cache(maxsize=_CACHED_ARTIFACTS)(self._read_columns)
+        self._consumed = lru_cache(maxsize=_CACHED_FILE_LISTS)(self._read_consumed)
         self._run_of = lru_cache(maxsize=_CACHED_ARTIFACTS)(self._find_run)
         self._champion = lru_cache(maxsize=_CACHED_ARTIFACTS)(self._read_champion)
 
@@ -70,6 +73,10 @@ class RunArtifacts:
     def drop(self, model: str, run: str) -> Drop:
         """Return the drop of the run, which is not cached: it can change until the run begins."""
         return Drop.model_validate_json(self._bucket.read(RunKeys(model, run).drop))
+
+    def consumed_files(self, model: str, run: str | None) -> ConsumedFiles:
+        """Return what a run and the runs before it took from the drop folder; None took nothing."""
+        return ConsumedFiles() if run is None else self._consumed(model, run)
 
     def manifest(self, model: str, run: str) -> Manifest:
         """Return the manifest: the data that the run was trained on, and its settings."""
@@ -148,6 +155,9 @@ class RunArtifacts:
 
     def _parse(self, kind: type[BaseModel], key: str) -> BaseModel:
         return kind.model_validate_json(self._bucket.read(key))
+
+    def _read_consumed(self, model: str, run: str) -> ConsumedFiles:
+        return ConsumedFiles.parse(self._bucket.read(RunKeys(model, run).consumed).decode())
 
     def _read_columns(self, model: str, run: str) -> Columns:
         from refit.domain.monitoring.input_counts import columns_of  # noqa: PLC0415 (NumPy)

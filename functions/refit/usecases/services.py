@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from refit.stores.messaging import Messaging
     from refit.stores.monitoring import MonitoringStore
     from refit.stores.registry import ModelRegistry
+    from refit.usecases.drop_waits import DropWaits
 
 
 @dataclass(eq=False)
@@ -74,6 +75,12 @@ class Services:
     @cached_property
     def artifacts(self) -> RunArtifacts:
         return RunArtifacts(self.bucket, self.models, self.clock)
+
+    @cached_property
+    def drop_waits(self) -> DropWaits:
+        from refit.usecases.drop_waits import DropWaits  # noqa: PLC0415
+
+        return DropWaits()
 
     @cached_property
     def monitoring(self) -> MonitoringStore:

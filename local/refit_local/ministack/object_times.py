@@ -1,7 +1,7 @@
 """S3: the times of objects.
 
-AWS        LastModified is in whole seconds; that of an object that was uploaded in parts is the time
-           at which the upload began, however late it is completed
+AWS        LastModified is in whole seconds; that of an object that was uploaded in parts is the
+           time at which the upload began, however late it is completed
 MiniStack  LastModified is in milliseconds, and that of an upload in parts is its completion
 Source     S3 User Guide, "Working with object metadata", table of system-defined metadata;
            S3 API Reference, ListObjectVersions, examples

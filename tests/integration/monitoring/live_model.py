@@ -61,7 +61,7 @@ def go_live(
     bucket.put_json(keys.schema, SCHEMA.as_json())
     bucket.put_json(keys.baseline, BASELINE.model_dump(mode="json"))
     bucket.put_json(keys.profile, PROFILE)
-    models.begin_run(MODEL, keys.run, "drop", "2026-11-20T10:00:00+00:00")
+    models.begin_run(MODEL, keys.run, "drop", None)
     models.record_version(MODEL, version, keys.run, f"arn:{version}")
     models.promote(
         MODEL,

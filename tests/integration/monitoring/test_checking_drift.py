@@ -395,7 +395,7 @@ def test_every_check_of_a_model_that_is_not_idle_enqueues_a_retraining_step(live
 
 
 def test_the_schedule_checks_every_model(live: Stack) -> None:
-    live.services.models.begin_run("letters", "r", "drop", "2026-11-20T10:00:00+00:00")
+    live.services.models.begin_run("letters", "r", "drop", None)
     handled("check_drift_scheduled")
     messages = live.messages(live.detect_queue)
     assert sorted(message["model"] for message in messages) == [MODEL, "letters"]

@@ -149,9 +149,9 @@ def test_repeated_messages_start_no_other_retraining(drifting: Stack) -> None:
 
 
 def test_dropped_files_still_count_as_new_after_a_retraining_began(drifting: Stack) -> None:
-    before = services().models.state(MODEL).consumed_until
+    before = services().models.state(MODEL).consumed_by
     advance()
-    assert services().models.state(MODEL).consumed_until == before
+    assert services().models.state(MODEL).consumed_by == before
 
 
 def test_an_alarm_of_the_previous_version_starts_no_retraining(drifting: Stack) -> None:
@@ -240,7 +240,7 @@ def test_a_version_that_goes_live_just_before_the_start_ends_the_episode(driftin
 
 
 def test_a_retraining_is_pending_during_another_run_and_begins_after_it(drifting: Stack) -> None:
-    services().models.begin_run(MODEL, "adrop0000000", "drop", "2026-11-20T11:00:00+00:00")
+    services().models.begin_run(MODEL, "adrop0000000", "drop", None)
     state = advance()
     assert state.pending is not None
     assert state.pending.why == "run adrop0000000 is active"

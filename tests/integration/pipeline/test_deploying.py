@@ -27,7 +27,7 @@ LIVE = "0.25,0.75\n0.5,0.5\n0.1,0.9\n"
 
 @pytest.fixture
 def sagemaker(stack: Stack) -> FakeSageMaker:
-    services().models.begin_run("digits", RUN, "drop", "2026-11-20T10:00:00+00:00")
+    services().models.begin_run("digits", RUN, "drop", None)
     root = f"digits/runs/{RUN}"
     for run in (RUN, "aaaaaaaaaaaa"):  # the candidate and the champion
         stack.put(f"digits/runs/{run}/manifest.json", manifest(run))
@@ -160,7 +160,7 @@ def test_the_first_promoted_version_is_notified_with_what_it_learned(
     sagemaker: FakeSageMaker, stack: Stack
 ) -> None:
     learned = LEARNED.model_dump(mode="json")
-    services().models.begin_run("digits", RUN, "drop", "2026-11-20T10:00:00+00:00")
+    services().models.begin_run("digits", RUN, "drop", None)
     services().models.update_run("digits", RUN, learned=learned)
     promote.handler(sample("promote"), CONTEXT)
     (notice,) = stack.messages(stack.notices_queue)

@@ -23,7 +23,7 @@ RUN = "0f1e2d3c4b5a"
 
 @pytest.fixture
 def active(stack: Stack) -> Stack:
-    services().models.begin_run("digits", RUN, "drop", "2026-11-20T10:00:00+00:00")
+    services().models.begin_run("digits", RUN, "drop", None)
     return stack
 
 
@@ -75,7 +75,7 @@ def test_without_a_pending_drop_nothing_is_enqueued(active: Stack) -> None:
 
 def test_finishing_a_run_again_does_not_release_the_lock_of_the_next_run(active: Stack) -> None:
     finish_run.handler(sample("finish_run"), CONTEXT)
-    services().models.begin_run("digits", "another00000", "drop", "2026-11-20T11:00:00+00:00")
+    services().models.begin_run("digits", "another00000", "drop", None)
     finish_run.handler(sample("finish_run"), CONTEXT)
     assert services().models.state("digits").active_run == "another00000"
 

@@ -23,7 +23,7 @@ def write_manifest(stack: Stack, settings: str = "") -> None:
 
 @pytest.fixture
 def active(stack: Stack) -> Stack:
-    services().models.begin_run("digits", RUN, "drop", "2026-11-20T10:00:00+00:00")
+    services().models.begin_run("digits", RUN, "drop", None)
     write_manifest(stack)
     classes = list(map(str, range(10)))
     schema = {"task": "classification", "label": "digit", "features": [], "classes": classes}

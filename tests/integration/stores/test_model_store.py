@@ -9,7 +9,7 @@ from refit.domain.errors import ServiceThrottled
 from refit.domain.pipeline.model_state import STALE_LOCK
 from refit.domain.vocabulary import RunStatus
 from refit.stores.dynamodb import Table
-from refit.stores.models import BeginResult, ModelStore
+from refit.stores.models import BeginResult, ModelStore, TakesFiles
 
 from tests.support.aws_clients import CancelledTransactions, Waits
 from tests.support.clocks import MovingClock
@@ -17,8 +17,6 @@ from tests.support.model_files import champion
 
 if TYPE_CHECKING:
     from tests.support.aws_stack import Stack
-
-CONSUMED_UNTIL = "2026-11-20T10:00:00.000+00:00"
 
 
 @pytest.fixture
@@ -32,7 +30,7 @@ def models(stack: Stack, clock: MovingClock) -> ModelStore:
 
 
 def begin(models: ModelStore, run: str, model: str = "digits") -> BeginResult:
-    return models.begin_run(model, run, "drop", CONSUMED_UNTIL)
+    return models.begin_run(model, run, "drop", TakesFiles(models.state(model).consumed_by))
 
 
 def test_an_unknown_model_has_an_empty_state(models: ModelStore) -> None:
@@ -51,7 +49,7 @@ def test_a_run_begins_with_a_record_and_the_lock_of_its_model(models: ModelStore
     assert run is not None
     assert (run.status, run.cause) == (RunStatus.STARTED, "drop")
     state = models.state("digits")
-    assert (state.active_run, state.consumed_until) == ("a", CONSUMED_UNTIL)
+    assert (state.active_run, state.consumed_by) == ("a", "a")
 
 
 def test_a_run_begins_once(models: ModelStore) -> None:
@@ -79,7 +77,48 @@ def test_a_run_that_consumes_no_files_leaves_the_drop_folder_as_it_was(
     models.release_run("digits", "a")
     assert models.begin_run("digits", "c", "drift", None) is BeginResult.STARTED
     state = models.state("digits")
-    assert (state.pending, state.consumed_until) == (True, CONSUMED_UNTIL)
+    assert (state.pending, state.consumed_by) == (True, "a")
+
+
+def test_a_run_does_not_begin_if_another_run_took_files_since_it_was_decided_what_is_new(
+    models: ModelStore,
+) -> None:
+    begin(models, "a")
+    models.release_run("digits", "a")
+    for before in (None, "z"):
+        begun = models.begin_run("digits", "b", "drop", TakesFiles(before))
+        assert begun is BeginResult.OUTDATED
+    assert models.run("digits", "b") is None
+    assert models.state("digits").pending is False
+    assert models.begin_run("digits", "b", "drop", TakesFiles("a")) is BeginResult.STARTED
+
+
+def test_a_run_begins_if_the_lock_is_released_while_it_is_refused(stack: Stack) -> None:
+    class ReleasedMeanwhile(ModelStore):
+        def mark_pending(self, model: str) -> bool:
+            self.release_run(model, "a")
+            return super().mark_pending(model)
+
+    models = ReleasedMeanwhile(stack.services.model_table, MovingClock(), Waits().policy())
+    begin(models, "a")
+    assert begin(models, "b") is BeginResult.STARTED
+    assert models.state("digits").pending is False
+
+
+def test_a_model_without_an_active_run_is_not_marked_pending(models: ModelStore) -> None:
+    begin(models, "a")
+    models.release_run("digits", "a")
+    assert models.mark_pending("digits") is False
+    assert models.mark_pending("letters") is False
+    assert models.state("digits").pending is False
+
+
+def test_the_state_of_an_older_deployment_is_read(stack: Stack, models: ModelStore) -> None:
+    table = stack.services.model_table
+    old = {"pk": "MODEL#digits", "sk": "STATE", "consumed_until": "2026-11-20T10:00:00.000+00:00"}
+    table.apply(table.put_request(old))
+    assert models.state("digits").consumed_by is None
+    assert begin(models, "a") is BeginResult.STARTED
 
 
 def test_the_lock_of_a_run_that_is_too_old_can_be_taken(
@@ -113,7 +152,7 @@ def test_a_run_whose_transaction_conflicts_begins_at_the_next_attempt(
     client = CancelledTransactions(table.client, conflict, conflict)
     waits = Waits()
     models = ModelStore(Table(client, table.name), clock, waits.policy())
-    assert begin(models, "a") is BeginResult.STARTED
+    assert models.begin_run("digits", "a", "drop", None) is BeginResult.STARTED
     assert len(waits.seconds) == 2
 
 
@@ -124,7 +163,7 @@ def test_a_run_whose_transactions_keep_conflicting_is_a_transient_error(
     client = CancelledTransactions(table.client, *[["None", "TransactionConflict", "None"]] * 9)
     models = ModelStore(Table(client, table.name), clock, Waits().policy())
     with pytest.raises(ServiceThrottled, match="run a of digits conflicted"):
-        begin(models, "a")
+        models.begin_run("digits", "a", "drop", None)
     assert client.calls == 4
 
 

@@ -28,7 +28,7 @@ RUN = "0f1e2d3c4b5a"
 def models(stack: Stack) -> ModelStore:
     """The models: version 1 of digits is live."""
     models = stack.services.models
-    models.begin_run("digits", RUN, "drop", "2026-11-20T10:00:00+00:00")
+    models.begin_run("digits", RUN, "drop", None)
     models.release_run("digits", RUN)
     models.record_version("digits", 1, RUN, "arn:package/1")
     models.promote("digits", champion(1, RUN))
@@ -68,7 +68,7 @@ def test_late_writers_do_not_create_a_removed_model_again(stack: Stack, models: 
 
 
 def test_the_items_of_other_models_stay(models: ModelStore) -> None:
-    models.begin_run("digits-2", RUN, "drop", "2026-11-20T10:00:00+00:00")
+    models.begin_run("digits-2", RUN, "drop", None)
     models.delete_items("digits")
     models.forget("digits")
     assert models.models() == ["digits-2"]

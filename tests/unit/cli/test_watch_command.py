@@ -6,6 +6,8 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from refit.domain.pipeline.drop import ConsumedFiles
+from refit.domain.pipeline.manifest import ObjectVersion
 from refit.domain.vocabulary import RunStatus
 from refit_cli.watching import selection
 
@@ -62,7 +64,11 @@ def drop(stack, run: str | None = None, name: str = "rows.csv") -> None:
     key = f"digits/raw/{name}"
     version = stack.put(key, "1,2\n")
     if run:
-        stack.put(f"digits/runs/{run}/drop.json", drop_of(run, object_version(key, version)))
+        file = object_version(key, version)
+        stack.put(f"digits/runs/{run}/drop.json", drop_of(run, file))
+        consumed = ConsumedFiles().and_also([ObjectVersion.model_validate(file)])
+        stack.put(f"digits/runs/{run}/consumed.txt", consumed.text())
+        stack.put_item("digits", "STATE", {"consumed_by": run})
 
 
 def events(result) -> list[dict]:
@@ -126,8 +132,16 @@ def test_while_another_run_is_active_it_is_named_as_the_reason_to_wait(refit, st
     assert "run r1 is TRAINING; the run of your data starts after it" in result.stdout
 
 
-def test_a_run_that_started_after_the_upload_is_followed_before_its_files_are_listed(refit, stack):
-    drop(stack)
+def test_data_is_waited_for_whose_upload_began_long_before_the_last_run(refit, stack):
+    drop(stack, "r1", "old.csv")
+    drop(stack, None, "large.csv")
+    stack.add_run("digits", "r1", "DEPLOYED", started_at=datetime.now(UTC) + timedelta(hours=1))
+    assert refit("watch", "digits", "--timeout", 0.2).exit_code == 4
+
+
+def test_a_marker_file_is_no_data_to_wait_for(refit, stack):
+    drop(stack, "r1")
+    drop(stack, None, "_SUCCESS")
     stack.add_run("digits", "r1", "DEPLOYED")
     assert refit("watch", "digits", "--timeout", 5).exit_code == 0
 

@@ -8,46 +8,116 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from refit.domain.pipeline.deployment import Action, action_for, first_mismatch, scores
-from refit.domain.pipeline.drop import files_of_drop, is_quiet
+from refit.domain.pipeline.drop import ConsumedFiles, WaitReason, files_of_drop, wait_for_more
 from refit.domain.pipeline.manifest import ObjectVersion
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
 
-def dropped(name: str, at: datetime) -> ObjectVersion:
-    return ObjectVersion(key=f"m/raw/{name}", version=f"v-{name}", size=10, last_modified=at)
+def dropped(
+    name: str, at: datetime, version: str | None = None, *, in_parts: bool = False
+) -> ObjectVersion:
+    return ObjectVersion(
+        key=f"m/raw/{name}",
+        version=version or f"v-{name}",
+        size=10,
+        last_modified=at,
+        is_multipart=in_parts,
+    )
+
+
+def waited(*names: str) -> set[tuple[str, str]]:
+    return {(f"m/raw/{name}", f"v-{name}") for name in names}
 
 
 def test_only_the_event_of_the_newest_file_completes_a_drop_at_once() -> None:
     files = [dropped("a", NOON), dropped("b", NOON + timedelta(seconds=5))]
     now = NOON + timedelta(seconds=6)
-    assert not is_quiet(files, ("m/raw/a", "v-a"), now, MINUTE)
-    assert is_quiet(files, ("m/raw/b", "v-b"), now, MINUTE)
+    wait = wait_for_more(files, waited("a"), now, MINUTE)
+    assert wait is not None
+    assert (wait.reason, wait.awaited) == (WaitReason.LATER_FILES, waited("b"))
+    assert wait_for_more(files, waited("b"), now, MINUTE) is None
 
 
 def test_any_event_completes_a_drop_after_the_quiet_period() -> None:
     files = [dropped("a", NOON), dropped("b", NOON)]
-    assert is_quiet(files, ("m/raw/a", "v-a"), NOON + MINUTE, MINUTE)
-    assert is_quiet(files, None, NOON + MINUTE, MINUTE)
-    assert not is_quiet(files, None, NOON + MINUTE / 2, MINUTE)
+    assert wait_for_more(files, waited("a"), NOON + MINUTE, MINUTE) is None
+    assert wait_for_more(files, (), NOON + MINUTE, MINUTE) is None
+    assert wait_for_more(files, (), NOON + MINUTE / 2, MINUTE) is not None
 
 
 def test_the_event_of_an_older_version_of_a_file_does_not_complete_a_drop() -> None:
     files = [dropped("a", NOON)]
-    assert not is_quiet(files, ("m/raw/a", "v-before"), NOON, MINUTE)
+    assert wait_for_more(files, {("m/raw/a", "v-before")}, NOON, MINUTE) is not None
 
 
-def test_a_drop_consists_of_the_files_that_no_run_has_consumed() -> None:
-    old, new = dropped("a", NOON), dropped("b", NOON + MINUTE)
-    assert files_of_drop([old, new], None, "drop") == [old, new]
-    assert files_of_drop([old, new], NOON.isoformat(), "drop") == [new]
+def test_a_file_uploaded_in_parts_is_not_quiet_because_its_upload_began_long_ago() -> None:
+    files = [dropped("small", NOON), dropped("large", NOON - 10 * MINUTE, in_parts=True)]
+    wait = wait_for_more(files, waited("small"), NOON + MINUTE, MINUTE)
+    assert wait is not None
+    assert (wait.reason, wait.awaited) == (WaitReason.UPLOADS_IN_PARTS, waited("large"))
+    assert wait_for_more(files, waited("small", "large"), NOON + MINUTE, MINUTE) is None
+
+
+def test_the_event_of_a_large_file_completes_a_drop_whose_other_files_are_old() -> None:
+    files = [dropped("small", NOON), dropped("large", NOON - 10 * MINUTE, in_parts=True)]
+    assert wait_for_more(files, waited("large"), NOON + 5 * MINUTE, MINUTE) is None
+
+
+def test_of_several_later_files_the_event_of_the_newest_is_awaited() -> None:
+    files = [dropped(name, NOON + timedelta(seconds=at)) for at, name in enumerate("abc")]
+    wait = wait_for_more(files, waited("a"), NOON + MINUTE / 2, MINUTE)
+    assert wait is not None
+    assert wait.awaited == waited("c")
+    assert not wait.is_over(waited("a", "b"), waited("b"))
+    assert wait.is_over(waited("a", "c"), waited("c"))
+    assert wait.is_over(waited("a", "d"), waited("d"))
+
+
+def test_uploads_in_parts_are_awaited_until_all_of_their_events_have_come() -> None:
+    files = [dropped(name, NOON, in_parts=True) for name in "abc"]
+    wait = wait_for_more(files, waited("a"), NOON + MINUTE, MINUTE)
+    assert wait is not None
+    assert wait.awaited == waited("b", "c")
+    assert not wait.is_over(waited("a", "b"), waited("b"))
+    assert wait.is_over(waited("a", "b", "c"), waited("c"))
+
+
+def test_a_drop_consists_of_the_files_that_no_run_has_consumed_whatever_their_times() -> None:
+    old, new = dropped("a", NOON), dropped("b", NOON - MINUTE)
+    consumed = ConsumedFiles()
+    assert files_of_drop([old, new], consumed, "drop") == [old, new]
+    consumed = consumed.and_also([old])
+    assert files_of_drop([old, new], consumed, "drop") == [new]
+    assert files_of_drop([old, new], consumed.and_also([new]), "drop") == []
+
+
+def test_a_new_version_of_a_file_is_new_and_an_old_one_that_comes_back_is_not() -> None:
+    first, second = dropped("a", NOON, "1"), dropped("a", NOON, "2")
+    consumed = ConsumedFiles().and_also([first])
+    assert files_of_drop([second], consumed, "drop") == [second]
+    assert files_of_drop([first], consumed.and_also([second]), "drop") == []
+
+
+def test_an_overwritten_file_without_a_version_is_new() -> None:
+    first, second = dropped("a", NOON, "null"), dropped("a", NOON + MINUTE, "null")
+    consumed = ConsumedFiles().and_also([first])
+    assert files_of_drop([first], consumed, "drop") == []
+    assert files_of_drop([second], consumed, "drop") == [second]
 
 
 def test_with_scope_all_a_drop_consists_of_every_file_if_one_of_them_is_new() -> None:
     old, new = dropped("a", NOON), dropped("b", NOON + MINUTE)
-    assert files_of_drop([old, new], NOON.isoformat(), "all") == [old, new]
-    assert files_of_drop([old], NOON.isoformat(), "all") == []
+    consumed = ConsumedFiles().and_also([old])
+    assert files_of_drop([old, new], consumed, "all") == [old, new]
+    assert files_of_drop([old], consumed, "all") == []
+
+
+def test_the_list_of_consumed_files_is_read_as_it_was_written() -> None:
+    consumed = ConsumedFiles().and_also([dropped("a", NOON), dropped("b b\n", NOON)])
+    assert ConsumedFiles.parse(consumed.text()) == consumed
+    assert len(consumed.text()) == 2 * 33
 
 
 @pytest.mark.parametrize(

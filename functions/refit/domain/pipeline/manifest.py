@@ -10,13 +10,21 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from refit.domain.learned import Learned
 from refit.domain.model_settings import ModelSettings
-from refit.domain.moments import Moment
+from refit.domain.moments import Moment, iso
 from refit.domain.pipeline.split_rule import SplitRule
 from refit.domain.vocabulary import RunCause
 
+NO_VERSION = "null"
+"""S3's version id of objects that were written without versioning."""
+
 
 class ObjectVersion(BaseModel):
-    """One version of an object in the bucket: as it is listed, recorded and read."""
+    """One version of an object in the bucket: as it is listed, recorded and read.
+
+    Attributes:
+        last_modified: when it was written; if it was uploaded in parts, when its upload began.
+        is_multipart: whether it was uploaded in parts.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -24,6 +32,20 @@ class ObjectVersion(BaseModel):
     version: str
     size: int
     last_modified: Moment
+    is_multipart: bool = False
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Key and version."""
+        return self.key, self.version
+
+    @property
+    def unique_version(self) -> str:
+        """The version, which no other content of the same key ever has.
+
+        The version "null" is overwritten while versioning is suspended, so its time belongs to it.
+        """
+        return self.version if self.version != NO_VERSION else f"null {iso(self.last_modified)}"
 
 
 class Slice(ObjectVersion):

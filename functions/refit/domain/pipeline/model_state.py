@@ -33,7 +33,8 @@ class ModelState(BaseModel):
         active_run: holds the lock of the model, since `active_since`.
         deployment: holds the deployment lock; `deployment_run` is the run that it deploys.
         pending: new data arrived while a run was active; the next run starts when that one ends.
-        consumed_until: time stamp of the newest dropped file that a run has consumed.
+        consumed_by: the last run that took files from the drop folder. Its consumed.txt lists what
+            it and all runs before it have taken; None before the first run.
         removing_since: when the removal of the model began. From then on no run and no deployment
             begins, and no version is live.
         removal_settles_at: until then, processes that began before the removal may still write.
@@ -47,7 +48,7 @@ class ModelState(BaseModel):
     deployment: str | None = None
     deployment_run: str | None = None
     pending: bool = False
-    consumed_until: str | None = None
+    consumed_by: str | None = None
     removing_since: Moment | None = None
     removal_settles_at: Moment | None = None
 
