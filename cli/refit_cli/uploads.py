@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from refit.domain.errors import DatasetEmpty, DatasetInvalid
 from refit.domain.naming import ModelKeys
 from refit.domain.pipeline.drop_files import files_with_data, means_something
+from refit.domain.pipeline.drop_limits import check_drop_size
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from refit_cli import terminal
@@ -74,6 +75,7 @@ def plan_files(model: str, paths: list[Path], split: Split | None) -> UploadPlan
     Raises:
         BadInput: when a path is missing, empty or unreadable, two files have the same key, or a
             directory has no data or a folder whose meaning is unknown.
+        DropTooLarge: when a run could not prepare the files.
     """
     plan = UploadPlan([], [])
     for path in paths:
@@ -89,6 +91,8 @@ def plan_files(model: str, paths: list[Path], split: Split | None) -> UploadPlan
                 f"{same} would all become {key}, and each would overwrite the one before",
                 "rename the files so that their names differ",
             )
+    raw = ModelKeys(model).raw
+    check_drop_size({file.key.removeprefix(raw): file.size for file in plan.files})
     return plan
 
 

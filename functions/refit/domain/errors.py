@@ -9,6 +9,7 @@ RefitError
 │   ├── DatasetInvalid            the drop cannot be read as a table, or its shape does not fit
 │   │   └── LabelUnclear              it is not clear which column is the label
 │   ├── DatasetUnreadable         a file is not what its name says, or is damaged or unsafe
+│   ├── DropTooLarge              the files of a drop are more than a run can prepare
 │   ├── DatasetNotFound           a file of the drop is gone before it could be read
 │   ├── ObjectNotFound            an object that is needed is not in the bucket (any more)
 │   ├── TooManyBadRows            more rows were refused than `[data] max_bad_fraction` allows
@@ -85,6 +86,10 @@ class LabelUnclear(DatasetInvalid):
 
 class DatasetUnreadable(CallerError):
     """When a file is damaged, unsafe, or not what its name says."""
+
+
+class DropTooLarge(CallerError):
+    """When the files of a drop are too many, or too large together, to be prepared."""
 
 
 class DatasetNotFound(CallerError):

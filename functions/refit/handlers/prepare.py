@@ -5,7 +5,7 @@ Input       {"model", "run"}                                          events/pre
 Output      {"task", "rows": {"train", "validation", "test", "quarantined"}, "features", "classes",
             "train_bytes", "validation_bytes", "has_validation", "champion", "comparable"}
 Raises      SettingsInvalid, ModelNotFound, DatasetNotFound, DatasetEmpty, DatasetUnreadable,
-            DatasetInvalid, TooManyBadRows, SchemaChanged, ServiceThrottled
+            DatasetInvalid, DropTooLarge, TooManyBadRows, SchemaChanged, ServiceThrottled
 """
 
 from __future__ import annotations

@@ -16,9 +16,11 @@ from typing import IO, TYPE_CHECKING
 from refit.domain.errors import DatasetNotFound, ModelNotFound, ObjectNotFound
 from refit.domain.evaluation.positive_class import check_prediction
 from refit.domain.naming import ModelKeys, RunKeys
+from refit.domain.pipeline.drop_limits import check_drop_size
 from refit.domain.pipeline.manifest import LabelledBySide, Manifest, SideRows
 from refit.domain.pipeline.schema_change import LiveVersion
 from refit.domain.vocabulary import RunStatus
+from refit.stores.bucket import PART_BYTES
 from refit.tabular.dataset import tables_of
 from refit.tabular.preparation import read_drop
 from refit.tabular.quarantine import Quarantine
@@ -29,6 +31,8 @@ from refit.telemetry import logger
 from refit.usecases.base_rows import BaseRows, copy_base_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from refit.domain.learned import Learned
     from refit.domain.model_settings import ModelSettings
     from refit.domain.pipeline.manifest import Drop, ObjectVersion
@@ -81,6 +85,7 @@ def prepare_data(services: Services, model: str, run: str) -> PreparedData:
         SettingsInvalid: when model.toml is not valid, or `[prediction]` does not fit the data.
         ModelNotFound: when a retraining has no champion any more.
         DatasetNotFound: when a file of the drop has been deleted.
+        DropTooLarge: when the files are more than can be prepared.
         DatasetEmpty: when there is no usable row.
         DatasetUnreadable: when a file is damaged, unsafe or not what its name says.
         DatasetInvalid: when the data cannot be trained on.
@@ -191,7 +196,7 @@ def _read(
     with refused.open("wb") as out:
         quarantine = Quarantine(out)
         try:
-            files = [_dropped_file(services, keys.model, file) for file in source.drop.files]
+            files = _dropped_files(services, keys.model, source.drop.files, folder)
             tables = tables_of(files, folder)
             drop = read_drop(
                 tables.tables + labelled.tables,
@@ -212,16 +217,38 @@ def _read(
     return prepared, quarantine.count
 
 
-def _dropped_file(services: Services, model: str, file: ObjectVersion) -> DroppedFile:
-    name = file.key.removeprefix(ModelKeys(model).raw)
+def _dropped_files(
+    services: Services, model: str, files: Sequence[ObjectVersion], folder: Path
+) -> list[DroppedFile]:
+    """Return the files as preparation reads them.
 
-    def opened() -> IO[bytes]:
-        try:
-            return services.bucket.open(file.key, file.version)
-        except ObjectNotFound as error:
-            raise DatasetNotFound(f"{error}: drop the file again") from error
+    Each file is opened several times. A small one is downloaded before, together with others,
+    because the answer of S3 takes longer than its bytes.
+    """
+    raw = ModelKeys(model).raw
+    sizes = {file.key.removeprefix(raw): file.size for file in files}
+    check_drop_size(sizes)
+    small = [file for file in files if file.size <= PART_BYTES]
+    downloads = folder / "downloads"
+    downloads.mkdir()
+    paths = services.bucket.download_all([file.pair for file in small], downloads)
+    local = {file.pair: path for file, path in zip(small, paths, strict=True)}
 
-    return DroppedFile(name=name, size_bytes=file.size, open=opened)
+    def dropped(file: ObjectVersion) -> DroppedFile:
+        def opened() -> IO[bytes]:
+            path = local.get(file.pair)
+            return _opened(services, file) if path is None else path.open("rb")
+
+        return DroppedFile(name=file.key.removeprefix(raw), size_bytes=file.size, open=opened)
+
+    return [dropped(file) for file in files]
+
+
+def _opened(services: Services, file: ObjectVersion) -> IO[bytes]:
+    try:
+        return services.bucket.open(file.key, file.version)
+    except ObjectNotFound as error:
+        raise DatasetNotFound(f"{error}: drop the file again") from error
 
 
 def _write(services: Services, keys: RunKeys, prepared: Preparation) -> tuple[int, int]:

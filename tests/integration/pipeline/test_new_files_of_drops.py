@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
 from moto.sqs.models import sqs_backends
+from refit.domain.errors import DropTooLarge
+from refit.domain.pipeline import drop_limits
 from refit.handlers import ingest
 from refit.usecases.ingest_drop import DropMessage, ingest_drop
+from refit.usecases.prepare_data import prepare_data
 
 from tests.support.aws_clients import FailingClient, client_error
 from tests.support.aws_stack import CONTEXT, Stack, forget_services
@@ -293,3 +296,28 @@ def test_all_messages_about_a_model_that_fails_are_delivered_again(stack: Stack)
     forget_services()
     ingest.handler(batch, CONTEXT)
     assert len(stack.executions()) == 1
+
+
+def test_a_drop_that_is_too_large_fails_at_once_and_says_which_files(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drop_limits, "MAX_DROP_BYTES", 5)
+    files = [(name, stack.put(RAW + name)) for name in ("a.csv", "b.csv")]
+    handle(stack, after(1), *files)
+    [run] = stack.services.models.runs("digits")
+    assert (run.status, run.error) == ("FAILED", "DropTooLarge")
+    assert "a.csv (0.0 MiB), b.csv (0.0 MiB)" in (run.message or "")
+    assert stack.executions() == []
+    assert active_run(stack) == ""
+    assert len(stack.messages(stack.notices_queue)) == 1
+    handle(stack, after(2), *files)
+    assert len(runs(stack)) == 1
+
+
+def test_a_drop_that_is_too_large_is_refused_by_prepare_too(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle(stack, after(1), ("a.csv", stack.put(f"{RAW}a.csv")))
+    monkeypatch.setattr(drop_limits, "MAX_DROP_BYTES", 3)
+    with pytest.raises(DropTooLarge):
+        prepare_data(stack.services, "digits", active_run(stack))

@@ -212,3 +212,14 @@ def test_a_wide_table_does_not_fill_the_terminal(refit, tmp_path):
 def test_nothing_is_uploaded_and_no_stack_is_needed(refit, table, local_stacks, clients):
     assert refit("check", table, "--label", "kind").exit_code == 0
     assert clients == {}
+
+
+def test_files_that_are_too_large_for_a_run_are_refused_without_reading_them(refit, tmp_path):
+    large = tmp_path / "large.csv"
+    with large.open("wb") as file:
+        file.truncate(5 * 2**30)
+    result = refit("check", large)
+    assert result.exit_code == 2
+    assert "5.00 GiB" in result.stderr
+    assert "large.csv (5.00 GiB)" in result.stderr
+    assert "sample of the rows" in result.stderr

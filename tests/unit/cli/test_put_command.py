@@ -416,3 +416,15 @@ def test_the_live_model_decides_as_in_the_run(refit, stack, tmp_path):
     assert result.exit_code == 2
     assert "gone: 'long'" in result.stderr
     assert stack.keys() == ["digits/raw/same.csv", "digits/runs/r1/schema.json"]
+
+
+def test_files_that_are_too_large_for_a_run_are_not_uploaded(refit, stack, tmp_path):
+    large = tmp_path / "large.csv"
+    with large.open("wb") as file:
+        file.truncate(5 * 2**30)
+    result = refit("put", "digits", large)
+    assert result.exit_code == 2
+    assert "5.00 GiB" in result.stderr
+    assert "large.csv (5.00 GiB)" in result.stderr
+    assert "sample of the rows" in result.stderr
+    assert stack.keys() == []

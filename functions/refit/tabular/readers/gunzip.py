@@ -6,12 +6,13 @@ import zlib
 from typing import TYPE_CHECKING
 
 from refit.domain.errors import DatasetUnreadable
+from refit.domain.pipeline.drop_limits import MAX_DROP_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 GZIP_MAGIC = b"\x1f\x8b"
-MAX_UNPACKED_BYTES = 4 * 1024**3
+MAX_UNPACKED_BYTES = MAX_DROP_BYTES
 """Largest uncompressed size: the data must fit twice on a Lambda function's disk of 10 GB."""
 
 MAX_RATIO = 250
