@@ -18,6 +18,7 @@ from refit_cli.commands import (
     put,
     remove,
     retrain,
+    retry,
     status,
     watch,
 )
@@ -94,6 +95,7 @@ app.command("watch")(watch.watch)
 app.command("predict")(predict.predict)
 app.command("label")(label.label)
 app.command("status")(status.status)
+app.command("retry")(retry.retry)
 app.command("retrain")(retrain.retrain)
 app.command("unblock")(retrain.unblock)
 app.command("remove")(remove.remove)

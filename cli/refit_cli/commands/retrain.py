@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json as json_
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,8 +12,9 @@ from refit.domain.vocabulary import EventName
 from rich.markup import escape
 
 from refit_cli import options, terminal
-from refit_cli.errors import BadInput, RunFailed, TimedOut, unknown_model
+from refit_cli.errors import BadInput, TimedOut, unknown_model
 from refit_cli.runtime import runtime_of
+from refit_cli.user_commands import publish, user_name
 
 if TYPE_CHECKING:
     from refit_cli.connection import StackConnection
@@ -59,8 +59,8 @@ def retrain(
     target = options.StackTarget(port, stack_name, aws)
     with connected(target, runtime_of(context)) as connection:
         version = _live_version(connection, model)
-        user = _user_name(connection)
-        event = _publish(connection, EventName.RETRAINING_REQUESTED, model, user)
+        user = user_name(connection)
+        event = publish(connection, EventName.RETRAINING_REQUESTED, {"model": model, "by": user})
         if json and not follow:
             terminal.write_json({"model": model, "event": event, "by": user, "version": version})
         elif not json:
@@ -105,8 +105,8 @@ def unblock(
     with connected(target, runtime_of(context)) as connection:
         _live_version(connection, model)
         state = connection.monitoring.retraining(model).state.value
-        user = _user_name(connection)
-        event = _publish(connection, EventName.RETRAINING_UNBLOCKED, model, user)
+        user = user_name(connection)
+        event = publish(connection, EventName.RETRAINING_UNBLOCKED, {"model": model, "by": user})
     if json:
         terminal.write_json({"model": model, "event": event, "by": user, "state": state})
         return
@@ -137,30 +137,6 @@ def _live_version(connection: StackConnection, model: str) -> int:
             f"see its runs with `refit status {model}`, or upload data: refit put {model} FILE",
         )
     raise unknown_model(model, models, connection.location)
-
-
-def _user_name(connection: StackConnection) -> str:
-    try:
-        return connection.runtime.user_name()
-    except (KeyError, ImportError, OSError):  # raised by Python if the user id has no name
-        return "unknown user"
-
-
-def _publish(connection: StackConnection, name: EventName, model: str, user: str) -> str:
-    """Publish a user command on the event bus; return the event's id."""
-    entry = {
-        "Source": "refit",
-        "DetailType": name,
-        "Detail": json_.dumps({"model": model, "by": user}),
-    }
-    response = connection.client("events").put_events(Entries=[entry])
-    (result,) = response["Entries"]
-    if response["FailedEntryCount"]:
-        raise RunFailed(
-            f"the event bus rejected the event '{name}': {result.get('ErrorMessage', result)}",
-            "try again in a moment",
-        )
-    return str(result["EventId"])
 
 
 def _follow(

@@ -50,6 +50,11 @@ def run_id(model: str, causes: list[tuple[str, str]]) -> str:
     return digest.hexdigest()[:RUN_ID_LENGTH]
 
 
+def retry_id(model: str, run: str) -> str:
+    """Return the id of the run that repeats a run; the same run gives the same id."""
+    return run_id(model, [("retry", run)])
+
+
 @dataclass(frozen=True)
 class ModelKeys:
     """The S3 keys of one model."""

@@ -56,3 +56,4 @@ class EventName(StrEnum):
     GROUND_TRUTH_REJECTED = "Ground Truth Rejected"
     RETRAINING_REQUESTED = "Retraining Requested"
     RETRAINING_UNBLOCKED = "Retraining Unblocked"
+    RETRY_REQUESTED = "Run Retry Requested"

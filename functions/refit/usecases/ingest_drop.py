@@ -18,18 +18,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from refit.domain.data_settings import DataSettings
-from refit.domain.errors import DropTooLarge, ServiceThrottled, SettingsInvalid
+from refit.domain.errors import ServiceThrottled, SettingsInvalid
 from refit.domain.naming import ModelKeys, run_id
 from refit.domain.pipeline.drop import WaitReason, files_of_drop, wait_for_more
 from refit.domain.pipeline.drop_files import is_marker
-from refit.domain.pipeline.drop_limits import check_drop_size
-from refit.domain.pipeline.failure import Failure
 from refit.domain.pipeline.manifest import Drop
-from refit.domain.vocabulary import RunStatus
 from refit.stores.models import BeginResult, TakesFiles
 from refit.stores.retries import TRANSACTION_CONFLICTS
 from refit.telemetry import logger
-from refit.usecases.finish_run import RunOutcome, finish_run
+from refit.usecases.start_drop import start_or_refuse
 from refit.usecases.start_run import start_run
 
 if TYPE_CHECKING:
@@ -174,25 +171,8 @@ def _begin(services: Services, folder: _Folder) -> BeginResult:
     result = services.models.begin_run(model, run, "drop", TakesFiles(folder.taken_by))
     logger.info("run requested", extra={"model": model, "run": run, "result": result})
     if result is BeginResult.STARTED:
-        _start_or_refuse(services, drop)
+        start_or_refuse(services, drop)
     return result
-
-
-def _start_or_refuse(services: Services, drop: Drop) -> None:
-    """Start the execution of a run, or fail the run at once if its files are too large.
-
-    If the process ends before the run has failed, the execution is started later, and Prepare
-    refuses the files.
-    """
-    raw = ModelKeys(drop.model).raw
-    try:
-        check_drop_size({file.key.removeprefix(raw): file.size for file in drop.files})
-    except DropTooLarge as error:
-        failure = Failure(type(error).__name__, str(error))
-        outcome = RunOutcome(drop.model, drop.run, RunStatus.FAILED, failure.message, failure)
-        finish_run(services, outcome)
-        return
-    start_run(services, drop.model, drop.run)
 
 
 def _data_settings(services: Services, model: str) -> DataSettings:

@@ -67,6 +67,7 @@ class Drop(BaseModel):
         episode: number of the drift episode that starts the run; None for dropped files.
         reason: why a retraining starts, for a person.
         labels: labelled predictions that the ledger held when this was written.
+        retry_of: the run of the same files that a user has repeated; None if this is no retry.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -80,6 +81,7 @@ class Drop(BaseModel):
     episode: int | None = None
     reason: str | None = None
     labels: int = 0
+    retry_of: str | None = None
 
 
 class UsedSlice(Slice):

@@ -1,0 +1,153 @@
+"""`refit retry`: run the drop of a run again."""
+# ruff: noqa: PLC0415 (imports that are slow wait until the command runs)
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from refit.domain.naming import ModelKeys, checked_model_name, retry_id
+from refit.domain.vocabulary import EventName, RunStatus
+from rich.markup import escape
+
+from refit_cli import options, terminal
+from refit_cli.errors import BadInput, unknown_model
+from refit_cli.runtime import runtime_of
+from refit_cli.user_commands import publish, user_name
+
+if TYPE_CHECKING:
+    from refit.domain.pipeline.manifest import Drop
+    from refit.domain.pipeline.run import Run
+
+    from refit_cli.connection import StackConnection
+
+_RETRIED = (RunStatus.FAILED, RunStatus.REFUSED)
+_SHOWN_FILES = 5
+
+
+def retry(
+    context: typer.Context,
+    model: options.Model,
+    *,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            "--run", metavar="RUN", help="Repeat this run instead of the last one of dropped data."
+        ),
+    ] = None,
+    port: options.Port = None,
+    stack_name: options.StackName = options.DEFAULT_STACK,
+    aws: options.Aws = False,
+    json: options.Json = False,
+) -> None:
+    """Run the same dropped files again, after a run failed or was refused.
+
+    For a failure of AWS, or after model.toml was corrected: the new run trains
+    on the same versions of the files, with the settings of now. Without --run it
+    repeats the last run of dropped data, if that failed or was refused; with
+    --run any run of dropped data that has ended. If the run was repeated before,
+    its last repetition is repeated. Nothing starts while a run is active.
+
+    [bold]Examples[/]
+      refit retry digits
+      refit put digits --settings model.toml && refit retry digits
+      refit retry digits --run 3f0c9a1b2d4e
+
+    [bold]Exit codes[/]  0 requested · 1 the request failed · 2 no such model or run,
+    a run is active, or there is nothing to repeat · 3 stack not found or not
+    reachable
+    """
+    from refit_cli.connection import connected
+    from refit_cli.removal.removal import check_not_being_removed
+
+    checked_model_name(model)
+    target = options.StackTarget(port, stack_name, aws)
+    with connected(target, runtime_of(context)) as connection:
+        check_not_being_removed(connection, model)
+        old = _run_to_retry(connection, model, run)
+        drop = connection.artifacts.drop(model, old.run)
+        new, user = retry_id(model, old.run), user_name(connection)
+        detail = {"model": model, "run": old.run, "by": user}
+        event = publish(connection, EventName.RETRY_REQUESTED, detail)
+    if json:
+        files = [
+            {"key": file.key, "version": file.version, "size": file.size} for file in drop.files
+        ]
+        result = {"model": model, "run": new, "retryOf": old.run, "event": event, "by": user}
+        terminal.write_json(result | {"files": files})
+        return
+    terminal.results().print(
+        f"[green]requested[/]  run {new} of {model}: {escape(_contents(model, drop))}"
+    )
+    error = f" ({old.error})" if old.error else ""
+    terminal.inform(
+        f"It repeats run {old.run}, which is {old.status}{error}, with the settings of now. It "
+        f"starts in a moment: follow it with [bold]refit watch {model}[/]"
+    )
+
+
+def _run_to_retry(connection: StackConnection, model: str, named: str | None) -> Run:
+    """Return the run to repeat.
+
+    Raises:
+        BadInput: when there is none, it must not be repeated, or a run is active.
+    """
+    runs = connection.models.runs(model)
+    if not runs:
+        raise unknown_model(model, connection.models.models(), connection.location)
+    by_id = {run.run: run for run in runs}
+    active = connection.models.state(model).active_run
+    if active is not None:
+        status = f" ({by_id[active].status})" if active in by_id else ""
+        raise BadInput(
+            f"run {active} of {model} is active{status}, so no other run can start",
+            f"wait until it has ended: refit watch {model}",
+        )
+    run = _named_or_last(runs, model, named)
+    while (again := by_id.get(retry_id(model, run.run))) is not None:
+        run = again
+    if run.cause != "drop":
+        raise BadInput(
+            f"run {run.run} of {model} is a retraining, which has no dropped files to repeat",
+            f"start another retraining: refit retrain {model}",
+        )
+    if run.status is RunStatus.AWAITING_APPROVAL or not run.status.is_final:
+        raise BadInput(
+            f"run {run.run} of {model} is {run.status}: only a run that has ended is repeated",
+            "approve or reject its version first"
+            if run.status is RunStatus.AWAITING_APPROVAL
+            else f"wait until it has ended: refit watch {model}",
+        )
+    if named is None and run.status not in _RETRIED:
+        raise BadInput(
+            f"the last run of dropped data of {model}, {run.run}, is {run.status}: nothing failed",
+            f"to run its files again all the same, name it: refit retry {model} --run {run.run}",
+        )
+    return run
+
+
+def _named_or_last(runs: list[Run], model: str, named: str | None) -> Run:
+    if named is None:
+        run = next((run for run in runs if run.cause == "drop"), None)
+        if run is None:
+            raise BadInput(
+                f"{model} has no run of dropped data",
+                f"upload data: refit put {model} FILE",
+            )
+        return run
+    run = next((run for run in runs if run.run == named), None)
+    if run is None:
+        raise BadInput(
+            f"the model {model!r} has no run {named!r}",
+            f"list its runs with `refit status {model}`",
+        )
+    return run
+
+
+def _contents(model: str, drop: Drop) -> str:
+    raw = ModelKeys(model).raw
+    names = [file.key.removeprefix(raw) for file in drop.files]
+    shown = ", ".join(names[:_SHOWN_FILES])
+    more = f" and {len(names) - _SHOWN_FILES} more" if len(names) > _SHOWN_FILES else ""
+    count = "1 file" if len(names) == 1 else f"{len(names):,} files"
+    return f"{count}, {terminal.size(sum(file.size for file in drop.files))}: {shown}{more}"

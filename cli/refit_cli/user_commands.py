@@ -1,0 +1,38 @@
+"""Commands of a user that functions carry out: events on the event bus."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from refit_cli.errors import RunFailed
+
+if TYPE_CHECKING:
+    from refit.domain.vocabulary import EventName
+
+    from refit_cli.connection import StackConnection
+
+
+def user_name(connection: StackConnection) -> str:
+    """Return the name of the user who runs the command."""
+    try:
+        return connection.runtime.user_name()
+    except (KeyError, ImportError, OSError):  # raised by Python if the user id has no name
+        return "unknown user"
+
+
+def publish(connection: StackConnection, name: EventName, detail: dict[str, str]) -> str:
+    """Publish a user command on the event bus; return the event's id.
+
+    Raises:
+        RunFailed: when the event bus rejects the event.
+    """
+    entry = {"Source": "refit", "DetailType": name, "Detail": json.dumps(detail)}
+    response = connection.client("events").put_events(Entries=[entry])
+    (result,) = response["Entries"]
+    if response["FailedEntryCount"]:
+        raise RunFailed(
+            f"the event bus rejected the event '{name}': {result.get('ErrorMessage', result)}",
+            "try again in a moment",
+        )
+    return str(result["EventId"])
