@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +12,7 @@ from refit.domain.vocabulary import EventName, RunStatus
 from rich.markup import escape
 
 from refit_cli import options, terminal
-from refit_cli.errors import BadInput, unknown_model
+from refit_cli.errors import BadInput, TimedOut, unknown_model
 from refit_cli.runtime import runtime_of
 from refit_cli.user_commands import publish, user_name
 
@@ -35,6 +36,13 @@ def retry(
             "--run", metavar="RUN", help="Repeat this run instead of the last one of dropped data."
         ),
     ] = None,
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow", help="Wait for the run to start, and follow it until it ends or --timeout."
+        ),
+    ] = False,
+    timeout_s: options.Timeout = None,
     port: options.Port = None,
     stack_name: options.StackName = options.DEFAULT_STACK,
     aws: options.Aws = False,
@@ -51,11 +59,12 @@ def retry(
     [bold]Examples[/]
       refit retry digits
       refit put digits --settings model.toml && refit retry digits
-      refit retry digits --run 3f0c9a1b2d4e
+      refit retry digits --run 3f0c9a1b2d4e --follow
 
-    [bold]Exit codes[/]  0 requested · 1 the request failed · 2 no such model or run,
-    a run is active, or there is nothing to repeat · 3 stack not found or not
-    reachable
+    [bold]Exit codes[/]  0 requested; with --follow, the new version is live · 1 the
+    run failed or the gate refused the model · 2 no such model or run, a run is
+    active, or there is nothing to repeat · 3 stack not found or not reachable ·
+    4 timeout · 130 interrupted; the request stays
     """
     from refit_cli.connection import connected
     from refit_cli.removal.removal import check_not_being_removed
@@ -69,21 +78,52 @@ def retry(
         new, user = retry_id(model, old.run), user_name(connection)
         detail = {"model": model, "run": old.run, "by": user}
         event = publish(connection, EventName.RETRY_REQUESTED, detail)
-    if json:
-        files = [
-            {"key": file.key, "version": file.version, "size": file.size} for file in drop.files
-        ]
-        result = {"model": model, "run": new, "retryOf": old.run, "event": event, "by": user}
-        terminal.write_json(result | {"files": files})
-        return
+        if not json:
+            _print_request(model, old, new, drop)
+        elif not follow:
+            files = [
+                {"key": file.key, "version": file.version, "size": file.size} for file in drop.files
+            ]
+            result = {"model": model, "run": new, "retryOf": old.run, "event": event, "by": user}
+            terminal.write_json(result | {"files": files})
+        if follow:
+            _follow(connection, model, new, timeout_s, json)
+
+
+def _print_request(model: str, old: Run, new: str, drop: Drop) -> None:
     terminal.results().print(
         f"[green]requested[/]  run {new} of {model}: {escape(_contents(model, drop))}"
     )
     error = f" ({old.error})" if old.error else ""
     terminal.inform(
-        f"It repeats run {old.run}, which is {old.status}{error}, with the settings of now. It "
-        f"starts in a moment: follow it with [bold]refit watch {model}[/]"
+        f"It repeats run {old.run}, which is {old.status}{error}, with the settings of now. When "
+        f"it has started, follow it with [bold]refit watch {model} --run {new}[/]"
     )
+
+
+def _follow(
+    connection: StackConnection, model: str, run: str, timeout_s: float | None, json: bool
+) -> None:
+    """Wait until the run has started, and follow it.
+
+    Raises:
+        TimedOut: when it has not started in time.
+    """
+    from refit_cli.watching.reporters import follow_and_show
+
+    started = time.monotonic()
+    while connection.models.run(model, run) is None:
+        if timeout_s is not None and time.monotonic() - started >= timeout_s:
+            raise TimedOut(
+                f"run {run} of {model} did not start within {timeout_s:g} s",
+                "if another run began first, a notice says so; see `refit status`",
+            )
+        time.sleep(connection.poll_s)
+    remaining_s = None if timeout_s is None else max(0.0, timeout_s - (time.monotonic() - started))
+    outcome, _ = follow_and_show(
+        connection, model, run=run, until="deployed", timeout_s=remaining_s, json=json
+    )
+    outcome.raise_unless_ok()
 
 
 def _run_to_retry(connection: StackConnection, model: str, named: str | None) -> Run:
