@@ -56,7 +56,9 @@ def test_large_and_small_files_that_are_completed_together_are_trained_on_togeth
         Upload(user, f"together/raw/{name}.csv", digits.csv(slice(at, at + 300)))
         for at, name in enumerate(("large-a", "large-b"))
     ]
-    time.sleep(4)  # longer than the quiet period: the uploads look quiet before they are complete
+    began = time.monotonic()
+    # After the quiet period of 3 seconds the uploads look quiet before they are complete.
+    wait_for(lambda: time.monotonic() - began > 4 or None, "the quiet period")
     user.drop("together", {"small.csv": digits.csv(slice(700, 1000))})
     for upload in uploads:
         upload.complete()

@@ -42,7 +42,7 @@ def per_model(
 ) -> Callable[[dict[str, Any], Any], Any]:
     """Make a Lambda handler that handles all SQS messages of a batch about one model together.
 
-    If the handling raises, all messages about this model are reported as failed.
+    If the handling raises, all messages about this model fail, as in `per_message`.
 
     Args:
         parse: returns the model and the request of the JSON body of a message; None to ignore it.
@@ -52,10 +52,7 @@ def per_model(
     @logger.inject_lambda_context
     def handler(event: dict[str, Any], context: Any) -> Any:
         batch = _BatchByModel(parse, handle, event["Records"])
-        processor = BatchProcessor(event_type=EventType.SQS)
-        return process_partial_response(
-            event=event, record_handler=batch.handle_record, processor=processor, context=context
-        )
+        return _handle_batch(event, context, batch.handle_record)
 
     return handler
 
@@ -110,22 +107,26 @@ def per_message(
     `ReportBatchItemFailures` on the event source for this. A batch of which only some messages
     fail is no error of the function, so the function's metric Errors does not count it.
     """
-    processor = BatchProcessor(event_type=EventType.SQS)
 
     @logger.inject_lambda_context
     def handler(event: dict[str, Any], context: Any) -> Any:
-        def handle_record(record: Any) -> None:
-            try:
-                handle(json.loads(record["body"]))
-            except Exception as error:
-                _prepare_redelivery(record, error, context.function_name)
-                raise
-
-        return process_partial_response(
-            event=event, record_handler=handle_record, processor=processor, context=context
-        )
+        return _handle_batch(event, context, lambda record: handle(json.loads(record["body"])))
 
     return handler
+
+
+def _handle_batch(event: dict[str, Any], context: Any, handle: Callable[[Any], None]) -> Any:
+    def handle_record(record: Any) -> None:
+        try:
+            handle(record)
+        except Exception as error:
+            _prepare_redelivery(record, error, context.function_name)
+            raise
+
+    processor = BatchProcessor(event_type=EventType.SQS)
+    return process_partial_response(
+        event=event, record_handler=handle_record, processor=processor, context=context
+    )
 
 
 def _prepare_redelivery(record: Any, error: Exception, function: str) -> None:

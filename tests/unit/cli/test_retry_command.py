@@ -115,7 +115,7 @@ def test_an_unknown_model_or_run_is_refused(refit, stack, requests, arguments):
     assert requests() == []
 
 
-def test_following_reports_the_outcome_of_the_new_run(refit, stack, requests):
+def test_following_reports_the_outcome_of_the_new_run(refit, stack, requests, clients):
     add_run(stack, "r1", "FAILED", started_at=EARLIER)
     result = refit("retry", "digits", "--follow", "--timeout", 0.2)
     assert result.exit_code == 4
@@ -129,8 +129,7 @@ def test_following_reports_the_outcome_of_the_new_run(refit, stack, requests):
             stack.put_item("digits", f"RUN#{new}", run | {"started_at": now, "updated_at": now})
             return {"FailedEntryCount": 0, "Entries": [{"EventId": "e1"}]}
 
-    result = refit(
-        "retry", "digits", "--follow", "--timeout", 5, clients={"events": StartsTheRun()}
-    )
+    clients["events"] = StartsTheRun()
+    result = refit("retry", "digits", "--follow", "--timeout", 5)
     assert result.exit_code == 0
-    assert "version 4 is live" in result.output
+    assert "version 4 on endpoint" in result.stdout
