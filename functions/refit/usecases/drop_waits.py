@@ -28,6 +28,11 @@ class DropWaits:
         waited.update(events)
         return frozenset(waited)
 
+    def discard_events(self, model: str, events: Collection[FileVersion]) -> None:
+        """Forget events of files that a run has taken."""
+        if model in self._waited:
+            self._waited[model].difference_update(events)
+
     def remember(self, model: str, wait: Wait) -> None:
         """Record what a drop waits for, once it is certain that it is looked at again."""
         self._waits[model] = wait

@@ -116,6 +116,7 @@ def _new_files(services: Services, model: str, events: set[FileVersion] | None) 
         start_run(services, model, state.active_run)
     consumed = services.artifacts.consumed_files(model, state.consumed_by)
     if events and consumed.has_all(events):
+        services.drop_waits.discard_events(model, events)
         logger.info("no new files", extra={"model": model})
         return None
     objects = services.bucket.list(prefix)

@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -231,3 +232,27 @@ def test_invalid_settings_fail_the_run_and_name_the_key(stack: Stack) -> None:
     stack.put("digits/model.toml", "é".encode("latin-1"))
     with pytest.raises(SettingsInvalid, match="not UTF-8"):
         prepare_run()
+
+
+class CountedReads:
+    """An S3 client that counts the reads of each object."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.reads: Counter[str] = Counter()
+
+    def get_object(self, **request: Any) -> Any:
+        self.reads[request["Key"]] += 1
+        return self._client.get_object(**request)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+def test_each_small_file_is_read_from_the_bucket_once(stack: Stack) -> None:
+    counted = CountedReads(stack.services.client("s3"))
+    stack.replace_clients(s3=counted)
+    rows = csv_table().splitlines(keepends=True)
+    drop_files(stack, {f"{n}.csv": b"".join(rows[n::5]) for n in range(5)})
+    prepare_run()
+    assert [counted.reads[f"digits/raw/{n}.csv"] for n in range(5)] == [1] * 5

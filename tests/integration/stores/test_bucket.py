@@ -288,6 +288,17 @@ def test_a_downloaded_file_is_deleted_when_the_next_one_is_requested(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_objects_that_are_downloaded_together_stay_in_order_and_may_be_missing(
+    stack: Stack, bucket: Bucket, tmp_path: Path
+) -> None:
+    version = stack.put("a", b"old")
+    stack.put("a", b"new")
+    wanted = [("a", version), ("missing", None), ("a", None)]
+    paths = bucket.download_all(wanted, tmp_path)
+    assert [path and path.read_bytes() for path in paths] == [b"old", None, b"new"]
+    assert bucket.download_all([], tmp_path) == []
+
+
 def test_a_download_that_is_throttled_is_a_transient_error(bucket: Bucket, tmp_path: Path) -> None:
     throttled = failing(bucket, get_object=THROTTLED)
     with pytest.raises(ServiceThrottled):
