@@ -14,10 +14,10 @@ def start_run(services: Services, model: str, run: str) -> None:
     """Start the TRAIN execution of a run that has begun, unless it was started before.
 
     The call can be repeated if a process ended after it began the run and before it started the
-    execution. A run that was never begun is ignored.
+    execution. A run that was never begun is ignored, and so is one that ended without an execution.
     """
     record = services.models.run(model, run)
-    if record is None or record.train_execution_arn is not None:
+    if record is None or record.train_execution_arn is not None or record.status.is_final:
         return
     execution_arn = services.executions.start_training(model, run)
     detail = {"model": model, "run": run, "cause": record.cause}

@@ -117,7 +117,8 @@ def test_a_drop_that_is_too_large_is_refused_again(
 ) -> None:
     ended_run(stack)
     monkeypatch.setattr(drop_limits, "MAX_DROP_BYTES", 3)
-    ingest.handler(request(), CONTEXT)
+    for _ in range(2):
+        ingest.handler(request(), CONTEXT)
     run = services().models.run("digits", NEW)
     assert run is not None
     assert (run.status, run.error) == (RunStatus.FAILED, "DropTooLarge")
