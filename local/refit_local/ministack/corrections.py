@@ -26,10 +26,12 @@ from refit_local.ministack import (
     parallel_states,
     queue_policies,
     retriers,
+    sdk_task_errors,
     secure_transport,
     service_metrics,
     state_machine_roles,
     table_speed,
+    terminal_errors,
 )
 
 if TYPE_CHECKING:
@@ -38,9 +40,12 @@ if TYPE_CHECKING:
 LAMBDA_SDK_FOLDER = "lambda-sdk"
 _WITHOUT_SETTINGS = (
     lambda_runtime,
+    # Before `state_machine_roles`, which wraps it: a denial has its name already.
+    sdk_task_errors,
     state_machine_roles,
     executions,
     retriers,
+    terminal_errors,
     parallel_states,
     jsonata_fields,
     event_delivery,

@@ -15,6 +15,7 @@ from refit_local.ministack.hooks import account
 from refit_local.ministack.iam import denial_message, role_may
 from refit_local.ministack.names import Hook
 from refit_local.ministack.permissions import task_permissions
+from refit_local.ministack.sdk_task_errors import sdk_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,5 +56,8 @@ def _check_role(execution: Document, resource: str, arguments: Any) -> None:
         if not role_may(role, permission):
             name = role.rsplit("/", 1)[-1]
             principal = f"arn:aws:sts::{account()}:assumed-role/{name}/{execution['name']}"
+            message = denial_message(principal, permission)
+            if ":aws-sdk:sagemaker:" in resource:
+                raise sdk_error("AccessDeniedException", message)
             error = _DENIED[permission.action.split(":")[0]]
-            raise execution_error(error, denial_message(principal, permission))
+            raise execution_error(error, message)

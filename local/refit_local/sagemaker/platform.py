@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from refit_local.sagemaker.background import BackgroundThreads
+from refit_local.sagemaker.faults import Faults
 from refit_local.sagemaker.machine.containers import ContainerFolder
 from refit_local.sagemaker.machine.memory_guard import MemoryGuard
 from refit_local.sagemaker.machine.shares import MachineLimits, Shares
@@ -56,10 +57,12 @@ class Platform:
     metrics: EndpointMetrics = field(init=False)
     shares: Shares = field(init=False)
     memory: MemoryGuard = field(init=False)
+    faults: Faults = field(init=False)
     background: BackgroundThreads = field(default_factory=BackgroundThreads)
 
     def __post_init__(self) -> None:
         self.store = RecordStore(self.folder / "records")
+        self.faults = Faults(self.folder)
         self.events = EventPublisher(self.host.put_event)
         self.logs = LogBuffer(self.host.put_log_lines)
         self.metrics = EndpointMetrics(self.host.put_metric)

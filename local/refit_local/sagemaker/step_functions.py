@@ -10,6 +10,7 @@ import threading
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from refit_local.sagemaker.integration_fields import OPERATIONS, unsupported_fields
 from refit_local.sagemaker.records.job_kinds import TRAINING, TRANSFORM, JobKind
 from refit_local.sagemaker.wire.errors import (
     ApiError,
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 PREFIX = "arn:aws:states:::sagemaker:"
 _POLL_S = 0.2
 _JOBS = {f"create{kind.prefix}": kind for kind in (TRAINING, TRANSFORM)}
-_CALLS = ("createModel", "createEndpointConfig", "createEndpoint", "updateEndpoint")
-OPERATIONS = (*_JOBS, *_CALLS)
 _NAMED_ERRORS: dict[type[ApiError], str] = {
     ResourceInUse: "ResourceInUseException",
     ResourceLimitExceeded: "ResourceLimitExceededException",
@@ -85,7 +84,8 @@ class SageMakerTasks:
             stopped: whether the execution was stopped; a `.sync` job is then stopped.
 
         Raises:
-            TaskFailure: when the API answers an error, or a `.sync` job does not complete.
+            TaskFailure: when the integration does not take a field, the API answers an error, or a
+                `.sync` job does not complete.
         """
         operation, _, pattern = resource.removeprefix(PREFIX).partition(".")
         patterns = ("", "sync") if operation in _JOBS else ("",)
@@ -94,6 +94,9 @@ class SageMakerTasks:
                 "States.Runtime",
                 f"The local SageMaker does not implement {resource} for Step Functions.",
             )
+        unsupported = unsupported_fields(operation, arguments)
+        if unsupported:
+            raise TaskFailure("States.Runtime", _refusal(arguments, unsupported))
         if operation in _JOBS:
             arguments = {**arguments, "Tags": [*arguments.get("Tags", []), *_tags(execution_arn)]}
         answer = self._call_api(operation[0].upper() + operation[1:], arguments)
@@ -146,6 +149,16 @@ class SageMakerTasks:
                 f"Error Code: {error.code}; Request ID: {uuid.uuid4()}; Proxy: null)"
             )
             raise TaskFailure(f"SageMaker.{name}", cause) from error
+
+
+def _refusal(arguments: dict[str, Any], unsupported: list[str]) -> str:
+    # The form of the cause: aws/aws-step-functions-data-science-sdk-python, issue 15.
+    fields = ", ".join(
+        f'The field "{name}" is not supported by Step Functions' for name in unsupported
+    )
+    return (
+        f"The Parameters '{json.dumps(arguments)}' could not be used to start the Task: [{fields}]"
+    )
 
 
 def _tags(execution_arn: str) -> list[dict[str, str]]:

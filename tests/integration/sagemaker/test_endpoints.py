@@ -6,7 +6,6 @@ import json
 import threading
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import psutil
 import pytest
 from botocore.exceptions import ClientError
@@ -15,19 +14,14 @@ from local_sagemaker import (
     BUCKET,
     REGION,
     feature_rows,
-    make_model,
-    put_training_data,
-    training_request,
     until,
 )
+from served_models import ROW, config, invoke, make_models, updated, variant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from local_sagemaker import RunningSageMaker
 
 CHANGED = "SageMaker Endpoint State Change"
-ROW = b"0.9,0.1,0.5"
 CAPTURE = {
     "EnableCapture": True,
     "InitialSamplingPercentage": 100,
@@ -39,40 +33,7 @@ CAPTURE = {
 
 @pytest.fixture(scope="module", autouse=True)
 def models(local: RunningSageMaker) -> None:
-    """Two models with different predictions, and one that cannot be loaded."""
-    put_training_data(local)
-    for name, rounds in (("one", "1"), ("many", "8")):
-        hyperparameters = {"num_round": rounds, "objective": "binary:logistic"}
-        local.sagemaker.create_training_job(
-            **training_request(f"for-{name}", HyperParameters=hyperparameters)
-        )
-        job = local.trained(f"for-{name}")
-        make_model(local, name, job["ModelArtifacts"]["S3ModelArtifacts"])
-    make_model(local, "broken", local.put("broken/model.tar.gz", b"this is no archive"))
-
-
-def variant(model: str, name: str | None = None, **more: Any) -> dict[str, Any]:
-    made = {
-        "VariantName": name or model,
-        "ModelName": model,
-        "InitialInstanceCount": 1,
-        "InstanceType": "ml.m5.large",
-    }
-    return {**made, **more}
-
-
-def config(local: RunningSageMaker, name: str, *variants: dict[str, Any], **more: Any) -> str:
-    local.sagemaker.create_endpoint_config(
-        EndpointConfigName=name, ProductionVariants=list(variants), **more
-    )
-    return name
-
-
-def invoke(
-    local: RunningSageMaker, endpoint: str, body: bytes = ROW, **more: Any
-) -> dict[str, Any]:
-    arguments = {"ContentType": "text/csv", "Accept": "text/csv", **more}
-    return local.runtime.invoke_endpoint(EndpointName=endpoint, Body=body, **arguments)
+    make_models(local)
 
 
 @pytest.fixture(scope="module")
@@ -264,35 +225,14 @@ class Caller:
                 self.failures.append(str(error))
 
 
-@pytest.fixture
-def updated(local: RunningSageMaker) -> Callable[..., dict[str, Any]]:
-    """Create an endpoint of variant `one`, then update it; return its last description."""
-
-    def update(name: str, to: str, **more: Any) -> dict[str, Any]:
-        local.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=to, **more)
-        described = local.sagemaker.describe_endpoint(EndpointName=name)
-        assert described["EndpointStatus"] in ("Updating", "InService")
-        return until(
-            lambda: _settled(local.sagemaker.describe_endpoint(EndpointName=name)), "the update"
-        )
-
-    return update
-
-
-def _settled(described: dict[str, Any]) -> dict[str, Any] | None:
-    return described if described["EndpointStatus"] != "Updating" else None
-
-
-def test_an_update_fails_no_request(
-    local: RunningSageMaker, updated: Callable[..., dict[str, Any]]
-) -> None:
+def test_an_update_fails_no_request(local: RunningSageMaker) -> None:
     config(local, "before", variant("one"))
     config(local, "after", variant("many"))
     local.sagemaker.create_endpoint(EndpointName="replaced", EndpointConfigName="before")
     local.settled("replaced")
     with Caller(local, "replaced") as caller:
         until(lambda: len(caller.answers) > 20, "calls before the update")
-        described = updated("replaced", "after")
+        described = updated(local, "replaced", "after")
         count = len(caller.answers)
         until(lambda: len(caller.answers) > count + 50, "calls after the update")
     assert caller.failures == []
@@ -311,112 +251,19 @@ def test_an_update_fails_no_request(
     assert pending["PendingDeploymentSummary"]["EndpointConfigName"] == "after"
 
 
-def test_an_update_that_fails_keeps_the_old_model(
-    local: RunningSageMaker, updated: Callable[..., dict[str, Any]]
-) -> None:
+def test_an_update_that_fails_keeps_the_old_model(local: RunningSageMaker) -> None:
     config(local, "kept", variant("one"))
     config(local, "never", variant("broken"))
     local.sagemaker.create_endpoint(EndpointName="rolled-back", EndpointConfigName="kept")
     local.settled("rolled-back")
     with Caller(local, "rolled-back", threads=1) as caller:
-        described = updated("rolled-back", "never")
+        described = updated(local, "rolled-back", "never")
     assert caller.failures == []
     assert described["EndpointStatus"] == "InService"
     assert described["EndpointConfigName"] == "kept"
     assert "Failed to extract model data archive" in described["FailureReason"]
     assert "PendingDeploymentSummary" not in described
     assert invoke(local, "rolled-back")["InvokedProductionVariant"] == "one"
-
-
-def test_an_alarm_during_baking_rolls_back(
-    local: RunningSageMaker, updated: Callable[..., dict[str, Any]]
-) -> None:
-    alarms = boto3.client("cloudwatch", region_name=REGION)
-    alarms.put_metric_alarm(
-        AlarmName="errors",
-        Namespace="AWS/SageMaker",
-        MetricName="Invocation5XXErrors",
-        Statistic="Sum",
-        Period=60,
-        EvaluationPeriods=1,
-        Threshold=1,
-        ComparisonOperator="GreaterThanThreshold",
-    )
-    config(local, "calm", variant("one"))
-    config(local, "alarming", variant("many"))
-    local.sagemaker.create_endpoint(EndpointName="watched", EndpointConfigName="calm")
-    local.settled("watched")
-    policy = {
-        "BlueGreenUpdatePolicy": {
-            "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0},
-            "TerminationWaitInSeconds": 600,
-        },
-        "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "errors"}]},
-    }
-    local.sagemaker.update_endpoint(
-        EndpointName="watched", EndpointConfigName="alarming", DeploymentConfig=policy
-    )
-    until(lambda: invoke(local, "watched")["InvokedProductionVariant"] == "many", "the new fleet")
-    (pending,) = local.sagemaker.describe_endpoint(EndpointName="watched")[
-        "PendingDeploymentSummary"
-    ]["ProductionVariants"]
-    assert pending["VariantStatus"][0]["Status"] in ("ActivatingTraffic", "Baking")
-    alarms.set_alarm_state(AlarmName="errors", StateValue="ALARM", StateReason="a test")
-    described = until(
-        lambda: _settled(local.sagemaker.describe_endpoint(EndpointName="watched")), "the rollback"
-    )
-    assert described["EndpointConfigName"] == "calm"
-    assert "errors" in described["FailureReason"]
-    assert invoke(local, "watched")["InvokedProductionVariant"] == "one"
-
-
-@pytest.mark.parametrize(
-    ("policy", "part"),
-    [
-        (
-            {
-                "BlueGreenUpdatePolicy": {
-                    "TrafficRoutingConfiguration": {
-                        "Type": "CANARY",
-                        "WaitIntervalInSeconds": 60,
-                        "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 10},
-                    }
-                }
-            },
-            "does not implement traffic routing of Type CANARY yet",
-        ),
-        (
-            {
-                "RollingUpdatePolicy": {
-                    "MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": 10},
-                    "WaitIntervalInSeconds": 1,
-                }
-            },
-            "does not implement RollingUpdatePolicy yet",
-        ),
-        (
-            {
-                "BlueGreenUpdatePolicy": {
-                    "TrafficRoutingConfiguration": {
-                        "Type": "ALL_AT_ONCE",
-                        "WaitIntervalInSeconds": 0,
-                    },
-                    "TerminationWaitInSeconds": 700,
-                    "MaximumExecutionTimeoutInSeconds": 600,
-                }
-            },
-            "must be greater than the sum of the wait times",
-        ),
-    ],
-)
-def test_unsupported_deployments_are_refused(
-    local: RunningSageMaker, endpoint: str, policy: dict[str, Any], part: str
-) -> None:
-    with pytest.raises(ClientError) as caught:
-        local.sagemaker.update_endpoint(
-            EndpointName=endpoint, EndpointConfigName="other", DeploymentConfig=policy
-        )
-    assert part in str(caught.value)
 
 
 def test_traffic_is_split_by_weight_and_a_target_variant_overrides_it(
@@ -469,9 +316,7 @@ def test_deleting_an_endpoint_ends_its_processes(local: RunningSageMaker) -> Non
         invoke(local, "gone")
 
 
-def test_what_a_live_endpoint_uses_cannot_be_deleted(
-    local: RunningSageMaker, updated: Callable[..., dict[str, Any]]
-) -> None:
+def test_what_a_live_endpoint_uses_cannot_be_deleted(local: RunningSageMaker) -> None:
     for name, model in (("in-use", "one"), ("in-use-later", "many")):
         config(local, name, variant(model, "Main"))
     local.sagemaker.create_endpoint(EndpointName="user", EndpointConfigName="in-use")
@@ -481,7 +326,7 @@ def test_what_a_live_endpoint_uses_cannot_be_deleted(
         with pytest.raises(ClientError, match="in use by endpoint"):
             local.sagemaker.delete_model(ModelName="one")
         local.settled("user")
-    updated("user", "in-use-later")
+    updated(local, "user", "in-use-later")
     local.sagemaker.delete_endpoint_config(EndpointConfigName="in-use")
     with pytest.raises(ClientError, match="in use by endpoint user"):
         local.sagemaker.delete_endpoint_config(EndpointConfigName="in-use-later")
@@ -496,14 +341,13 @@ def test_an_endpoint_that_is_being_created_cannot_be_deleted(local: RunningSageM
     local.sagemaker.delete_endpoint(EndpointName="new")
 
 
-def test_an_update_can_retain_weights_and_counts(
-    local: RunningSageMaker, updated: Callable[..., dict[str, Any]]
-) -> None:
+def test_an_update_can_retain_weights_and_counts(local: RunningSageMaker) -> None:
     config(local, "weighed", variant("one", "Main", InitialVariantWeight=3.0))
     config(local, "unweighed", variant("many", "Main"), DataCaptureConfig=CAPTURE)
     local.sagemaker.create_endpoint(EndpointName="retained", EndpointConfigName="weighed")
     local.settled("retained")
     described = updated(
+        local,
         "retained",
         "unweighed",
         RetainAllVariantProperties=True,

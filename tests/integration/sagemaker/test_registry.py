@@ -176,3 +176,35 @@ def test_tags_are_added_replaced_and_deleted(local: RunningSageMaker) -> None:
     local.sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "a", "Value": "3"}])
     local.sagemaker.delete_tags(ResourceArn=arn, TagKeys=["b", "never-there"])
     assert local.sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "a", "Value": "3"}]
+
+
+@pytest.mark.parametrize("text", ["two\nlines", "two\rlines", "two\u2028lines"])
+def test_the_description_of_an_approval_is_one_line(local: RunningSageMaker, text: str) -> None:
+    group(local, f"one-line-{ord(text[3])}")
+    arn = package(local, f"one-line-{ord(text[3])}")
+    with pytest.raises(ClientError, match=r"regular expression pattern: \.\*") as caught:
+        local.sagemaker.update_model_package(
+            ModelPackageArn=arn, ModelApprovalStatus="Rejected", ApprovalDescription=text
+        )
+    assert caught.value.response["Error"]["Code"] == "ValidationException"
+    described = local.sagemaker.describe_model_package(ModelPackageName=arn)
+    assert described["ModelApprovalStatus"] == "PendingManualApproval"
+
+
+@pytest.mark.parametrize("text", ["a\ttab", "two\nlines", "a null\0"])
+def test_the_description_of_a_package_has_no_control_characters(
+    local: RunningSageMaker, text: str
+) -> None:
+    group(local, f"no-control-{ord(text[-4])}-{len(text)}")
+    with pytest.raises(ClientError, match="regular expression pattern"):
+        package(local, f"no-control-{ord(text[-4])}-{len(text)}", ModelPackageDescription=text)
+
+
+def test_the_description_of_a_package_may_have_symbols_of_any_script(
+    local: RunningSageMaker,
+) -> None:
+    text = "Genauigkeit 0,98 ≥ 0,95 – 数字 ✓"
+    group(local, "any-script")
+    arn = package(local, "any-script", ModelPackageDescription=text)
+    described = local.sagemaker.describe_model_package(ModelPackageName=arn)
+    assert described["ModelPackageDescription"] == text

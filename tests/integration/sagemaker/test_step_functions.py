@@ -171,3 +171,37 @@ def test_a_taken_name_has_its_own_error(local: RunningSageMaker) -> None:
     with pytest.raises(TaskFailure) as caught:
         local.service.tasks.run(f"{PREFIX}createTrainingJob", training_request("taken"))
     assert caught.value.error == "SageMaker.ResourceInUseException"
+
+
+FULL_JOB = {"EnableManagedSpotTraining": False, "EnableNetworkIsolation": True, "Environment": {}}
+
+
+def test_a_job_may_have_the_fields_that_aws_has_published(local: RunningSageMaker) -> None:
+    request = training_request("published-fields", **FULL_JOB)
+    assert local.service.tasks.run(TRAIN, request)["TrainingJobStatus"] == "Completed"
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments", "field"),
+    [
+        ("createTrainingJob.sync", training_request("f", RetryStrategy={}), "RetryStrategy"),
+        ("createTrainingJob.sync", training_request("f", Tags=[{"key": "a"}]), "key"),
+        (
+            "updateEndpoint",
+            {"EndpointName": "e", "EndpointConfigName": "c", "DeploymentConfig": {}},
+            "DeploymentConfig",
+        ),
+        (
+            "createEndpointConfig",
+            {"EndpointConfigName": "c", "ProductionVariants": [], "DataCaptureConfig": {}},
+            "DataCaptureConfig",
+        ),
+    ],
+)
+def test_a_field_that_the_optimized_integration_does_not_take_is_a_runtime_error(
+    local: RunningSageMaker, operation: str, arguments: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(TaskFailure) as caught:
+        local.service.tasks.run(f"{PREFIX}{operation}", arguments)
+    assert caught.value.error == "States.Runtime"
+    assert f'The field "{field}" is not supported by Step Functions' in caught.value.cause

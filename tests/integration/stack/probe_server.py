@@ -38,6 +38,8 @@ class Probe:
             return 200, variant, body
         operation = headers["x-amz-target"].split(".")[1]
         name = json.loads(body).get("EndpointName", "")
+        if name == "full":
+            return json_response(400, {"__type": "ResourceLimitExceeded", "message": "no more"})
         if operation != "DescribeEndpoint" or name == "none":
             refusal = {"__type": "ValidationException", "message": f"Could not {operation} {name}"}
             return json_response(400, refusal)

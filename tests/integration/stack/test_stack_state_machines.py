@@ -220,7 +220,65 @@ def test_an_aws_sdk_task_calls_the_registered_service_and_reports_its_errors(aws
     machine = aws.machine("describes", single(state), ALLOW_TASKS)
     output = aws.run(machine, {"name": "live"})
     assert (output["EndpointName"], output["EndpointStatus"]) == ("live", "InService")
-    assert aws.run(machine, {"name": "none"}) == "SageMaker.ValidationException"
+    assert aws.run(machine, {"name": "none"}) == "SageMaker.SageMakerException"
+
+
+def test_an_error_that_the_api_has_a_model_of_keeps_its_name_in_an_aws_sdk_task(
+    aws: LocalAws,
+) -> None:
+    state = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::aws-sdk:sagemaker:createEndpoint",
+        "Arguments": {"EndpointName": "full", "EndpointConfigName": "any"},
+        "Catch": [
+            {"ErrorEquals": ["States.ALL"], "Output": "{% $states.errorOutput %}", "Next": "Caught"}
+        ],
+        "End": True,
+    }
+    definition = {"StartAt": "C", "States": {"C": state, "Caught": {"Type": "Succeed"}}}
+    caught = aws.run(aws.machine("limited", definition, ALLOW_TASKS))
+    assert caught["Error"] == "SageMaker.ResourceLimitExceededException"
+    assert "(Service: SageMaker, Status Code: 400, Request ID: " in caught["Cause"]
+
+
+def test_an_aws_sdk_task_that_is_not_allowed_fails_with_the_name_of_the_service(
+    aws: LocalAws,
+) -> None:
+    state = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::aws-sdk:sagemaker:describeEndpoint",
+        "Arguments": {"EndpointName": "live"},
+        "End": True,
+    }
+    machine = aws.machine("not-allowed", single(state), allow("sagemaker:CreateTrainingJob"))
+    assert aws.run(machine) == "SageMaker.SageMakerException"
+
+
+def test_no_retry_and_no_catch_takes_a_runtime_error(aws: LocalAws) -> None:
+    state = job("terminal", arguments={"Error": "States.Runtime"})
+    names = [["States.Runtime"], ["States.TaskFailed"], ["States.ALL"]]
+    state["Retry"] = [{"ErrorEquals": name, "IntervalSeconds": 1} for name in names]
+    state["Catch"] = [{"ErrorEquals": name, "Next": "Caught"} for name in names]
+    definition = {"StartAt": "J", "States": {"J": state, "Caught": {"Type": "Succeed"}}}
+    assert aws.run(aws.machine("terminal", definition, ALLOW_TASKS)) == "States.Runtime"
+    assert aws.log("/probe/tasks", "terminal") == ["started"]
+
+
+def test_only_its_own_name_takes_an_output_that_is_too_large(aws: LocalAws) -> None:
+    state = job("too-large", arguments={"Error": "States.DataLimitExceeded"})
+    state["Catch"] = [
+        {"ErrorEquals": ["States.DataLimitExceeded"], "Next": "Caught"},
+        {"ErrorEquals": ["States.ALL"], "Next": "Caught"},
+    ]
+    definition = {
+        "StartAt": "J",
+        "States": {"J": state, "Caught": {"Type": "Pass", "Output": "caught", "End": True}},
+    }
+    assert aws.run(aws.machine("named-limit", definition, ALLOW_TASKS)) == "caught"
+    del state["Catch"][0]
+    assert (
+        aws.run(aws.machine("unnamed-limit", definition, ALLOW_TASKS)) == "States.DataLimitExceeded"
+    )
 
 
 def test_a_branch_that_retries_has_its_own_retry_count_and_state_name(aws: LocalAws) -> None:

@@ -57,6 +57,23 @@ def _check_blue_green(policy: dict[str, Any]) -> None:
         )
 
 
+def check_variant_names(live: list[str], new: list[str]) -> None:
+    """Check the variants of an update that has a DeploymentConfig.
+
+    Source: SageMaker Developer Guide, "Exclusions" of deployment guardrails. AWS does not document
+    the message.
+
+    Raises:
+        ValidationException: when the new endpoint config has other variant names than the live one.
+    """
+    if sorted(live) != sorted(new):
+        raise ValidationException(
+            "When doing a blue/green or rolling deployment, your new endpoint configuration must "
+            "have the same variant name as the old endpoint configuration. Live: "
+            f"{', '.join(sorted(live))}; new: {', '.join(sorted(new))}."
+        )
+
+
 def termination_wait_s(policy: dict[str, Any] | None) -> int:
     """Return how long the old fleet stays after the traffic has moved."""
     return int((policy or {}).get("TerminationWaitInSeconds", 0))

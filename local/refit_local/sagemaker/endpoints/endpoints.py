@@ -8,7 +8,11 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from refit_local.sagemaker.endpoints.deployment_config import alarm_names, check_deployment
+from refit_local.sagemaker.endpoints.deployment_config import (
+    alarm_names,
+    check_deployment,
+    check_variant_names,
+)
 from refit_local.sagemaker.endpoints.deployments import (
     EndpointDeployment,
     LiveEndpoint,
@@ -93,6 +97,10 @@ class SageMakerEndpoints:
                 raise ValidationException(
                     f'Cannot update endpoint "{record["EndpointArn"]}": it already uses the '
                     f"endpoint configuration {plan.config_name}."
+                )
+            if config is not None:
+                check_variant_names(
+                    _variant_names(FleetPlan(**record["_live"])), _variant_names(plan)
                 )
             if request.get("RetainAllVariantProperties"):
                 plan = _with_retained(plan, FleetPlan(**record["_live"]), request)
@@ -220,6 +228,10 @@ class SageMakerEndpoints:
             arn = self._platform.arn(ENDPOINT, name)
             raise ValidationException(f'Could not find endpoint "{arn}".')
         return record
+
+
+def _variant_names(plan: FleetPlan) -> list[str]:
+    return [variant["VariantName"] for variant in plan.variants]
 
 
 def _with_retained(plan: FleetPlan, live: FleetPlan, request: dict[str, Any]) -> FleetPlan:

@@ -74,6 +74,7 @@ class JobRun(ABC):
             with self._platform.shares.job(request, self._on_wait, self._halted) as share:
                 if share is not None:
                     self._change({self.kind.start_member: now()})
+                    self._fail_if_ordered()
                     self._carry_out(share)
             if not self._finished and self._stop.is_set():
                 self._finish("Stopped")
@@ -98,6 +99,11 @@ class JobRun(ABC):
     def abandon(self) -> None:
         """Fail the job because the service ended while it ran."""
         self._finish("Failed", _SERVICE_ENDED)
+
+    def _fail_if_ordered(self) -> None:
+        reason = self._platform.faults.take_failure(self.kind.prefix)
+        if reason is not None:
+            raise JobFailed(reason)
 
     def _on_wait(self) -> None:
         """The job has to wait for its share of the machine."""

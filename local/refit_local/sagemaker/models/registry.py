@@ -132,6 +132,8 @@ class SageMakerModelRegistry:
                 if package_type == "Both"
                 or ("ModelPackageVersion" in record) == (package_type == "Versioned")
             ]
+        shown_until = now() - self._platform.faults.list_lag_s
+        records = [r for r in records if r["CreationTime"] <= shown_until]
         approval = request.get("ModelApprovalStatus")
         if approval is not None:
             records = [r for r in records if r.get("ModelApprovalStatus") == approval]

@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 import difflib
-import re
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+import regex
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from refit_local.sagemaker.wire.errors import SerializationException
 
 _MAX_SHOWN_CHARACTERS = 200
-# Python's `re` has no Unicode categories. Each is replaced by a class that contains it.
-_CATEGORIES = {
-    r"\p{L}": r"\w",
-    r"\p{N}": r"\w",
-    r"\p{M}": r"\u0300-\u036f",
-    r"\p{Z}": r" \u00a0\u2000-\u200b\u2028\u2029\u3000",
-    r"\p{S}": r"\W",
-    r"\p{P}": r"\W",
-}
 _JSON_KIND = {str: "STRING_VALUE", bool: "TRUE_VALUE", int: "NUMBER_VALUE", float: "NUMBER_VALUE"}
 
 
 @cache
-def _compiled(pattern: str) -> re.Pattern[str] | None:
-    for category, replacement in _CATEGORIES.items():
-        pattern = pattern.replace(category, replacement)
+def _compiled(pattern: str) -> regex.Pattern[str] | None:
+    """Compile a pattern of the model, which is written for Java.
+
+    As in Java, `.` matches no line separator, hence WORD. None for patterns of surrogate pairs,
+    which only Athena's names have.
+    """
     try:
-        return re.compile(pattern, re.DOTALL)
-    except re.error:
+        return regex.compile(pattern, regex.WORD)
+    except regex.error:
         return None
 
 

@@ -1,0 +1,58 @@
+"""Faults of AWS's own that a test orders from the local SageMaker, in `faults.json` of its folder.
+
+    {
+      "TrainingJob": ["CapacityError: Unable to provision requested ML compute capacity."],
+      "TransformJob": [],
+      "ListLagSeconds": 5
+    }
+
+Each job takes the first reason of the list of its kind, and fails with it before its container
+starts. ListModelPackages does not show packages that are younger than `ListLagSeconds`. Without the
+file nothing fails.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILE = "faults.json"
+
+
+@dataclass(frozen=True)
+class Faults:
+    """The ordered faults of one local SageMaker."""
+
+    folder: Path
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def take_failure(self, kind: str) -> str | None:
+        """Return and remove the reason with which the next job of a kind fails, if any."""
+        with self._lock:
+            ordered = self._read()
+            reasons = ordered.get(kind, [])
+            if not reasons:
+                return None
+            ordered[kind] = reasons[1:]
+            self._path.write_text(json.dumps(ordered))
+            return str(reasons[0])
+
+    @property
+    def list_lag_s(self) -> float:
+        """How long ListModelPackages does not show a new package."""
+        with self._lock:
+            return float(self._read().get("ListLagSeconds", 0))
+
+    @property
+    def _path(self) -> Path:
+        return self.folder / FILE
+
+    def _read(self) -> dict[str, Any]:
+        if not self._path.exists():
+            return {}
+        return dict(json.loads(self._path.read_text()))
