@@ -52,6 +52,7 @@ class Environment:
     capture_stream = Variable(str)
     check_drift_queue_url = Variable(str)
     check_every = Variable(str)
+    deploy_state_machine_arn = Variable(str)
     endpoint_role_arn = Variable(str)
     inference_table = Variable(str)
     ingest_queue_url = Variable(str)

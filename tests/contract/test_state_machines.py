@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from refit.domain import errors
 
-from tests.support.template import DEFINITIONS, ROOT, STATE_MACHINES, states_of
+from tests.support.template import DEFINITIONS, ROOT, STATE_MACHINES, branches_of, states_of
 
-# The error names of AWS that may be matched. A misspelt name is legal ASL and matches nothing.
+# The error names of AWS that may be retried by their name. A misspelt name is legal ASL and matches
+# nothing.
 TRANSIENT_ERRORS = {
     "lambda:invoke": {
         "Lambda.ServiceException",
@@ -21,18 +22,33 @@ TRANSIENT_ERRORS = {
         "Lambda.ClientExecutionTimeoutException",
     },
     "sagemaker": {
-        "SageMaker.AmazonSageMakerException",
         "SageMaker.ResourceLimitExceededException",
         "SageMaker.ThrottlingException",
     },
-    "aws-sdk:sagemaker": {"SageMaker.SageMakerException", "SageMaker.ThrottlingException"},
+    "aws-sdk:sagemaker": {"SageMaker.SdkClientException", "SageMaker.ThrottlingException"},
 }
-AWS_ERRORS = set.union(*TRANSIENT_ERRORS.values(), {"States.ALL", "States.TaskFailed"})
+# What these names say may pass or not: throttling, an internal failure, a refused request, a failed
+# job. So they are caught, and the cause decides.
+CAUSE_DECIDES = {
+    "sagemaker": {"SageMaker.AmazonSageMakerException", "States.TaskFailed"},
+    "aws-sdk:sagemaker": {"SageMaker.SageMakerException"},
+}
+UNDECIDED_ERRORS = set.union(*CAUSE_DECIDES.values())
+AWS_ERRORS = set.union(
+    *TRANSIENT_ERRORS.values(),
+    UNDECIDED_ERRORS,
+    {"States.ALL", "SageMaker.ResourceLimitExceededException"},
+)
 
 ALL_STATES = [
     pytest.param(state, id=f"{file}:{name}")
     for file, machine in DEFINITIONS.items()
     for name, state in states_of(machine).items()
+]
+MACHINES = [
+    pytest.param(machine, id=f"{file}:{index}")
+    for file, whole in DEFINITIONS.items()
+    for index, machine in enumerate([whole, *branches_of(whole)])
 ]
 TASKS = [param for param in ALL_STATES if param.values[0]["Type"] == "Task"]
 CATCHING = [
@@ -45,7 +61,7 @@ CATCHING = [
 
 def service_of(task: dict[str, Any]) -> str:
     """Return the key of TRANSIENT_ERRORS for the service that a task calls."""
-    resource = task["Resource"].removeprefix("arn:aws:states:::")
+    resource = task["Resource"].removeprefix("arn:${Partition}:states:::")
     return next(key for key in TRANSIENT_ERRORS if resource.startswith(key))
 
 
@@ -64,8 +80,42 @@ def test_every_task_retries_the_transient_errors_of_its_service(task: dict[str, 
     retried = {error for retrier in task["Retry"] for error in retrier["ErrorEquals"]}
     assert retried >= TRANSIENT_ERRORS[service_of(task)]
     assert "States.ALL" not in retried, "a defect fails every time"
+    assert not retried & UNDECIDED_ERRORS, "a request that SageMaker refuses fails every time"
     if service_of(task) == "lambda:invoke":
         assert errors.ServiceThrottled.__name__ in retried
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_an_error_of_sagemaker_whose_name_says_too_little_is_decided_by_its_cause(
+    machine: dict[str, Any],
+) -> None:
+    for name, state in machine["States"].items():
+        if state["Type"] != "Task" or service_of(state) not in CAUSE_DECIDES:
+            continue
+        if name == "DeleteChallenger":  # its failure is harmless
+            continue
+        undecided = CAUSE_DECIDES[service_of(state)]
+        (target,) = {c["Next"] for c in state["Catch"] if undecided & {*c["ErrorEquals"]}}
+        choice = machine["States"][target]
+        assert choice["Type"] == "Choice", name
+        decided = [rule["Condition"] for rule in choice["Choices"] if "Next" in rule]
+        assert any("5[0-9][0-9]" in condition for condition in decided), name
+
+
+def test_no_resource_is_bound_to_one_partition() -> None:
+    for param in TASKS:
+        assert param.values[0]["Resource"].startswith("arn:${Partition}:"), param.id
+
+
+@pytest.mark.parametrize(
+    "operation", ["createModel", "createEndpointConfig", "createEndpoint", "updateEndpoint"]
+)
+def test_what_is_no_job_is_created_by_the_sdk_integration_which_takes_every_field(
+    operation: str,
+) -> None:
+    resources = {param.values[0]["Resource"] for param in TASKS}
+    assert f"arn:${{Partition}}:states:::sagemaker:{operation}" not in resources
+    assert f"arn:${{Partition}}:states:::aws-sdk:sagemaker:{operation}" in resources
 
 
 def test_all_functions_are_retried_by_one_policy() -> None:
@@ -80,7 +130,7 @@ def test_all_functions_are_retried_by_one_policy() -> None:
 
 @pytest.mark.parametrize("state", CATCHING)
 def test_no_failure_of_a_task_ends_the_execution_unhandled(state: dict[str, Any]) -> None:
-    # The states of a branch have no Catch: the Parallel that they belong to catches for them.
+    # What a branch does not catch, the Parallel that it belongs to catches.
     assert state["Catch"][-1]["ErrorEquals"] == ["States.ALL"]
 
 

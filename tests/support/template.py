@@ -29,6 +29,11 @@ DEFINITIONS: dict[str, Any] = {
 }
 
 
+def branches_of(machine: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the branches of the Parallel states of a state machine."""
+    return [branch for state in machine["States"].values() for branch in state.get("Branches", [])]
+
+
 def states_of(machine: dict[str, Any]) -> dict[str, Any]:
     """Return all states of a state machine or branch, including the states of its branches."""
     states: dict[str, Any] = {}

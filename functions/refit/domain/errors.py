@@ -19,6 +19,7 @@ RefitError
 ├── TransientError            may pass by itself; retried by the state machine or the queue
 │   ├── ServiceThrottled          AWS asked to slow down, or answered 5xx
 │   ├── DeploymentInProgress      another deployment of the model holds the lock
+│   ├── RegistryLags              the model registry does not show a version yet that it approved
 │   ├── EndpointNotReady          the endpoint is not in service (yet)
 │   └── VersionNotRegistered      a version answered that no run has registered (yet)
 └── OutcomeError              the work was done and its result is refused
@@ -122,6 +123,10 @@ class ServiceThrottled(TransientError):
 
 class DeploymentInProgress(TransientError):
     """When another deployment of the same model is under way."""
+
+
+class RegistryLags(TransientError):
+    """When the model registry does not show yet what its own event says."""
 
 
 class EndpointNotReady(TransientError):

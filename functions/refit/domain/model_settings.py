@@ -25,6 +25,11 @@ from refit.domain.quality_metrics import JUDGING
 
 _SECTION_AND_KEY = re.compile(r"^\s*(\[[\w.]+\])\s+(\S.*?)\s*$", re.MULTILINE)
 _METRIC_CHOICES = ("auto", *JUDGING)
+_GONE_KEYS = {
+    ("deployment", "termination_wait_s"): "SageMaker keeps the old instances only if the variants "
+    "of both versions have one name, and Refit names a variant after its version",
+}
+"""Keys of earlier versions of Refit, and why they have no meaning any more."""
 
 
 def _checked_metric(name: str) -> str:
@@ -189,9 +194,6 @@ class DeploymentSettings(Section):
     instance_count: Annotated[int, Field(ge=1, le=100)] = Field(
         1, description="Number of instances of the endpoint."
     )
-    termination_wait_s: Annotated[int, Field(ge=0, le=3600)] = Field(
-        0, description="How long the old instances stay after traffic has shifted."
-    )
     verification_rows: Annotated[int, Field(ge=1, le=1000)] = Field(
         50, description="Held-out rows sent to the new endpoint before it is promoted."
     )
@@ -321,6 +323,17 @@ class ModelSettings(Section):
     retraining: RetrainingSettings = Field(default_factory=RetrainingSettings)
 
 
+def without_gone_keys(settings: object) -> object:
+    """Return recorded settings without the keys that earlier versions of Refit recorded."""
+    if not isinstance(settings, dict):
+        return settings
+    kept = dict(settings)
+    for section, key in _GONE_KEYS:
+        if isinstance(kept.get(section), dict):
+            kept[section] = {k: v for k, v in kept[section].items() if k != key}
+    return kept
+
+
 def parse_settings(text: str) -> ModelSettings:
     """Parse `model.toml`.
 
@@ -360,7 +373,10 @@ def _messages(error: ValidationError) -> list[str]:
     for problem in error.errors(include_url=False):
         *tables, key = [str(part) for part in problem["loc"]] or ["model.toml"]
         where = f"[{'.'.join(tables)}] {key}" if tables else f"[{key}]"
-        if problem["type"] == "extra_forbidden":
+        gone = _GONE_KEYS.get((".".join(tables), key))
+        if gone:
+            lines.append(f"{where} is no setting any more: {gone}; delete the line")
+        elif problem["type"] == "extra_forbidden":
             lines.append(f"{where} is not a known key; {_allowed_keys(tables)}")
         else:
             lines.append(f"{where} = {problem['input']!r}: {problem['msg']}")

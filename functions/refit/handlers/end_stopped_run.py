@@ -13,8 +13,9 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from refit.handlers.wiring import services
+from refit.stores.executions import Execution
 from refit.telemetry import logger
-from refit.usecases.end_stopped_run import StoppedExecution, end_stopped_run
+from refit.usecases.end_stopped_run import end_stopped_run
 
 
 class ExecutionDetail(BaseModel):
@@ -31,5 +32,5 @@ class ExecutionDetail(BaseModel):
 def handler(event: dict[str, Any], context: Any) -> dict[str, str | None]:
     """Fail the run of the execution unless it has ended."""
     detail = ExecutionDetail.model_validate(event["detail"])
-    execution = StoppedExecution(**detail.model_dump())
+    execution = Execution(**detail.model_dump())
     return {"ended": end_stopped_run(services(), execution)}

@@ -16,7 +16,8 @@ from refit.domain.pipeline.failure import explain_failure
 from refit.domain.vocabulary import RunStatus
 from refit.handlers.wiring import services
 from refit.telemetry import logger
-from refit.usecases.finish_run import RunOutcome, finish_run
+from refit.usecases.finish_run import finish_run
+from refit.usecases.record_outcome import RunOutcome
 
 
 class FinishRunRequest(BaseModel):

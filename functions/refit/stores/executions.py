@@ -1,13 +1,32 @@
-"""Executions of the TRAIN state machine."""
+"""Executions of the state machines TRAIN and DEPLOY."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from refit.stores.clients import error_code, translate_transient_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True)
+class Execution:
+    """An execution, as DescribeExecution returns it.
+
+    Attributes:
+        input: its input as JSON.
+    """
+
+    arn: str
+    status: str
+    input: str
+    error: str | None = None
+    cause: str | None = None
 
 
 class Executions:
@@ -32,3 +51,39 @@ class Executions:
                 raise
             return f"{self._state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
         return str(answer["executionArn"])
+
+
+class ExecutionHistory:
+    """Reads what executions have done."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def describe(self, arn: str) -> Execution | None:
+        """Return an execution, or None when it does not exist (any more)."""
+        try:
+            with translate_transient_errors():
+                answer = self._client.describe_execution(executionArn=arn)
+        except ClientError as error:
+            if error_code(error) != "ExecutionDoesNotExist":
+                raise
+            return None
+        return Execution(
+            arn, answer["status"], answer["input"], answer.get("error"), answer.get("cause")
+        )
+
+    def running(self, state_machine_arn: str) -> Iterator[Execution]:
+        """Yield the running executions of a state machine. The list may be some seconds old."""
+        with translate_transient_errors():
+            pages = self._client.get_paginator("list_executions")
+            arns = [
+                entry["executionArn"]
+                for page in pages.paginate(
+                    stateMachineArn=state_machine_arn, statusFilter="RUNNING"
+                )
+                for entry in page["executions"]
+            ]
+        for arn in arns:
+            execution = self.describe(arn)
+            if execution is not None and execution.status == "RUNNING":
+                yield execution

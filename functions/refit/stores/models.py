@@ -20,7 +20,7 @@ from boto3.dynamodb.conditions import Attr, Key
 
 from refit.domain.errors import ModelNotFound, SchemaChanged, ServiceThrottled
 from refit.domain.moments import iso
-from refit.domain.pipeline.model_state import STALE_LOCK, Champion, ModelState
+from refit.domain.pipeline.model_state import Champion, ModelState
 from refit.domain.pipeline.run import Run
 from refit.domain.pipeline.schema_change import acceptance_used
 from refit.domain.vocabulary import RunStatus
@@ -167,8 +167,7 @@ class ModelStore:
         self, model: str, run: str, now: str, takes: TakesFiles | None, champion: int | None
     ) -> Write:
         changes: Item = {"active_run": run, "active_since": now}
-        free = Attr("active_run").not_exists() | Attr("active_since").lt(self._stale())
-        condition: ConditionBase = free & _NOT_REMOVING
+        condition: ConditionBase = Attr("active_run").not_exists() & _NOT_REMOVING
         if takes is not None:
             changes |= {"consumed_by": run, "pending": False}
             consumed_by = Attr("consumed_by")
@@ -209,8 +208,13 @@ class ModelStore:
         )
         self.update_run(model, run, version=version, package_arn=package_arn)
 
-    def begin_deployment(self, model: str, deployment: str) -> bool:
+    def begin_deployment(self, model: str, deployment: str, execution_arn: str) -> bool:
         """Take the deployment lock. It succeeds if this deployment already holds the lock.
+
+        Args:
+            model: name of the model.
+            deployment: id of the deployment.
+            execution_arn: its execution, whose end gives the lock back.
 
         Returns:
             False when another deployment of the model holds the lock, or the model is being
@@ -218,13 +222,12 @@ class ModelStore:
         """
         return self._set_state(
             model,
-            {"deployment": deployment, "deployment_since": iso(self._clock())},
-            _NOT_REMOVING
-            & (
-                Attr("deployment").not_exists()
-                | Attr("deployment").eq(deployment)
-                | Attr("deployment_since").lt(self._stale())
-            ),
+            {
+                "deployment": deployment,
+                "deployment_since": iso(self._clock()),
+                "deployment_execution": execution_arn,
+            },
+            _NOT_REMOVING & (Attr("deployment").not_exists() | Attr("deployment").eq(deployment)),
         )
 
     def name_deployment(self, model: str, deployment: str, run: str, execution_arn: str) -> None:
@@ -236,7 +239,12 @@ class ModelStore:
         """Release the deployment lock if this deployment holds it."""
         self._set_state(
             model,
-            {"deployment": None, "deployment_since": None, "deployment_run": None},
+            {
+                "deployment": None,
+                "deployment_since": None,
+                "deployment_execution": None,
+                "deployment_run": None,
+            },
             Attr("deployment").eq(deployment),
         )
 
@@ -335,9 +343,6 @@ class ModelStore:
     def _set_state(self, model: str, values: Item, condition: ConditionBase | None = None) -> bool:
         write = self._table.update_request(_key(model, "STATE"), set=values, condition=condition)
         return self._table.apply(write)
-
-    def _stale(self) -> str:
-        return iso(self._clock() - STALE_LOCK)
 
 
 def _may_begin(state: ModelState, champion: int | None) -> bool:

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from refit.domain.one_line import one_line
 from refit.stores.clients import error_code, translate_transient_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 RUN_PROPERTY = "refit:run"
 _MAX_DESCRIPTION = 1024  # characters in ApprovalDescription
+_PAGE_SIZE = 10  # the newest approved version is almost always the first
 
 
 @dataclass(frozen=True)
 class PackageVersion:
-    """A model package of a group; `run` is None for a package that Refit did not create."""
+    """A model package of a group.
+
+    Attributes:
+        run: the run that made it; None for a package that Refit did not create.
+        approval: its approval status.
+    """
 
     version: int
     arn: str
     run: str | None
+    approval: str = "Approved"
 
 
 class ModelRegistry:
@@ -48,27 +59,58 @@ class ModelRegistry:
         return self.describe_package(arn)
 
     def describe_package(self, arn: str) -> PackageVersion:
-        """Return the version number of a package and the run that made it."""
+        """Return a package, with its version number and the run that made it."""
         with translate_transient_errors():
             answer = self._client.describe_model_package(ModelPackageName=arn)
         properties = answer.get("CustomerMetadataProperties", {})
-        return PackageVersion(answer["ModelPackageVersion"], arn, properties.get(RUN_PROPERTY))
+        return PackageVersion(
+            answer["ModelPackageVersion"],
+            arn,
+            properties.get(RUN_PROPERTY),
+            answer.get("ModelApprovalStatus", ""),
+        )
+
+    def find_package(self, arn: str) -> PackageVersion | None:
+        """Return a package, or None when it does not exist."""
+        try:
+            return self.describe_package(arn)
+        except ClientError as error:
+            if error_code(error) not in {"ValidationException", "ResourceNotFound"}:
+                raise
+            return None
 
     def latest_approved(self, group: str) -> PackageVersion | None:
-        """Return the approved version with the highest number, or None without one."""
-        with translate_transient_errors():
-            pages = self._client.get_paginator("list_model_packages")
-            packages = [
-                entry
-                for page in pages.paginate(
-                    ModelPackageGroupName=group, ModelApprovalStatus="Approved"
-                )
-                for entry in page["ModelPackageSummaryList"]
-            ]
-        if not packages:
-            return None
-        latest = max(packages, key=lambda entry: int(entry["ModelPackageVersion"]))
-        return self.describe_package(latest["ModelPackageArn"])
+        """Return the newest approved version that Refit made, or None without one.
+
+        The list does not say who made a version, and may lag. So each version is described, newest
+        first, until one is approved and of Refit.
+        """
+        for arn in self._approved(group):
+            package = self.find_package(arn)
+            if package and package.run is not None and package.approval == "Approved":
+                return package
+        return None
+
+    def _approved(self, group: str) -> Iterator[str]:
+        """Yield the ARNs of the versions that the list shows as approved, newest first."""
+        paginator = self._client.get_paginator("list_model_packages")
+        pages = iter(
+            paginator.paginate(
+                ModelPackageGroupName=group,
+                ModelApprovalStatus="Approved",
+                SortBy="CreationTime",
+                SortOrder="Descending",
+                PaginationConfig={"PageSize": _PAGE_SIZE},
+            )
+        )
+        while True:
+            with translate_transient_errors():
+                page = next(pages, None)
+            if page is None:
+                return
+            versions = page["ModelPackageSummaryList"]
+            for entry in sorted(versions, key=lambda v: -int(v["ModelPackageVersion"])):
+                yield entry["ModelPackageArn"]
 
     def reject_package(self, arn: str, reason: str) -> None:
         """Set the approval status of a version to Rejected and record the reason."""
@@ -76,5 +118,5 @@ class ModelRegistry:
             self._client.update_model_package(
                 ModelPackageArn=arn,
                 ModelApprovalStatus="Rejected",
-                ApprovalDescription=reason[:_MAX_DESCRIPTION],
+                ApprovalDescription=one_line(reason, _MAX_DESCRIPTION),
             )

@@ -18,6 +18,7 @@ from refit.telemetry import logger
 from refit.usecases.expire_labels import expire_labels
 from refit.usecases.judge_version import judge_live_inputs, judge_live_quality
 from refit.usecases.publish_gauges import publish_label_gauges, publish_verdict_gauges
+from refit.usecases.reconcile_model import reconcile_model
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -36,11 +37,12 @@ def check_drift_of_all_models(services: Services) -> None:
 
 
 def check_drift(services: Services, model: str) -> None:
-    """Expire overdue labels, and check the live version of a model if there is one.
+    """Reconcile the locks of a model, expire its overdue labels, and check its live version.
 
     Raises:
         ServiceThrottled: when the verdict kept changing concurrently, or AWS throttled.
     """
+    reconcile_model(services, model)
     expire_labels(services, model)
     now = services.now()
     champion = services.models.champion(model)

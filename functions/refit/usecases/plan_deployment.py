@@ -6,25 +6,52 @@ version is deployed again, and an event that arrives twice or late has no effect
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from refit.domain.errors import DeploymentInProgress
+from refit.domain.errors import DeploymentInProgress, RegistryLags
 from refit.domain.naming import ModelKeys, deployment_id, model_of_group
 from refit.domain.pipeline.deployment import Action, action_for
+from refit.domain.pipeline.failure import Failure
+from refit.domain.pipeline.reconciliation import VersionState, outcome_of_undeployed
+from refit.domain.vocabulary import RunStatus
 from refit.telemetry import logger
+from refit.usecases.finish_run import finish_run
+from refit.usecases.reconcile_model import reconcile_model
+from refit.usecases.record_outcome import RunOutcome
 
 if TYPE_CHECKING:
-    from refit.domain.model_settings import DeploymentSettings, ModelSettings, MonitoringSettings
+    from refit.domain.model_settings import ModelSettings, MonitoringSettings
     from refit.stores.registry import PackageVersion
     from refit.usecases.services import Services
 
 
-def plan_deployment(services: Services, group: str, execution_arn: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class PackageChange:
+    """What the event says that started the deployment.
+
+    Attributes:
+        group: the model package group.
+        approval: the new approval status of the package.
+    """
+
+    group: str
+    version: int
+    package_arn: str
+    approval: str
+
+
+def plan_deployment(
+    services: Services, change: PackageChange, execution_arn: str
+) -> dict[str, Any]:
     """Take the deployment lock and return the plan of the deployment.
+
+    If there is nothing to deploy, the lock is given back. A run whose version will not be deployed
+    any more ends here.
 
     Args:
         services: the AWS services and the clock of this process.
-        group: the model package group in which a package changed.
+        change: the model package that changed.
         execution_arn: ARN of the DEPLOY execution.
 
     Returns:
@@ -32,27 +59,83 @@ def plan_deployment(services: Services, group: str, execution_arn: str) -> dict[
 
     Raises:
         DeploymentInProgress: when another deployment of the model holds the lock.
+        RegistryLags: when the registry does not show yet what the event says.
     """
-    model = model_of_group(services.environment.name_prefix, group)
+    model = model_of_group(services.environment.name_prefix, change.group)
     if model is None:
         return {"action": Action.NONE}
     if services.models.state(model).removing_since or not services.models.is_known(model):
         logger.info("the model is removed", extra={"model": model})
         return {"action": Action.NONE}
     deployment = deployment_id(execution_arn)
-    if not services.models.begin_deployment(model, deployment):
+    if not services.models.begin_deployment(model, deployment, execution_arn):
         raise DeploymentInProgress(f"another deployment of {model} is in progress")
-    plan = _plan(services, model, deployment)
-    if plan["action"] is Action.NONE:
-        services.models.end_deployment(model, deployment)
-    else:
+    changed = services.registry.find_package(change.package_arn)
+    newest = services.registry.latest_approved(services.names(model).model_package_group)
+    _check_registry(change, changed, newest)
+    plan = _plan(services, model, deployment, newest)
+    is_none = plan["action"] is Action.NONE
+    if not is_none:
         services.models.name_deployment(model, deployment, plan["run"], execution_arn)
+    has_ended_run = changed is not None and _end_undeployed(
+        services, model, changed, newest, deployment if is_none else None
+    )
+    if is_none and not has_ended_run:
+        reconcile_model(services, model, ended_deployment=deployment)
     return plan
 
 
-def _plan(services: Services, model: str, deployment: str) -> dict[str, Any]:
+def _check_registry(
+    change: PackageChange, changed: PackageVersion | None, newest: PackageVersion | None
+) -> None:
+    """Check that the registry shows an approval of which the event speaks.
+
+    A version that was rejected since is shown as Rejected; its own event ends its run.
+    """
+    if change.approval != "Approved":
+        return
+    where = f"version {change.version} of {change.group}"
+    if changed is None:
+        raise RegistryLags(f"{where} was approved, and the registry does not have it yet")
+    if changed.approval == "PendingManualApproval":
+        raise RegistryLags(f"{where} was approved, and the registry says {changed.approval}")
+    is_listed = newest is not None and newest.version >= changed.version
+    if changed.approval == "Approved" and changed.run is not None and not is_listed:
+        raise RegistryLags(f"{where} was approved, and the list of versions does not show it yet")
+
+
+def _end_undeployed(
+    services: Services,
+    model: str,
+    changed: PackageVersion,
+    newest: PackageVersion | None,
+    deployment: str | None,
+) -> bool:
+    """End the run of the changed version if it waits for a deployment that will not come.
+
+    Returns:
+        Whether the run has ended. Then the locks of the run and of `deployment` are released.
+    """
+    run = services.models.run(model, changed.run) if changed.run else None
+    if run is None or run.status is not RunStatus.DEPLOYING:
+        return False
+    champion = services.models.champion(model)
+    version = VersionState(changed.version, changed.approval, newest.version if newest else None)
+    reason = outcome_of_undeployed(version, champion.version if champion else None)
+    if reason is None:
+        return False
+    failure = Failure(reason.error, reason.message) if reason.error else None
+    finish_run(
+        services,
+        RunOutcome(model, run.run, reason.status, reason.message, failure, deployment),
+    )
+    return True
+
+
+def _plan(
+    services: Services, model: str, deployment: str, package: PackageVersion | None
+) -> dict[str, Any]:
     names = services.names(model)
-    package = services.registry.latest_approved(names.model_package_group)
     champion = services.models.champion(model)
     action = action_for(
         package.version if package else None,
@@ -75,7 +158,7 @@ def _plan(services: Services, model: str, deployment: str) -> dict[str, Any]:
         "endpoint": names.endpoint,
         "variant": names.variant(package.version),
         "requests": _requests(services, model, name, package, settings)
-        | {"endpoint": _endpoint_request(services, model, name, settings.deployment, action)},
+        | {"endpoint": _endpoint_request(services, model, name, action)},
     }
 
 
@@ -108,18 +191,16 @@ def _requests(
 
 
 def _endpoint_request(
-    services: Services, model: str, config: str, settings: DeploymentSettings, action: Action
+    services: Services, model: str, config: str, action: Action
 ) -> dict[str, Any]:
-    """Return the request of CreateEndpoint or UpdateEndpoint."""
+    """Return the request of CreateEndpoint or UpdateEndpoint.
+
+    An update sends no DeploymentConfig: with one, SageMaker demands that the variants keep their
+    names, and Refit names them after versions. Without one it shifts all traffic at once, from the
+    old instances to the new ones.
+    """
     request = {"EndpointName": services.names(model).endpoint, "EndpointConfigName": config}
-    if action is Action.CREATE:
-        return request | {"Tags": _tags(model)}
-    routing = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
-    policy = {
-        "TrafficRoutingConfiguration": routing,
-        "TerminationWaitInSeconds": settings.termination_wait_s,
-    }
-    return request | {"DeploymentConfig": {"BlueGreenUpdatePolicy": policy}}
+    return request | {"Tags": _tags(model)} if action is Action.CREATE else request
 
 
 def _data_capture(services: Services, model: str, settings: MonitoringSettings) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from refit.domain.errors import ModelNotFound
 from refit.domain.naming import RunKeys
+from refit.domain.one_line import one_line
 from refit.domain.vocabulary import RunStatus
 from refit.stores.registry import RUN_PROPERTY
 from refit.usecases.plan_evaluation import TRANSFORM_INSTANCE
@@ -101,7 +102,7 @@ def _package(
     }
     return {
         "ModelPackageGroupName": group,
-        "ModelPackageDescription": " ".join(challenger.reasons)[:_MAX_DESCRIPTION],
+        "ModelPackageDescription": one_line(" ".join(challenger.reasons), _MAX_DESCRIPTION),
         "ModelApprovalStatus": approval,
         "ClientToken": challenger.run,
         "InferenceSpecification": {

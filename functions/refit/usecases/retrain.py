@@ -124,7 +124,7 @@ def _facts(
         changed_at=changed_at,
         new_labels=_new_labels(services, model, champion) if champion else 0,
         changed_labels=changed_labels,
-        active_run=None if state.lock_is_stale(services.now()) else state.active_run,
+        active_run=state.active_run,
         run=_read_run(services, model, before.relevant_run(model)),
         command=command,
     )

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from refit.stores.alarms import Alarms
     from refit.stores.capture_stream import CaptureStream
     from refit.stores.endpoints import Endpoints
-    from refit.stores.executions import Executions
+    from refit.stores.executions import ExecutionHistory, Executions
     from refit.stores.inferences import InferenceStore
     from refit.stores.labels import LabelStore
     from refit.stores.messaging import Messaging
@@ -129,6 +129,12 @@ class Services:
         from refit.stores.executions import Executions  # noqa: PLC0415
 
         return Executions(self.client("stepfunctions"), self.environment.train_state_machine_arn)
+
+    @cached_property
+    def execution_history(self) -> ExecutionHistory:
+        from refit.stores.executions import ExecutionHistory  # noqa: PLC0415
+
+        return ExecutionHistory(self.client("stepfunctions"))
 
     @cached_property
     def captures(self) -> CaptureStream:

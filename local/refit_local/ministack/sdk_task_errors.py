@@ -17,6 +17,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import botocore.session
+from botocore.model import StructureShape
 
 from refit_local.ministack.execution_scope import execution_error
 from refit_local.ministack.names import Hook
@@ -57,7 +58,8 @@ def _error_name(code: str) -> str:
 @cache
 def _modelled_errors() -> frozenset[str]:
     model = botocore.session.get_session().get_service_model("sagemaker")
-    return frozenset(str(shape.error_code) for shape in model.error_shapes)
+    shapes = (shape for shape in model.error_shapes if isinstance(shape, StructureShape))
+    return frozenset(shape.error_code for shape in shapes)
 
 
 def _invoke_resource(original: Callable[..., Any], resource: str, arguments: Any) -> Any:

@@ -108,7 +108,7 @@ def stopped_deployment(execution: str) -> dict[str, Any]:
 def test_a_deployment_that_failed_before_it_was_planned_fails_the_run(active: Stack) -> None:
     execution = "arn:aws:states:us-east-1:123456789012:execution:refit-deploy:x"
     services().models.update_run("digits", RUN, status=RunStatus.DEPLOYING)
-    services().models.begin_deployment("digits", deployment_id(execution))
+    services().models.begin_deployment("digits", deployment_id(execution), execution)
     event = stopped_deployment(execution)
     assert end_stopped_run.handler(event, CONTEXT) == {"ended": RUN}
     state = services().models.state("digits")
@@ -118,6 +118,6 @@ def test_a_deployment_that_failed_before_it_was_planned_fails_the_run(active: St
 
 def test_a_failed_deployment_does_not_release_the_lock_of_another_deployment(active: Stack) -> None:
     execution = "arn:aws:states:us-east-1:123456789012:execution:refit-deploy:x"
-    services().models.begin_deployment("digits", "other123")
+    services().models.begin_deployment("digits", "other123", OTHER)
     assert end_stopped_run.handler(stopped_deployment(execution), CONTEXT) == {"ended": None}
     assert services().models.state("digits").deployment == "other123"

@@ -213,26 +213,26 @@ def test_the_champion_is_the_version_that_was_promoted_last(models: ModelStore) 
 def test_only_one_deployment_holds_the_lock_and_its_retry_takes_it_again(
     models: ModelStore,
 ) -> None:
-    assert models.begin_deployment("digits", "one")
-    assert models.begin_deployment("digits", "one")
-    assert not models.begin_deployment("digits", "two")
+    assert models.begin_deployment("digits", "one", "arn:one")
+    assert models.begin_deployment("digits", "one", "arn:one")
+    assert not models.begin_deployment("digits", "two", "arn:two")
     models.end_deployment("digits", "two")
-    assert not models.begin_deployment("digits", "two")
+    assert not models.begin_deployment("digits", "two", "arn:two")
     models.end_deployment("digits", "one")
-    assert models.begin_deployment("digits", "two")
+    assert models.begin_deployment("digits", "two", "arn:two")
 
 
 def test_the_lock_of_a_deployment_that_is_too_old_can_be_taken(
     models: ModelStore, clock: MovingClock
 ) -> None:
-    models.begin_deployment("digits", "one")
+    models.begin_deployment("digits", "one", "arn:one")
     clock.advance(STALE_LOCK.total_seconds() + 1)
-    assert models.begin_deployment("digits", "two")
+    assert models.begin_deployment("digits", "two", "arn:two")
 
 
 def test_a_deployment_names_its_run_only_while_it_holds_the_lock(models: ModelStore) -> None:
     begin(models, "a")
-    models.begin_deployment("digits", "one")
+    models.begin_deployment("digits", "one", "arn:one")
     models.name_deployment("digits", "two", "a", "arn:execution")
     assert models.state("digits").deployment_run is None
     models.name_deployment("digits", "one", "a", "arn:execution")

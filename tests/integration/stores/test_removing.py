@@ -41,7 +41,7 @@ def test_a_model_that_is_being_removed_is_not_live_and_begins_nothing(
     models.begin_removal("digits", utc_now())
     assert models.champion("digits") is None
     assert models.begin_run("digits", "aaaaaaaaaaaa", "drop", None) is BeginResult.BUSY
-    assert not models.begin_deployment("digits", "d1")
+    assert not models.begin_deployment("digits", "d1", "arn:d1")
     with pytest.raises(ModelNotFound, match="is being removed"):
         models.promote("digits", champion(1, RUN))
     assert plan_deployment(stack.services, "refit-digits", "execution") == {"action": "none"}
@@ -81,7 +81,7 @@ def test_a_model_of_the_same_name_begins_from_nothing(stack: Stack, models: Mode
     models.forget("digits")
     assert models.begin_run("digits", "bbbbbbbbbbbb", "drop", None) is BeginResult.STARTED
     assert models.run_of_version("digits", 1) is None
-    assert models.begin_deployment("digits", "d1")
+    assert models.begin_deployment("digits", "d1", "arn:d1")
     with pytest.raises(DeploymentInProgress):
         plan_deployment(stack.services, "refit-digits", "another execution")
 

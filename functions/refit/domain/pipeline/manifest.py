@@ -6,10 +6,12 @@ written by Prepare and says what became of them.
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from refit.domain.learned import Learned
-from refit.domain.model_settings import ModelSettings
+from refit.domain.model_settings import ModelSettings, without_gone_keys
 from refit.domain.moments import Moment, iso
 from refit.domain.pipeline.split_rule import SplitRule
 from refit.domain.vocabulary import RunCause
@@ -145,7 +147,7 @@ class Manifest(BaseModel):
     cause: RunCause
     files: tuple[ObjectVersion, ...]
     slices: tuple[UsedSlice, ...] = ()
-    settings: ModelSettings
+    settings: Annotated[ModelSettings, BeforeValidator(without_gone_keys)]
     rows: SideRows
     labelled: LabelledBySide = Field(default_factory=LabelledBySide)
     learned: Learned | None = None

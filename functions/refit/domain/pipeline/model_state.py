@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-
 from pydantic import BaseModel, ConfigDict
 
 from refit.domain.moments import Moment
-
-STALE_LOCK = timedelta(days=8)
-"""Longer than any run may take: an older lock belongs to a run whose end was lost."""
 
 
 class Champion(BaseModel):
@@ -31,7 +26,8 @@ class ModelState(BaseModel):
 
     Attributes:
         active_run: holds the lock of the model, since `active_since`.
-        deployment: holds the deployment lock; `deployment_run` is the run that it deploys.
+        deployment: holds the deployment lock; `deployment_execution` is the ARN of its execution,
+            and `deployment_run` the run that it deploys.
         pending: new data arrived while a run was active; the next run starts when that one ends.
         consumed_by: the last run that took files from the drop folder. Its consumed.txt lists what
             it and all runs before it have taken; None before the first run.
@@ -46,14 +42,9 @@ class ModelState(BaseModel):
     active_run: str | None = None
     active_since: str | None = None
     deployment: str | None = None
+    deployment_execution: str | None = None
     deployment_run: str | None = None
     pending: bool = False
     consumed_by: str | None = None
     removing_since: Moment | None = None
     removal_settles_at: Moment | None = None
-
-    def lock_is_stale(self, now: datetime) -> bool:
-        """Say whether another run may take the lock from the run that holds it."""
-        if self.active_since is None:
-            return False
-        return datetime.fromisoformat(self.active_since) < now - STALE_LOCK

@@ -1,0 +1,278 @@
+"""Decide what becomes of the run and the locks of a model, from what its executions have done.
+
+A run holds the lock of its model until it has ended, and a deployment holds the deployment lock. An
+execution normally ends its run itself. If it cannot (it was stopped, its last function failed, its
+event was lost), the decision here ends the run. It only needs the present state, so it does not
+matter which event triggers it, nor how often.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeAlias
+
+from refit.domain.pipeline.failure import Failure
+from refit.domain.vocabulary import RunStatus
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from refit.domain.pipeline.model_state import ModelState
+    from refit.domain.pipeline.run import Run
+
+GRACE = timedelta(minutes=15)
+"""How long what should have happened may be late: an event, or an entry in a list of AWS."""
+
+_REASONS = {
+    "ABORTED": "was stopped",
+    "TIMED_OUT": "timed out",
+    "SUCCEEDED": "ended without the outcome of its run",
+    "GONE": "does not exist any more",
+}
+
+
+@dataclass(frozen=True)
+class ExecutionState:
+    """An execution of TRAIN or DEPLOY.
+
+    Attributes:
+        status: as Step Functions says, or GONE.
+        failure: why it failed, if it says so.
+        is_deployment: whether it is one of DEPLOY.
+        version: the version whose approval started an execution of DEPLOY.
+    """
+
+    arn: str
+    status: str
+    failure: Failure | None = None
+    is_deployment: bool = False
+    version: int | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status != "RUNNING"
+
+    @property
+    def has_failed(self) -> bool:
+        return self.has_ended and self.status != "SUCCEEDED"
+
+    def explained(self) -> Failure:
+        """Return its failure, or one that says how it ended."""
+        reason = _REASONS.get(self.status, "failed")
+        return self.failure or Failure(
+            self.status.title().replace("_", ""), f"the execution {reason}: {self.arn}"
+        )
+
+
+@dataclass(frozen=True)
+class VersionState:
+    """The version of the run that holds the lock, and what else is in its package group.
+
+    Attributes:
+        approval: approval status of the version; None when its package does not exist.
+        newest: highest approved version that Refit made, if any.
+    """
+
+    version: int
+    approval: str | None
+    newest: int | None
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What the decision needs. What is None was not read, because it cannot matter.
+
+    Attributes:
+        ended: the execution whose end triggered the decision.
+        run: the run that holds the lock of the model.
+        training: the execution of TRAIN of that run.
+        deployed_run: the run that the deployment deploys.
+        deployment: the execution that holds the deployment lock.
+        deployment_may_come: whether another execution of DEPLOY of the model is running.
+        version: the version of the run that holds the lock.
+        live_config: endpoint config of the endpoint.
+    """
+
+    state: ModelState
+    ended: ExecutionState | None = None
+    run: Run | None = None
+    training: ExecutionState | None = None
+    deployed_run: Run | None = None
+    deployment: ExecutionState | None = None
+    deployment_may_come: bool = False
+    version: VersionState | None = None
+    live_config: str | None = None
+
+
+@dataclass(frozen=True)
+class EndRun:
+    """Record how a run ended, and notify."""
+
+    run: str
+    status: RunStatus
+    message: str
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class StartTraining:
+    """Start the execution of a run that has begun."""
+
+    run: str
+
+
+@dataclass(frozen=True)
+class ReleaseRunLock:
+    """Release the lock of the model if this run holds it."""
+
+    run: str
+
+
+@dataclass(frozen=True)
+class ReleaseDeploymentLock:
+    """Release the deployment lock if this deployment holds it."""
+
+    deployment: str
+
+
+Step: TypeAlias = EndRun | StartTraining | ReleaseRunLock | ReleaseDeploymentLock
+
+
+def reconcile(facts: ModelFacts, now: datetime) -> list[Step]:
+    """Return the steps that bring the runs and the locks of a model up to date, in their order."""
+    steps = _deployment_steps(facts)
+    ended = {step.run for step in steps if isinstance(step, EndRun)}
+    deployment_remains = facts.state.deployment is not None and not steps
+    return [*steps, *_run_steps(facts, now, ended, deployment_remains)]
+
+
+def outcome_of_undeployed(version: VersionState, live: int | None) -> EndRunReason | None:
+    """Say why a version will not be deployed; None if it is the one that should be live.
+
+    Args:
+        version: the version, and the newest one beside it.
+        live: the live version.
+    """
+    if version.approval == "Rejected":
+        return EndRunReason(
+            RunStatus.FAILED,
+            f"version {version.version} was rejected before it was live",
+            "VersionRejected",
+        )
+    if version.approval is None:
+        return EndRunReason(
+            RunStatus.FAILED,
+            f"the model package of version {version.version} was deleted before it was live",
+            "VersionDeleted",
+        )
+    if version.newest is not None and version.newest > version.version:
+        return EndRunReason(
+            RunStatus.SUPERSEDED,
+            f"version {version.newest} is newer than version {version.version}, which was not "
+            "deployed any more",
+        )
+    if live == version.version:
+        return EndRunReason(RunStatus.DEPLOYED, f"version {version.version} is live")
+    return None
+
+
+@dataclass(frozen=True)
+class EndRunReason:
+    """How a run ends whose version is not deployed, and why. `error` names a failure."""
+
+    status: RunStatus
+    message: str
+    error: str | None = None
+
+    def end(self, run: str) -> EndRun:
+        """Return the step that ends a run so."""
+        failure = Failure(self.error, self.message) if self.error else None
+        return EndRun(run, self.status, self.message, failure)
+
+
+def _deployment_steps(facts: ModelFacts) -> list[Step]:
+    held, execution = facts.state.deployment, facts.deployment
+    if held is None or execution is None or not execution.has_ended:
+        return []
+    run = facts.deployed_run
+    steps: list[Step] = []
+    if run is not None and run.status is RunStatus.DEPLOYING:
+        steps.append(_end_of_deployment(facts, run, execution))
+    return [*steps, ReleaseDeploymentLock(held)]
+
+
+def _end_of_deployment(facts: ModelFacts, run: Run, execution: ExecutionState) -> EndRun:
+    champion = facts.state.champion
+    if champion is not None and champion.run == run.run:
+        return EndRun(run.run, RunStatus.DEPLOYED, f"version {champion.version} is live")
+    failure = execution.explained()
+    if facts.live_config and (champion is None or facts.live_config != champion.endpoint_config):
+        failure = Failure(
+            failure.name,
+            f"{failure.message}. The endpoint is left with the config {facts.live_config}, which "
+            "is not that of the live version. To deploy the newest approved version again, set "
+            "the approval status of its model package to Rejected and back to Approved",
+        )
+    return EndRun(run.run, RunStatus.FAILED, failure.message, failure)
+
+
+def _run_steps(
+    facts: ModelFacts, now: datetime, ended: set[str], deployment_remains: bool
+) -> list[Step]:
+    holder, run = facts.state.active_run, facts.run
+    if holder is None:
+        return []
+    if run is None or run.status.is_final or holder in ended:
+        return [ReleaseRunLock(holder)]
+    if run.status is RunStatus.DEPLOYING:
+        end = _end_of_undeployed(facts, run, now, deployment_remains)
+    elif facts.training is not None and facts.training.has_ended:
+        end = _failed(run, facts.training)
+    elif facts.training is None and now - run.started_at > GRACE:
+        return [StartTraining(holder)] if facts.state.removing_since is None else []
+    else:
+        end = None
+    return [end, ReleaseRunLock(holder)] if end else []
+
+
+def _end_of_undeployed(
+    facts: ModelFacts, run: Run, now: datetime, deployment_remains: bool
+) -> EndRun | None:
+    """Decide on a run that waits for its deployment; None if it may still come."""
+    is_deployed_now = facts.deployed_run is not None and facts.deployed_run.run == run.run
+    if facts.deployment_may_come or (deployment_remains and is_deployed_now):
+        return None
+    champion = facts.state.champion
+    if facts.version is not None:
+        reason = outcome_of_undeployed(facts.version, champion.version if champion else None)
+        if reason is not None:
+            return reason.end(run.run)
+    for execution in (facts.ended, facts.deployment):
+        if execution is not None and _failed_to_deploy(execution, run):
+            return _failed(run, execution)
+    training_failed = facts.training is not None and facts.training.has_failed
+    if facts.training is not None and facts.version is None and training_failed:
+        return _failed(run, facts.training)
+    if deployment_remains or now - run.updated_at <= GRACE:
+        return None
+    message = (
+        f"no execution of DEPLOY took up the version of run {run.run}. To deploy it, set the "
+        "approval status of its model package to Rejected and back to Approved"
+    )
+    return EndRun(run.run, RunStatus.FAILED, message, Failure("DeploymentNotStarted", message))
+
+
+def _failed_to_deploy(execution: ExecutionState, run: Run) -> bool:
+    """Say whether an execution of DEPLOY failed that was about the version of a run."""
+    versions = (execution.version, run.version)
+    return (
+        execution.is_deployment
+        and execution.has_failed
+        and (None in versions or execution.version == run.version)
+    )
+
+
+def _failed(run: Run, execution: ExecutionState) -> EndRun:
+    failure = execution.explained()
+    return EndRun(run.run, RunStatus.FAILED, failure.message, failure)

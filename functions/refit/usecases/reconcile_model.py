@@ -1,0 +1,192 @@
+"""Bring the run and the locks of a model up to date with what its executions have done.
+
+The only use case that releases locks. It runs when something ends (finish_run, end_stopped_run, a
+deployment that has nothing to do) and at every regular check, so no lock outlives its holder by
+more than a check. What is decided is in domain/pipeline/reconciliation.py.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from refit.domain.naming import deployment_id, model_of_group
+from refit.domain.pipeline.failure import explain_failure
+from refit.domain.pipeline.reconciliation import (
+    EndRun,
+    ExecutionState,
+    ModelFacts,
+    ReleaseDeploymentLock,
+    ReleaseRunLock,
+    StartTraining,
+    VersionState,
+    reconcile,
+)
+from refit.domain.vocabulary import RunStatus
+from refit.telemetry import logger
+from refit.usecases.record_outcome import RunOutcome, record_outcome
+
+if TYPE_CHECKING:
+    from refit.domain.pipeline.model_state import ModelState
+    from refit.domain.pipeline.reconciliation import Step
+    from refit.domain.pipeline.run import Run
+    from refit.stores.executions import Execution
+    from refit.usecases.services import Services
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """What the use case did: the runs that it ended, and whether it released the run lock."""
+
+    ended_runs: tuple[str, ...]
+    released_run: bool
+
+
+def reconcile_model(
+    services: Services,
+    model: str,
+    ended: Execution | None = None,
+    ended_deployment: str | None = None,
+) -> Reconciled:
+    """End the run of executions that have ended, and release the locks that they held.
+
+    Args:
+        services: the AWS services and the clock of this process.
+        model: name of the model.
+        ended: the execution whose end triggers the use case.
+        ended_deployment: the deployment that is ending, although its execution still runs.
+
+    Raises:
+        ServiceThrottled: when AWS throttled a request; call again to complete.
+    """
+    facts = _facts(services, model, ended, ended_deployment)
+    steps = reconcile(facts, services.now())
+    for step in steps:
+        _carry_out(services, model, step)
+    return Reconciled(
+        tuple(step.run for step in steps if isinstance(step, EndRun)),
+        any(isinstance(step, ReleaseRunLock) for step in steps),
+    )
+
+
+def _carry_out(services: Services, model: str, step: Step) -> None:
+    logger.info("reconcile", extra={"model": model, "step": repr(step)})
+    match step:
+        case EndRun():
+            outcome = RunOutcome(model, step.run, step.status, step.message, step.failure)
+            record_outcome(services, outcome)
+        case StartTraining():  # the ingest function starts the run that holds the lock
+            services.messaging.enqueue_ingest(model)
+        case ReleaseRunLock():
+            if services.models.release_run(model, step.run):
+                services.messaging.enqueue_ingest(model)
+        case ReleaseDeploymentLock():
+            services.models.end_deployment(model, step.deployment)
+
+
+def _facts(
+    services: Services, model: str, ended: Execution | None, ended_deployment: str | None
+) -> ModelFacts:
+    """Read the facts. Calls of AWS beyond the table are made only if their answer can matter."""
+    state = services.models.state(model)
+    run = services.models.run(model, state.active_run) if state.active_run else None
+    open_run = run if run and not run.status.is_final else None
+    deployment = _deployment(services, state, ended, ended_deployment)
+    deployed_run = (
+        services.models.run(model, state.deployment_run) if state.deployment_run else None
+    )
+    waits = open_run is not None and open_run.status is RunStatus.DEPLOYING
+    return ModelFacts(
+        state=state,
+        ended=_execution_state(ended) if ended else None,
+        run=run,
+        training=_training(services, open_run, ended) if open_run else None,
+        deployed_run=deployed_run,
+        deployment=deployment,
+        deployment_may_come=waits and _deployment_may_come(services, model, state, ended),
+        version=_version(services, model, open_run) if open_run and waits else None,
+        live_config=_live_config(services, model, deployed_run, deployment),
+    )
+
+
+def _deployment(
+    services: Services, state: ModelState, ended: Execution | None, ended_deployment: str | None
+) -> ExecutionState | None:
+    """Return the execution that holds the deployment lock."""
+    if state.deployment is None:
+        return None
+    arn = state.deployment_execution or ""
+    if state.deployment == ended_deployment:
+        return ExecutionState(arn, "SUCCEEDED", is_deployment=True)
+    if ended is not None and deployment_id(ended.arn) == state.deployment:
+        return _execution_state(ended)
+    return _described(services, arn, is_deployment=True) if arn else None
+
+
+def _training(services: Services, run: Run, ended: Execution | None) -> ExecutionState | None:
+    if ended is not None and _input_of(ended).get("run") == run.run:
+        return _execution_state(ended)
+    if run.train_execution_arn is None:
+        return None
+    return _described(services, run.train_execution_arn)
+
+
+def _described(services: Services, arn: str, is_deployment: bool = False) -> ExecutionState:
+    execution = services.execution_history.describe(arn)
+    if execution is None:
+        return ExecutionState(arn, "GONE", is_deployment=is_deployment)
+    return _execution_state(execution)
+
+
+def _execution_state(execution: Execution) -> ExecutionState:
+    detail = _input_of(execution).get("detail")
+    failure = None
+    if execution.cause:
+        failure = explain_failure({"Error": execution.error, "Cause": execution.cause})
+    return ExecutionState(
+        execution.arn,
+        execution.status,
+        failure,
+        is_deployment=detail is not None,
+        version=(detail or {}).get("ModelPackageVersion"),
+    )
+
+
+def _deployment_may_come(
+    services: Services, model: str, state: ModelState, ended: Execution | None
+) -> bool:
+    """Say whether an execution of DEPLOY of the model runs, beside the holder of the lock."""
+    known = {state.deployment_execution, ended.arn if ended else None}
+    prefix = services.environment.name_prefix
+    running = services.execution_history.running(services.environment.deploy_state_machine_arn)
+    return any(
+        execution.arn not in known
+        and model_of_group(prefix, _input_of(execution)["detail"]["ModelPackageGroupName"]) == model
+        for execution in running
+    )
+
+
+def _version(services: Services, model: str, run: Run) -> VersionState | None:
+    if run.version is None or run.package_arn is None:
+        return None
+    package = services.registry.find_package(run.package_arn)
+    newest = services.registry.latest_approved(services.names(model).model_package_group)
+    return VersionState(
+        run.version, package.approval if package else None, newest.version if newest else None
+    )
+
+
+def _live_config(
+    services: Services, model: str, deployed_run: Run | None, deployment: ExecutionState | None
+) -> str | None:
+    """Return the live endpoint config if a deployment ended without the outcome of its run."""
+    is_open = deployed_run is not None and deployed_run.status is RunStatus.DEPLOYING
+    if deployment is None or not deployment.has_ended or not is_open:
+        return None
+    live = services.endpoints.describe(services.names(model).endpoint)
+    return live.config if live else None
+
+
+def _input_of(execution: Execution) -> dict[str, Any]:
+    return dict(json.loads(execution.input))

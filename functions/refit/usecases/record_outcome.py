@@ -1,0 +1,75 @@
+"""Notify of the outcome of a run, and record it. Its locks are released by reconcile_model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from refit.domain import metric_names
+from refit.domain.moments import iso
+from refit.domain.vocabulary import EventName, RunStatus
+from refit.telemetry import put_metric
+
+if TYPE_CHECKING:
+    from refit.domain.pipeline.failure import Failure
+    from refit.usecases.services import Services
+
+_NOTIFIED = frozenset({RunStatus.FAILED, RunStatus.REFUSED, RunStatus.AWAITING_APPROVAL})
+_MAX_MESSAGE_CHARACTERS = 10_000
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """How a run ended.
+
+    Attributes:
+        message: why the run ended, for people: the reasons of the gate, or the error.
+        deployment: the deployment whose lock the run also holds, if any.
+    """
+
+    model: str
+    run: str
+    status: RunStatus
+    message: str
+    failure: Failure | None = None
+    deployment: str | None = None
+
+
+def record_outcome(services: Services, outcome: RunOutcome) -> None:
+    """Notify of the outcome of a run and record it.
+
+    If the record fails and the call is repeated, the notice is sent again.
+    """
+    _notify(services, outcome)
+    services.models.update_run(
+        outcome.model,
+        outcome.run,
+        status=outcome.status,
+        message=outcome.message[:_MAX_MESSAGE_CHARACTERS],
+        finished_at=iso(services.now()),
+        error=outcome.failure.name if outcome.failure else None,
+    )
+
+
+def _learned_text(services: Services, outcome: RunOutcome) -> str:
+    """Return what the run learned of its data, if it got that far."""
+    run = services.models.run(outcome.model, outcome.run)
+    return f"\n\n{run.learned.text}" if run and run.learned else ""
+
+
+def _notify(services: Services, outcome: RunOutcome) -> None:
+    services.messaging.publish(
+        EventName.RUN_FINISHED,
+        {
+            "model": outcome.model,
+            "run": outcome.run,
+            "status": outcome.status,
+            "error": outcome.failure.name if outcome.failure else None,
+            "message": outcome.message,
+        },
+    )
+    if outcome.status in _NOTIFIED:
+        subject = f"Refit: {outcome.model} run {outcome.run} {outcome.status}"
+        services.messaging.notify(subject, outcome.message + _learned_text(services, outcome))
+    if outcome.status is RunStatus.FAILED:
+        put_metric(metric_names.RUNS_FAILED, outcome.model)
