@@ -44,6 +44,7 @@ class Stack:
     notices_queue: str
     bus_queue: str
     train: str
+    deploy: str
     inference_table: str
     detect_queue: str
     retrain_queue: str
@@ -113,6 +114,15 @@ class Stack:
         response = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
         return [json.loads(message["Body"]) for message in response.get("Messages", [])]
 
+    def start_deployment(self, group: str, version: int) -> str:
+        """Start an execution of DEPLOY as the event of a package does; return its ARN."""
+        detail = {"ModelPackageGroupName": group, "ModelPackageVersion": version}
+        machines = boto3.client("stepfunctions", REGION)
+        started = machines.start_execution(
+            stateMachineArn=self.deploy, input=json.dumps({"detail": detail})
+        )
+        return str(started["executionArn"])
+
     def executions(self) -> list[str]:
         """Return the names of the executions of the TRAIN state machine."""
         machines = boto3.client("stepfunctions", REGION)
@@ -141,6 +151,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
             "INGEST_QUEUE_URL": stack.ingest_queue,
             "NOTICES_TOPIC_ARN": f"arn:aws:sns:{REGION}:123456789012:notices",
             "TRAIN_STATE_MACHINE_ARN": stack.train,
+            "DEPLOY_STATE_MACHINE_ARN": stack.deploy,
             "API_KEY_ID": "k1l2m3n4o5",
             "JOBS_ROLE_ARN": "arn:aws:iam::123456789012:role/jobs",
             "ENDPOINT_ROLE_ARN": "arn:aws:iam::123456789012:role/endpoints",
@@ -193,18 +204,21 @@ def _create_resources() -> Stack:
     events = boto3.client("events", REGION)
     events.put_rule(Name="all", EventPattern='{"source": ["refit"]}')
     events.put_targets(Rule="all", Targets=[{"Id": "bus", "Arn": f"{arn}:bus"}])
-    machine = boto3.client("stepfunctions", REGION).create_state_machine(
-        name="refit-train",
-        definition='{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}',
-        roleArn="arn:aws:iam::123456789012:role/train",
-    )["stateMachineArn"]
+    machines = [
+        boto3.client("stepfunctions", REGION).create_state_machine(
+            name=f"refit-{name}",
+            definition='{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}',
+            roleArn=f"arn:aws:iam::123456789012:role/{name}",
+        )["stateMachineArn"]
+        for name in ("train", "deploy")
+    ]
     return Stack(
         "refit-bucket-1x2y3z",
         "models",
         queues["ingest"],
         queues["notices"],
         queues["bus"],
-        machine,
+        *machines,
         "inferences",
         queues["detect"],
         queues["retrain"],

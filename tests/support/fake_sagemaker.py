@@ -18,7 +18,8 @@ class FakeSageMaker:
     """Replaces the clients `sagemaker` and `sagemaker-runtime`.
     Attributes:
         endpoint: state of the only endpoint; None if it does not exist.
-        approved: the only approved package of the group; None if there is none.
+        approved: the only approved package that the list of the group shows; None if there is none.
+        packages: what DescribeModelPackage returns besides, by ARN.
         answer: body and variant of the response to InvokeEndpoint.
         invocations: requests of InvokeEndpoint.
         changes: (operation, request) of all other calls that create, update or delete.
@@ -27,6 +28,7 @@ class FakeSageMaker:
     def __init__(self) -> None:
         self.endpoint: EndpointState | None = None
         self.approved: PackageVersion | None = None
+        self.packages: dict[str, PackageVersion] = {}
         self.answer = ("", "v2")
         self.invocations: list[dict[str, Any]] = []
         self.changes: list[tuple[str, dict[str, Any]]] = []
@@ -45,7 +47,7 @@ class FakeSageMaker:
         assert operation == "list_model_packages"
         return self
 
-    def paginate(self, **_: str) -> Iterator[dict[str, Any]]:
+    def paginate(self, **_: Any) -> Iterator[dict[str, Any]]:
         packages = []
         if self.approved is not None:
             packages = [
@@ -57,11 +59,16 @@ class FakeSageMaker:
         yield {"ModelPackageSummaryList": packages}
 
     def describe_model_package(self, ModelPackageName: str) -> dict[str, Any]:
-        assert self.approved is not None
-        assert ModelPackageName == self.approved.arn
+        package = self.packages.get(ModelPackageName)
+        if package is None and self.approved and self.approved.arn == ModelPackageName:
+            package = self.approved
+        if package is None:
+            raise _not_found(f"{ModelPackageName} does not exist.", "DescribeModelPackage")
+        properties = {} if package.run is None else {"refit:run": package.run}
         return {
-            "ModelPackageVersion": self.approved.version,
-            "CustomerMetadataProperties": {"refit:run": self.approved.run},
+            "ModelPackageVersion": package.version,
+            "ModelApprovalStatus": package.approval,
+            "CustomerMetadataProperties": properties,
         }
 
     def invoke_endpoint(self, **request: Any) -> dict[str, Any]:

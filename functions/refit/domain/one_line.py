@@ -10,15 +10,9 @@ def one_line(text: str, max_characters: int) -> str:
 
     Control, format and unassigned characters become blanks, and blanks are joined: SageMaker's
     descriptions match neither line ends (`.*`) nor these characters (`[\p{L}\p{M}\p{Z}…]*`).
-    A text that is too long ends with `…`. A character outside the basic plane counts twice.
+    The end of a text that is too long is cut. A character outside the basic plane counts twice.
     """
     shown = "".join(" " if unicodedata.category(char).startswith("C") else char for char in text)
     line = " ".join(shown.split())
-    if _java_length(line) <= max_characters:
-        return line
-    units = line.encode("utf-16-le")[: 2 * (max_characters - 1)]
-    return units.decode("utf-16-le", errors="ignore") + "…"
-
-
-def _java_length(text: str) -> int:
-    return len(text.encode("utf-16-le")) // 2
+    units = line.encode("utf-16-le")[: 2 * max_characters]
+    return units.decode("utf-16-le", errors="ignore").rstrip()

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from refit.domain.errors import DeploymentInProgress, DeploymentRejected, EndpointNotReady
+from refit.domain.errors import (
+    DeploymentInProgress,
+    DeploymentRejected,
+    EndpointNotReady,
+    RegistryLags,
+)
 from refit.domain.inferences.capture_reader import VERIFICATION_ID
+from refit.domain.vocabulary import RunStatus
 from refit.handlers import plan_deployment, promote, roll_back, verify_deployment
 from refit.handlers.wiring import services
 from refit.stores.endpoints import EndpointState
@@ -18,6 +24,9 @@ from tests.support.fake_sagemaker import FakeSageMaker
 from tests.support.learned import LEARNED
 from tests.support.model_files import make_champion_live, manifest
 from tests.support.sagemaker_requests import assert_valid_request
+
+if TYPE_CHECKING:
+    from refit.domain.pipeline.run import Run
 
 RUN = "0f1e2d3c4b5a"
 ROWS = "1,2\n3,4\n5,6\n"
@@ -38,9 +47,22 @@ def sagemaker(stack: Stack) -> FakeSageMaker:
     return fake
 
 
+def planned(version: int = 2, approval: str = "Approved", **more: str) -> dict[str, Any]:
+    """Plan the deployment of the change of a version."""
+    event = sample("plan_deployment") | more
+    event |= {"version": version, "package_arn": f"arn:package/{version}", "approval": approval}
+    return dict(plan_deployment.handler(event, CONTEXT))
+
+
+def deploying_run(version: int = 2) -> None:
+    """Bring the run to where the event of its approved package finds it."""
+    services().models.record_version("digits", version, RUN, f"arn:package/{version}")
+    services().models.update_run("digits", RUN, status=RunStatus.DEPLOYING)
+
+
 def test_the_first_approved_version_creates_the_endpoint(sagemaker: FakeSageMaker) -> None:
     sagemaker.approved = PackageVersion(1, "arn:package/1", RUN)
-    plan = plan_deployment.handler(sample("plan_deployment"), CONTEXT)
+    plan = planned(1)
     assert plan["action"] == "create"
     assert_valid_request("CreateEndpoint", plan["requests"]["endpoint"])
     assert services().models.run("digits", RUN).status == "DEPLOYING"
@@ -57,13 +79,14 @@ def test_a_newer_version_updates_the_endpoint_with_a_new_model_and_config(
     assert_valid_request("CreateModel", plan["requests"]["model"])
     assert_valid_request("CreateEndpointConfig", plan["requests"]["config"])
     assert_valid_request("UpdateEndpoint", plan["requests"]["endpoint"])
+    assert "DeploymentConfig" not in plan["requests"]["endpoint"], "it demands equal variant names"
     assert plan["name"].startswith("refit-digits-v2-")
 
 
 def planned_config(stack: Stack, sagemaker: FakeSageMaker, monitoring: str) -> dict[str, Any]:
     stack.put(f"digits/runs/{RUN}/manifest.json", manifest(RUN, f"[monitoring]\n{monitoring}"))
     sagemaker.approved = PackageVersion(1, "arn:package/1", RUN)
-    config = plan_deployment.handler(sample("plan_deployment"), CONTEXT)["requests"]["config"]
+    config = planned(1)["requests"]["config"]
     assert_valid_request("CreateEndpointConfig", config)
     return dict(config)
 
@@ -98,17 +121,109 @@ def test_an_event_for_the_live_version_changes_nothing_and_takes_no_lock(
     make_champion_live()
     sagemaker.approved = PackageVersion(1, "arn:package/1", "aaaaaaaaaaaa")
     sagemaker.endpoint = EndpointState("InService", "refit-digits-v1-01234567", None)
-    assert plan_deployment.handler(sample("plan_deployment"), CONTEXT) == {"action": "none"}
+    assert planned(1) == {"action": "none"}
     assert services().models.state("digits").deployment is None
+    assert recorded().status == "STARTED"
+
+
+def recorded() -> Run:
+    run = services().models.run("digits", RUN)
+    assert run is not None
+    return run
+
+
+def test_a_version_that_the_list_does_not_show_yet_is_waited_for(
+    sagemaker: FakeSageMaker,
+) -> None:
+    make_champion_live()
+    deploying_run()
+    sagemaker.approved = PackageVersion(1, "arn:package/1", "aaaaaaaaaaaa")
+    sagemaker.packages["arn:package/2"] = PackageVersion(2, "arn:package/2", RUN)
+    with pytest.raises(RegistryLags, match="version 2 of refit-digits was approved, and the list"):
+        planned(2)
+    assert recorded().status == "DEPLOYING"
+    sagemaker.approved = PackageVersion(2, "arn:package/2", RUN)
+    assert planned(2)["version"] == 2, "the retry of the same execution continues"
+
+
+@pytest.mark.parametrize("approval", ["PendingManualApproval", None])
+def test_a_version_whose_approval_the_registry_does_not_know_yet_is_waited_for(
+    sagemaker: FakeSageMaker, approval: str | None
+) -> None:
+    if approval:
+        package = PackageVersion(2, "arn:package/2", RUN, approval)
+        sagemaker.packages["arn:package/2"] = package
+    with pytest.raises(RegistryLags):
+        planned(2)
+
+
+def test_a_version_that_a_newer_one_overtook_is_superseded(
+    sagemaker: FakeSageMaker, stack: Stack
+) -> None:
+    deploying_run(2)
+    sagemaker.packages["arn:package/2"] = PackageVersion(2, "arn:package/2", RUN)
+    sagemaker.approved = PackageVersion(3, "arn:package/3", "aaaaaaaaaaaa")
+    execution = stack.start_deployment("refit-digits", 2)
+    assert planned(2, execution=execution)["version"] == 3
+    assert (recorded().status, recorded().error) == ("SUPERSEDED", None)
+    assert "version 3 is newer than version 2" in (recorded().message or "")
+    state = services().models.state("digits")
+    assert state.active_run is None
+    assert state.deployment_run == "aaaaaaaaaaaa", "version 3 is being deployed"
+
+
+def test_a_version_that_was_rejected_before_its_deployment_ends_its_run(
+    sagemaker: FakeSageMaker, stack: Stack
+) -> None:
+    make_champion_live()
+    deploying_run(2)
+    services().models.mark_pending("digits")
+    sagemaker.endpoint = EndpointState("InService", "refit-digits-v1-01234567", None)
+    sagemaker.approved = PackageVersion(1, "arn:package/1", "aaaaaaaaaaaa")
+    sagemaker.packages["arn:package/2"] = PackageVersion(2, "arn:package/2", RUN, "Rejected")
+    for _ in range(2):  # the event of the approval, and that of the rejection
+        assert planned(2, "Rejected") == {"action": "none"}
+    assert (recorded().status, recorded().error) == ("FAILED", "VersionRejected")
+    state = services().models.state("digits")
+    assert (state.active_run, state.deployment) == (None, None)
+    assert stack.messages(stack.ingest_queue)[0] == {"model": "digits"}
+
+
+def test_a_list_that_still_shows_a_rejected_version_does_not_keep_it_live(
+    sagemaker: FakeSageMaker,
+) -> None:
+    make_champion_live()
+    sagemaker.endpoint = EndpointState("InService", "refit-digits-v1-01234567", None)
+    sagemaker.approved = PackageVersion(2, "arn:package/2", RUN)
+    sagemaker.packages["arn:package/2"] = PackageVersion(2, "arn:package/2", RUN, "Rejected")
+    assert planned(2, "Rejected") == {"action": "none"}
+
+
+def test_a_version_that_somebody_else_registered_is_not_deployed_and_takes_no_lock(
+    sagemaker: FakeSageMaker,
+) -> None:
+    sagemaker.approved = PackageVersion(7, "arn:package/7", None)
+    assert planned(7) == {"action": "none"}
+    assert services().models.state("digits").deployment is None
+
+
+def test_a_run_whose_version_went_live_unseen_ends_as_deployed(sagemaker: FakeSageMaker) -> None:
+    promote.handler(sample("promote"), CONTEXT)
+    deploying_run(2)
+    sagemaker.endpoint = EndpointState("InService", "refit-digits-v2-9c1185a5", None)
+    sagemaker.approved = PackageVersion(2, "arn:package/2", RUN)
+    assert planned(2) == {"action": "none"}
+    assert recorded().status == "DEPLOYED"
+    assert services().models.state("digits").active_run is None
 
 
 def test_a_second_deployment_is_refused_while_the_first_is_in_progress(
     sagemaker: FakeSageMaker,
 ) -> None:
     sagemaker.approved = PackageVersion(1, "arn:package/1", RUN)
-    plan_deployment.handler(sample("plan_deployment"), CONTEXT)
+    planned(1)
     with pytest.raises(DeploymentInProgress):
-        plan_deployment.handler(sample("plan_deployment") | {"execution": "another"}, CONTEXT)
+        planned(1, execution="another")
 
 
 def test_an_endpoint_that_predicts_as_in_the_evaluation_is_verified(

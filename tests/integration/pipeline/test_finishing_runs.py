@@ -118,6 +118,7 @@ def test_a_deployment_that_failed_before_it_was_planned_fails_the_run(active: St
 
 def test_a_failed_deployment_does_not_release_the_lock_of_another_deployment(active: Stack) -> None:
     execution = "arn:aws:states:us-east-1:123456789012:execution:refit-deploy:x"
-    services().models.begin_deployment("digits", "other123", OTHER)
+    other = active.start_deployment("refit-digits", 1)
+    services().models.begin_deployment("digits", "other123", other)
     assert end_stopped_run.handler(stopped_deployment(execution), CONTEXT) == {"ended": None}
     assert services().models.state("digits").deployment == "other123"

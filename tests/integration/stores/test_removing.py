@@ -11,7 +11,7 @@ from refit.domain.errors import DeploymentInProgress, ModelNotFound, ServiceThro
 from refit.domain.moments import utc_now
 from refit.stores.dynamodb import Table
 from refit.stores.models import BeginResult
-from refit.usecases.plan_deployment import plan_deployment
+from refit.usecases.plan_deployment import PackageChange, plan_deployment
 
 from tests.support.aws_clients import Waits
 from tests.support.model_files import champion
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tests.support.aws_stack import Stack
 
 RUN = "0f1e2d3c4b5a"
+CHANGE = PackageChange("refit-digits", 1, "arn:package/1", "Approved")
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_a_model_that_is_being_removed_is_not_live_and_begins_nothing(
     assert not models.begin_deployment("digits", "d1", "arn:d1")
     with pytest.raises(ModelNotFound, match="is being removed"):
         models.promote("digits", champion(1, RUN))
-    assert plan_deployment(stack.services, "refit-digits", "execution") == {"action": "none"}
+    assert plan_deployment(stack.services, CHANGE, "execution") == {"action": "none"}
 
 
 def test_a_removal_that_was_interrupted_keeps_its_times(models: ModelStore) -> None:
@@ -61,7 +62,7 @@ def test_late_writers_do_not_create_a_removed_model_again(stack: Stack, models: 
     assert not models.update_run("digits", RUN, status="FAILED")
     models.release_run("digits", RUN)
     models.end_deployment("digits", "d1")
-    assert plan_deployment(stack.services, "refit-digits", "execution") == {"action": "none"}
+    assert plan_deployment(stack.services, CHANGE, "execution") == {"action": "none"}
     assert not models.is_known("digits")
     assert list(models.item_keys("digits")) == []
     assert models.models() == []
@@ -83,7 +84,7 @@ def test_a_model_of_the_same_name_begins_from_nothing(stack: Stack, models: Mode
     assert models.run_of_version("digits", 1) is None
     assert models.begin_deployment("digits", "d1", "arn:d1")
     with pytest.raises(DeploymentInProgress):
-        plan_deployment(stack.services, "refit-digits", "another execution")
+        plan_deployment(stack.services, CHANGE, "another execution")
 
 
 class PartlyUnprocessed:

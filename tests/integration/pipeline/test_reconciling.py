@@ -1,0 +1,179 @@
+"""Locks come back when their holder ended unseen, at the end of anything and at every check."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from refit.domain.moments import utc_now
+from refit.domain.naming import deployment_id
+from refit.domain.pipeline.reconciliation import GRACE
+from refit.domain.vocabulary import RunStatus
+from refit.handlers import check_drift, end_stopped_run
+from refit.handlers.wiring import services
+from refit.stores.registry import PackageVersion
+from refit.usecases.reconcile_model import reconcile_model
+from refit.usecases.start_run import start_run
+
+from tests.support.aws_stack import CONTEXT, REGION, Stack
+from tests.support.events import sample
+from tests.support.fake_sagemaker import FakeSageMaker
+
+if TYPE_CHECKING:
+    from refit.domain.pipeline.run import Run
+
+RUN = "0f1e2d3c4b5a"
+
+
+@pytest.fixture
+def sagemaker(stack: Stack) -> FakeSageMaker:
+    fake = FakeSageMaker()
+    stack.replace_clients(sagemaker=fake)
+    services().models.begin_run("digits", RUN, "drop", "2026-11-20T10:00:00+00:00")
+    return fake
+
+
+def started() -> str:
+    """Start the execution of the run and return its ARN."""
+    start_run(services(), "digits", RUN)
+    return recorded().train_execution_arn or ""
+
+
+def recorded() -> Run:
+    run = services().models.run("digits", RUN)
+    assert run is not None
+    return run
+
+
+def wait_for_deployment(sagemaker: FakeSageMaker) -> None:
+    """Bring the run to where its version is approved and its deployment has not begun."""
+    services().models.record_version("digits", 2, RUN, "arn:package/2")
+    services().models.update_run("digits", RUN, status=RunStatus.DEPLOYING)
+    sagemaker.approved = PackageVersion(2, "arn:package/2", RUN)
+
+
+def stop(execution: str) -> None:
+    boto3.client("stepfunctions", REGION).stop_execution(executionArn=execution)
+
+
+def check() -> None:
+    """Do what the schedule does for a model."""
+    body = json.dumps({"model": "digits"})
+    event = {"Records": [{"messageId": "1", "body": body, "eventSource": "aws:sqs"}]}
+    assert check_drift.handler(event, CONTEXT) == {"batchItemFailures": []}
+
+
+def locks() -> tuple[str | None, str | None]:
+    state = services().models.state("digits")
+    return state.active_run, state.deployment
+
+
+def ended_event(execution: str, version: int = 2) -> dict[str, Any]:
+    event = sample("end_stopped_run")
+    detail = {"ModelPackageGroupName": "refit-digits", "ModelPackageVersion": version}
+    event["detail"] |= {
+        "executionArn": execution,
+        "status": "FAILED",
+        "error": "Lambda.Unknown",
+        "cause": "the function ended without a word",
+        "input": json.dumps({"detail": detail}),
+    }
+    return event
+
+
+def test_a_check_ends_a_run_whose_execution_was_stopped_and_whose_event_was_lost(
+    sagemaker: FakeSageMaker, stack: Stack
+) -> None:
+    stop(started())
+    check()
+    assert recorded().status == "FAILED"
+    assert "was stopped" in (recorded().message or "")
+    assert locks() == (None, None)
+    (notice,) = stack.messages(stack.notices_queue)
+    assert "FAILED" in notice["Subject"]
+
+
+def test_a_check_leaves_a_run_alone_whose_execution_runs(sagemaker: FakeSageMaker) -> None:
+    started()
+    check()
+    assert (recorded().status, locks()) == ("STARTED", (RUN, None))
+
+
+def test_a_check_has_a_run_started_that_was_begun_and_not_started(
+    sagemaker: FakeSageMaker, stack: Stack
+) -> None:
+    check()
+    assert stack.messages(stack.ingest_queue) == []
+    reconcile_model(stack.at(utc_now() + GRACE + timedelta(minutes=1)), "digits")
+    assert stack.messages(stack.ingest_queue) == [{"model": "digits"}]
+    assert locks() == (RUN, None)
+
+
+def test_a_state_function_that_dies_before_it_holds_the_lock_ends_the_run(
+    sagemaker: FakeSageMaker, stack: Stack
+) -> None:
+    started()
+    wait_for_deployment(sagemaker)
+    execution = stack.start_deployment("refit-digits", 2)
+    stop(execution)
+    assert end_stopped_run.handler(ended_event(execution), CONTEXT) == {"ended": RUN}
+    assert recorded().message == "the function ended without a word"
+    assert locks() == (None, None)
+
+
+def test_a_deployment_that_ended_unseen_gives_both_locks_back_at_the_next_check(
+    sagemaker: FakeSageMaker, stack: Stack
+) -> None:
+    started()
+    wait_for_deployment(sagemaker)
+    execution = stack.start_deployment("refit-digits", 2)
+    deployment = deployment_id(execution)
+    services().models.begin_deployment("digits", deployment, execution)
+    services().models.name_deployment("digits", deployment, RUN, execution)
+    check()
+    assert locks() == (RUN, deployment), "the execution runs"
+    stop(execution)
+    check()
+    assert locks() == (None, None)
+    assert recorded().status == "FAILED"
+
+
+def test_a_run_waits_for_an_execution_that_waits_for_another_deployment(
+    sagemaker: FakeSageMaker, stack: Stack
+) -> None:
+    started()
+    wait_for_deployment(sagemaker)
+    waiting = stack.start_deployment("refit-digits", 2)
+    later = stack.at(utc_now() + GRACE + timedelta(minutes=1))
+    reconcile_model(later, "digits")
+    assert recorded().status == "DEPLOYING"
+    stop(waiting)
+    stack.start_deployment("refit-other", 1)
+    reconcile_model(later, "digits")
+    assert (recorded().status, recorded().error) == ("FAILED", "DeploymentNotStarted")
+    assert locks() == (None, None)
+
+
+def test_pending_data_is_ingested_when_a_check_gives_the_lock_back(
+    sagemaker: FakeSageMaker, stack: Stack
+) -> None:
+    execution = started()
+    services().models.mark_pending("digits")
+    stop(execution)
+    check()
+    assert stack.messages(stack.ingest_queue) == [{"model": "digits"}]
+
+
+def test_a_version_that_was_rejected_unseen_ends_its_run(
+    sagemaker: FakeSageMaker,
+) -> None:
+    started()
+    wait_for_deployment(sagemaker)
+    sagemaker.approved = None
+    sagemaker.packages["arn:package/2"] = PackageVersion(2, "arn:package/2", RUN, "Rejected")
+    check()
+    assert (recorded().status, recorded().error) == ("FAILED", "VersionRejected")
+    assert locks() == (None, None)
