@@ -71,12 +71,14 @@ def _request(
             "VolumeSizeInGB": plan.volume_gb,
         },
         "StoppingCondition": _stopping_condition(settings),
-        "EnableManagedSpotTraining": settings.spot,
         "Tags": [
             {"Key": "refit:model", "Value": keys.model},
             {"Key": "refit:run", "Value": keys.run},
         ],
-    } | ({"EnableNetworkIsolation": True} if settings.network_isolation else {})
+        # Sent only if asked for: whether `.sync` takes them is unverified (docs/aws-assumptions.md).
+        **({"EnableManagedSpotTraining": True} if settings.spot else {}),
+        **({"EnableNetworkIsolation": True} if settings.network_isolation else {}),
+    }
 
 
 def _channel(name: str, uri: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import pytest
 from refit.domain.errors import SettingsInvalid
 from refit.handlers import plan_evaluation, plan_training, register
 from refit.handlers.wiring import services
+from refit_local.sagemaker.integration_fields import unsupported_fields
 
 from tests.support.aws_clients import RecordingClient
 from tests.support.aws_stack import CONTEXT, REGION, Stack
@@ -39,6 +40,8 @@ def test_the_planned_training_job_is_a_valid_request(active: Stack) -> None:
     assert_valid_request("CreateTrainingJob", request)
     channels = [channel["ChannelName"] for channel in request["InputDataConfig"]]
     assert channels == ["train", "validation"]
+    assert not unsupported_fields("createTrainingJob", request)
+    assert "EnableManagedSpotTraining" not in request, "not every document says that .sync takes it"
     assert services().models.run("digits", RUN).status == "TRAINING"
 
 
@@ -52,6 +55,7 @@ def test_a_spot_training_job_has_limits_for_running_and_waiting(active: Stack) -
     write_manifest(active, "[training]\nspot = true\nmax_runtime_s = 600")
     request = plan_training.handler(sample("plan_training"), CONTEXT)["request"]
     assert request["EnableManagedSpotTraining"]
+    assert not unsupported_fields("createTrainingJob", request)
     assert request["StoppingCondition"] == {
         "MaxRuntimeInSeconds": 600,
         "MaxWaitTimeInSeconds": 1200,

@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from refit.domain.errors import ModelNameInvalid, SettingsInvalid
-from refit.domain.model_settings import ModelSettings, parse_settings, settings_text
+from refit.domain.model_settings import (
+    ModelSettings,
+    parse_settings,
+    settings_text,
+    without_gone_keys,
+)
 from refit.domain.naming import ResourceNames, checked_model_name, model_of_group, run_id
 from refit.domain.pipeline.failure import explain_failure
 from refit.domain.pipeline.images import ACCOUNTS, xgboost_image_uri
@@ -70,6 +75,10 @@ def test_an_empty_settings_file_gives_the_defaults() -> None:
             "[data]\nignore = ['size']\ncolumns = { ' size' = 'number' }",
             r"\[data\] columns = .*\[data\] ignore names ' size' too, .* as number",
         ),
+        (
+            "[deployment]\ntermination_wait_s = 0",
+            r"\[deployment\] termination_wait_s is no setting any more: .*delete the line",
+        ),
         ("[training]\ninstance_type = 'big'", r"\[training\] instance_type = 'big'"),
         ("[training]\nmax_runtime_s = 600\nmax_wait_s = 60", "max_wait_s must be at least"),
     ],
@@ -79,6 +88,12 @@ def test_an_invalid_setting_is_named_with_its_value_and_what_is_allowed(
 ) -> None:
     with pytest.raises(SettingsInvalid, match=message):
         parse_settings(text)
+
+
+def test_a_manifest_that_has_a_key_of_an_earlier_version_is_read() -> None:
+    recorded = ModelSettings().model_dump(mode="json")
+    recorded["deployment"]["termination_wait_s"] = 0
+    assert ModelSettings.model_validate(without_gone_keys(recorded)) == ModelSettings()
 
 
 def test_the_image_uri_has_the_account_of_its_region() -> None:

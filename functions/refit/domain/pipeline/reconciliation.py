@@ -116,6 +116,24 @@ class EndRun:
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """How a run ends whose version is not deployed, and why.
+
+    Attributes:
+        error: name of the failure, if it is one.
+    """
+
+    status: RunStatus
+    message: str
+    error: str | None = None
+
+    def end(self, run: str) -> EndRun:
+        """Return the step that ends a run so."""
+        failure = Failure(self.error, self.message) if self.error else None
+        return EndRun(run, self.status, self.message, failure)
+
+
+@dataclass(frozen=True)
 class StartTraining:
     """Start the execution of a run that has begun."""
 
@@ -147,7 +165,7 @@ def reconcile(facts: ModelFacts, now: datetime) -> list[Step]:
     return [*steps, *_run_steps(facts, now, ended, deployment_remains)]
 
 
-def outcome_of_undeployed(version: VersionState, live: int | None) -> EndRunReason | None:
+def outcome_of_undeployed(version: VersionState, live: int | None) -> Outcome | None:
     """Say why a version will not be deployed; None if it is the one that should be live.
 
     Args:
@@ -155,40 +173,26 @@ def outcome_of_undeployed(version: VersionState, live: int | None) -> EndRunReas
         live: the live version.
     """
     if version.approval == "Rejected":
-        return EndRunReason(
+        return Outcome(
             RunStatus.FAILED,
             f"version {version.version} was rejected before it was live",
             "VersionRejected",
         )
     if version.approval is None:
-        return EndRunReason(
+        return Outcome(
             RunStatus.FAILED,
             f"the model package of version {version.version} was deleted before it was live",
             "VersionDeleted",
         )
     if version.newest is not None and version.newest > version.version:
-        return EndRunReason(
+        return Outcome(
             RunStatus.SUPERSEDED,
             f"version {version.newest} is newer than version {version.version}, which was not "
             "deployed any more",
         )
     if live == version.version:
-        return EndRunReason(RunStatus.DEPLOYED, f"version {version.version} is live")
+        return Outcome(RunStatus.DEPLOYED, f"version {version.version} is live")
     return None
-
-
-@dataclass(frozen=True)
-class EndRunReason:
-    """How a run ends whose version is not deployed, and why. `error` names a failure."""
-
-    status: RunStatus
-    message: str
-    error: str | None = None
-
-    def end(self, run: str) -> EndRun:
-        """Return the step that ends a run so."""
-        failure = Failure(self.error, self.message) if self.error else None
-        return EndRun(run, self.status, self.message, failure)
 
 
 def _deployment_steps(facts: ModelFacts) -> list[Step]:

@@ -1,0 +1,169 @@
+"""The state machines repeat what can pass and nothing else: their expressions on causes of AWS."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jsonata
+import pytest
+
+from tests.support.template import DEFINITIONS, states_of
+
+THROTTLED_JOB = (
+    "Rate exceeded (Service: AmazonSageMaker; Status Code: 400; Error Code: ThrottlingException; "
+    "Request ID: 1; Proxy: null)"
+)
+REFUSED_JOB = (
+    "1 validation error detected: Value 'x' at 'roleArn' failed (Service: AmazonSageMaker; Status "
+    "Code: 400; Error Code: ValidationException; Request ID: 5005; Proxy: null)"
+)
+THROTTLED_CALL = "Rate exceeded (Service: SageMaker, Status Code: 400, Request ID: 5005)"
+BROKEN_CALL = "internal (Service: SageMaker, Status Code: 500, Request ID: 1)"
+REFUSED_CALL = "1 validation error detected (Service: SageMaker, Status Code: 400, Request ID: 503)"
+EXISTING = (
+    'Cannot create already existing model "arn:m" (Service: SageMaker, Status Code: 400, Request '
+    "ID: 1)"
+)
+JOB_CHOICES = {
+    "CanTrainingPass": ("attempt", "error", "WaitToTrainAgain", "FailRun"),
+    "CanChallengerPass": (
+        "challenger_attempt",
+        "challenger_error",
+        "WaitForChallenger",
+        "ChallengerFailed",
+    ),
+    "CanChampionPass": ("champion_attempt", "champion_error", "WaitForChampion", "ChampionFailed"),
+}
+TRAIN = states_of(DEFINITIONS["train.asl.json"])
+DEPLOY = states_of(DEFINITIONS["deploy.asl.json"])
+
+
+def evaluated(expression: str, **variables: Any) -> Any:
+    text = expression.removeprefix("{%").removesuffix("%}").replace("${PollSeconds}", "20")
+    return jsonata.Jsonata.jsonata(text).evaluate(None, variables)
+
+
+def next_of(choice: dict[str, Any], **variables: Any) -> str:
+    for rule in choice["Choices"]:
+        if evaluated(rule["Condition"], **variables):
+            return str(rule["Next"])
+    return str(choice["Default"])
+
+
+def failed_job(reason: str) -> dict[str, str]:
+    """Return the error output of a failed job; the cause is its description, as AWS writes it."""
+    description = {"TrainingJobName": "j", "FailureReason": reason, "TrainingJobStatus": "Failed"}
+    cause = json.dumps(description, separators=(",", ":"))
+    return {"Error": "States.TaskFailed", "Cause": cause}
+
+
+@pytest.mark.parametrize("name", JOB_CHOICES)
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (failed_job("CapacityError: Unable to provision requested ML compute capacity."), True),
+        (failed_job("InternalServerError: We encountered an internal error."), True),
+        (failed_job("AlgorithmError: Rate exceeded, Status Code: 500, exit code: 1"), False),
+        (failed_job("ClientError: the data has a CapacityError"), False),
+        ({"Error": "SageMaker.AmazonSageMakerException", "Cause": THROTTLED_JOB}, True),
+        ({"Error": "SageMaker.AmazonSageMakerException", "Cause": REFUSED_JOB}, False),
+    ],
+)
+def test_a_job_is_started_again_only_if_its_failure_can_pass(
+    name: str, error: dict[str, str], passes: bool
+) -> None:
+    attempt, caught, again, failed = JOB_CHOICES[name]
+    choice = TRAIN[name]
+    assert next_of(choice, **{attempt: 0, caught: error}) == (again if passes else failed)
+    assert next_of(choice, **{attempt: 5, caught: error}) == failed, "a bounded number of times"
+
+
+@pytest.mark.parametrize("name", JOB_CHOICES)
+def test_the_waits_for_another_job_grow_to_half_an_hour(name: str) -> None:
+    attempt, _, again, _ = JOB_CHOICES[name]
+    waits = [evaluated(TRAIN[again]["Seconds"], **{attempt: number}) for number in range(5)]
+    assert waits == [100, 200, 400, 800, 1600]
+
+
+@pytest.mark.parametrize(
+    ("cause", "step"),
+    [(THROTTLED_CALL, "WaitToRepeat"), (BROKEN_CALL, "WaitToRepeat"), (REFUSED_CALL, "RollBack")],
+)
+@pytest.mark.parametrize("call", ["CreateModel", "UpdateEndpoint", "DescribeEndpoint"])
+def test_a_call_of_a_deployment_is_repeated_only_if_its_error_can_pass(
+    call: str, cause: str, step: str
+) -> None:
+    error = {"Error": "SageMaker.SageMakerException", "Cause": cause}
+    assert next_of(DEPLOY["CanItPass"], repeats=0, error=error, call=call) == step
+    assert next_of(DEPLOY["CanItPass"], repeats=6, error=error, call=call) == "RollBack"
+    wait = evaluated(DEPLOY["WaitToRepeat"]["Seconds"], repeats=3)
+    assert 40 <= wait < 45
+    assert wait == int(wait)
+
+
+@pytest.mark.parametrize(
+    ("call", "step"),
+    [
+        ("CreateModel", "CreateEndpointConfig"),
+        ("CreateEndpointConfig", "IsThereAnEndpoint"),
+        ("CreateEndpoint", "RollBack"),
+    ],
+)
+def test_what_a_call_whose_answer_was_lost_has_created_is_used(call: str, step: str) -> None:
+    error = {"Error": "SageMaker.SageMakerException", "Cause": EXISTING}
+    assert next_of(DEPLOY["CanItPass"], repeats=0, error=error, call=call) == step
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["CreateModel", "CreateEndpointConfig", "CreateEndpoint", "UpdateEndpoint", "DescribeEndpoint"],
+)
+def test_after_its_wait_the_call_that_failed_is_repeated(call: str) -> None:
+    assert next_of(DEPLOY["WhatIsRepeated"], call=call) == call
+    caught = [c["Assign"]["call"] for c in DEPLOY[call]["Catch"] if "call" in c["Assign"]]
+    assert caught == [call]
+
+
+@pytest.mark.parametrize(
+    ("cause", "step"),
+    [
+        (THROTTLED_CALL, "WaitForModel"),
+        (BROKEN_CALL, "WaitForModel"),
+        (EXISTING, "PredictHeldOut"),
+        (REFUSED_CALL, "FailRun"),
+    ],
+)
+def test_the_challenger_is_created_again_only_if_the_error_can_pass(cause: str, step: str) -> None:
+    error = {"Error": "SageMaker.SageMakerException", "Cause": cause}
+    assert next_of(TRAIN["CanModelPass"], repeats=0, error=error) == step
+
+
+def states(entered: str) -> dict[str, Any]:
+    return {"context": {"State": {"EnteredTime": entered}}}
+
+
+def test_a_deployment_waits_for_its_endpoint_by_time_and_not_by_a_number_of_checks() -> None:
+    def step(status: str, minutes: int) -> str:
+        return next_of(DEPLOY["IsItInService"], status=status, minutes=minutes)
+
+    assert step("Updating", 119) == "WaitForEndpoint"
+    assert step("RollingBack", 119) == "WaitForEndpoint"
+    assert step("Updating", 120) == "EndpointDidNotStart"
+    assert step("Failed", 1) == "EndpointDidNotStart"
+    assert step("InService", 500) == "VerifyDeployment"
+    began = evaluated("{% $toMillis('2026-11-20T10:00:00.000Z') %}")
+    minutes = DEPLOY["DescribeEndpoint"]["Assign"]["minutes"]
+    assert evaluated(minutes, began=began, states=states("2026-11-20T11:30:59.000Z")) == 90
+
+
+def test_the_history_of_a_deployment_that_waits_for_two_hours_stays_short() -> None:
+    # A check has 9 events (Wait 2, Task 5, Choice 2), and a history has at most 25,000.
+    waited_s, checks = 0.0, 0
+    text = DEPLOY["WaitForEndpoint"]["Seconds"].replace("${PollSeconds}", "1")
+    while waited_s < 120 * 60:
+        entered = f"2026-11-20T1{int(waited_s // 3600)}:{int(waited_s // 60 % 60):02}:00.000Z"
+        began = evaluated("{% $toMillis('2026-11-20T10:00:00.000Z') %}")
+        waited_s += evaluated(text, began=began, states=states(entered))
+        checks += 1
+    assert checks * 9 < 10_000

@@ -1,0 +1,122 @@
+"""Failures that AWS causes itself pass, and a deployment that is stopped gives its locks back.
+
+The tests order the failures from the local SageMaker, so they do not run on AWS.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from refit_local.sagemaker.faults import FILE
+
+from tests.e2e.driver import User, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.e2e.conftest import Digits
+
+FIRST = slice(0, 300)
+CAPACITY = "CapacityError: Unable to provision requested ML compute capacity. Please retry."
+INTERNAL = "InternalServerError: We encountered an internal error. Please try again."
+
+
+@pytest.fixture
+def order(user: User) -> Iterator[Callable[..., None]]:
+    """Order faults; those that are left are cancelled after the test."""
+    path = user.stack.state_dir / "sagemaker" / FILE
+
+    def write(**faults: Any) -> None:
+        path.write_text(json.dumps(faults))
+
+    yield write
+    path.unlink(missing_ok=True)
+
+
+def jobs(user: User, kind: str, model: str) -> list[str]:
+    listed = getattr(user.client("sagemaker"), f"list_{kind}_jobs")(NameContains=f"refit-{model}-")
+    (summaries,) = (value for value in listed.values() if isinstance(value, list))
+    return [entry[f"{kind.title()}JobStatus"] for entry in summaries]
+
+
+def test_jobs_that_fail_for_reasons_of_aws_are_started_again(
+    user: User, digits: Digits, order: Callable[..., None]
+) -> None:
+    order(TrainingJob=[CAPACITY, INTERNAL], TransformJob=[CAPACITY])
+    user.drop("unlucky", {"a.csv": digits.csv(FIRST)})
+    run = user.wait_for_end("unlucky")
+    assert run["status"] == "DEPLOYED", run
+    assert sorted(jobs(user, "training", "unlucky")) == ["Completed", "Failed", "Failed"]
+    assert sorted(jobs(user, "transform", "unlucky")) == ["Completed", "Failed"]
+
+
+def test_a_job_that_fails_because_of_its_data_is_not_started_again(
+    user: User, digits: Digits, order: Callable[..., None]
+) -> None:
+    order(TrainingJob=["AlgorithmError: the label is not a number, exit code: 1"])
+    user.drop("faulty", {"a.csv": digits.csv(FIRST)})
+    run = user.wait_for_end("faulty")
+    assert (run["status"], "the label is not a number" in run["message"]) == ("FAILED", True), run
+    assert jobs(user, "training", "faulty") == ["Failed"]
+    assert "active_run" not in user.state("faulty")
+
+
+def test_a_version_that_the_registry_lists_late_is_deployed(
+    user: User, digits: Digits, order: Callable[..., None]
+) -> None:
+    order(ListLagSeconds=4)
+    user.drop("lagging", {"a.csv": digits.csv(FIRST)})
+    run = user.wait_for_end("lagging")
+    assert run["status"] == "DEPLOYED", run
+    assert "active_run" not in user.state("lagging")
+
+
+def test_a_deployment_that_is_stopped_gives_both_locks_back(
+    user: User, digits: Digits, order: Callable[..., None]
+) -> None:
+    order(ListLagSeconds=600)
+    user.drop("halted", {"a.csv": digits.csv(FIRST)})
+    execution = wait_for(
+        lambda: user.state("halted").get("deployment_execution"), "the deployment", 180
+    )
+    user.client("stepfunctions").stop_execution(executionArn=execution)
+    run = user.wait_for_end("halted")
+    assert (run["status"], "was stopped" in run["message"]) == ("FAILED", True), run
+    wait_for(
+        lambda: not {"active_run", "deployment"} & user.state("halted").keys() or None,
+        "both locks free",
+    )
+
+
+def test_a_version_of_somebody_else_changes_nothing_and_holds_no_lock(
+    user: User, digits: Digits
+) -> None:
+    user.drop("shared", {"a.csv": digits.csv(FIRST)})
+    run = user.wait_for_end("shared")
+    assert run["status"] == "DEPLOYED", run
+    sagemaker = user.client("sagemaker")
+    package = sagemaker.describe_model_package(ModelPackageName=run["package_arn"])
+    foreign = sagemaker.create_model_package(
+        ModelPackageGroupName="refit-shared",
+        ModelApprovalStatus="Approved",
+        InferenceSpecification=package["InferenceSpecification"],
+    )["ModelPackageArn"]
+    states = user.client("stepfunctions")
+    machine = user.outputs["DeployStateMachineArn"]
+
+    def ended() -> str | None:
+        for entry in states.list_executions(stateMachineArn=machine)["executions"]:
+            execution = states.describe_execution(executionArn=entry["executionArn"])
+            if foreign in execution["input"] and execution["status"] != "RUNNING":
+                return str(execution["status"])
+        return None
+
+    assert wait_for(ended, "the end of the execution for the foreign version") == "SUCCEEDED"
+    state = user.state("shared")
+    assert state["champion"]["version"] == 1
+    assert not {"active_run", "deployment"} & state.keys()
+    user.drop("shared", {"b.csv": digits.csv(slice(0, 1500))})
+    assert user.wait_for_end("shared", 2)["status"] == "DEPLOYED"
+    assert user.state("shared")["champion"]["version"] == 3
