@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from refit.domain.naming import deployment_id, model_of_group
 from refit.domain.pipeline.failure import explain_failure
+from refit.domain.pipeline.model_state import ModelState
 from refit.domain.pipeline.reconciliation import (
     EndRun,
     ExecutionState,
@@ -28,7 +29,6 @@ from refit.telemetry import logger
 from refit.usecases.record_outcome import RunOutcome, record_outcome
 
 if TYPE_CHECKING:
-    from refit.domain.pipeline.model_state import ModelState
     from refit.domain.pipeline.reconciliation import Step
     from refit.domain.pipeline.run import Run
     from refit.stores.executions import Execution
@@ -88,26 +88,41 @@ def _carry_out(services: Services, model: str, step: Step) -> None:
 def _facts(
     services: Services, model: str, ended: Execution | None, ended_deployment: str | None
 ) -> ModelFacts:
-    """Read the facts. Calls of AWS beyond the table are made only if their answer can matter."""
+    """Read the facts. Calls of AWS beyond the table are made only if their answer can matter.
+
+    An execution records its outcome before it ends, so the records are read after the executions.
+    """
+    before = services.models.state(model)
+    holder = _holder(services, model, before)
+    open_holder = holder if holder and not holder.status.is_final else None
+    training = _training(services, open_holder, ended) if open_holder else None
+    deployment = _deployment(services, before, ended, ended_deployment)
     state = services.models.state(model)
-    run = services.models.run(model, state.active_run) if state.active_run else None
-    open_run = run if run and not run.status.is_final else None
-    deployment = _deployment(services, state, ended, ended_deployment)
+    if (state.active_run, state.deployment) != (before.active_run, before.deployment):
+        logger.info("a lock has just changed; the next check decides", extra={"model": model})
+        return ModelFacts(ModelState())
+    run = _holder(services, model, state)
     deployed_run = (
         services.models.run(model, state.deployment_run) if state.deployment_run else None
     )
-    waits = open_run is not None and open_run.status is RunStatus.DEPLOYING
+    waiting = run if run is not None and run.status is RunStatus.DEPLOYING else None
     return ModelFacts(
         state=state,
         ended=_execution_state(ended) if ended else None,
         run=run,
-        training=_training(services, open_run, ended) if open_run else None,
+        training=training,
         deployed_run=deployed_run,
         deployment=deployment,
-        deployment_may_come=waits and _deployment_may_come(services, model, state, ended),
-        version=_version(services, model, open_run) if open_run and waits else None,
+        deployment_may_come=waiting is not None
+        and _deployment_may_come(services, model, state, ended),
+        version=_version(services, model, waiting) if waiting else None,
         live_config=_live_config(services, model, deployed_run, deployment),
     )
+
+
+def _holder(services: Services, model: str, state: ModelState) -> Run | None:
+    """Return the run that holds the lock of the model."""
+    return services.models.run(model, state.active_run) if state.active_run else None
 
 
 def _deployment(

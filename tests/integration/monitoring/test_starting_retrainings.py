@@ -15,7 +15,8 @@ from refit.domain.retraining.state import RetrainingStatus
 from refit.domain.vocabulary import RunStatus
 from refit.handlers import retrain
 from refit.handlers.wiring import services
-from refit.usecases.finish_run import RunOutcome, finish_run
+from refit.usecases.finish_run import finish_run
+from refit.usecases.record_outcome import RunOutcome
 
 from tests.integration.monitoring.live_model import (
     MODEL,

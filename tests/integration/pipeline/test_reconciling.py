@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +16,19 @@ from refit.domain.vocabulary import RunStatus
 from refit.handlers import check_drift, end_stopped_run
 from refit.handlers.wiring import services
 from refit.stores.registry import PackageVersion
+from refit.usecases.finish_run import finish_run
 from refit.usecases.reconcile_model import reconcile_model
+from refit.usecases.record_outcome import RunOutcome
 from refit.usecases.start_run import start_run
 
 from tests.support.aws_stack import CONTEXT, REGION, Stack
 from tests.support.events import sample
 from tests.support.fake_sagemaker import FakeSageMaker
+from tests.support.model_files import champion
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from refit.domain.pipeline.run import Run
 
 RUN = "0f1e2d3c4b5a"
@@ -94,6 +100,51 @@ def test_a_check_ends_a_run_whose_execution_was_stopped_and_whose_event_was_lost
     assert locks() == (None, None)
     (notice,) = stack.messages(stack.notices_queue)
     assert "FAILED" in notice["Subject"]
+
+
+class EndsMeanwhile:
+    """A client of Step Functions whose execution ends, with its outcome, when it is described."""
+
+    def __init__(self, finish: Callable[[], None]) -> None:
+        self._finish = finish
+
+    def describe_execution(self, executionArn: str) -> dict[str, str]:
+        self._finish()
+        return {"status": "SUCCEEDED", "input": json.dumps({"model": "digits", "run": RUN})}
+
+
+def test_a_check_does_not_fail_a_run_that_ends_while_the_check_reads(
+    sagemaker: FakeSageMaker, stack: Stack
+) -> None:
+    started()
+    refused = RunOutcome("digits", RUN, RunStatus.REFUSED, "worse than the champion")
+    plain = replace(stack.services)
+    ending = EndsMeanwhile(lambda: finish_run(plain, refused))
+    done = reconcile_model(stack.with_clients(stepfunctions=ending), "digits")
+    assert done.ended_runs == ()
+    assert (recorded().status, recorded().message) == ("REFUSED", "worse than the champion")
+
+
+def test_a_check_does_not_fail_a_deployment_that_is_promoted_while_the_check_reads(
+    sagemaker: FakeSageMaker, stack: Stack
+) -> None:
+    started()
+    wait_for_deployment(sagemaker)
+    execution = stack.start_deployment("refit-digits", 2)
+    deployment = deployment_id(execution)
+    services().models.begin_deployment("digits", deployment, execution)
+    services().models.name_deployment("digits", deployment, RUN, execution)
+    plain = replace(stack.services)
+
+    def promote() -> None:
+        plain.models.promote("digits", champion(2, RUN))
+        live = RunOutcome("digits", RUN, RunStatus.DEPLOYED, "live", deployment=deployment)
+        finish_run(plain, live)
+
+    ending = EndsMeanwhile(promote)
+    done = reconcile_model(stack.with_clients(stepfunctions=ending), "digits")
+    assert done.ended_runs == ()
+    assert (recorded().status, locks()) == ("DEPLOYED", (None, None))
 
 
 def test_a_check_leaves_a_run_alone_whose_execution_runs(sagemaker: FakeSageMaker) -> None:

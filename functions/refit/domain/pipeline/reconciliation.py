@@ -187,8 +187,8 @@ def outcome_of_undeployed(version: VersionState, live: int | None) -> Outcome | 
     if version.newest is not None and version.newest > version.version:
         return Outcome(
             RunStatus.SUPERSEDED,
-            f"version {version.newest} is newer than version {version.version}, which was not "
-            "deployed any more",
+            f"version {version.newest} is newer than version {version.version}, so it was deployed "
+            "instead",
         )
     if live == version.version:
         return Outcome(RunStatus.DEPLOYED, f"version {version.version} is live")
