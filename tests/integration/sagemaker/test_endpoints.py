@@ -93,6 +93,8 @@ def test_an_error_of_the_container_is_a_model_error(local: RunningSageMaker, end
         ("Live", {"TargetVariant": "Other"}, "Variant Other of endpoint Live not found."),
         ("Live", {"Body": b"1" * 6_291_457}, "exceeds the limit of 6291456 bytes"),
         ("Live", {"TargetModel": "m.tar.gz"}, "does not implement the header"),
+        ("Live", {"TargetVariant": "not_a_name"}, "must satisfy regular expression pattern"),
+        ("Live", {"InferenceId": "x" * 65}, "must have length less than or equal to 64"),
     ],
 )
 def test_a_request_for_no_model_is_a_validation_error(

@@ -187,7 +187,7 @@ def outcome_of_undeployed(version: VersionState, live: int | None) -> Outcome | 
     if version.newest is not None and version.newest > version.version:
         return Outcome(
             RunStatus.SUPERSEDED,
-            f"version {version.newest} is newer than version {version.version}, so it was deployed "
+            f"version {version.newest} is newer than version {version.version}, and is deployed "
             "instead",
         )
     if live == version.version:

@@ -10,8 +10,11 @@ import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
+
+from botocore.model import StructureShape
 
 from refit_local.sagemaker.endpoints.data_capture import (
     CapturedInvocation,
@@ -26,8 +29,12 @@ from refit_local.sagemaker.endpoints.model_client import (
 from refit_local.sagemaker.records.naming import ENDPOINT
 from refit_local.sagemaker.reporting.logs import endpoint_group
 from refit_local.sagemaker.wire.errors import InvocationError
+from refit_local.sagemaker.wire.requests import service_model
+from refit_local.sagemaker.wire.shapes import ShapeValidator
 
 if TYPE_CHECKING:
+    from botocore.model import Shape
+
     from refit_local.sagemaker.endpoints.deployments import Admission
     from refit_local.sagemaker.endpoints.endpoints import SageMakerEndpoints
     from refit_local.sagemaker.endpoints.fleet import Fleet, RunningVariant
@@ -257,6 +264,7 @@ def _check(invocation: EndpointInvocation) -> None:
             f"The request body of {len(invocation.body)} bytes exceeds the limit of "
             f"{MAX_BODY_BYTES} bytes."
         )
+    _check_headers(headers)
     limits = {_CUSTOM_ATTRIBUTES: MAX_CUSTOM_ATTRIBUTES, _INFERENCE_ID: MAX_INFERENCE_ID}
     for name, limit in limits.items():
         value = headers.get(name, "")
@@ -265,3 +273,24 @@ def _check(invocation: EndpointInvocation) -> None:
                 f"Value at '{name}' failed to satisfy constraint: it must be at most {limit} "
                 "printable ASCII characters."
             )
+
+
+def _check_headers(headers: dict[str, str]) -> None:
+    validator = ShapeValidator()
+    for name, shape in _header_shapes().items():
+        if name in headers:
+            validator.value(shape, headers[name], name)
+    if validator.violations:
+        raise _validation_error("; ".join(validator.violations))
+
+
+@cache
+def _header_shapes() -> dict[str, Shape]:
+    """Return the shapes of the headers of an invocation, by their names in lower case."""
+    shape = service_model("sagemaker-runtime").operation_model("InvokeEndpoint").input_shape
+    members = shape.members.values() if isinstance(shape, StructureShape) else ()
+    return {
+        member.serialization["name"].lower(): member
+        for member in members
+        if member.serialization.get("location") == "header"
+    }
