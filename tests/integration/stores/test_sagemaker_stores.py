@@ -144,6 +144,60 @@ def test_the_latest_approved_version_has_the_highest_number(stack: Stack) -> Non
     assert (latest.version, latest.run) == (2, "b")
 
 
+def test_the_latest_approved_version_is_one_that_refit_made(stack: Stack) -> None:
+    registry = stack.services.registry
+    registry.ensure_group(GROUP, "Versions of digits")
+    package(registry, "a")
+    client = boto3.client("sagemaker", REGION)
+    for _ in range(12):  # more than a page
+        client.create_model_package(ModelPackageGroupName=GROUP, ModelApprovalStatus="Approved")
+    latest = registry.latest_approved(GROUP)
+    assert latest is not None
+    assert (latest.version, latest.run) == (1, "a")
+
+
+class OnePage:
+    """A client whose list has one page; it keeps the request of the list."""
+
+    def __init__(self, *versions: dict[str, Any]) -> None:
+        self.described = {version["ModelPackageArn"]: version for version in versions}
+        self.requests: list[dict[str, Any]] = []
+
+    def get_paginator(self, operation: str) -> OnePage:
+        return self
+
+    def paginate(self, **request: Any) -> list[dict[str, Any]]:
+        self.requests.append(request)
+        return [{"ModelPackageSummaryList": list(self.described.values())}]
+
+    def describe_model_package(self, ModelPackageName: str) -> dict[str, Any]:
+        return self.described[ModelPackageName]
+
+
+def listed(version: int, approval: str) -> dict[str, Any]:
+    return {
+        "ModelPackageVersion": version,
+        "ModelPackageArn": f"arn:package/{version}",
+        "ModelApprovalStatus": approval,
+        "CustomerMetadataProperties": {"refit:run": f"run-{version}"},
+    }
+
+
+def test_a_version_that_the_list_still_shows_as_approved_is_not_taken() -> None:
+    client = OnePage(listed(1, "Approved"), listed(2, "Rejected"))
+    latest = ModelRegistry(client).latest_approved(GROUP)
+    assert latest is not None
+    assert latest.version == 1
+
+
+def test_the_list_is_asked_for_the_newest_versions_only() -> None:
+    client = OnePage(listed(1, "Approved"))
+    ModelRegistry(client).latest_approved(GROUP)
+    (request,) = client.requests
+    assert (request["SortBy"], request["SortOrder"]) == ("CreationTime", "Descending")
+    assert request["PaginationConfig"] == {"PageSize": 10}
+
+
 def test_a_package_that_refit_did_not_create_has_no_run(stack: Stack) -> None:
     registry = stack.services.registry
     registry.ensure_group(GROUP, "Versions of digits")
