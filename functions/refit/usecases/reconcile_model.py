@@ -93,6 +93,8 @@ def _facts(
     An execution records its outcome before it ends, so the records are read after the executions.
     """
     before = services.models.state(model)
+    if before.active_run is None and before.deployment is None:
+        return ModelFacts(before)
     holder = _holder(services, model, before)
     open_holder = holder if holder and not holder.status.is_final else None
     training = _training(services, open_holder, ended) if open_holder else None

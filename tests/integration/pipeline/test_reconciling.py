@@ -11,6 +11,7 @@ import boto3
 import pytest
 from refit.domain.moments import utc_now
 from refit.domain.naming import deployment_id
+from refit.domain.pipeline.model_state import ModelState
 from refit.domain.pipeline.reconciliation import GRACE
 from refit.domain.vocabulary import RunStatus
 from refit.handlers import check_drift, end_stopped_run
@@ -145,6 +146,17 @@ def test_a_check_does_not_fail_a_deployment_that_is_promoted_while_the_check_rea
     done = reconcile_model(stack.with_clients(stepfunctions=ending), "digits")
     assert done.ended_runs == ()
     assert (recorded().status, locks()) == ("DEPLOYED", (None, None))
+
+
+def test_a_check_of_a_model_without_locks_costs_one_read(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[str] = []
+    monkeypatch.setattr(
+        services().models, "state", lambda model: reads.append(model) or ModelState()
+    )
+    reconcile_model(services(), "digits")
+    assert reads == ["digits"]
 
 
 def test_a_check_leaves_a_run_alone_whose_execution_runs(sagemaker: FakeSageMaker) -> None:
