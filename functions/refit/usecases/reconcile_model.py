@@ -47,6 +47,7 @@ def reconcile_model(
     services: Services,
     model: str,
     ended: Execution | None = None,
+    ended_run: str | None = None,
     ended_deployment: str | None = None,
 ) -> Reconciled:
     """End the run of executions that have ended, and release the locks that they held.
@@ -55,12 +56,17 @@ def reconcile_model(
         services: the AWS services and the clock of this process.
         model: name of the model.
         ended: the execution whose end triggers the use case.
+        ended_run: the run whose outcome has just been recorded. Only its locks are looked at, so
+            that they are released at once.
         ended_deployment: the deployment that is ending, although its execution still runs.
 
     Raises:
         ServiceThrottled: when AWS throttled a request; call again to complete.
     """
-    facts = _facts(services, model, ended, ended_deployment)
+    if ended_run is not None:
+        facts = _facts_of_ended_run(services, model, ended_run, ended_deployment)
+    else:
+        facts = _facts(services, model, ended, ended_deployment)
     steps = reconcile(facts, services.now())
     for step in steps:
         _carry_out(services, model, step)
@@ -83,6 +89,18 @@ def _carry_out(services: Services, model: str, step: Step) -> None:
                 services.messaging.enqueue_ingest(model)
         case ReleaseDeploymentLock():
             services.models.end_deployment(model, step.deployment)
+
+
+def _facts_of_ended_run(
+    services: Services, model: str, run: str, deployment: str | None
+) -> ModelFacts:
+    state = services.models.state(model)
+    holder = run if state.active_run == run else None
+    is_deploying = deployment is not None and state.deployment == deployment
+    return ModelFacts(
+        state.model_copy(update={"active_run": holder}),
+        deployment=ExecutionState("", "SUCCEEDED", is_deployment=True) if is_deploying else None,
+    )
 
 
 def _facts(
