@@ -27,7 +27,7 @@ def end_stopped_run(services: Services, execution: Execution) -> str | None:
     model = _model(services, execution)
     if model is None:
         return None
-    ended = reconcile_model(services, model, ended=execution).ended_runs
+    ended = reconcile_model(services, model, ended=execution)
     return ended[0] if ended else None
 
 

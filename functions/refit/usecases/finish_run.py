@@ -18,9 +18,6 @@ def finish_run(services: Services, outcome: RunOutcome) -> None:
     The use case is idempotent, because only the holder of a lock releases it.
     """
     record_outcome(services, outcome)
-    done = reconcile_model(
+    reconcile_model(
         services, outcome.model, ended_run=outcome.run, ended_deployment=outcome.deployment
     )
-    # A call that is repeated after it released the lock must still start the pending drop.
-    if not done.released_run and services.models.state(outcome.model).pending:
-        services.messaging.enqueue_ingest(outcome.model)

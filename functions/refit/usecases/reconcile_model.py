@@ -8,7 +8,6 @@ more than a check. What is decided is in domain/pipeline/reconciliation.py.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from refit.domain.naming import deployment_id, model_of_group
@@ -35,21 +34,13 @@ if TYPE_CHECKING:
     from refit.usecases.services import Services
 
 
-@dataclass(frozen=True)
-class Reconciled:
-    """What the use case did: the runs that it ended, and whether it released the run lock."""
-
-    ended_runs: tuple[str, ...]
-    released_run: bool
-
-
 def reconcile_model(
     services: Services,
     model: str,
     ended: Execution | None = None,
     ended_run: str | None = None,
     ended_deployment: str | None = None,
-) -> Reconciled:
+) -> list[str]:
     """End the run of executions that have ended, and release the locks that they held.
 
     Args:
@@ -60,20 +51,20 @@ def reconcile_model(
             that they are released at once.
         ended_deployment: the deployment that is ending, although its execution still runs.
 
+    Returns:
+        The runs whose outcome was recorded here.
+
     Raises:
         ServiceThrottled: when AWS throttled a request; call again to complete.
     """
     if ended_run is not None:
-        facts = _facts_of_ended_run(services, model, ended_run, ended_deployment)
+        facts = _facts_of_ended_run(ended_run, ended_deployment)
     else:
         facts = _facts(services, model, ended, ended_deployment)
     steps = reconcile(facts, services.now())
     for step in steps:
         _carry_out(services, model, step)
-    return Reconciled(
-        tuple(step.run for step in steps if isinstance(step, EndRun)),
-        any(isinstance(step, ReleaseRunLock) for step in steps),
-    )
+    return [step.run for step in steps if isinstance(step, EndRun)]
 
 
 def _carry_out(services: Services, model: str, step: Step) -> None:
@@ -91,15 +82,14 @@ def _carry_out(services: Services, model: str, step: Step) -> None:
             services.models.end_deployment(model, step.deployment)
 
 
-def _facts_of_ended_run(
-    services: Services, model: str, run: str, deployment: str | None
-) -> ModelFacts:
-    state = services.models.state(model)
-    holder = run if state.active_run == run else None
-    is_deploying = deployment is not None and state.deployment == deployment
+def _facts_of_ended_run(run: str, deployment: str | None) -> ModelFacts:
+    """Return facts that say that the run and its deployment hold the locks and have ended.
+
+    Nothing is read, because a lock is released only if they do hold it.
+    """
     return ModelFacts(
-        state.model_copy(update={"active_run": holder}),
-        deployment=ExecutionState("", "SUCCEEDED", is_deployment=True) if is_deploying else None,
+        ModelState(active_run=run, deployment=deployment),
+        deployment=ExecutionState("", "SUCCEEDED", is_deployment=True) if deployment else None,
     )
 
 

@@ -121,8 +121,8 @@ def test_a_check_does_not_fail_a_run_that_ends_while_the_check_reads(
     refused = RunOutcome("digits", RUN, RunStatus.REFUSED, "worse than the champion")
     plain = replace(stack.services)
     ending = EndsMeanwhile(lambda: finish_run(plain, refused))
-    done = reconcile_model(stack.with_clients(stepfunctions=ending), "digits")
-    assert done.ended_runs == ()
+    ended = reconcile_model(stack.with_clients(stepfunctions=ending), "digits")
+    assert ended == []
     assert (recorded().status, recorded().message) == ("REFUSED", "worse than the champion")
 
 
@@ -143,8 +143,8 @@ def test_a_check_does_not_fail_a_deployment_that_is_promoted_while_the_check_rea
         finish_run(plain, live)
 
     ending = EndsMeanwhile(promote)
-    done = reconcile_model(stack.with_clients(stepfunctions=ending), "digits")
-    assert done.ended_runs == ()
+    ended = reconcile_model(stack.with_clients(stepfunctions=ending), "digits")
+    assert ended == []
     assert (recorded().status, locks()) == ("DEPLOYED", (None, None))
 
 
