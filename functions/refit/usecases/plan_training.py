@@ -75,7 +75,7 @@ def _request(
             {"Key": "refit:model", "Value": keys.model},
             {"Key": "refit:run", "Value": keys.run},
         ],
-        # Sent only if asked for: whether `.sync` takes them is unverified (docs/aws-assumptions.md).
+        # Sent only if asked for: that `.sync` takes them is unverified (docs/aws-assumptions.md).
         **({"EnableManagedSpotTraining": True} if settings.spot else {}),
         **({"EnableNetworkIsolation": True} if settings.network_isolation else {}),
     }
