@@ -9,7 +9,8 @@ from refit.domain.naming import ModelKeys
 from refit.domain.pipeline.drop_limits import check_drop_size
 from refit.domain.pipeline.failure import Failure
 from refit.domain.vocabulary import RunStatus
-from refit.usecases.finish_run import RunOutcome, finish_run
+from refit.usecases.finish_run import finish_run
+from refit.usecases.record_outcome import RunOutcome
 from refit.usecases.start_run import start_run
 
 if TYPE_CHECKING:

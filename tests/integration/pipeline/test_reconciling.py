@@ -39,7 +39,7 @@ RUN = "0f1e2d3c4b5a"
 def sagemaker(stack: Stack) -> FakeSageMaker:
     fake = FakeSageMaker()
     stack.replace_clients(sagemaker=fake)
-    services().models.begin_run("digits", RUN, "drop", "2026-11-20T10:00:00+00:00")
+    services().models.begin_run("digits", RUN, "drop", None)
     return fake
 
 
