@@ -29,6 +29,7 @@ from refit_local.ministack import (
     secure_transport,
     service_metrics,
     state_machine_roles,
+    table_conflicts,
     table_speed,
 )
 
@@ -50,6 +51,7 @@ _WITHOUT_SETTINGS = (
     object_times,
     object_writes,
     table_speed,
+    table_conflicts,
     authorization_speed,
     alarm_permissions,
     compressed_requests,

@@ -114,6 +114,10 @@ class Hook(Enum):
     PEAK_MEMORY = (_LAMBDA, "_probe_peak_memory_mb", "the memory in a REPORT line")
     EMIT_LAMBDA_LOGS = (_LAMBDA, "_emit_lambda_logs", "embedded metrics in logs")
 
+    TABLES_HANDLE = (_TABLES, "handle_request", "transactions that take time")
+    TABLES = (_TABLES, "_tables", "the items of a transaction")
+    ITEM_BYTES = (_TABLES, "_item_size_bytes", "the items of a transaction")
+    KEY_VALUE = (_TABLES, "_extract_key_val", "the items of a transaction")
     ITEM_COPY = (_TABLES, "copy", "fast copies of items")
     CONDITION_SYNTAX = (_TABLES, "_condition_syntax_error", "expressions that are parsed once")
     EXPRESSION_TOKENS = (_TABLES, "_tokenize", "expressions that are parsed once")
