@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
-from stack_under_test import LocalAws
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from stack_under_test import LocalAws
 
 COUNTER = {"id": {"S": "counter"}}
 
