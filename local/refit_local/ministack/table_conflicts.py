@@ -108,7 +108,8 @@ def _size(write: Mapping[str, Any]) -> int:
     sort = value_of(key.get(table["sk_name"])) if table["sk_name"] else "__no_sort__"
     stored = partition.get(sort)
     added = write.get("ExpressionAttributeValues") or {}
-    return max(size_of(stored) + size_of(added) if stored else size_of(added), size_of(new))
+    grown = size_of(added) + (size_of(stored) if stored else 0)
+    return int(max(grown, size_of(new)))
 
 
 def _cancelled(conflicts: list[bool]) -> Response:
