@@ -15,9 +15,10 @@ import random
 import threading
 
 SHARDS = 16
-"""More writers do not run at the same time: the event sources allow 5 files of captures, 5 files of
-labels and one batch per shard of the stream. With 16 writers, the transactions that succeed per
-second are six times those of one item (benchmarks/contention.py)."""
+"""The event sources allow 5 capture files with 4 writers each, 2 label files and a batch for each
+shard of the stream at the same time, seldom of one model. With 16 writers, DynamoDB cancels 2.2
+transactions for each one that succeeds if there is one item, and 0.04 with 16
+(benchmarks/contention.py). More shards would make reading dearer."""
 
 
 class Shards:
