@@ -36,6 +36,7 @@ _SQS = "ministack.services.sqs"
 _STS = "ministack.services.sts"
 _IAM = "ministack.services.iam"
 _TABLES = "ministack.services.dynamodb"
+_RESOURCES = "ministack.services.cloudformation.provisioners"
 _METRICS = "ministack.services.cloudwatch"
 _EVENTS = "ministack.services.eventbridge"
 _PROVISIONERS = "ministack.services.cloudformation.provisioners"
@@ -113,6 +114,11 @@ class Hook(Enum):
     EXECUTE_WARM = (_LAMBDA, "_execute_function_warm", "error types of Python functions")
     PEAK_MEMORY = (_LAMBDA, "_probe_peak_memory_mb", "the memory in a REPORT line")
     EMIT_LAMBDA_LOGS = (_LAMBDA, "_emit_lambda_logs", "embedded metrics in logs")
+
+    PUT_CONCURRENCY = (_LAMBDA, "_put_function_concurrency", "reserved concurrency")
+    RESOURCE_HANDLERS = (_RESOURCES, "_RESOURCE_HANDLERS", "reserved concurrency in templates")
+    EVENT_SOURCES = (_LAMBDA, "_esms", "batching windows")
+    STREAM_RECORDS = (_TABLES, "stream_records_since", "batching windows")
 
     TABLES_HANDLE = (_TABLES, "handle_request", "transactions that take time")
     TABLES = (_TABLES, "_tables", "the items of a transaction")
