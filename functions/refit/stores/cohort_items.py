@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 LABELLED = "LABELLED#"
 _BLOCK_CLASSES = 50
-"""A block has 4 counters of each class. With at most 441 counters of confusions, no item has more
-than 10 KB."""
+"""A block has 4 counters of each class. With at most 121 counters of confusions, no item has more
+than 6 KB."""
 
 
 def version_prefix(version: int) -> str:

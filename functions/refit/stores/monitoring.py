@@ -49,9 +49,11 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _SETTLED_FOR = timedelta(hours=1)
 """How long a process uses settled cohorts before it reads them again."""
 
-_KEPT_COUNTERS = 10_000_000
-"""Counters of classes in the settled cohorts that a process keeps, at 20 bytes each: a year of
-hourly cohorts with 500 classes has 9 million."""
+_KEPT_BYTES = 400_000_000
+"""Memory for the settled cohorts that a process keeps. A year of hourly cohorts with 500 classes
+needs 350 MB, one with 10 classes 215."""
+
+_CLASS_BYTES, _CONFUSION_BYTES = 20, 200
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,10 @@ class _SettledCohorts:
     cohorts: list[Cohort]
 
     @cached_property
-    def counters(self) -> int:
-        return sum(len(each.shown.classes) + len(each.matured.classes) for each in self.cohorts)
+    def size_bytes(self) -> int:
+        classes = sum(len(it.shown.classes) + len(it.matured.classes) for it in self.cohorts)
+        confusions = sum(len(it.shown.confusion) for it in self.cohorts)
+        return classes * _CLASS_BYTES + confusions * _CONFUSION_BYTES
 
 
 class MonitoringStore:
@@ -147,7 +151,7 @@ class MonitoringStore:
     def _keep(self, model: str, settled: _SettledCohorts) -> None:
         self._settled.pop(model, None)
         self._settled[model] = settled
-        while sum(each.counters for each in self._settled.values()) > _KEPT_COUNTERS:
+        while sum(each.size_bytes for each in self._settled.values()) > _KEPT_BYTES:
             self._settled.pop(next(iter(self._settled)))  # the one that was read first
 
     def labelled_rows(self, model: str) -> int:

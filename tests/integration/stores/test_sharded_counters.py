@@ -189,7 +189,7 @@ def test_a_model_with_many_classes_is_counted_exactly_in_small_items(
     assert counters.shown.classes == counters.matured.classes == expected
     assert counters.shown.confusion.keys() <= known, "of many classes, the listed pairs are counted"
     assert sum(counters.shown.confusion.values()) > 0
-    assert max(map(size_of, stored.values())) <= 10_000
+    assert max(map(size_of, stored.values())) <= 6_000
 
 
 def size_of(counters: Counter[str]) -> int:

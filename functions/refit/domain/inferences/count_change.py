@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 UNKNOWN_CLASS = -1
 """Code of a class that the version does not know because it appeared later."""
 
-FULL_CONFUSION_CLASSES = 20
-"""With more classes than this, only listed pairs of classes are counted: all pairs would not fit
-into an item, and each write would cost as much as the whole item."""
+FULL_CONFUSION_CLASSES = 10
+"""With more classes than this, only listed pairs of classes are counted: each write costs as much as
+the whole item, and all pairs of many classes would not fit into one."""
 
 Confusion: TypeAlias = tuple[int, int]
 """Codes of the actual and of the predicted class."""
