@@ -28,8 +28,8 @@ UNKNOWN_CLASS = -1
 """Code of a class that the version does not know because it appeared later."""
 
 FULL_CONFUSION_CLASSES = 10
-"""With more classes than this, only listed pairs of classes are counted: each write costs as much as
-the whole item, and all pairs of many classes would not fit into one."""
+"""With more classes than this, only listed pairs of classes are counted: each write costs as much
+as the whole item, and all pairs of many classes would not fit into one."""
 
 Confusion: TypeAlias = tuple[int, int]
 """Codes of the actual and of the predicted class."""
