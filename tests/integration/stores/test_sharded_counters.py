@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from boto3.dynamodb.conditions import Key
+from refit.domain.inferences.captured_rows import CapturedRow
 from refit.domain.inferences.cohort_key import CohortKey
 from refit.domain.inferences.count_change import count_change, summed
 from refit.domain.inferences.inference import NOTHING_COUNTED, Inference, Label
 from refit.domain.inferences.label_outcome import LabelOutcome, LabelStatus
+from refit.domain.inferences.prediction_change import prediction_change
 from refit.domain.model_settings import MonitoringSettings
 from refit.domain.schema import Feature, Schema
 from refit.stores.cohort_items import cohorts_of, counter_items
 from refit.stores.dynamodb import MAX_TRANSACTION_WRITES, transact
-from refit.stores.inferences import transaction_groups
+from refit.stores.inferences import CaptureTarget, InferenceStore, transaction_groups
 from refit.stores.labels import LabelStore
 from refit.stores.monitoring import MonitoringStore
 from refit.stores.shards import SHARDS, Shards
@@ -117,6 +119,23 @@ def test_a_writer_keeps_its_shard_until_it_meets_another_writer(stack: Stack) ->
     held = Inference("digits", "h", 1, None, False, (), NOTHING_COUNTED)
     assert labels.expire("digits", [held], NOON) == []
     assert recorded.moves == before + 2
+
+
+def test_a_file_that_is_delivered_twice_is_counted_once_whatever_the_shards(stack: Stack) -> None:
+    services = stack.services
+    row = CapturedRow("a", prediction("dog", at=NOON), [], 0.0)
+    change = prediction_change(row, None)
+    target = CaptureTarget(cohort(), 7, timedelta(days=90))
+    results = []
+    for shard in (1, 9):
+        shards = OneShard(shard)
+        monitoring = MonitoringStore(services.model_table, shards)
+        labels = LabelStore(services.inference_table, services.model_table, shards)
+        store = InferenceStore(services.inference_table, monitoring, labels, shards, NO_WAIT)
+        results.append(store.write_predictions([change], target))
+    assert results == [([change], []), ([], [change])]
+    (counters,) = services.monitoring.cohorts("digits", 1)
+    assert counters.predictions == 1
 
 
 def test_the_counters_of_labels_are_the_sums_and_latest_times_of_their_shards(
