@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
-import json
 import multiprocessing
 import pickle
 import random
@@ -22,7 +21,7 @@ import resource
 import sys
 import tempfile
 import time
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from contextlib import redirect_stdout
 from datetime import UTC, datetime, timedelta
@@ -34,6 +33,16 @@ KIB_PER_UNIT = 1 if sys.platform != "darwin" else 1 / 1024
 MODEL, FEATURES, SHARDS, CLASSES = "digits", 10, 4, ("0", "1")
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 CHAMPION, RETRAINING = "0123456789ab", "0f1e2d3c4b5a"
+STOCK = [
+    ",".join(f"{chance:.6f}" for chance in map(random.Random(seed).uniform, [0] * 9, [1] * 9))
+    for seed in range(1000)
+]
+CAPTURED = (
+    '{"captureData": {"endpointInput": {"observedContentType": "text/csv", "mode": "INPUT", '
+    '"data": "%s", "encoding": "CSV"}, "endpointOutput": {"observedContentType": "text/csv", '
+    '"mode": "OUTPUT", "data": "0.5", "encoding": "CSV"}}, "eventMetadata": {"eventId": "%s", '
+    '"inferenceTime": "2026-01-02T03:04:05Z"}, "eventVersion": "0"}\n'
+)
 REQUEST_S, AT_A_TIME = 0.03, {"GetObject": 8}
 
 
@@ -43,18 +52,21 @@ class DiskS3:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.objects: dict[str, dict[str, Any]] = {}
+        self.keys: list[str] = []
         self.requests: Counter[str] = Counter()
         self.uploads: dict[str, list[bytes]] = {}
         self.now = BEGIN
+        for number in range(256):
+            (folder / f"{number:02x}").mkdir(exist_ok=True)
 
     def path(self, key: str) -> Path:
         name = hashlib.sha1(key.encode(), usedforsecurity=False).hexdigest()
         return self.folder / name[:2] / name
 
     def store(self, key: str, data: bytes) -> None:
-        path = self.path(key)
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(data)
+        self.path(key).write_bytes(data)
+        if key not in self.objects:
+            insort(self.keys, key)
         self.objects[key] = {
             "Key": key,
             "VersionId": "v1",
@@ -98,8 +110,8 @@ class DiskS3:
         return SimpleNamespace(paginate=self.pages)
 
     def pages(self, Prefix: str, KeyMarker: str = "", **_: Any) -> Any:
-        keys = sorted(key for key in self.objects if key.startswith(Prefix))
-        keys = keys[bisect_right(keys, KeyMarker) :]
+        begin = max(bisect_left(self.keys, Prefix), bisect_right(self.keys, KeyMarker))
+        keys = self.keys[begin : bisect_left(self.keys, Prefix + "\x7f")]
         for start in range(0, max(len(keys), 1), 1000):
             self.requests["ListObjectVersions"] += 1
             yield {"Versions": [self.objects[key] for key in keys[start : start + 1000]]}
@@ -111,6 +123,7 @@ class DiskS3:
     def load(cls, folder: Path) -> DiskS3:
         bucket = cls(folder)
         bucket.objects = pickle.loads((folder / "objects").read_bytes())
+        bucket.keys = sorted(bucket.objects)
         return bucket
 
     def taken(self) -> str:
@@ -167,23 +180,13 @@ def prepare_champion(bucket: DiskS3) -> None:
 
 
 def features_of(chance: random.Random) -> str:
-    return ",".join(f"{chance.random():.6f}" for _ in range(FEATURES))
+    """Return the values of a row: a number of its own, and others from a small stock."""
+    return f"{chance.random():.9f},{chance.choice(STOCK)}"
 
 
 def capture(bucket: DiskS3, key: str, count: int, chance: random.Random) -> None:
-    lines = []
-    for index in range(count):
-        sides = {
-            name: {"observedContentType": "text/csv", "mode": mode, "data": data, "encoding": "CSV"}
-            for name, mode, data in (
-                ("endpointInput", "INPUT", features_of(chance)),
-                ("endpointOutput", "OUTPUT", "0.5"),
-            )
-        }
-        event = {"eventId": f"{key}-{index}", "inferenceTime": "2026-01-02T03:04:05Z"}
-        record = {"captureData": sides, "eventMetadata": event, "eventVersion": "0"}
-        lines.append(json.dumps(record))
-    bucket.store(key, "\n".join([*lines, ""]).encode())
+    lines = [CAPTURED % (features_of(chance), f"{key}-{index}") for index in range(count)]
+    bucket.store(key, "".join(lines).encode())
 
 
 def label_minute(services: Any, bucket: DiskS3, count: int, chance: random.Random) -> None:
