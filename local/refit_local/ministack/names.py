@@ -117,6 +117,7 @@ class Hook(Enum):
 
     PUT_CONCURRENCY = (_LAMBDA, "_put_function_concurrency", "reserved concurrency")
     RESOURCE_HANDLERS = (_RESOURCES, "_RESOURCE_HANDLERS", "reserved concurrency in templates")
+    EXECUTE_FUNCTION = (_LAMBDA, "_execute_function", "failed records of a stream")
     EVENT_SOURCES = (_LAMBDA, "_esms", "batching windows")
     STREAM_RECORDS = (_TABLES, "stream_records_since", "batching windows")
 

@@ -1,10 +1,13 @@
-"""Lambda: collect the records of a DynamoDB stream for the batching window, up to 6 MB.
+"""Lambda: collect the records of a stream for the batching window, and deliver failed ones again.
 
 AWS        invokes the function when the batch is full, its payload would exceed 6 MB, or the window
-           has passed since the first record
-MiniStack  invokes it at once, with any payload
-Source     Lambda Developer Guide, "Batching behavior"; botocore's model, BatchSize ("up to the
-           payload limit for synchronous invocation (6 MB)") and MaximumBatchingWindowInSeconds
+           has passed since the first record; delivers the batch again from the first failed record
+MiniStack  invokes it at once, with any payload, and drops records that are reported as failed
+Source     Lambda Developer Guide, "Batching behavior" and "Configuring partial batch response with
+           DynamoDB and Lambda"; botocore's model, BatchSize ("up to the payload limit for
+           synchronous invocation (6 MB)") and MaximumBatchingWindowInSeconds
+
+Here the whole batch is delivered again, so a function sees more records twice than on AWS.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from refit_local.ministack.hooks import function_name
 from refit_local.ministack.names import Hook
 
 if TYPE_CHECKING:
@@ -26,8 +30,32 @@ _Begun = dict[tuple[str, int], float]
 
 
 def install() -> None:
-    """Install this patch into MiniStack."""
+    """Install these patches into MiniStack."""
     Hook.STREAM_RECORDS.wrap(partial(_records_since, {}))
+    Hook.EXECUTE_FUNCTION.wrap(_execute)
+
+
+def _execute(
+    original: Callable[..., Document], function: Document, event: Any, *rest: Any, **more: Any
+) -> Document:
+    outcome = original(function, event, *rest, **more)
+    body = outcome.get("body")
+    if not isinstance(body, dict) or not body.get("batchItemFailures"):
+        return outcome
+    records = event.get("Records") or [{}]
+    if records[0].get("eventSource") != "aws:dynamodb" or not _reports_failures(function):
+        return outcome
+    failure = {"errorType": "BatchItemFailures", "errorMessage": json.dumps(body)}
+    return {**outcome, "error": True, "body": failure}
+
+
+def _reports_failures(function: Document) -> bool:
+    name = function_name(function)
+    return any(
+        mapping.get("FunctionName") == name
+        and "ReportBatchItemFailures" in (mapping.get("FunctionResponseTypes") or ())
+        for mapping in Hook.EVENT_SOURCES.get().values()
+    )
 
 
 def _records_since(

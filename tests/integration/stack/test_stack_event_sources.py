@@ -70,6 +70,39 @@ def test_a_batch_has_at_most_six_megabytes(aws: LocalAws) -> None:
     assert all(batch["bytes"] <= 6 * 1024 * 1024 for batch in found)
 
 
+FAILING_ONCE = """
+import json
+calls = []
+def handler(event, context):
+    names = [record["dynamodb"]["Keys"]["id"]["S"] for record in event["Records"]]
+    calls.append(names)
+    print(json.dumps({"names": names}))
+    failed = event["Records"][-1]["dynamodb"]["SequenceNumber"] if len(calls) == 1 else None
+    return {"batchItemFailures": [{"itemIdentifier": failed}] if failed else []}
+"""
+
+
+def test_a_record_that_is_reported_as_failed_is_delivered_again(aws: LocalAws) -> None:
+    arn = aws.table("again", StreamSpecification=STREAM)["LatestStreamArn"]
+    aws.function("again", FAILING_ONCE, role=aws.role("again-reader", "lambda", READ_STREAM))
+    put(aws, "again", "a")
+    put(aws, "again", "b")
+    aws.client("lambda").create_event_source_mapping(
+        FunctionName="again",
+        EventSourceArn=arn,
+        StartingPosition="TRIM_HORIZON",
+        FunctionResponseTypes=["ReportBatchItemFailures"],
+    )
+
+    def delivered() -> list[list[str]]:
+        lines = aws.log("/aws/lambda/again")
+        return [json.loads(line)["names"] for line in lines if line.startswith('{"names"')]
+
+    until(lambda: len(delivered()) == 2)
+    assert delivered()[0] == ["a", "b"]
+    assert delivered()[1][-1] == "b"
+
+
 def test_reserved_concurrency_is_refused_because_a_new_account_has_none_to_reserve(
     aws: LocalAws,
 ) -> None:
