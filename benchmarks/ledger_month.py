@@ -73,6 +73,7 @@ class DiskS3:
             "Size": len(data),
             "LastModified": self.now,
             "IsLatest": True,
+            "ETag": "e",
         }
 
     def put_object(self, Key: str, Body: bytes, **_: Any) -> dict[str, Any]:
