@@ -2,6 +2,8 @@
 
     .venv/bin/python benchmarks/capture.py                     100,000 records of 64 features
     .venv/bin/python benchmarks/capture.py --records 10000 --features 784
+    .venv/bin/python benchmarks/capture.py --records 1000000 --features 2 --rows-per-event 500 \
+        --skip-stack                                           the most rows of a 64 MB file
 
 Each measurement runs in its own process on one processor, because a Lambda function with 1,769 MB
 has one vCPU:
@@ -42,17 +44,19 @@ CLASSES = tuple(str(digit) for digit in range(10))
 TIMEOUT_S, MEMORY_MB = 900, 1769
 
 
-def lines(records: int, features: int) -> Iterator[bytes]:
+def lines(records: int, features: int, rows_per_event: int) -> Iterator[bytes]:
     from refit.domain.inferences.capture_writer import EndpointCall, capture_line
 
     chance = np.random.default_rng(1)
     at = datetime.now(UTC) - timedelta(minutes=5)
-    for number in range(records):
-        asked = ",".join(f"{value:.6g}" for value in chance.normal(size=features))
-        shares = chance.dirichlet([0.3] * len(CLASSES)).astype(np.float32)
-        answered = ",".join(map(str, map(float, shares))) + "\n"
-        call = f"{number:032x}"
-        made = EndpointCall(call, 1, asked.encode(), answered.encode(), "text/csv", "v1", at)
+    for first in range(0, records, rows_per_event):
+        rows = min(rows_per_event, records - first)
+        inputs = chance.normal(size=(rows, features))
+        asked = "\n".join(",".join(f"{value:.6g}" for value in row) for row in inputs)
+        shares = chance.dirichlet([0.3] * len(CLASSES), rows).astype(np.float32)
+        answered = "".join(",".join(map(str, map(float, row))) + "\n" for row in shares)
+        call = f"{first:032x}"
+        made = EndpointCall(call, rows, asked.encode(), answered.encode(), "text/csv", "v1", at)
         yield capture_line("digits", "refit-digits", made)
 
 
@@ -104,7 +108,7 @@ def local_stack(folder: Path) -> Iterator[dict[str, str]]:
         server.wait(30)
 
 
-def prepare(records: int, features: int) -> int:
+def prepare(records: int, features: int, rows_per_event: int) -> int:
     """Create the tables and the bucket, and put the capture file and the artifacts of the run."""
     import boto3
     from refit.domain.naming import RunKeys
@@ -137,27 +141,27 @@ def prepare(records: int, features: int) -> int:
     bucket.put_json(keys.baseline, baseline)
     bucket.put_json(keys.manifest, manifest | {"rows": rows, "created_at": None})
     services().models.record_version("digits", 1, keys.run, "arn")
-    content = b"".join(lines(records, features))
+    content = b"".join(lines(records, features, rows_per_event))
     bucket.put(KEY, content)
     return len(content)
 
 
-def parsing(records: int, features: int, _: float) -> list[float]:
+def parsing(records: int, features: int, rows_per_event: int, _: float) -> list[float]:
     from refit.domain.inferences.capture_reader import read_event
     from refit.domain.inferences.captured_rows import captured_rows
 
     known = schema(features)
     with tempfile.TemporaryFile() as file:
-        file.writelines(lines(records, features))
+        file.writelines(lines(records, features, rows_per_event))
         file.seek(0)
         start_s = time.perf_counter()
         for number, line in enumerate(file):
-            for _row in captured_rows(read_event(line), KEY, number, 1, known):
+            for _row in captured_rows(read_event(line), KEY, number, 1, known, None):
                 pass
         return [time.perf_counter() - start_s]
 
 
-def stand_in(records: int, features: int, transaction_ms: float) -> list[float]:
+def stand_in(_records: int, _features: int, _rows: int, transaction_ms: float) -> list[float]:
     from refit.handlers.wiring import services
 
     def answer(**_: Any) -> tuple[Any, dict[str, Any]]:
@@ -169,7 +173,7 @@ def stand_in(records: int, features: int, transaction_ms: float) -> list[float]:
     return [handled_s()]
 
 
-def on_the_stack(records: int, features: int, _: float) -> list[float]:
+def on_the_stack(*_: float) -> list[float]:
     return [handled_s(), handled_s()]
 
 
@@ -211,20 +215,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--features", type=int, default=64)
+    parser.add_argument("--rows-per-event", type=int, default=1)
     parser.add_argument("--transaction-ms", type=float, default=50)
+    parser.add_argument("--skip-stack", action="store_true")
     options = parser.parse_args()
-    work = (options.records, options.features, options.transaction_ms)
+    file = (options.records, options.features, options.rows_per_event)
+    work = (*file, options.transaction_ms)
+    functions = {"parsing": parsing, "stand-in": stand_in, "stack": on_the_stack}
+    if options.skip_stack:
+        del functions["stack"]
     with tempfile.TemporaryDirectory() as folder, local_stack(Path(folder)) as environment:
         os.environ |= environment
-        size_bytes = multiprocessing.get_context("spawn").Pool(1).apply(prepare, work[:2])
+        size_bytes = multiprocessing.get_context("spawn").Pool(1).apply(prepare, file)
         megabytes = size_bytes / 1e6
         print(f"{options.records:,} records of {options.features} features, {megabytes:.0f} MB")
         print(f"{'':10} {'s':>8} {'records/s':>10} {'CPU s':>7} {'peak MB':>8}")
-        for name, function in {
-            "parsing": parsing,
-            "stand-in": stand_in,
-            "stack": on_the_stack,
-        }.items():
+        for name, function in functions.items():
             figures = measured(function, *work)
             for what, seconds in zip((name, "again"), figures["seconds"], strict=False):
                 rate = options.records / seconds

@@ -51,15 +51,13 @@ def cohort_of(hour, predictions, in_time, by_now, classes=None):
     from refit.domain.monitoring.cohort import Cohort, Matured, Shown
 
     classes = classes or {}
-    confusion = {(code, code): n - k for code, (n, k) in classes.items()}
-    confusion |= {(code, -1): k for code, (_, k) in classes.items()}
     return Cohort(
         version=1,
         start=START + hour * COHORT,
         seconds=3600,
         predictions=predictions,
         files=frozenset({1, 2}),
-        shown=Shown(*by_now, confusion=confusion),
+        shown=Shown(*by_now, classes=classes),
         matured=Matured(*in_time, classes),
     )
 

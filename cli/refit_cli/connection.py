@@ -31,6 +31,7 @@ from refit.stores.labels import LabelStore
 from refit.stores.models import ModelStore
 from refit.stores.monitoring import MonitoringStore
 from refit.stores.run_artifacts import MAX_AGE_S, RunArtifacts
+from refit.stores.shards import Shards
 
 from refit_cli.api.model_api import ApiAccess
 from refit_cli.api.request_signature import RequestSignature
@@ -154,7 +155,7 @@ class StackConnection:
     @cached_property
     def monitoring(self) -> MonitoringStore:
         """The verdicts and retraining states of the stack."""
-        return MonitoringStore(self._model_table)
+        return MonitoringStore(self._model_table, Shards())
 
     @cached_property
     def artifacts(self) -> RunArtifacts:
@@ -169,7 +170,7 @@ class StackConnection:
     def labels(self) -> LabelStore:
         """The labels of the stack."""
         inferences = Table(self.client("dynamodb"), self.stack.inference_table)
-        return LabelStore(inferences, self._model_table)
+        return LabelStore(inferences, self._model_table, Shards())
 
     def endpoint_status(self, endpoint: str) -> str:
         """Return SageMaker's status of an endpoint, or `missing`."""

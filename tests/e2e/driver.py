@@ -122,9 +122,16 @@ class User:
 
     def counters(self, model: str, version: int) -> Counter[str]:
         """Return the sum of the counters of all cohorts of a version."""
+        return self._sums(model, f"COHORT#{version:010d}#")
+
+    def label_counters(self, model: str) -> Counter[str]:
+        """Return the counters of the labels of a model."""
+        return self._sums(model, "LABELS#")
+
+    def _sums(self, model: str, prefix: str) -> Counter[str]:
         total: Counter[str] = Counter()
         for sk, item in self.items(model).items():
-            if sk.startswith(f"COHORT#{version:010d}#"):
+            if sk.startswith(prefix):
                 numbers = {k: v for k, v in item.items() if isinstance(v, Decimal)}
                 total.update({name: int(value) for name, value in numbers.items()})
         return total

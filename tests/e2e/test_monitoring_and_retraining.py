@@ -248,7 +248,7 @@ def test_labels_without_a_prediction_expire(traffic: Traffic) -> None:
     """They are held for held_label_s; each drift check discards those that are overdue."""
 
     def have_expired() -> bool | None:
-        labels = traffic.user.items(MODEL)["LABELS"]
-        return (int(labels.get("expired", 0)) == 5 and int(labels["held"]) == 0) or None
+        labels = traffic.user.label_counters(MODEL)
+        return (labels["expired"] == 5 and labels["held"] == 0) or None
 
     wait_for(have_expired, "the expiry of the held labels", 180)

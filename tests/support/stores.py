@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from boto3.dynamodb.conditions import Key
 from refit.handlers.wiring import services as services_of_handlers
 from refit.stores.dynamodb import MAX_TRANSACTION_WRITES
 from refit.stores.inferences import InferenceStore
@@ -24,9 +25,10 @@ def use_stores(services: Services, **stores: Any) -> None:
 
 def do_not_wait(services: Services, max_writes: int = MAX_TRANSACTION_WRITES) -> None:
     """Retry conflicting transactions without waiting, and limit the items per transaction."""
-    labels = LabelStore(services.inference_table, services.model_table, NO_WAIT)
+    shards = services.shards
+    labels = LabelStore(services.inference_table, services.model_table, shards, NO_WAIT)
     inferences = InferenceStore(
-        services.inference_table, services.monitoring, labels, NO_WAIT, max_writes
+        services.inference_table, services.monitoring, labels, shards, NO_WAIT, max_writes
     )
     use_stores(services, labels=labels, inferences=inferences)
 
@@ -42,6 +44,14 @@ def inference_item(services: Services, model: str, inference_id: str) -> dict[st
 
 
 def label_counters_item(services: Services, model: str) -> dict[str, Any]:
-    """Return the item of ModelTable that counts the labels of a model, without its key."""
-    item = services.model_table.get({"pk": f"MODEL#{model}", "sk": "LABELS"}) or {}
-    return {name: value for name, value in item.items() if name not in {"pk", "sk"}}
+    """Return the sums, and the latest times, of the items that count the labels of a model."""
+    condition = Key("pk").eq(f"MODEL#{model}") & Key("sk").begins_with("LABELS")
+    total: dict[str, Any] = {}
+    for item in services.model_table.query(condition):
+        for name in item.keys() - {"pk", "sk"}:
+            value = item[name]
+            if isinstance(value, str):
+                total[name] = max(value, total.get(name, ""))
+            else:
+                total[name] = value + total.get(name, 0)
+    return total

@@ -83,9 +83,25 @@ class ModelKeys:
         """The ledger of joined rows."""
         return f"{self.model}/labelled/"
 
+    @property
+    def labelled_slices(self) -> str:
+        """The slices of the ledger, by day."""
+        return f"{self.labelled}dt="
+
+    def labelled_slices_of(self, day: str) -> str:
+        """The slices of one day; `day` is YYYY-MM-DD."""
+        return f"{self.labelled_slices}{day}/"
+
     def labelled_slice(self, day: str, digest: str) -> str:
-        """One slice of the ledger; `day` is YYYY-MM-DD."""
-        return f"{self.labelled}dt={day}/{digest}.jsonl"
+        return f"{self.labelled_slices_of(day)}{digest}.jsonl"
+
+    @property
+    def labelled_days(self) -> str:
+        """The days of the ledger whose slices were written into one object."""
+        return f"{self.labelled}days/"
+
+    def labelled_day(self, day: str) -> str:
+        return f"{self.labelled_days}{day}.jsonl"
 
     def quarantined_capture(self, digest: str) -> str:
         return f"{self.model}/quarantine/capture/{digest}.jsonl"

@@ -1,7 +1,7 @@
 """Count labelled predictions in the counters of their cohorts, exactly once.
 
 Invoked by  the stream of InferenceTable: items that have a prediction and are not counted as they
-            are (batches of up to 1,000)
+            are (batches of up to 10,000)
 Input       DynamoDB stream records            events/count_labels.json
 Output      the failed sequence numbers only
 Raises      ServiceThrottled, when everything is counted and the drift check could not be enqueued;

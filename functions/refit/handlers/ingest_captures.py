@@ -1,6 +1,6 @@
 """Ingest capture files: one inference per predicted row.
 
-Invoked by  IngestCapturesQueue, for each capture file of a model (batches of up to 5)
+Invoked by  IngestCapturesQueue, for each capture file of a model (batches of up to 1)
 Input       SQS records around "Object Created" events    events/ingest_captures.json
 Output      the failed message ids only
 Raises      nothing of its own: a message that keeps failing goes to the dead-letter queue

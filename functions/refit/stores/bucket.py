@@ -97,12 +97,18 @@ class Bucket:
         with self._translate_errors(source):
             self.client.copy({"Bucket": self.name, "Key": source}, self.name, target)
 
-    def list(self, prefix: str) -> list[ObjectVersion]:
-        """Return the current versions of the objects below a prefix, in the order of their keys."""
+    def list(self, prefix: str, after: str | None = None) -> list[ObjectVersion]:
+        """Return the current versions of the objects below a prefix, in the order of their keys.
+
+        Args:
+            prefix: beginning of the keys.
+            after: only keys after this one; None for all.
+        """
         objects: list[ObjectVersion] = []
+        begin = {"KeyMarker": after} if after else {}
         with translate_transient_errors():
             pages = self.client.get_paginator("list_object_versions")
-            for page in pages.paginate(Bucket=self.name, Prefix=prefix):
+            for page in pages.paginate(Bucket=self.name, Prefix=prefix, **begin):
                 objects += [
                     ObjectVersion(
                         key=entry["Key"],

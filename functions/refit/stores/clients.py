@@ -49,6 +49,12 @@ def error_code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
+def is_write_conflict(error: ServiceThrottled) -> bool:
+    """Return whether a single write met a running transaction on its item."""
+    cause = error.__cause__
+    return isinstance(cause, ClientError) and error_code(cause) == "TransactionConflictException"
+
+
 @contextmanager
 def translate_transient_errors() -> Iterator[None]:
     """Raise `ServiceThrottled` for throttling, 5xx responses and lost connections.

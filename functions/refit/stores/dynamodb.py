@@ -19,7 +19,7 @@ from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from refit.domain.errors import ServiceThrottled
-from refit.stores.clients import error_code, translate_transient_errors
+from refit.stores.clients import error_code, is_write_conflict, translate_transient_errors
 from refit.stores.retries import TRANSACTION_CONFLICTS, UNPROCESSED_KEYS
 
 if TYPE_CHECKING:
@@ -50,12 +50,19 @@ _deserializer = TypeDeserializer()
 
 
 class Table:
-    """One table. Reads are strongly consistent, except for reads of an index."""
+    """One table. Reads are strongly consistent, unless the caller says otherwise."""
 
-    def __init__(self, client: Any, name: str, unprocessed: RetryPolicy = UNPROCESSED_KEYS) -> None:
+    def __init__(
+        self,
+        client: Any,
+        name: str,
+        unprocessed: RetryPolicy = UNPROCESSED_KEYS,
+        conflicts: RetryPolicy = TRANSACTION_CONFLICTS,
+    ) -> None:
         self.client = client
         self.name = name
         self._unprocessed = unprocessed
+        self._conflicts = conflicts
 
     def get(self, key: Mapping[str, Any]) -> Item | None:
         """Return an item, or None when it does not exist."""
@@ -85,7 +92,12 @@ class Table:
                 raise ServiceThrottled(f"table {self.name} returned all keys unprocessed")
 
     def query(
-        self, condition: ConditionBase, index: str | None = None, attributes: str | None = None
+        self,
+        condition: ConditionBase,
+        index: str | None = None,
+        attributes: str | None = None,
+        *,
+        consistent: bool = True,
     ) -> Iterator[Item]:
         """Yield the items that match a key condition in the order of their sort keys.
 
@@ -93,6 +105,7 @@ class Table:
             condition: key condition made with `boto3.dynamodb.conditions.Key`.
             index: name of a global secondary index; its reads are eventually consistent.
             attributes: projection expression; None for whole items.
+            consistent: False for a read that costs half and may miss the writes of the last second.
         """
         expression = ConditionExpressionBuilder().build_expression(condition, True)
         request: dict[str, Any] = {
@@ -101,7 +114,7 @@ class Table:
             "ExpressionAttributeNames": expression.attribute_name_placeholders,
             "ExpressionAttributeValues": _wire(expression.attribute_value_placeholders),
         }
-        request |= {"IndexName": index} if index else {"ConsistentRead": True}
+        request |= {"IndexName": index} if index else {"ConsistentRead": consistent}
         if attributes:
             request["ProjectionExpression"] = attributes
         yield from self._pages("query", request)
@@ -203,16 +216,27 @@ class Table:
         return {"Delete": {"TableName": self.name, "Key": _wire(key)} | _conditional(condition)}
 
     def apply(self, write: Write) -> bool:
-        """Apply one write; return False when its condition was not met."""
+        """Apply one write; return False when its condition was not met.
+
+        Raises:
+            ServiceThrottled: when a transaction was writing the item at every attempt, or DynamoDB
+                throttles.
+        """
         ((kind, request),) = write.items()
-        try:
-            with translate_transient_errors():
-                getattr(self.client, _OPERATIONS[kind])(**request)
-        except ClientError as error:
-            if error_code(error) != "ConditionalCheckFailedException":
-                raise
-            return False
-        return True
+        for _ in self._conflicts.attempts():
+            try:
+                with translate_transient_errors():
+                    getattr(self.client, _OPERATIONS[kind])(**request)
+            except ServiceThrottled as error:
+                if not is_write_conflict(error):  # botocore has retried it
+                    raise
+            except ClientError as error:
+                if error_code(error) != "ConditionalCheckFailedException":
+                    raise
+                return False
+            else:
+                return True
+        raise ServiceThrottled(f"transactions kept writing an item of table {self.name}")
 
 
 def transact(client: Any, writes: Sequence[Write]) -> list[str | None]:
@@ -242,6 +266,7 @@ def transact_each(
     changes: Sequence[T],
     writes_of: Callable[[Sequence[T]], list[Write]],
     policy: RetryPolicy = TRANSACTION_CONFLICTS,
+    on_conflict: Callable[[], None] | None = None,
 ) -> tuple[list[T], list[T]]:
     """Apply changes in one transaction, without the changes whose condition is not met.
 
@@ -254,6 +279,7 @@ def transact_each(
         writes_of: returns the writes for some of the changes: first one write for each change, in
             the same order, then other writes of the transaction, such as counters.
         policy: retries of a transaction that conflicts with other transactions.
+        on_conflict: called before such a retry.
 
     Returns:
         The changes that were written, and those whose condition was not met.
@@ -268,6 +294,8 @@ def transact_each(
             if not codes:
                 return pending, outdated
             if _CONDITION_FAILED not in codes[: len(pending)]:
+                if on_conflict is not None:
+                    on_conflict()
                 break  # a conflict with another transaction: wait and try again
             results = list(zip(pending, codes, strict=False))
             outdated += [change for change, code in results if condition_failed(code)]

@@ -12,13 +12,14 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from boto3.dynamodb.conditions import Attr
 
 from refit.domain.inferences.cohort_key import CohortKey
 from refit.domain.inferences.count_change import summed
 from refit.domain.inferences.prediction_change import PredictionEffect
+from refit.stores.cohort_items import block_of
 from refit.stores.dynamodb import MAX_TRANSACTION_WRITES, transact_each
 from refit.stores.inference_items import (
     counted_map,
@@ -31,7 +32,7 @@ from refit.stores.inference_items import (
 from refit.stores.retries import TRANSACTION_CONFLICTS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from datetime import timedelta
 
     from boto3.dynamodb.conditions import ConditionBase
@@ -43,12 +44,18 @@ if TYPE_CHECKING:
     from refit.stores.labels import LabelStore
     from refit.stores.monitoring import MonitoringStore
     from refit.stores.retries import RetryPolicy
+    from refit.stores.shards import Shards
 
 MAX_PREDICTIONS = MAX_TRANSACTION_WRITES - 2
 """Predictions per transaction, which also writes the counters of the cohort and of the labels."""
 
 MAX_COUNTERS = 200
-"""Counters of one cohort that one transaction updates: an UpdateExpression has at most 4 KB."""
+"""Counters of one item that one transaction updates: an UpdateExpression has at most 4 KB."""
+
+_CounterItem: TypeAlias = tuple[CohortKey, int | None]
+"""Cohort and block of classes."""
+
+T = TypeVar("T")
 
 _NO_COHORT = CohortKey("", 0, datetime.min.replace(tzinfo=UTC), 0)
 
@@ -74,12 +81,14 @@ class InferenceStore:
         table: Table,
         monitoring: MonitoringStore,
         labels: LabelStore,
+        shards: Shards,
         policy: RetryPolicy = TRANSACTION_CONFLICTS,
         max_writes: int = MAX_TRANSACTION_WRITES,
     ) -> None:
         self._table = table
         self._monitoring = monitoring
         self._labels = labels
+        self._shards = shards
         self._policy = policy
         self._max_writes = max_writes
 
@@ -108,7 +117,7 @@ class InferenceStore:
             writes = [self._prediction_write(change, target) for change in pending]
             return writes + self._prediction_counters(pending, target)
 
-        return transact_each(self._table.client, changes, writes_of, self._policy)
+        return self._transact(changes, writes_of)
 
     def _prediction_write(self, change: PredictionChange, target: CaptureTarget) -> Write:
         # Building the requests by hand would save 20 of the 260 µs of CPU time per captured record
@@ -146,8 +155,8 @@ class InferenceStore:
         joined = sum(change.effect is PredictionEffect.JOINED for change in changes)
         writes = []
         if predictions:
-            sums = {"predictions": predictions}
-            writes.append(self._monitoring.addition(target.cohort, sums, [target.file_number]))
+            sums = {target.cohort: {"predictions": predictions}}
+            writes += self._monitoring.additions(target.cohort.model, sums, [target.file_number])
         if joined:
             discarded = sum(len(change.discarded) for change in changes)
             counts = {"held": -joined, "rejected": discarded}
@@ -168,12 +177,19 @@ class InferenceStore:
                 were not counted, unless the connection was lost before the response.
         """
         for group in transaction_groups(changes, self._max_writes):
-            yield transact_each(self._table.client, group, self._count_writes, self._policy)
+            yield self._transact(group, self._count_writes)
+
+    def _transact(
+        self, changes: Sequence[T], writes_of: Callable[[Sequence[T]], list[Write]]
+    ) -> tuple[list[T], list[T]]:
+        return transact_each(
+            self._table.client, changes, writes_of, self._policy, self._shards.move
+        )
 
     def _count_writes(self, changes: Sequence[CountChange]) -> list[Write]:
         marks = [self._mark(change) for change in changes]
-        sums = summed(changes).items()
-        return marks + [self._monitoring.addition(key, counters) for key, counters in sums]
+        model = changes[0].inference.model
+        return marks + self._monitoring.additions(model, summed(changes))
 
     def _mark(self, change: CountChange) -> Write:
         inference = change.inference
@@ -202,18 +218,33 @@ def _joined_attributes(change: PredictionChange, kept_for: timedelta) -> dict[st
 def transaction_groups(
     changes: Iterable[CountChange], max_writes: int
 ) -> Iterator[list[CountChange]]:
-    """Divide changes into transactions, which have one write per change and one per cohort."""
+    """Divide changes into transactions.
+
+    A transaction has one write for each change, for each item of counters, and for the number of
+    labelled predictions.
+    """
     group: list[CountChange] = []
-    counters: dict[CohortKey, set[str]] = defaultdict(set)
-    for change in sorted(changes, key=lambda change: min(change.sums, default=_NO_COHORT)):
-        for key, sums in change.sums.items():
-            counters[key] |= sums.keys()
+    counters: dict[_CounterItem, set[str]] = defaultdict(set)
+    for change in sorted(changes, key=_position):
+        _merge(counters, change)
         widest = max(map(len, counters.values()), default=0)
-        if len(group) + 1 + len(counters) > max_writes or widest > MAX_COUNTERS:
-            yield group
+        if len(group) + 1 + len(counters) + 1 > max_writes or widest > MAX_COUNTERS:
+            if group:
+                yield group
             group, counters = [], defaultdict(set)
-            for key, sums in change.sums.items():
-                counters[key] |= sums.keys()
+            _merge(counters, change)
         group.append(change)
     if group:
         yield group
+
+
+def _position(change: CountChange) -> tuple[CohortKey, list[int]]:
+    """Return where a change is sorted: changes of the same items follow each other."""
+    blocks = {block_of(name) for sums in change.sums.values() for name in sums} - {None}
+    return min(change.sums, default=_NO_COHORT), sorted(block or 0 for block in blocks)
+
+
+def _merge(counters: dict[_CounterItem, set[str]], change: CountChange) -> None:
+    for cohort, sums in change.sums.items():
+        for name in sums:
+            counters[cohort, block_of(name)].add(name)

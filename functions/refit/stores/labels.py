@@ -3,8 +3,9 @@
 Items:
     InferenceTable  an inference (stores/inference_items.py). Until its prediction is captured, its
                     labels are held: `held_model` and `held_until` are keys of the index HeldLabels.
-    ModelTable      MODEL#<model> LABELS: `held` (now); totals of new, repeat, corrected, rejected,
-                    held_total and expired; last_label_at, last_capture_at
+    ModelTable      MODEL#<model> LABELS#<shard>: `held` (now); totals of new, repeat, corrected,
+                    rejected, held_total and expired; last_label_at, last_capture_at. The counters
+                    of a model are the sums, and the latest times, of its shards.
 
 A label is written on the condition that its inference has not changed since it was read, and the
 counters are updated in the same transaction.
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from refit.domain.inferences.label_outcome import LabelOutcome
     from refit.stores.dynamodb import Item, Table, Write
     from refit.stores.retries import RetryPolicy
+    from refit.stores.shards import Shards
 
 MAX_CHANGES = MAX_TRANSACTION_WRITES - 1
 """Inferences per transaction, which also writes the counters."""
@@ -46,6 +48,7 @@ MAX_CHANGES = MAX_TRANSACTION_WRITES - 1
 _KEPT_AFTER_DEADLINE = timedelta(days=30)
 """DynamoDB deletes held labels this long after their deadline, if they have not been expired."""
 
+_COUNTERS_PREFIX = "LABELS"
 _COUNTERS = {status: status.value for status in LabelStatus} | {LabelStatus.HELD: "held_total"}
 
 
@@ -71,10 +74,15 @@ class LabelStore:
     """Stores the labels of inferences, and counts them."""
 
     def __init__(
-        self, inferences: Table, models: Table, policy: RetryPolicy = TRANSACTION_CONFLICTS
+        self,
+        inferences: Table,
+        models: Table,
+        shards: Shards,
+        policy: RetryPolicy = TRANSACTION_CONFLICTS,
     ) -> None:
         self._inferences = inferences
         self._models = models
+        self._shards = shards
         self._policy = policy
 
     def load(self, model: str, inference_ids: Collection[str]) -> dict[str, Inference]:
@@ -120,13 +128,15 @@ class LabelStore:
 
     def load_counters(self, model: str) -> LabelCounters:
         """Return the counters of a model; for an unknown model they are empty."""
-        item = self._models.get(_counters_key(model)) or {}
+        condition = Key("pk").eq(model_pk(model)) & Key("sk").begins_with(_COUNTERS_PREFIX)
+        shards = list(self._models.query(condition, consistent=False))
 
         def moment(name: str) -> datetime | None:
-            return datetime.fromisoformat(item[name]) if name in item else None
+            times = [datetime.fromisoformat(shard[name]) for shard in shards if name in shard]
+            return max(times, default=None)
 
         def number(name: str) -> int:
-            return int(item.get(name, 0))
+            return int(sum(shard.get(name, 0) for shard in shards))
 
         return LabelCounters(
             held=number("held"),
@@ -140,11 +150,11 @@ class LabelStore:
         )
 
     def advance_last_capture(self, model: str, at: datetime) -> None:
-        """Record the time of a captured prediction, unless a later time is recorded."""
+        """Record the time of a captured prediction, unless its shard has a later time."""
         recorded = Attr("last_capture_at")
         self._models.apply(
             self._models.update_request(
-                _counters_key(model),
+                self._counters_key(model),
                 set={"last_capture_at": iso(at)},
                 condition=recorded.not_exists() | recorded.lt(iso(at)),
             )
@@ -194,7 +204,7 @@ class LabelStore:
         """
         nonzero = {name: number for name, number in counts.items() if number}
         last = {"last_label_at": iso(last_label_at)} if last_label_at else {}
-        return self._models.update_request(_counters_key(model), set=last, add=nonzero)
+        return self._models.update_request(self._counters_key(model), set=last, add=nonzero)
 
     def _transact(
         self,
@@ -205,7 +215,7 @@ class LabelStore:
         for start in range(0, len(changes), MAX_CHANGES):
             group = changes[start : start + MAX_CHANGES]
             some_written, some_conflicted = transact_each(
-                self._inferences.client, group, writes_of, self._policy
+                self._inferences.client, group, writes_of, self._policy, self._shards.move
             )
             written += some_written
             conflicted += some_conflicted
@@ -247,6 +257,6 @@ class LabelStore:
             condition=is_unchanged(change.before) & Attr("held_until").lte(iso(now)),
         )
 
-
-def _counters_key(model: str) -> Item:
-    return {"pk": model_pk(model), "sk": "LABELS"}
+    def _counters_key(self, model: str) -> Item:
+        sk = f"{_COUNTERS_PREFIX}#{self._shards.current():02d}"
+        return {"pk": model_pk(model), "sk": sk}

@@ -6,6 +6,7 @@ verdict of the latest check is kept, and people are notified of an alarm once.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from refit.domain.errors import ServiceThrottled
@@ -64,7 +65,10 @@ def check_drift(services: Services, model: str) -> None:
 def _judge(services: Services, model: str, version: int, run: str, now: datetime) -> Verdict:
     before = services.monitoring.verdict(model)
     inputs_before = before.inputs if before and before.version == version else None
-    cohorts = services.monitoring.cohorts(model, version)
+    settings = services.artifacts.settings(model, run).monitoring
+    open_s = max(settings.complete_age_s, _WINDOW_COHORTS * settings.cohort_s) + settings.cohort_s
+    settled_until = now - timedelta(seconds=open_s)
+    cohorts = services.monitoring.recent_cohorts(model, version, run, settled_until, now)
     schema = services.artifacts.schema(model, run)
     baseline = services.artifacts.baseline(model, run)
     return Verdict(

@@ -100,11 +100,13 @@ def _change_of(services: Services, inference: Inference) -> CountChange | None:
         return None
     model, artifacts = inference.model, services.artifacts
     run = artifacts.run_of(model, inference.prediction.version)
+    baseline = artifacts.baseline(model, run)
     return count_change(
         inference,
         artifacts.schema(model, run),
         artifacts.settings(model, run).monitoring,
-        artifacts.baseline(model, run).error_bound,
+        baseline.error_bound,
+        baseline.confusions,
     )
 
 

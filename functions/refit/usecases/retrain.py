@@ -12,15 +12,20 @@ from typing import TYPE_CHECKING
 from refit.domain.errors import ServiceThrottled, SettingsInvalid
 from refit.domain.model_settings import RetrainingSettings
 from refit.domain.naming import ModelKeys, RunKeys
-from refit.domain.pipeline.manifest import Drop, Slice
+from refit.domain.pipeline.manifest import Drop
 from refit.domain.retraining.facts import RetrainingFacts
+from refit.domain.retraining.ledger_days import days_to_list, slices_of_retraining
 from refit.domain.retraining.rules import step
 from refit.domain.vocabulary import RunStatus
 from refit.stores.models import BeginResult
 from refit.telemetry import logger
+from refit.usecases.compact_ledger import compacted_days, slices_after
 from refit.usecases.start_run import start_run
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from refit.domain.pipeline.manifest import Slice
     from refit.domain.pipeline.model_state import Champion, ModelState
     from refit.domain.pipeline.run import Run
     from refit.domain.retraining.facts import RetrainingStart, RetrainingStep
@@ -177,24 +182,23 @@ def _drop_of(services: Services, model: str, start: RetrainingStart, champion: C
     # label that is counted later also counts as new for the next retraining.
     labels = services.monitoring.labelled_rows(model)
     manifest = services.artifacts.manifest(model, champion.run)
-    known = tuple(
-        Slice.model_validate(used.model_dump(exclude={"rows", "lost"}) | {"fresh": False})
-        for used in manifest.slices
-    )
-    known_keys = {used.key for used in known}
-    fresh = tuple(
-        Slice(**entry.model_dump(), fresh=True)
-        for entry in services.bucket.list(ModelKeys(model).labelled)
-        if entry.key not in known_keys
-    )
     return Drop(
         model=model,
         run=start.run,
         cause=start.cause,
         files=manifest.files,
-        slices=known + fresh,
+        slices=slices_to_read(services, model, manifest.slices),
         fresh_since=start.changed_at,
         episode=start.episode,
         reason=start.reason,
         labels=labels,
     )
+
+
+def slices_to_read(services: Services, model: str, used: Sequence[Slice]) -> tuple[Slice, ...]:
+    """Return the objects of the ledger, and whether the champion was trained on them."""
+    compacted = compacted_days(services, model)
+    slices = slices_after(services, model, compacted)
+    for day in days_to_list(used, compacted):
+        slices += services.bucket.list(ModelKeys(model).labelled_slices_of(day))
+    return slices_of_retraining(used, compacted, slices)

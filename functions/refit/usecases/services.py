@@ -18,6 +18,7 @@ from refit.stores.bucket import Bucket
 from refit.stores.dynamodb import Table
 from refit.stores.models import ModelStore
 from refit.stores.run_artifacts import RunArtifacts
+from refit.stores.shards import Shards
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,6 +70,10 @@ class Services:
         return Table(self.client("dynamodb"), self.environment.inference_table)
 
     @cached_property
+    def shards(self) -> Shards:
+        return Shards()
+
+    @cached_property
     def models(self) -> ModelStore:
         return ModelStore(self.model_table, self.clock)
 
@@ -86,19 +91,19 @@ class Services:
     def monitoring(self) -> MonitoringStore:
         from refit.stores.monitoring import MonitoringStore  # noqa: PLC0415
 
-        return MonitoringStore(self.model_table)
+        return MonitoringStore(self.model_table, self.shards)
 
     @cached_property
     def inferences(self) -> InferenceStore:
         from refit.stores.inferences import InferenceStore  # noqa: PLC0415
 
-        return InferenceStore(self.inference_table, self.monitoring, self.labels)
+        return InferenceStore(self.inference_table, self.monitoring, self.labels, self.shards)
 
     @cached_property
     def labels(self) -> LabelStore:
         from refit.stores.labels import LabelStore  # noqa: PLC0415
 
-        return LabelStore(self.inference_table, self.model_table)
+        return LabelStore(self.inference_table, self.model_table, self.shards)
 
     @cached_property
     def registry(self) -> ModelRegistry:

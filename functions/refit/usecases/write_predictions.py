@@ -1,14 +1,14 @@
 """Write each row of a capture file to InferenceTable exactly once.
 
-All transactions of a cohort add to the same counters, so they run one after the other. Transactions
-of different cohorts run concurrently, while the file is being read.
+Transactions run concurrently while the file is being read. Each writer has its own shard of the
+counters (stores/shards.py). Rows with the same id may be in two transactions at the same time: then
+one of them is repeated, with what the other has written.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Lock
 from typing import TYPE_CHECKING
 
 from refit.domain.errors import ServiceThrottled
@@ -61,7 +61,6 @@ class PredictionWriter:
         self._file_number = file_number
         self._kept_for = kept_for
         self._batches: dict[CohortKey, PredictionBatch] = {}
-        self._locks: defaultdict[CohortKey, Lock] = defaultdict(Lock)
         self._waiting: deque[tuple[CohortKey, Future[list[PredictionChange]]]] = deque()
 
     def write(
@@ -88,7 +87,7 @@ class PredictionWriter:
     def _submit(self, pool: ThreadPoolExecutor, cohort: CohortKey) -> None:
         batch = self._batches.pop(cohort)
         target = CaptureTarget(cohort, self._file_number, self._kept_for)
-        task = pool.submit(self._write_batch, batch, target, self._locks[cohort])
+        task = pool.submit(self._write_batch, batch, target)
         self._waiting.append((cohort, task))
 
     def _finished(self, max_waiting: int) -> Iterator[tuple[CohortKey, list[PredictionChange]]]:
@@ -96,12 +95,9 @@ class PredictionWriter:
             cohort, batch = self._waiting.popleft()
             yield cohort, batch.result()
 
-    def _write_batch(
-        self, batch: PredictionBatch, target: CaptureTarget, lock: Lock
-    ) -> list[PredictionChange]:
-        with lock:
-            changes = self._write_rows(list(batch.rows.values()), target)
-            return changes + self._write_rows(list(batch.contradictions.values()), target)
+    def _write_batch(self, batch: PredictionBatch, target: CaptureTarget) -> list[PredictionChange]:
+        changes = self._write_rows(list(batch.rows.values()), target)
+        return changes + self._write_rows(list(batch.contradictions.values()), target)
 
     def _write_rows(self, rows: list[CapturedRow], target: CaptureTarget) -> list[PredictionChange]:
         """Decide on each row and write it; decide again if its inference has changed."""

@@ -36,6 +36,7 @@ _SQS = "ministack.services.sqs"
 _STS = "ministack.services.sts"
 _IAM = "ministack.services.iam"
 _TABLES = "ministack.services.dynamodb"
+_RESOURCES = "ministack.services.cloudformation.provisioners"
 _METRICS = "ministack.services.cloudwatch"
 _EVENTS = "ministack.services.eventbridge"
 _PROVISIONERS = "ministack.services.cloudformation.provisioners"
@@ -114,6 +115,16 @@ class Hook(Enum):
     PEAK_MEMORY = (_LAMBDA, "_probe_peak_memory_mb", "the memory in a REPORT line")
     EMIT_LAMBDA_LOGS = (_LAMBDA, "_emit_lambda_logs", "embedded metrics in logs")
 
+    PUT_CONCURRENCY = (_LAMBDA, "_put_function_concurrency", "reserved concurrency")
+    RESOURCE_HANDLERS = (_RESOURCES, "_RESOURCE_HANDLERS", "reserved concurrency in templates")
+    EXECUTE_FUNCTION = (_LAMBDA, "_execute_function", "failed records of a stream")
+    EVENT_SOURCES = (_LAMBDA, "_esms", "batching windows")
+    STREAM_RECORDS = (_TABLES, "stream_records_since", "batching windows")
+
+    TABLES_HANDLE = (_TABLES, "handle_request", "transactions that take time")
+    TABLES = (_TABLES, "_tables", "the items of a transaction")
+    ITEM_BYTES = (_TABLES, "_item_size_bytes", "the items of a transaction")
+    KEY_VALUE = (_TABLES, "_extract_key_val", "the items of a transaction")
     ITEM_COPY = (_TABLES, "copy", "fast copies of items")
     CONDITION_SYNTAX = (_TABLES, "_condition_syntax_error", "expressions that are parsed once")
     EXPRESSION_TOKENS = (_TABLES, "_tokenize", "expressions that are parsed once")

@@ -92,10 +92,10 @@ def count_cohort(version: int, start: datetime, labelled: int, errors: int) -> N
         "errors": errors,
         "delay_sum": 2 * labelled,
         "delay_n": labelled,
-        "c|0|0": right - right // 2,
-        "c|1|1": right // 2,
-        "c|0|1": errors - errors // 2,
-        "c|1|0": errors // 2,
+        "s|0|n": right - right // 2 + errors - errors // 2,
+        "s|0|k": errors - errors // 2,
+        "s|1|n": right // 2 + errors // 2,
+        "s|1|k": errors // 2,
         "t_labelled": labelled,
         "t_errors": errors,
         "t|0|n": right - right // 2 + errors - errors // 2,
@@ -103,7 +103,8 @@ def count_cohort(version: int, start: datetime, labelled: int, errors: int) -> N
         "t|1|n": right // 2 + errors // 2,
         "t|1|k": errors // 2,
     }
-    services().model_table.apply(services().monitoring.addition(key, sums, {1, 2}))
+    for write in services().monitoring.additions(MODEL, {key: sums}, {1, 2}):
+        services().model_table.apply(write)
 
 
 _promotions = [datetime.now(UTC)]

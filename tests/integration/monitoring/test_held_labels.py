@@ -79,7 +79,7 @@ class OutdatedIndex(LabelStore):
 
 
 def with_outdated_index(services: Services, *ids: str) -> Services:
-    store = OutdatedIndex(services.inference_table, services.model_table)
+    store = OutdatedIndex(services.inference_table, services.model_table, services.shards)
     store.ids = ids
     use_stores(services, labels=store)
     return services

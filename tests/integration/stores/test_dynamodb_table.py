@@ -12,7 +12,7 @@ from botocore.stub import Stubber
 from refit.domain.errors import ServiceThrottled
 from refit.stores.dynamodb import Table
 
-from tests.support.aws_clients import RequestLog
+from tests.support.aws_clients import RequestLog, Waits
 
 if TYPE_CHECKING:
     from tests.support.aws_stack import Stack
@@ -226,7 +226,6 @@ def test_an_error_that_is_neither_a_condition_nor_transient_is_raised(stack: Sta
     ("code", "status"),
     [
         ("ProvisionedThroughputExceededException", 400),
-        ("TransactionConflictException", 400),
         ("InternalServerError", 500),
     ],
 )
@@ -244,3 +243,34 @@ def test_a_transient_error_of_dynamodb_is_named_so_that_it_is_retried(
             list(table.query(Key("pk").eq("P")))
         with pytest.raises(ServiceThrottled, match=code):
             table.apply(table.put_request(KEY))
+
+
+@pytest.mark.parametrize("operation", ["put_item", "update_item", "delete_item"])
+def test_a_write_that_meets_a_transaction_is_repeated(stack: Stack, operation: str) -> None:
+    waits = Waits()
+    client = stack.services.client("dynamodb")
+    table = Table(client, "models", conflicts=waits.policy())
+    write = {
+        "put_item": table.put_request(KEY),
+        "update_item": table.update_request(KEY, add={"n": 1}),
+        "delete_item": table.delete_request(KEY),
+    }[operation]
+    with Stubber(client) as answers:
+        for _ in range(2):
+            answers.add_client_error(operation, "TransactionConflictException")
+        answers.add_response(operation, {})
+        assert table.apply(write)
+        answers.assert_no_pending_responses()
+    assert len(waits.seconds) == 2
+
+
+def test_a_write_that_keeps_meeting_transactions_is_throttled(stack: Stack) -> None:
+    waits = Waits()
+    client = stack.services.client("dynamodb")
+    table = Table(client, "models", conflicts=waits.policy())
+    with Stubber(client) as answers:
+        for _ in range(4):
+            answers.add_client_error("put_item", "TransactionConflictException")
+        with pytest.raises(ServiceThrottled, match="transactions kept writing an item of table"):
+            table.apply(table.put_request(KEY))
+        answers.assert_no_pending_responses()

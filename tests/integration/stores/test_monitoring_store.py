@@ -21,7 +21,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def monitoring(stack: Stack) -> MonitoringStore:
-    return MonitoringStore(stack.services.model_table)
+    return MonitoringStore(stack.services.model_table, stack.services.shards)
 
 
 def cohort(version: int = 1, start: datetime = NOON, model: str = "digits") -> CohortKey:
@@ -29,9 +29,9 @@ def cohort(version: int = 1, start: datetime = NOON, model: str = "digits") -> C
 
 
 def add(stack: Stack, key: CohortKey, *files: int, **sums: int) -> None:
-    """Add to the counters of a cohort, as one of the writes of a transaction."""
-    write = stack.services.monitoring.addition(key, sums, files)
-    assert transact(stack.services.client("dynamodb"), [write]) == []
+    """Add to the counters of a cohort in a transaction."""
+    writes = stack.services.monitoring.additions(key.model, {key: sums}, files)
+    assert transact(stack.services.client("dynamodb"), writes) == []
 
 
 def drift_alarm(raised_at: datetime = NOON) -> DriftAlarm:

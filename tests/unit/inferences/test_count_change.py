@@ -75,6 +75,7 @@ def test_a_correct_prediction_is_counted_as_labelled_now_and_in_time() -> None:
         "delay_n": 1,
         "loss_sum": round(math.log(2), 6),
         "loss_n": 1,
+        "s|1|n": 1,
         "c|1|1": 1,
         "t_labelled": 1,
         "t|1|n": 1,
@@ -115,7 +116,14 @@ def test_a_late_correction_changes_the_live_counters_and_not_the_drift_test() ->
     change = animal_change(first)
     assert change is not None
     corrected = after(first, change.counted, label("dog", observed_s=5, received_s=900))
-    assert added(corrected) == {"errors": -1, "c|2|1": -1, "c|1|1": 1}
+    assert added(corrected) == {
+        "errors": -1,
+        "s|2|n": -1,
+        "s|2|k": -1,
+        "s|1|n": 1,
+        "c|2|1": -1,
+        "c|1|1": 1,
+    }
 
 
 def test_a_label_with_an_older_observation_that_arrives_later_changes_nothing() -> None:
@@ -317,15 +325,17 @@ def test_a_cohort_contains_the_sums_that_were_added() -> None:
         for text in ("dog", "owl", "yak")
     ]
     sums = summed([change for change in changes if change])[KEY]
-    cohort = Cohort.from_item(
-        {
-            "pk": "MODEL#zoo",
-            "sk": "COHORT#0000000001#2026-11-20T12:00:00",
-            "seconds": Decimal(3600),
-            "predictions": Decimal(5),
-        }
-        | {"files": {Decimal(4), Decimal(60)}, "c|0|0": Decimal(0)}
-        | sums
+    cohort = Cohort.from_items(
+        [
+            {
+                "pk": "MODEL#zoo",
+                "sk": "COHORT#0000000001#2026-11-20T12:00:00#03",
+                "seconds": Decimal(3600),
+                "predictions": Decimal(5),
+            }
+            | {"files": {Decimal(4), Decimal(60)}, "c|0|0": Decimal(0)}
+            | sums
+        ]
     )
     assert (cohort.version, cohort.start, cohort.end) == (1, NOON, NOON + timedelta(hours=1))
     assert (cohort.predictions, cohort.files) == (5, {4, 60})

@@ -76,3 +76,23 @@ def test_every_prediction_is_in_one_bin(values: list[float]) -> None:
     edges, counts = quantile_histogram(np.array(values))
     assert counts.sum() == len(values)
     assert len(counts) == len(edges) + 1 <= 32
+
+
+def test_the_largest_confusions_are_listed_if_there_are_many_classes() -> None:
+    classes = [f"c{code}" for code in range(30)]
+    labels = np.array([3] * 5 + [7] * 9 + [1] * 2 + [4] * 50)
+    predicted = np.array([8] * 5 + [2] * 9 + [29] * 2 + [4] * 50)
+    found = classification_baseline_of(labels, predicted, None, classes, {})
+    assert found.confusions == ((7, 2), (3, 8), (1, 29))
+
+
+def test_no_more_than_100_confusions_are_listed() -> None:
+    codes = np.arange(500)
+    classes = [str(code) for code in codes]
+    found = classification_baseline_of(codes, (codes + 1) % 500, None, classes, {})
+    assert len(found.confusions) == 100
+
+
+def test_of_few_classes_no_confusion_is_listed_because_all_are_counted() -> None:
+    labels, predicted = np.array([0, 1, 2]), np.array([1, 2, 0])
+    assert classification_baseline_of(labels, predicted, None, "abc", {}).confusions == ()

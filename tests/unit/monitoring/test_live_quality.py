@@ -15,7 +15,7 @@ from refit.domain.evaluation.outcomes import outcome_of
 from refit.domain.inferences.count_change import summed
 from refit.domain.monitoring.cohort import Cohort
 from refit.domain.monitoring.live_quality import newest, quality_of
-from refit.stores.monitoring import cohort_sk
+from refit.stores.cohort_items import cohort_sk
 
 from tests.support.joined import (
     ANIMALS,
@@ -60,14 +60,16 @@ def cohorts_of(
         changes.append(change)
         predictions[next(iter(change.sums))] += 2  # one of the two is never labelled
     return [
-        Cohort.from_item(
-            {
-                "sk": cohort_sk(key.version, key.start),
-                "seconds": Decimal(3600),
-                "predictions": predictions[key],
-            }
-            | {"files": {Decimal(3)}}
-            | sums
+        Cohort.from_items(
+            [
+                {
+                    "sk": cohort_sk(key.version, key.start),
+                    "seconds": Decimal(3600),
+                    "predictions": predictions[key],
+                }
+                | {"files": {Decimal(3)}}
+                | sums
+            ]
         )
         for key, sums in summed(changes).items()
     ]
@@ -146,7 +148,7 @@ def test_a_class_that_the_version_does_not_know_counts_as_an_error_under_code_mi
 
 @pytest.mark.parametrize("schema", [ANIMALS, PRICES])
 def test_without_a_label_there_are_no_metrics(schema: object) -> None:
-    waiting = Cohort.from_item({"sk": cohort_sk(1, NOON), "predictions": 4})
+    waiting = Cohort.from_items([{"sk": cohort_sk(1, NOON), "predictions": 4}])
     assert isinstance(schema, type(ANIMALS))
     found = quality_of([waiting], schema)
     assert (found.metrics, found.coverage) == ({}, 0)

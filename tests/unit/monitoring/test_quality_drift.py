@@ -73,11 +73,9 @@ def prompt(hour: int, n: int, errors: int, files: int = 2) -> Cohort:
 
 def with_classes(each: Cohort, counts: dict[int, tuple[int, int]]) -> Cohort:
     """Return a cohort with (labelled, errors) by class code, in time and now."""
-    confusion = {(code, code): n - k for code, (n, k) in counts.items()}
-    confusion |= {(code, code + 1): k for code, (_, k) in counts.items()}
     return replace(
         each,
-        shown=replace(each.shown, confusion=confusion),
+        shown=replace(each.shown, classes=counts),
         matured=replace(each.matured, classes=counts),
     )
 

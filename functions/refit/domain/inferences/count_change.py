@@ -12,13 +12,13 @@ import struct
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from refit.domain.inferences.cohort_key import CohortKey, cohort_start
 from refit.domain.vocabulary import SMALLEST_PROBABILITY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from refit.domain.inferences.inference import Counted, Inference, Prediction
     from refit.domain.model_settings import MonitoringSettings
@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 
 UNKNOWN_CLASS = -1
 """Code of a class that the version does not know because it appeared later."""
+
+FULL_CONFUSION_CLASSES = 10
+"""With more classes than this, only listed pairs of classes are counted: each write costs as much
+as the whole item, and all pairs of many classes would not fit into one."""
+
+Confusion: TypeAlias = tuple[int, int]
+"""Codes of the actual and of the predicted class."""
 
 _MILLIONTH = Decimal("0.000001")
 _LARGEST_SCALED_ERROR = Decimal(10) ** 9
@@ -58,7 +65,11 @@ class CountChange:
 
 
 def count_change(
-    inference: Inference, schema: Schema, settings: MonitoringSettings, error_bound: float | None
+    inference: Inference,
+    schema: Schema,
+    settings: MonitoringSettings,
+    error_bound: float | None,
+    confusions: Collection[Confusion] = (),
 ) -> CountChange | None:
     """Return the change that counts an inference; None when the counters already match it.
 
@@ -68,6 +79,7 @@ def count_change(
         settings: `[monitoring]` of that run.
         error_bound: error bound of that run's baseline; a regression's prediction with a larger
             error is wrong.
+        confusions: the confusions that are counted if there are many classes, from that baseline.
     """
     before = inference.counted
     if inference.prediction is None or before.seq >= inference.seq:
@@ -81,11 +93,17 @@ def count_change(
         if counted.cohort is not None:
             version = inference.prediction.version
             key = CohortKey(inference.model, version, counted.cohort, settings.cohort_s)
-            _add(sums.setdefault(key, {}), contribution(inference, counted, schema), sign)
+            numbers = contribution(inference, counted, schema, confusions)
+            _add(sums.setdefault(key, {}), numbers, sign)
     return CountChange(inference, after, sums, settings.cohort_s)
 
 
-def contribution(inference: Inference, counted: Counted, schema: Schema) -> dict[str, Decimal]:
+def contribution(
+    inference: Inference,
+    counted: Counted,
+    schema: Schema,
+    confusions: Collection[Confusion] = (),
+) -> dict[str, Decimal]:
     """Return what the counters contain of an inference, by the name of the counter."""
     prediction = inference.prediction
     if prediction is None or counted.shown is None:
@@ -93,7 +111,7 @@ def contribution(inference: Inference, counted: Counted, schema: Schema) -> dict
     sums = {"labelled": Decimal(1), "delay_sum": _label_delay(inference), "delay_n": Decimal(1)}
     if schema.classes is None:
         return sums | _regression_sums(prediction, counted)
-    return sums | _classification_sums(prediction, counted, schema)
+    return sums | _classification_sums(prediction, counted, schema, confusions)
 
 
 def _label_delay(inference: Inference) -> Decimal:
@@ -105,13 +123,17 @@ def _label_delay(inference: Inference) -> Decimal:
 
 
 def _classification_sums(
-    prediction: Prediction, counted: Counted, schema: Schema
+    prediction: Prediction, counted: Counted, schema: Schema, confusions: Collection[Confusion]
 ) -> dict[str, Decimal]:
     sums: dict[str, Decimal] = {}
     predicted = _code(schema, prediction.text)
     if counted.shown is not None:
         actual = _code(schema, counted.shown)
-        sums |= {f"c|{actual}|{predicted}": Decimal(1), "errors": Decimal(actual != predicted)}
+        wrong = Decimal(actual != predicted)
+        sums |= {"errors": wrong, f"s|{actual}|n": Decimal(1), f"s|{actual}|k": wrong}
+        few = len(schema.classes or ()) <= FULL_CONFUSION_CLASSES
+        if few or (actual, predicted) in confusions:
+            sums[f"c|{actual}|{predicted}"] = Decimal(1)
         if prediction.probabilities is not None:
             sums |= {"loss_sum": _loss(prediction.probabilities, actual), "loss_n": Decimal(1)}
     if counted.matured is not None:

@@ -62,6 +62,8 @@ class Baseline(BaselinePart):
         rows_of: which held-out rows were measured.
         errors: wrong predictions; for a regression, rows whose |error| exceeds `error_bound`.
         classes: the classes that occur among the rows, by text; None for a regression.
+        confusions: codes (actual, predicted) of the largest confusions among the rows, at most 100;
+            empty if there are few classes, because then all confusions are counted.
         error_bound: 90 % quantile of |error|, in the unit of the label; None for a classifier.
         quality: accuracy and log_loss, or rmse, mae and bias.
         predicted: number of predictions of each class; None for a regression.
@@ -75,6 +77,7 @@ class Baseline(BaselinePart):
     rows: int
     errors: int
     classes: dict[str, ClassBaseline] | None = None
+    confusions: tuple[tuple[int, int], ...] = ()
     error_bound: float | None = None
     quality: dict[str, float]
     predicted: dict[str, int] | None = None

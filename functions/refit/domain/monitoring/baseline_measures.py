@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from refit.domain.inferences.count_change import FULL_CONFUSION_CLASSES
 from refit.domain.monitoring.baseline import (
     BINS,
     ERROR_QUANTILE,
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from refit.domain.evaluation.resampling import Floats, Integers
     from refit.domain.monitoring.baseline import RowsOf
+
+_MAX_CONFUSIONS = 100
 
 
 def classification_baseline_of(
@@ -55,12 +58,24 @@ def classification_baseline_of(
             for text, rows, errors in zip(classes, support, missed, strict=True)
             if rows
         },
+        confusions=_largest_confusions(labels[wrong], predicted[wrong], len(classes)),
         quality=dict(quality),
         predicted=dict(
             zip(classes, np.bincount(predicted, minlength=len(classes)).tolist(), strict=True)
         ),
         scores=None if probabilities is None else _score_bins(probabilities, ~wrong),
     )
+
+
+def _largest_confusions(
+    labels: Integers, predicted: Integers, n_classes: int
+) -> tuple[tuple[int, int], ...]:
+    """Return the pairs of classes with most wrong predictions, the largest first."""
+    if n_classes <= FULL_CONFUSION_CLASSES:
+        return ()
+    pairs, counts = np.unique(np.stack([labels, predicted]), axis=1, return_counts=True)
+    largest = np.argsort(-counts, kind="stable")[:_MAX_CONFUSIONS]
+    return tuple((int(actual), int(answer)) for actual, answer in pairs[:, largest].T)
 
 
 def regression_baseline_of(

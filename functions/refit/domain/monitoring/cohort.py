@@ -1,17 +1,46 @@
-"""The counters of a cohort: all predictions that one version made within `cohort_s` seconds."""
+"""The counters of a cohort: all predictions that one version made within `cohort_s` seconds.
+
+They are sums over several items, which are read one after the other, so a correction may be read
+without what it corrects. Counts are therefore never below 0, and errors never above labels.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from array import array
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from refit.domain.inferences.cohort_key import START_FORMAT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Sequence
+    from decimal import Decimal
+
+
+class ClassCounts(Mapping[int, tuple[int, int]]):
+    """(labelled, errors) by class code, in 20 bytes a class: a year has millions of them."""
+
+    def __init__(self, counts: Mapping[int, tuple[int, int]] | None = None) -> None:
+        ordered = sorted((counts or {}).items())
+        self._codes = array("i", (code for code, _ in ordered))
+        self._labelled = array("q", (labelled for _, (labelled, _) in ordered))
+        self._errors = array("q", (errors for _, (_, errors) in ordered))
+
+    def __getitem__(self, code: int) -> tuple[int, int]:
+        index = bisect_left(self._codes, code)
+        if index == len(self._codes) or self._codes[index] != code:
+            raise KeyError(code)
+        return self._labelled[index], self._errors[index]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._codes)
+
+    def __len__(self) -> int:
+        return len(self._codes)
 
 
 @dataclass(frozen=True)
@@ -23,7 +52,9 @@ class Shown:
         errors: wrong predictions; for a regression, those whose |error| exceeds the error bound.
         loss_sum: sum of −ln of the true class's probability, over `loss_n` predictions.
         delay_sum: sum of the seconds from prediction to first label, over `delay_n` predictions.
-        confusion: number of predictions by (actual, predicted) class code.
+        classes: (labelled, errors) by the code of the actual class; empty for a regression.
+        confusion: number of predictions by (actual, predicted) class code: of all pairs if there
+            are few classes, and otherwise of the pairs in the baseline.
         error_sum: for a regression, sum of prediction − label.
         abs_sum: sum of |prediction − label|.
         square_sum: sum of (prediction − label)².
@@ -35,19 +66,11 @@ class Shown:
     loss_n: int = 0
     delay_sum: float = 0.0
     delay_n: int = 0
+    classes: Mapping[int, tuple[int, int]] = field(default_factory=ClassCounts)
     confusion: Mapping[tuple[int, int], int] = field(default_factory=dict)
     error_sum: float = 0.0
     abs_sum: float = 0.0
     square_sum: float = 0.0
-
-    @cached_property
-    def classes(self) -> dict[int, tuple[int, int]]:
-        """(labelled, errors) by the code of the actual class; empty for a regression."""
-        classes: dict[int, tuple[int, int]] = {}
-        for (actual, predicted), count in self.confusion.items():
-            labelled, errors = classes.get(actual, (0, 0))
-            classes[actual] = labelled + count, errors + count * (actual != predicted)
-        return classes
 
 
 @dataclass(frozen=True)
@@ -62,7 +85,7 @@ class Matured:
 
     labelled: int = 0
     errors: int = 0
-    classes: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    classes: Mapping[int, tuple[int, int]] = field(default_factory=ClassCounts)
 
 
 @dataclass(frozen=True)
@@ -89,45 +112,63 @@ class Cohort:
         return self.start + timedelta(seconds=self.seconds)
 
     @classmethod
-    def from_item(cls, item: Mapping[str, Any]) -> Self:
-        """Return the cohort of a ModelTable item whose numbers are decimals."""
-        _, version, start = item["sk"].split("#")
-        confusion: dict[tuple[int, int], int] = {}
-        classes: dict[int, list[int]] = defaultdict(lambda: [0, 0])
-        for name, value in item.items():
-            kind, *codes = name.split("|")
-            if kind == "c" and value:
-                confusion[int(codes[0]), int(codes[1])] = int(value)
-            if kind == "t" and value:
-                classes[int(codes[0])]["nk".index(codes[1])] = int(value)
-
-        def whole(name: str) -> int:
-            return int(item.get(name, 0))
-
-        def number(name: str) -> float:
-            return float(item.get(name, 0))
-
+    def from_items(cls, items: Sequence[Mapping[str, Any]]) -> Self:
+        """Return the cohort of items of ModelTable, whose numbers are decimals."""
+        _, version, start, *_ = items[0]["sk"].split("#")
+        sums: Counter[str] = Counter()
+        files: set[int] = set()
+        for item in items:
+            files |= {int(number) for number in item.get("files", ())}
+            sums.update({name: item[name] for name in item.keys() - _NO_SUMS})
         return cls(
             version=int(version),
             start=datetime.strptime(start, START_FORMAT).replace(tzinfo=UTC),
-            seconds=whole("seconds"),
-            predictions=whole("predictions"),
-            files=frozenset(int(name) for name in item.get("files", ())),
+            seconds=int(items[0].get("seconds", 0)),
+            predictions=_count(sums, "predictions"),
+            files=frozenset(files),
             shown=Shown(
-                labelled=whole("labelled"),
-                errors=whole("errors"),
-                loss_sum=number("loss_sum"),
-                loss_n=whole("loss_n"),
-                delay_sum=number("delay_sum"),
-                delay_n=whole("delay_n"),
-                confusion=confusion,
-                error_sum=number("error_sum"),
-                abs_sum=number("abs_sum"),
-                square_sum=number("square_sum"),
+                labelled=_count(sums, "labelled"),
+                errors=min(_count(sums, "errors"), _count(sums, "labelled")),
+                loss_sum=float(sums["loss_sum"]),
+                loss_n=_count(sums, "loss_n"),
+                delay_sum=float(sums["delay_sum"]),
+                delay_n=_count(sums, "delay_n"),
+                classes=_class_counts(sums, "s"),
+                confusion={
+                    (int(actual), int(predicted)): int(count)
+                    for actual, predicted, count in _by_code(sums, "c")
+                },
+                error_sum=float(sums["error_sum"]),
+                abs_sum=float(sums["abs_sum"]),
+                square_sum=float(sums["square_sum"]),
             ),
             matured=Matured(
-                labelled=whole("t_labelled"),
-                errors=whole("t_errors"),
-                classes={code: (n, k) for code, (n, k) in classes.items()},
+                labelled=_count(sums, "t_labelled"),
+                errors=min(_count(sums, "t_errors"), _count(sums, "t_labelled")),
+                classes=_class_counts(sums, "t"),
             ),
         )
+
+
+_NO_SUMS = frozenset({"pk", "sk", "seconds", "files"})
+
+
+def _count(sums: Mapping[str, Decimal | int], name: str) -> int:
+    return max(int(sums.get(name, 0)), 0)
+
+
+def _class_counts(sums: Mapping[str, Decimal | int], kind: str) -> ClassCounts:
+    counts: dict[int, list[int]] = {}
+    for code, which, count in _by_code(sums, kind):
+        counts.setdefault(int(code), [0, 0])["nk".index(which)] = int(count)
+    return ClassCounts({code: (n, min(k, n)) for code, (n, k) in counts.items() if n})
+
+
+def _by_code(
+    sums: Mapping[str, Decimal | int], kind: str
+) -> Iterable[tuple[str, str, Decimal | int]]:
+    """Yield the parts of the name and the number of each counter of a kind that is above 0."""
+    for name, count in sums.items():
+        found, *codes = name.split("|")
+        if found == kind and count > 0:
+            yield codes[0], codes[1], count
