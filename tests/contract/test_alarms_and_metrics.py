@@ -205,13 +205,13 @@ def test_a_metric_that_has_a_name_is_published(constant: str) -> None:
     assert constant in published()
 
 
-def test_every_consumer_of_a_queue_has_an_alarm_on_its_failed_messages() -> None:
+def test_every_consumer_of_a_queue_or_stream_has_an_alarm_on_its_failed_messages() -> None:
     # A batch that fails in part is no error of the function.
     consumers = {
         name
         for name, function in FUNCTIONS.items()
         for event in function.get("Events", {}).values()
-        if event["Type"] == "SQS"
+        if event["Type"] in {"SQS", "DynamoDB"}
     }
     name = metric_names.FAILED_MESSAGES
     monitored = {_subject(alarm) for alarm in ALARMS.values() if alarm["MetricName"] == name}

@@ -17,7 +17,7 @@ from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import 
 
 from refit.handlers.wiring import services
 from refit.stores.inference_items import uncounted_inference_of
-from refit.telemetry import logger
+from refit.telemetry import logger, put_failed_message
 from refit.usecases.count_labels import count_labels
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             latest[model][inference_id] = inference
     failed: list[str] = []
     for model, inferences in sorted(latest.items()):
-        for inference in count_labels(services(), model, list(inferences.values())):
-            failed += sequence_numbers[model, inference.inference_id]
+        for uncounted in count_labels(services(), model, list(inferences.values())):
+            failed += sequence_numbers[model, uncounted.inference.inference_id]
+            if not uncounted.is_transient:  # what is throttled shows as age of the stream
+                put_failed_message(context.function_name)
     return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}

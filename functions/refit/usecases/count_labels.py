@@ -7,12 +7,13 @@ written before that transaction, so it contains each labelled prediction at leas
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.metrics import MetricUnit
 
 from refit.domain import metric_names
-from refit.domain.errors import RefitError, ServiceThrottled
+from refit.domain.errors import RefitError, ServiceThrottled, TransientError
 from refit.domain.inferences.count_change import count_change
 from refit.domain.inferences.ledger import ledger_slice
 from refit.domain.naming import ModelKeys
@@ -27,9 +28,21 @@ if TYPE_CHECKING:
     from refit.usecases.services import Services
 
 
+@dataclass(frozen=True)
+class Uncounted:
+    """An inference that must be delivered again.
+
+    Attributes:
+        is_transient: whether the reason can pass by itself, such as throttling.
+    """
+
+    inference: Inference
+    is_transient: bool
+
+
 def count_labels(
     services: Services, model: str, inferences: Sequence[Inference]
-) -> list[Inference]:
+) -> list[Uncounted]:
     """Count inferences of one model, and enqueue a drift check at most once per cohort.
 
     Args:
@@ -51,10 +64,10 @@ def count_labels(
 
 def _count(
     services: Services, model: str, inferences: Sequence[Inference]
-) -> tuple[list[CountChange], list[Inference]]:
+) -> tuple[list[CountChange], list[Uncounted]]:
     """Count inferences, retrying those that change meanwhile; return counted and failed ones."""
     counted: list[CountChange] = []
-    failed: list[Inference] = []
+    failed: list[Uncounted] = []
     pending = list(inferences)
     try:
         for _ in WRITE_CONFLICTS.attempts():
@@ -72,23 +85,27 @@ def _count(
     except ServiceThrottled:
         logger.exception("counting stopped", extra={"model": model})
         finished = {change.inference.inference_id for change in counted}
-        finished |= {inference.inference_id for inference in failed}
-        failed += [inference for inference in pending if inference.inference_id not in finished]
+        finished |= {each.inference.inference_id for each in failed}
+        failed += [
+            Uncounted(inference, is_transient=True)
+            for inference in pending
+            if inference.inference_id not in finished
+        ]
     return counted, failed
 
 
 def _changes_of(
     services: Services, inferences: Sequence[Inference]
-) -> tuple[list[CountChange], list[Inference]]:
+) -> tuple[list[CountChange], list[Uncounted]]:
     """Return the changes to write, and the inferences of versions without readable artifacts."""
     changes: list[CountChange] = []
-    unusable: list[Inference] = []
+    unusable: list[Uncounted] = []
     for inference in inferences:
         try:
             change = _change_of(services, inference)
-        except RefitError:
+        except RefitError as error:
             logger.exception("not counted", extra={"inference": inference.inference_id})
-            unusable.append(inference)
+            unusable.append(Uncounted(inference, isinstance(error, TransientError)))
         else:
             changes += [change] if change else []
     return changes, unusable

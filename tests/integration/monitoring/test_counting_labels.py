@@ -420,3 +420,30 @@ def test_a_model_is_counted_although_an_artifact_of_another_is_missing(
     lost["dynamodb"]["SequenceNumber"] = "of homes"
     assert handed_over([lost, *zoo.deliverable()]) == ["of homes"]
     assert cohort().shown.labelled == 1
+
+
+def failed_messages(output: str) -> list[str]:
+    """Return the function of each failed message that was counted."""
+    lines = [json.loads(line) for line in output.splitlines() if '"FailedMessages"' in line]
+    return [line["FunctionName"] for line in lines]
+
+
+def test_a_prediction_that_cannot_be_counted_is_counted_as_a_failed_message(
+    homes: Traffic, stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = RunKeys("homes", "run1").schema
+    services().client("s3").delete_object(Bucket=stack.bucket, Key=key)
+    homes.predict("a", prediction("1"))
+    homes.label("a", observed_label("1"))
+    assert len(handed_over(homes.deliverable())) == 1
+    assert failed_messages(capsys.readouterr().out) == [CONTEXT.function_name]
+
+
+def test_a_prediction_of_a_version_that_is_not_registered_yet_sets_off_no_alarm(
+    zoo: Traffic, capsys: pytest.CaptureFixture[str]
+) -> None:
+    zoo.cohort_s[9] = 60
+    zoo.predict("a", prediction("dog", version=9))
+    zoo.label("a", observed_label("dog"))
+    assert len(handed_over(zoo.deliverable())) == 1
+    assert failed_messages(capsys.readouterr().out) == []

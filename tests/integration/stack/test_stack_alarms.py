@@ -192,6 +192,7 @@ CAUSES: dict[str, Callable[[Stack], None]] = {
             "Retrain",
             "EndStoppedRun",
             "RemoveAlarms",
+            "CompactLedger",
         )
     },
     "CountLabelsBehindAlarm": lambda stack: stack.put_of(
@@ -201,7 +202,14 @@ CAUSES: dict[str, Callable[[Stack], None]] = {
         f"{name}FailedMessagesAlarm": lambda stack, name=name: stack.put_of(
             f"{name}Function", metric_names.NAMESPACE, "FailedMessages", "FunctionName", 1
         )
-        for name in ("Ingest", "IngestGroundTruth", "IngestCaptures", "CheckDrift", "Retrain")
+        for name in (
+            "Ingest",
+            "IngestGroundTruth",
+            "IngestCaptures",
+            "CountLabels",
+            "CheckDrift",
+            "Retrain",
+        )
     },
     **{
         f"{name}ThrottlesAlarm": lambda stack, name=name: stack.put_of(
