@@ -115,6 +115,18 @@ class StackConnection:
         return f"AWS ({self._session.region_name or 'no region'})"
 
     @property
+    def region(self) -> str:
+        """The Region of all clients.
+
+        Raises:
+            NoRegionError: when none is set; `connected` turns it into a message.
+        """
+        name = self._session.region_name
+        if name is None:
+            raise NoRegionError
+        return str(name)
+
+    @property
     def poll_s(self) -> float:
         """Seconds between two reads of a followed run."""
         if self.runtime.poll_s is not None:

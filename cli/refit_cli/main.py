@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from refit_cli.commands import (
     check,
     demo,
+    doctor,
     label,
     local_stack,
     predict,
@@ -78,6 +79,7 @@ def refit() -> None:
       refit label digits labels.csv     send the true labels of predictions
       refit remove digits               remove the model with all its data
       refit down                        stop the local stack
+      refit doctor --aws                what an AWS account lacks before a deployment
 
     [bold]Which stack[/]  The local stack on port REFIT_PORT (default 4566) if it is
     running, otherwise AWS, with the usual credentials and --stack-name. The
@@ -99,5 +101,6 @@ app.command("retry")(retry.retry)
 app.command("retrain")(retrain.retrain)
 app.command("unblock")(retrain.unblock)
 app.command("remove")(remove.remove)
+app.command("doctor")(doctor.doctor)
 app.command("down")(local_stack.down)
 app.command("demo")(demo.demo)

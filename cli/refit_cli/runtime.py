@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import getpass
+import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,7 @@ class CommandRuntime:
         open_session: creates a boto3 session, with the given credentials or the user's own.
         user_name: returns the login name of the user.
         can_ask: says whether there is a terminal to ask the user on.
+        which: returns the path of a program, or None.
         poll_s: seconds between two reads of a followed run; None chooses by stack.
         settle_s: how long a removal waits for late writes; None chooses by stack.
         history_grace_s: longest time for which an execution's history lags behind the run's record.
@@ -80,6 +82,7 @@ class CommandRuntime:
     open_session: Callable[..., Any] = _boto3_session
     user_name: Callable[[], str] = getpass.getuser
     can_ask: Callable[[], bool] = can_ask
+    which: Callable[[str], str | None] = shutil.which
     poll_s: float | None = None
     settle_s: float | None = None
     history_grace_s: float = 5.0

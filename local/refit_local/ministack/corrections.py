@@ -30,6 +30,7 @@ from refit_local.ministack import (
     sdk_task_errors,
     secure_transport,
     service_metrics,
+    service_quotas,
     state_machine_roles,
     stream_batches,
     table_conflicts,
@@ -65,6 +66,7 @@ _WITHOUT_SETTINGS = (
     alarm_permissions,
     compressed_requests,
     gateway_integrations,
+    service_quotas,
     # Wraps what `lambda_runtime` has replaced.
     service_metrics,
     secure_transport,

@@ -1,0 +1,9 @@
+"""Check whether an AWS account can deploy and run Refit, before anything is deployed or spent.
+
+findings.py      what a check found
+needs.py         the SageMaker instances that models need at the same time
+quotas.py        SageMaker's and Lambda's quotas
+account.py       account, Region, image and stack
+permissions.py   the permissions of whoever deploys
+tools.py         the programs that build and deploy
+"""
