@@ -1,4 +1,7 @@
-"""One local stack for all end-to-end tests: the real template, with IAM enforced."""
+"""One stack for all end-to-end tests: the real template, with IAM enforced.
+
+It is a local stack of their own, or the stack that `--deployed` names.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import pytest
 from refit_local.stack import lifecycle
 from sklearn.datasets import load_digits
 
+from tests.e2e.deployed import read_deployed
 from tests.e2e.driver import User
 
 if TYPE_CHECKING:
@@ -23,7 +27,10 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def user() -> Iterator[User]:
+def user(request: pytest.FixtureRequest) -> Iterator[User]:
+    if deployed := request.config.getoption("--deployed"):
+        yield User(*read_deployed(deployed))
+        return
     port = free_port()
     stack = lifecycle.up(port)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,22 +22,57 @@ T = TypeVar("T")
 ENDED = {"DEPLOYED", "REFUSED", "FAILED", "AWAITING_APPROVAL"}
 
 
-def wait_for(check: Callable[[], T | None], what: str, timeout_s: float = 120) -> T:
+@dataclass(frozen=True)
+class Pace:
+    """How long things may take on a stack, and how often to look.
+
+    Attributes:
+        run_s: from a drop to the end of its run.
+        change_s: from a decision about the live version to the version that answers.
+        count_s: from a prediction and its label to their counts.
+        call_s: between two requests of steady traffic.
+        monitoring: the section [monitoring] of a model whose drift is to be found soon.
+    """
+
+    poll_s: float
+    run_s: float
+    change_s: float
+    count_s: float
+    call_s: float
+    monitoring: str
+
+
+LOCAL = Pace(
+    0.25, 180, 120, 60, 0.2, "cohort_s = 2\nlabel_age_s = 3\nlabel_wait_s = 12\nheld_label_s = 60"
+)
+# Firehose delivers captures after 60 seconds or more, and jobs and endpoints start in minutes.
+AWS = Pace(5, 3600, 1800, 900, 5, "cohort_s = 60\nlabel_age_s = 180\nlabel_wait_s = 600")
+
+
+def wait_for(
+    check: Callable[[], T | None], what: str, timeout_s: float = 120, poll_s: float = LOCAL.poll_s
+) -> T:
     """Poll until the check returns something other than None; fail after the timeout."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         result = check()
         if result is not None:
             return result
-        time.sleep(0.25)
+        time.sleep(poll_s)
     raise AssertionError(f"{what} did not happen within {timeout_s:.0f} s")
 
 
 class User:
-    """Drops data, reads the state of runs, and sends predictions and labels."""
+    """Drops data, reads the state of runs, and sends predictions and labels.
 
-    def __init__(self, stack: StackInfo) -> None:
+    Args:
+        stack: where the stack is. On AWS, endpoint URL and credentials are None: boto3 then uses
+            AWS and the credentials of the machine.
+    """
+
+    def __init__(self, stack: StackInfo, pace: Pace = LOCAL) -> None:
         self.stack = stack
+        self.pace = pace
         stacks = self.client("cloudformation").describe_stacks(StackName=stack.stack_name)
         self.outputs = {
             output["OutputKey"]: output["OutputValue"] for output in stacks["Stacks"][0]["Outputs"]
@@ -79,7 +115,9 @@ class User:
         runs = [item for sk, item in self.items(model).items() if sk.startswith("RUN#")]
         return sorted(runs, key=lambda run: str(run["started_at"]))
 
-    def wait_for_end(self, model: str, number: int = 1, timeout_s: float = 180) -> dict[str, Any]:
+    def wait_for_end(
+        self, model: str, number: int = 1, timeout_s: float | None = None
+    ) -> dict[str, Any]:
         """Wait until the model's run number `number` (from 1) has ended; return its item."""
 
         def ended_run() -> dict[str, Any] | None:
@@ -87,7 +125,12 @@ class User:
             ended = len(runs) >= number and runs[number - 1]["status"] in ENDED
             return runs[number - 1] if ended else None
 
-        return wait_for(ended_run, f"the end of run {number} of {model}", timeout_s)
+        return wait_for(
+            ended_run,
+            f"the end of run {number} of {model}",
+            timeout_s or self.pace.run_s,
+            self.pace.poll_s,
+        )
 
     def wait_for_status(self, model: str, number: int, status: str, timeout_s: float = 120) -> None:
         """Wait until the model's run number `number` (from 1) has this status."""
@@ -137,7 +180,7 @@ class User:
         return total
 
     def wait_until_counted(
-        self, model: str, version: int, expected: dict[str, int], timeout_s: float = 60
+        self, model: str, version: int, expected: dict[str, int], timeout_s: float | None = None
     ) -> None:
         """Wait until a version's counters have the expected values."""
 
@@ -146,7 +189,12 @@ class User:
             return {name: counters[name] for name in expected}
 
         try:
-            wait_for(lambda: current() == expected or None, "counting", timeout_s)
+            wait_for(
+                lambda: current() == expected or None,
+                "counting",
+                timeout_s or self.pace.count_s,
+                self.pace.poll_s,
+            )
         except AssertionError:
             assert current() == expected
 

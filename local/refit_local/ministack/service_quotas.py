@@ -149,7 +149,7 @@ class ServiceQuotas:
         if desired <= quota["Value"]:
             raise Refused(
                 "IllegalArgumentException",
-                f"The desired value {desired:g} is not greater than {quota['Value']:g}, the current one.",
+                f"The desired value {desired:g} is not above the current {quota['Value']:g}.",
             )
         self._applied[name] = desired
         shared = {key: quota[key] for key in ("ServiceCode", "QuotaCode", "QuotaName", "QuotaArn")}

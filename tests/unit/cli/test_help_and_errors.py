@@ -23,6 +23,7 @@ COMMANDS = (  # as registered
     "retrain",
     "unblock",
     "remove",
+    "doctor",
     "down",
     "demo",
 )
