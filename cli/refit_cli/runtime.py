@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 import shutil
+import subprocess
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,15 @@ def _boto3_session(**credentials: str) -> Any:
     return boto3.Session(**credentials)  # type: ignore[arg-type]
 
 
+def _find_program(name: str) -> str | None:
+    """Return the path of a program that runs; version managers put names on the PATH that do not."""
+    path = shutil.which(name)
+    if path is None:
+        return None
+    done = subprocess.run([path, "--version"], capture_output=True, check=False)
+    return path if done.returncode == 0 else None
+
+
 @dataclass(frozen=True)
 class CommandRuntime:
     """What a command takes from its surroundings.
@@ -71,7 +81,7 @@ class CommandRuntime:
         open_session: creates a boto3 session, with the given credentials or the user's own.
         user_name: returns the login name of the user.
         can_ask: says whether there is a terminal to ask the user on.
-        which: returns the path of a program, or None.
+        find_program: returns the path of a program that runs, or None.
         poll_s: seconds between two reads of a followed run; None chooses by stack.
         settle_s: how long a removal waits for late writes; None chooses by stack.
         history_grace_s: longest time for which an execution's history lags behind the run's record.
@@ -82,7 +92,7 @@ class CommandRuntime:
     open_session: Callable[..., Any] = _boto3_session
     user_name: Callable[[], str] = getpass.getuser
     can_ask: Callable[[], bool] = can_ask
-    which: Callable[[str], str | None] = shutil.which
+    find_program: Callable[[str], str | None] = _find_program
     poll_s: float | None = None
     settle_s: float | None = None
     history_grace_s: float = 5.0

@@ -89,7 +89,7 @@ def examine(
         ),
         *quotas.lambda_limits(connection.client("lambda"), region),
         permissions.to_deploy(connection.client("iam"), identity["Arn"]),
-        *tools.tools(runtime.which),
+        *tools.tools(runtime.find_program),
     ]
 
 

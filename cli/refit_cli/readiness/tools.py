@@ -16,29 +16,29 @@ DEFAULT_RUNTIME = "python3.13"
 RUNTIMES = ("python3.11", "python3.12", "python3.13")
 
 
-def tools(which: Callable[[str], str | None]) -> list[Finding]:
+def tools(find: Callable[[str], str | None]) -> list[Finding]:
     """Check the SAM CLI and the Python of the Lambda runtime.
 
     Args:
-        which: returns the path of a program, or None.
+        find: returns the path of a program that runs, or None.
     """
-    return [_sam(which), _python(which)]
+    return [_sam(find), _python(find)]
 
 
-def _sam(which: Callable[[str], str | None]) -> Finding:
+def _sam(find: Callable[[str], str | None]) -> Finding:
     beside = Path(sys.executable).with_name("sam")
-    found = which("sam") or (str(beside) if beside.exists() else None)
+    found = find("sam") or (str(beside) if beside.exists() else None)
     if found is None:
         advice = "run `make setup`, which installs it into .venv"
         return Finding("SAM CLI", Status.MISSING, "sam", "not found", advice)
     return Finding("SAM CLI", Status.READY, "sam", found)
 
 
-def _python(which: Callable[[str], str | None]) -> Finding:
+def _python(find: Callable[[str], str | None]) -> Finding:
     needed = f"{DEFAULT_RUNTIME}, the runtime of the functions"
-    if found := which(DEFAULT_RUNTIME):
+    if found := find(DEFAULT_RUNTIME):
         return Finding("Python", Status.READY, needed, found)
-    others = [name for name in reversed(RUNTIMES) if which(name)]
+    others = [name for name in reversed(RUNTIMES) if find(name)]
     if not others:
         advice = "install it, or build with `sam build --use-container`"
         return Finding("Python", Status.MISSING, needed, "not found", advice)

@@ -61,7 +61,7 @@ def deploy(info: StackInfo, log: Callable[[str], None], project: Path = PROJECT)
     """
     folder = project / ".refit" / "build"
     folder.mkdir(parents=True, exist_ok=True)
-    environment = _environment(info, folder)
+    environment = sam_environment(info, folder)
     parameters = ["--parameter-overrides", *_parameters(project)]
     with _locked(folder, log):
         _build(project, folder, parameters, environment, log)
@@ -69,7 +69,7 @@ def deploy(info: StackInfo, log: Callable[[str], None], project: Path = PROJECT)
         rollout = ["deploy", "--template-file", str(packaged)]
         rollout += ["--stack-name", info.stack_name, "--region", info.region]
         _sam([*rollout, *parameters], environment, project, log)
-    return _deployment(info)
+    return read_deployment(info)
 
 
 @contextmanager
@@ -111,7 +111,13 @@ def _parameters(project: Path) -> list[str]:
     return [*local.split(), f"PythonRuntime={RUNTIME}"]
 
 
-def _environment(info: StackInfo, folder: Path) -> dict[str, str]:
+def sam_environment(info: StackInfo, folder: Path) -> dict[str, str]:
+    """Return the environment in which the SAM CLI builds and deploys on a local stack.
+
+    Args:
+        info: the local stack.
+        folder: for SAM's settings.
+    """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     scratch = info.state_dir / "tmp"
     scratch.mkdir(parents=True, exist_ok=True)
@@ -181,7 +187,8 @@ def _run(command: list[str], environment: dict[str, str], folder: Path) -> tuple
         return code, output_file.read().decode(errors="replace")
 
 
-def _deployment(info: StackInfo) -> Deployment:
+def read_deployment(info: StackInfo) -> Deployment:
+    """Return the outputs of a deployed stack, and the URL and the key of its API."""
     cloudformation = client(info, "cloudformation")
     stack = cloudformation.describe_stacks(StackName=info.stack_name)["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}

@@ -108,9 +108,9 @@ def account(monkeypatch: pytest.MonkeyPatch, clients: dict[str, Any]) -> Account
 def examined(refit, account, runtime):
     """Run the doctor; return its exit code and its findings by what was checked."""
 
-    def run(*arguments: object, which=lambda name: f"/bin/{name}") -> tuple[int, dict[str, Any]]:
+    def run(*arguments: object, find=lambda name: f"/bin/{name}") -> tuple[int, dict[str, Any]]:
         command = refit(
-            "doctor", "--aws", "--json", *arguments, runtime=replace(runtime, which=which)
+            "doctor", "--aws", "--json", *arguments, runtime=replace(runtime, find_program=find)
         )
         findings = json.loads(command.stdout)["findings"]
         return command.exit_code, {finding["check"]: finding for finding in findings}
@@ -266,10 +266,10 @@ def test_a_region_without_the_image_is_reported_with_the_others(
 
 
 def test_another_python_can_build_if_the_parameter_says_so(examined) -> None:
-    _, findings = examined(which=lambda name: f"/bin/{name}" if name == "python3.12" else None)
+    _, findings = examined(find=lambda name: f"/bin/{name}" if name == "python3.12" else None)
     assert findings["Python"]["status"] == "note"
     assert "PythonRuntime=python3.12" in findings["Python"]["advice"]
-    code, findings = examined(which=lambda name: None)
+    code, findings = examined(find=lambda name: None)
     assert (code, findings["Python"]["status"]) == (1, "missing")
 
 

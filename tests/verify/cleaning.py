@@ -1,0 +1,197 @@
+"""Remove everything of a verification: models, probes' resources, the stack, what it retains."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+from refit_cli.errors import CommandError, TimedOut
+from refit_cli.removal.removal import Removal
+
+from tests.verify import own_stack
+from tests.verify.remains import remains
+from tests.verify.target import PREFIX, STACK, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.verify.progress import Progress
+
+SAM_STACK = "aws-sam-cli-managed-default"
+_DELETION_S = 1800
+_MISSING = ("NotFound", "NoSuch", "NonExistent", "404", "ValidationException")
+_DELETED_AT_ONCE = 1000
+
+
+def clean(target: Target, progress: Progress, log: Callable[[str], None]) -> dict[str, list[str]]:
+    """Remove everything, and return what is left. It can be called again at any time.
+
+    Raises:
+        BadInput: if the stack is not the one that this verification made.
+    """
+    stack = own_stack.find(target)
+    if stack is not None:
+        own_stack.check_owned(stack, progress)
+        progress.stack_id = stack["StackId"]
+        progress.resources = own_stack.resources(target, stack["StackId"]) or progress.resources
+        progress.save()
+        remove_models(target, stack, log)
+    log("removing what the probes and interrupted runs left")
+    sweep(target)
+    if stack is not None:
+        log(f"deleting the stack {STACK}")
+        target.client("cloudformation").delete_stack(StackName=stack["StackId"])
+        _wait_until_deleted(target, stack["StackId"])
+    log("deleting what the stack retains: bucket, tables, layers")
+    delete_retained(target, progress)
+    _delete_packages(target)
+    return remains(target)
+
+
+def remove_models(target: Target, stack: dict[str, Any], log: Callable[[str], None]) -> None:
+    """Remove each model of the stack, as `refit remove` does."""
+    if not stack.get("Outputs"):
+        return  # its creation failed: there are no models
+    connection = target.connection()
+    for model in connection.models.models():
+        removal = Removal(connection, model, _DELETION_S)
+        if found := removal.found():
+            log(f"removing the model {model}")
+            removal.run(found)
+
+
+def sweep(target: Target) -> None:
+    """Delete resources of SageMaker with the prefix, and the probes' queues, rules and roles."""
+    sagemaker = target.client("sagemaker")
+    for kind, names in remains(target).items():
+        for name in names:
+            match kind:
+                case "running training job":
+                    sagemaker.stop_training_job(TrainingJobName=name)
+                case "running transform job":
+                    sagemaker.stop_transform_job(TransformJobName=name)
+                case "endpoint":
+                    _delete_endpoint(target, name)
+                case "endpoint config":
+                    sagemaker.delete_endpoint_config(EndpointConfigName=name)
+                case "model":
+                    sagemaker.delete_model(ModelName=name)
+                case "model package group":
+                    delete_group(sagemaker, name)
+                case "alarm" if name.startswith(f"{PREFIX}-"):
+                    target.client("cloudwatch").delete_alarms(AlarmNames=[name])
+                case "queue" if f"probe-{PREFIX}" in name:
+                    target.client("sqs").delete_queue(QueueUrl=name)
+                case "rule" if name.startswith(f"probe-{PREFIX}"):
+                    delete_rule(target.client("events"), name)
+                case "role" if name.startswith(f"probe-{PREFIX}"):
+                    delete_role(target.client("iam"), name)
+
+
+def delete_group(sagemaker: Any, group: str) -> None:
+    """Delete a model package group with its packages."""
+    pages = sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group)
+    packages = [
+        entry["ModelPackageArn"] for page in pages for entry in page["ModelPackageSummaryList"]
+    ]
+    for package in packages:
+        sagemaker.delete_model_package(ModelPackageName=package)
+    sagemaker.delete_model_package_group(ModelPackageGroupName=group)
+
+
+def delete_rule(events: Any, name: str) -> None:
+    """Delete a rule with its targets."""
+    targets = [each["Id"] for each in events.list_targets_by_rule(Rule=name)["Targets"]]
+    if targets:
+        events.remove_targets(Rule=name, Ids=targets)
+    events.delete_rule(Name=name)
+
+
+def delete_role(iam: Any, name: str) -> None:
+    """Delete a role with its inline policies."""
+    for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+        iam.delete_role_policy(RoleName=name, PolicyName=policy)
+    iam.delete_role(RoleName=name)
+
+
+def delete_retained(target: Target, progress: Progress) -> None:
+    """Delete the bucket, the tables, the layers and the logs that outlive the stack."""
+    for kind, name in progress.resources:
+        try:
+            match kind:
+                case "AWS::S3::Bucket":
+                    empty_bucket(target.client("s3"), name)
+                    target.client("s3").delete_bucket(Bucket=name)
+                case "AWS::DynamoDB::Table":
+                    target.client("dynamodb").delete_table(TableName=name)
+                    target.client("dynamodb").get_waiter("table_not_exists").wait(TableName=name)
+                case "AWS::Lambda::LayerVersion":
+                    layer, _, version = name.rpartition(":")
+                    target.client("lambda").delete_layer_version(
+                        LayerName=layer, VersionNumber=int(version)
+                    )
+                case "AWS::Logs::LogGroup":
+                    target.client("logs").delete_log_group(logGroupName=name)
+        except ClientError as error:
+            if not any(part in error.response["Error"]["Code"] for part in _MISSING):
+                raise
+
+
+def empty_bucket(s3: Any, bucket: str, prefix: str = "") -> None:
+    """Delete all versions and unfinished uploads of the objects with a prefix."""
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
+        entries = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        objects = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in entries]
+        for start in range(0, len(objects), _DELETED_AT_ONCE):
+            part = objects[start : start + _DELETED_AT_ONCE]
+            s3.delete_objects(Bucket=bucket, Delete={"Objects": part, "Quiet": True})
+    for upload in s3.list_multipart_uploads(Bucket=bucket, Prefix=prefix).get("Uploads", []):
+        s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+
+
+def _delete_packages(target: Target) -> None:
+    """Delete what `sam deploy` uploaded; SAM's own bucket is shared with other stacks."""
+    managed = own_stack.find(target, SAM_STACK)
+    for output in (managed or {}).get("Outputs", []):
+        if output["OutputKey"] == "SourceBucket":
+            empty_bucket(target.client("s3"), output["OutputValue"], f"{STACK}/")
+
+
+def _delete_endpoint(target: Target, name: str) -> None:
+    """Delete an endpoint; one that is being created or updated is deleted when that has ended."""
+    sagemaker = target.client("sagemaker")
+
+    def is_gone() -> bool:
+        try:
+            sagemaker.delete_endpoint(EndpointName=name)
+        except ClientError:
+            return not sagemaker.list_endpoints(NameContains=name)["Endpoints"]
+        return False
+
+    _until(is_gone, f"deleting the endpoint {name}", target)
+
+
+def _wait_until_deleted(target: Target, stack_id: str) -> None:
+    def is_gone() -> bool:
+        stack = own_stack.find(target, stack_id)
+        if stack is not None and stack["StackStatus"] == "DELETE_FAILED":
+            reason = stack.get("StackStatusReason", "no reason is given")
+            raise StackNotDeleted(f"{STACK} could not be deleted: {reason}")
+        return stack is None
+
+    _until(is_gone, f"deleting the stack {STACK}", target)
+
+
+def _until(is_done: Callable[[], bool], what: str, target: Target) -> None:
+    end = time.monotonic() + _DELETION_S
+    while not is_done():
+        if time.monotonic() > end:
+            raise TimedOut(f"{what} did not end within {_DELETION_S} s")
+        time.sleep(target.pace.poll_s)
+
+
+class StackNotDeleted(CommandError):
+    """When CloudFormation could not delete the stack."""
+
+    exit_code = 1
