@@ -158,7 +158,8 @@ class ServiceQuotas:
 
 @cache
 def _names() -> list[str]:
-    model = botocore.session.get_session().get_service_model("sagemaker")
+    # The stubs of botocore do not know `enum`, which shapes of strings have.
+    model: Any = botocore.session.get_session().get_service_model("sagemaker")
     of_types = [
         f"{instance} for {use} usage"
         for use, shape in _USES.items()

@@ -1,0 +1,29 @@
+"""The open questions about AWS. Each probe asks one, and says whether Refit's assumption holds.
+
+The names are those in docs/aws-assumptions.md, "Open questions". A new question is a new probe in
+this list and a new row there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.verify.probes.delivery import ErrorObjectExtension
+from tests.verify.probes.endpoints import DeleteWhileCreating, UpdateToAnotherVariant
+from tests.verify.probes.packages import GroupNumbering, PackageRights, RegistryLag
+from tests.verify.probes.queue_policy import QueuePolicyWithTwoResources
+from tests.verify.probes.state_fields import FIELDS
+
+if TYPE_CHECKING:
+    from tests.verify.probes.base import Probe
+
+PROBES: tuple[Probe, ...] = (
+    QueuePolicyWithTwoResources(),
+    *FIELDS,
+    PackageRights(),
+    RegistryLag(),
+    GroupNumbering(),
+    DeleteWhileCreating(),
+    UpdateToAnotherVariant(),
+    ErrorObjectExtension(),
+)
