@@ -8,9 +8,15 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import NoCredentialsError, NoRegionError, PartialCredentialsError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+)
 from refit_cli import terminal
-from refit_cli.errors import CommandError, ExitCode, NotReachable
+from refit_cli.errors import CommandError, ExitCode, NotReachable, RunFailed
 from refit_cli.runtime import CommandRuntime
 from refit_local.stack import lifecycle
 from refit_local.stack.errors import StackError
@@ -47,6 +53,9 @@ def main(arguments: list[str] | None = None, runtime: CommandRuntime | None = No
         advice = "run `aws configure`, or set AWS_PROFILE and AWS_REGION"
         terminal.print_error(NotReachable(f"AWS cannot be used: {error}", advice))
         return ExitCode.NOT_REACHABLE
+    except (ClientError, BotoCoreError) as error:
+        terminal.print_error(RunFailed(str(error), "run the same command again, or clean up"))
+        return ExitCode.FAILED
     except CommandError as error:
         terminal.print_error(error)
         return error.exit_code

@@ -40,6 +40,7 @@ def run(target: Target, progress: Progress, log: Callable[[str], None]) -> dict[
     results.unlink(missing_ok=True)
     write_deployed(deployed, target.info)
     command = [sys.executable, "-m", "pytest", TESTS, "-n", "0", "-v", "--no-header"]
+    command += ["-o", "junit_family=xunit1"]  # which has properties of tests
     process = subprocess.Popen(
         [*command, "--deployed", str(deployed), f"--junitxml={results}"], cwd=PROJECT
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import NoRegionError
 from refit_cli.connection import StackConnection
 from refit_local.stack import deploy, lifecycle
@@ -69,8 +70,21 @@ class Target:
         runtime = f"PythonRuntime={deploy.RUNTIME}"
         return [f"NamePrefix={PREFIX}", runtime, "LogRetentionDays=1", *waits, *limits]
 
-    def client(self, service: str) -> Any:
-        return deploy.client(self.info, service)
+    def client(self, service: str, **credentials: str) -> Any:
+        """Return a client with the target's credentials, or with others."""
+        own = {
+            "aws_access_key_id": self.info.access_key_id,
+            "aws_secret_access_key": self.info.secret_access_key,
+        }
+        # TestState is sent to a host of its own name, which the local stack does not have.
+        config = Config(inject_host_prefix=not self.is_local, retries={"max_attempts": 5})
+        return boto3.client(
+            service,
+            endpoint_url=self.info.endpoint_url,
+            region_name=self.region,
+            config=config,
+            **(credentials or own),
+        )
 
     def connection(self) -> StackConnection:
         """Return the connection that the commands of `refit` use."""

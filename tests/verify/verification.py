@@ -63,7 +63,7 @@ def verify(target: Target, options: Options) -> bool:
         return clean(target)
     try:
         _work(target, begun)
-    except KeyboardInterrupt:
+    except BaseException:  # also Ctrl-C
         _say_how_to_go_on(target)
         raise
     return _finish(target, begun)
@@ -176,7 +176,7 @@ def _finish(target: Target, begun: Progress) -> bool:
     """Remove everything, prove it, and report."""
     try:
         left = cleaning.clean(target, begun, terminal.inform)
-    except KeyboardInterrupt:
+    except BaseException:  # also Ctrl-C
         _say_how_to_go_on(target)
         raise
     result = {
@@ -207,6 +207,6 @@ def _say_how_to_go_on(target: Target) -> None:
         else ("verify-aws", "verify-clean")
     )
     terminal.inform(
-        f"interrupted: the stack {STACK} and its endpoint may exist, and cost. `make {names[0]}` "
+        f"not finished: the stack {STACK} and its endpoint may exist, and cost. `make {names[0]}` "
         f"goes on, `make {names[1]}` removes everything"
     )

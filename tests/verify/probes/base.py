@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.verify import own_stack
 from tests.verify.target import PREFIX, STACK
@@ -130,6 +130,6 @@ def asked(probe: Probe, target: Target) -> Answer:
             answer = probe.ask(lab)
     except NoSubject as error:
         return Answer(UNKNOWN, str(error), tuple(lab.evidence))
-    except ClientError as error:
+    except (ClientError, BotoCoreError) as error:
         return Answer(UNKNOWN, f"an unexpected error: {error}", tuple(lab.evidence))
     return Answer(answer.verdict, answer.text, (*answer.evidence, *lab.evidence))

@@ -7,7 +7,6 @@ import time
 from contextlib import suppress
 from typing import Any
 
-import boto3
 from botocore.exceptions import ClientError
 
 from tests.verify.cleaning import delete_group, delete_role, delete_rule
@@ -193,22 +192,18 @@ def _client_of(lab: Lab, role: str) -> Any:
     """Return a client of SageMaker with the rights of a role, as soon as IAM knows the role."""
     sts = lab.client("sts")
 
-    def assumed() -> dict[str, Any] | None:
+    def assumed() -> Any:
         try:
             session = sts.assume_role(RoleArn=role, RoleSessionName="probe")["Credentials"]
-            client = boto3.client("sagemaker", **keys(session))
+            client = lab.target.client(
+                "sagemaker",
+                aws_access_key_id=session["AccessKeyId"],
+                aws_secret_access_key=session["SecretAccessKey"],
+                aws_session_token=session["SessionToken"],
+            )
             client.list_model_package_groups(MaxResults=1)
         except ClientError:
             return None
         return client
-
-    def keys(session: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "region_name": lab.target.region,
-            "endpoint_url": lab.target.info.endpoint_url,
-            "aws_access_key_id": session["AccessKeyId"],
-            "aws_secret_access_key": session["SecretAccessKey"],
-            "aws_session_token": session["SessionToken"],
-        }
 
     return lab.wait_for(assumed, "assuming the probe's role", lab.long_s(120))
