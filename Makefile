@@ -10,15 +10,19 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(SUPPORTED)' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 PORT ?= $(or $(REFIT_PORT),4566)
+VERIFY_PORT ?= 4567
+VERIFY := $(BIN)/python -m tests.verify
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 SAM := SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR=$(CURDIR)/.refit/sam-settings $(BIN)/sam
 LOCK := .refit/lock
 SECURITY := .refit/security
 
-.PHONY: help setup demo test check check-security lint types up down lock lock-security clean
+.PHONY: help setup demo test check check-security lint types up down verify-aws verify-local \
+	verify-clean lock lock-security clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s
+", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.installed ## install everything into .venv (again after requirements.lock changes)
 
@@ -80,6 +84,15 @@ up: setup ## start the local stack in the background (PORT=4566)
 
 down: setup ## stop the local stack
 	@$(BIN)/refit down --port $(PORT)
+
+verify-aws: setup ## verify Refit in your AWS account: up to 3 hours and $10, asks first (ACCOUNT=…)
+	@$(VERIFY) aws $(if $(ACCOUNT),--account $(ACCOUNT)) $(if $(CHOICE),--choice $(CHOICE))
+
+verify-local: setup ## do the same on a local stack, five minutes (VERIFY_PORT=4567)
+	@$(VERIFY) local --port $(VERIFY_PORT) $(if $(CHOICE),--choice $(CHOICE))
+
+verify-clean: setup ## remove what an interrupted verify-aws left in the account
+	@$(VERIFY) clean
 
 lock: ## pin the latest versions that pyproject.toml allows in requirements.lock
 	@$(PYTHON) -m venv --clear $(LOCK)
