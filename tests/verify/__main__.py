@@ -22,7 +22,7 @@ from refit_local.stack import lifecycle
 from refit_local.stack.errors import StackError
 
 from tests.verify.own_stack import find
-from tests.verify.target import Target, on_aws, on_local_stack
+from tests.verify.target import FOLDER, Target, on_aws, on_local_stack
 from tests.verify.verification import Options, clean, verify
 
 if TYPE_CHECKING:
@@ -79,7 +79,10 @@ def _on_local_stack(port: int, runtime: CommandRuntime, action: Callable[[Target
         raise NotReachable(str(error)) from error
     finally:
         if not running:
+            # The local stack takes everything with it, also after an interruption.
             lifecycle.down(port, discard=True, log=terminal.inform)
+            for path in FOLDER.glob(f"progress-local-{port}-*.json"):
+                path.unlink()
     return done
 
 

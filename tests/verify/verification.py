@@ -201,12 +201,8 @@ def _finish(target: Target, begun: Progress) -> bool:
 
 
 def _say_how_to_go_on(target: Target) -> None:
-    names = (
-        ("verify-local", "verify-clean-local")
-        if target.is_local
-        else ("verify-aws", "verify-clean")
-    )
+    command = "verify-local" if target.is_local else "verify-aws"
     terminal.inform(
-        f"not finished: the stack {STACK} and its endpoint may exist, and cost. `make {names[0]}` "
-        f"goes on, `make {names[1]}` removes everything"
+        f"not finished: the stack {STACK} and its endpoint may exist, and cost. `make {command}` "
+        f"goes on; `make {command} CHOICE=clean` removes everything"
     )

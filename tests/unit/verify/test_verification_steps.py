@@ -204,7 +204,7 @@ def test_an_interruption_keeps_the_progress_and_says_how_to_go_on(
     monkeypatch.setattr(journey, "run", fail)
     with pytest.raises((KeyboardInterrupt, RunFailed)):
         verify(target, Options(account=ACCOUNT))
-    assert "make verify-clean" in capsys.readouterr().err
+    assert "make verify-aws CHOICE=clean" in capsys.readouterr().err
     assert verification.progress_path(target).exists()
     assert clean(target)
     assert target.world.done == ["deploy", "clean"]
