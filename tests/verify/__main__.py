@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -88,5 +87,4 @@ def _on_local_stack(port: int, runtime: CommandRuntime, action: Callable[[Target
 
 if __name__ == "__main__":
     sys.stdout.reconfigure(line_buffering=True)
-    os.environ.setdefault("AWS_MAX_ATTEMPTS", "5")
     sys.exit(main())
