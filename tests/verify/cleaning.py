@@ -62,7 +62,7 @@ def remove_models(target: Target, stack: dict[str, Any], log: Callable[[str], No
 
 
 def sweep(target: Target) -> None:
-    """Delete resources of SageMaker with the prefix, and the probes' queues, rules and roles."""
+    """Delete what is of SageMaker with the prefix, and the probes' queues, rules and roles."""
     sagemaker = target.client("sagemaker")
     for kind, names in remains(target).items():
         for name in names:
@@ -81,6 +81,8 @@ def sweep(target: Target) -> None:
                     delete_group(sagemaker, name)
                 case "alarm" if name.startswith(f"{PREFIX}-"):
                     target.client("cloudwatch").delete_alarms(AlarmNames=[name])
+                case "log group" if name.startswith("/aws/sagemaker/"):
+                    target.client("logs").delete_log_group(logGroupName=name)
                 case "queue" if f"probe-{PREFIX}" in name:
                     target.client("sqs").delete_queue(QueueUrl=name)
                 case "rule" if name.startswith(f"probe-{PREFIX}"):

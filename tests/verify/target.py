@@ -91,9 +91,9 @@ class Target:
         return StackConnection(self.runtime, self.info if self.is_local else None, STACK)
 
     def with_api(self) -> Target:
-        """Return the target with URL and key of the deployed API."""
+        """Return the target with URL and keys of the deployed API."""
         deployed = deploy.read_deployment(self.info)
-        info = replace(self.info, api_url=deployed.api_url, api_key=deployed.api_key)
+        info = replace(self.info, api_url=deployed.api_url, api_keys=deployed.api_keys)
         return replace(self, info=info)
 
 
@@ -106,7 +106,7 @@ def on_aws(runtime: CommandRuntime) -> Target:
     region = boto3.Session().region_name
     if region is None:
         raise NoRegionError
-    info = StackInfo(0, 0, Path(), None, region, None, None, STACK, "", "")
+    info = StackInfo(0, 0, Path(), None, region, None, None, STACK, "", {})
     return Target("aws", info, runtime)
 
 
@@ -115,5 +115,5 @@ def on_local_stack(port: int, runtime: CommandRuntime) -> Target:
     info = lifecycle.info(port)
     if info is None:
         raise LookupError(f"no local stack is running on port {port}")
-    own = replace(info, stack_name=STACK, api_url="", api_key="")
+    own = replace(info, stack_name=STACK, api_url="", api_keys={})
     return Target("local", own, runtime, info.stack_name)

@@ -22,7 +22,7 @@ from tests.verify.target import PREFIX, STACK, Target
 
 TARGET = Target(
     "aws",
-    StackInfo(0, 0, Path(), None, "us-east-1", None, None, STACK, "", ""),
+    StackInfo(0, 0, Path(), None, "us-east-1", None, None, STACK, "", {}),
     CommandRuntime(),
 )
 

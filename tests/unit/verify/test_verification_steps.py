@@ -56,7 +56,7 @@ def stack_of(identity: str | None, stack_id: str = STACK_ID) -> dict[str, Any]:
 @pytest.fixture
 def target(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeTarget:
     """An account that is ready; deploying, testing, asking and removing are only recorded."""
-    info = StackInfo(0, 0, Path(), None, "us-east-1", None, None, STACK, "", "")
+    info = StackInfo(0, 0, Path(), None, "us-east-1", None, None, STACK, "", {})
     fake = FakeTarget("aws", info, CommandRuntime(can_ask=lambda: True))
     world = fake.world
 

@@ -28,10 +28,11 @@ class UpdateToAnotherVariant(Probe):
 
     def ask(self, lab: Lab) -> Answer:
         sagemaker = lab.client("sagemaker")
-        endpoint = _endpoint(lab, "update", _config(lab, "v1"))
+        # Before the endpoint, so that they are deleted after it.
+        first, second, third = (_config(lab, variant) for variant in ("v1", "v2", "v3"))
+        endpoint = _endpoint(lab, "update", first)
         if _settled(lab, endpoint) != "InService":
             return Answer(UNKNOWN, "The first endpoint did not start.")
-        second = _config(lab, "v2")
         policy = {
             "BlueGreenUpdatePolicy": {
                 "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
@@ -46,7 +47,7 @@ class UpdateToAnotherVariant(Probe):
         )
         guarded = "is refused" if refused else f"ends {_settled(lab, endpoint)}"
         if refused is None:
-            request["EndpointConfigName"] = _config(lab, "v3")
+            request["EndpointConfigName"] = third
         plain = lab.attempt("UpdateEndpoint without it", sagemaker.update_endpoint, **request)
         status = _settled(lab, endpoint)
         variants = _variants(sagemaker, endpoint)
