@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.aws, pytest.mark.timeout(7200)]
 
-MODEL = "journey"
+# Events of all Refit stacks of an account are on one bus: the name is one that no other stack has.
+MODEL = "verification-journey"
 DROPPED = slice(0, 900)
 TRAFFIC = slice(900, 1500)
 HELD_OUT = slice(1500, 1797)
@@ -181,7 +182,7 @@ def test_a_drop_whose_label_is_not_clear_is_refused(user: User) -> None:
         kind = index // 30
         length, width = random.normal(5 + 2 * kind, 0.3), random.normal(1 + kind, 0.2)
         lines.append(f"{length:.2f},{width:.2f},{('setosa', 'versicolor', 'virginica')[kind]}")
-    user.drop("unclear", {"flowers.csv": "\n".join(lines).encode()})
-    run = user.wait_for_end("unclear")
+    user.drop("verification-unclear", {"flowers.csv": "\n".join(lines).encode()})
+    run = user.wait_for_end("verification-unclear")
     assert (run["status"], run["error"]) == ("FAILED", "LabelUnclear"), run
     assert "--label species" in run["message"]

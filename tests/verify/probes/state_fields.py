@@ -1,6 +1,7 @@
 """Step Functions: which fields the optimized integration of SageMaker takes.
 
-TestState runs one state without a state machine. The requests name what does not exist, so that
+TestState runs one state without a state machine; it is written in JSONPath, since the TestState of
+the local stack does not read the arguments of JSONata. The requests name what does not exist, so that
 SageMaker refuses them and nothing is created: what matters is which of the two refuses.
 """
 
@@ -53,9 +54,8 @@ class IntegrationField(Probe):
         text = json.dumps(self.arguments).replace("{account}", lab.target.account)
         state = {
             "Type": "Task",
-            "QueryLanguage": "JSONata",
             "Resource": f"arn:{lab.partition}:states:::sagemaker:{self.action}",
-            "Arguments": json.loads(text),
+            "Parameters": json.loads(text),
             "End": True,
         }
         request = {"definition": json.dumps(state), "roleArn": machine["roleArn"], "input": "{}"}
