@@ -63,32 +63,43 @@ def remove_models(target: Target, stack: dict[str, Any], log: Callable[[str], No
 
 def sweep(target: Target) -> None:
     """Delete what is of SageMaker with the prefix, and the probes' queues, rules and roles."""
-    sagemaker = target.client("sagemaker")
     for kind, names in remains(target).items():
+        delete = _deletion_of(target, kind)
         for name in names:
-            match kind:
-                case "running training job":
-                    sagemaker.stop_training_job(TrainingJobName=name)
-                case "running transform job":
-                    sagemaker.stop_transform_job(TransformJobName=name)
-                case "endpoint":
-                    _delete_endpoint(target, name)
-                case "endpoint config":
-                    sagemaker.delete_endpoint_config(EndpointConfigName=name)
-                case "model":
-                    sagemaker.delete_model(ModelName=name)
-                case "model package group":
-                    delete_group(sagemaker, name)
-                case "alarm" if name.startswith(f"{PREFIX}-"):
-                    target.client("cloudwatch").delete_alarms(AlarmNames=[name])
-                case "log group" if name.startswith("/aws/sagemaker/"):
-                    target.client("logs").delete_log_group(logGroupName=name)
-                case "queue" if f"probe-{PREFIX}" in name:
-                    target.client("sqs").delete_queue(QueueUrl=name)
-                case "rule" if name.startswith(f"probe-{PREFIX}"):
-                    delete_rule(target.client("events"), name)
-                case "role" if name.startswith(f"probe-{PREFIX}"):
-                    delete_role(target.client("iam"), name)
+            if delete is not None and _is_outside_the_stack(kind, name):
+                delete(name)
+
+
+def _is_outside_the_stack(kind: str, name: str) -> bool:
+    """Return whether a resource is none of the stack's, which CloudFormation deletes."""
+    match kind:
+        case "queue" | "rule" | "role":
+            return f"probe-{PREFIX}" in name
+        case "alarm":
+            return name.startswith(f"{PREFIX}-")
+        case "log group":
+            return name.startswith("/aws/sagemaker/")
+        case _:
+            return True
+
+
+def _deletion_of(target: Target, kind: str) -> Callable[[str], Any] | None:
+    """Return what deletes a resource of a kind by name; None for kinds of the stack only."""
+    sagemaker, events, iam = map(target.client, ("sagemaker", "events", "iam"))
+    sqs, logs, cloudwatch = map(target.client, ("sqs", "logs", "cloudwatch"))
+    return {
+        "running training job": lambda name: sagemaker.stop_training_job(TrainingJobName=name),
+        "running transform job": lambda name: sagemaker.stop_transform_job(TransformJobName=name),
+        "endpoint": lambda name: _delete_endpoint(target, name),
+        "endpoint config": lambda name: sagemaker.delete_endpoint_config(EndpointConfigName=name),
+        "model": lambda name: sagemaker.delete_model(ModelName=name),
+        "model package group": lambda name: delete_group(sagemaker, name),
+        "alarm": lambda name: cloudwatch.delete_alarms(AlarmNames=[name]),
+        "log group": lambda name: logs.delete_log_group(logGroupName=name),
+        "queue": lambda name: sqs.delete_queue(QueueUrl=name),
+        "rule": lambda name: delete_rule(events, name),
+        "role": lambda name: delete_role(iam, name),
+    }.get(kind)
 
 
 def delete_group(sagemaker: Any, group: str) -> None:

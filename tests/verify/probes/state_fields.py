@@ -1,8 +1,8 @@
 """Step Functions: which fields the optimized integration of SageMaker takes.
 
 TestState runs one state without a state machine; it is written in JSONPath, since the TestState of
-the local stack does not read the arguments of JSONata. The requests name what does not exist, so that
-SageMaker refuses them and nothing is created: what matters is which of the two refuses.
+the local stack does not read the arguments of JSONata. The requests name what does not exist, so
+that SageMaker refuses them and nothing is created: what matters is which of the two refuses.
 """
 
 from __future__ import annotations
