@@ -65,7 +65,7 @@ def _boto3_session(**credentials: str) -> Any:
 
 
 def _find_program(name: str) -> str | None:
-    """Return the path of a program that runs; version managers put names on the PATH that do not."""
+    """Return the path of a program that runs: the shims of version managers may not."""
     path = shutil.which(name)
     if path is None:
         return None

@@ -10,7 +10,7 @@ from refit_cli.errors import CommandError, TimedOut
 from refit_cli.removal.removal import Removal
 
 from tests.verify import own_stack
-from tests.verify.remains import remains
+from tests.verify.remains import of_stack, remains
 from tests.verify.target import PREFIX, STACK, Target
 
 if TYPE_CHECKING:
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 
     from tests.verify.progress import Progress
 
+RETAINED = frozenset(
+    {
+        "AWS::S3::Bucket",
+        "AWS::DynamoDB::Table",
+        "AWS::Lambda::LayerVersion",
+        "AWS::Logs::LogGroup",
+    }
+)
 SAM_STACK = "aws-sam-cli-managed-default"
 _DELETION_S = 1800
 _MISSING = ("NotFound", "NoSuch", "NonExistent", "404", "ValidationException")
@@ -44,9 +52,12 @@ def clean(target: Target, progress: Progress, log: Callable[[str], None]) -> dic
         target.client("cloudformation").delete_stack(StackName=stack["StackId"])
         _wait_until_deleted(target, stack["StackId"])
     log("deleting what the stack retains: bucket, tables, layers")
-    delete_retained(target, progress)
+    retained = delete_retained(target, progress)
     _delete_packages(target)
-    return remains(target)
+    left = remains(target)
+    if of_the_stack := of_stack(target, progress.stack_id, retained):
+        left["resource of the stack"] = of_the_stack
+    return left
 
 
 def remove_models(target: Target, stack: dict[str, Any], log: Callable[[str], None]) -> None:
@@ -128,9 +139,10 @@ def delete_role(iam: Any, name: str) -> None:
     iam.delete_role(RoleName=name)
 
 
-def delete_retained(target: Target, progress: Progress) -> None:
-    """Delete the bucket, the tables, the layers and the logs that outlive the stack."""
-    for kind, name in progress.resources:
+def delete_retained(target: Target, progress: Progress) -> list[list[str]]:
+    """Delete the bucket, tables, layers and logs that outlive the stack, and return them."""
+    retained = [each for each in progress.resources if each[0] in RETAINED]
+    for kind, name in retained:
         try:
             match kind:
                 case "AWS::S3::Bucket":
@@ -149,6 +161,7 @@ def delete_retained(target: Target, progress: Progress) -> None:
         except ClientError as error:
             if not any(part in error.response["Error"]["Code"] for part in _MISSING):
                 raise
+    return retained
 
 
 def empty_bucket(s3: Any, bucket: str, prefix: str = "") -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from refit_cli.readiness.needs import QuotaNeed
+
 HOURS = 3
 RUNS = 8
 DOLLARS = 10
@@ -11,6 +13,8 @@ INSTANCE_DOLLARS = 0.115
 # An endpoint and a probe's endpoint, each twice while they are updated, two transform jobs and one
 # training job.
 INSTANCES = 7
+PROBE_INSTANCE = "ml.t2.medium"
+PROBE_NEEDS = (QuotaNeed(f"{PROBE_INSTANCE} for endpoint usage", 2, "an endpoint of the probes"),)
 # Requests, storage, alarms and metrics, for the hours in which they exist.
 OTHER_DOLLARS = 1
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 from tests.verify.target import PREFIX, STACK
 
 if TYPE_CHECKING:
@@ -54,7 +56,14 @@ LISTINGS = (
     Listing("queue", "sqs", "list_queues", "QueueUrls", None),
     Listing("topic", "sns", "list_topics", "Topics", "TopicArn"),
     Listing("rule", "events", "list_rules", "Rules", "Name"),
-    Listing("delivery stream", "firehose", "list_delivery_streams", "DeliveryStreamNames", None),
+    Listing(
+        "delivery stream",
+        "firehose",
+        "list_delivery_streams",
+        "DeliveryStreamNames",
+        None,
+        (("Limit", 10_000),),
+    ),
     Listing("API", "apigateway", "get_rest_apis", "items", "name"),
     Listing("API key", "apigateway", "get_api_keys", "items", "name"),
     Listing("alarm", "cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
@@ -105,6 +114,39 @@ def is_ours(name: str) -> bool:
 
 
 def remains(target: Target) -> dict[str, list[str]]:
-    """Return the names of what is left, by kind."""
+    """Return the names of what is left, by kind.
+
+    Names of layers and API keys do not tell their stack: `of_stack` finds these.
+    """
     found = {listing.kind: sorted(listing.names(target)) for listing in LISTINGS}
     return {kind: names for kind, names in found.items() if names}
+
+
+def of_stack(target: Target, stack_id: str | None, deleted: list[list[str]]) -> list[str]:
+    """Return what CloudFormation did not delete of a deleted stack, and nobody else did.
+
+    AWS knows the resources of a deleted stack for 90 days.
+
+    Args:
+        stack_id: the stack's ARN; None if there was no stack.
+        deleted: type and physical id of what was deleted after the stack.
+    """
+    if stack_id is None:
+        return []
+    pages = target.client("cloudformation").get_paginator("list_stack_resources")
+    try:
+        entries = [
+            entry
+            for page in pages.paginate(StackName=stack_id)
+            for entry in page["StackResourceSummaries"]
+        ]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationError":
+            raise
+        return []
+    return [
+        f"{entry['ResourceType']} {entry['PhysicalResourceId']} ({entry['ResourceStatus']})"
+        for entry in entries
+        if entry["ResourceStatus"] != "DELETE_COMPLETE"
+        and [entry["ResourceType"], entry.get("PhysicalResourceId")] not in deleted
+    ]

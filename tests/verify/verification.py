@@ -16,6 +16,7 @@ from refit.domain.model_settings import ModelSettings
 from refit_cli import terminal
 from refit_cli.commands.doctor import examine
 from refit_cli.errors import BadInput, RunFailed
+from refit_cli.readiness.quotas import sagemaker_quotas
 
 from tests.verify import cleaning, journey, limits, own_stack, progress, report
 from tests.verify.probes import PROBES
@@ -24,6 +25,8 @@ from tests.verify.target import FOLDER, STACK
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from refit_cli.readiness.findings import Finding
 
     from tests.verify.progress import Progress
     from tests.verify.target import Target
@@ -90,7 +93,7 @@ def _begin(target: Target, options: Options) -> Progress:
         own_stack.check_owned(stack, None)
     terminal.inform(f"This verifies Refit on {target.location}.")
     terminal.inform(limits.PLAN)
-    findings = examine(target.connection(), ModelSettings(), target.runtime)
+    findings = requirements(target)
     missing = [finding for finding in findings if finding.status == "missing"]
     for finding in missing:
         terminal.inform(
@@ -107,6 +110,12 @@ def _begin(target: Target, options: Options) -> Progress:
     begun = progress.Progress(progress_path(target), target.account, target.region)
     begun.save()
     return begun
+
+
+def requirements(target: Target) -> list[Finding]:
+    """Return what the doctor finds, and whether the probes can have their endpoint."""
+    probes = sagemaker_quotas(target.client("service-quotas"), limits.PROBE_NEEDS, target.region)
+    return [*examine(target.connection(), ModelSettings(), target.runtime), *probes]
 
 
 def _confirm(target: Target, options: Options) -> None:

@@ -204,9 +204,12 @@ def read_deployment(info: StackInfo) -> Deployment:
 
 
 def local_api_url(info: StackInfo, url: str) -> str:
-    """Return the URL of an API on the local stack, given the URL it would have on AWS."""
+    """Return the URL of an API on the local stack, given the URL it would have on AWS.
+
+    A stack without an endpoint URL is on AWS, and keeps the URL.
+    """
     match = _API_URL.match(url)
-    if match is None:
+    if match is None or not info.endpoint_url:
         return url
     return f"{info.endpoint_url}/_aws/execute-api/{match[1]}/{match[2]}"
 

@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 from refit_cli.runtime import CommandRuntime
+from refit_local.stack.deploy import local_api_url
 from refit_local.stack.record import StackInfo
 
 from tests.verify import cleaning, report
@@ -17,7 +18,7 @@ from tests.verify.probes import PROBES
 from tests.verify.probes.base import Answer, Lab, NoSubject, Probe, asked
 from tests.verify.probes.state_fields import FIELDS
 from tests.verify.progress import Progress
-from tests.verify.remains import is_ours
+from tests.verify.remains import is_ours, of_stack
 from tests.verify.target import PREFIX, STACK, Target
 
 TARGET = Target(
@@ -131,6 +132,40 @@ def test_the_report_names_failed_tests_figures_and_what_is_left(tmp_path: Path) 
     assert "- failed: y" in page
     assert "- seconds: 7" in page
     assert "- left: role: a, b" in page
+
+
+class Resources:
+    """A CloudFormation that knows the resources of a deleted stack."""
+
+    def __init__(self, *resources: tuple[str, str, str]) -> None:
+        self.resources = resources
+
+    def get_paginator(self, operation: str) -> Resources:
+        return self
+
+    def paginate(self, StackName: str) -> list[dict[str, Any]]:
+        keys = ("ResourceType", "PhysicalResourceId", "ResourceStatus")
+        entries = [dict(zip(keys, each, strict=True)) for each in self.resources]
+        return [{"StackResourceSummaries": entries}]
+
+
+def test_what_cloudformation_did_not_delete_is_left_unless_it_was_deleted_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = Resources(
+        ("AWS::SQS::Queue", "a", "DELETE_COMPLETE"),
+        ("AWS::S3::Bucket", "b", "DELETE_SKIPPED"),
+        ("AWS::ApiGateway::ApiKey", "c", "DELETE_FAILED"),
+    )
+    monkeypatch.setattr(Target, "client", lambda self, service: known)
+    left = of_stack(TARGET, "arn", [["AWS::S3::Bucket", "b"]])
+    assert left == ["AWS::ApiGateway::ApiKey c (DELETE_FAILED)"]
+    assert of_stack(TARGET, None, []) == []
+
+
+def test_the_api_of_a_stack_on_aws_keeps_its_url() -> None:
+    url = "https://abc.execute-api.us-east-1.amazonaws.com/v1"
+    assert local_api_url(TARGET.info, url) == url
 
 
 @mock_aws

@@ -81,7 +81,7 @@ def target(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeTarget:
     monkeypatch.setattr(verification, "FOLDER", tmp_path)
     monkeypatch.setattr(verification.progress_path, "__defaults__", (tmp_path,))
     monkeypatch.setattr(verification, "PROBES", ())
-    monkeypatch.setattr(verification, "examine", lambda *arguments: [])
+    monkeypatch.setattr(verification, "requirements", lambda target: [])
     monkeypatch.setattr(own_stack, "deploy", deploy)
     monkeypatch.setattr(journey, "run", test)
     monkeypatch.setattr(journey, "count_runs", lambda target: 0)
@@ -130,7 +130,7 @@ def test_an_account_that_is_not_ready_is_left_alone(
     target: FakeTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     missing = Finding("quota", Status.MISSING, "2", "0", "ask for it")
-    monkeypatch.setattr(verification, "examine", lambda *arguments: [missing])
+    monkeypatch.setattr(verification, "requirements", lambda target: [missing])
     with pytest.raises(RunFailed, match="nothing was created"):
         verify(target, Options(account=ACCOUNT))
     assert target.world.done == []

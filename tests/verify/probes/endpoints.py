@@ -11,10 +11,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from tests.verify.limits import PROBE_INSTANCE
 from tests.verify.probes.base import DIFFERS, HOLDS, UNKNOWN, Answer, Lab, NoSubject, Probe
 from tests.verify.target import PREFIX
 
-INSTANCE = "ml.t2.medium"
 _START_S = 1500
 
 
@@ -92,7 +92,7 @@ def _config(lab: Lab, variant: str) -> str:
                 "VariantName": variant,
                 "ModelName": models[0]["ModelName"],
                 "InitialInstanceCount": 1,
-                "InstanceType": INSTANCE,
+                "InstanceType": PROBE_INSTANCE,
             }
         ],
     )
