@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,8 +11,12 @@ from refit.domain.model_settings import ModelSettings
 from refit_cli.readiness.needs import QuotaNeed, quotas_needed
 from refit_cli.readiness.permissions import to_deploy
 from refit_cli.readiness.quotas import lambda_limits, sagemaker_quotas
+from refit_local.ministack.service_quotas import OVERRIDES
+from stack_under_test import running_emulator
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from stack_under_test import LocalAws
 
 ENDPOINT = "ml.m5.large for endpoint usage"
@@ -83,3 +88,13 @@ def test_a_user_without_the_permission_may_not_read_quotas_and_lacks_the_deploym
     findings = sagemaker_quotas(client, quotas_needed(ModelSettings()), "us-east-1")
     assert {str(finding.status) for finding in findings} == {"unchecked"}
     assert to_deploy(iam, arn).status == "missing"
+
+
+def test_a_local_stack_can_have_the_quotas_of_a_new_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs = quotas_needed(ModelSettings())
+    monkeypatch.setenv(OVERRIDES, json.dumps({need.quota: 0 for need in needs}))
+    with running_emulator(tmp_path) as new_account:
+        findings = sagemaker_quotas(new_account.client("service-quotas"), needs, "us-east-1")
+    assert {(str(finding.status), finding.found) for finding in findings} == {("missing", "0")}
