@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,7 @@ def check_owned(stack: dict[str, Any], progress: Progress | None) -> None:
     tags = {tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])}
     expected = progress.id if progress else None
     same = progress is not None and progress.stack_id in {None, stack["StackId"]}
-    if expected is not None and tags.get(TAG) == expected and same:
+    if same and (tags.get(TAG) == expected or _is_only_reviewed(stack, progress)):
         return
     raise BadInput(
         f"there is a stack {STACK} that this verification did not make: {stack['StackId']}; "
@@ -51,6 +52,17 @@ def check_owned(stack: dict[str, Any], progress: Progress | None) -> None:
         f"it is left as it is. If you do not need it, empty its bucket, then: sam delete "
         f"--stack-name {STACK}",
     )
+
+
+def _is_only_reviewed(stack: dict[str, Any], progress: Progress) -> bool:
+    """Return whether this is what an interrupted `sam deploy` leaves before it creates anything.
+
+    Such a stack has a change set, no resources, and no tags yet. The name was free when the
+    verification began, so one that is newer is of the verification.
+    """
+    started_at = datetime.fromisoformat(progress.started_at)
+    in_review = stack["StackStatus"] == "REVIEW_IN_PROGRESS"
+    return in_review and not stack.get("Tags") and stack["CreationTime"] >= started_at
 
 
 def deploy(target: Target, progress: Progress) -> None:

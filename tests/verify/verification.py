@@ -147,7 +147,7 @@ def _choice(begun: Progress, target: Target, options: Options) -> str:
     if not target.runtime.can_ask():
         raise BadInput(
             "a verification was interrupted, and there is no terminal to ask on",
-            "give CHOICE=continue, or run `make verify-clean`",
+            "give CHOICE=continue or CHOICE=clean",
         )
     answer = terminal.ask("Type continue, or clean to remove everything: ")
     if answer not in {"continue", "clean"}:
@@ -210,7 +210,8 @@ def _finish(target: Target, begun: Progress) -> bool:
 
 
 def _say_how_to_go_on(target: Target) -> None:
-    command = "verify-local" if target.is_local else "verify-aws"
+    local = f"verify-local VERIFY_PORT={target.info.port}"
+    command = local if target.is_local else "verify-aws"
     terminal.inform(
         f"not finished: the stack {STACK} and its endpoint may exist, and cost. `make {command}` "
         f"goes on; `make {command} CHOICE=clean` removes everything"

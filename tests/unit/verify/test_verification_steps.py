@@ -158,6 +158,21 @@ def test_a_stack_with_the_tag_but_another_arn_is_not_touched(target: FakeTarget)
         clean(target)
 
 
+@pytest.mark.parametrize(("hours", "ours"), [(0.4, True), (0.6, False)])
+def test_a_stack_that_a_deployment_left_in_review_is_cleaned_up_if_it_is_newer(
+    target: FakeTarget, hours: float, ours: bool
+) -> None:
+    begun(target)
+    created_at = datetime.now(UTC) - timedelta(hours=hours)
+    review = {"StackStatus": "REVIEW_IN_PROGRESS", "CreationTime": created_at}
+    target.world.stack = {**stack_of(None), **review}
+    if ours:
+        assert clean(target)
+    else:
+        with pytest.raises(BadInput, match="did not make"):
+            clean(target)
+
+
 def test_an_interrupted_verification_goes_on_with_what_is_not_done(target: FakeTarget) -> None:
     former = begun(target)
     results = {"passed": [], "failed": [], "measured": {}, "stopped": None}
