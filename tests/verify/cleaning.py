@@ -84,7 +84,7 @@ def sweep(target: Target) -> None:
 def _is_outside_the_stack(kind: str, name: str) -> bool:
     """Return whether a resource is none of the stack's, which CloudFormation deletes."""
     match kind:
-        case "queue" | "rule" | "role":
+        case "queue" | "rule" | "role" | "delivery stream":
             return f"probe-{PREFIX}" in name
         case "alarm":
             return name.startswith(f"{PREFIX}-")
@@ -98,6 +98,7 @@ def _deletion_of(target: Target, kind: str) -> Callable[[str], Any] | None:
     """Return what deletes a resource of a kind by name; None for kinds of the stack only."""
     sagemaker, events, iam = map(target.client, ("sagemaker", "events", "iam"))
     sqs, logs, cloudwatch = map(target.client, ("sqs", "logs", "cloudwatch"))
+    firehose = target.client("firehose")
     return {
         "running training job": lambda name: sagemaker.stop_training_job(TrainingJobName=name),
         "running transform job": lambda name: sagemaker.stop_transform_job(TransformJobName=name),
@@ -108,6 +109,7 @@ def _deletion_of(target: Target, kind: str) -> Callable[[str], Any] | None:
         "alarm": lambda name: cloudwatch.delete_alarms(AlarmNames=[name]),
         "log group": lambda name: logs.delete_log_group(logGroupName=name),
         "queue": lambda name: sqs.delete_queue(QueueUrl=name),
+        "delivery stream": lambda name: firehose.delete_delivery_stream(DeliveryStreamName=name),
         "rule": lambda name: delete_rule(events, name),
         "role": lambda name: delete_role(iam, name),
     }.get(kind)

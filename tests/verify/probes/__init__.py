@@ -8,19 +8,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.verify.probes.delivery import ErrorObjectExtension
+from tests.verify.probes.delivery import ErrorObjectExtension, StreamRoleCondition
 from tests.verify.probes.endpoints import DeleteWhileCreating, UpdateToAnotherVariant
-from tests.verify.probes.packages import GroupNumbering, PackageRights, RegistryLag
+from tests.verify.probes.packages import (
+    GroupNumbering,
+    ListPackagesResource,
+    PackageRights,
+    RegistryLag,
+)
 from tests.verify.probes.queue_policy import QueuePolicyWithTwoResources
-from tests.verify.probes.state_fields import FIELDS
+from tests.verify.probes.state_fields import FIELDS, SdkValidationError
+from tests.verify.probes.uploads import OverlappingUploads
 
 if TYPE_CHECKING:
     from tests.verify.probes.base import Probe
 
 PROBES: tuple[Probe, ...] = (
     QueuePolicyWithTwoResources(),
+    OverlappingUploads(),
     *FIELDS,
+    SdkValidationError(),
+    StreamRoleCondition(),
     PackageRights(),
+    ListPackagesResource(),
     RegistryLag(),
     GroupNumbering(),
     DeleteWhileCreating(),

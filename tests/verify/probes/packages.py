@@ -65,6 +65,29 @@ class RegistryLag(Probe):
         return Answer(UNKNOWN, f"All {len(lags)} were listed at once; this does not exclude a lag.")
 
 
+class ListPackagesResource(Probe):
+    name = "list-packages-resource"
+    assumption = "ListModelPackages cannot be limited to the packages of a group."
+    question = "May a role list a group's packages that may do so on model-package/GROUP* only?"
+
+    def ask(self, lab: Lab) -> Answer:
+        group = _group(lab, "list")
+        where = f"arn:{lab.partition}:sagemaker:{lab.target.region}:{lab.target.account}"
+        accepted = []
+        for kind in ("model-package", "model-package-group"):
+            role = _role(lab, ["sagemaker:ListModelPackages"], f"{where}:{kind}/{group}*")
+            refused = lab.attempt(
+                f"ListModelPackages, allowed on {kind}/{group}* only",
+                _client_of(lab, role).list_model_packages,
+                ModelPackageGroupName=group,
+            )
+            if refused is None:
+                accepted.append(kind)
+        if accepted:
+            return Answer(DIFFERS, f"It may, on {' and on '.join(accepted)}.")
+        return Answer(HOLDS, "It may not, nor on model-package-group/GROUP*.")
+
+
 class GroupNumbering(Probe):
     name = "group-numbering"
     assumption = "A model package group that is created again counts from version 1."
@@ -168,8 +191,11 @@ def _received(lab: Lab, queue: str, package: str) -> bool:
     return False
 
 
-def _role(lab: Lab, actions: list[str]) -> str:
-    """Return the ARN of a role of this account that allows only these actions."""
+def _role(lab: Lab, actions: list[str], resource: str = "*") -> str:
+    """Return the ARN of a role of this account that allows only these actions.
+
+    It may also list the groups, which shows that IAM knows its policy.
+    """
     iam, name = lab.client("iam"), lab.name("role")
     account = f"arn:{lab.partition}:iam::{lab.target.account}:root"
     trust = {
@@ -177,15 +203,16 @@ def _role(lab: Lab, actions: list[str]) -> str:
         "Principal": {"AWS": account},
         "Action": "sts:AssumeRole",
     }
-    allowed = {"Effect": "Allow", "Action": actions, "Resource": "*"}
+    allowed = {"Effect": "Allow", "Action": actions, "Resource": resource}
+    known = {"Effect": "Allow", "Action": "sagemaker:ListModelPackageGroups", "Resource": "*"}
     arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_document(trust))["Role"]["Arn"]
     lab.undo.callback(delete_role, iam, name)
-    iam.put_role_policy(RoleName=name, PolicyName="probe", PolicyDocument=_document(allowed))
+    iam.put_role_policy(RoleName=name, PolicyName="probe", PolicyDocument=_document(allowed, known))
     return str(arn)
 
 
-def _document(statement: dict[str, Any]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+def _document(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
 def _client_of(lab: Lab, role: str) -> Any:

@@ -49,23 +49,9 @@ class IntegrationField(Probe):
         return f"Who refuses a request with {self.field}: Step Functions, or SageMaker?"
 
     def ask(self, lab: Lab) -> Answer:
-        states = lab.client("stepfunctions")
-        machine = states.describe_state_machine(stateMachineArn=lab.outputs[self.machine])
         text = json.dumps(self.arguments).replace("{account}", lab.target.account)
-        state = {
-            "Type": "Task",
-            "Resource": f"arn:{lab.partition}:states:::sagemaker:{self.action}",
-            "Parameters": json.loads(text),
-            "End": True,
-        }
-        request = {"definition": json.dumps(state), "roleArn": machine["roleArn"], "input": "{}"}
-        try:
-            response = states.test_state(**request)
-        except ClientError as error:
-            # An invalid definition is refused before it runs.
-            refusal = error.response["Error"]
-            return self._judged(lab, str(refusal["Code"]), str(refusal["Message"]))
-        return self._judged(lab, response.get("error", "no error"), response.get("cause", ""))
+        task = f"sagemaker:{self.action}"
+        return self._judged(lab, *_failure_of(lab, task, json.loads(text), self.machine))
 
     def _judged(self, lab: Lab, error: str, cause: str) -> Answer:
         lab.evidence.append(f"TestState of {self.action} with {self.field}: {error}: {cause}")
@@ -76,6 +62,44 @@ class IntegrationField(Probe):
             verdict = DIFFERS if self.is_taken else HOLDS
             return Answer(verdict, f"Step Functions refuses the field: {error}.")
         return Answer(UNKNOWN, f"Neither refuses the field: {error}.")
+
+
+class SdkValidationError(Probe):
+    name = "sdk-validation-error"
+    assumption = (
+        "An aws-sdk: task reports an error that the API's model does not have as "
+        "SageMaker.SageMakerException, with the message before `(Service: SageMaker`."
+    )
+    question = "How does aws-sdk:sagemaker:describeEndpoint report an endpoint that does not exist?"
+
+    def ask(self, lab: Lab) -> Answer:
+        request = {"EndpointName": _NOTHING}
+        task = "aws-sdk:sagemaker:describeEndpoint"
+        error, cause = _failure_of(lab, task, request, "DeployStateMachineArn")
+        lab.evidence.append(f"TestState of {task}: {error}: {cause}")
+        expected = error == "SageMaker.SageMakerException" and "(Service: SageMaker" in cause
+        return Answer(HOLDS if expected else DIFFERS, f"As {error}.")
+
+
+def _failure_of(lab: Lab, task: str, request: dict[str, Any], machine: str) -> tuple[str, str]:
+    """Return error and cause of a task that runs with the role of a state machine."""
+    states = lab.client("stepfunctions")
+    described = states.describe_state_machine(stateMachineArn=lab.outputs[machine])
+    state = {
+        "Type": "Task",
+        "Resource": f"arn:{lab.partition}:states:::{task}",
+        "Parameters": request,
+        "End": True,
+    }
+    try:
+        response = states.test_state(
+            definition=json.dumps(state), roleArn=described["roleArn"], input="{}"
+        )
+    except ClientError as error:
+        # An invalid definition is refused before it runs.
+        refusal = error.response["Error"]
+        return str(refusal["Code"]), str(refusal["Message"])
+    return response.get("error", "no error"), response.get("cause", "")
 
 
 def _training(field: str, **values: Any) -> IntegrationField:
