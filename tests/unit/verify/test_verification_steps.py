@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -15,8 +16,12 @@ from refit_cli.runtime import CommandRuntime
 from refit_local.stack.record import StackInfo
 
 from tests.verify import cleaning, journey, limits, own_stack, progress, verification
+from tests.verify.__main__ import main
 from tests.verify.target import STACK, Target
 from tests.verify.verification import Options, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ACCOUNT = "123456789012"
 STACK_ID = f"arn:aws:cloudformation:us-east-1:{ACCOUNT}:stack/{STACK}/1"
@@ -242,6 +247,33 @@ def test_a_failed_test_fails_the_verification_after_everything_is_removed(
 
 def test_the_limits_of_instances_and_hours_keep_the_cost_below_the_limit() -> None:
     assert limits.worst_cost() <= limits.DOLLARS
+
+
+@pytest.fixture
+def _no_account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Hide the account of the machine, and restore the handler that the command sets."""
+    for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, "/dev/null")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.mark.usefixtures("_no_account")
+@pytest.mark.parametrize(("region", "word"), [(None, "region"), ("us-east-1", "credentials")])
+@pytest.mark.parametrize("command", ["aws", "clean"])
+def test_without_a_region_or_credentials_the_command_says_how_to_set_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: Any, command: str, region: str | None, word: str
+) -> None:
+    if region:
+        monkeypatch.setenv("AWS_DEFAULT_REGION", region)
+    assert main([command]) == 3
+    message = capsys.readouterr().err
+    assert word in message
+    assert "AWS_PROFILE" in message
 
 
 class Tests:
