@@ -27,7 +27,8 @@ def publish(connection: StackConnection, name: EventName, detail: dict[str, str]
     Raises:
         RunFailed: when the event bus rejects the event.
     """
-    entry = {"Source": "refit", "DetailType": name, "Detail": json.dumps(detail)}
+    addressed = {"prefix": connection.stack.name_prefix, **detail}
+    entry = {"Source": "refit", "DetailType": name, "Detail": json.dumps(addressed)}
     response = connection.client("events").put_events(Entries=[entry])
     (result,) = response["Entries"]
     if response["FailedEntryCount"]:

@@ -84,3 +84,13 @@ def test_the_tables_use_the_key_that_costs_nothing() -> None:
     # SSEEnabled without a key selects AWS's managed KMS key, whose requests are billed.
     for table in of_type("AWS::DynamoDB::Table").values():
         assert "SSESpecification" not in table
+
+
+def test_a_rule_for_events_of_refit_takes_those_of_its_own_stack_only() -> None:
+    patterns = [
+        rule["EventPattern"]
+        for rule in of_type("AWS::Events::Rule").values()
+        if rule.get("EventPattern", {}).get("source") == ["refit"]
+    ]
+    assert patterns
+    assert all(pattern["detail"]["prefix"] == [{"Ref": "NamePrefix"}] for pattern in patterns)

@@ -28,7 +28,7 @@ class Messaging:
         self._environment = environment
 
     def publish(self, name: EventName, detail: dict[str, Any]) -> None:
-        """Put one event on the bus.
+        """Put one event on the bus. Its prefix tells the stack, as the bus may serve several.
 
         Raises:
             ServiceThrottled: when the event bus did not accept the event.
@@ -36,7 +36,7 @@ class Messaging:
         entry = {
             "Source": "refit",
             "DetailType": name.value,
-            "Detail": json.dumps(detail, default=str),
+            "Detail": json.dumps({"prefix": self._environment.name_prefix, **detail}, default=str),
         }
         with translate_transient_errors():
             answer = self._client("events").put_events(Entries=[entry])

@@ -96,7 +96,12 @@ def test_an_alarm_starts_one_run_on_the_old_files_and_the_new_labels(drifting: S
     assert (drop["labels"], drop["episode"]) == (150, 1)
     events = drifting.messages(drifting.bus_queue)
     (started,) = [event for event in events if event["detail-type"] == "Run Started"]
-    assert started["detail"] == {"model": MODEL, "run": state.run, "cause": "drift"}
+    assert started["detail"] == {
+        "prefix": "refit",
+        "model": MODEL,
+        "run": state.run,
+        "cause": "drift",
+    }
 
 
 def test_the_training_data_of_the_champion_is_included_and_is_not_fresh(stack: Stack) -> None:

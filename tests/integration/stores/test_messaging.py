@@ -24,7 +24,7 @@ def test_an_event_is_published_with_its_name_and_detail(stack: Stack) -> None:
     stack.services.messaging.publish(EventName.RUN_STARTED, {"model": "digits"})
     (event,) = stack.messages(stack.bus_queue)
     assert (event["source"], event["detail-type"]) == ("refit", "Run Started")
-    assert event["detail"] == {"model": "digits"}
+    assert event["detail"] == {"prefix": "refit", "model": "digits"}
 
 
 def test_an_event_that_the_bus_refuses_is_a_transient_error(stack: Stack) -> None:

@@ -46,7 +46,7 @@ def test_the_last_run_is_repeated_if_it_failed_or_was_refused(refit, stack, requ
     assert result.exit_code == 0
     (event,) = requests()
     assert (event["source"], event["detail-type"]) == ("refit", "Run Retry Requested")
-    assert event["detail"] == {"model": "digits", "run": "r2", "by": "ada"}
+    assert event["detail"] == {"prefix": "refit", "model": "digits", "run": "r2", "by": "ada"}
     new = retry_id("digits", "r2")
     assert f"requested  run {new} of digits: 2 files, 3.0 kB: a.csv, b.csv" in result.stdout
     assert f"repeats run r2, which is {status} (TrainingJobFailed)" in result.stderr
