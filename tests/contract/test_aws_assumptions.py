@@ -51,13 +51,14 @@ def tables() -> dict[str, list[str]]:
 
 
 def assumptions() -> list[Assumption]:
-    """Return the lines of all tables but the open questions."""
+    """Return the lines of all tables but the open questions, if they have every column."""
     found = []
     for title, lines in tables().items():
         section = PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
         below = re.search(r"[Pp]aths are below `([^`]+)`", section)
         folder = ROOT / (below[1] if below else "functions/refit")
-        found += [Assumption(folder, *cells(line)) for line in lines[2:]]
+        rows = [cells(line) for line in lines[2:]]
+        found += [Assumption(folder, *row) for row in rows if len(row) == len(COLUMNS)]
     return found
 
 
