@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from refit.domain.errors import ServiceThrottled
+from refit.domain.one_line import one_line
 from refit.stores.clients import translate_transient_errors
 from refit.telemetry import logger
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from refit.domain.vocabulary import EventName
     from refit.environment import Environment
 
-_MAX_SUBJECT_CHARACTERS = 100  # SNS requires a subject of at most 100 ASCII characters
+_MAX_SUBJECT_CHARACTERS = 99  # SNS requires one line of less than 100 ASCII characters
 
 
 class Messaging:
@@ -45,11 +46,11 @@ class Messaging:
 
     def notify(self, subject: str, message: str) -> None:
         """Send a notice to the subscribers of the notices topic."""
-        ascii_subject = subject.encode("ascii", "replace").decode()[:_MAX_SUBJECT_CHARACTERS]
+        line = one_line(subject, _MAX_SUBJECT_CHARACTERS)
         with translate_transient_errors():
             self._client("sns").publish(
                 TopicArn=self._environment.notices_topic_arn,
-                Subject=ascii_subject,
+                Subject=line.encode("ascii", "replace").decode(),
                 Message=message,
             )
 
