@@ -62,6 +62,11 @@ def wait_for(
     raise AssertionError(f"{what} did not happen within {timeout_s:.0f} s")
 
 
+def _runs(items: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    runs = [item for sk, item in items.items() if sk.startswith("RUN#")]
+    return sorted(runs, key=lambda run: str(run["started_at"]))
+
+
 class User:
     """Drops data, reads the state of runs, and sends predictions and labels.
 
@@ -112,18 +117,23 @@ class User:
         return self.items(model).get("STATE", {})
 
     def runs(self, model: str) -> list[dict[str, Any]]:
-        runs = [item for sk, item in self.items(model).items() if sk.startswith("RUN#")]
-        return sorted(runs, key=lambda run: str(run["started_at"]))
+        return _runs(self.items(model))
 
     def wait_for_end(
         self, model: str, number: int = 1, timeout_s: float | None = None
     ) -> dict[str, Any]:
-        """Wait until the model's run number `number` (from 1) has ended; return its item."""
+        """Wait until the model's run number `number` (from 1) has ended; return its item.
+
+        A run records its end shortly before it releases the lock of the model.
+        """
 
         def ended_run() -> dict[str, Any] | None:
-            runs = self.runs(model)
-            ended = len(runs) >= number and runs[number - 1]["status"] in ENDED
-            return runs[number - 1] if ended else None
+            items = self.items(model)
+            runs = _runs(items)
+            if len(runs) < number or runs[number - 1]["status"] not in ENDED:
+                return None
+            holds_lock = items["STATE"].get("active_run") == runs[number - 1]["run"]
+            return None if holds_lock else runs[number - 1]
 
         return wait_for(
             ended_run,

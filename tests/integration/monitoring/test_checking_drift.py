@@ -107,7 +107,7 @@ def test_a_version_as_good_as_its_baseline_has_no_drift(live: Stack) -> None:
 
 
 EVENT_KEYS = set(
-    "model version run raised_at drifted log10_evidence threshold labels cohorts since counted "
+    "prefix model version run raised_at drifted log10_evidence threshold labels cohorts since counted "
     "errors error_rate bar baseline_error coverage selectivity class_name alarm_cohort held_back "
     "sentence".split()
 )

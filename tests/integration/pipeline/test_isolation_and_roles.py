@@ -18,7 +18,7 @@ CLASSES = list(map(str, range(10)))
 
 @pytest.fixture
 def active(stack: Stack) -> Stack:
-    services().models.begin_run("digits", RUN, "drop", "2026-11-20T10:00:00+00:00")
+    services().models.begin_run("digits", RUN, "drop", None)
     root = f"digits/runs/{RUN}"
     stack.put(f"{root}/manifest.json", manifest(RUN))
     schema = {"task": "classification", "label": "digit", "features": [], "classes": CLASSES}
