@@ -129,6 +129,8 @@ def test_a_repeated_call_waits_for_the_endpoint_that_the_lost_call_has_begun(
     error = {"Error": "SageMaker.SageMakerException", "Cause": cause}
     assert next_of(DEPLOY["CanItPass"], repeats=0, error=error, call=call) == "RollBack"
     assert next_of(DEPLOY["CanItPass"], repeats=1, error=error, call=call) == "WaitForEndpoint"
+    caught = next(c["Assign"] for c in DEPLOY[call]["Catch"] if "call" in c["Assign"])
+    assert caught["began"] == DEPLOY[call]["Assign"]["began"], "the wait counts from there"
 
 
 def test_an_endpoint_is_created_again_while_sagemaker_does_not_see_its_config() -> None:
