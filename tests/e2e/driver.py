@@ -109,6 +109,12 @@ class User:
             s3.put_object(Bucket=self.bucket, Key=f"{model}/raw/{name}", Body=body)
             self.dropped.add(f"{model}/raw/{name}")
 
+    def forget(self, model: str) -> None:
+        """Forget what was sent to a model, which has been removed."""
+        self.dropped = {key for key in self.dropped if not key.startswith(f"{model}/")}
+        self.answered = {name for name in self.answered if not name.startswith(f"{model}#")}
+        self.labelled = {name for name in self.labelled if not name.startswith(f"{model}#")}
+
     def items(self, model: str) -> dict[str, dict[str, Any]]:
         response = self.client("dynamodb").query(
             TableName=self.outputs["ModelTableName"],

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHECK_TIMEOUT_S = 120
+SHOWN = 30
+"""Differences that the message of a failure lists."""
 
 
 def is_wanted() -> bool:
@@ -37,7 +39,8 @@ def check_that_nothing_is_lost_or_repeated(user: User) -> None:
     try:
         wait_for(lambda: not differences(user) or None, "agreement", CHECK_TIMEOUT_S)
     except AssertionError:
-        assert not (found := differences(user)), "\n".join(found)
+        found = differences(user)
+        assert not found, "\n".join([f"{len(found)} differences:", *found[:SHOWN]])
 
 
 def show_faults(state: Path) -> None:
