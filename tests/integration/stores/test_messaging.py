@@ -35,7 +35,9 @@ def test_an_event_that_the_bus_refuses_is_a_transient_error(stack: Stack) -> Non
         messaging.publish(EventName.RUN_STARTED, {})
 
 
-def test_the_subject_of_a_notice_is_one_line_of_ascii_with_less_than_100_characters(stack: Stack) -> None:
+def test_the_subject_of_a_notice_is_one_line_of_ascii_with_less_than_100_characters(
+    stack: Stack,
+) -> None:
     stack.services.messaging.notify("Größe\n" + "x" * 200, "Größe")
     (notice,) = stack.messages(stack.notices_queue)
     assert notice["Subject"] == "Gr??e " + "x" * 93
