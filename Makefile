@@ -16,8 +16,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 SAM := SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR=$(CURDIR)/.refit/sam-settings $(BIN)/sam
 LOCK := .refit/lock
 SECURITY := .refit/security
+SEEDS ?= 1
+TESTS ?= tests/e2e/test_drops.py tests/e2e/test_monitoring_and_retraining.py \
+	tests/e2e/test_failed_messages.py
 
-.PHONY: help setup demo test check check-security lint types up down verify-aws verify-local \
+.PHONY: help setup demo test hostile check check-security lint types up down verify-aws verify-local \
 	verify-clean lock lock-security clean
 
 help: ## list the commands
@@ -45,6 +48,9 @@ demo: setup ## run the whole loop on digits, 1½ minutes (DATA=mnist.pkl.gz, REP
 
 test: setup ## run the tests (ARGS="tests/unit -k split" selects some)
 	@$(BIN)/pytest $(ARGS)
+
+hostile: setup ## run end-to-end tests on hostile local stacks (SEEDS="1 2 3", TESTS=tests/e2e)
+	@for seed in $(SEEDS); do REFIT_HOSTILE=$$seed $(BIN)/pytest -n 0 -s $(TESTS); done
 
 check: lint types ## run the checks of CI: format, lint, types, template
 	@$(SAM) validate --lint --template-file template.yaml --region us-east-1

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from refit.stores.retries import RetryPolicy
+
 from refit_cli.errors import RunFailed
 
 if TYPE_CHECKING:
@@ -21,19 +23,25 @@ def user_name(connection: StackConnection) -> str:
         return "unknown user"
 
 
+REJECTED_EVENTS = RetryPolicy(max_attempts=5, initial_backoff_s=0.2)
+"""For an entry that the event bus has rejected, mostly because it throttles."""
+
+
 def publish(connection: StackConnection, name: EventName, detail: dict[str, str]) -> str:
     """Publish a user command on the event bus; return the event's id.
 
     Raises:
-        RunFailed: when the event bus rejects the event.
+        RunFailed: when the event bus rejects the event again and again.
     """
     addressed = {"prefix": connection.stack.name_prefix, **detail}
     entry = {"Source": "refit", "DetailType": name, "Detail": json.dumps(addressed)}
-    response = connection.client("events").put_events(Entries=[entry])
-    (result,) = response["Entries"]
-    if response["FailedEntryCount"]:
-        raise RunFailed(
-            f"the event bus rejected the event '{name}': {result.get('ErrorMessage', result)}",
-            "try again in a moment",
-        )
-    return str(result["EventId"])
+    events = connection.client("events")
+    for _ in REJECTED_EVENTS.attempts():
+        # A rejected entry is part of a successful answer, which botocore does not retry.
+        (result,) = events.put_events(Entries=[entry])["Entries"]
+        if "EventId" in result:
+            return str(result["EventId"])
+    raise RunFailed(
+        f"the event bus rejected the event '{name}': {result.get('ErrorMessage', result)}",
+        "try again in a moment",
+    )

@@ -116,6 +116,35 @@ def test_what_a_call_whose_answer_was_lost_has_created_is_used(call: str, step: 
 
 
 @pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("CreateEndpoint", 'Cannot create already existing endpoint "arn:e".'),
+        ("UpdateEndpoint", 'Cannot update in-progress endpoint "arn:e".'),
+    ],
+)
+def test_a_repeated_call_waits_for_the_endpoint_that_the_lost_call_has_begun(
+    call: str, message: str
+) -> None:
+    cause = f"{message} (Service: SageMaker, Status Code: 400, Request ID: 1)"
+    error = {"Error": "SageMaker.SageMakerException", "Cause": cause}
+    assert next_of(DEPLOY["CanItPass"], repeats=0, error=error, call=call) == "RollBack"
+    assert next_of(DEPLOY["CanItPass"], repeats=1, error=error, call=call) == "WaitForEndpoint"
+    caught = next(c["Assign"] for c in DEPLOY[call]["Catch"] if "call" in c["Assign"])
+    assert caught["began"] == DEPLOY[call]["Assign"]["began"], "the wait counts from there"
+
+
+def test_an_endpoint_is_created_again_while_sagemaker_does_not_see_its_config() -> None:
+    cause = (
+        'Could not find endpoint configuration "arn:c". (Service: SageMaker, Status Code: 400, '
+        "Request ID: 1)"
+    )
+    error = {"Error": "SageMaker.SageMakerException", "Cause": cause}
+    choice = DEPLOY["CanItPass"]
+    assert next_of(choice, repeats=0, error=error, call="CreateEndpoint") == "WaitToRepeat"
+    assert next_of(choice, repeats=6, error=error, call="CreateEndpoint") == "RollBack"
+
+
+@pytest.mark.parametrize(
     "call",
     ["CreateModel", "CreateEndpointConfig", "CreateEndpoint", "UpdateEndpoint", "DescribeEndpoint"],
 )

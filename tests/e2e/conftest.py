@@ -13,11 +13,16 @@ import pytest
 from refit_local.stack import lifecycle
 from sklearn.datasets import load_digits
 
+from tests.e2e import hostility
 from tests.e2e.deployed import read_deployed
 from tests.e2e.driver import User
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+RETRIES = 6
+"""Repetitions of an API call that was answered 503, as its Retry-After asks for."""
 
 
 def free_port() -> int:
@@ -33,9 +38,15 @@ def user(request: pytest.FixtureRequest) -> Iterator[User]:
         return
     port = free_port()
     stack = lifecycle.up(port)
+    user = User(stack, retries=RETRIES if hostility.is_wanted() else 0)
     try:
-        yield User(stack)
+        yield user
+        if hostility.is_wanted():
+            hostility.check_that_nothing_is_lost_or_repeated(user)
     finally:
+        if hostility.is_wanted():
+            hostility.show_faults(stack.state_dir)
+            hostility.show_failed_runs(user)
         lifecycle.down(port)
 
 

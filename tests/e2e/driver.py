@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import boto3
 import requests
 from boto3.dynamodb.types import TypeDeserializer
+from botocore.config import Config
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,9 +76,11 @@ class User:
     Args:
         stack: where the stack is. On AWS, endpoint URL and credentials are None: boto3 then uses
             AWS and the credentials of the machine.
+        pace: how long to wait.
+        retries: repetitions of a call of the API that was answered 503.
     """
 
-    def __init__(self, stack: StackInfo, pace: Pace = LOCAL) -> None:
+    def __init__(self, stack: StackInfo, pace: Pace = LOCAL, retries: int = 0) -> None:
         self.stack = stack
         self.pace = pace
         stacks = self.client("cloudformation").describe_stacks(StackName=stack.stack_name)
@@ -83,7 +88,12 @@ class User:
             output["OutputKey"]: output["OutputValue"] for output in stacks["Stacks"][0]["Outputs"]
         }
         self.bucket = self.outputs["BucketName"]
+        self.dropped: set[str] = set()
+        self.answered: set[str] = set()
+        self.labelled: set[str] = set()
         self.http = requests.Session()
+        again = Retry(retries, status_forcelist=[503], allowed_methods=None, raise_on_status=False)
+        self.http.mount("http://", HTTPAdapter(max_retries=again))
         self.http.headers["x-api-key"] = stack.api_keys["predict"]
 
     def client(self, service: str) -> Any:
@@ -91,6 +101,7 @@ class User:
             service,
             endpoint_url=self.stack.endpoint_url,
             region_name=self.stack.region,
+            config=Config(retries={"mode": "standard", "total_max_attempts": 6}),
             aws_access_key_id=self.stack.access_key_id,
             aws_secret_access_key=self.stack.secret_access_key,
         )
@@ -101,6 +112,13 @@ class User:
             s3.put_object(Bucket=self.bucket, Key=f"{model}/model.toml", Body=settings.encode())
         for name, body in files.items():
             s3.put_object(Bucket=self.bucket, Key=f"{model}/raw/{name}", Body=body)
+            self.dropped.add(f"{model}/raw/{name}")
+
+    def forget(self, model: str) -> None:
+        """Forget what was sent to a model, which has been removed."""
+        self.dropped = {key for key in self.dropped if not key.startswith(f"{model}/")}
+        self.answered = {name for name in self.answered if not name.startswith(f"{model}#")}
+        self.labelled = {name for name in self.labelled if not name.startswith(f"{model}#")}
 
     def items(self, model: str) -> dict[str, dict[str, Any]]:
         response = self.client("dynamodb").query(
@@ -160,8 +178,24 @@ class User:
         url = f"{self.stack.api_url}/models/{model}/predictions"
         if isinstance(rows, bytes):
             headers = {"Content-Type": "text/csv"} | kwargs.pop("headers", {})
-            return self.http.post(url, data=rows, headers=headers, timeout=60, **kwargs)
-        return self.http.post(url, json={"instances": rows}, timeout=60, **kwargs)
+            response = self.http.post(url, data=rows, headers=headers, timeout=60, **kwargs)
+        else:
+            response = self.http.post(url, json={"instances": rows}, timeout=60, **kwargs)
+        if response.ok:
+            self.answered |= {
+                f"{model}#{row['inferenceId']}" for row in response.json()["predictions"]
+            }
+        return response
+
+    def models(self) -> list[str]:
+        """Return the names of all models."""
+        response = self.client("dynamodb").query(
+            TableName=self.outputs["ModelTableName"],
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": "MODELS"}},
+            ConsistentRead=True,
+        )
+        return [item["sk"]["S"] for item in response["Items"]]
 
     def label(self, model: str, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Post labels; return the result of each."""
@@ -171,6 +205,11 @@ class User:
         assert response.status_code == 202, response.text
         results: list[dict[str, Any]] = response.json()["results"]
         assert len(results) == len(records)
+        self.labelled |= {
+            f"{model}#{record['inferenceId']}"
+            for record, result in zip(records, results, strict=True)
+            if result["status"] != "rejected"
+        }
         return results
 
     def counters(self, model: str, version: int) -> Counter[str]:

@@ -27,8 +27,8 @@ def test_captures_that_firehose_refused_raise_an_alarm(user: User) -> None:
     user.client("s3").put_object(Bucket=user.bucket, Key=key, Body=b"{}")
     alarm = "CaptureStreamDeadLettersAlarm"
     wait_for(lambda: alarm_state(user, alarm) == "ALARM" or None, "the alarm")
-    [message] = sqs.receive_message(QueueUrl=queue)["Messages"]
-    assert json.loads(message["Body"])["detail"]["object"]["key"] == key
+    messages = wait_for(lambda: sqs.receive_message(QueueUrl=queue).get("Messages"), "a message")
+    assert json.loads(messages[0]["Body"])["detail"]["object"]["key"] == key
     sqs.purge_queue(QueueUrl=queue)
 
 

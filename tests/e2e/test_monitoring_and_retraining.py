@@ -62,7 +62,9 @@ class Traffic:
         start = TRAFFIC.start + self.position % (TRAFFIC.stop - TRAFFIC.start - rows)
         self.position += rows
         images = slice(start, start + rows)
-        response = self.user.predict(MODEL, self.images(images)).json()
+        answer = self.user.predict(MODEL, self.images(images))
+        assert answer.status_code == 200, answer.text
+        response = answer.json()
         version, labels = response["modelVersion"], self.digits.texts(images)
         self.predictions[version] = self.predictions.get(version, 0) + rows
         for row, label in zip(response["predictions"], labels, strict=True):
@@ -94,7 +96,9 @@ class Traffic:
 
     def accuracy(self) -> float:
         """Return the accuracy of the live model on held-out images."""
-        response = self.user.predict(MODEL, self.images(HELD_OUT)).json()
+        answer = self.user.predict(MODEL, self.images(HELD_OUT))
+        assert answer.status_code == 200, answer.text
+        response = answer.json()
         labels, version = self.digits.texts(HELD_OUT), response["modelVersion"]
         self.predictions[version] = self.predictions.get(version, 0) + len(labels)
         predictions = [row["prediction"] for row in response["predictions"]]

@@ -341,6 +341,7 @@ def test_a_removed_model_leaves_nothing_and_begins_again_with_version_1(
     assert removed.returncode == 0, removed.stderr
     assert json.loads(removed.stdout)["left"] == {}
     assert left_of(user, MODEL) == []
+    user.forget(MODEL)
     assert user.predict(MODEL, digits.rows(HELD_OUT)).status_code == 404
     user.drop(MODEL, {"a.csv": digits.csv(FIRST)})
     run = user.wait_for_end(MODEL)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _LOG_POLL_S = 0.3
 _RESERVE_MEMORY = "REFIT_RESERVE_MEMORY_MB"
 _RESERVE_CORES = "REFIT_RESERVE_CORES"
+_HOSTILE = "REFIT_HOSTILE"
 
 
 def up(
@@ -68,6 +69,16 @@ def up(
             help="CPU cores that training jobs and endpoints leave free. Default: 0.",
         ),
     ] = None,
+    hostile: Annotated[
+        int | None,
+        typer.Option(
+            "--hostile",
+            envvar=_HOSTILE,
+            min=0,
+            metavar="SEED",
+            help="Inject faults that AWS documents into all services, by this seed.",
+        ),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Start the local stack: all of Refit on this machine, without an AWS account.
@@ -90,7 +101,11 @@ def up(
     """
     from refit_cli.connection import connected
 
-    for name, value in ((_RESERVE_MEMORY, reserve_memory_mb), (_RESERVE_CORES, reserve_cores)):
+    for name, value in (
+        (_RESERVE_MEMORY, reserve_memory_mb),
+        (_RESERVE_CORES, reserve_cores),
+        (_HOSTILE, hostile),
+    ):
         if value is not None:
             os.environ[name] = str(value)  # inherited by the stack's process
     runtime = runtime_of(context)

@@ -28,6 +28,8 @@ _THROTTLES = frozenset(
     {
         "Throttling",
         "ThrottlingException",
+        "ThrottledException",
+        "RequestThrottled",
         "TooManyRequestsException",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",

@@ -24,6 +24,7 @@ from refit_local.ministack import (
     object_times,
     object_writes,
     parallel_states,
+    payload_limits,
     queue_policies,
     reserved_concurrency,
     retriers,
@@ -69,6 +70,7 @@ _WITHOUT_SETTINGS = (
     service_quotas,
     # Wraps what `lambda_runtime` has replaced.
     service_metrics,
+    payload_limits,
     secure_transport,
 )
 

@@ -1,11 +1,14 @@
 """API Gateway: the caller's API key in the event, throttled functions, and the metric of errors.
 
 AWS        gives a function the id of the API key; answers a throttled function with the gateway
-           response INTEGRATION_FAILURE, never with 429; publishes 5XXError
-MiniStack  leaves the key out, passes 429 on, and publishes no metric of an API
+           response INTEGRATION_FAILURE, never with 429; publishes 5XXError; takes the gateway
+           responses of an OpenAPI definition
+MiniStack  leaves the key out, passes 429 on, publishes no metric of an API, and ignores the gateway
+           responses of a definition
 Source     API Gateway Developer Guide, "Variables for data models, authorizers, mapping templates,
            and CloudWatch access logging" (identity.apiKeyId), "Gateway response types" and "Amazon
-           API Gateway dimensions and metrics"; AWS re:Post, "API Gateway proxy integration does not
+           API Gateway dimensions and metrics", and "x-amazon-apigateway-gateway-responses object";
+           AWS re:Post, "API Gateway proxy integration does not
            forward Lambda throttling" and "Inconsistencies in response codes depending on whether
            API Gateway response settings are configured"
 """
@@ -31,6 +34,7 @@ def install() -> None:
     Hook.GATEWAY_PROXY_ANSWER.wrap(_proxy_answer)
     Hook.GATEWAY_PROXY.wrap(_invoke)
     Hook.GATEWAY_HANDLE.wrap(_handle)
+    Hook.GATEWAY_IMPORT.wrap(_import)
 
 
 def _event(original: Callable[..., Document], *args: Any, **options: Any) -> Document:
@@ -69,3 +73,10 @@ async def _handle(
         name = Hook.GATEWAY_APIS.get().get(api_id, {}).get("name", api_id)
         put_metric("AWS/ApiGateway", "5XXError", [1.0], "Count", {"ApiName": name})
     return answer
+
+
+def _import(original: Callable[..., str], definition: Document, *rest: Any) -> str:
+    api_id = original(definition, *rest)
+    for kind, response in (definition.get("x-amazon-apigateway-gateway-responses") or {}).items():
+        Hook.GATEWAY_RESPONSE.get()(api_id, kind, response)
+    return api_id

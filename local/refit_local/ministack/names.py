@@ -33,6 +33,7 @@ _LAMBDA = "ministack.services.lambda_svc"
 _LOGS = "ministack.services.cloudwatch_logs"
 _S3 = "ministack.services.s3"
 _SQS = "ministack.services.sqs"
+_FIREHOSE = "ministack.services.firehose"
 _STS = "ministack.services.sts"
 _IAM = "ministack.services.iam"
 _TABLES = "ministack.services.dynamodb"
@@ -149,6 +150,10 @@ class Hook(Enum):
     EXECUTION_RECORD = (_LAMBDA, "_execution_record_for_config", "asynchronous invocations")
     INVOKE_ASYNC = (_LAMBDA, "invoke_async_with_retry", "asynchronous invocations")
     RESOLVE_MACHINE = (_STATES, "_resolve_state_machine_arn", "dead-letter queues of targets")
+    COLLECT_MESSAGES = (_SQS, "_collect_msgs", "late messages and another order")
+    RECEIVE_FOR_FUNCTION = (_SQS, "_receive_messages_for_esm", "messages that are repeated")
+    DELIVER_RECORD = (_FIREHOSE, "_deliver_to_s3", "records that are repeated")
+    TASK_OF_FUNCTION = (_STATES, "_call_lambda", "tasks that are throttled")
     QUEUE_BY_ARN = (_SQS, "_queue_by_arn", "dead-letter queues of targets")
     QUEUE_ALLOWS = (_SQS, "queue_policy_allows", "dead-letter queues of targets")
     QUEUE_ACTIONS = (_SQS, "_HANDLERS", "policies of queues")
@@ -164,6 +169,8 @@ class Hook(Enum):
     GATEWAY_KEY = (_GATEWAY, "_check_api_key", "the API key in events of APIs")
     GATEWAY_PROXY = (_GATEWAY, "_invoke_lambda_proxy_v1", "throttled functions of APIs")
     GATEWAY_PROXY_ANSWER = (_GATEWAY, "_lambda_proxy_response", "throttled functions of APIs")
+    GATEWAY_IMPORT = (_GATEWAY, "_import_rest_api", "gateway responses of an OpenAPI definition")
+    GATEWAY_RESPONSE = (_GATEWAY, "_put_gateway_response", "gateway responses of a definition")
     GATEWAY_STAGES = (_GATEWAY, "_stages_v1", "compressed bodies of requests")
     GATEWAY_ERROR = (_GATEWAY, "_gw_error", "compressed bodies of requests")
 

@@ -7,13 +7,14 @@
     }
 
 Each job takes the first reason of the list of its kind, and fails with it before its container
-starts. ListModelPackages does not show packages that are younger than `ListLagSeconds`. Without the
-file nothing fails.
+starts. ListModelPackages does not show packages that are younger than `ListLagSeconds`, or than
+REFIT_LIST_LAG_S seconds if the file does not say. Without the file nothing fails.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE = "faults.json"
+LIST_LAG_VARIABLE = "REFIT_LIST_LAG_S"
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class Faults:
     def list_lag_s(self) -> float:
         """How long ListModelPackages does not show a new package."""
         with self._lock:
-            return float(self._read().get("ListLagSeconds", 0))
+            lag = self._read().get("ListLagSeconds", os.environ.get(LIST_LAG_VARIABLE, "0"))
+            return float(lag)
 
     @property
     def _path(self) -> Path:

@@ -21,15 +21,18 @@ import psutil
 from hypercorn.asyncio import serve as serve_http
 from hypercorn.config import Config
 
-from refit_local.ministack import alarms, hooks, names
+from refit_local.ministack import alarms, hooks, hostile, names
 from refit_local.ministack.corrections import install_corrections
 from refit_local.ministack.services import HostedService
+from refit_local.sagemaker.faults import LIST_LAG_VARIABLE
 from refit_local.stack.emulator_settings import environment, make_folders
 from refit_local.stack.hosted_sagemaker import install_sagemaker
 
 KEEP_ALIVE_S = 75
 CHILD_GRACE_S = 5.0
 RESPONSE_POLL_S = 0.05
+HOSTILE_LIST_LAG_S = "2"
+"""How long ListModelPackages of a hostile stack does not show a new package."""
 
 Install = Callable[[Path, int, str], HostedService]
 """Registers a service in MiniStack, given the state folder, the port and the region."""
@@ -79,6 +82,7 @@ async def serve(
     _raise_file_limit()
     install_corrections(state, alarm_minute_s)
     service = install(state, port, region)
+    faults = hostile.install_if_wanted(state)
     config = Config()
     config.bind = [f"127.0.0.1:{port}"]
     config.keep_alive_timeout = KEEP_ALIVE_S
@@ -93,11 +97,16 @@ async def serve(
         asyncio.create_task(alarms.evaluate_regularly(alarm_minute_s)),
         asyncio.create_task(_resume(service, port)),
     ]
+    if faults is not None:
+        os.environ.setdefault(LIST_LAG_VARIABLE, HOSTILE_LIST_LAG_S)
+        background.append(asyncio.create_task(hostile.report_regularly(faults)))
     try:
         await serve_http(names.Hook.APP.get(), config, shutdown_trigger=end.wait)
     finally:
         for task in background:
             task.cancel()
+        if faults is not None:
+            faults.log_report()
         service.shut_down()
         hooks.end_lambda_workers()
         _end_children()

@@ -48,7 +48,7 @@ def test_the_model_of_a_challenger_is_isolated_and_has_the_role_of_jobs(active: 
 
 def test_a_deployed_model_is_isolated_and_has_the_role_of_endpoints(active: Stack) -> None:
     fake = FakeSageMaker()
-    fake.approved = PackageVersion(1, "arn:package/1", RUN)
+    fake.approved = PackageVersion(2, "arn:package/2", RUN)
     active.replace_clients(sagemaker=fake, sagemaker_runtime=fake)
     plan = plan_deployment.handler(sample("plan_deployment"), CONTEXT)
     request = plan["requests"]["model"]

@@ -166,14 +166,16 @@ class LocalAws:
 
 
 @contextmanager
-def running_emulator(state: Path, alarm_minute_s: float = 60) -> Iterator[LocalAws]:
+def running_emulator(
+    state: Path, alarm_minute_s: float = 60, **environment: str
+) -> Iterator[LocalAws]:
     """Run MiniStack with all corrections; alarms may use a shorter minute."""
     port = free_port()
     probe = str(Path(__file__).with_name("probe_server.py"))
     with (state / "log").open("wb") as log:
         server = subprocess.Popen(
             [sys.executable, probe, str(port), state, str(alarm_minute_s)],
-            env={**os.environ, **KEYS},
+            env={**os.environ, **KEYS, **environment},
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,

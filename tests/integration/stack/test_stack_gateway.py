@@ -122,3 +122,24 @@ def test_a_throttled_function_is_answered_with_503_and_counted(aws: LocalAws, ap
     assert until(lambda: errors("AWS/ApiGateway", "5XXError", ApiName="identified")) == 1
     assert until(lambda: errors("AWS/Lambda", "Throttles", FunctionName="identity")) == 1
     assert json.loads(api.post(next(iter(api.keys.values()))).text)["apiKeyId"]
+
+
+def test_the_gateway_responses_of_a_definition_are_in_effect(aws: LocalAws) -> None:
+    answer = {"statusCode": 503, "responseTemplates": {"application/json": ERROR}}
+    definition = {
+        "openapi": "3.0.1",
+        "info": {"title": "defined", "version": "1"},
+        "paths": {},
+        "x-amazon-apigateway-gateway-responses": {"INTEGRATION_FAILURE": answer},
+    }
+    resources = {"Api": {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Body": definition}}}
+    cloudformation = aws.client("cloudformation")
+    cloudformation.create_stack(StackName="api", TemplateBody=json.dumps({"Resources": resources}))
+    cloudformation.get_waiter("stack_create_complete").wait(StackName="api")
+    described = cloudformation.describe_stack_resource(StackName="api", LogicalResourceId="Api")
+    api_id = described["StackResourceDetail"]["PhysicalResourceId"]
+    response = aws.client("apigateway").get_gateway_response(
+        restApiId=api_id, responseType="INTEGRATION_FAILURE"
+    )
+    assert response["statusCode"] == "503"
+    assert response["responseTemplates"] == {"application/json": ERROR}

@@ -60,6 +60,13 @@ def test_a_message_can_be_delayed(stack: Stack) -> None:
     assert attributes["ApproximateNumberOfMessagesDelayed"] == "1"
 
 
+@pytest.mark.parametrize("code", ["RequestThrottled", "ThrottlingException"])
+def test_a_queue_that_throttles_is_a_transient_error(stack: Stack, code: str) -> None:
+    busy = FailingClient(None, send_message=client_error(code))
+    with pytest.raises(ServiceThrottled, match=code):
+        stack.with_clients(sqs=busy).messaging.enqueue_ingest("digits")
+
+
 def test_an_execution_is_started_once_and_its_arn_is_returned_each_time(stack: Stack) -> None:
     executions = stack.services.executions
     arn = executions.start_training("digits", "0f1e2d3c4b5a")

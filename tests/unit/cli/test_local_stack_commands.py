@@ -35,6 +35,12 @@ def test_json_has_all_that_a_script_needs_to_connect(refit, stack, local_stacks)
     assert {"endpointUrl", "accessKeyId", "secretAccessKey", "region"} <= set(description)
 
 
+def test_a_seed_makes_the_stack_hostile(refit, stack, local_stacks, monkeypatch):
+    monkeypatch.setenv("REFIT_HOSTILE", "")  # restored after the test
+    assert refit("up", "--detach", "--hostile", "3").exit_code == 0
+    assert os.environ["REFIT_HOSTILE"] == "3"
+
+
 def test_refit_port_selects_the_port(refit, stack, local_stacks):
     refit("up", "--detach", env={"REFIT_PORT": "26003"})
     assert local_stacks.calls[0][:2] == ("up", 26003)

@@ -133,3 +133,17 @@ def test_following_reports_the_outcome_of_the_new_run(refit, stack, requests, cl
     result = refit("retry", "digits", "--follow", "--timeout", 5)
     assert result.exit_code == 0
     assert "version 4 on endpoint" in result.stdout
+
+
+def test_a_command_that_the_event_bus_rejects_is_sent_again(refit, stack, clients):
+    add_run(stack, "r1", "FAILED")
+    rejected = {"ErrorCode": "ThrottlingException", "ErrorMessage": "Rate exceeded"}
+    results = [rejected, rejected, {"EventId": "e1"}]
+
+    class BusyBus:
+        def put_events(self, Entries):
+            entry = results.pop(0)
+            return {"FailedEntryCount": int("EventId" not in entry), "Entries": [entry]}
+
+    clients["events"] = BusyBus()
+    assert json.loads(refit("retry", "digits", "--json").stdout)["event"] == "e1"
