@@ -111,7 +111,6 @@ EVENT_KEYS = set(
     "counted errors error_rate bar baseline_error coverage selectivity class_name alarm_cohort "
     "held_back sentence".split()
 )
-)
 
 
 def test_a_version_that_became_worse_raises_one_alarm_with_its_reason(live: Stack) -> None:
