@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 import pytest
@@ -16,6 +16,8 @@ from stack_under_test import KEYS, LocalAws, allow, running_emulator, until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+T = TypeVar("T")
 
 RECORDER = """
 import time
@@ -52,6 +54,39 @@ class HostileAws(LocalAws):
             config=Config(retries={"mode": "standard", "total_max_attempts": self.attempts}),
             **{name.lower(): value for name, value in KEYS.items()},
         )
+
+    def table(self, name: str, **settings: Any) -> dict[str, Any]:
+        dynamodb = self.client("dynamodb")
+        return _created(
+            lambda: super(HostileAws, self).table(name, **settings),
+            lambda: dict(dynamodb.describe_table(TableName=name)["Table"]),
+        )
+
+    def function(self, name: str, code: str, **settings: Any) -> str:
+        functions = self.client("lambda")
+        return _created(
+            lambda: super(HostileAws, self).function(name, code, **settings),
+            lambda: str(functions.get_function(FunctionName=name)["Configuration"]["FunctionArn"]),
+        )
+
+    def consume(self, function: str, source: str, **settings: Any) -> None:
+        """Let a function consume a queue or a stream."""
+        mapping = {"FunctionName": function, "EventSourceArn": source, **settings}
+        create = self.client("lambda").create_event_source_mapping
+        _created(lambda: create(**mapping), dict)
+
+
+_EXISTS = {"ResourceInUseException", "ResourceConflictException"}
+
+
+def _created(create: Callable[[], T], found: Callable[[], T]) -> T:
+    """Create a resource; find it if a call whose answer was lost has created it."""
+    try:
+        return create()
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _EXISTS:
+            raise
+        return found()
 
 
 class ImpatientAws(HostileAws):
@@ -177,9 +212,7 @@ def test_every_message_of_a_queue_is_delivered_and_some_twice(hostile: HostileAw
     url, arn = hostile.queue("messages", "events")
     role = hostile.role("message-reader", "lambda", MAY_RECORD)
     hostile.function("message-reader", RECORDER, role=role)
-    hostile.client("lambda").create_event_source_mapping(
-        FunctionName="message-reader", EventSourceArn=arn, BatchSize=2
-    )
+    hostile.consume("message-reader", arn, BatchSize=2)
     names = {f"message-{number}" for number in range(30)}
     for name in names:
         hostile.client("sqs").send_message(QueueUrl=url, MessageBody=name)
@@ -192,12 +225,7 @@ def test_every_record_of_a_stream_is_delivered_and_some_twice(hostile: HostileAw
     arn = hostile.table("streamed", StreamSpecification=stream)["LatestStreamArn"]
     role = hostile.role("stream-reader", "lambda", MAY_RECORD)
     hostile.function("stream-reader", RECORDER, role=role)
-    hostile.client("lambda").create_event_source_mapping(
-        FunctionName="stream-reader",
-        EventSourceArn=arn,
-        BatchSize=2,
-        StartingPosition="TRIM_HORIZON",
-    )
+    hostile.consume("stream-reader", arn, BatchSize=2, StartingPosition="TRIM_HORIZON")
     names = {f"record-{number}" for number in range(20)}
     for name in names:
         hostile.client("dynamodb").put_item(TableName="streamed", Item={"id": {"S": name}})
