@@ -57,6 +57,12 @@ LocalPort = Annotated[
         help="Port of the local stack.",
     ),
 ]
+Follow = Annotated[
+    bool,
+    typer.Option(
+        "--follow", help="Wait for the run to start, and follow it until it ends or --timeout."
+    ),
+]
 Timeout = Annotated[
     float | None,
     typer.Option(

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import typer  # noqa: TC002 (typer reads the annotations)
 from refit.domain.naming import checked_model_name
 from refit.domain.vocabulary import EventName
 from rich.markup import escape
@@ -24,12 +24,7 @@ def retrain(
     context: typer.Context,
     model: options.Model,
     *,
-    follow: Annotated[
-        bool,
-        typer.Option(
-            "--follow", help="Wait for the run to start, and follow it until it ends or --timeout."
-        ),
-    ] = False,
+    follow: options.Follow = False,
     timeout_s: options.Timeout = None,
     port: options.Port = None,
     stack_name: options.StackName = options.DEFAULT_STACK,

@@ -36,12 +36,7 @@ def retry(
             "--run", metavar="RUN", help="Repeat this run instead of the last one of dropped data."
         ),
     ] = None,
-    follow: Annotated[
-        bool,
-        typer.Option(
-            "--follow", help="Wait for the run to start, and follow it until it ends or --timeout."
-        ),
-    ] = False,
+    follow: options.Follow = False,
     timeout_s: options.Timeout = None,
     port: options.Port = None,
     stack_name: options.StackName = options.DEFAULT_STACK,

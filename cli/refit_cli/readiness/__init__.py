@@ -4,6 +4,6 @@ findings.py      what a check found
 needs.py         the SageMaker instances that models need at the same time
 quotas.py        SageMaker's and Lambda's quotas
 account.py       account, Region, image and stack
-permissions.py   the permissions of whoever deploys
+permissions.py   the permissions of the user who deploys
 tools.py         the programs that build and deploy
 """

@@ -1,4 +1,4 @@
-"""Check the permissions of whoever deploys, with IAM's policy simulator.
+"""Check the permissions of the user who deploys, with IAM's policy simulator.
 
 The simulator reads the identity-based policies and the permissions boundary of a user or role, and
 the service control policies of the organization. It does not see session policies, nor conditions
