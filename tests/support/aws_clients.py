@@ -67,6 +67,24 @@ class FailingClient:
         return getattr(self._client, operation)
 
 
+class RepeatingClient:
+    """A client that sends each deletion twice, as botocore does after a lost answer."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __getattr__(self, operation: str) -> Any:
+        call = getattr(self._client, operation)
+        if not operation.startswith("delete_"):
+            return call
+
+        def twice(**request: Any) -> Any:
+            call(**request)
+            return call(**request)
+
+        return twice
+
+
 def _raising(error: Exception) -> Callable[..., Any]:
     def call(*_: Any, **__: Any) -> Any:
         raise error

@@ -98,7 +98,9 @@ class FakeRegistry:
         for packages in self.packages.values():
             if ModelPackageName in packages:
                 packages.remove(ModelPackageName)
-        self.deleted.append(ModelPackageName)
+                self.deleted.append(ModelPackageName)
+                return
+        raise client_error("ValidationException")
 
     def describe_model_package_group(self, ModelPackageGroupName: str) -> dict[str, str]:
         if ModelPackageGroupName not in self.packages:
@@ -106,12 +108,15 @@ class FakeRegistry:
         return {"ModelPackageGroupName": ModelPackageGroupName}
 
     def delete_model_package_group(self, ModelPackageGroupName: str) -> None:
+        self.describe_model_package_group(ModelPackageGroupName)
         if self.packages[ModelPackageGroupName]:
             raise client_error("ConflictException")
         del self.packages[ModelPackageGroupName]
         self.deleted.append(ModelPackageGroupName)
 
     def _delete(self, operation: str, name: str) -> None:
+        if name not in self.names[operation]:
+            raise client_error("ValidationException")
         if name != self.undeletable:
             del self.names[operation][name]
             self.deleted.append(name)

@@ -19,7 +19,7 @@ from refit.stores.endpoints import Endpoints
 from refit_cli.removal.kinds import Kind, Resource, Waiter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from refit_cli.connection import StackConnection
 
@@ -192,7 +192,7 @@ class EndpointConfigs(Kind):
     def remove(self) -> None:
         """Delete the endpoint configurations. The endpoint must be gone."""
         for config in list(self.resources()):
-            self._client.delete_endpoint_config(EndpointConfigName=config.name)
+            _delete(self._client.delete_endpoint_config, EndpointConfigName=config.name)
 
 
 class SageMakerModels(Kind):
@@ -217,7 +217,7 @@ class SageMakerModels(Kind):
     def remove(self) -> None:
         """Delete the models."""
         for model in list(self.resources()):
-            self._client.delete_model(ModelName=model.name)
+            _delete(self._client.delete_model, ModelName=model.name)
 
 
 class ModelPackages(Kind):
@@ -244,7 +244,7 @@ class ModelPackages(Kind):
     def remove(self) -> None:
         """Delete the packages."""
         for package in list(self.resources()):
-            self._client.delete_model_package(ModelPackageName=package.name)
+            _delete(self._client.delete_model_package, ModelPackageName=package.name)
 
 
 class ModelPackageGroup(Kind):
@@ -274,10 +274,19 @@ class ModelPackageGroup(Kind):
         """
         for group in self.resources():
             try:
-                self._client.delete_model_package_group(ModelPackageGroupName=group.name)
+                _delete(self._client.delete_model_package_group, ModelPackageGroupName=group.name)
             except ClientError as error:
                 if error_code(error) != "ConflictException":
                     raise
+
+
+def _delete(operation: Callable[..., Any], **request: str) -> None:
+    """Delete something that may be gone: botocore repeats a call whose answer was lost."""
+    try:
+        operation(**request)
+    except ClientError as error:
+        if error_code(error) not in _MISSING:
+            raise
 
 
 def serving_kinds(connection: StackConnection, model: str, waiter: Waiter) -> list[Kind]:

@@ -41,16 +41,27 @@ class ModelRegistry:
 
     def ensure_group(self, group: str, description: str) -> None:
         """Create the model package group if it does not exist."""
+        if self._has_group(group):
+            return
+        try:
+            with translate_transient_errors():
+                self._client.create_model_package_group(
+                    ModelPackageGroupName=group, ModelPackageGroupDescription=description
+                )
+        except ClientError:
+            # botocore repeats a call whose answer was lost, and then the group exists already.
+            if not self._has_group(group):
+                raise
+
+    def _has_group(self, group: str) -> bool:
         try:
             with translate_transient_errors():
                 self._client.describe_model_package_group(ModelPackageGroupName=group)
         except ClientError as error:
             if error_code(error) not in {"ValidationException", "ResourceNotFound"}:
                 raise
-            with translate_transient_errors():
-                self._client.create_model_package_group(
-                    ModelPackageGroupName=group, ModelPackageGroupDescription=description
-                )
+            return False
+        return True
 
     def create_package(self, request: dict[str, Any]) -> PackageVersion:
         """Register a version. A request with the same ClientToken returns the same version."""

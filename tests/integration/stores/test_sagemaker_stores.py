@@ -215,6 +215,31 @@ def test_a_group_is_created_once(stack: Stack) -> None:
     assert "create_model_package_group" not in client.requests
 
 
+def test_a_group_whose_creation_was_repeated_after_a_lost_answer_exists(stack: Stack) -> None:
+    class CreatesAndRefuses(RecordingClient):
+        """What botocore's second attempt finds; moto would accept it."""
+
+        def create_model_package_group(self, **request: Any) -> None:
+            self._client.create_model_package_group(**request)
+            raise client_error("ValidationException")
+
+    client = CreatesAndRefuses(boto3.client("sagemaker", REGION))
+    ModelRegistry(client).ensure_group(GROUP, "Versions of digits")
+    group = boto3.client("sagemaker", REGION).describe_model_package_group(
+        ModelPackageGroupName=GROUP
+    )
+    assert group["ModelPackageGroupName"] == GROUP
+
+
+def test_a_group_that_cannot_be_created_is_an_error(stack: Stack) -> None:
+    client = boto3.client("sagemaker", REGION)
+    registry = ModelRegistry(
+        FailingClient(client, create_model_package_group=client_error("ValidationException"))
+    )
+    with pytest.raises(ClientError, match="ValidationException"):
+        registry.ensure_group(GROUP, "Versions of digits")
+
+
 def test_a_missing_permission_is_not_taken_for_a_missing_group() -> None:
     denied = client_error("AccessDeniedException")
     registry = ModelRegistry(FailingClient(None, describe_model_package_group=denied))

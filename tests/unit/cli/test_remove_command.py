@@ -9,6 +9,7 @@ import boto3
 import pytest
 from refit.domain.monitoring.alarms import AlarmKind
 
+from tests.support.aws_clients import RepeatingClient
 from tests.support.cli import BUCKET, CHAMPION, DEPLOY, TRAIN
 from tests.support.removable_model import FakeExecutions, FakeRegistry, Sts
 
@@ -133,6 +134,16 @@ def test_the_endpoint_is_deleted_before_its_config_and_the_packages_before_their
     positions = [sagemaker.deleted.index(name) for name in order]
     assert positions == sorted(positions)
     assert sagemaker.deleted[-1] == "refit-digits"
+
+
+def test_a_deletion_whose_answer_was_lost_is_repeated_without_an_error(
+    refit, digits, sagemaker, clients, quickly
+):
+    sagemaker.endpoints.clear()
+    clients.update(sagemaker=RepeatingClient(sagemaker))
+    result = refit("remove", "digits", "--yes", runtime=quickly)
+    assert result.exit_code == 0, result.output
+    assert "nothing is left" in result.stdout
 
 
 def test_json_says_what_was_found_and_that_nothing_is_left(refit, digits, quickly):
