@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aws_lambda_powertools.utilities.batch import (
     BatchProcessor,
@@ -51,50 +52,40 @@ def per_model(
 
     @logger.inject_lambda_context
     def handler(event: dict[str, Any], context: Any) -> Any:
-        batch = _BatchByModel(parse, handle, event["Records"])
-        return _handle_batch(event, context, batch.handle_record)
+        failures = _handle_by_model(parse, handle, event["Records"])
+
+        def raise_failure(record: Any) -> None:
+            if record["messageId"] in failures:
+                raise failures[record["messageId"]]
+
+        return _handle_batch(event, context, raise_failure)
 
     return handler
 
 
-class _BatchByModel(Generic[Request]):
-    """The messages of one batch. The first message about a model handles all about it."""
-
-    def __init__(
-        self,
-        parse: Callable[[dict[str, Any]], tuple[str, Request] | None],
-        handle: Callable[[str, list[Request]], None],
-        records: list[dict[str, Any]],
-    ) -> None:
-        self._handle = handle
-        self._models: dict[str, str] = {}
-        self._requests: dict[str, list[Request]] = {}
-        self._failures: dict[str, Exception] = {}
-        for record in records:
-            message = record["messageId"]
-            try:
-                parsed = parse(json.loads(record["body"]))
-            except Exception as error:  # this message fails; the others are handled
-                self._failures[message] = error
-                continue
-            if parsed is not None:
-                self._models[message], request = parsed
-                self._requests.setdefault(parsed[0], []).append(request)
-
-    def handle_record(self, record: Any) -> None:
-        """Handle one message; raise what its handling raises."""
+def _handle_by_model(
+    parse: Callable[[dict[str, Any]], tuple[str, Request] | None],
+    handle: Callable[[str, list[Request]], None],
+    records: list[dict[str, Any]],
+) -> dict[str, Exception]:
+    """Handle the messages of a batch; return the errors of those that failed, by message id."""
+    failures: dict[str, Exception] = {}
+    requests: dict[str, dict[str, Request]] = defaultdict(dict)
+    for record in records:
         message = record["messageId"]
-        model = self._models.get(message)
-        requests = self._requests.pop(model, None) if model is not None else None
-        if model is not None and requests is not None:
-            try:
-                self._handle(model, requests)
-            except Exception as error:  # for each of these messages
-                self._failures |= {
-                    other: error for other, name in self._models.items() if name == model
-                }
-        if message in self._failures:
-            raise self._failures[message]
+        try:
+            parsed = parse(json.loads(record["body"]))
+        except Exception as error:  # this message fails; the others are handled
+            failures[message] = error
+            continue
+        if parsed is not None:
+            model, requests[model][message] = parsed
+    for model, by_message in requests.items():
+        try:
+            handle(model, list(by_message.values()))
+        except Exception as error:  # each message about this model fails
+            failures |= dict.fromkeys(by_message, error)
+    return failures
 
 
 def per_message(
