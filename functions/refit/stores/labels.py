@@ -122,9 +122,17 @@ class LabelStore:
         return repeated + written, conflicted
 
     def count_outcomes(self, model: str, outcomes: Iterable[LabelOutcome]) -> None:
-        """Count records that change no inference."""
+        """Count records that change no inference.
+
+        The write is a transaction of its own, because a transaction has a token: when its answer is
+        lost, botocore sends it again and it counts once. This costs one write unit more.
+        """
         counts = Counter(_COUNTERS[outcome.status] for outcome in outcomes)
-        self._models.apply(self.addition(model, counts))
+
+        def writes_of(_: object) -> list[Write]:
+            return [self.addition(model, counts)]
+
+        transact_each(self._models.client, [counts], writes_of, self._policy, self._shards.move)
 
     def load_counters(self, model: str) -> LabelCounters:
         """Return the counters of a model; for an unknown model they are empty."""

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
+from refit.domain.inferences.label_outcome import LabelOutcome, LabelStatus
+from refit.stores.dynamodb import Table
+from refit.stores.labels import LabelStore
+from refit.stores.shards import Shards
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -173,3 +177,37 @@ def test_an_expression_of_more_than_4_kb_is_refused(aws: LocalAws) -> None:
         aws.client("dynamodb").update_item(**request)
     with pytest.raises(ClientError, match=f"ValidationException.*{message}"):
         aws.client("dynamodb").transact_write_items(TransactItems=[{"Update": request}])
+
+
+def test_repeats_and_rejections_are_counted_once_although_the_answer_is_lost(
+    aws: LocalAws,
+) -> None:
+    client = aws.client("dynamodb")
+    keys = ("pk", "sk")
+    client.create_table(
+        TableName="label-counters",
+        KeySchema=[
+            {"AttributeName": key, "KeyType": kind}
+            for key, kind in zip(keys, ("HASH", "RANGE"), strict=True)
+        ],
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    answers = 0
+
+    def lose_the_first(response: Any, **_: Any) -> float | None:
+        nonlocal answers
+        answers += response is not None
+        return 0.0 if answers == 1 else None  # seconds until botocore sends the request again
+
+    client.meta.events.register_first("needs-retry.dynamodb", lose_the_first)
+    table = Table(client, "label-counters")
+    labels = LabelStore(table, table, Shards())
+    outcomes = [LabelOutcome(LabelStatus.REPEAT), LabelOutcome(LabelStatus.REJECTED)]
+    try:
+        labels.count_outcomes("digits", outcomes)
+    finally:
+        client.meta.events.unregister("needs-retry.dynamodb", lose_the_first)
+    assert answers == 2
+    counters = labels.load_counters("digits")
+    assert (counters.repeat, counters.rejected) == (1, 1)
