@@ -60,6 +60,8 @@ class Hook(Enum):
     ACCESS_KEY_OF = (_ROUTER, "extract_access_key_id", "who called a service of our own")
     ACCOUNT = (_RESPONSES, "get_account_id", "the account of a request")
     REGION = (_RESPONSES, "get_region", "the region of a request")
+    ACCOUNT_SCOPE = (_RESPONSES, "_request_account_id", "the account of a poll")
+    REGION_SCOPE = (_RESPONSES, "_request_region", "the region of a poll")
 
     TRANSACTION_CHECKS = (_ACTIONS, "dynamodb_transaction_checks", "one check for equal items")
     CHECKED_BODY = (_ACTIONS, "json", "request bodies that are parsed once")
@@ -118,9 +120,15 @@ class Hook(Enum):
 
     PUT_CONCURRENCY = (_LAMBDA, "_put_function_concurrency", "reserved concurrency")
     RESOURCE_HANDLERS = (_RESOURCES, "_RESOURCE_HANDLERS", "reserved concurrency in templates")
-    EXECUTE_FUNCTION = (_LAMBDA, "_execute_function", "failed records of a stream")
-    EVENT_SOURCES = (_LAMBDA, "_esms", "batching windows")
-    STREAM_RECORDS = (_TABLES, "stream_records_since", "batching windows")
+    EXECUTE_FUNCTION = (_LAMBDA, "_execute_function", "batches of a stream")
+    POLL_STREAMS = (_LAMBDA, "_poll_dynamodb_streams", "batches of a stream")
+    MAPPINGS = (_LAMBDA, "_iter_all_esms", "batches of a stream")
+    START_READING = (_LAMBDA, "_init_stream_position", "batches of a stream")
+    STREAM_POSITIONS = (_LAMBDA, "_dynamodb_stream_positions", "batches of a stream")
+    STREAM_POSITIONS_LOCK = (_LAMBDA, "_dynamodb_stream_positions_lock", "batches of a stream")
+    FILTER_RECORDS = (_LAMBDA, "_apply_filter_criteria", "batches of a stream")
+    STREAM_RECORDS = (_TABLES, "stream_records_since", "batches of a stream")
+    STREAM_HORIZON = (_TABLES, "stream_start_position", "batches of a stream")
 
     TABLES_HANDLE = (_TABLES, "handle_request", "transactions that take time")
     TABLES = (_TABLES, "_tables", "the items of a transaction")
