@@ -17,6 +17,7 @@ from refit_cli.commands import (
     local_stack,
     predict,
     put,
+    recount,
     remove,
     retrain,
     retry,
@@ -100,6 +101,7 @@ app.command("status")(status.status)
 app.command("retry")(retry.retry)
 app.command("retrain")(retrain.retrain)
 app.command("unblock")(retrain.unblock)
+app.command("recount")(recount.recount)
 app.command("remove")(remove.remove)
 app.command("doctor")(doctor.doctor)
 app.command("down")(local_stack.down)

@@ -133,8 +133,9 @@ class Table:
             "FilterExpression": expression.condition_expression,
             "ProjectionExpression": attributes,
             "ExpressionAttributeNames": expression.attribute_name_placeholders,
-            "ExpressionAttributeValues": _wire(expression.attribute_value_placeholders),
         }
+        if values := expression.attribute_value_placeholders:
+            request["ExpressionAttributeValues"] = _wire(values)
         yield from self._pages("scan", request)
 
     def delete_many(self, keys: Iterable[Mapping[str, Any]]) -> None:

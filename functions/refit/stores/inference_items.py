@@ -5,7 +5,7 @@ model, inference_id, seq
 digest, prediction, …      the prediction, once it has been captured
 labels                     the labels in the order in which they arrived
 held_model, held_until     keys of the index HeldLabels, while only labels have arrived
-uncounted                  1 while the counters do not match the item
+uncounted                  exists while the counters do not match the item
 counted                    what the counters of its cohort contain of it
 ambiguous                  true when two different predictions have this id
 expires_at                 DynamoDB deletes the item after this time (epoch seconds)

@@ -36,6 +36,8 @@ from refit.stores.retries import TRANSACTION_CONFLICTS
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+    from boto3.dynamodb.conditions import ConditionBase
+
     from refit.domain.inferences.inference import Inference
     from refit.domain.inferences.label_outcome import LabelOutcome
     from refit.stores.dynamodb import Item, Table, Write
@@ -189,10 +191,35 @@ class LabelStore:
         deleted, _ = self._transact(changes, writes_of)
         return [change.before for change in deleted if change.before]
 
+    def uncounted(self, model: str | None = None) -> Iterator[tuple[str, str]]:
+        """Yield model and id of each inference that CountLabels should have counted, or soon will.
+
+        Scans the table of all models. Without `model` it yields those of all models.
+        """
+        uncounted = Attr("uncounted").exists() & Attr("digest").exists()
+        if model is not None:
+            uncounted = _is_of_model(model) & uncounted
+        for item in self._inferences.scan(uncounted, "id"):
+            owner, _, inference_id = item["id"].partition("#")
+            yield owner, inference_id
+
+    def count_again(self, model: str, inference_id: str) -> bool:
+        """Give the stream a new record of an inference; return False if it has been counted.
+
+        A write that changes nothing has no record, so the value of `uncounted` is increased. Only
+        its existence has a meaning.
+        """
+        return self._inferences.apply(
+            self._inferences.update_request(
+                inference_key(model, inference_id),
+                increment={"uncounted": 1},
+                condition=Attr("uncounted").exists(),
+            )
+        )
+
     def ids(self, model: str) -> Iterator[str]:
         """Yield the ids of all inferences of a model. Scans the table of all models."""
-        of_model = Attr("id").begins_with(inference_key(model, "")["id"])
-        for item in self._inferences.scan(of_model, "id"):
+        for item in self._inferences.scan(_is_of_model(model), "id"):
             yield item["id"].partition("#")[2]
 
     def delete_all(self, model: str) -> None:
@@ -268,3 +295,7 @@ class LabelStore:
     def _counters_key(self, model: str) -> Item:
         sk = f"{_COUNTERS_PREFIX}#{self._shards.current():02d}"
         return {"pk": model_pk(model), "sk": sk}
+
+
+def _is_of_model(model: str) -> ConditionBase:
+    return Attr("id").begins_with(inference_key(model, "")["id"])

@@ -116,6 +116,28 @@ def test_a_burst_is_counted_in_several_transactions(zoo: Traffic) -> None:
     assert len(rows_that_hold(zoo.ledger())) == 20
 
 
+def test_what_could_not_be_counted_is_found_and_counted_once_however_often_it_is_asked_for(
+    zoo: Traffic,
+) -> None:
+    for name in ("a", "b"):
+        zoo.predict(name, prediction("dog"))
+        zoo.label(name, observed_label("dog"))
+    lost, counted = zoo.deliverable()
+    assert handed_over([counted]) == []
+    labels = services().labels
+    assert list(labels.uncounted()) == list(labels.uncounted("zoo")) == [("zoo", "a")]
+    assert list(labels.uncounted("zo")) == []
+    for _ in range(2):
+        assert labels.count_again("zoo", "a")
+        zoo.observe("a")
+    assert handed_over(zoo.deliverable()) == []
+    assert handed_over([lost]) == []
+    assert cohort().shown.labelled == 2
+    assert list(labels.uncounted()) == []
+    assert not labels.count_again("zoo", "a"), "it was counted meanwhile"
+    assert not labels.count_again("zoo", "removed"), "and no item is created"
+
+
 # Hard case 2: a label before its prediction
 
 

@@ -22,6 +22,7 @@ COMMANDS = (  # as registered
     "retry",
     "retrain",
     "unblock",
+    "recount",
     "remove",
     "doctor",
     "down",
