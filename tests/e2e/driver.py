@@ -106,6 +106,19 @@ class User:
             aws_secret_access_key=self.stack.secret_access_key,
         )
 
+    def physical_id(self, logical_id: str) -> str:
+        """Return the name of a resource of the template."""
+        described = self.client("cloudformation").describe_stack_resource(
+            StackName=self.stack.stack_name, LogicalResourceId=logical_id
+        )
+        return str(described["StackResourceDetail"]["PhysicalResourceId"])
+
+    def alarm_state(self, logical_id: str) -> str:
+        """Return the state of an alarm of the template."""
+        names = [self.physical_id(logical_id)]
+        (alarm,) = self.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"]
+        return str(alarm["StateValue"])
+
     def drop(self, model: str, files: dict[str, bytes], settings: str | None = None) -> None:
         s3 = self.client("s3")
         if settings is not None:

@@ -8,33 +8,20 @@ import time
 from tests.e2e.driver import User, wait_for
 
 
-def physical_id(user: User, logical_id: str) -> str:
-    described = user.client("cloudformation").describe_stack_resource(
-        StackName=user.stack.stack_name, LogicalResourceId=logical_id
-    )
-    return str(described["StackResourceDetail"]["PhysicalResourceId"])
-
-
-def alarm_state(user: User, logical_id: str) -> str:
-    names = [physical_id(user, logical_id)]
-    [alarm] = user.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"]
-    return str(alarm["StateValue"])
-
-
 def test_captures_that_firehose_refused_raise_an_alarm(user: User) -> None:
-    queue, sqs = physical_id(user, "CaptureStreamDeadLetters"), user.client("sqs")
+    queue, sqs = user.physical_id("CaptureStreamDeadLetters"), user.client("sqs")
     key = "_refused/capture/processing-failed/2026/11/20/failed"
     user.client("s3").put_object(Bucket=user.bucket, Key=key, Body=b"{}")
     alarm = "CaptureStreamDeadLettersAlarm"
-    wait_for(lambda: alarm_state(user, alarm) == "ALARM" or None, "the alarm")
+    wait_for(lambda: user.alarm_state(alarm) == "ALARM" or None, "the alarm")
     messages = wait_for(lambda: sqs.receive_message(QueueUrl=queue).get("Messages"), "a message")
     assert json.loads(messages[0]["Body"])["detail"]["object"]["key"] == key
     sqs.purge_queue(QueueUrl=queue)
 
 
 def test_one_bad_message_is_counted_alarmed_and_tried_again_soon(user: User) -> None:
-    queue, sqs = physical_id(user, "RetrainQueue"), user.client("sqs")
-    function, cloudwatch = physical_id(user, "RetrainFunction"), user.client("cloudwatch")
+    queue, sqs = user.physical_id("RetrainQueue"), user.client("sqs")
+    function, cloudwatch = user.physical_id("RetrainFunction"), user.client("cloudwatch")
 
     def failures() -> float:
         points = cloudwatch.get_metric_statistics(
@@ -51,7 +38,7 @@ def test_one_bad_message_is_counted_alarmed_and_tried_again_soon(user: User) -> 
     sqs.send_message(QueueUrl=queue, MessageBody="{}")
     try:
         alarm = "RetrainFailedMessagesAlarm"
-        wait_for(lambda: alarm_state(user, alarm) == "ALARM" or None, "the alarm")
+        wait_for(lambda: user.alarm_state(alarm) == "ALARM" or None, "the alarm")
         # The queue itself would deliver the message again after 360 s.
         wait_for(lambda: failures() >= 2 or None, "the second try", timeout_s=180)
     finally:
