@@ -5,7 +5,8 @@ Invoked by  the stream of InferenceTable: items that have a prediction and are n
 Input       DynamoDB stream records            events/count_labels.json
 Output      the failed sequence numbers only
 Raises      ServiceThrottled, when everything is counted and the drift check could not be enqueued;
-            a record that keeps failing goes to the dead-letter queue
+            the position of a record that keeps failing goes to the dead-letter queue, and `refit
+            recount` has it counted
 """
 
 from __future__ import annotations
