@@ -79,7 +79,8 @@ def _handle_by_model(
             failures[message] = error
             continue
         if parsed is not None:
-            model, requests[model][message] = parsed
+            model, request = parsed
+            requests[model][message] = request
     for model, by_message in requests.items():
         try:
             handle(model, list(by_message.values()))
