@@ -179,7 +179,8 @@ def test_a_deployment_waits_for_its_endpoint_by_time_and_not_by_a_number_of_chec
     assert step("Updating", 119) == "WaitForEndpoint"
     assert step("RollingBack", 119) == "WaitForEndpoint"
     assert step("Updating", 120) == "EndpointDidNotStart"
-    assert step("Failed", 1) == "EndpointDidNotStart"
+    assert step("Failed", 1) == "VerifyDeployment", "which tells why it failed"
+    assert step("UpdateRollbackFailed", 1) == "VerifyDeployment"
     assert step("InService", 500) == "VerifyDeployment"
     began = evaluated("{% $toMillis('2026-11-20T10:00:00.000Z') %}")
     minutes = DEPLOY["DescribeEndpoint"]["Assign"]["minutes"]
@@ -196,3 +197,22 @@ def test_the_history_of_a_deployment_that_waits_for_two_hours_stays_short() -> N
         waited_s += evaluated(text, began=began, states=states(entered))
         checks += 1
     assert checks * 9 < 10_000
+
+
+def test_a_deployment_is_repeated_a_bounded_number_of_times_if_aws_caused_the_failure() -> None:
+    choice = DEPLOY["CanDeploymentPass"]
+    assert next_of(choice, repeat=True, attempt=0) == "WaitToDeployAgain"
+    assert next_of(choice, repeat=True, attempt=5) == "FailRun"
+    assert next_of(choice, repeat=False, attempt=0) == "FailRun"
+    assert DEPLOY["RollBack"]["Next"] == "CanDeploymentPass"
+    wait = DEPLOY["WaitToDeployAgain"]
+    assert wait["Next"] == "PlanDeployment", "the newest approved version may be another one then"
+    waits = [evaluated(wait["Seconds"], attempt=number) for number in range(5)]
+    assert waits == [100, 200, 400, 800, 1600]
+
+
+def test_a_repeated_deployment_keeps_its_count_and_the_change_that_started_it() -> None:
+    assert DEPLOY["Begin"]["Assign"]["attempt"] == 0
+    assert "attempt" not in DEPLOY["PlanDeployment"]["Assign"]
+    payload = DEPLOY["PlanDeployment"]["Arguments"]["Payload"]
+    assert "$states.input" not in str(payload), "the input after a wait is not the event"

@@ -6,6 +6,9 @@ The tests order the failures from the local SageMaker, so they do not run on AWS
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
 
 FIRST = slice(0, 300)
 CAPACITY = "CapacityError: Unable to provision requested ML compute capacity. Please retry."
+NO_INSTANCE = (
+    "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error."
+)
 INTERNAL = "InternalServerError: We encountered an internal error. Please try again."
 
 
@@ -61,6 +67,66 @@ def test_a_job_that_fails_because_of_its_data_is_not_started_again(
     assert (run["status"], "the label is not a number" in run["message"]) == ("FAILED", True), run
     assert jobs(user, "training", "faulty") == ["Failed"]
     assert "active_run" not in user.state("faulty")
+
+
+def approvals(user: User, model: str) -> list[str]:
+    """Return the approval of each version, oldest first."""
+    packages = user.client("sagemaker").list_model_packages(
+        ModelPackageGroupName=f"refit-{model}", SortOrder="Ascending"
+    )["ModelPackageSummaryList"]
+    return [package["ModelApprovalStatus"] for package in packages]
+
+
+def test_endpoints_that_aws_has_no_instance_for_are_deployed_later_and_reject_nothing(
+    user: User, digits: Digits, order: Callable[..., None]
+) -> None:
+    order(Endpoint=[NO_INSTANCE])
+    user.drop("scarce", {"a.csv": digits.csv(FIRST)})
+    run = user.wait_for_end("scarce")
+    assert run["status"] == "DEPLOYED", run
+    order(Endpoint=[NO_INSTANCE], LostEndpoint=[INTERNAL])
+    user.drop("scarce", {"b.csv": digits.csv(slice(0, 1500))})
+    second = user.wait_for_end("scarce", 2)
+    assert second["status"] == "DEPLOYED", second
+    assert user.state("scarce")["champion"]["version"] == 2
+    assert approvals(user, "scarce") == ["Approved", "Approved"]
+    assert not {"active_run", "deployment"} & user.state("scarce").keys()
+
+
+def test_a_version_that_aws_had_no_instance_for_to_the_end_is_only_deployed_again_by_a_retry(
+    user: User, digits: Digits
+) -> None:
+    user.drop("starved", {"a.csv": digits.csv(FIRST)})
+    run = user.wait_for_end("starved")
+    assert run["status"] == "DEPLOYED", run
+    wait_for(lambda: "active_run" not in user.state("starved") or None, "the release of the lock")
+    user.client("dynamodb").update_item(  # all attempts take more than five minutes
+        TableName=user.outputs["ModelTableName"],
+        Key={"pk": {"S": "MODEL#starved"}, "sk": {"S": f"RUN#{run['run']}"}},
+        UpdateExpression="SET #status = :failed, #error = :error",
+        ExpressionAttributeNames={"#status": "status", "#error": "error"},
+        ExpressionAttributeValues={
+            ":failed": {"S": "FAILED"},
+            ":error": {"S": "EndpointNotProvisioned"},
+        },
+    )
+    command = [Path(sys.executable).with_name("refit"), "retry", "starved", "--json"]
+    requested = subprocess.run(
+        [*command, "--port", str(user.stack.port)], capture_output=True, text=True, check=False
+    )
+    assert json.loads(requested.stdout)["version"] == 1, requested.stderr
+    states = user.client("stepfunctions")
+    machine = user.outputs["DeployStateMachineArn"]
+
+    def ended() -> str | None:
+        for entry in states.list_executions(stateMachineArn=machine)["executions"]:
+            is_repeated = entry["name"].startswith("refit-starved-v1-after-")
+            if is_repeated and entry["status"] != "RUNNING":
+                return str(entry["status"])
+        return None
+
+    assert wait_for(ended, "the end of the repeated deployment") == "SUCCEEDED"
+    assert len(user.runs("starved")) == 1
 
 
 def test_a_version_that_the_registry_lists_late_is_deployed(

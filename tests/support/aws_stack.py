@@ -123,6 +123,13 @@ class Stack:
         )
         return str(started["executionArn"])
 
+    def deployments(self) -> list[Any]:
+        """Return the inputs of the executions of the DEPLOY state machine."""
+        machines = boto3.client("stepfunctions", REGION)
+        listed = machines.list_executions(stateMachineArn=self.deploy)["executions"]
+        arns = [execution["executionArn"] for execution in listed]
+        return [json.loads(machines.describe_execution(executionArn=arn)["input"]) for arn in arns]
+
     def executions(self) -> list[str]:
         """Return the names of the executions of the TRAIN state machine."""
         machines = boto3.client("stepfunctions", REGION)

@@ -49,7 +49,9 @@ def retry(
     on the same versions of the files, with the settings of now. Without --run it
     repeats the last run of dropped data, if that failed or was refused; with
     --run any run of dropped data that has ended. If the run was repeated before,
-    its last repetition is repeated. Nothing starts while a run is active.
+    its last repetition is repeated. If only the deployment failed, and by a fault
+    of AWS (no capacity, say), the version is deployed again without training.
+    Nothing starts while a run is active.
 
     [bold]Examples[/]
       refit retry digits
@@ -69,9 +71,19 @@ def retry(
     with connected(target, runtime_of(context)) as connection:
         check_not_being_removed(connection, model)
         old = _run_to_retry(connection, model, run)
-        drop = connection.artifacts.drop(model, old.run)
         new, user = retry_id(model, old.run), user_name(connection)
         detail = {"model": model, "run": old.run, "by": user}
+        if old.may_be_deployed_again:
+            event = publish(connection, EventName.RETRY_REQUESTED, detail)
+            if not json:
+                _print_deployment(model, old, new)
+            elif not follow:
+                result = {"model": model, "run": old.run, "version": old.version, "by": user}
+                terminal.write_json(result | {"event": event})
+            if follow:
+                _follow(connection, model, (old, new), timeout_s, json)
+            return
+        drop = connection.artifacts.drop(model, old.run)
         event = publish(connection, EventName.RETRY_REQUESTED, detail)
         if not json:
             _print_request(model, old, new, drop)
@@ -82,7 +94,18 @@ def retry(
             result = {"model": model, "run": new, "retryOf": old.run, "event": event, "by": user}
             terminal.write_json(result | {"files": files})
         if follow:
-            _follow(connection, model, new, timeout_s, json)
+            _follow(connection, model, (old, new), timeout_s, json)
+
+
+def _print_deployment(model: str, old: Run, new: str) -> None:
+    terminal.results().print(
+        f"[green]requested[/]  deployment of version {old.version} of {model}, without training"
+    )
+    terminal.inform(
+        f"Only the deployment of run {old.run} failed ({old.error}). Follow it with [bold]refit "
+        f"watch {model} --run {old.run}[/]. If version {old.version} is not the newest approved "
+        f"version any more, run {new} repeats the dropped files of run {old.run} instead."
+    )
 
 
 def _print_request(model: str, old: Run, new: str, drop: Drop) -> None:
@@ -97,20 +120,31 @@ def _print_request(model: str, old: Run, new: str, drop: Drop) -> None:
 
 
 def _follow(
-    connection: StackConnection, model: str, run: str, timeout_s: float | None, json: bool
+    connection: StackConnection,
+    model: str,
+    runs: tuple[Run, str],
+    timeout_s: float | None,
+    json: bool,
 ) -> None:
-    """Wait until the run has started, and follow it.
+    """Wait until the new run, or another deployment of the old one, has started, and follow it.
+
+    Args:
+        connection: the stack.
+        model: its name.
+        runs: the old run as it was, and the id of the new one.
+        timeout_s: seconds until the end, if limited.
+        json: whether JSON is written.
 
     Raises:
-        TimedOut: when it has not started in time.
+        TimedOut: when nothing has started in time.
     """
     from refit_cli.watching.reporters import follow_and_show
 
     started = time.monotonic()
-    while connection.models.run(model, run) is None:
+    while (run := _started(connection, model, *runs)) is None:
         if timeout_s is not None and time.monotonic() - started >= timeout_s:
             raise TimedOut(
-                f"run {run} of {model} did not start within {timeout_s:g} s",
+                f"run {runs[1]} of {model} did not start within {timeout_s:g} s",
                 "if another run began first, a notice says so; see `refit status`",
             )
         time.sleep(connection.poll_s)
@@ -119,6 +153,15 @@ def _follow(
         connection, model, run=run, until="deployed", timeout_s=remaining_s, json=json
     )
     outcome.raise_unless_ok()
+
+
+def _started(connection: StackConnection, model: str, old: Run, new: str) -> str | None:
+    """Return the run to follow once the request had an effect."""
+    if connection.models.run(model, new) is not None:
+        return new
+    now = connection.models.run(model, old.run)
+    has_begun = now is not None and now.deploy_execution_arn != old.deploy_execution_arn
+    return old.run if has_begun else None
 
 
 def _run_to_retry(connection: StackConnection, model: str, named: str | None) -> Run:
@@ -141,6 +184,8 @@ def _run_to_retry(connection: StackConnection, model: str, named: str | None) ->
     run = _named_or_last(runs, model, named)
     while (again := by_id.get(retry_id(model, run.run))) is not None:
         run = again
+    if run.may_be_deployed_again:
+        return run
     if run.cause != "drop":
         raise BadInput(
             f"run {run.run} of {model} is a retraining, which has no dropped files to repeat",

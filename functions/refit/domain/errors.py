@@ -21,10 +21,12 @@ RefitError
 │   ├── DeploymentInProgress      another deployment of the model holds the lock
 │   ├── RegistryLags              the model registry does not show a version yet that it approved
 │   ├── EndpointNotReady          the endpoint is not in service (yet)
+│   ├── EndpointNotProvisioned    AWS could not provide an endpoint, for reasons of its own
 │   └── VersionNotRegistered      a version answered that no run has registered (yet)
 └── OutcomeError              the work was done and its result is refused
     ├── EvaluationIncomplete      the predictions do not match the held-out rows one to one
     ├── DeploymentRejected        the live endpoint is not, or does not answer like, the new model
+    ├── EndpointDidNotStart       the endpoint failed because of the new model
     └── AnswerMalformed           an endpoint's answer does not fit the rows it was asked
 
 A class's name is public: the state machines match on it. Defects (TypeError, KeyError, …) are not
@@ -133,6 +135,10 @@ class EndpointNotReady(TransientError):
     """When the endpoint exists and is not in service yet."""
 
 
+class EndpointNotProvisioned(TransientError):
+    """When an endpoint was not created or updated for lack of capacity or by a fault of AWS."""
+
+
 class VersionNotRegistered(TransientError):
     """When a version answered, and no run has registered it yet."""
 
@@ -143,6 +149,10 @@ class EvaluationIncomplete(OutcomeError):
 
 class DeploymentRejected(OutcomeError):
     """When the live endpoint is not the requested one, or answers differently."""
+
+
+class EndpointDidNotStart(OutcomeError):
+    """When an endpoint failed to start the new model."""
 
 
 class AnswerMalformed(OutcomeError):

@@ -266,6 +266,11 @@ class ResourceNames:
         return int(variant.removeprefix("v"))
 
 
+def model_tags(model: str) -> list[dict[str, str]]:
+    """Return the tags of the SageMaker resources of a deployment."""
+    return [{"Key": "refit:model", "Value": model}]
+
+
 def model_of_group(prefix: str, group: str) -> str | None:
     """Return the model of a package group, or None when the group belongs to another stack."""
     head = f"{prefix}-"

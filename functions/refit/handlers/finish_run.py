@@ -12,7 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from refit.domain.pipeline.failure import explain_failure
+from refit.domain.pipeline.failure import Failure, explain_failure
+from refit.domain.pipeline.failures_of_aws import undeployed_message
 from refit.domain.vocabulary import RunStatus
 from refit.handlers.wiring import services
 from refit.telemetry import logger
@@ -40,9 +41,17 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, str]:
         model=request.model,
         run=request.run,
         status=request.status,
-        message=failure.message if failure else " ".join(request.reasons),
+        message=_message(request, failure),
         failure=failure,
         deployment=request.deployment,
     )
     finish_run(services(), outcome)
     return {"status": request.status}
+
+
+def _message(request: FinishRunRequest, failure: Failure | None) -> str:
+    if failure is None:
+        return " ".join(request.reasons)
+    if request.deployment is None:
+        return failure.message
+    return undeployed_message(request.model, request.run, failure)

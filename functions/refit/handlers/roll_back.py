@@ -2,7 +2,8 @@
 
 Invoked by  DEPLOY state machine, state RollBack, until it succeeds
 Input       the plan of PlanDeployment and the error                          events/roll_back.json
-Output      {"live": the endpoint config that is live now, or null}
+Output      {"live": the endpoint config that is live now, or null,
+            "repeat": whether the deployment may be repeated, because AWS caused the failure}
 Raises      EndpointNotReady while the endpoint is changing, ServiceThrottled
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from refit.domain.pipeline.deployment import Action
 from refit.domain.pipeline.failure import explain_failure
 from refit.handlers.events import DeploymentPlan
 from refit.handlers.wiring import services
@@ -21,10 +23,11 @@ class RollBackRequest(DeploymentPlan):
     """The event."""
 
     error: dict[str, Any]
+    action: Action
 
 
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], context: Any) -> dict[str, str | None]:
+def handler(event: dict[str, Any], context: Any) -> dict[str, str | bool | None]:
     """Take the next step back."""
     request = RollBackRequest.model_validate(event)
     failed = FailedDeployment(
@@ -35,5 +38,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, str | None]:
         name=request.name,
         endpoint=request.endpoint,
         failure=explain_failure(request.error),
+        is_update=request.action is Action.UPDATE,
     )
-    return {"live": roll_back_deployment(services(), failed)}
+    rolled_back = roll_back_deployment(services(), failed)
+    return {"live": rolled_back.live_config, "repeat": rolled_back.may_repeat}

@@ -3,7 +3,8 @@
 Invoked by  DEPLOY state machine, state VerifyDeployment
 Input       the plan of PlanDeployment                                events/verify_deployment.json
 Output      {"rows": how many held-out rows were answered as in the evaluation}
-Raises      DeploymentRejected, EndpointNotReady, ServiceThrottled
+Raises      DeploymentRejected, EndpointDidNotStart, EndpointNotProvisioned, EndpointNotReady,
+            ServiceThrottled
 """
 
 from __future__ import annotations

@@ -75,6 +75,13 @@ class Endpoints:
             answer.get("FailureReason"),
         )
 
+    def create(self, endpoint: str, config: str, tags: list[dict[str, str]]) -> None:
+        """Create an endpoint with a config that exists."""
+        with translate_transient_errors():
+            self._client("sagemaker").create_endpoint(
+                EndpointName=endpoint, EndpointConfigName=config, Tags=tags
+            )
+
     def update(self, endpoint: str, config: str) -> None:
         """Update an endpoint to another config, all at once."""
         with translate_transient_errors():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from refit.domain.naming import deployment_id
 from refit.stores.clients import error_code, translate_transient_errors
 
 if TYPE_CHECKING:
@@ -51,6 +52,33 @@ class Executions:
                 raise
             return f"{self._state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
         return str(answer["executionArn"])
+
+
+class Deployments:
+    """Starts executions of the DEPLOY state machine that no event of SageMaker starts."""
+
+    def __init__(self, client: Any, state_machine_arn: str) -> None:
+        self._client = client
+        self._state_machine_arn = state_machine_arn
+
+    def repeat(self, group: str, version: int, package_arn: str, failed_arn: str) -> None:
+        """Deploy an approved version again, once after each execution that failed."""
+        detail = {
+            "ModelPackageGroupName": group,
+            "ModelPackageVersion": version,
+            "ModelPackageArn": package_arn,
+            "ModelApprovalStatus": "Approved",
+        }
+        try:
+            with translate_transient_errors():
+                self._client.start_execution(
+                    stateMachineArn=self._state_machine_arn,
+                    name=f"{group}-v{version}-after-{deployment_id(failed_arn)}",
+                    input=json.dumps({"detail": detail}),
+                )
+        except ClientError as error:
+            if error_code(error) != "ExecutionAlreadyExists":
+                raise
 
 
 class ExecutionHistory:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from refit.domain.errors import DeploymentInProgress, RegistryLags
-from refit.domain.naming import ModelKeys, deployment_id, model_of_group
+from refit.domain.naming import ModelKeys, deployment_id, model_of_group, model_tags
 from refit.domain.pipeline.deployment import Action, action_for
 from refit.domain.pipeline.failure import Failure
 from refit.domain.pipeline.reconciliation import VersionState, outcome_of_undeployed
@@ -179,12 +179,12 @@ def _requests(
             "ExecutionRoleArn": services.environment.endpoint_role_arn,
             "Containers": [{"ModelPackageName": package.arn}],
             "EnableNetworkIsolation": True,
-            "Tags": _tags(model),
+            "Tags": model_tags(model),
         },
         "config": {
             "EndpointConfigName": name,
             "ProductionVariants": [variant],
-            "Tags": _tags(model),
+            "Tags": model_tags(model),
         }
         | _data_capture(services, model, settings.monitoring),
     }
@@ -200,7 +200,7 @@ def _endpoint_request(
     old instances to the new ones.
     """
     request = {"EndpointName": services.names(model).endpoint, "EndpointConfigName": config}
-    return request | {"Tags": _tags(model)} if action is Action.CREATE else request
+    return request | {"Tags": model_tags(model)} if action is Action.CREATE else request
 
 
 def _data_capture(services: Services, model: str, settings: MonitoringSettings) -> dict[str, Any]:
@@ -220,7 +220,3 @@ def _data_capture(services: Services, model: str, settings: MonitoringSettings) 
             },
         }
     }
-
-
-def _tags(model: str) -> list[dict[str, str]]:
-    return [{"Key": "refit:model", "Value": model}]

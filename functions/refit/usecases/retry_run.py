@@ -1,4 +1,7 @@
-"""Run the drop of an earlier run again: the same file versions, with the settings of now."""
+"""Run the drop of an earlier run again: the same file versions, with the settings of now.
+
+If only its deployment failed, by a fault of AWS, the version is deployed again without training.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,8 @@ def retry_run(services: Services, model: str, run: str) -> None:
     The id of the new run is derived from that of the old one, so a repeated request starts nothing,
     also when the new run has ended. The new run takes no files from the drop folder.
     """
+    if _deploy_again(services, model, run):
+        return
     again = retry_id(model, run)
     if services.models.run(model, again) is not None:
         start_run(services, model, again)
@@ -41,6 +46,24 @@ def retry_run(services: Services, model: str, run: str) -> None:
         reason = "another run of the model is active, or the model is being removed"
     message = f"Run {run} of {model} is not run again: {reason}."
     services.messaging.notify(f"Refit: {model} run {run} is not run again", message)
+
+
+def _deploy_again(services: Services, model: str, run: str) -> bool:
+    """Start the deployment of a run's version if nothing else of the run failed.
+
+    Returns:
+        False when the run failed otherwise, or its version should not be live any more.
+    """
+    record = services.models.run(model, run)
+    if record is None or not record.may_be_deployed_again:
+        return False
+    group = services.names(model).model_package_group
+    newest = services.registry.latest_approved(group)
+    if newest is None or newest.arn != record.package_arn or record.deploy_execution_arn is None:
+        return False
+    services.deployments.repeat(group, newest.version, newest.arn, record.deploy_execution_arn)
+    logger.info("deploy again", extra={"model": model, "run": run, "version": newest.version})
+    return True
 
 
 def _drop_to_retry(services: Services, model: str, run: str) -> tuple[Drop | None, str]:

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from refit.domain.errors import EndpointNotReady
+from refit.domain.naming import model_tags
+from refit.domain.pipeline.deployment import CHANGING_STATUSES
+from refit.domain.pipeline.failures_of_aws import is_failure_of_aws
 from refit.domain.vocabulary import EventName
 from refit.usecases.set_alarms import set_alarms
 
@@ -18,8 +21,6 @@ if TYPE_CHECKING:
     from refit.domain.pipeline.model_state import Champion
     from refit.usecases.services import Services
 
-_CHANGING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
-
 
 @dataclass(frozen=True)
 class FailedDeployment:
@@ -27,6 +28,7 @@ class FailedDeployment:
 
     Attributes:
         name: name of the SageMaker model and endpoint config that the deployment created.
+        is_update: whether it updated an endpoint that existed.
     """
 
     model: str
@@ -36,24 +38,39 @@ class FailedDeployment:
     name: str
     endpoint: str
     failure: Failure
+    is_update: bool
 
 
-def roll_back_deployment(services: Services, failed: FailedDeployment) -> str | None:
+@dataclass(frozen=True)
+class RolledBack:
+    """The state after the rollback.
+
+    Attributes:
+        live_config: the endpoint config that is live now, or None.
+        may_repeat: whether the version keeps its approval, because AWS caused the failure.
+    """
+
+    live_config: str | None
+    may_repeat: bool
+
+
+def roll_back_deployment(services: Services, failed: FailedDeployment) -> RolledBack:
     """Update the endpoint back to the champion, or delete the endpoint if there is no champion.
 
-    Returns:
-        The endpoint config that is live now, or None.
+    The version is rejected, unless the failure was one of AWS's own.
 
     Raises:
         EndpointNotReady: while the endpoint is changing; call again later.
     """
     champion = services.models.champion(failed.model)
-    live_config = _restore(services, failed.endpoint, champion)
+    live_config = _restore(services, failed, champion)
     failure = failed.failure
     services.endpoints.delete_deployment(failed.name)
-    services.registry.reject_package(
-        failed.package_arn, f"The deployment failed: {failure.message}"
-    )
+    may_repeat = is_failure_of_aws(failure)
+    if not may_repeat:
+        services.registry.reject_package(
+            failed.package_arn, f"The deployment failed: {failure.message}"
+        )
     if champion is not None:  # PromoteVersion may have replaced the champion's alarms
         set_alarms(services, failed.model, champion.run, champion.variant)
     services.messaging.publish(
@@ -66,17 +83,21 @@ def roll_back_deployment(services: Services, failed: FailedDeployment) -> str | 
             "message": failure.message,
         },
     )
-    return live_config
+    return RolledBack(live_config, may_repeat)
 
 
-def _restore(services: Services, endpoint: str, champion: Champion | None) -> str | None:
+def _restore(services: Services, failed: FailedDeployment, champion: Champion | None) -> str | None:
     """Return the live config if it is the champion's; otherwise change the endpoint."""
+    endpoint = failed.endpoint
     live = services.endpoints.describe(endpoint)
     if live is None:
-        return None
-    if live.status in _CHANGING:
+        if champion is None or not failed.is_update:
+            return None
+        services.endpoints.create(endpoint, champion.endpoint_config, model_tags(failed.model))
+        raise EndpointNotReady(f"endpoint {endpoint} is created with {champion.endpoint_config}")
+    if live.status in CHANGING_STATUSES:
         raise EndpointNotReady(f"endpoint {endpoint} is {live.status}")
-    if champion is None:
+    if champion is None or live.status == "Failed":  # a failed endpoint can only be deleted
         services.endpoints.delete(endpoint)
         raise EndpointNotReady(f"endpoint {endpoint} is being deleted")
     if live.config != champion.endpoint_config or live.status != "InService":

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from refit.stores.alarms import Alarms
     from refit.stores.capture_stream import CaptureStream
     from refit.stores.endpoints import Endpoints
-    from refit.stores.executions import ExecutionHistory, Executions
+    from refit.stores.executions import Deployments, ExecutionHistory, Executions
     from refit.stores.inferences import InferenceStore
     from refit.stores.labels import LabelStore
     from refit.stores.messaging import Messaging
@@ -134,6 +134,12 @@ class Services:
         from refit.stores.executions import Executions  # noqa: PLC0415
 
         return Executions(self.client("stepfunctions"), self.environment.train_state_machine_arn)
+
+    @cached_property
+    def deployments(self) -> Deployments:
+        from refit.stores.executions import Deployments  # noqa: PLC0415
+
+        return Deployments(self.client("stepfunctions"), self.environment.deploy_state_machine_arn)
 
     @cached_property
     def execution_history(self) -> ExecutionHistory:

@@ -9,10 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from refit.domain.errors import DeploymentRejected, EndpointNotReady
+from refit.domain.errors import (
+    DeploymentRejected,
+    EndpointDidNotStart,
+    EndpointNotProvisioned,
+    EndpointNotReady,
+)
 from refit.domain.inferences.capture_reader import VERIFICATION_ID
 from refit.domain.naming import RunKeys
-from refit.domain.pipeline.deployment import first_mismatch, scores
+from refit.domain.pipeline.deployment import CHANGING_STATUSES, first_mismatch, scores
+from refit.domain.pipeline.failures_of_aws import is_reason_of_aws
 
 if TYPE_CHECKING:
     from refit.usecases.services import Services
@@ -43,8 +49,11 @@ def verify_deployment(services: Services, deployed: DeployedVersion) -> int:
         The number of held-out rows for which the endpoint's answers equal those of the evaluation.
 
     Raises:
-        EndpointNotReady: when the endpoint is not in service.
-        DeploymentRejected: when another config or variant is live, or an answer differs.
+        EndpointNotReady: when the endpoint is changing or gone.
+        EndpointNotProvisioned: when SageMaker did not deploy it for reasons of AWS's own.
+        EndpointDidNotStart: when it failed for another reason.
+        DeploymentRejected: when SageMaker rolled it back for another reason, when another variant
+            is live, or when an answer differs.
     """
     _check_config(services, deployed)
     keys = RunKeys(deployed.model, deployed.run)
@@ -71,14 +80,21 @@ def verify_deployment(services: Services, deployed: DeployedVersion) -> int:
 
 def _check_config(services: Services, deployed: DeployedVersion) -> None:
     live = services.endpoints.describe(deployed.endpoint)
-    if live is None or live.status != "InService":
+    if live is None or live.status in CHANGING_STATUSES:
         status = live.status if live else "gone"
         raise EndpointNotReady(f"endpoint {deployed.endpoint} is {status}")
-    if live.config != deployed.config:
-        reason = live.failure_reason or "no reason was given"
-        raise DeploymentRejected(
-            f"SageMaker rolled endpoint {deployed.endpoint} back to {live.config}: {reason}"
-        )
+    is_in_service = live.status == "InService"
+    if is_in_service and live.config == deployed.config:
+        return
+    reason = live.failure_reason or "no reason was given"
+    what = (
+        f"SageMaker rolled endpoint {deployed.endpoint} back to {live.config}: {reason}"
+        if is_in_service
+        else f"endpoint {deployed.endpoint} is {live.status}: {reason}"
+    )
+    if is_reason_of_aws(live.failure_reason):
+        raise EndpointNotProvisioned(what)
+    raise DeploymentRejected(what) if is_in_service else EndpointDidNotStart(what)
 
 
 def _first_lines(services: Services, key: str, count: int) -> list[str]:

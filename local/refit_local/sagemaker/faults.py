@@ -3,11 +3,16 @@
     {
       "TrainingJob": ["CapacityError: Unable to provision requested ML compute capacity."],
       "TransformJob": [],
+      "Endpoint": ["Unable to provision requested ML compute capacity due to Insuff…"],
+      "LostEndpoint": [],
       "ListLagSeconds": 5
     }
 
 Each job takes the first reason of the list of its kind, and fails with it before its container
-starts. ListModelPackages does not show packages that are younger than `ListLagSeconds`, or than
+starts. Each CreateEndpoint and UpdateEndpoint takes one of `Endpoint`: a new endpoint ends as
+Failed, an updated one goes back to InService with its old config. The reason "" is one that
+DescribeEndpoint does not show. An update takes one of `LostEndpoint`, too, and then ends as Failed.
+ListModelPackages does not show packages that are younger than `ListLagSeconds`, or than
 REFIT_LIST_LAG_S seconds if the file does not say. Without the file nothing fails.
 """
 

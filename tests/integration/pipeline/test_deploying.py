@@ -8,12 +8,14 @@ import pytest
 from refit.domain.errors import (
     DeploymentInProgress,
     DeploymentRejected,
+    EndpointDidNotStart,
+    EndpointNotProvisioned,
     EndpointNotReady,
     RegistryLags,
 )
 from refit.domain.inferences.capture_reader import VERIFICATION_ID
 from refit.domain.vocabulary import RunStatus
-from refit.handlers import plan_deployment, promote, roll_back, verify_deployment
+from refit.handlers import finish_run, plan_deployment, promote, roll_back, verify_deployment
 from refit.handlers.wiring import services
 from refit.stores.endpoints import EndpointState
 from refit.stores.registry import PackageVersion
@@ -32,6 +34,14 @@ RUN = "0f1e2d3c4b5a"
 ROWS = "1,2\n3,4\n5,6\n"
 BATCH = "[0.25, 0.75]\n[0.5, 0.5]\n[0.1, 0.9]\n"
 LIVE = "0.25,0.75\n0.5,0.5\n0.1,0.9\n"
+CHAMPION_CONFIG, NEW_CONFIG = "refit-digits-v1-01234567", "refit-digits-v2-9c1185a5"
+NO_CAPACITY = (
+    "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error."
+)
+NO_PING = (
+    "The primary container for production variant v2 did not pass the ping health check. Please "
+    "check CloudWatch logs for this endpoint."
+)
 
 
 @pytest.fixture
@@ -311,7 +321,7 @@ def test_a_rejected_version_is_rolled_back_to_the_champion(
     update = {"EndpointName": "refit-digits", "EndpointConfigName": "refit-digits-v1-01234567"}
     assert sagemaker.changes == [("update_endpoint", update)]
     sagemaker.endpoint = EndpointState("InService", "refit-digits-v1-01234567", None)
-    assert roll_back_deployment() == {"live": "refit-digits-v1-01234567"}
+    assert roll_back_deployment() == {"live": "refit-digits-v1-01234567", "repeat": False}
     name = "refit-digits-v2-9c1185a5"
     assert sagemaker.changes[1:3] == [
         ("delete_endpoint_config", {"EndpointConfigName": name}),
@@ -328,4 +338,96 @@ def test_the_endpoint_of_a_failed_first_version_is_deleted(sagemaker: FakeSageMa
         roll_back_deployment()
     assert sagemaker.changes == [("delete_endpoint", {"EndpointName": "refit-digits"})]
     sagemaker.endpoint = None
-    assert roll_back_deployment() == {"live": None}
+    assert roll_back_deployment() == {"live": None, "repeat": False}
+
+
+@pytest.mark.parametrize(
+    ("status", "config", "reason", "error"),
+    [
+        ("Failed", NEW_CONFIG, NO_CAPACITY, EndpointNotProvisioned),
+        ("InService", CHAMPION_CONFIG, NO_CAPACITY, EndpointNotProvisioned),
+        ("InService", CHAMPION_CONFIG, None, EndpointNotProvisioned),
+        ("Failed", NEW_CONFIG, NO_PING, EndpointDidNotStart),
+        ("UpdateRollbackFailed", CHAMPION_CONFIG, NO_PING, EndpointDidNotStart),
+        ("InService", CHAMPION_CONFIG, NO_PING, DeploymentRejected),
+    ],
+)
+def test_the_reason_of_a_failed_endpoint_tells_aws_from_the_model(
+    sagemaker: FakeSageMaker, status: str, config: str, reason: str | None, error: type[Exception]
+) -> None:
+    sagemaker.endpoint = EndpointState(status, config, reason)
+    with pytest.raises(error, match=(reason or "no reason was given")[:30]):
+        verify_deployment.handler(sample("verify_deployment"), CONTEXT)
+
+
+def no_capacity(**plan: str) -> dict[str, Any]:
+    """Return the event of a rollback because AWS has no capacity."""
+    cause = f'{{"errorMessage": "{NO_CAPACITY}", "errorType": "EndpointNotProvisioned"}}'
+    error = {"Error": "EndpointNotProvisioned", "Cause": cause}
+    return {**sample("roll_back"), "error": error, **plan}
+
+
+def test_a_version_that_aws_had_no_capacity_for_keeps_its_approval(
+    sagemaker: FakeSageMaker,
+) -> None:
+    make_champion_live()
+    sagemaker.endpoint = EndpointState("InService", CHAMPION_CONFIG, NO_CAPACITY)
+    assert roll_back.handler(no_capacity(), CONTEXT) == {"live": CHAMPION_CONFIG, "repeat": True}
+    operations = [operation for operation, _ in sagemaker.changes]
+    assert operations == ["delete_endpoint_config", "delete_model"], "so both can be created again"
+
+
+def test_a_new_endpoint_that_aws_had_no_capacity_for_is_deleted_before_the_next_attempt(
+    sagemaker: FakeSageMaker,
+) -> None:
+    sagemaker.endpoint = EndpointState("Failed", NEW_CONFIG, NO_CAPACITY)
+    with pytest.raises(EndpointNotReady, match="being deleted"):
+        roll_back.handler(no_capacity(action="create"), CONTEXT)
+    sagemaker.endpoint = None
+    assert roll_back.handler(no_capacity(action="create"), CONTEXT) == {
+        "live": None,
+        "repeat": True,
+    }
+
+
+def test_an_endpoint_that_an_update_left_failed_is_created_again_with_the_champion(
+    sagemaker: FakeSageMaker,
+) -> None:
+    make_champion_live()
+    sagemaker.endpoint = EndpointState("Failed", CHAMPION_CONFIG, NO_CAPACITY)
+    with pytest.raises(EndpointNotReady, match="being deleted"):
+        roll_back.handler(no_capacity(), CONTEXT)
+    sagemaker.endpoint = None
+    with pytest.raises(EndpointNotReady, match="is created with refit-digits-v1"):
+        roll_back.handler(no_capacity(), CONTEXT)
+    (_, created) = sagemaker.changes[1]
+    assert_valid_request("CreateEndpoint", created)
+    assert created["EndpointConfigName"] == CHAMPION_CONFIG
+    assert {"Key": "refit:model", "Value": "digits"} in created["Tags"]
+    sagemaker.endpoint = EndpointState("InService", CHAMPION_CONFIG, None)
+    assert roll_back.handler(no_capacity(), CONTEXT)["live"] == CHAMPION_CONFIG
+
+
+def test_a_deployment_that_is_planned_again_keeps_its_lock_and_its_names(
+    sagemaker: FakeSageMaker,
+) -> None:
+    sagemaker.approved = PackageVersion(1, "arn:package/1", RUN)
+    assert planned(1) == planned(1)
+
+
+def test_a_deployment_that_aws_failed_for_good_says_how_to_start_it_again(
+    sagemaker: FakeSageMaker, stack: Stack
+) -> None:
+    deploying_run()
+    event = {
+        "model": "digits",
+        "run": RUN,
+        "deployment": "9c1185a5",
+        "status": "FAILED",
+        "error": no_capacity()["error"],
+    }
+    finish_run.handler(event, CONTEXT)
+    (notice,) = stack.messages(stack.notices_queue)
+    assert NO_CAPACITY.removesuffix(".") in notice["Message"]
+    assert f"refit retry digits --run {RUN}" in notice["Message"]
+    assert (recorded().status, recorded().error) == ("FAILED", "EndpointNotProvisioned")

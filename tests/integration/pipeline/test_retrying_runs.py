@@ -11,9 +11,11 @@ from refit.domain.pipeline import drop_limits
 from refit.domain.vocabulary import RunStatus
 from refit.handlers import ingest
 from refit.handlers.wiring import services
+from refit.stores.registry import PackageVersion
 
 from tests.support.aws_stack import CONTEXT, Stack
 from tests.support.events import sample
+from tests.support.fake_sagemaker import FakeSageMaker
 
 if TYPE_CHECKING:
     from refit.domain.vocabulary import RunCause
@@ -139,3 +141,48 @@ def test_files_that_arrived_meanwhile_are_still_new(stack: Stack) -> None:
     ingest.handler(event, CONTEXT)
     latest = stack.get(f"digits/runs/{services().models.state('digits').active_run}/drop.json")
     assert [file["key"] for file in latest["files"]] == ["digits/raw/a.csv", "digits/raw/b.csv"]
+
+
+def undeployed_run(
+    stack: Stack, newest: PackageVersion | None, cause: RunCause = "drop"
+) -> FakeSageMaker:
+    """Record a run whose version 2 could not be deployed for lack of capacity."""
+    ended_run(stack, cause=cause)
+    services().models.record_version("digits", 2, OLD, "arn:package/2")
+    values = {"error": "EndpointNotProvisioned", "deploy_execution_arn": "arn:execution:1"}
+    services().models.update_run("digits", OLD, **values)
+    fake = FakeSageMaker()
+    fake.approved = newest
+    stack.replace_clients(sagemaker=fake)
+    return fake
+
+
+@pytest.mark.parametrize("cause", ["drop", "drift"])
+def test_a_version_that_aws_had_no_endpoint_for_is_deployed_again_without_training(
+    stack: Stack, cause: RunCause
+) -> None:
+    undeployed_run(stack, PackageVersion(2, "arn:package/2", OLD), cause)
+    for _ in range(2):  # the message may be delivered twice
+        assert ingest.handler(request(), CONTEXT) == {"batchItemFailures": []}
+    assert stack.executions() == []
+    (deployment,) = stack.deployments()
+    assert deployment["detail"] == {
+        "ModelPackageGroupName": "refit-digits",
+        "ModelPackageVersion": 2,
+        "ModelPackageArn": "arn:package/2",
+        "ModelApprovalStatus": "Approved",
+    }
+    assert notices(stack) == []
+    services().models.update_run("digits", OLD, deploy_execution_arn="arn:execution:2")
+    ingest.handler(request(), CONTEXT)
+    assert len(stack.deployments()) == 2, "after another failure it starts once more"
+
+
+@pytest.mark.parametrize("newest", [None, PackageVersion(3, "arn:package/3", "another00000")])
+def test_a_version_that_should_not_be_live_any_more_is_trained_again(
+    stack: Stack, newest: PackageVersion | None
+) -> None:
+    undeployed_run(stack, newest)
+    ingest.handler(request(), CONTEXT)
+    assert stack.deployments() == []
+    assert stack.executions() == [f"digits-{NEW}"]

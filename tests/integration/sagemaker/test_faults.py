@@ -6,7 +6,9 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from botocore.exceptions import ClientError
 from local_sagemaker import IMAGE, put_training_data, training_request, until
+from served_models import config, invoke, make_models, updated, variant
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from local_sagemaker import RunningSageMaker, SageMakerLauncher
 
 CAPACITY = "CapacityError: Unable to provision requested ML compute capacity."
+NO_INSTANCE = (
+    "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error."
+)
 
 
 @pytest.fixture
@@ -63,3 +68,37 @@ def test_a_list_can_show_a_new_version_late(faulty: RunningSageMaker, folder: Pa
     assert faulty.sagemaker.describe_model_package(ModelPackageName=arn)["ModelPackageVersion"] == 1
     assert listed() == []
     assert until(listed, "the version in the list") == [arn]
+
+
+def test_endpoints_fail_with_ordered_reasons_in_the_states_of_aws(
+    faulty: RunningSageMaker, folder: Path
+) -> None:
+    make_models(faulty)
+    for name in ("first", "second"):
+        config(faulty, name, variant("many", name.title()))
+    (folder / "faults.json").write_text(json.dumps({"Endpoint": [NO_INSTANCE]}))
+    endpoint = {"EndpointName": "scarce"}
+    faulty.sagemaker.create_endpoint(**endpoint, EndpointConfigName="first")
+    failed = faulty.settled("scarce")
+    assert (failed["EndpointStatus"], failed["FailureReason"]) == ("Failed", NO_INSTANCE)
+    with pytest.raises(ClientError, match="Cannot update endpoint"):
+        faulty.sagemaker.update_endpoint(**endpoint, EndpointConfigName="second")
+    faulty.sagemaker.delete_endpoint(**endpoint)
+    until(lambda: not faulty.sagemaker.list_endpoints()["Endpoints"], "the end of the endpoint")
+
+    (folder / "faults.json").write_text("{}")
+    faulty.sagemaker.create_endpoint(**endpoint, EndpointConfigName="first")
+    assert faulty.settled("scarce")["EndpointStatus"] == "InService"
+    (folder / "faults.json").write_text(json.dumps({"Endpoint": [NO_INSTANCE, ""]}))
+    for reason in (NO_INSTANCE, None):
+        back = updated(faulty, "scarce", "second")
+        assert (back["EndpointStatus"], back["EndpointConfigName"]) == ("InService", "first")
+        assert (reason is None) == ("FailureReason" not in back)
+        assert reason is None or back["FailureReason"].endswith(reason)
+        assert invoke(faulty, "scarce")["InvokedProductionVariant"] == "First"
+
+    (folder / "faults.json").write_text(json.dumps({"LostEndpoint": [NO_INSTANCE]}))
+    lost = updated(faulty, "scarce", "second")
+    assert (lost["EndpointStatus"], lost["FailureReason"]) == ("Failed", NO_INSTANCE)
+    with pytest.raises(ClientError):
+        invoke(faulty, "scarce")

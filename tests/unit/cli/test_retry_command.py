@@ -147,3 +147,28 @@ def test_a_command_that_the_event_bus_rejects_is_sent_again(refit, stack, client
 
     clients["events"] = BusyBus()
     assert json.loads(refit("retry", "digits", "--json").stdout)["event"] == "e1"
+
+
+def undeployed(stack, **values):
+    """Add a retraining run whose version AWS had no endpoint for."""
+    values = {"version": 3, "package_arn": "arn:p/3", "deploy_execution_arn": "arn:e:1", **values}
+    stack.add_run("digits", "r3", "FAILED", error="EndpointNotProvisioned", **values)
+
+
+@pytest.mark.parametrize("cause", ["drop", "drift"])
+def test_a_run_whose_deployment_aws_failed_is_only_deployed_again(refit, stack, requests, cause):
+    undeployed(stack, cause=cause)
+    result = refit("retry", "digits", "--run", "r3")
+    assert result.exit_code == 0
+    assert requests()[0]["detail"]["run"] == "r3"
+    assert "requested  deployment of version 3 of digits, without training" in result.stdout
+    assert "refit watch digits --run r3" in result.stderr
+    shown = json.loads(refit("retry", "digits", "--run", "r3", "--json").stdout)
+    assert (shown["run"], shown["version"]) == ("r3", 3)
+
+
+def test_following_a_repeated_deployment_waits_until_it_has_begun(refit, stack, requests):
+    undeployed(stack)
+    result = refit("retry", "digits", "--follow", "--timeout", "1")
+    assert result.exit_code == 4
+    assert "did not start within 1 s" in result.stderr

@@ -9,6 +9,9 @@ from enum import StrEnum
 # family may round differently in the last digits of a float32.
 TOLERANCE = 1e-4
 
+CHANGING_STATUSES = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
+"""Statuses of an endpoint in which SageMaker takes no other change of it."""
+
 
 class Action(StrEnum):
     """What a deployment has to do."""

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict
 
 from refit.domain.learned import Learned
 from refit.domain.moments import Moment
+from refit.domain.pipeline.failure import Failure
+from refit.domain.pipeline.failures_of_aws import is_failure_of_aws
 from refit.domain.vocabulary import RunCause, RunStatus
 
 
@@ -40,3 +42,14 @@ class Run(BaseModel):
     message: str | None = None
     metrics: dict[str, Any] = {}
     learned: Learned | None = None
+
+    @property
+    def may_be_deployed_again(self) -> bool:
+        """Whether the run has a version whose deployment failed for reasons of AWS's own."""
+        return (
+            self.status is RunStatus.FAILED
+            and self.package_arn is not None
+            and self.deploy_execution_arn is not None
+            and self.error is not None
+            and is_failure_of_aws(Failure(self.error, self.message or ""))
+        )

@@ -80,9 +80,17 @@ class EndpointDeployment:
     def create(self) -> None:
         """Take the endpoint from Creating to InService or Failed."""
         try:
+            self._raise_ordered("Endpoint")
+        except JobFailed as failure:
+            self._fail(failure)
+            return
+        self._start()
+
+    def _start(self) -> None:
+        try:
             self._start_green()
         except JobFailed as failure:
-            self._change(EndpointStatus="Failed", FailureReason=failure.reason)
+            self._fail(failure)
             return
         self._live.swap(self._green)
         if not self._in_service():
@@ -91,7 +99,7 @@ class EndpointDeployment:
     def resume(self) -> None:
         """Start the fleet of an endpoint that was in service in an earlier process."""
         self._change(EndpointStatus="SystemUpdating")
-        self.create()
+        self._start()
 
     def update(self, config: dict[str, Any] | None) -> None:
         """Take the endpoint from Updating to InService, with the new fleet or the old one.
@@ -104,6 +112,12 @@ class EndpointDeployment:
         """
         policy = (config or {}).get("BlueGreenUpdatePolicy")
         try:
+            self._raise_ordered("LostEndpoint")
+        except JobFailed as failure:
+            self._lose(failure)
+            return
+        try:
+            self._raise_ordered("Endpoint")
             self._start_green()
             alarms = alarm_names(config)
             self._raise_on_alarm(alarms)
@@ -119,6 +133,23 @@ class EndpointDeployment:
             return
         if not self._in_service("PendingDeploymentSummary"):
             self._discard()
+        if blue is not None:
+            self._retire(blue)
+
+    def _raise_ordered(self, kind: str) -> None:
+        reason = self._platform.faults.take_failure(kind)
+        if reason is not None:
+            raise JobFailed(reason)
+
+    def _fail(self, failure: JobFailed) -> None:
+        """Record that the endpoint failed. It can only be deleted then, and is not resumed."""
+        shown = {"FailureReason": failure.reason} if failure.reason else {}
+        self._change("PendingDeploymentSummary", "_live", EndpointStatus="Failed", **shown)
+
+    def _lose(self, failure: JobFailed) -> None:
+        """End an update with an endpoint that does not serve any more."""
+        blue = self._live.swap(None)
+        self._fail(failure)
         if blue is not None:
             self._retire(blue)
 
@@ -152,11 +183,8 @@ class EndpointDeployment:
             f"Update to endpoint config {self._plan.config_name} failed and was rolled back: "
             f"{failure.reason}"
         )
-        self._change(
-            "PendingDeploymentSummary",
-            EndpointStatus="InService",
-            FailureReason=reason,
-        )
+        shown = {"FailureReason": reason} if failure.reason else {}
+        self._change("PendingDeploymentSummary", EndpointStatus="InService", **shown)
         if self._green is not None:
             self._retire(self._green)
 
