@@ -94,3 +94,17 @@ def test_a_rule_for_events_of_refit_takes_those_of_its_own_stack_only() -> None:
     ]
     assert patterns
     assert all(pattern["detail"]["prefix"] == [{"Ref": "NamePrefix"}] for pattern in patterns)
+
+
+def test_the_capture_stream_has_the_rights_on_its_bucket_that_awss_guide_lists() -> None:
+    actions = {
+        action for statement in statements("CaptureStreamRole") for action in statement["Action"]
+    }
+    assert actions == {
+        "s3:AbortMultipartUpload",
+        "s3:GetBucketLocation",
+        "s3:GetObject",
+        "s3:ListBucket",
+        "s3:ListBucketMultipartUploads",
+        "s3:PutObject",
+    }

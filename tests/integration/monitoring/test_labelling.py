@@ -244,3 +244,10 @@ def test_an_error_is_returned_in_the_format_of_the_api(
     got, body = post(**changes)
     assert (got, body["error"]["code"]) == (status, code)
     assert published(capsys.readouterr().out) == []
+
+
+def test_a_prediction_that_has_expired_and_is_not_deleted_yet_takes_its_label() -> None:
+    predicted(FIRST)
+    assert item(FIRST)["expires_at"] < now().timestamp()
+    assert statuses_of(record(FIRST, "rose")) == ["new"]
+    assert inference(FIRST).labels[0].label == "rose"

@@ -12,6 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 from stack_under_test import LocalAws, allow, until
 
+from tests.support.template import of_type
+
 
 def rule(aws: LocalAws, name: str, pattern: dict[str, Any], target: dict[str, Any]) -> None:
     events = aws.client("events")
@@ -389,3 +391,76 @@ def test_a_failed_execution_is_published_as_a_metric_of_its_state_machine(aws: L
         Dimensions=[{"Name": "StateMachineArn", "Value": failing}],
     )
     assert len(metrics["Metrics"]) == 1
+
+
+def test_the_time_of_an_object_is_in_whole_seconds(aws: LocalAws) -> None:
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket="seconds")
+    s3.put_bucket_versioning(Bucket="seconds", VersioningConfiguration={"Status": "Enabled"})
+    for number in range(5):
+        s3.put_object(Bucket="seconds", Key=str(number), Body=b"")
+    versions = s3.list_object_versions(Bucket="seconds")["Versions"]
+    objects = s3.list_objects_v2(Bucket="seconds")["Contents"]
+    head = s3.head_object(Bucket="seconds", Key="0")
+    assert len(versions) == len(objects) == 5
+    assert {shown["LastModified"].microsecond for shown in [*versions, *objects, head]} == {0}
+
+
+def test_an_object_is_listed_and_read_at_once_after_it_was_written(aws: LocalAws) -> None:
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket="listed")
+    s3.put_bucket_versioning(Bucket="listed", VersioningConfiguration={"Status": "Enabled"})
+
+    def written(number: int) -> bool:
+        key, body = f"folder/{number:02}", str(number).encode()
+        version = s3.put_object(Bucket="listed", Key=key, Body=body)["VersionId"]
+        shown = s3.list_object_versions(Bucket="listed", Prefix="folder/")["Versions"]
+        read = s3.get_object(Bucket="listed", Key=key)["Body"].read()
+        return (key, version) in {(v["Key"], v["VersionId"]) for v in shown} and read == body
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(written, range(40)))
+
+
+def test_a_deleted_object_is_an_event_that_the_rules_of_the_template_do_not_match(
+    aws: LocalAws,
+) -> None:
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket="deleted")
+    s3.put_bucket_notification_configuration(
+        Bucket="deleted", NotificationConfiguration={"EventBridgeConfiguration": {}}
+    )
+    created, deleted = aws.queue("was-created", "events"), aws.queue("was-deleted", "events")
+    detail = {"bucket": {"name": ["deleted"]}}
+    for name, kind, (_, arn) in (
+        ("was-created", "Object Created", created),
+        ("was-deleted", "Object Deleted", deleted),
+    ):
+        pattern = {"source": ["aws.s3"], "detail-type": [kind], "detail": detail}
+        rule(aws, name, pattern, {"Arn": arn})
+    s3.put_object(Bucket="deleted", Key="digits/raw/a.csv", Body=b"1,2")
+    s3.delete_object(Bucket="deleted", Key="digits/raw/a.csv")
+    [event] = aws.received(deleted[0])
+    assert event["detail"]["object"]["key"] == "digits/raw/a.csv"
+    [event] = aws.received(created[0])
+    assert event["detail-type"] == "Object Created"
+    rules = of_type("AWS::Events::Rule").values()
+    patterns = [properties["EventPattern"] for properties in rules if "EventPattern" in properties]
+    of_s3 = [pattern for pattern in patterns if pattern["source"] == ["aws.s3"]]
+    assert {tuple(pattern["detail-type"]) for pattern in of_s3} == {("Object Created",)}
+
+
+def test_a_notice_of_more_than_256_kibibytes_is_refused(aws: LocalAws) -> None:
+    sns = aws.client("sns")
+    topic = sns.create_topic(Name="notices")["TopicArn"]
+    sns.publish(TopicArn=topic, Message="x" * 2**18)
+    with pytest.raises(ClientError, match="InvalidParameter"):
+        sns.publish(TopicArn=topic, Message="é" * 2**17 + "x")
+
+
+def test_the_description_of_a_stack_that_does_not_exist_is_a_validation_error(
+    aws: LocalAws,
+) -> None:
+    with pytest.raises(ClientError, match="does not exist") as caught:
+        aws.client("cloudformation").describe_stacks(StackName="nothing")
+    assert caught.value.response["Error"]["Code"] == "ValidationError"

@@ -274,3 +274,13 @@ def test_a_write_that_keeps_meeting_transactions_is_throttled(stack: Stack) -> N
         with pytest.raises(ServiceThrottled, match="transactions kept writing an item of table"):
             table.apply(table.put_request(KEY))
         answers.assert_no_pending_responses()
+
+
+def test_a_scan_reads_the_whole_table_strongly_consistently(table: Table) -> None:
+    for number in range(30):
+        table.apply(table.put_request({"pk": "p", "sk": f"{number:02}", "text": "x" * 100_000}))
+    with RequestLog(table.client, "dynamodb", "Scan") as log:
+        found = [item["sk"] for item in table.scan(Attr("sk").gte("28"), "sk")]
+    assert sorted(found) == ["28", "29"]
+    assert len(log.requests) > 1, "the pages before them are read, too, and paid for"
+    assert all(request["ConsistentRead"] for request in log.requests)

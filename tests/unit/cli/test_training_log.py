@@ -90,3 +90,29 @@ def test_a_new_attempt_starts_from_round_0_and_other_runs_are_not_read(logs):
     assert log.poll() == [BoostingRound(0, {"train-rmse": 7})]
     assert log.rounds == [BoostingRound(0, {"train-rmse": 7})]
     assert log.job == "refit-digits-r1-2"
+
+
+class PagedLogs:
+    """Returns an empty page before the rounds; the last token is returned unchanged."""
+
+    def __init__(self) -> None:
+        self.pages = {
+            None: ([], "f/1"),
+            "f/1": ([], "f/2"),
+            "f/2": (["[0]#011train-rmse:3"], "f/3"),
+        }
+
+    def get_log_events(self, nextToken: str | None = None, **_) -> dict:
+        messages, token = self.pages.get(nextToken, ([], nextToken))
+        return {"events": [{"message": text} for text in messages], "nextForwardToken": token}
+
+    def __getattr__(self, operation: str):
+        return getattr(boto3.client("logs", region_name="us-east-1"), operation)
+
+
+def test_an_empty_page_is_not_the_end_of_a_log(logs):
+    logs.create_log_group(logGroupName=LOG_GROUP)
+    logs.create_log_stream(logGroupName=LOG_GROUP, logStreamName="refit-digits-r1-1/algo-1-1")
+    log = TrainingLog(PagedLogs(), SageMaker(), "refit-digits-r1")
+    assert log.poll() == [BoostingRound(0, {"train-rmse": 3})]
+    assert log.poll() == []

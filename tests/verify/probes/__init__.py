@@ -9,7 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.verify.probes.delivery import ErrorObjectExtension, StreamRoleCondition
-from tests.verify.probes.endpoints import DeleteWhileCreating, UpdateToAnotherVariant
+from tests.verify.probes.endpoints import (
+    DeleteWhileCreating,
+    UpdateInProgress,
+    UpdateToAnotherVariant,
+)
+from tests.verify.probes.figures import StreamShards, TransformQuotaDefault
 from tests.verify.probes.packages import (
     GroupNumbering,
     ListPackagesResource,
@@ -17,6 +22,7 @@ from tests.verify.probes.packages import (
     RegistryLag,
 )
 from tests.verify.probes.queue_policy import QueuePolicyWithTwoResources
+from tests.verify.probes.refusals import MissingEndpointConfig, MissingResources
 from tests.verify.probes.state_fields import FIELDS, SdkValidationError
 from tests.verify.probes.uploads import OverlappingUploads
 
@@ -28,12 +34,17 @@ PROBES: tuple[Probe, ...] = (
     OverlappingUploads(),
     *FIELDS,
     SdkValidationError(),
+    MissingResources(),
+    MissingEndpointConfig(),
+    StreamShards(),
+    TransformQuotaDefault(),
     StreamRoleCondition(),
     PackageRights(),
     ListPackagesResource(),
     RegistryLag(),
     GroupNumbering(),
     DeleteWhileCreating(),
+    UpdateInProgress(),
     UpdateToAnotherVariant(),
     ErrorObjectExtension(),
 )

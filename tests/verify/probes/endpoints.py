@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from tests.verify.limits import PROBE_INSTANCE
 from tests.verify.probes.base import DIFFERS, HOLDS, UNKNOWN, Answer, Lab, NoSubject, Probe
+from tests.verify.probes.refusals import message_of
 from tests.verify.target import PREFIX
 
 _START_S = 1500
@@ -58,6 +59,22 @@ class UpdateToAnotherVariant(Probe):
             verdict,
             f"With the policy it {guarded}; without it, it {'works' if works else 'fails'}.",
         )
+
+
+class UpdateInProgress(Probe):
+    name = "update-in-progress"
+    assumption = "An update of an endpoint that is changing is refused with `Cannot update`."
+    question = "With which message is the update of an endpoint refused that is being created?"
+
+    def ask(self, lab: Lab) -> Answer:
+        first, second = _config(lab, "v1"), _config(lab, "v2")
+        endpoint = _endpoint(lab, "busy", first)
+        status = _status(lab.client("sagemaker"), endpoint)
+        if status != "Creating":
+            return Answer(UNKNOWN, f"It was {status} already.")
+        update = lab.client("sagemaker").update_endpoint
+        message = message_of(lab, update, EndpointName=endpoint, EndpointConfigName=second)
+        return Answer(HOLDS if message.startswith("Cannot update") else DIFFERS, f"With: {message}")
 
 
 class DeleteWhileCreating(Probe):
