@@ -46,7 +46,7 @@ def test_what_the_model_or_its_container_causes_is_no_reason_of_aws(reason: str)
 @pytest.mark.parametrize(
     "failure",
     [
-        Failure("EndpointNotProvisioned", "endpoint e is Failed: CapacityError"),
+        Failure("EndpointNotProvisioned", "endpoint e is Failed: CapacityError: no instance."),
         Failure("SageMaker.ResourceLimitExceededException", "The account-level service limit …"),
         Failure("SageMaker.SageMakerException", "Rate exceeded (Service: SageMaker, …)"),
         Failure("SageMaker.SageMakerException", "internal (Service: S, Status Code: 500, …)"),
@@ -57,7 +57,7 @@ def test_what_the_model_or_its_container_causes_is_no_reason_of_aws(reason: str)
 def test_a_deployment_that_aws_failed_is_no_fault_of_its_version(failure: Failure) -> None:
     assert is_failure_of_aws(failure)
     message = undeployed_message("digits", "r1", failure)
-    assert message.startswith(failure.message)
+    assert message.startswith(f"{failure.message.removesuffix('.')}. This is no fault")
     assert message.endswith("refit retry digits --run r1")
 
 

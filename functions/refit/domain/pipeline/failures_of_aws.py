@@ -63,6 +63,6 @@ def undeployed_message(model: str, run: str, failure: Failure) -> str:
     if not is_failure_of_aws(failure):
         return failure.message
     return (
-        f"{failure.message}. This is no fault of the version, which keeps its approval. To deploy "
-        f"it again without another training: refit retry {model} --run {run}"
+        f"{failure.message.removesuffix('.')}. This is no fault of the version, which keeps its "
+        f"approval. To deploy it again without another training: refit retry {model} --run {run}"
     )
