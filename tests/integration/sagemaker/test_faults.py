@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.exceptions import ClientError
 from local_sagemaker import IMAGE, put_training_data, training_request, until
-from served_models import config, invoke, make_models, updated, variant
+from served_models import config, invoke, make_models, settled, updated, variant
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,7 +98,8 @@ def test_endpoints_fail_with_ordered_reasons_in_the_states_of_aws(
         assert invoke(faulty, "scarce")["InvokedProductionVariant"] == "First"
 
     (folder / "faults.json").write_text(json.dumps({"LostEndpoint": [NO_INSTANCE]}))
-    lost = updated(faulty, "scarce", "second")
+    faulty.sagemaker.update_endpoint(**endpoint, EndpointConfigName="second")
+    lost = settled(faulty, "scarce")
     assert (lost["EndpointStatus"], lost["FailureReason"]) == ("Failed", NO_INSTANCE)
     with pytest.raises(ClientError):
         invoke(faulty, "scarce")
