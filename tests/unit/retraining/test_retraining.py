@@ -241,6 +241,20 @@ def test_a_run_that_failed_is_tried_again_on_the_same_labels() -> None:
     assert len({start.run for start in loop.begun}) == 2
 
 
+def test_a_version_that_aws_could_not_deploy_is_no_failed_retraining() -> None:
+    loop = drifting(cooldown_s=100)
+    loop.advance()
+    run = loop.active_run or ""
+    loop.runs[run] = loop.runs[run].model_copy(
+        update={
+            "package_arn": "arn:package/1",
+            "deploy_execution_arn": "arn:execution/1",
+            "error": "EndpointNotProvisioned",
+        }
+    )
+    assert loop.end("FAILED").failures == 0
+
+
 def blocked(**settings: Any) -> Loop:
     """Return a model that is blocked because two challengers were no better."""
     loop = drifting(**({"cooldown_s": 0, "min_labels": 10} | settings))

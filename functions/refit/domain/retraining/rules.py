@@ -159,7 +159,9 @@ def _apply_run_end(
         return state
     if _awaits_approval(facts) and state.request is None:
         return state
-    failures = state.failures + 1 if run.status in NOT_IMPROVED else state.failures
+    # A version that AWS could not deploy has improved the model, as far as anyone knows.
+    has_failed = run.status in NOT_IMPROVED and not run.may_be_deployed_again
+    failures = state.failures + 1 if has_failed else state.failures
     ended_at = run.finished_at or now
     state = state.with_changes(
         failures=failures,
@@ -174,7 +176,7 @@ def _apply_run_end(
         ),
         note=None,
     )
-    if run.status in NOT_IMPROVED and failures >= settings.max_failures:
+    if has_failed and failures >= settings.max_failures:
         return _enter(state, RetrainingStatus.BLOCKED, now)
     cooldown = timedelta(seconds=settings.cooldown_s)
     return _enter(state, RetrainingStatus.COOLING, now, cooled_until=ended_at + cooldown)
