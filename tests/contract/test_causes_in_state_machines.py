@@ -79,6 +79,60 @@ def test_a_job_is_started_again_only_if_its_failure_can_pass(
     assert next_of(choice, **{attempt: 5, caught: error}) == failed, "a bounded number of times"
 
 
+def limit_of(value: int, in_use: int, requested: int) -> dict[str, str]:
+    """Return the error output of a job or endpoint that a quota refuses."""
+    cause = (
+        f"The account-level service limit 'ml.m5.large for endpoint usage' is {value} Instances, "
+        f"with current utilization of {in_use} Instances and a request delta of {requested} "
+        "Instances. Please use AWS Service Quotas to request an increase for this quota. (Service: "
+        "AmazonSageMaker; Status Code: 400; Error Code: ResourceLimitExceeded; Request ID: 5005; "
+        "Proxy: null)"
+    )
+    return {"Error": "SageMaker.ResourceLimitExceededException", "Cause": cause}
+
+
+QUOTA_CHOICES = {
+    ("train", "CanTrainingPass"): (
+        ("waits", "error"),
+        ("ReportTrainingWait", "WaitForTrainingQuota", "FailRun"),
+    ),
+    ("train", "CanChallengerPass"): (
+        ("challenger_waits", "challenger_error"),
+        ("ReportChallengerWait", "WaitForChallengerQuota", "ChallengerFailed"),
+    ),
+    ("train", "CanChampionPass"): (
+        ("champion_waits", "champion_error"),
+        ("ReportChampionWait", "WaitForChampionQuota", "ChampionFailed"),
+    ),
+    ("deploy", "CanItPass"): (("waits", "error"), ("ReportWait", "WaitForQuota", "RollBack")),
+}
+
+
+@pytest.mark.parametrize("place", QUOTA_CHOICES)
+def test_a_quota_that_others_use_up_is_reported_once_and_waited_for(
+    place: tuple[str, str],
+) -> None:
+    states = {"train": TRAIN, "deploy": DEPLOY}[place[0]]
+    (count, caught), (reported, wait, failed) = QUOTA_CHOICES[place]
+    others = {"attempt": 0, "challenger_attempt": 0, "champion_attempt": 0, "repeats": 0}
+    others["call"] = "UpdateEndpoint"
+
+    def step(waits: int, error: dict[str, str]) -> str:
+        return next_of(states[place[1]], **{**others, count: waits, caught: error})
+
+    assert [step(waits, limit_of(2, 2, 1)) for waits in (0, 1, 49)] == [reported, wait, wait]
+    assert step(50, limit_of(2, 2, 1)) == failed, "not for ever"
+    assert step(0, limit_of(0, 0, 1)) == failed, "no instance is granted at all"
+    assert step(0, limit_of(1, 0, 2)) == failed, "more than the quota are needed"
+    assert step(0, limit_of(10, 9, 2)) == reported, "numbers are compared, and not texts"
+    unknown = {"Error": limit_of(0, 0, 0)["Error"], "Cause": "You have reached a limit."}
+    assert step(0, unknown) == reported
+    assert {states[reported]["Next"], states[reported]["Catch"][0]["Next"]} == {wait}
+    waits = [evaluated(states[wait]["Seconds"], **{count: number}) for number in range(50)]
+    assert waits[:7] == [100, 200, 400, 800, 1600, 1800, 1800]
+    assert 23 * 3600 < sum(waits) < 24 * 3600
+
+
 @pytest.mark.parametrize("name", JOB_CHOICES)
 def test_the_waits_for_another_job_grow_to_half_an_hour(name: str) -> None:
     attempt, _, again, _ = JOB_CHOICES[name]
