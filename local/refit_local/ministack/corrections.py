@@ -14,6 +14,7 @@ from refit_local.ministack import (
     authorization_speed,
     compressed_requests,
     event_delivery,
+    execution_limits,
     executions,
     gateway_integrations,
     jsonata_fields,
@@ -53,6 +54,8 @@ _WITHOUT_SETTINGS = (
     terminal_errors,
     parallel_states,
     jsonata_fields,
+    # After `parallel_states`, whose output it limits.
+    execution_limits,
     event_delivery,
     queue_policies,
     object_reads,

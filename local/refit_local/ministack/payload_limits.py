@@ -107,7 +107,7 @@ def _is_operation(headers: Mapping[str, str], name: str) -> bool:
 
 def _execute(original: Callable[..., Document], *invocation: Any) -> Document:
     outcome = original(*invocation)
-    if outcome.get("error") or _size(outcome.get("body")) <= RESPONSE_BYTES:
+    if outcome.get("error") or json_bytes(outcome.get("body")) <= RESPONSE_BYTES:
         return outcome
     message = (
         f"Response payload size exceeded maximum allowed payload size ({RESPONSE_BYTES} bytes)."
@@ -118,7 +118,7 @@ def _execute(original: Callable[..., Document], *invocation: Any) -> Document:
 
 def _run_task(original: Callable[..., Any], resource: str, *arguments: Any) -> Any:
     result = original(resource, *arguments)
-    if _size(result) <= STATE_BYTES:
+    if json_bytes(result) <= STATE_BYTES:
         return result
     raise execution_error(
         "States.DataLimitExceeded",
@@ -127,7 +127,8 @@ def _run_task(original: Callable[..., Any], resource: str, *arguments: Any) -> A
     )
 
 
-def _size(value: Any) -> int:
+def json_bytes(value: Any) -> int:
+    """Return the size of a value as JSON; of bytes and texts, their own."""
     if isinstance(value, bytes):
         return len(value)
     text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
