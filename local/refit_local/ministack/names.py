@@ -85,6 +85,8 @@ class Hook(Enum):
     SERVICE_TASKS = (_STATES, "_SERVICE_DISPATCH", "optimized integrations of a service of our own")
     SDK_SERVICES = (_STATES, "_AWS_SDK_SERVICE_MAP", "aws-sdk tasks of a service of our own")
     SDK_ERRORS = (_STATES, "_AWS_SDK_ERROR_PREFIX", "aws-sdk tasks of a service of our own")
+    CREATE_MACHINE = (_STATES, "_create_state_machine", "rights on managed rules")
+    UPDATE_MACHINE = (_STATES, "_update_state_machine", "rights on managed rules")
     START_EXECUTION = (_STATES, "_start_execution", "executions that are started again")
     STATES_RESPONSE = (_STATES, "json_response", "executions that are started again")
     EXECUTE_PASS = (_STATES, "_execute_pass", "the size of outputs")
