@@ -168,6 +168,7 @@ class Hook(Enum):
     RESOLVE_MACHINE = (_STATES, "_resolve_state_machine_arn", "dead-letter queues of targets")
     COLLECT_MESSAGES = (_SQS, "_collect_msgs", "late messages and another order")
     RECEIVE_FOR_FUNCTION = (_SQS, "_receive_messages_for_esm", "messages that are repeated")
+    FIREHOSE_ACTIONS = (_FIREHOSE, "_HANDLERS", "the size of a batch of records")
     DELIVER_RECORD = (_FIREHOSE, "_deliver_to_s3", "records that are repeated")
     TASK_OF_FUNCTION = (_STATES, "_call_lambda", "tasks that are throttled")
     QUEUE_BY_ARN = (_SQS, "_queue_by_arn", "dead-letter queues of targets")
