@@ -115,7 +115,7 @@ def test_a_quota_that_others_use_up_is_reported_once_and_waited_for(
     states = {"train": TRAIN, "deploy": DEPLOY}[place[0]]
     (count, caught), (reported, wait, failed) = QUOTA_CHOICES[place]
     others = {"attempt": 0, "challenger_attempt": 0, "champion_attempt": 0, "repeats": 0}
-    others["call"] = "UpdateEndpoint"
+    others["call"] = "CreateEndpoint"
 
     def step(waits: int, error: dict[str, str]) -> str:
         return next_of(states[place[1]], **{**others, count: waits, caught: error})
@@ -131,6 +131,15 @@ def test_a_quota_that_others_use_up_is_reported_once_and_waited_for(
     waits = [evaluated(states[wait]["Seconds"], **{count: number}) for number in range(50)]
     assert waits[:7] == [100, 200, 400, 800, 1600, 1800, 1800]
     assert 23 * 3600 < sum(waits) < 24 * 3600
+
+
+def test_an_update_does_not_wait_for_a_quota_that_old_and_new_instances_exceed_together() -> None:
+    def step(call: str, error: dict[str, str]) -> str:
+        return next_of(DEPLOY["CanItPass"], call=call, error=error, repeats=0, waits=0)
+
+    assert step("UpdateEndpoint", limit_of(1, 1, 1)) == "RollBack", "in use by the endpoint itself"
+    assert step("UpdateEndpoint", limit_of(2, 2, 1)) == "ReportWait"
+    assert step("CreateEndpoint", limit_of(1, 1, 1)) == "ReportWait"
 
 
 @pytest.mark.parametrize("name", JOB_CHOICES)

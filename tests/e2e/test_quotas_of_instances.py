@@ -63,7 +63,7 @@ def test_a_run_ends_where_the_quota_is_zero_and_waits_where_others_use_it_up(
         "the report of the wait",
     )
     assert waiting["status"] == "TRAINING", waiting
-    assert "'ml.c5.xlarge for training job usage' of this account is 1" in waiting["message"]
+    assert "'ml.c5.xlarge for training job usage' of this account, which is 1" in waiting["message"]
     sagemaker.stop_training_job(TrainingJobName=other)
     run = user.wait_for_end(MODEL, 2)
     assert run["status"] == "DEPLOYED", run

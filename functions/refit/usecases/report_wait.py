@@ -23,8 +23,8 @@ def report_wait(services: Services, model: str, run: str, cause: str) -> str:
         cause: SageMaker's refusal.
     """
     quota = read_quota_error(cause)
-    began = iso(services.now())
-    message = quota.waiting(began) if quota else f"Since {began} the run waits: {cause}"
+    since = iso(services.now())
+    message = quota.waiting(since) if quota else f"At {since} the run began to wait: {cause}"
     services.messaging.notify(f"Refit: {model} run {run} waits for instances", message)
     services.models.update_run(model, run, message=message)
     return message

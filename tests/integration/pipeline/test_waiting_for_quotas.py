@@ -20,7 +20,9 @@ def test_a_wait_for_a_quota_is_recorded_and_notified_and_the_run_goes_on(stack: 
     assert before is not None
     assert run is not None
     assert (run.status, run.finished_at) == (before.status, None)
-    assert f"quota {QUOTA} of this account is 1, and 1 of it are in use" in (run.message or "")
+    assert f"quota {QUOTA} of this account, which is 1, was used up; in use: 1" in (
+        run.message or ""
+    )
     (notice,) = stack.messages(stack.notices_queue)
     assert notice["Subject"] == f"Refit: digits run {RUN} waits for instances"
     assert notice["Message"] == run.message
@@ -34,7 +36,7 @@ def test_a_limit_of_another_kind_is_reported_in_the_words_of_aws(stack: Stack) -
     report_wait.handler(event, CONTEXT)
     run = services().models.run("digits", RUN)
     assert run is not None
-    assert (run.message or "").endswith("the run waits: You have reached the limit of 5 monitors.")
+    assert (run.message or "").endswith("began to wait: You have reached the limit of 5 monitors.")
 
 
 def test_a_run_that_fails_because_of_a_quota_says_which_one_to_ask_for(stack: Stack) -> None:
@@ -48,7 +50,7 @@ def test_a_run_that_fails_because_of_a_quota_says_which_one_to_ask_for(stack: St
     run = services().models.run("digits", RUN)
     assert run is not None
     assert run.error == "SageMaker.ResourceLimitExceededException"
-    assert f"quota {QUOTA} of this account is 0; 0 of it are in use, and 1 more" in (
+    assert f"quota {QUOTA} of this account is 0; in use: 0, needed in addition: 1" in (
         run.message or ""
     )
     assert "refit doctor --aws" in (run.message or "")

@@ -39,22 +39,24 @@ class QuotaExceeded:
     def explanation(self) -> str:
         """What was refused, and what to do."""
         return (
-            f"SageMaker's quota {self.quota!r} of this account is {self.limit}; {self.in_use} "
-            f"of it are in use, and {self.requested} more are needed. {self.increase} Then run the "
+            f"SageMaker's quota {self.quota!r} of this account is {self.limit}; in use: "
+            f"{self.in_use}, needed in addition: {self.requested}. {self.increase} Then run the "
             "same data again with `refit retry`."
         )
 
-    def waiting(self, began: str) -> str:
+    def waiting(self, since: str) -> str:
         """Return the notice that a run waits for instances that others use.
 
+        It stays with the run until the run ends, so it is true of a run that has waited, too.
+
         Args:
-            began: when the wait began, for people.
+            since: when the wait began, for people.
         """
         return (
-            f"Since {began} the run waits, because SageMaker's quota {self.quota!r} of this "
-            f"account is {self.limit}, and {self.in_use} of it are in use. It is tried again for "
-            "a day, at least every half hour; when other jobs or endpoints of the account end, it "
-            f"continues by itself. {self.increase}"
+            f"At {since} SageMaker's quota {self.quota!r} of this account, which is {self.limit}, "
+            f"was used up; in use: {self.in_use}, needed in addition: {self.requested}. The run "
+            "tries again for a day, at least every half hour, and continues by itself when other "
+            f"jobs or endpoints of the account have ended. {self.increase}"
         )
 
 
