@@ -133,6 +133,14 @@ def test_a_quota_that_others_use_up_is_reported_once_and_waited_for(
     assert 23 * 3600 < sum(waits) < 24 * 3600
 
 
+def test_a_deployment_that_a_quota_has_failed_is_not_planned_again() -> None:
+    def step(error: dict[str, str]) -> str:
+        return next_of(DEPLOY["CanDeploymentPass"], repeat=True, attempt=0, error=error)
+
+    assert step(limit_of(0, 0, 1)) == "FailRun"
+    assert step({"Error": "EndpointNotProvisioned", "Cause": "no capacity"}) == "WaitToDeployAgain"
+
+
 def test_an_update_does_not_wait_for_a_quota_that_old_and_new_instances_exceed_together() -> None:
     def step(call: str, error: dict[str, str]) -> str:
         return next_of(DEPLOY["CanItPass"], call=call, error=error, repeats=0, waits=0)
@@ -263,10 +271,13 @@ def test_the_history_of_a_deployment_that_waits_for_two_hours_stays_short() -> N
 
 
 def test_a_deployment_is_repeated_a_bounded_number_of_times_if_aws_caused_the_failure() -> None:
-    choice = DEPLOY["CanDeploymentPass"]
-    assert next_of(choice, repeat=True, attempt=0) == "WaitToDeployAgain"
-    assert next_of(choice, repeat=True, attempt=5) == "FailRun"
-    assert next_of(choice, repeat=False, attempt=0) == "FailRun"
+    def step(*, repeat: bool, attempt: int) -> str:
+        error = {"Error": "EndpointNotProvisioned", "Cause": "no capacity"}
+        return next_of(DEPLOY["CanDeploymentPass"], repeat=repeat, attempt=attempt, error=error)
+
+    assert step(repeat=True, attempt=0) == "WaitToDeployAgain"
+    assert step(repeat=True, attempt=5) == "FailRun"
+    assert step(repeat=False, attempt=0) == "FailRun"
     assert DEPLOY["RollBack"]["Next"] == "CanDeploymentPass"
     wait = DEPLOY["WaitToDeployAgain"]
     assert wait["Next"] == "PlanDeployment", "the newest approved version may be another one then"

@@ -49,7 +49,7 @@ def test_a_run_ends_where_the_quota_is_zero_and_waits_where_others_use_it_up(
     assert run["status"] == "FAILED", run
     assert run["error"] == "SageMaker.ResourceLimitExceededException"
     assert "'ml.c5.xlarge for endpoint usage' of this account is 0" in run["message"]
-    assert "`refit retry`" in run["message"]
+    assert f"refit retry {MODEL} --run" in run["message"]
 
     sagemaker = user.client("sagemaker")
     other = long_job_like(user, "of-another-team")

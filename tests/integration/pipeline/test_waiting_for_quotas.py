@@ -54,4 +54,4 @@ def test_a_run_that_fails_because_of_a_quota_says_which_one_to_ask_for(stack: St
         run.message or ""
     )
     assert "refit doctor --aws" in (run.message or "")
-    assert "refit retry" in (run.message or "")
+    assert "run the same data again: refit retry" in (run.message or "")

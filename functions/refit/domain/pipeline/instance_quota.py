@@ -37,11 +37,11 @@ class QuotaExceeded:
 
     @property
     def explanation(self) -> str:
-        """What was refused, and what to do."""
+        """What was refused, and what to do. A deployment adds how to repeat it."""
+        again = "" if "endpoint" in self.quota else " Then run the same data again: refit retry."
         return (
             f"SageMaker's quota {self.quota!r} of this account is {self.limit}; in use: "
-            f"{self.in_use}, needed in addition: {self.requested}. {self.increase} Then run the "
-            "same data again with `refit retry`."
+            f"{self.in_use}, needed in addition: {self.requested}. {self.increase}{again}"
         )
 
     def waiting(self, since: str) -> str:
