@@ -79,6 +79,77 @@ def test_a_job_is_started_again_only_if_its_failure_can_pass(
     assert next_of(choice, **{attempt: 5, caught: error}) == failed, "a bounded number of times"
 
 
+def limit_of(value: int, in_use: int, requested: int) -> dict[str, str]:
+    """Return the error output of a job or endpoint that a quota refuses."""
+    cause = (
+        f"The account-level service limit 'ml.m5.large for endpoint usage' is {value} Instances, "
+        f"with current utilization of {in_use} Instances and a request delta of {requested} "
+        "Instances. Please use AWS Service Quotas to request an increase for this quota. (Service: "
+        "AmazonSageMaker; Status Code: 400; Error Code: ResourceLimitExceeded; Request ID: 5005; "
+        "Proxy: null)"
+    )
+    return {"Error": "SageMaker.ResourceLimitExceededException", "Cause": cause}
+
+
+QUOTA_CHOICES = {
+    ("train", "CanTrainingPass"): (
+        ("waits", "error"),
+        ("ReportTrainingWait", "WaitForTrainingQuota", "FailRun"),
+    ),
+    ("train", "CanChallengerPass"): (
+        ("challenger_waits", "challenger_error"),
+        ("ReportChallengerWait", "WaitForChallengerQuota", "ChallengerFailed"),
+    ),
+    ("train", "CanChampionPass"): (
+        ("champion_waits", "champion_error"),
+        ("ReportChampionWait", "WaitForChampionQuota", "ChampionFailed"),
+    ),
+    ("deploy", "CanItPass"): (("waits", "error"), ("ReportWait", "WaitForQuota", "RollBack")),
+}
+
+
+@pytest.mark.parametrize("place", QUOTA_CHOICES)
+def test_a_quota_that_others_use_up_is_reported_once_and_waited_for(
+    place: tuple[str, str],
+) -> None:
+    states = {"train": TRAIN, "deploy": DEPLOY}[place[0]]
+    (count, caught), (reported, wait, failed) = QUOTA_CHOICES[place]
+    others = {"attempt": 0, "challenger_attempt": 0, "champion_attempt": 0, "repeats": 0}
+    others["call"] = "CreateEndpoint"
+
+    def step(waits: int, error: dict[str, str]) -> str:
+        return next_of(states[place[1]], **{**others, count: waits, caught: error})
+
+    assert [step(waits, limit_of(2, 2, 1)) for waits in (0, 1, 49)] == [reported, wait, wait]
+    assert step(50, limit_of(2, 2, 1)) == failed, "not for ever"
+    assert step(0, limit_of(0, 0, 1)) == failed, "no instance is granted at all"
+    assert step(0, limit_of(1, 0, 2)) == failed, "more than the quota are needed"
+    assert step(0, limit_of(10, 9, 2)) == reported, "numbers are compared, and not texts"
+    unknown = {"Error": limit_of(0, 0, 0)["Error"], "Cause": "You have reached a limit."}
+    assert step(0, unknown) == reported
+    assert {states[reported]["Next"], states[reported]["Catch"][0]["Next"]} == {wait}
+    waits = [evaluated(states[wait]["Seconds"], **{count: number}) for number in range(50)]
+    assert waits[:7] == [100, 200, 400, 800, 1600, 1800, 1800]
+    assert 23 * 3600 < sum(waits) < 24 * 3600
+
+
+def test_a_deployment_that_a_quota_has_failed_is_not_planned_again() -> None:
+    def step(error: dict[str, str]) -> str:
+        return next_of(DEPLOY["CanDeploymentPass"], repeat=True, attempt=0, error=error)
+
+    assert step(limit_of(0, 0, 1)) == "FailRun"
+    assert step({"Error": "EndpointNotProvisioned", "Cause": "no capacity"}) == "WaitToDeployAgain"
+
+
+def test_an_update_does_not_wait_for_a_quota_that_old_and_new_instances_exceed_together() -> None:
+    def step(call: str, error: dict[str, str]) -> str:
+        return next_of(DEPLOY["CanItPass"], call=call, error=error, repeats=0, waits=0)
+
+    assert step("UpdateEndpoint", limit_of(1, 1, 1)) == "RollBack", "in use by the endpoint itself"
+    assert step("UpdateEndpoint", limit_of(2, 2, 1)) == "ReportWait"
+    assert step("CreateEndpoint", limit_of(1, 1, 1)) == "ReportWait"
+
+
 @pytest.mark.parametrize("name", JOB_CHOICES)
 def test_the_waits_for_another_job_grow_to_half_an_hour(name: str) -> None:
     attempt, _, again, _ = JOB_CHOICES[name]
@@ -200,10 +271,13 @@ def test_the_history_of_a_deployment_that_waits_for_two_hours_stays_short() -> N
 
 
 def test_a_deployment_is_repeated_a_bounded_number_of_times_if_aws_caused_the_failure() -> None:
-    choice = DEPLOY["CanDeploymentPass"]
-    assert next_of(choice, repeat=True, attempt=0) == "WaitToDeployAgain"
-    assert next_of(choice, repeat=True, attempt=5) == "FailRun"
-    assert next_of(choice, repeat=False, attempt=0) == "FailRun"
+    def step(*, repeat: bool, attempt: int) -> str:
+        error = {"Error": "EndpointNotProvisioned", "Cause": "no capacity"}
+        return next_of(DEPLOY["CanDeploymentPass"], repeat=repeat, attempt=attempt, error=error)
+
+    assert step(repeat=True, attempt=0) == "WaitToDeployAgain"
+    assert step(repeat=True, attempt=5) == "FailRun"
+    assert step(repeat=False, attempt=0) == "FailRun"
     assert DEPLOY["RollBack"]["Next"] == "CanDeploymentPass"
     wait = DEPLOY["WaitToDeployAgain"]
     assert wait["Next"] == "PlanDeployment", "the newest approved version may be another one then"

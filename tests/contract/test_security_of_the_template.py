@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
-from tests.support.template import RESOURCES, STATE_MACHINES, of_type
+from tests.support.template import FUNCTIONS, RESOURCES, ROOT, STATE_MACHINES, of_type
 
 ROLES = of_type("AWS::IAM::Role")
 THIS_ACCOUNT = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
@@ -39,6 +40,43 @@ def passed_roles(machine: str) -> list[Any]:
         for statement in policy["Statement"]
         if statement["Action"] == "iam:PassRole"
     ]
+
+
+def use_cases_of(function: str) -> set[str]:
+    """Return the modules of use cases that a function's handler imports, directly or not."""
+    pending = [FUNCTIONS[function]["Handler"].removesuffix(".handler")]
+    seen: set[str] = set()
+    while pending:
+        module = pending.pop()
+        if module in seen:
+            continue
+        seen.add(module)
+        path = ROOT / "functions" / f"{module.replace('.', '/')}.py"
+        pending += re.findall(r"from (refit\.usecases\.\w+) import", path.read_text("utf-8"))
+    return {module for module in seen if ".usecases." in module}
+
+
+def expects_missing_objects(module: str) -> bool:
+    text = (ROOT / "functions" / f"{module.replace('.', '/')}.py").read_text("utf-8")
+    return "except ObjectNotFound" in text or "current_settings" in text
+
+
+def may_list(function: str) -> bool:
+    return any(
+        "s3:ListBucket" in statement["Action"]
+        for policy in FUNCTIONS[function].get("Policies", [])
+        for statement in policy["Statement"]
+    )
+
+
+def test_a_function_that_tells_a_missing_object_from_a_forbidden_one_may_list_the_bucket() -> None:
+    expecting = {
+        name
+        for name in FUNCTIONS
+        if any(expects_missing_objects(module) for module in use_cases_of(name))
+    }
+    assert {"PrepareFunction", "EvaluateFunction", "IngestGroundTruthFunction"} <= expecting
+    assert [name for name in sorted(expecting) if not may_list(name)] == []
 
 
 def test_a_statement_of_a_queue_policy_names_no_queue() -> None:

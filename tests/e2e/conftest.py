@@ -5,11 +5,13 @@ It is a local stack of their own, or the stack that `--deployed` names.
 
 from __future__ import annotations
 
+import json
 import socket
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from refit_local.ministack.service_quotas import OVERRIDES
 from refit_local.stack import lifecycle
 from sklearn.datasets import load_digits
 
@@ -25,6 +27,16 @@ RETRIES = 6
 """Repetitions of an API call that was answered 503, as its Retry-After asks for."""
 
 
+QUOTAS = {
+    # Every test has models of its own, whose endpoints stay.
+    "ml.m5.large for endpoint usage": 100,
+    "Number of instances across active endpoints": 100,
+    # Only the tests of quotas use this instance type.
+    "ml.c5.xlarge for training job usage": 1,
+    "ml.c5.xlarge for endpoint usage": 0,
+}
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -37,7 +49,9 @@ def user(request: pytest.FixtureRequest) -> Iterator[User]:
         yield User(*read_deployed(deployed))
         return
     port = free_port()
-    stack = lifecycle.up(port)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(OVERRIDES, json.dumps(QUOTAS))
+        stack = lifecycle.up(port)
     user = User(stack, retries=RETRIES if hostility.is_wanted() else 0)
     try:
         yield user

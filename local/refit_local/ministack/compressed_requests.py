@@ -1,9 +1,11 @@
-"""API Gateway: decompress the body of a request before it reaches the integration.
+"""API Gateway: limit the body of a request, and decompress it before it reaches the integration.
 
-AWS        decompresses a body by its Content-Encoding header (gzip, deflate, identity), and answers
-           415 if the coding is another one or the body is not of that coding
-MiniStack  passes the compressed bytes on, as text, which damages them
-Source     API Gateway Developer Guide, "Call an API method with a compressed payload"
+AWS        answers 413 to a payload of more than 10 MB; decompresses a body by its Content-Encoding
+           header (gzip, deflate, identity), and answers 415 if the coding is another one or the
+           body is not of that coding
+MiniStack  takes any size, and passes compressed bytes on as text, which damages them
+Source     API Gateway Developer Guide, "Call an API method with a compressed payload", "Amazon API
+           Gateway quotas" and "Gateway response types" (REQUEST_TOO_LARGE)
 """
 
 from __future__ import annotations
@@ -57,8 +59,10 @@ def decompressed(body: bytes, coding: str) -> bytes:
 
     Raises:
         NotDecompressed: if the coding is not supported, the body has another coding, or it is too
-            large.
+            large, before or after.
     """
+    if len(body) > PAYLOAD_BYTES:
+        raise NotDecompressed("REQUEST_TOO_LARGE")
     coding = coding.strip().lower()
     if coding in {"", "identity"} or not body:
         return body

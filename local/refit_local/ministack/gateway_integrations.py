@@ -1,20 +1,22 @@
-"""API Gateway: the caller's API key in the event, throttled functions, and the metric of errors.
+"""API Gateway: the caller's API key in the event, throttled and slow functions, metric of errors.
 
 AWS        gives a function the id of the API key; answers a throttled function with the gateway
-           response INTEGRATION_FAILURE, never with 429; publishes 5XXError; takes the gateway
-           responses of an OpenAPI definition
-MiniStack  leaves the key out, passes 429 on, publishes no metric of an API, and ignores the gateway
-           responses of a definition
+           response INTEGRATION_FAILURE, never with 429, and a function that takes longer than the
+           integration's timeout (29 seconds) with INTEGRATION_TIMEOUT, while it runs on; publishes
+           5XXError; takes the gateway responses of an OpenAPI definition
+MiniStack  leaves the key out, passes 429 on, waits without end, publishes no metric of an API, and
+           ignores the gateway responses of a definition
 Source     API Gateway Developer Guide, "Variables for data models, authorizers, mapping templates,
-           and CloudWatch access logging" (identity.apiKeyId), "Gateway response types" and "Amazon
-           API Gateway dimensions and metrics", and "x-amazon-apigateway-gateway-responses object";
-           AWS re:Post, "API Gateway proxy integration does not
-           forward Lambda throttling" and "Inconsistencies in response codes depending on whether
-           API Gateway response settings are configured"
+           and CloudWatch access logging" (identity.apiKeyId), "Gateway response types", "Amazon API
+           Gateway dimensions and metrics", "Amazon API Gateway quotas" (integration timeout), and
+           "x-amazon-apigateway-gateway-responses object"; AWS re:Post, "API Gateway proxy
+           integration does not forward Lambda throttling" and "Inconsistencies in response codes
+           depending on whether API Gateway response settings are configured"
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from refit_local.ministack.hooks import put_metric
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from refit_local.ministack.hooks import Document
 
+INTEGRATION_TIMEOUT_MS = 29_000
 _THROTTLED = "refit: the function is throttled"
 
 
@@ -59,7 +62,12 @@ def _proxy_answer(
 
 
 async def _invoke(original: Callable[..., Awaitable[Any]], *args: Any, **options: Any) -> Any:
-    answer = await original(*args, **options)
+    limit_ms = args[0].get("timeoutInMillis") or INTEGRATION_TIMEOUT_MS
+    call = asyncio.ensure_future(original(*args, **options))
+    done, _ = await asyncio.wait({call}, timeout=int(limit_ms) / 1000)
+    if not done:
+        return Hook.GATEWAY_ERROR.get()("INTEGRATION_TIMEOUT", "Endpoint request timed out")
+    answer = call.result()
     if isinstance(answer, tuple) and answer[0] == _THROTTLED:
         return Hook.GATEWAY_ERROR.get()("INTEGRATION_FAILURE", "Internal server error")
     return answer

@@ -32,6 +32,7 @@ _RESOURCE_FIELDS = {
     "ModelPackageName": "model-package",
     "ModelName": "model",
 }
+_OF_SYNC_TASKS = ("Describe{job}", "Stop{job}", "ListTags")
 _OPERATION_NOUNS = sorted(
     ((field.removesuffix("Name"), field) for field in _RESOURCE_FIELDS), key=lambda p: -len(p[0])
 )
@@ -110,11 +111,31 @@ def task_permissions(resource: str, arguments: Any) -> list[Permission]:
     service, _, action = resource.removeprefix("arn:aws:states:::").rpartition(":")
     operation = action.split(".")[0]
     operation = operation[:1].upper() + operation[1:]
+    if service == "sagemaker":
+        return _of_optimized_task(operation, request, is_sync=action.endswith(".sync"))
     service = service.removeprefix("aws-sdk:")
     if service == "sagemaker":
         return sagemaker_operation(operation, request)
     permission_of = _TASK_PERMISSIONS.get(service)
     return [permission_of(operation, request)] if permission_of else []
+
+
+def _of_optimized_task(
+    operation: str, request: dict[str, Any], *, is_sync: bool
+) -> list[Permission]:
+    """Return what an optimized integration requires: Step Functions tags the jobs it creates.
+
+    Source: aws/aws-cdk, issues 26012 and 32294 (AddTags); Step Functions Developer Guide, "IAM
+    policies for Amazon SageMaker". When AWS finds out that a right to describe, to stop or to list
+    tags is missing is not documented; here it is at the start.
+    """
+    required = sagemaker_operation(operation, request)
+    job = operation.removeprefix("Create")
+    if not job.endswith("Job"):
+        return required
+    actions = ["AddTags", *(name.format(job=job) for name in _OF_SYNC_TASKS if is_sync)]
+    resource = required[0].resource
+    return [*required, *(Permission(f"sagemaker:{action}", resource) for action in actions)]
 
 
 def _function(name: str) -> Permission:

@@ -6,8 +6,8 @@ MiniStack  has no Service Quotas
 Source     API Reference of Service Quotas; the names, codes and defaults in docs/aws-assumptions.md
 
 The local stack is an account whose increases were granted. REFIT_QUOTAS, a JSON object of names
-and values, gives it others. Nobody reviews a request for an increase: it applies at once. The
-quotas are only reported: the local SageMaker does not count the instances that run.
+and values, gives it others. Nobody reviews a request for an increase: it applies at once. The local
+SageMaker enforces the quotas (records/instance_quotas.py).
 """
 
 from __future__ import annotations
@@ -79,6 +79,10 @@ class ServiceQuotas:
     def reset(self) -> None:
         """Forget the increases."""
         self._applied = dict(self._overrides)
+
+    def value(self, name: str) -> float:
+        """Return the applied value of a quota."""
+        return float(self._quota(name, applied=True)["Value"])
 
     async def handle_request(
         self, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
@@ -185,6 +189,12 @@ def _name_of(request: Document) -> str:
     return name
 
 
+@cache
+def account_quotas() -> ServiceQuotas:
+    """Return the quotas of the account of this process, which the environment may override."""
+    return ServiceQuotas(json.loads(os.environ.get(OVERRIDES, "{}")))
+
+
 def _answer(status: int, body: Document) -> Response:
     return status, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(body).encode()
 
@@ -194,8 +204,8 @@ def _permissions(operation: str | None, path: str, body: bytes) -> list[Permissi
 
 
 def install() -> None:
-    """Register the service, with the quotas of the environment."""
-    quotas = ServiceQuotas(json.loads(os.environ.get(OVERRIDES, "{}")))
+    """Register the service."""
+    quotas = account_quotas()
     register_service(
         Service(
             name="servicequotas",

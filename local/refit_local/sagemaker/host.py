@@ -69,6 +69,8 @@ class HostServices:
         endpoint_url: the endpoint of the other services; None means the default endpoints of AWS.
         role_credentials: assumes a role as the principal `sagemaker.amazonaws.com`, given
             (role ARN, session name). None means STS AssumeRole with the host's credentials.
+        quota: returns the account's quota of instances by its name in Service Quotas. None means
+            no quotas.
     """
 
     endpoint_url: str | None
@@ -80,6 +82,7 @@ class HostServices:
     put_metric: PutMetric
     put_log_lines: PutLogLines
     role_credentials: Callable[[str, str], RoleCredentials] | None = None
+    quota: Callable[[str], float] | None = None
     _clients: dict[str, Any] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 

@@ -10,6 +10,7 @@ from refit_local.sagemaker.faults import Faults
 from refit_local.sagemaker.machine.containers import ContainerFolder
 from refit_local.sagemaker.machine.memory_guard import MemoryGuard
 from refit_local.sagemaker.machine.shares import MachineLimits, Shares
+from refit_local.sagemaker.records.instance_quotas import InstanceQuotas
 from refit_local.sagemaker.records.naming import resource_arn
 from refit_local.sagemaker.records.store import RecordStore
 from refit_local.sagemaker.reporting.endpoint_metrics import EndpointMetrics
@@ -52,6 +53,7 @@ class Platform:
     limits: MachineLimits
     timeouts: ContainerTimeouts
     store: RecordStore = field(init=False)
+    quotas: InstanceQuotas = field(init=False)
     events: EventPublisher = field(init=False)
     logs: LogBuffer = field(init=False)
     metrics: EndpointMetrics = field(init=False)
@@ -62,6 +64,7 @@ class Platform:
 
     def __post_init__(self) -> None:
         self.store = RecordStore(self.folder / "records")
+        self.quotas = InstanceQuotas(self.store, self.host.quota)
         self.faults = Faults(self.folder)
         self.events = EventPublisher(self.host.put_event)
         self.logs = LogBuffer(self.host.put_log_lines)

@@ -10,6 +10,7 @@ from refit_local.ministack import hooks
 from refit_local.ministack.execution_scope import stop_signal
 from refit_local.ministack.iam import assume_role
 from refit_local.ministack.permissions import sagemaker_permissions
+from refit_local.ministack.service_quotas import account_quotas
 from refit_local.ministack.services import HostedService, Service, register_service
 from refit_local.ministack.task_integrations import TaskFailed, register_task
 from refit_local.sagemaker.host import HostServices, RoleCredentials
@@ -37,6 +38,7 @@ def install_sagemaker(state: Path, port: int, region: str) -> HostedService:
         put_metric=hooks.put_metric,
         put_log_lines=hooks.put_log_lines,
         role_credentials=_role_credentials,
+        quota=account_quotas().value,
     )
     sagemaker = LocalSageMaker(state / "sagemaker", host)
     register_service(

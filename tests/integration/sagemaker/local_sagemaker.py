@@ -239,7 +239,9 @@ class SageMakerLauncher:
         folder: Path,
         limits: MachineLimits | None = None,
         timeouts: ContainerTimeouts | None = None,
+        quotas: dict[str, int] | None = None,
     ) -> RunningSageMaker:
+        granted = quotas or {}
         published = Published()
         host = HostServices(
             endpoint_url=None,
@@ -250,6 +252,7 @@ class SageMakerLauncher:
             put_event=published.put_event,
             put_metric=published.put_metric,
             put_log_lines=published.put_log_lines,
+            quota=lambda name: granted.get(name, 100),
         )
         service = LocalSageMaker(folder, host, limits, timeouts)
         with socket.socket() as listening:

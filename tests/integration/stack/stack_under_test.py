@@ -197,4 +197,8 @@ def running_emulator(
         server.stdin.close()
 
 
-ALLOW_TASKS = allow(["sagemaker:*", "lambda:InvokeFunction"])
+_RULE_ACTIONS = ["events:PutTargets", "events:PutRule", "events:DescribeRule"]
+MANAGED_RULES = allow(_RULE_ACTIONS)
+"""What a state machine needs for `.sync` tasks besides the rights on its jobs."""
+
+ALLOW_TASKS = allow(["sagemaker:*", "lambda:InvokeFunction", *_RULE_ACTIONS])

@@ -18,6 +18,14 @@ import json
 def handler(event, context):
     return {"statusCode": 200, "body": json.dumps(event["requestContext"]["identity"])}
 """
+LAMBDA_PATH = "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions"
+SLOW = """
+import time
+def handler(event, context):
+    time.sleep(3)
+    print("answered")
+    return {"statusCode": 200, "body": "late"}
+"""
 ERROR = '{"error": {"code": "$context.error.responseType"}}'
 
 
@@ -37,20 +45,23 @@ def api(aws: LocalAws) -> Api:
     api_id = gateway.create_rest_api(name="identified")["id"]
     [root] = gateway.get_resources(restApiId=api_id)["items"]
     function = aws.function("identity", IDENTITY)
-    invocations = f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{function}"
     signed = gateway.create_resource(restApiId=api_id, parentId=root["id"], pathPart="signed")
-    for resource, authorization in ((root, "NONE"), (signed, "AWS_IAM")):
+    slow = gateway.create_resource(restApiId=api_id, parentId=root["id"], pathPart="slow")
+    slow_function = aws.function("slow", SLOW)
+    for resource, authorization in ((root, "NONE"), (signed, "AWS_IAM"), (slow, "NONE")):
         method: dict[str, Any] = {
             "restApiId": api_id,
             "resourceId": resource["id"],
             "httpMethod": "POST",
         }
         gateway.put_method(**method, authorizationType=authorization, apiKeyRequired=True)
+        called = slow_function if resource is slow else function
         gateway.put_integration(
             **method,
             type="AWS_PROXY",
             integrationHttpMethod="POST",
-            uri=f"{invocations}/invocations",
+            uri=f"{LAMBDA_PATH}/{called}/invocations",
+            timeoutInMillis=500 if resource is slow else 29_000,
         )
     gateway.put_gateway_response(
         restApiId=api_id,
@@ -96,6 +107,15 @@ def test_a_method_that_requires_a_signature_and_a_key_gets_both_or_refuses(
     assert post("signed", headers=headers, auth=refused) == 403
 
 
+def test_a_request_of_more_than_ten_megabytes_is_refused_with_413(api: Api) -> None:
+    headers = {"x-api-key": next(iter(api.keys.values())), "content-type": "application/json"}
+    statuses = [
+        requests.post(api.url, data=b"x" * size, headers=headers, timeout=30).status_code
+        for size in (1024, 10 * 1024 * 1024 + 1)
+    ]
+    assert statuses == [200, 413]
+
+
 def test_a_throttled_function_is_answered_with_503_and_counted(aws: LocalAws, api: Api) -> None:
     functions = aws.client("lambda")
     functions.put_function_concurrency(FunctionName="identity", ReservedConcurrentExecutions=0)
@@ -122,6 +142,16 @@ def test_a_throttled_function_is_answered_with_503_and_counted(aws: LocalAws, ap
     assert until(lambda: errors("AWS/ApiGateway", "5XXError", ApiName="identified")) == 1
     assert until(lambda: errors("AWS/Lambda", "Throttles", FunctionName="identity")) == 1
     assert json.loads(api.post(next(iter(api.keys.values()))).text)["apiKeyId"]
+
+
+def test_a_function_that_takes_longer_than_the_integration_is_answered_with_504_and_runs_on(
+    aws: LocalAws, api: Api
+) -> None:
+    headers = {"x-api-key": next(iter(api.keys.values()))}
+    answer = requests.post(f"{api.url}slow", data="{}", headers=headers, timeout=20)
+    assert answer.status_code == 504
+    assert answer.json()["message"] == "Endpoint request timed out"
+    assert until(lambda: [line for line in aws.log("/aws/lambda/slow") if "answered" in line])
 
 
 def test_the_gateway_responses_of_a_definition_are_in_effect(aws: LocalAws) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
-from stack_under_test import ALLOW_TASKS
+from stack_under_test import ALLOW_TASKS, allow
 
 if TYPE_CHECKING:
     from stack_under_test import LocalAws
@@ -35,6 +35,29 @@ def test_the_entries_of_a_request_have_less_than_a_megabyte_together(aws: LocalA
     assert events.put_events(Entries=[entry(half), entry(half - 1)])["FailedEntryCount"] == 0
     with pytest.raises(ClientError, match="Total size of the entries"):
         events.put_events(Entries=[entry(half), entry(half)])
+
+
+def test_the_records_of_a_batch_for_firehose_have_at_most_four_megabytes(aws: LocalAws) -> None:
+    aws.client("s3").create_bucket(Bucket="sized-records")
+    firehose = aws.client("firehose")
+    firehose.create_delivery_stream(
+        DeliveryStreamName="sized",
+        ExtendedS3DestinationConfiguration={
+            "BucketARN": "arn:aws:s3:::sized-records",
+            "RoleARN": aws.role("sized-records", "firehose", allow("s3:*")),
+        },
+    )
+
+    def put(*sizes: int) -> int:
+        records = [{"Data": b"x" * size} for size in sizes]
+        answer = firehose.put_record_batch(DeliveryStreamName="sized", Records=records)
+        return int(answer["FailedPutCount"])
+
+    quarter = 1000 * 1024
+    rest = 4 * MEGABYTE - 4 * quarter
+    assert put(quarter, quarter, quarter, quarter, rest) == 0
+    with pytest.raises(ClientError, match="Records size exceeds 4 MB limit"):
+        put(quarter, quarter, quarter, quarter, rest + 1)
 
 
 def test_a_message_of_a_queue_has_at_most_a_mebibyte(aws: LocalAws) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from stack_under_test import ALLOW_TASKS, LocalAws, allow, until
+from stack_under_test import ALLOW_TASKS, MANAGED_RULES, LocalAws, allow, until
 
 TRAIN = "arn:aws:states:::sagemaker:createTrainingJob.sync"
 FAIL = """
@@ -11,6 +11,11 @@ class ServiceThrottled(Exception): ...
 def handler(event, context):
     raise ServiceThrottled("slow down")
 """
+RUN_JOB = [
+    *(f"sagemaker:{verb}TrainingJob" for verb in ("Create", "Describe", "Stop")),
+    "sagemaker:AddTags",
+    "sagemaker:ListTags",
+]
 ECHO = "def handler(event, context): return event"
 
 
@@ -186,7 +191,7 @@ def test_an_execution_stopped_in_a_wait_does_not_go_on_when_the_wait_is_over(aws
 def test_a_task_fails_if_the_state_machines_role_does_not_allow_it(aws: LocalAws) -> None:
     mine = "arn:aws:sagemaker:us-east-1:000000000000:training-job/mine-*"
     state = job("{% $states.input.name %}")
-    machine = aws.machine("narrow", single(state), allow("sagemaker:CreateTrainingJob", mine))
+    machine = aws.machine("narrow", single(state), MANAGED_RULES, allow(RUN_JOB, mine))
     assert aws.run(machine, {"name": "mine-1"})["TrainingJobName"] == "mine-1"
     assert aws.run(machine, {"name": "yours-1"}) == "SageMaker.AmazonSageMakerException"
 
@@ -194,12 +199,12 @@ def test_a_task_fails_if_the_state_machines_role_does_not_allow_it(aws: LocalAws
 def test_a_task_that_passes_a_role_requires_iam_pass_role(aws: LocalAws) -> None:
     role = "arn:aws:iam::000000000000:role/jobs"
     state = job("{% $states.input.name %}", arguments={"RoleArn": role})
-    create = allow("sagemaker:CreateTrainingJob")
+    create = allow(RUN_JOB)
     passed_to = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
     passing = {**allow("iam:PassRole", role), "Condition": passed_to}
-    without = aws.machine("without-pass-role", single(state), create)
+    without = aws.machine("without-pass-role", single(state), create, MANAGED_RULES)
     assert aws.run(without, {"name": "p-1"}) == "SageMaker.AmazonSageMakerException"
-    having = aws.machine("with-pass-role", single(state), create, passing)
+    having = aws.machine("with-pass-role", single(state), create, MANAGED_RULES, passing)
     assert aws.run(having, {"name": "p-2"})["TrainingJobName"] == "p-2"
 
 

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from refit.domain.pipeline.instance_quota import read_quota_error
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -19,14 +21,15 @@ def explain_failure(caught: dict[str, Any]) -> Failure:
     """Read the error output of a state: `{"Error", "Cause"}`.
 
     The Cause of a Lambda is JSON with errorMessage; that of a SageMaker job is the job's
-    description as JSON with FailureReason; anything else is text.
+    description as JSON with FailureReason; anything else is text. A quota is explained.
     """
     name = str(caught.get("Error") or "Unknown")
     cause = str(caught.get("Cause") or "no cause was given")
     try:
         details = json.loads(cause)
     except ValueError:
-        return Failure(name, cause)
+        quota = read_quota_error(cause)
+        return Failure(name, quota.explanation if quota else cause)
     if not isinstance(details, dict):
         return Failure(name, cause)
     if "errorMessage" in details:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from refit_local.sagemaker.endpoints.deployment_config import alarm_names, termination_wait_s
 from refit_local.sagemaker.endpoints.fleet import Fleet, FleetPlan, RunningVariant
+from refit_local.sagemaker.records.instance_quotas import PENDING
 from refit_local.sagemaker.records.naming import ENDPOINT, now
 from refit_local.sagemaker.wire.errors import JobFailed, shortened
 
@@ -144,7 +145,7 @@ class EndpointDeployment:
     def _fail(self, failure: JobFailed) -> None:
         """Record that the endpoint failed. It can only be deleted then, and is not resumed."""
         shown = {"FailureReason": failure.reason} if failure.reason else {}
-        self._change("PendingDeploymentSummary", "_live", EndpointStatus="Failed", **shown)
+        self._change("PendingDeploymentSummary", "_live", PENDING, EndpointStatus="Failed", **shown)
 
     def _lose(self, failure: JobFailed) -> None:
         """End an update with an endpoint that does not serve any more."""
@@ -184,7 +185,7 @@ class EndpointDeployment:
             f"{failure.reason}"
         )
         shown = {"FailureReason": reason} if failure.reason else {}
-        self._change("PendingDeploymentSummary", EndpointStatus="InService", **shown)
+        self._change("PendingDeploymentSummary", PENDING, EndpointStatus="InService", **shown)
         if self._green is not None:
             self._retire(self._green)
 
@@ -202,6 +203,7 @@ class EndpointDeployment:
         """Record the new fleet as the endpoint's; return False when the endpoint is gone."""
         return self._change(
             "FailureReason",
+            PENDING,
             *removed,
             EndpointStatus="InService",
             EndpointConfigName=self._plan.config_name,

@@ -20,6 +20,7 @@ from refit_local.sagemaker.endpoints.deployments import (
     pending_summary,
 )
 from refit_local.sagemaker.endpoints.fleet import FleetPlan
+from refit_local.sagemaker.records.instance_quotas import PENDING
 from refit_local.sagemaker.records.naming import ENDPOINT, now
 from refit_local.sagemaker.records.store import NameTaken, Record
 from refit_local.sagemaker.wire.errors import ValidationException
@@ -63,11 +64,15 @@ class SageMakerEndpoints:
             "CreationTime": moment,
             "LastModifiedTime": moment,
             "_tags": request.get("Tags", []),
+            PENDING: plan.variants,
         }
         if "DeploymentConfig" in request:
             record["LastDeploymentConfig"] = request["DeploymentConfig"]
         try:
-            record = self._platform.store.add(ENDPOINT, name, record)
+            with self._platform.store.lock:
+                if self._platform.store.get(ENDPOINT, name) is None:
+                    self._platform.quotas.check_endpoint(plan.variants)
+                record = self._platform.store.add(ENDPOINT, name, record)
         except NameTaken as taken:
             raise ValidationException(
                 f'Cannot create already existing endpoint "{arn}".'
@@ -104,7 +109,9 @@ class SageMakerEndpoints:
                 )
             if request.get("RetainAllVariantProperties"):
                 plan = _with_retained(plan, FleetPlan(**record["_live"]), request)
+            self._platform.quotas.check_endpoint(plan.variants)
             members: dict[str, Any] = {
+                PENDING: plan.variants,
                 "EndpointStatus": "Updating",
                 "LastModifiedTime": now(),
                 "PendingDeploymentSummary": pending_summary(

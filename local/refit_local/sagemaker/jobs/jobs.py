@@ -64,7 +64,9 @@ class Jobs(ABC):
             **members,
         }
         try:
-            with self._creation:
+            with self._creation, self._platform.store.lock:
+                if self._platform.store.get(self.kind.resource, name) is None:
+                    self._platform.quotas.check_job(self.kind, record)
                 record = self._platform.store.add(self.kind.resource, name, record)
                 run = self._runs[record["_key"]] = self.run_class(self._platform, record)
         except NameTaken as taken:
