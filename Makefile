@@ -50,7 +50,7 @@ test: setup ## run the tests (ARGS="tests/unit -k split" selects some)
 	@$(BIN)/pytest $(ARGS)
 
 hostile: setup ## run end-to-end tests on hostile local stacks (SEEDS="1 2 3", TESTS=tests/e2e)
-	@for seed in $(SEEDS); do REFIT_HOSTILE=$$seed $(BIN)/pytest -n 0 -s $(TESTS); done
+	@for seed in $(SEEDS); do REFIT_HOSTILE=$$seed $(BIN)/pytest -n 0 -s --timeout 900 $(TESTS); done
 
 check: lint types ## run the checks of CI: format, lint, types, template
 	@$(SAM) validate --lint --template-file template.yaml --region us-east-1

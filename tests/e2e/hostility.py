@@ -61,37 +61,45 @@ def show_failed_runs(user: User) -> None:
 
 def differences(user: User) -> list[str]:
     """Return what Refit has lost, counted wrongly or left open."""
-    found = _lost_records(user) + _wrong_counters(user)
+    recorded = [item for item in _recorded(user) if "digest" in item]
+    found = _lost_records(user, recorded) + _wrong_counters(user, recorded)
     for model in user.models():
         found += _open_runs(user, model) + _wrong_drops(user, model)
     return found
 
 
 def _recorded(user: User) -> list[dict[str, Any]]:
-    pages = user.client("dynamodb").get_paginator("scan")
+    pages = (
+        user.client("dynamodb")
+        .get_paginator("scan")
+        .paginate(
+            TableName=user.outputs["InferenceTableName"],
+            ProjectionExpression="id, digest, #model, #version, labels, counted",
+            ExpressionAttributeNames={"#model": "model", "#version": "version"},
+        )
+    )
     reader = TypeDeserializer()
     return [
         {name: reader.deserialize(value) for name, value in item.items()}
-        for page in pages.paginate(TableName=user.outputs["InferenceTableName"])
+        for page in pages
         for item in page["Items"]
     ]
 
 
-def _lost_records(user: User) -> list[str]:
-    recorded = {item["id"]: item for item in _recorded(user) if "digest" in item}
-    unlabelled = {name for name, item in recorded.items() if not item.get("labels")}
-    found = [f"prediction {name} is lost" for name in sorted(user.answered - recorded.keys())]
+def _lost_records(user: User, recorded: list[dict[str, Any]]) -> list[str]:
+    names = {item["id"] for item in recorded}
+    unlabelled = {item["id"] for item in recorded if not item.get("labels")}
+    found = [f"prediction {name} is lost" for name in sorted(user.answered - names)]
     return found + [f"the label of {name} is lost" for name in sorted(user.labelled & unlabelled)]
 
 
-def _wrong_counters(user: User) -> list[str]:
+def _wrong_counters(user: User, recorded: list[dict[str, Any]]) -> list[str]:
     predictions: Counter[tuple[str, int]] = Counter()
     labelled: Counter[tuple[str, int]] = Counter()
-    for item in _recorded(user):
-        if "digest" in item:
-            key = (item["model"], int(item["version"]))
-            predictions[key] += 1
-            labelled[key] += "shown" in item.get("counted", {})
+    for item in recorded:
+        key = (item["model"], int(item["version"]))
+        predictions[key] += 1
+        labelled[key] += "shown" in item.get("counted", {})
     found = []
     for (model, version), number in predictions.items():
         counters = user.counters(model, version)
