@@ -159,6 +159,7 @@ def check_files(
                     _SEED,
                     Quarantine(out),
                     notes=found.notes,
+                    folds=settings.training.folds,
                 )
                 learned = drop.learned
                 if not is_whole_drop:
@@ -166,8 +167,9 @@ def check_files(
                     return Check(learned, None, chosen)
                 prepared = drop.prepared(live=live)
                 learned = prepared.learned
-                check_prediction(settings.prediction, prepared.schema, prepared.rows["validation"])
-                prepared.write_train(_NullSink())  # finds the columns that alone give the label
+                check_prediction(settings.prediction, prepared.schema, prepared.threshold_rows)
+                # Finds the columns that alone give the label, and divides the rows into folds.
+                prepared.write_train(_NullSink())
                 learned = prepared.learned
     except (CallerError, CommandError) as error:
         return Check(learned, error, chosen)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from refit.domain.data_settings import DataSettings
 from refit.domain.pipeline.schema_change import LiveVersion
 from refit.tabular.dataset import tables_of
-from refit.tabular.preparation import prepare
+from refit.tabular.preparation import FoldSinks, prepare
 from refit.tabular.profile import SAMPLE_ROWS
 from refit.tabular.quarantine import Quarantine
 from refit.tabular.readers.table import READ_BYTES, CsvTable, DroppedFile
@@ -24,6 +24,24 @@ if TYPE_CHECKING:
     from refit.domain.schema import Schema
 
     FileData: TypeAlias = bytes | Callable[[], IO[bytes]]
+
+
+@dataclass(frozen=True)
+class PreparedFold:
+    """The files of one fold."""
+
+    train: bytes
+    features: bytes
+    labels: bytes
+    weights: bytes
+
+    @property
+    def held_out(self) -> list[bytes]:
+        """The held-out rows, label first."""
+        return [
+            b",".join(pair)
+            for pair in zip(self.labels.splitlines(), self.features.splitlines(), strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -41,6 +59,7 @@ class PreparedDrop:
     test: bytes
     features: bytes
     labels: bytes
+    folds: list[PreparedFold]
 
     @property
     def feature_names(self) -> list[str]:
@@ -100,6 +119,7 @@ class Preparing:
         sample_rows: int = SAMPLE_ROWS,
         acceptance_used_by: str | None = None,
         labelled: Sequence[CsvTable] = (),
+        folds: int = 0,
         **settings: Any,
     ) -> PreparedDrop:
         folder = self.folder
@@ -112,16 +132,39 @@ class Preparing:
         data_settings = DataSettings(**settings)
         live = LiveVersion("digits", 3, acceptance_used_by) if prior else None
         done = prepare(
-            tables, data_settings, prior, folder, seed, quarantine, sample_rows, live=live
+            tables,
+            data_settings,
+            prior,
+            folder,
+            seed,
+            quarantine,
+            sample_rows,
+            live=live,
+            folds=folds,
         )
         sinks = [io.BytesIO() for _ in range(5)]
         profile = done.write_train(sinks[0])
         done.write_validation(sinks[1])
         done.write_test(*sinks[2:])
+        of_folds = [FoldSinks(*(io.BytesIO() for _ in range(4))) for _ in range(folds)]
+        if not done.has_weights:
+            of_folds = [replace(fold, weights=None) for fold in of_folds]
+        if folds:
+            done.write_folds(of_folds)
         contents = [sink.getvalue() for sink in sinks]
         rows = dict(done.rows)
         return PreparedDrop(
-            done.learned, done.schema, done.comparable, rows, self.refused, profile, *contents
+            done.learned,
+            done.schema,
+            done.comparable,
+            rows,
+            self.refused,
+            profile,
+            *contents,
+            [
+                PreparedFold(*(sink.getvalue() if sink else b"" for sink in vars(fold).values()))
+                for fold in of_folds
+            ],
         )
 
 

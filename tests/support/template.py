@@ -30,15 +30,23 @@ DEFINITIONS: dict[str, Any] = {
 
 
 def branches_of(machine: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the branches of the Parallel states of a state machine."""
-    return [branch for state in machine["States"].values() for branch in state.get("Branches", [])]
+    """Return the branches of the Parallel states of a state machine, and what its Maps repeat."""
+    return [branch for state in machine["States"].values() for branch in inner_machines(state)]
+
+
+def inner_machines(state: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the state machines within a state."""
+    return [
+        *state.get("Branches", []),
+        *([state["ItemProcessor"]] if state["Type"] == "Map" else []),
+    ]
 
 
 def states_of(machine: dict[str, Any]) -> dict[str, Any]:
-    """Return all states of a state machine or branch, including the states of its branches."""
+    """Return all states of a state machine or branch, including the states within its states."""
     states: dict[str, Any] = {}
     for name, state in machine["States"].items():
         states[name] = state
-        for branch in state.get("Branches", []):
-            states |= states_of(branch)
+        for inner in inner_machines(state):
+            states |= states_of(inner)
     return states

@@ -25,6 +25,7 @@ RefitError
 │   └── VersionNotRegistered      a version answered that no run has registered (yet)
 └── OutcomeError              the work was done and its result is refused
     ├── EvaluationIncomplete      the predictions do not match the held-out rows one to one
+    ├── EnsembleNotPacked         the model of a fold is missing or cannot be read
     ├── DeploymentRejected        the live endpoint is not, or does not answer like, the new model
     ├── EndpointDidNotStart       the endpoint failed because of the new model
     └── AnswerMalformed           an endpoint's answer does not fit the rows it was asked
@@ -145,6 +146,10 @@ class VersionNotRegistered(TransientError):
 
 class EvaluationIncomplete(OutcomeError):
     """When batch predictions and held-out rows do not match one to one."""
+
+
+class EnsembleNotPacked(OutcomeError):
+    """When the model.tar.gz of a fold is missing, damaged or holds no model."""
 
 
 class DeploymentRejected(OutcomeError):

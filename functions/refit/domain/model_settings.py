@@ -12,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     ValidationError,
+    ValidationInfo,
     WithJsonSchema,
     field_validator,
     model_validator,
@@ -61,6 +62,9 @@ JudgingMetric = Annotated[
 ]
 
 
+MAX_FOLDS = 20
+"""So many fit into the history of one execution (tests/contract/test_execution_histories.py)."""
+
 _INSTANCE_TYPE = Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")
 _TRAINING_SECONDS = Field(ge=60, le=432_000)
 """SageMaker runs training jobs for at most 5 days, unless the quota of the account was raised."""
@@ -93,6 +97,19 @@ class TrainingSettings(Section):
     network_isolation: bool = Field(
         True, description="Run the training container without network access and credentials."
     )
+    folds: Annotated[int, Field(ge=0, le=MAX_FOLDS)] = Field(
+        0,
+        description="Number of folds of the training rows, 2 to 20: each is predicted by a model "
+        "that is trained on the others. 0: no folds.",
+    )
+    folds_at_a_time: Annotated[int, Field(ge=1, le=MAX_FOLDS)] = Field(
+        1, description="Number of folds that are trained at the same time."
+    )
+    final: Literal["all", "ensemble"] = Field(
+        "all",
+        description="With folds: `all`, the model is trained on all training rows; `ensemble`, the "
+        "models of the folds answer together, by the mean of their predictions.",
+    )
     hyperparameters: dict[str, str | int | float | bool] = Field(
         default_factory=dict,
         description="Hyperparameters that add to or replace those that Refit chooses: the names "
@@ -106,6 +123,23 @@ class TrainingSettings(Section):
     ) -> dict[str, str | int | float | bool]:
         check_hyperparameters(values)
         return values
+
+    @field_validator("folds")
+    @classmethod
+    def _one_fold_is_none(cls, folds: int) -> int:
+        if folds == 1:
+            raise ValueError(f"one fold leaves no row to train on; allowed: 0, 2 to {MAX_FOLDS}")
+        return folds
+
+    @field_validator("final")
+    @classmethod
+    def _an_ensemble_is_of_folds(cls, final: str, info: ValidationInfo) -> str:
+        if final == "ensemble" and info.data.get("folds") == 0:
+            raise ValueError(
+                f"an ensemble is of the models of folds; set [training] folds to 2 to {MAX_FOLDS}, "
+                "or final to 'all'"
+            )
+        return final
 
     @model_validator(mode="after")
     def _wait_covers_runtime(self) -> TrainingSettings:
@@ -321,6 +355,19 @@ class ModelSettings(Section):
     deployment: DeploymentSettings = Field(default_factory=DeploymentSettings)
     monitoring: MonitoringSettings = Field(default_factory=MonitoringSettings)
     retraining: RetrainingSettings = Field(default_factory=RetrainingSettings)
+
+    @field_validator("training")
+    @classmethod
+    def _folds_of_time_are_no_ensemble(
+        cls, training: TrainingSettings, info: ValidationInfo
+    ) -> TrainingSettings:
+        data = info.data.get("data")
+        if training.final == "ensemble" and data is not None and data.time is not None:
+            raise ValueError(
+                f"final = 'ensemble' does not fit [data] time = {data.time!r}: the models of folds "
+                "of time are trained on older rows only; set final to 'all'"
+            )
+        return training
 
 
 def without_gone_keys(settings: object) -> object:

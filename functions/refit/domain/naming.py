@@ -202,6 +202,26 @@ class RunKeys:
         """Times of the rows `new` in the same order, one per line; with `[data] time` only."""
         return f"{self.root}evaluation/{rows}.times"
 
+    def fold_train(self, fold: int) -> str:
+        """Training rows of a fold, numbered from 0; with `[training] folds` only."""
+        return f"{self.root}folds/{fold}/train/"
+
+    def fold_input(self, fold: int) -> str:
+        """Features of the rows that the fold holds out, in `rows.csv`."""
+        return f"{self.root}folds/{fold}/in/"
+
+    def fold_output(self, fold: int) -> str:
+        """Batch predictions of these rows."""
+        return f"{self.root}folds/{fold}/out/"
+
+    def fold_labels(self, fold: int) -> str:
+        """Labels of the same rows in the same order, one per line."""
+        return f"{self.root}folds/{fold}/rows.labels"
+
+    def fold_weights(self, fold: int) -> str:
+        """Weights of the same rows in the same order, one per line; with `[data] weight` only."""
+        return f"{self.root}folds/{fold}/rows.weights"
+
     @property
     def decision(self) -> str:
         """Positive class and threshold of the version; with `[prediction]` only."""
@@ -250,6 +270,14 @@ class ResourceNames:
     def job(self, run: str) -> str:
         """Stem of the job names of a run. Job names cannot be reused, so attempts add a number."""
         return f"{self.prefix}-{self.model}-{run}"
+
+    def fold_job(self, run: str, fold: int) -> str:
+        """Stem of the names of a fold's training job and model, and of its transform job."""
+        return f"{self.job(run)}-f{fold}"
+
+    def ensemble(self, run: str) -> str:
+        """The model that consists of the models of all folds."""
+        return f"{self.job(run)}-ensemble"
 
     def deployed(self, version: int, deployment: str) -> str:
         """SageMaker model and endpoint config of one deployment of a version."""

@@ -2,7 +2,8 @@
 
 Invoked by  TRAIN state machine, state PlanTraining
 Input       {"model", "run"} and the output of Prepare                events/plan_training.json
-Output      {"stem", "request"}: a CreateTrainingJob request without its name, and the name's stem
+Output      {"stem", "request", "folds", "final"}: a CreateTrainingJob request without its name, the
+            name's stem, the number of folds (0: none), and `[training] final`
 Raises      SettingsInvalid, ServiceThrottled
 """
 

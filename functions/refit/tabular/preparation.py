@@ -11,6 +11,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from dataclasses import dataclass
+from itertools import compress
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +20,7 @@ import numpy as np
 from refit.domain.errors import DatasetEmpty, DatasetInvalid
 from refit.tabular.columns import aligned
 from refit.tabular.encoding import RowEncoder
+from refit.tabular.folds import HashFolds, TimeFolds
 from refit.tabular.leaks import leaking_columns
 from refit.tabular.learned_record import learned_record, unseen_classes
 from refit.tabular.learned_schema import learned_schema, new_vocabulary, reconciled
@@ -38,7 +40,7 @@ from refit.tabular.survey import Survey
 from refit.tabular.table_dialects import table_dialects
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from refit.domain.data_settings import DataSettings
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from refit.domain.pipeline.schema_change import LiveVersion
     from refit.domain.pipeline.split_rule import SplitRule
     from refit.domain.schema import Schema
+    from refit.tabular.folds import Folds
     from refit.tabular.learned_schema import ReconciledSchema
     from refit.tabular.quarantine import Quarantine
     from refit.tabular.readers.table import CsvTable
@@ -65,6 +68,20 @@ class ByteSink(Protocol):
 
     def write(self, data: bytes, /) -> object:
         """Append bytes."""
+
+
+@dataclass(frozen=True)
+class FoldSinks:
+    """Files of one fold: the rows of its training, and its held-out rows as the test rows are.
+
+    Attributes:
+        weights: None if rows have no weights.
+    """
+
+    train: ByteSink
+    features: ByteSink
+    labels: ByteSink
+    weights: ByteSink | None
 
 
 class Preparation:
@@ -92,7 +109,9 @@ class Preparation:
         learned: Learned,
         split: SplitRule,
         sample_rows: int = SAMPLE_ROWS,
+        folds: Folds | None = None,
     ) -> None:
+        self._folds = folds
         self.learned = learned
         self.split = split
         self._spooled = spooled
@@ -106,13 +125,18 @@ class Preparation:
         self.has_weights = spooled.is_weighted
         self.has_times = spooled.is_timed
 
+    @property
+    def threshold_rows(self) -> int:
+        """Number of rows on which costs choose a threshold: out of fold, else for validation."""
+        return self.rows["validation" if self._folds is None else "train"]
+
     def write_train(self, train: ByteSink) -> dict[str, Any]:
         """Write the shuffled training rows; return the content of profile.json.
 
         With row weights, the weight is the second cell, as the container reads it.
 
         Raises:
-            DatasetInvalid: if the training rows are all of one class.
+            DatasetInvalid: if the training rows are all of one class, or too few for the folds.
         """
         sample = ProfileSample(self.rows["train"], 1 + len(self.schema.features), self._sample_rows)
         labels: Counter[int] = Counter()
@@ -120,15 +144,43 @@ class Preparation:
         for rows in self._spooled.shuffled():
             lines = self._encoder.encode(rows.lines)
             sample.add(lines)
+            codes = None
             if self.schema.classes is not None:
-                labels.update(_label_codes(lines, len(self.schema.classes)))
+                codes = _label_codes(lines, len(self.schema.classes))
+                labels.update(codes)
+            if self._folds is not None:
+                self._folds.add(rows, None if codes is None else np.array(codes, dtype=np.int64))
             if first:
                 # XGBoost derives the number of columns from the last cell with a value in any row.
                 lines[0], first = _full_width(lines[0]), False
             _write(train, _with_weights(lines, rows.weights))
         classes = self._class_counts(labels)
+        if self._folds is not None:
+            self._folds.divide()
         self.learned = self.learned.with_leaks(leaking_columns(self.schema, sample.matrix()))
         return profile_of(self.schema, self.rows, classes, sample.matrix())
+
+    def write_folds(self, sinks: Sequence[FoldSinks]) -> None:
+        """Write the training rows of each fold and its held-out rows, after `write_train`.
+
+        Args:
+            sinks: (n_folds,) where to.
+        """
+        assert self._folds is not None
+        is_first = [True] * len(sinks)
+        for rows in self._spooled.shuffled():
+            encoded = self._encoder.encode(rows.lines)
+            lines = _with_weights(encoded, rows.weights)
+            blocks = self._folds.blocks_of(rows)
+            for fold, sink in enumerate(sinks):
+                train = list(compress(lines, self._folds.is_trained_on(fold, blocks).tolist()))
+                if train and is_first[fold]:
+                    train[0], is_first[fold] = _full_width(train[0]), False
+                _write(sink.train, train)
+                held_out = self._folds.is_held_out(fold, blocks).tolist()
+                _write_apart(sink.features, sink.labels, list(compress(encoded, held_out)))
+                if sink.weights is not None:
+                    _write(sink.weights, list(compress(rows.weights, held_out)))
 
     def _class_counts(self, labels: Counter[int]) -> Counter[str] | None:
         if self.schema.classes is None:
@@ -187,6 +239,7 @@ def prepare(
     sample_rows: int = SAMPLE_ROWS,
     notes: Sequence[str] = (),
     live: LiveVersion | None = None,
+    folds: int = 0,
 ) -> Preparation:
     """Read, check and split all rows of a drop, and determine their schema.
 
@@ -200,6 +253,7 @@ def prepare(
         sample_rows: maximum number of training rows from which the profile is computed.
         notes: what was done with the files, as sentences for the record of what was learned.
         live: the live version, if there is one.
+        folds: number of folds of the training rows, or 0.
 
     Raises:
         DatasetEmpty: if there is no row.
@@ -208,7 +262,7 @@ def prepare(
         TooManyBadRows: if more rows are refused than the settings allow.
         SchemaChanged: if the columns differ from the live model's.
     """
-    drop = read_drop(tables, settings, prior, folder, seed, quarantine, notes)
+    drop = read_drop(tables, settings, prior, folder, seed, quarantine, notes, folds)
     return drop.prepared(sample_rows, live)
 
 
@@ -228,6 +282,8 @@ class ReadDrop:
     _settings: DataSettings
     _quarantine: Quarantine
     _given: frozenset[Split]
+    _seed: int
+    _folds: int
 
     def prepared(
         self, sample_rows: int = SAMPLE_ROWS, live: LiveVersion | None = None
@@ -251,7 +307,13 @@ class ReadDrop:
         learned = self.learned.with_doubts([*unseen, *vocabulary])
         encoder = RowEncoder(outcome.schema, scanner.values_by_index())
         rule = split_rule(scanner.plan, spooled)
-        return Preparation(spooled, encoder, outcome, learned, rule, sample_rows)
+        folds = self._folds_of(outcome.schema) if self._folds else None
+        return Preparation(spooled, encoder, outcome, learned, rule, sample_rows, folds)
+
+    def _folds_of(self, schema: Schema) -> Folds:
+        if self._settings.time is not None:
+            return TimeFolds(self._folds, self._settings.time, schema.classes)
+        return HashFolds(self._folds, self._seed, schema.classes, self._settings.group)
 
     def reconciled(self, live: LiveVersion | None = None) -> ReconciledSchema:
         """Check all that does not depend on the splits; return the schema of the rows.
@@ -275,6 +337,7 @@ def read_drop(
     seed: int,
     quarantine: Quarantine,
     notes: Sequence[str] = (),
+    folds: int = 0,
 ) -> ReadDrop:
     """Read and split all rows of a drop, and determine their schema.
 
@@ -300,6 +363,7 @@ def read_drop(
             seed,
             by_occurrence=by_occurrence,
             roles=settings.roles,
+            keeps_units=folds > 0,
         )
 
     survey = Survey(drop, dialects[0], settings)
@@ -333,6 +397,8 @@ def read_drop(
         _settings=settings,
         _quarantine=quarantine,
         _given=given,
+        _seed=seed,
+        _folds=folds,
     )
 
 
@@ -366,7 +432,7 @@ def _emptied(folder: Path) -> Path:
     return rows
 
 
-def _label_codes(lines: list[bytes], classes: int) -> Iterable[int]:
+def _label_codes(lines: list[bytes], classes: int) -> list[int]:
     """Return the label of each encoded row."""
     if classes <= 10:  # a code is one digit, and reading its byte takes a fifth of the time
         digits = np.fromiter(map(itemgetter(0), lines), dtype=np.uint8, count=len(lines))

@@ -11,7 +11,7 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from refit.tabular.split import GOLDEN, MASK64, SPLITS, Fractions
+from refit.tabular.split import GOLDEN, MASK64, SPLITS, Fractions, mix
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +32,11 @@ def splits_of(hashes: Hashes, fractions: Fractions) -> npt.NDArray[np.uint8]:
     splits[hashes < np.uint64(held_out)] = SPLITS.index("validation")
     splits[hashes < np.uint64(test)] = SPLITS.index("test")
     return splits
+
+
+def reseeded(hashes: Hashes, seed: int) -> Hashes:
+    """Return (n_rows,) other hashes, which depend on a seed; equal ones stay equal."""
+    return _mix(hashes + np.uint64(mix(seed)))
 
 
 def random_numbers(seed: int, start: int, count: int) -> Hashes:

@@ -65,6 +65,7 @@ class Spool:
         *,
         by_occurrence: bool = False,
         roles: Collection[RowRole] = (),
+        keeps_units: bool = False,
     ) -> None:
         """Open the files.
 
@@ -76,6 +77,7 @@ class Spool:
             by_occurrence: whether the hash of a row also covers how many equal rows came before it.
                 Then equal rows can be in different splits. For drops with few distinct rows.
             roles: what the columns of the rows say about them: `weight`, `group` or `time`.
+            keeps_units: whether the hash of each row's group is kept, for folds.
         """
         self._occurrences: Counter[bytes] | None = Counter() if by_occurrence else None
         self._fractions = fractions
@@ -95,6 +97,7 @@ class Spool:
             mix(seed + 1),
             is_weighted="weight" in roles,
             is_timed="time" in roles,
+            keeps_units=keeps_units and "group" in roles,
             groups=GroupSides() if "group" in roles else None,
         )
         if self.spooled.is_timed:
@@ -146,14 +149,18 @@ class Spool:
         self._write(lines, splits, origin)
 
     def _with_asides(self, rows: NormalRows) -> list[bytes]:
-        """Return the lines with the weight and the time of each row at its end."""
+        """Return the lines with the weight, and the time or the group, of each row at its end."""
         spooled = self.spooled
-        if not (spooled.is_weighted or spooled.is_timed):
+        if not (spooled.is_weighted or spooled.is_timed or spooled.keeps_units):
             return rows.lines
-        return [
+        lines = [
             ASIDE.join([line, *self._asides(role)])
             for line, role in zip(rows.lines, rows.roles, strict=True)
         ]
+        if not spooled.keeps_units:
+            return lines
+        units = row_hashes(self._hashed(rows)).tolist()
+        return [b"%s%s%d" % (line, ASIDE, unit) for line, unit in zip(lines, units, strict=True)]
 
     def _asides(self, role: RowRoles) -> list[bytes]:
         asides = [role.weight] if self.spooled.is_weighted else []

@@ -36,11 +36,13 @@ class SpooledLines:
         lines: (n_rows,) rows in their normal form.
         weights: (n_rows,) weight of each row; empty if rows have no weights.
         times: (n_rows,) time of each row, blank if it is not known; empty if rows have no times.
+        units: (n_rows,) hash of each row's group as a decimal number; empty if it is not kept.
     """
 
     lines: list[bytes]
     weights: list[bytes]
     times: list[bytes]
+    units: list[bytes] = field(default_factory=list)
 
 
 @dataclass
@@ -53,6 +55,7 @@ class SpooledRows:
         order_seed: seed for the order within the buckets.
         is_weighted: whether the rows have weights.
         is_timed: whether the rows have times.
+        keeps_units: whether the hash of each row's group is kept.
         rows: number of rows in each split.
         labelled: number of labelled predictions among them.
         weights: sum of the weights in each split.
@@ -66,6 +69,7 @@ class SpooledRows:
     order_seed: int
     is_weighted: bool = False
     is_timed: bool = False
+    keeps_units: bool = False
     rows: Counter[Split] = field(default_factory=Counter)
     labelled: Counter[Split] = field(default_factory=Counter)
     weights: dict[Split, float] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0.0))
@@ -117,13 +121,14 @@ class SpooledRows:
             yield self._apart(lines)
 
     def _apart(self, lines: list[bytes]) -> SpooledLines:
-        if not lines or not (self.is_weighted or self.is_timed):
+        if not lines or not (self.is_weighted or self.is_timed or self.keeps_units):
             return SpooledLines(lines, [], [])
         columns = [list(column) for column in zip(*(x.split(ASIDE) for x in lines), strict=True)]
         return SpooledLines(
             columns[0],
             columns[1] if self.is_weighted else [],
-            columns[-1] if self.is_timed else [],
+            columns[-1] if self.is_timed else [],  # rows with a time have no group
+            columns[-1] if self.keeps_units else [],
         )
 
 

@@ -6,7 +6,7 @@ validation rows, on which the threshold of the challenger is chosen.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from refit.domain.naming import RunKeys
@@ -20,17 +20,25 @@ TRANSFORM_INSTANCE = "ml.m5.large"
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A finished training job.
+    """The model of a finished training job, or of several that answer together.
 
     Attributes:
-        name: name of the job.
+        name: name of the job, or of the ensemble.
         image: URI of the container image.
         artifacts: S3 URI of model.tar.gz.
+        environment: environment variables that the container needs to serve it.
     """
 
     name: str
     image: str
     artifacts: str
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def container(self) -> dict[str, Any]:
+        """The container of a SageMaker model or model package that serves it."""
+        container = {"Image": self.image, "ModelDataUrl": self.artifacts}
+        return container | ({"Environment": self.environment} if self.environment else {})
 
 
 def plan_evaluation(
@@ -57,43 +65,56 @@ def plan_evaluation(
         "model_request": {
             "ModelName": challenger.name,
             "ExecutionRoleArn": services.environment.jobs_role_arn,
-            "PrimaryContainer": {
-                "Image": challenger.image,
-                "ModelDataUrl": challenger.artifacts,
-            },
+            "PrimaryContainer": challenger.container,
             "EnableNetworkIsolation": True,
         },
-        "challenger": _transform_job(services, keys, "challenger", challenger.name),
+        "challenger": _evaluation_job(services, keys, "challenger", challenger.name),
         "champion": champion
-        and _transform_job(services, keys, "champion", champion.endpoint_config),
+        and _evaluation_job(services, keys, "champion", champion.endpoint_config),
     }
 
 
-def _transform_job(services: Services, keys: RunKeys, side: str, model_name: str) -> dict[str, Any]:
-    bucket = services.environment.bucket
+def _evaluation_job(
+    services: Services, keys: RunKeys, side: str, model_name: str
+) -> dict[str, Any]:
     return {
         "stem": f"{services.names(keys.model).job(keys.run)}-{side}",
-        "request": {
-            "ModelName": model_name,
-            "BatchStrategy": "MultiRecord",
-            "TransformInput": {
-                "DataSource": {
-                    "S3DataSource": {
-                        "S3DataType": "S3Prefix",
-                        "S3Uri": f"s3://{bucket}/{keys.evaluation_input}",
-                    }
-                },
-                "ContentType": "text/csv",
-                "SplitType": "Line",
+        "request": {"ModelName": model_name}
+        | transform_request(services, keys, keys.evaluation_input, keys.evaluation_output(side)),
+    }
+
+
+def transform_request(
+    services: Services, keys: RunKeys, source: str, target: str
+) -> dict[str, Any]:
+    """Return a CreateTransformJob request without the names of the job and of its model.
+
+    Args:
+        services: the AWS services of this process.
+        keys: of the run.
+        source: prefix of the CSV files, which hold only features.
+        target: prefix of the predictions.
+    """
+    bucket = services.environment.bucket
+    return {
+        "BatchStrategy": "MultiRecord",
+        "TransformInput": {
+            "DataSource": {
+                "S3DataSource": {
+                    "S3DataType": "S3Prefix",
+                    "S3Uri": f"s3://{bucket}/{source}",
+                }
             },
-            "TransformOutput": {
-                "S3OutputPath": f"s3://{bucket}/{keys.evaluation_output(side)}",
-                "AssembleWith": "None",
-            },
-            "TransformResources": {"InstanceType": TRANSFORM_INSTANCE, "InstanceCount": 1},
-            "Tags": [
-                {"Key": "refit:model", "Value": keys.model},
-                {"Key": "refit:run", "Value": keys.run},
-            ],
+            "ContentType": "text/csv",
+            "SplitType": "Line",
         },
+        "TransformOutput": {
+            "S3OutputPath": f"s3://{bucket}/{target}",
+            "AssembleWith": "None",
+        },
+        "TransformResources": {"InstanceType": TRANSFORM_INSTANCE, "InstanceCount": 1},
+        "Tags": [
+            {"Key": "refit:model", "Value": keys.model},
+            {"Key": "refit:run", "Value": keys.run},
+        ],
     }

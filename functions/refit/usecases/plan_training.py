@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def plan_training(services: Services, model: str, run: str, shape: DataShape) -> dict[str, Any]:
-    """Return a CreateTrainingJob request without its name, and the beginning of the name.
+    """Return a CreateTrainingJob request without its name, the beginning of the name, and folds.
 
     Raises:
         SettingsInvalid: when the settings do not fit the prepared data. This is checked before the
@@ -42,6 +42,8 @@ def plan_training(services: Services, model: str, run: str, shape: DataShape) ->
     return {
         "stem": services.names(model).job(run),
         "request": _request(services, keys, plan, settings.training, channels),
+        "folds": settings.training.folds,
+        "final": settings.training.final,
     }
 
 

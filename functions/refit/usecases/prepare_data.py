@@ -29,6 +29,7 @@ from refit.tabular.split import SPLITS
 from refit.tabular.training_set import LabelledTables, labelled_tables
 from refit.telemetry import logger
 from refit.usecases.base_rows import BaseRows, copy_base_rows
+from refit.usecases.write_folds import write_folds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,9 +103,12 @@ def prepare_data(services: Services, model: str, run: str) -> PreparedData:
         if services.models.run(model, run) is None:
             raise ModelNotFound(f"{model} was removed while run {run} prepared its data")
         prediction = source.settings.prediction
-        check_prediction(prediction, prepared.schema, prepared.rows["validation"])
+        folds = source.settings.training.folds
+        check_prediction(prediction, prepared.schema, prepared.threshold_rows)
         train_bytes, validation_bytes = _write(services, source.keys, prepared)
-        if prediction.costs is not None:
+        if folds:
+            write_folds(services, source.keys, prepared, folds, train_bytes)
+        elif prediction.costs is not None:
             _write_threshold_rows(services, source.keys, prepared)
     base = BaseRows(exist=False)
     if source.champion and prepared.comparable:
@@ -206,6 +210,7 @@ def _read(
                 int(keys.run, 16),
                 quarantine,
                 notes=tables.notes,
+                folds=source.settings.training.folds,
             )
             _record_learned(services, keys, drop.learned)  # also if the run fails from here on
             prepared = drop.prepared(live=source.live)

@@ -106,12 +106,7 @@ def _package(
         "ModelApprovalStatus": approval,
         "ClientToken": challenger.run,
         "InferenceSpecification": {
-            "Containers": [
-                {
-                    "Image": challenger.trained.image,
-                    "ModelDataUrl": challenger.trained.artifacts,
-                }
-            ],
+            "Containers": [challenger.trained.container],
             "SupportedContentTypes": ["text/csv"],
             "SupportedResponseMIMETypes": ["text/csv", "application/json"],
             "SupportedRealtimeInferenceInstanceTypes": [instance_type],

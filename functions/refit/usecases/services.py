@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from refit.stores.messaging import Messaging
     from refit.stores.monitoring import MonitoringStore
     from refit.stores.registry import ModelRegistry
+    from refit.stores.training_jobs import TrainingJobs
     from refit.usecases.drop_waits import DropWaits
 
 
@@ -110,6 +111,12 @@ class Services:
         from refit.stores.registry import ModelRegistry  # noqa: PLC0415
 
         return ModelRegistry(self.client("sagemaker"))
+
+    @cached_property
+    def training_jobs(self) -> TrainingJobs:
+        from refit.stores.training_jobs import TrainingJobs  # noqa: PLC0415
+
+        return TrainingJobs(self.client("sagemaker"))
 
     @cached_property
     def endpoints(self) -> Endpoints:

@@ -44,6 +44,8 @@ def test_every_resource_name_fits_sagemaker(model: str, version: int) -> None:
         names.model_package_group,
         f"{names.job(run)}-0",
         f"{names.job(run)}-challenger-9",
+        f"{names.fold_job(run, 19)}-oof-9",
+        names.ensemble(run),
         names.deployed(version, "0123abcd"),
         names.variant(version),
     ]

@@ -49,16 +49,16 @@ def positive_class(settings: PredictionSettings, schema: Schema) -> int | None:
     return int(code)
 
 
-def check_prediction(settings: PredictionSettings, schema: Schema, validation_rows: int) -> None:
+def check_prediction(settings: PredictionSettings, schema: Schema, threshold_rows: int) -> None:
     """Check `[prediction]` before the training, which costs money.
 
     Raises:
-        SettingsInvalid: as `positive_class`, or when costs are set without validation rows.
+        SettingsInvalid: as `positive_class`, or when costs are set without rows to choose by.
     """
     positive_class(settings, schema)
-    if settings.costs is not None and not validation_rows:
+    if settings.costs is not None and not threshold_rows:
         raise SettingsInvalid(
             "model.toml: [prediction] costs choose the threshold on validation rows, and there are "
-            "none: set [data] validation_fraction above 0, drop more rows, or set [prediction] "
-            "threshold"
+            "none: set [data] validation_fraction above 0, set [training] folds, drop more "
+            "rows, or set [prediction] threshold"
         )
