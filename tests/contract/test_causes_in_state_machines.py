@@ -35,6 +35,7 @@ JOB_CHOICES = {
     ),
     "CanChampionPass": ("champion_attempt", "champion_error", "WaitForChampion", "ChampionFailed"),
 }
+FOLD_STEPS = ("TrainFold", "CreateFoldModel", "PredictFold")
 TRAIN = states_of(DEFINITIONS["train.asl.json"])
 DEPLOY = states_of(DEFINITIONS["deploy.asl.json"])
 
@@ -131,6 +132,63 @@ def test_a_quota_that_others_use_up_is_reported_once_and_waited_for(
     waits = [evaluated(states[wait]["Seconds"], **{count: number}) for number in range(50)]
     assert waits[:7] == [100, 200, 400, 800, 1600, 1800, 1800]
     assert 23 * 3600 < sum(waits) < 24 * 3600
+
+
+@pytest.mark.parametrize("step", FOLD_STEPS)
+def test_a_step_of_a_fold_is_repeated_only_if_its_failure_can_pass(step: str) -> None:
+    def following(error: dict[str, str], attempt: int = 0, waits: int = 0) -> str:
+        variables = {"fold_attempt": attempt, "fold_waits": waits, "fold_error": error}
+        return next_of(TRAIN["CanFoldPass"], fold_step=step, **variables)
+
+    capacity = failed_job("CapacityError: Unable to provision requested ML compute capacity.")
+    assert [following(capacity, attempt) for attempt in (0, 1, 2)] == [
+        "WaitForFold",
+        "WaitForFold",
+        "FoldFailed",
+    ]
+    assert following(failed_job("AlgorithmError: Status Code: 500")) == "FoldFailed"
+    quota = limit_of(2, 2, 1)
+    assert following(quota) == "ReportFoldWait"
+    assert [following(quota, waits=waits) for waits in (1, 11)] == ["WaitForFoldQuota"] * 2
+    assert following(quota, waits=12) == "FoldFailed"
+    assert following(limit_of(1, 0, 2)) == "FoldFailed", "more than the quota are needed"
+    assert next_of(TRAIN["WhichStepAgain"], fold_step=step) == step
+
+
+def test_each_step_of_a_fold_names_itself_before_it_begins() -> None:
+    assert TRAIN["BeginFold"]["Assign"]["fold_step"] == TRAIN["BeginFold"]["Next"]
+    for step in FOLD_STEPS[:2]:
+        assigned = TRAIN[step]["Assign"]
+        assert assigned["fold_step"] == TRAIN[step]["Next"]
+        assert assigned["fold_attempt"] == 0
+
+
+def test_the_model_of_a_fold_whose_answer_was_lost_is_used() -> None:
+    error = {"Error": "SageMaker.SageMakerException", "Cause": EXISTING}
+    variables = {"fold_attempt": 0, "fold_waits": 0, "fold_error": error}
+    choice = TRAIN["CanFoldPass"]
+    assert next_of(choice, fold_step="CreateFoldModel", **variables) == "PredictFold"
+    assert next_of(choice, fold_step="TrainFold", **variables) == "FoldFailed"
+
+
+@pytest.mark.parametrize(
+    ("folds", "final", "states"),
+    [
+        (0, "all", ["Train", "PlanEvaluation"]),
+        (3, "all", ["Train", "PlanFolds", "PlanEvaluation"]),
+        (3, "ensemble", ["PlanFolds", "PackEnsemble"]),
+    ],
+)
+def test_the_model_of_all_rows_is_trained_unless_the_folds_are_the_model(
+    folds: int, final: str, states: list[str]
+) -> None:
+    job = {"folds": folds, "final": final}
+    path = [next_of(TRAIN["IsTrainedOnAllRows"], job=job)]
+    if path[-1] == "Train":
+        path.append(next_of(TRAIN["HasFolds"], job=job))
+    if path[-1] == "PlanFolds":
+        path.append(next_of(TRAIN["IsEnsemble"], job=job))
+    assert path == states
 
 
 def test_a_deployment_that_a_quota_has_failed_is_not_planned_again() -> None:

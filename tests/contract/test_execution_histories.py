@@ -12,7 +12,9 @@ import json
 import re
 from typing import Any
 
-from tests.support.template import DEFINITIONS, TEMPLATE, branches_of
+from refit.domain.model_settings import MAX_FOLDS
+
+from tests.support.template import DEFINITIONS, TEMPLATE, branches_of, states_of
 
 LIMIT = 25_000
 TRAIN, DEPLOY = DEFINITIONS["train.asl.json"], DEFINITIONS["deploy.asl.json"]
@@ -32,7 +34,7 @@ def events_of(state: dict[str, Any]) -> int:
             # Scheduled, Started, then Succeeded or Failed; a .sync task also Submitted.
             of_attempt = 4 if state["Resource"].endswith(".sync") else 3
             return 2 + of_attempt * (1 + retries_of(state))
-        case "Parallel":
+        case "Parallel" | "Map":
             return 4  # also Started, and Succeeded or Failed
         case _:
             return 2
@@ -85,11 +87,40 @@ def test_a_loop_has_a_counter_and_every_counter_has_a_bound() -> None:
         assert assigned == bounds_of(machine).keys()
 
 
-def test_the_history_of_a_training_stays_far_below_the_limit() -> None:
+def events_of_training() -> int:
+    """Return the most events of a training without those of its folds."""
     bounds = bounds_of(TRAIN)
     # Every counter of a loop is counted for every state of every loop.
     visits = 1 + bounds["attempt"] + bounds["waits"] + bounds["repeats"]
-    assert longest(TRAIN, visits) < LIMIT / 2, longest(TRAIN, visits)
+    of_folds = states_of(TRAIN["States"]["RunFolds"]["ItemProcessor"])
+    return longest(TRAIN, visits, left_out=tuple(of_folds))
+
+
+def events_of_fold() -> int:
+    """Return the most events of one fold, whose steps are repeated one after the other.
+
+    A step that is repeated passes the Choice, a Wait and another Choice. The waits for a quota are
+    counted over all steps, and the attempts of each step anew.
+    """
+    processor = TRAIN["States"]["RunFolds"]["ItemProcessor"]
+    states, bounds = processor["States"], bounds_of(processor)
+    steps = ("TrainFold", "CreateFoldModel", "PredictFold")
+    visits = len(steps) * (1 + bounds["fold_attempt"]) + bounds["fold_waits"]
+    visit = max(events_of(states[name]) for name in steps)
+    visit += sum(events_of(states[name]) for name in ("CanFoldPass", "WaitForFold"))
+    visit += events_of(states["WhichStepAgain"])
+    once = ("BeginFold", "ReportFoldWait", "DeleteFoldModel", "FoldDone")
+    iteration = 2  # MapIterationStarted, and Succeeded or Failed
+    return iteration + visits * visit + sum(events_of(states[name]) for name in once)
+
+
+def test_the_history_of_a_training_stays_far_below_the_limit() -> None:
+    assert events_of_training() < LIMIT / 2, events_of_training()
+
+
+def test_the_history_of_a_training_with_the_most_folds_stays_below_the_limit() -> None:
+    whole = events_of_training() + MAX_FOLDS * events_of_fold()
+    assert whole < LIMIT, (events_of_training(), events_of_fold())
 
 
 def events_of_polling(poll_s: int, *, fails: bool = True) -> int:

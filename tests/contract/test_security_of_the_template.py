@@ -94,7 +94,11 @@ def test_a_role_of_a_service_is_used_for_this_account_only(name: str) -> None:
 
 
 def test_jobs_cannot_write_captures_and_endpoints_cannot_write_models() -> None:
-    assert written_by("JobsRole") == {"*/runs/*/training/*", "*/runs/*/evaluation/challenger/*"}
+    assert written_by("JobsRole") == {
+        "*/runs/*/training/*",
+        "*/runs/*/evaluation/challenger/*",
+        "*/runs/*/folds/*/out/*",
+    }
     assert written_by("EndpointRole") == {"*/capture/*", "*/runs/*/evaluation/champion/*"}
 
 

@@ -21,6 +21,7 @@ from refit_local.ministack import (
     lambda_packages,
     lambda_runtime,
     managed_rules,
+    map_states,
     missing_objects,
     object_events,
     object_reads,
@@ -56,8 +57,9 @@ _WITHOUT_SETTINGS = (
     retriers,
     terminal_errors,
     parallel_states,
+    map_states,
     jsonata_fields,
-    # After `parallel_states`, whose output it limits.
+    # After `parallel_states` and `map_states`, whose output it limits.
     execution_limits,
     event_delivery,
     queue_policies,
