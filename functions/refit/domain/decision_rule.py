@@ -27,8 +27,9 @@ class DecisionRule(BaseModel):
         threshold: the positive class is predicted if its probability is at least this; None: the
             most probable class is predicted.
         is_default: whether it is the second class because the settings name none.
-        chosen: who chose the threshold: the settings, or the costs on the validation rows.
-        expected_cost: mean cost of a validation row at the threshold; None without costs.
+        chosen: who chose the threshold: the settings, or the costs.
+        chosen_on: the rows on which costs choose.
+        expected_cost: mean cost of such a row at the threshold; None without costs.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -37,6 +38,7 @@ class DecisionRule(BaseModel):
     is_default: bool = False
     threshold: float | None = None
     chosen: Literal["settings", "costs"] | None = None
+    chosen_on: Literal["validation", "out-of-fold"] = "validation"
     expected_cost: float | None = None
 
 

@@ -9,9 +9,7 @@ Studio) and, with `[prediction]`, decision.json (domain/decision_rule.py).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal
 
 from refit.domain.decision_rule import DecisionRule
 from refit.domain.evaluation import (
@@ -33,6 +31,7 @@ from refit.domain.monitoring.baseline_measures import (
 )
 from refit.domain.naming import RunKeys
 from refit.domain.quality_metrics import METRICS
+from refit.usecases.evaluate_folds import FoldFiles, ScoredRows
 from refit.usecases.evaluation_files import EvaluationFiles
 
 if TYPE_CHECKING:
@@ -105,7 +104,7 @@ def evaluate_challenger(
     Raises:
         EvaluationIncomplete: when predictions are missing or do not match the rows.
         SettingsInvalid: when the settings do not fit the classes of the data, or no threshold can
-            be chosen on the validation rows.
+            be chosen on the validation or out-of-fold rows.
     """
     keys = RunKeys(model, run)
     manifest = services.artifacts.manifest(model, run)
@@ -121,16 +120,19 @@ def evaluate_challenger(
     new = rows.measure("new")
     base = rows.measure("base") if compared and manifest.has_base else None
     fresh = rows.measure("fresh") if manifest.labelled.fresh_test else None
+    folds = _fold_files(services, keys, manifest.settings)
+    schema = challenger.schema
     evaluation = Evaluation(
         model=model,
         run=run,
-        task=challenger.schema.task,
-        classes=challenger.schema.classes,
+        task=schema.task,
+        classes=schema.classes,
         confidence=challenger.confidence,
         champion=champion,
         comparable=comparable,
         metric=challenger.metric,
         decision=challenger.rule,
+        folds=folds and folds.scores(schema.classes, challenger.rule, challenger.positive),
         imbalance=challenger.training.imbalance(),
         lone_classes=challenger.training.lone_classes(),
         new=new.evaluated,
@@ -185,21 +187,39 @@ def _rule(
     )
     if prediction.costs is None:
         return rule
-    labels = files.classes("validation", len(classes))
-    outcome = files.outcome("validation", "challenger", labels, classes, len(classes), None)
-    scores = outcome.sample[:, positive]
-    weights = files.weights("validation", len(labels)) if settings.data.weight else None
-    sampled = np.ones(len(scores)) if weights is None else weights[:: outcome.step]
+    rows, kind = _threshold_rows(files, settings, classes, positive)
     chosen = cheapest_threshold(
-        labels[:: outcome.step] == positive, scores, prediction.costs, sampled
+        rows.labels == positive, rows.scores, prediction.costs, rows.weights, kind
     )
     return rule.model_copy(
         update={
             "threshold": chosen.threshold,
             "chosen": "costs",
+            "chosen_on": kind,
             "expected_cost": chosen.expected_cost,
         }
     )
+
+
+def _threshold_rows(
+    files: EvaluationFiles, settings: ModelSettings, classes: Sequence[str], positive: int
+) -> tuple[ScoredRows, Literal["validation", "out-of-fold"]]:
+    """Return the rows on which costs choose the threshold: the out-of-fold rows are more."""
+    of_folds = _fold_files(files.services, files.keys, settings)
+    if of_folds is not None:
+        return of_folds.scored(classes, positive), "out-of-fold"
+    labels = files.classes("validation", len(classes))
+    outcome = files.outcome("validation", "challenger", labels, classes, len(classes), None)
+    weights = files.weights("validation", len(labels)) if settings.data.weight else None
+    rows = slice(None, None, outcome.step)
+    weighted = metrics.row_weights(weights, len(labels))[rows]
+    return ScoredRows(labels[rows], outcome.sample[:, positive], weighted), "validation"
+
+
+def _fold_files(services: Services, keys: RunKeys, settings: ModelSettings) -> FoldFiles | None:
+    folds = settings.training.folds
+    is_weighted = settings.data.weight is not None
+    return FoldFiles(services, keys, folds, is_weighted) if folds else None
 
 
 class HeldOutRows:
@@ -334,6 +354,10 @@ def _headline(evaluation: Evaluation, manifest: Manifest) -> dict[str, float | i
     if evaluation.decision and evaluation.decision.threshold is not None:
         headline["threshold"] = evaluation.decision.threshold
     shown = headline_metrics(evaluation)
+    if evaluation.folds and evaluation.metric in evaluation.folds.mean:
+        headline["folds"] = len(evaluation.folds.each)
+        headline[f"folds_{evaluation.metric}"] = evaluation.folds.mean[evaluation.metric]
+        headline["folds_spread"] = evaluation.folds.spread[evaluation.metric]
     sets = {"": evaluation.new, "base_": evaluation.base, "fresh_": evaluation.fresh}
     for prefix, rows in sets.items():
         if rows is None:

@@ -40,6 +40,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict
 
 from refit.domain.evaluation.deciding_metric import deciding_metric
+from refit.domain.evaluation.fold_scores import folds_text
 from refit.domain.evaluation.gate_texts import (
     advice_text,
     comparison_text,
@@ -156,7 +157,7 @@ def decide(
     """
     n_classes = len(evaluation.classes) if evaluation.classes else None
     metric = deciding_metric(evaluation.task, settings, n_classes, evaluation.imbalance)
-    notes = _notes_on_labels(evaluation, metric, settings)
+    notes = _notes_on_model(evaluation, metric, settings)
     checks = [_floor(evaluation, metric, settings)]
     if evaluation.comparable and evaluation.champion:
         margin = _Margin("[gate] margin", settings.margin)
@@ -199,14 +200,16 @@ def _value(quality: ModelQuality | None, metric: str) -> float | None:
     return estimate.value if estimate else None
 
 
-def _notes_on_labels(evaluation: Evaluation, metric: str, settings: GateSettings) -> list[str]:
-    """Say what is unusual about the labels, and how a class is predicted."""
+def _notes_on_model(evaluation: Evaluation, metric: str, settings: GateSettings) -> list[str]:
+    """Say what is unusual about the labels, how a class is predicted, and what folds measured."""
     notes = []
     if evaluation.imbalance:
         is_automatic = settings.metric == "auto"
         notes.append(imbalance_text(evaluation, evaluation.imbalance, metric, is_automatic))
     if evaluation.decision:
         notes.append(decision_text(evaluation.decision))
+    if evaluation.folds and (text := folds_text(evaluation.folds, metric)):
+        notes.append(text)
     return notes
 
 

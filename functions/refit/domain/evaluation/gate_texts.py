@@ -105,7 +105,9 @@ def decision_text(rule: DecisionRule) -> str:
         return f"{text}."
     source = "[prediction] threshold"
     if rule.chosen == "costs":
-        source = "chosen on the validation rows by [prediction] costs; mean cost of a row there "
+        source = (
+            f"chosen on the {rule.chosen_on} rows by [prediction] costs; mean cost of a row there "
+        )
         source += f"{rule.expected_cost:.4g}"
     return (
         f"{text}; it is predicted if its probability is at least {rule.threshold:.4g} ({source})."

@@ -4,6 +4,7 @@ evaluation.json
 ├── model, run, task, classes, confidence, champion {run, version} or null, comparable
 ├── metric     the metric that decides at the gate
 ├── decision   positive class and threshold of the challenger, or null
+├── folds      the models of the folds on their out-of-fold rows, or null
 ├── imbalance, lone_classes   what is unusual about the labels of the training rows, or null
 ├── new    all held-out rows of this run
 ├── base   the champion's held-out rows that the challenger was not trained on; null without any
@@ -155,6 +156,33 @@ class EvaluatedRows(ReportPart):
     chance: Chance | None = None
 
 
+class FoldMetrics(ReportPart):
+    """The model of one fold on the rows that the fold holds out.
+
+    Attributes:
+        metrics: by name; without those that are undefined on these rows.
+    """
+
+    rows: int
+    metrics: dict[str, float]
+
+
+class FoldScores(ReportPart):
+    """The models of all folds: evaluation/fold_scores.py.
+
+    Attributes:
+        rows: number of out-of-fold rows.
+        mean: mean of each metric that is defined in every fold.
+        spread: standard deviation of the same metrics over the folds.
+        each: the folds in their order.
+    """
+
+    rows: int
+    mean: dict[str, float]
+    spread: dict[str, float]
+    each: tuple[FoldMetrics, ...]
+
+
 class ChampionRun(ReportPart):
     """The live version at the time of the evaluation."""
 
@@ -174,6 +202,7 @@ class Evaluation(ReportPart):
     comparable: bool
     metric: str | None = None
     decision: DecisionRule | None = None
+    folds: FoldScores | None = None
     imbalance: Imbalance | None = None
     lone_classes: LoneClasses | None = None
     new: EvaluatedRows

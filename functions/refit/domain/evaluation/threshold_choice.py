@@ -1,6 +1,7 @@
 """Choose the probability from which on the positive class is predicted, by what errors cost.
 
-The threshold is chosen on validation rows, which neither the trees nor the held-out metrics use.
+The threshold is chosen on validation rows, or on out-of-fold rows if there are folds. Neither the
+trees nor the held-out metrics use them.
 For calibrated probabilities the best threshold is known without any rows, fp / (fp + fn), but
 boosted trees that stopped early on few rows are often not calibrated. It decides between thresholds
 that cost the same.
@@ -30,16 +31,20 @@ _EQUAL = 1e-9  # costs that differ by less, relative to the largest, are equal
 
 @dataclass(frozen=True)
 class ChosenThreshold:
-    """A threshold, and the mean cost of a validation row at it."""
+    """A threshold, and the mean cost of a row at it."""
 
     threshold: float
     expected_cost: float
 
 
 def cheapest_threshold(
-    positives: NDArray[np.bool_], scores: Floats, costs: Costs, weights: Floats
+    positives: NDArray[np.bool_],
+    scores: Floats,
+    costs: Costs,
+    weights: Floats,
+    kind: str = "validation",
 ) -> ChosenThreshold:
-    """Return the threshold with the smallest cost on the validation rows.
+    """Return the threshold with the smallest cost on the rows.
 
     It lies in the middle between two neighbouring probabilities, or at fp / (fp + fn) if that lies
     between them, so a rounding error of a probability changes no prediction.
@@ -49,6 +54,7 @@ def cheapest_threshold(
         scores: (n_rows,) probability of the positive class, 0 to 1.
         costs: of both errors.
         weights: (n_rows,) weights of the rows.
+        kind: of the rows, for the error.
 
     Raises:
         SettingsInvalid: when all rows are of one class, so no threshold is better than another.
@@ -56,7 +62,7 @@ def cheapest_threshold(
     if positives.all() or not positives.any():
         which = "are all" if positives.all() else "have no row"
         raise SettingsInvalid(
-            f"model.toml: [prediction] costs: the {len(scores):,} validation rows {which} of the "
+            f"model.toml: [prediction] costs: the {len(scores):,} {kind} rows {which} of the "
             "positive class, so they cannot choose a threshold: set [prediction] threshold, raise "
             "[data] validation_fraction, or drop more rows"
         )
