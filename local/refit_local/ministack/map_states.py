@@ -1,7 +1,7 @@
 """Step Functions: run inline Map states as AWS does.
 
-AWS        runs at most 40 iterations of an inline Map at a time; refuses Items that are no array;
-           stops all iterations when one fails, and fails with the error of that one
+AWS        runs at most 40 iterations of an inline Map at a time; refuses Items that are neither an
+           array nor an object; stops all iterations when one fails, and fails with its error
 MiniStack  has no limit; makes an array of what is none; lets the other iterations run to their end,
            and begins those that wait
 Source     Step Functions Developer Guide, "Using Map state in Inline mode"; Amazon States Language,
@@ -39,9 +39,12 @@ def _run_map(
     if not is_inline or Hook.QUERY_LANGUAGE.get()(state, context) != "JSONata":
         return original(state, data, execution, context)
     items = Hook.JSONATA_FIELD.get()(state, "Items", "array", data, context)
+    if isinstance(items, dict):
+        return original(state, data, execution, context)
     if not isinstance(items, list):
         raise execution_error(
-            "States.QueryEvaluationError", f"Items must be an array, and are {items!r:.200}"
+            "States.QueryEvaluationError",
+            f"Items must be an array or an object, and are {items!r:.200}",
         )
     at_a_time = MOST_AT_A_TIME
     if "MaxConcurrency" in state:

@@ -63,7 +63,7 @@ def test_an_iteration_that_fails_stops_the_others_and_those_that_wait_never_begi
     )
 
 
-def test_items_that_are_no_array_fail_the_map(aws: LocalAws) -> None:
+def test_items_that_are_a_text_fail_the_map(aws: LocalAws) -> None:
     machine = aws.machine("no-array", mapped({"Run": runs_job()}, "Run"), ALLOW_TASKS)
-    assert aws.run(machine, {"jobs": {"name": "no-item"}}) == "States.QueryEvaluationError"
+    assert aws.run(machine, {"jobs": "no-item"}) == "States.QueryEvaluationError"
     assert aws.log("/probe/tasks", "no-item") == []
