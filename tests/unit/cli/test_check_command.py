@@ -168,6 +168,15 @@ def test_a_file_that_cannot_be_read_is_refused_with_advice(check, tmp_path, make
     assert refusal["advice"]
 
 
+def test_more_folds_than_the_rows_allow_are_refused(check, tmp_path):
+    table = write_csv(tmp_path / "few.csv", flowers()[:48], NAMES)
+    settings = tmp_path / "model.toml"
+    settings.write_text('[data]\nlabel = "kind"\n[training]\nfolds = 20\n')
+    _, _, (refusal,) = check(table, "--settings", settings)
+    assert refusal["reason"].startswith("[training] folds = 20: the training rows have only")
+    assert refusal["advice"].startswith("Set [training] folds to at most")
+
+
 def test_settings_that_are_wrong_are_a_refusal_too(check, table, tmp_path):
     settings = tmp_path / "model.toml"
     settings.write_text("[data]\nlabl = 3\n")
