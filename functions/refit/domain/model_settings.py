@@ -176,7 +176,8 @@ class PredictionSettings(Section):
         None,
         description="In place of `threshold`: what errors cost, such as "
         "`{ false_positive = 1, false_negative = 20 }`. The threshold with the smallest cost on "
-        "the validation rows is chosen and kept with the version.",
+        "the validation rows (with folds: the out-of-fold rows) is chosen and kept with the "
+        "version.",
     )
 
     @property

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from refit.usecases.services import Services
 
 
+_MOST_SCORED = 2_000_000
+"""Rows on which a threshold is chosen, in 48 MB."""
+
+
 @dataclass(frozen=True)
 class ScoredRows:
     """Rows of two classes with the probability of the positive one.
@@ -57,15 +61,19 @@ class FoldFiles:
 
     def scored(self, classes: Sequence[str], positive: int) -> ScoredRows:
         """Return the out-of-fold rows of all folds; of very many rows, a regular sample."""
-        parts = []
+        parts: list[tuple[Integers, Floats, Floats]] = []
         for fold in range(self.folds):
             labels = self._classes(fold, len(classes))
             outcome = self._outcome(fold, labels, classes, None)
             weights = row_weights(self._weights(fold, len(labels)), len(labels))
-            rows = slice(None, None, outcome.step)
-            parts.append((labels[rows], outcome.sample[:, positive], weights[rows]))
-        labels, scores, weights = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return ScoredRows(labels, scores, weights)
+            every = -(-len(outcome.sample) * self.folds // _MOST_SCORED)
+            rows = slice(None, None, outcome.step * every)
+            scores = outcome.sample[::every, positive].copy()  # a view would keep the sample
+            parts.append((labels[rows], scores, weights[rows]))
+        of_folds, scored, weighted = zip(*parts, strict=True)
+        return ScoredRows(
+            np.concatenate(of_folds), np.concatenate(scored), np.concatenate(weighted)
+        )
 
     def scores(
         self, classes: Sequence[str] | None, rule: DecisionRule | None, positive: int | None

@@ -11,7 +11,7 @@ import pytest
 from refit.domain.errors import DatasetInvalid, EnsembleNotPacked, EvaluationIncomplete
 from refit.handlers import evaluate, gate, pack_ensemble, plan_evaluation, plan_folds
 from refit.handlers.wiring import services
-from refit.usecases import write_folds
+from refit.usecases import evaluate_folds, write_folds
 from refit_local.sagemaker.integration_fields import unsupported_fields
 
 from tests.support.aws_stack import CONTEXT, Stack
@@ -216,6 +216,19 @@ def test_costs_choose_the_threshold_on_the_out_of_fold_rows(active: Stack) -> No
     assert rule["threshold"] < 0.2, "a missed row of the positive class costs 20"
     note = " ".join(gate.handler(sample("gate"), CONTEXT)["reasons"])
     assert "chosen on the out-of-fold rows by [prediction] costs" in note
+
+
+def test_very_many_rows_are_sampled_for_the_threshold(
+    active: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_evaluation(active, SETTINGS)
+    files = evaluate_folds.FoldFiles(services(), RUN, FOLDS, is_weighted=False)
+    whole = files.scored(["no", "yes"], 1)
+    monkeypatch.setattr(evaluate_folds, "_MOST_SCORED", 150)
+    sample = files.scored(["no", "yes"], 1)
+    assert (len(whole.labels), len(sample.labels)) == (300, 150)
+    assert np.array_equal(sample.labels, whole.labels[::2])
+    assert np.array_equal(sample.scores, whole.scores[::2])
 
 
 def test_a_fold_without_predictions_fails_the_run(active: Stack) -> None:
