@@ -69,6 +69,34 @@ def test_a_job_that_fails_because_of_its_data_is_not_started_again(
     assert "active_run" not in user.state("faulty")
 
 
+ENSEMBLE = "[training]\nfolds = 2\nfolds_at_a_time = 2\nfinal = 'ensemble'\n"
+
+
+def test_jobs_of_a_fold_that_fail_for_reasons_of_aws_are_started_again(
+    user: User, digits: Digits, order: Callable[..., None]
+) -> None:
+    order(TrainingJob=[CAPACITY], TransformJob=[INTERNAL])
+    user.drop("fold-unlucky", {"a.csv": digits.csv(FIRST)}, ENSEMBLE)
+    run = user.wait_for_end("fold-unlucky")
+    assert run["status"] == "DEPLOYED", run
+    assert sorted(jobs(user, "training", "fold-unlucky")) == ["Completed", "Completed", "Failed"]
+    of_transforms = jobs(user, "transform", "fold-unlucky")
+    assert sorted(of_transforms) == ["Completed", "Completed", "Completed", "Failed"]
+
+
+def test_a_fold_that_fails_because_of_its_data_fails_the_run_and_stops_the_others(
+    user: User, digits: Digits, order: Callable[..., None]
+) -> None:
+    order(TrainingJob=["AlgorithmError: the label is not a number, exit code: 1"])
+    user.drop("fold-faulty", {"a.csv": digits.csv(FIRST)}, ENSEMBLE)
+    run = user.wait_for_end("fold-faulty")
+    assert (run["status"], "the label is not a number" in run["message"]) == ("FAILED", True), run
+    left = jobs(user, "training", "fold-faulty") + jobs(user, "transform", "fold-faulty")
+    assert "Failed" in left
+    assert "InProgress" not in left
+    assert "active_run" not in user.state("fold-faulty")
+
+
 def approvals(user: User, model: str) -> list[str]:
     """Return the approval of each version, oldest first."""
     packages = user.client("sagemaker").list_model_packages(
