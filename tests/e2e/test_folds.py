@@ -92,6 +92,16 @@ def test_an_ensemble_answers_with_the_mean_of_the_models_of_the_folds(
     assert np.ptp(scores, axis=0).max() > 1e-3, "the models differ"
 
 
+def test_an_ensemble_is_registered_with_the_variable_that_makes_it_one(
+    user: User, runs: dict[str, dict[str, Any]]
+) -> None:
+    package = user.client("sagemaker").describe_model_package(
+        ModelPackageName=runs[ENSEMBLE]["package_arn"]
+    )
+    (container,) = package["InferenceSpecification"]["Containers"]
+    assert container["Environment"] == {"SAGEMAKER_INFERENCE_ENSEMBLE": "true"}
+
+
 def test_no_model_of_a_fold_is_left(user: User, runs: dict[str, dict[str, Any]]) -> None:
     for model in (WHOLE, ENSEMBLE):
         listed = user.client("sagemaker").list_models(NameContains=runs[model]["run"])

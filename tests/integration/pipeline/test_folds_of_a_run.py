@@ -154,7 +154,7 @@ def test_a_fold_without_a_model_is_named(stack: Stack, content: bytes, message: 
     assert not [key for key in stack.keys(RUN.root) if "ensemble" in key]
 
 
-def test_an_ensemble_is_created_and_registered_with_its_environment(active: Stack) -> None:
+def test_an_ensemble_is_created_with_its_environment(active: Stack) -> None:
     event = sample("plan_evaluation")
     environment = {"SAGEMAKER_INFERENCE_ENSEMBLE": "true"}
     event["training"] = event["training"] | {"environment": environment}
