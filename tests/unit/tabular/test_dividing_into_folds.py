@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from refit.domain.errors import DatasetInvalid
-from refit.tabular.folds import HashFolds
+from refit.tabular.folds import HashFolds, TimeFolds
 from refit.tabular.spooled import SpooledLines
 
 from tests.support.preparing import numbers_csv, scattered, table_of
@@ -190,6 +190,19 @@ def test_an_oldest_block_of_one_class_is_refused(prepared: Preparing) -> None:
     )
     with pytest.raises(DatasetInvalid, match="which are all of the class 'a'"):
         prepared(file, label="label", time="day", folds=3)
+
+
+def test_rows_without_a_time_are_in_no_fold_of_time() -> None:
+    times = [b"", *(b"%d" % day for day in range(9)), b""]
+    rows = SpooledLines([b"%d,1" % (row % 2) for row in range(11)], [], times)
+    plan = TimeFolds(2, "day", None)
+    plan.add(rows, None)
+    plan.divide()
+    blocks = plan.blocks_of(rows)
+    assert blocks.tolist() == [-1, 0, 0, 0, 1, 1, 1, 2, 2, 2, -1]
+    for fold in range(2):
+        for rows_of_fold in (plan.is_held_out(fold, blocks), plan.is_trained_on(fold, blocks)):
+            assert not rows_of_fold[[0, -1]].any()
 
 
 def spooled(numbers: list[int], labels: list[int]) -> SpooledLines:
