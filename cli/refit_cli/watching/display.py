@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from refit.domain.evaluation.deciding_metric import headline_metrics
+from refit.domain.evaluation.training_curves import shown_metric
 from refit.domain.quality_metrics import METRICS, figure
 from refit.domain.vocabulary import RunStatus
 from rich.console import Group, RenderableType
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from refit.domain.evaluation.report import Estimate, Evaluation
 
     from refit_cli.watching.follower import RunView
-    from refit_cli.watching.progress import BoostingRound, StateSpan
+    from refit_cli.watching.progress import StateSpan
 
 STATUS_STYLE: dict[str, str] = {
     RunStatus.DEPLOYED: "bold green",
@@ -92,13 +93,6 @@ def sparkline(values: Sequence[float], width: int = SPARK_WIDTH, ascii_only: boo
     return "".join(marks[round((value - low) / span * (len(marks) - 1))] for value in values)
 
 
-def shown_metric(rounds: Sequence[BoostingRound]) -> str | None:
-    """Return the metric to show: the last one on validation data, or else on training data."""
-    names = list(rounds[-1].metrics) if rounds else []
-    validation = [name for name in names if name.startswith("validation-")]
-    return next(iter(reversed(validation or names)), None)
-
-
 def draw(view: RunView) -> RenderableType:
     """Return the live view of a run."""
     now = datetime.now(UTC)
@@ -155,7 +149,7 @@ def round_line(view: RunView) -> RenderableType:
     cells.append(f"round {done}/{planned}" if planned else f"round {done}")
     if planned:
         cells.append(ProgressBar(total=planned, completed=done, width=_BAR_WIDTH))
-    metric = shown_metric(view.rounds)
+    metric = shown_metric(list(view.rounds[-1].metrics))
     if metric:
         values = [past.metrics[metric] for past in view.rounds if metric in past.metrics]
         cells.append(f"{metric} {values[-1]:.4f}")

@@ -11,7 +11,7 @@ from refit.domain.naming import ResourceNames
 from refit.domain.vocabulary import RunStatus
 
 from refit_cli.errors import BadInput
-from refit_cli.watching.progress import BoostingRound, ExecutionHistory, StateSpan, TrainingLog
+from refit_cli.watching.progress import ExecutionHistory, StateSpan, TrainingLog
 from refit_cli.watching.selection import dropped_files, has_ended, run_to_follow
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from refit.domain.evaluation.gate import GateDecision
     from refit.domain.evaluation.report import Evaluation, ModelQuality
+    from refit.domain.evaluation.training_curves import BoostingRound
     from refit.domain.learned import Learned
     from refit.domain.pipeline.run import Run
 

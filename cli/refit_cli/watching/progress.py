@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
+from refit.domain.evaluation.training_curves import BoostingRound, parse_round
+from refit.stores.training_logs import TrainingLogs
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-LOG_GROUP = "/aws/sagemaker/TrainingJobs"
-
 # These states take no time and only control the flow.
 _CONTROL_STATES = frozenset({"ChoiceState", "PassState", "SucceedState", "FailState"})
-
-# CloudWatch shows the tab in the container's output as `#011`.
-_ROUND = re.compile(r"^\[(\d+)\]((?:(?:\t|#011)[\w@.-]+:\S+?)+)\s*$")
-_METRIC = re.compile(r"(?:\t|#011)([\w@.-]+):([^\s#]+)")
 
 
 @dataclass(frozen=True)
@@ -95,26 +90,6 @@ class ExecutionHistory:
         return None
 
 
-@dataclass(frozen=True)
-class BoostingRound:
-    """One boosting round: its number from 0, and its metrics such as `validation-mlogloss`."""
-
-    number: int
-    metrics: dict[str, float] = field(default_factory=dict)
-
-
-def parse_round(line: str) -> BoostingRound | None:
-    """Return the metrics in a log line; None for any other line."""
-    match = _ROUND.match(line)
-    if match is None:
-        return None
-    try:
-        metrics = {name: float(value) for name, value in _METRIC.findall(match[2])}
-    except ValueError:
-        return None
-    return BoostingRound(int(match[1]), metrics)
-
-
 class TrainingLog:
     """The log of the newest training job whose name starts with a prefix.
 
@@ -125,7 +100,7 @@ class TrainingLog:
     """
 
     def __init__(self, logs: Any, sagemaker: Any, job_prefix: str) -> None:
-        self._logs = logs
+        self._logs = TrainingLogs(logs)
         self._sagemaker = sagemaker
         self._job_prefix = job_prefix
         self._stream: str | None = None
@@ -140,43 +115,16 @@ class TrainingLog:
 
     def poll(self) -> list[BoostingRound]:
         """Read the log, and return the rounds that were added since the last call."""
-        stream = self._newest_stream()
+        stream = self._logs.newest_stream(f"{self._job_prefix}-")
         if stream is None:
             return []
         if stream != self._stream:  # a new attempt starts from the first round
             self._stream, self._token, self.rounds = stream, None, []
             self.planned_rounds = self._read_planned_rounds()
-        new = [parsed for line in self._new_lines() if (parsed := parse_round(line))]
+        lines, self._token = self._logs.lines_after(stream, self._token)
+        new = [parsed for line in lines if (parsed := parse_round(line))]
         self.rounds += new
         return new
-
-    def _newest_stream(self) -> str | None:
-        try:
-            pages = self._logs.get_paginator("describe_log_streams").paginate(
-                logGroupName=LOG_GROUP, logStreamNamePrefix=f"{self._job_prefix}-"
-            )
-            streams = [stream for page in pages for stream in page["logStreams"]]
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ResourceNotFoundException":
-                raise
-            return None
-        created = [(stream["creationTime"], str(stream["logStreamName"])) for stream in streams]
-        return max(created)[1] if created else None
-
-    def _new_lines(self) -> list[str]:
-        lines: list[str] = []
-        while True:
-            page = self._logs.get_log_events(
-                logGroupName=LOG_GROUP,
-                logStreamName=self._stream,
-                startFromHead=True,
-                **({"nextToken": self._token} if self._token else {}),
-            )
-            lines += [event["message"] for event in page["events"]]
-            # A page may be empty before the end. At the end, the token stays the same.
-            if page["nextForwardToken"] == self._token:
-                return lines
-            self._token = page["nextForwardToken"]
 
     def _read_planned_rounds(self) -> int | None:
         try:

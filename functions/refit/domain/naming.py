@@ -238,6 +238,11 @@ class RunKeys:
         return f"{self.root}evaluation_statistics.json"
 
     @property
+    def curves(self) -> str:
+        """The metrics of each round of the run's training jobs."""
+        return f"{self.root}curves.json"
+
+    @property
     def gate(self) -> str:
         """The decision of the gate, with all of its checks."""
         return f"{self.root}gate.json"

@@ -25,6 +25,7 @@ from refit.domain.schema import Schema
 if TYPE_CHECKING:
     from refit.domain.evaluation.gate import GateDecision
     from refit.domain.evaluation.report import Evaluation
+    from refit.domain.evaluation.training_curves import Curves
     from refit.domain.evaluation.training_labels import TrainingLabels
     from refit.domain.moments import Clock
     from refit.domain.monitoring.input_counts import Columns
@@ -110,6 +111,12 @@ class RunArtifacts:
         from refit.domain.evaluation.report import Evaluation  # noqa: PLC0415 (not for predict)
 
         return self._artifact(Evaluation, RunKeys(model, run).evaluation)
+
+    def curves(self, model: str, run: str) -> Curves:
+        """Return the metrics of each round of the run's training jobs."""
+        from refit.domain.evaluation.training_curves import Curves  # noqa: PLC0415 (not for predict)
+
+        return self._artifact(Curves, RunKeys(model, run).curves)
 
     def decision(self, model: str, run: str) -> GateDecision:
         """Return the decision of the gate."""

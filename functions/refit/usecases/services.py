@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from refit.stores.monitoring import MonitoringStore
     from refit.stores.registry import ModelRegistry
     from refit.stores.training_jobs import TrainingJobs
+    from refit.stores.training_logs import TrainingLogs
     from refit.usecases.drop_waits import DropWaits
 
 
@@ -117,6 +118,12 @@ class Services:
         from refit.stores.training_jobs import TrainingJobs  # noqa: PLC0415
 
         return TrainingJobs(self.client("sagemaker"))
+
+    @cached_property
+    def training_logs(self) -> TrainingLogs:
+        from refit.stores.training_logs import TrainingLogs  # noqa: PLC0415
+
+        return TrainingLogs(self.client("logs"))
 
     @cached_property
     def endpoints(self) -> Endpoints:

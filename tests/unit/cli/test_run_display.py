@@ -9,14 +9,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from refit.domain.evaluation.training_curves import BoostingRound
 from refit.domain.pipeline.run import Run
 from refit_cli import terminal
 from refit_cli.errors import ExitCode
 from refit_cli.watching import display
-from refit_cli.watching.display import shown_metric, shown_stages, sparkline, stages_of
+from refit_cli.watching.display import shown_stages, sparkline, stages_of
 from refit_cli.watching.follower import RunView
 from refit_cli.watching.outcome import WatchOutcome
-from refit_cli.watching.progress import BoostingRound, ExecutionHistory, StateSpan
+from refit_cli.watching.progress import ExecutionHistory, StateSpan
 from refit_cli.watching.reporters import LiveView
 from rich.console import Console
 
@@ -74,18 +75,6 @@ def test_a_sparkline_is_never_wider_than_asked_and_marks_highest_and_lowest(valu
 def test_a_sparkline_of_equal_values_is_flat_and_can_do_without_unicode():
     assert sparkline([2.0, 2.0, 2.0]) == "▁▁▁"
     assert sparkline([1.0, 2.0], ascii_only=True).isascii()
-
-
-@pytest.mark.parametrize(
-    ("metrics", "expected"),
-    [
-        ({"train-a": 1.0, "validation-a": 1.0, "validation-b": 1.0}, "validation-b"),
-        ({"train-a": 1.0}, "train-a"),
-    ],
-)
-def test_the_metric_shown_is_the_last_on_validation_data(metrics, expected):
-    assert shown_metric([BoostingRound(0, metrics)]) == expected
-    assert shown_metric([]) is None
 
 
 def test_the_history_reports_a_span_when_it_starts_and_when_it_ends():

@@ -8,7 +8,9 @@ from contextlib import suppress
 import boto3
 import pytest
 from moto import mock_aws
-from refit_cli.watching.progress import LOG_GROUP, BoostingRound, TrainingLog, parse_round
+from refit.domain.evaluation.training_curves import BoostingRound
+from refit.stores.training_logs import LOG_GROUP
+from refit_cli.watching.progress import TrainingLog
 
 
 class SageMaker:
@@ -32,32 +34,6 @@ def write(logs, stream: str, *lines: str) -> None:
     now_ms = int(time.time() * 1000)
     events = [{"timestamp": now_ms + at, "message": text} for at, text in enumerate(lines)]
     logs.put_log_events(logGroupName=LOG_GROUP, logStreamName=stream, logEvents=events)
-
-
-def test_a_line_of_the_container_gives_its_metrics():
-    line = "[12]\ttrain-mlogloss:0.50439\tvalidation-mlogloss:0.51634"
-    assert parse_round(line) == BoostingRound(
-        12, {"train-mlogloss": 0.50439, "validation-mlogloss": 0.51634}
-    )
-
-
-def test_a_tab_as_cloudwatch_shows_it_is_read():
-    line = "[0]#011train-rmse:3.2e-05#011validation-rmse:1"
-    assert parse_round(line) == BoostingRound(0, {"train-rmse": 3.2e-05, "validation-rmse": 1.0})
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "[2026-11-24:00:00:00:INFO] Running XGBoost",
-        "[3] something else",
-        "",
-        "[1]#011train-rmse:abc",
-        "TRAIN_JOB_DEBUG: x",
-    ],
-)
-def test_any_other_line_has_no_metrics(line):
-    assert parse_round(line) is None
 
 
 def test_before_the_job_has_a_log_there_are_no_rounds(logs):
