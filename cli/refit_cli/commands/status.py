@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from refit_cli.connection import StackConnection
     from refit_cli.loop_status import LoopStatus
+    from refit_cli.training_status import TrainingStatus
 
 _SHOWN_RUNS = 20
 
@@ -41,9 +42,9 @@ def status(
     """Show the stack, its models, their live versions and their runs.
 
     For one model, also what its live version and its newest run learned from
-    their data, and the state of its monitoring: quality compared with the
-    held-out rows, evidence of drift, labels, shifted inputs, pending work, and
-    the state of retraining with its reason.
+    their data, the last round of the newest training, and the state of its
+    monitoring: quality compared with the held-out rows, evidence of drift, labels,
+    shifted inputs, pending work, and the state of retraining with its reason.
 
     [bold]Examples[/]
       refit status
@@ -66,20 +67,24 @@ def status(
             if model is not None and model not in names:
                 raise unknown_model(model, names, connection.location)
             models = [_model_status(connection, name) for name in ([model] if model else names)]
+            training = _newest_training(connection, models[0]) if model else []
             stack = _stack_json(connection)
     except NotReachable as error:
         if json:
             terminal.write_json({"localStack": None, "stack": None, "error": error.message})
         raise
     if json:
-        terminal.write_json(stack | {"models": [status.as_json() for status in models]})
+        shown = [status.as_json() for status in models]
+        if model is not None:
+            shown[0]["training"] = [job.as_json() for job in training]
+        terminal.write_json(stack | {"models": shown})
         return
     _print_stack(stack)
     _print_models(models)
     if model is not None:
         _print_learned(models[0])
         _print_loop(models[0])
-        _print_runs(models[0])
+        _print_runs(models[0], training)
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,12 @@ def _model_status(connection: StackConnection, name: str) -> ModelStatus:
         loop=read_loop_status(connection, name, champion.version) if champion else None,
         runs=connection.models.runs(name),
     )
+
+
+def _newest_training(connection: StackConnection, model: ModelStatus) -> list[TrainingStatus]:
+    from refit_cli.training_status import read_training_status
+
+    return read_training_status(connection, model.runs[0]) if model.runs else []
 
 
 def _run_json(run: Run) -> dict[str, Any]:
@@ -256,7 +267,7 @@ def _print_loop(model: ModelStatus) -> None:
         console.print(model.loop.table(model.name))
 
 
-def _print_runs(model: ModelStatus) -> None:
+def _print_runs(model: ModelStatus, training: list[TrainingStatus]) -> None:
     console = terminal.results()
     console.print()
     if model.state.removing_since is not None:
@@ -274,6 +285,9 @@ def _print_runs(model: ModelStatus) -> None:
         version = f"  version {run.version}" if run.version else ""
         started = terminal.ago(run.started_at)
         console.print(f"{run.run}  {_styled(run.status)}{version}  [dim]{started}{took}[/]")
+        if run is model.runs[0]:
+            for job in training:
+                console.print(f"  {escape(job.text)}")
         if run.metrics:
             console.print(f"  {escape(_metrics_text(_metrics(run)))}")
         if run.message:

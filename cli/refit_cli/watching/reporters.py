@@ -6,12 +6,14 @@ from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from rich.console import Group
 from rich.live import Live
 from rich.markup import escape
 
 from refit_cli import terminal
 from refit_cli.learned_text import learned_lines
 from refit_cli.watching import display
+from refit_cli.watching.chart import metric_chart
 from refit_cli.watching.follower import Follower, RunEvent, RunView
 from refit_cli.watching.outcome import follow
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from refit_cli.watching.outcome import Until, WatchOutcome
 
 _ROUND_LINES = 10
+_CHART_LINES = 24  # of the terminal: the chart has 12, and the states of a run stay visible
 
 
 def follow_and_show(
@@ -153,14 +156,20 @@ class LiveView:
     def finish(self, view: RunView, outcome: WatchOutcome) -> None:
         """Leave the final view and the results on the screen."""
         self._live.stop()
-        self._console.print(display.draw(view))
+        self._console.print(self._drawn(view))
         if view.learned:
             for line in learned_lines(view.learned)[1:]:  # the sentence is in the view
                 self._console.print(line)
         print_results(self._console, view)
 
     def _renderable(self) -> RenderableType:
-        return display.draw(self._view) if self._view else ""
+        return self._drawn(self._view) if self._view else ""
+
+    def _drawn(self, view: RunView) -> RenderableType:
+        """Return the view, with a chart of the training where the terminal has room for it."""
+        fits = terminal.supports_unicode() and self._console.height >= _CHART_LINES
+        chart = metric_chart(view.rounds, self._console.width) if fits else None
+        return Group(display.draw(view), chart) if chart else display.draw(view)
 
 
 def print_results(console: Console, view: RunView) -> None:

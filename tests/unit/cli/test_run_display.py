@@ -14,6 +14,7 @@ from refit.domain.pipeline.run import Run
 from refit_cli import terminal
 from refit_cli.errors import ExitCode
 from refit_cli.watching import display
+from refit_cli.watching.chart import HEIGHT, metric_chart
 from refit_cli.watching.display import shown_stages, sparkline, stages_of
 from refit_cli.watching.follower import RunView
 from refit_cli.watching.outcome import WatchOutcome
@@ -164,3 +165,54 @@ def test_the_live_view_leaves_its_last_state_and_the_results_on_the_screen():
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue())
     assert "Prepare" in shown
     assert "version 4 on endpoint refit-digits (InService), after 1:01 min" in shown
+
+
+def training(*values: float) -> list[BoostingRound]:
+    return [
+        BoostingRound(n, {"train-error": 0.5, "train-auc": value / 2, "validation-auc": value})
+        for n, value in enumerate(values)
+    ]
+
+
+def test_the_chart_shows_the_metric_on_training_and_validation_data_from_lowest_to_highest():
+    chart = metric_chart(training(0.5, 0.75, 1.0, 0.875), 80)
+    legend, *lines = chart.plain.splitlines()
+    assert legend == "── validation-auc   ── train-auc"
+    assert lines[1].split()[0] == "1"
+    assert lines[HEIGHT + 1].split()[0] == "0.25"
+
+
+@pytest.mark.parametrize("columns", [34, 40, 80, 200])
+def test_the_chart_fits_the_terminal(columns):
+    chart = metric_chart(training(*(1 / n for n in range(1, 99))), columns)
+    assert max(map(len, chart.plain.splitlines())) <= columns
+
+
+@pytest.mark.parametrize(
+    ("rounds", "columns"),
+    [([], 80), (training(0.5, 0.6), 80), (training(0.5, 0.6, 0.7), 20)],
+)
+def test_there_is_no_chart_of_two_rounds_or_in_a_narrow_terminal(rounds, columns):
+    assert metric_chart(rounds, columns) is None
+
+
+def test_equal_values_can_be_drawn():
+    assert metric_chart(training(0.5, 0.5, 0.5), 80)
+
+
+def live_view(width: int, height: int) -> str:
+    console = Console(
+        width=width, height=height, file=io.StringIO(), record=True, force_terminal=True
+    )
+    view = RunView("digits", at(-60), run_of("r1", "TRAINING", at(-60)))
+    view.rounds = training(0.5, 0.6, 0.7, 0.8)
+    LiveView(console).finish(view, WatchOutcome(ExitCode.OK, ""))
+    return console.export_text()
+
+
+def test_the_live_view_has_the_chart_where_the_terminal_has_room_for_it(monkeypatch):
+    monkeypatch.setattr(terminal, "supports_unicode", lambda: True)
+    assert "── validation-auc" in live_view(80, 40)
+    assert "── validation-auc" not in live_view(80, 20)
+    monkeypatch.setattr(terminal, "supports_unicode", lambda: False)
+    assert "── validation-auc" not in live_view(80, 40)

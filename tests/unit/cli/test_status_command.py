@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -23,6 +24,7 @@ from refit.domain.retraining.state import (
     RetrainingStatus,
     UserCommand,
 )
+from refit.stores.training_logs import LOG_GROUP
 
 from tests.support.cli import CHAMPION
 from tests.support.learned import LEARNED
@@ -399,3 +401,51 @@ def test_what_the_live_version_and_the_newest_run_learned_is_shown(refit, stack)
     assert any(line.startswith("doubt    column 'code' alone gives") for line in lines)
     runs = json.loads(refit("status", "digits", "--json").stdout)["models"][0]["runs"]
     assert [run["learned"]["rows"] for run in runs] == [99, 75]
+
+
+CURVES = {
+    "model": "digits",
+    "run": "r2",
+    "jobs": [
+        {
+            "job": "refit-digits-r2-0",
+            "title": "training",
+            "rounds": 3,
+            "metrics": {"train-auc": [0.7, 0.8, 0.9], "validation-auc": [0.6, 0.8, 0.75]},
+            "best": {"metric": "validation-auc", "round": 1, "value": 0.8},
+        },
+        {"job": "refit-digits-r2-1", "title": "fold 1", "missing": "its log did not arrive"},
+    ],
+}
+
+
+def test_the_newest_run_shows_the_last_value_of_its_training(refit, digits):
+    digits.put("digits/runs/r2/curves.json", CURVES)
+    assert (
+        "training: round 3, validation-auc 0.75, best 0.8 in round 2"
+        in refit("status", "digits").stdout
+    )
+    (model,) = json.loads(refit("status", "digits", "--json").stdout)["models"]
+    (training,) = model["training"]
+    assert (training["rounds"], training["metric"], training["value"]) == (
+        3,
+        "validation-auc",
+        0.75,
+    )
+
+
+def test_while_a_training_runs_its_last_value_comes_from_its_log(refit, digits):
+    digits.add_run("digits", "r3", "TRAINING", started_at=datetime.now(UTC))
+    assert "training:" not in refit("status", "digits").stdout
+    logs = boto3.client("logs", region_name="us-east-1")
+    logs.create_log_group(logGroupName=LOG_GROUP)
+    stream = "refit-digits-r3-0/algo-1-170"
+    logs.create_log_stream(logGroupName=LOG_GROUP, logStreamName=stream)
+    event = {"timestamp": int(time.time() * 1000), "message": "[0]#011validation-rmse:3.25"}
+    logs.put_log_events(logGroupName=LOG_GROUP, logStreamName=stream, logEvents=[event])
+    assert "training: round 1, validation-rmse 3.25" in refit("status", "digits").stdout
+
+
+def test_a_run_without_curves_shows_none(refit, digits):
+    (model,) = json.loads(refit("status", "digits", "--json").stdout)["models"]
+    assert model["training"] == []
