@@ -19,6 +19,7 @@ from refit_cli.commands import (
     put,
     recount,
     remove,
+    report,
     retrain,
     retry,
     status,
@@ -76,6 +77,7 @@ def refit() -> None:
       refit check train.csv             what would be learned; nothing is uploaded
       refit put digits train.csv --label digit    check and upload data
       refit watch digits                follow training, evaluation, deployment
+      refit report digits               write a report of the run as HTML
       refit predict digits rows.csv     get predictions from the live model
       refit label digits labels.csv     send the true labels of predictions
       refit remove digits               remove the model with all its data
@@ -98,6 +100,7 @@ app.command("watch")(watch.watch)
 app.command("predict")(predict.predict)
 app.command("label")(label.label)
 app.command("status")(status.status)
+app.command("report")(report.report)
 app.command("retry")(retry.retry)
 app.command("retrain")(retrain.retrain)
 app.command("unblock")(retrain.unblock)

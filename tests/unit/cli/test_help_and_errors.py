@@ -19,6 +19,7 @@ COMMANDS = (  # as registered
     "predict",
     "label",
     "status",
+    "report",
     "retry",
     "retrain",
     "unblock",

@@ -1,0 +1,125 @@
+"""Read all that is known of a run, for its report. What the run has not written is None."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from refit.domain.errors import ObjectNotFound
+from refit.domain.naming import RunKeys
+
+from refit_cli.errors import BadInput, unknown_model
+from refit_cli.report.importance import Importance, read_importance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from refit.domain.evaluation.gate import GateDecision
+    from refit.domain.evaluation.report import Evaluation
+    from refit.domain.evaluation.training_curves import Curves
+    from refit.domain.pipeline.manifest import Drop, Manifest
+    from refit.domain.pipeline.model_state import Champion
+    from refit.domain.pipeline.run import Run
+
+    from refit_cli.connection import StackConnection
+
+Read = TypeVar("Read")
+
+TUNING_FILE = "tuning.json"
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """All that is known of a run.
+
+    Attributes:
+        champion: the version that is live now.
+        profile: profile.json.
+        folds: the parts of evaluation.json on the folds of the training rows; empty without folds.
+        tuning: tuning.json.
+        hyperparameters: those of the job that trained the model; empty if not known.
+    """
+
+    run: Run
+    champion: Champion | None
+    drop: Drop | None
+    manifest: Manifest | None
+    profile: dict[str, Any] | None
+    evaluation: Evaluation | None
+    decision: GateDecision | None
+    curves: Curves | None
+    folds: dict[str, Any]
+    tuning: dict[str, Any] | None
+    importance: Importance
+    hyperparameters: dict[str, str]
+
+
+def read_facts(connection: StackConnection, model: str, run_id: str | None) -> RunFacts:
+    """Read a run, by default the newest.
+
+    Raises:
+        BadInput: when there is no such model or run.
+    """
+    run = _run(connection, model, run_id)
+    keys = RunKeys(model, run.run)
+    artifacts, bucket = connection.artifacts, connection.bucket
+
+    def of_run(read: Callable[[str, str], Read]) -> Read | None:
+        return _if_written(lambda: read(model, run.run))
+
+    schema = of_run(artifacts.schema)
+    raw = _if_written(lambda: bucket.read_json(keys.evaluation)) or {}
+    curves = of_run(artifacts.curves)
+    return RunFacts(
+        run=run,
+        champion=connection.models.champion(model),
+        drop=of_run(artifacts.drop),
+        manifest=of_run(artifacts.manifest),
+        profile=_if_written(lambda: bucket.read_json(keys.profile)),
+        evaluation=of_run(artifacts.evaluation),
+        decision=of_run(artifacts.decision),
+        curves=curves,
+        folds={name: raw[name] for name in ("folds", "mean", "spread") if raw.get(name)},
+        tuning=_if_written(lambda: bucket.read_json(f"{keys.root}{TUNING_FILE}")),
+        importance=read_importance(connection, run, [f.name for f in schema.features])
+        if schema
+        else Importance(missing="the run has not prepared its data"),
+        hyperparameters=_hyperparameters(connection, curves),
+    )
+
+
+def _run(connection: StackConnection, model: str, run_id: str | None) -> Run:
+    runs = connection.models.runs(model)
+    if not runs:
+        raise unknown_model(model, connection.models.models(), connection.location)
+    if run_id is None:
+        return runs[0]
+    for run in runs:
+        if run.run == run_id:
+            return run
+    raise BadInput(
+        f"the model {model!r} has no run {run_id!r}", f"list its runs with `refit status {model}`"
+    )
+
+
+def _if_written(read: Callable[[], Read]) -> Read | None:
+    try:
+        return read()
+    except ObjectNotFound:
+        return None
+
+
+def _hyperparameters(connection: StackConnection, curves: Curves | None) -> dict[str, str]:
+    from botocore.exceptions import ClientError  # noqa: PLC0415 (slow)
+
+    if curves is None or not curves.jobs:
+        return {}
+    try:
+        job = connection.client("sagemaker").describe_training_job(
+            TrainingJobName=curves.jobs[-1].job
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in {"ValidationException", "ResourceNotFound"}:
+            raise
+        return {}
+    return dict(sorted(job.get("HyperParameters", {}).items()))
