@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.e2e.driver import User, wait_for
+from tests.support.reported_run import Page
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Digits
@@ -70,6 +71,43 @@ def test_the_registered_version_has_its_metrics(user: User, first_version: dict[
     uri = package["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"]
     statistics = user.read_json(uri.removeprefix(f"s3://{user.bucket}/"))
     assert statistics["multiclass_classification_metrics"]["accuracy"]["value"] > 0.8
+
+
+def report_of(user: User, run: str, folder: Path) -> Page:
+    path = folder / "report.html"
+    command = [Path(sys.executable).with_name("refit"), "report", MODEL, run, "--output", path]
+    port = ["--port", str(user.stack.port)]
+    done = subprocess.run([*command, *port], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return Page(path.read_text())
+
+
+def test_the_run_keeps_the_metrics_of_each_round_of_its_training(
+    user: User, first_version: dict[str, Any]
+) -> None:
+    curves = user.read_json(f"{MODEL}/runs/{first_version['run']}/curves.json")
+    (job,) = curves["jobs"]
+    described = user.client("sagemaker").describe_training_job(TrainingJobName=job["job"])
+    final = {m["MetricName"]: m["Value"] for m in described["FinalMetricDataList"]}
+    assert job["rounds"] > 1
+    assert job["missing"] is None
+    for name, values in job["metrics"].items():
+        assert len(values) == job["rounds"]
+        assert float(values[-1]) == pytest.approx(final[name.replace("-", ":", 1)])
+    best = job["best"]
+    assert min(job["metrics"][best["metric"]]) == best["value"]
+
+
+def test_the_report_of_a_run_has_its_curves_gate_quality_features_and_data(
+    user: User, first_version: dict[str, Any], tmp_path: Path
+) -> None:
+    page = report_of(user, first_version["run"], tmp_path)
+    for text in ("predicts 'label' (10 classes)", "The gate passed it", "validation rows: "):
+        assert text in page.text
+    for text in ("Confusion matrix", "share of the gain", "Classes of the training rows"):
+        assert text in page.text
+    assert len(page.all("svg")) == 2
+    assert not page.all("script")
 
 
 def test_a_prediction_has_its_version_class_and_probabilities(
@@ -222,6 +260,15 @@ def test_a_better_model_replaces_the_live_one_without_a_failed_prediction(
     assert caller.versions == sorted(caller.versions)
     assert accuracy(user, digits) > before
     assert accuracy(user, digits) > 0.93
+
+
+def test_the_report_of_the_better_model_compares_it_with_the_version_before(
+    user: User, tmp_path: Path
+) -> None:
+    better = user.runs(MODEL)[1]
+    page = report_of(user, better["run"], tmp_path)
+    assert "live version 1" in page.text
+    assert "The held-out rows of the live version" in page.text
 
 
 def test_a_model_of_mislabelled_data_is_refused_and_the_live_model_stays(

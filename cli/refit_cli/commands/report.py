@@ -38,9 +38,9 @@ def report(
 ) -> None:
     """Write the report of a run: one HTML file that opens without a network.
 
-    It says what was trained, on what and why, and what the gate decided. It shows
-    the training curves, the quality beside the live version, the confusion matrix,
-    the features that the model uses, and the columns of the data.
+    It says what was trained, on what and why, and what the gate decided. It
+    shows the training curves, the quality beside the live version, the confusion
+    matrix, the features that the model uses, and the columns of the data.
 
     [bold]Examples[/]
       refit report digits

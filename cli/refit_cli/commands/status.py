@@ -43,8 +43,9 @@ def status(
 
     For one model, also what its live version and its newest run learned from
     their data, the last round of the newest training, and the state of its
-    monitoring: quality compared with the held-out rows, evidence of drift, labels,
-    shifted inputs, pending work, and the state of retraining with its reason.
+    monitoring: quality compared with the held-out rows, evidence of drift,
+    labels, shifted inputs, pending work, and the state of retraining with its
+    reason.
 
     [bold]Examples[/]
       refit status

@@ -48,7 +48,8 @@ def test_no_line_of_a_command_s_description_is_broken_on_a_narrow_terminal(comma
 
 def test_the_overview_lists_the_commands_in_the_order_in_which_they_are_needed(refit):
     commands = refit("--help").output.partition("Commands")[2]
-    positions = [commands.index(f" {command} ") for command in COMMANDS]
+    rows = re.findall(r"^\W+(\w+)  ", commands, re.MULTILINE)
+    positions = [rows.index(command) for command in COMMANDS]
     assert positions == sorted(positions)
 
 
