@@ -175,3 +175,14 @@ def test_every_state_can_be_reached(file: str) -> None:
         return seen
 
     assert reached(DEFINITIONS[file]) == set(DEFINITIONS[file]["States"])
+
+
+def test_a_run_goes_on_when_its_curves_cannot_be_recorded() -> None:
+    (branch,) = [
+        branch
+        for branch in branches_of(DEFINITIONS["train.asl.json"])
+        if branch["StartAt"] == "RecordCurves"
+    ]
+    (rule,) = branch["States"]["RecordCurves"]["Catch"]
+    assert rule["ErrorEquals"] == ["States.ALL"]
+    assert branch["States"][rule["Next"]]["Type"] == "Succeed"

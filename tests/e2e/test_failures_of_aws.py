@@ -167,6 +167,20 @@ def test_a_version_that_the_registry_lists_late_is_deployed(
     assert "active_run" not in user.state("lagging")
 
 
+def test_a_log_that_arrives_late_still_gives_the_curves_of_the_run(
+    user: User, digits: Digits, order: Callable[..., None]
+) -> None:
+    order(LogLagSeconds=5)
+    user.drop("late-log", {"a.csv": digits.csv(FIRST)})
+    run = user.wait_for_end("late-log")
+    assert run["status"] == "DEPLOYED", run
+    (job,) = user.read_json(f"late-log/runs/{run['run']}/curves.json")["jobs"]
+    described = user.client("sagemaker").describe_training_job(TrainingJobName=job["job"])
+    final = {m["MetricName"]: m["Value"] for m in described["FinalMetricDataList"]}
+    last = float(job["metrics"]["validation-mlogloss"][-1])
+    assert last == pytest.approx(final["validation:mlogloss"])
+
+
 def test_a_deployment_that_is_stopped_gives_both_locks_back(
     user: User, digits: Digits, order: Callable[..., None]
 ) -> None:

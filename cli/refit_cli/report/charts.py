@@ -5,11 +5,10 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from markupsafe import Markup
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from refit.domain.evaluation.training_curves import VALIDATION, best_round
@@ -26,7 +25,7 @@ _LINES = tuple(f"#07080{number}" for number in range(1, MOST_LINES + 1))
 _VARIABLES = {_TEXT: "var(--text)", _RULE: "var(--rule)"} | {
     colour: f"var(--line{number})" for number, colour in enumerate(_LINES, start=1)
 }
-_SETTINGS = {
+_SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,
     "font.family": "sans-serif",
@@ -120,7 +119,7 @@ def _drawn(metric: str, lines: dict[str, Sequence[float | None]], summary: str) 
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend()
         content = io.StringIO()
-        FigureCanvasSVG(figure).print_svg(content, metadata=_NO_METADATA)
+        figure.savefig(content, format="svg", metadata=_NO_METADATA)
     svg = content.getvalue()
     svg = _GROUP_IDS.sub("", _METADATA.sub("", svg[svg.index("<svg") :]))
     for colour, variable in _VARIABLES.items():

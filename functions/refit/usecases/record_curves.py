@@ -8,6 +8,7 @@ why.
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from refit.domain.errors import ServiceThrottled
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from refit.usecases.services import Services
 
 PAUSES_S = (1, 2, 4, 8, 15, 15, 15)
-"""Waits between the readings of a log. A log that did not grow in one of them is complete."""
+"""Waits between the readings of a log."""
+
+QUIET_READINGS = 2
+"""A log that did not grow in so many waits is complete."""
 
 _LATE = f"its log did not arrive within {sum(PAUSES_S)} seconds after the training"
 
@@ -34,32 +38,41 @@ def record_curves(
     pause: Callable[[float], None] = time.sleep,
 ) -> Curves:
     """Write curves.json of a run, and return its content; the same logs give the same file."""
-    read: dict[str, list[str]] = {}
-    complete: set[str] = set()
+    logs = {job.name: _Log() for job in jobs}
     for wait_s in (*PAUSES_S, None):
-        for job in jobs:
-            if job.name in complete:
-                continue
-            lines = _lines(services, job, read.get(job.name, []))
-            if lines and len(lines) == len(read.get(job.name, [])):
-                complete.add(job.name)
-            read[job.name] = lines
-        if wait_s is None or len(complete) == len({job.name for job in jobs}):
+        for name, log in logs.items():
+            if not log.is_complete:
+                log.read(services, name)
+        if wait_s is None or all(log.is_complete for log in logs.values()):
             break
         pause(wait_s)
     curves = Curves(
-        model=model, run=run, jobs=tuple(_curves(job, read.get(job.name, [])) for job in jobs)
+        model=model, run=run, jobs=tuple(_curves(job, logs[job.name].lines) for job in jobs)
     )
     services.bucket.put_json(RunKeys(model, run).curves, curves.model_dump(mode="json"))
     return curves
 
 
-def _lines(services: Services, job: TrainedJob, known: list[str]) -> list[str]:
-    """Return the lines of a job's log; a reading that is throttled brings nothing new."""
-    try:
-        return services.training_logs.lines_of(job.name)
-    except ServiceThrottled:
-        return known
+@dataclass
+class _Log:
+    """The log of a job, as far as it has arrived."""
+
+    lines: list[str] = field(default_factory=list)
+    quiet_readings: int = 0
+
+    @property
+    def is_complete(self) -> bool:
+        return self.quiet_readings >= QUIET_READINGS
+
+    def read(self, services: Services, job: str) -> None:
+        """Read the log again. A reading that is throttled says nothing."""
+        try:
+            lines = services.training_logs.lines_of(job)
+        except ServiceThrottled:
+            return
+        is_quiet = bool(lines) and len(lines) == len(self.lines)
+        self.quiet_readings = self.quiet_readings + 1 if is_quiet else 0
+        self.lines = lines
 
 
 def _curves(job: TrainedJob, lines: list[str]) -> JobCurves:

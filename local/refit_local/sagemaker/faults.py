@@ -5,7 +5,8 @@
       "TransformJob": [],
       "Endpoint": ["Unable to provision requested ML compute capacity due to Insuff…"],
       "LostEndpoint": [],
-      "ListLagSeconds": 5
+      "ListLagSeconds": 5,
+      "LogLagSeconds": 5
     }
 
 Each job takes the first reason of the list of its kind, and fails with it before its container
@@ -13,7 +14,8 @@ starts. Each CreateEndpoint and UpdateEndpoint takes one of `Endpoint`: a new en
 Failed, an updated one goes back to InService with its old config. The reason "" is one that
 DescribeEndpoint does not show. An update takes one of `LostEndpoint`, too, and then ends as Failed.
 ListModelPackages does not show packages that are younger than `ListLagSeconds`, or than
-REFIT_LIST_LAG_S seconds if the file does not say. Without the file nothing fails.
+REFIT_LIST_LAG_S seconds if the file does not say. A line of a log arrives `LogLagSeconds` (or
+REFIT_LOG_LAG_S) after it was written. Without the file nothing fails.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 FILE = "faults.json"
 LIST_LAG_VARIABLE = "REFIT_LIST_LAG_S"
+LOG_LAG_VARIABLE = "REFIT_LOG_LAG_S"
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,16 @@ class Faults:
     @property
     def list_lag_s(self) -> float:
         """How long ListModelPackages does not show a new package."""
+        return self._seconds("ListLagSeconds", LIST_LAG_VARIABLE)
+
+    @property
+    def log_lag_s(self) -> float:
+        """How long a line of a log does not arrive."""
+        return self._seconds("LogLagSeconds", LOG_LAG_VARIABLE)
+
+    def _seconds(self, name: str, variable: str) -> float:
         with self._lock:
-            lag = self._read().get("ListLagSeconds", os.environ.get(LIST_LAG_VARIABLE, "0"))
-            return float(lag)
+            return float(self._read().get(name, os.environ.get(variable, "0")))
 
     @property
     def _path(self) -> Path:

@@ -167,7 +167,7 @@ class LocalSageMaker:
         self._endpoints.end()
         self._runtime.close()
         self._capture.flush()
-        self._platform.logs.flush()
+        self._platform.logs.flush(everything=True)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _end_all(self) -> None:

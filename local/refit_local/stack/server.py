@@ -24,7 +24,7 @@ from hypercorn.config import Config
 from refit_local.ministack import alarms, hooks, hostile, names
 from refit_local.ministack.corrections import install_corrections
 from refit_local.ministack.services import HostedService
-from refit_local.sagemaker.faults import LIST_LAG_VARIABLE
+from refit_local.sagemaker.faults import LIST_LAG_VARIABLE, LOG_LAG_VARIABLE
 from refit_local.stack.emulator_settings import environment, make_folders
 from refit_local.stack.hosted_sagemaker import install_sagemaker
 
@@ -33,6 +33,8 @@ CHILD_GRACE_S = 5.0
 RESPONSE_POLL_S = 0.05
 HOSTILE_LIST_LAG_S = "2"
 """How long ListModelPackages of a hostile stack does not show a new package."""
+HOSTILE_LOG_LAG_S = "2"
+"""How long after it was written a line arrives in a log of SageMaker of a hostile stack."""
 
 Install = Callable[[Path, int, str], HostedService]
 """Registers a service in MiniStack, given the state folder, the port and the region."""
@@ -99,6 +101,7 @@ async def serve(
     ]
     if faults is not None:
         os.environ.setdefault(LIST_LAG_VARIABLE, HOSTILE_LIST_LAG_S)
+        os.environ.setdefault(LOG_LAG_VARIABLE, HOSTILE_LOG_LAG_S)
         background.append(asyncio.create_task(hostile.report_regularly(faults)))
     try:
         await serve_http(names.Hook.APP.get(), config, shutdown_trigger=end.wait)

@@ -48,6 +48,19 @@ def test_a_job_fails_with_the_ordered_reason_and_the_next_one_does_not(
     assert "TrainingEndTime" in failed
 
 
+def test_the_log_of_a_job_can_arrive_after_the_job_has_ended(
+    faulty: RunningSageMaker, folder: Path
+) -> None:
+    (folder / "faults.json").write_text(json.dumps({"LogLagSeconds": 600}))
+    faulty.sagemaker.create_training_job(**training_request("late-log"))
+    assert faulty.trained("late-log")["TrainingJobStatus"] == "Completed"
+    assert not faulty.published.logs
+    (folder / "faults.json").write_text(json.dumps({"LogLagSeconds": 0}))
+    (lines,) = until(lambda: list(faulty.published.logs.values()), "the log")
+    rounds = [line for line in lines if line.startswith("[")]
+    assert any("#011validation-" in line or "#011train-" in line for line in rounds)
+
+
 def test_a_list_can_show_a_new_version_late(faulty: RunningSageMaker, folder: Path) -> None:
     (folder / "faults.json").write_text(json.dumps({"ListLagSeconds": 1}))
     faulty.sagemaker.create_model_package_group(ModelPackageGroupName="late")

@@ -1,8 +1,13 @@
-"""Write the output of the containers to CloudWatch Logs, in batches."""
+"""Write the output of the containers to CloudWatch Logs, in batches.
+
+On AWS a line arrives some time after it was written, the last lines of a job also after the job has
+ended. Here it is `lag_s` later.
+"""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -23,26 +28,45 @@ def endpoint_group(endpoint: str) -> str:
 
 @dataclass
 class LogBuffer:
-    """Collects lines by log stream until the next flush."""
+    """Collects lines by log stream until the next flush.
+
+    Attributes:
+        lag_s: returns how many seconds after it was written a line arrives.
+    """
 
     put: PutLogLines
-    _pending: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
+    lag_s: Callable[[], float] = float
+    _pending: dict[tuple[str, str], list[tuple[float, str]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _flushing: threading.Lock = field(default_factory=threading.Lock)
 
     def write(self, group: str, stream: str, line: str) -> None:
         """Add a line. A tab becomes `#011`, as in the logs of SageMaker."""
         with self._lock:
-            self._pending[group, stream].append(line.replace("\t", "#011"))
+            written = (time.monotonic(), line.replace("\t", "#011"))
+            self._pending[group, stream].append(written)
 
     def writer(self, group: str, stream: str) -> Callable[[str], None]:
         """Return a function that adds lines to one stream."""
         return lambda line: self.write(group, stream, line)
 
-    def flush(self) -> None:
-        """Write the collected lines; the lines of one stream keep their order."""
+    def flush(self, *, everything: bool = False) -> None:
+        """Write the lines that arrive by now; the lines of one stream keep their order.
+
+        Args:
+            everything: whether lines that would arrive later are written, too.
+        """
         with self._flushing:
+            arrived_until = time.monotonic() - (0.0 if everything else self.lag_s())
+            arrived: dict[tuple[str, str], list[str]] = {}
             with self._lock:
-                pending, self._pending = self._pending, defaultdict(list)
-            for (group, stream), lines in pending.items():
-                self.put(group, stream, lines)
+                for stream, lines in list(self._pending.items()):
+                    arrived[stream] = [line for at, line in lines if at <= arrived_until]
+                    self._pending[stream] = lines[len(arrived[stream]) :]
+                    if not self._pending[stream]:
+                        del self._pending[stream]
+            for (group, name), texts in arrived.items():
+                if texts:
+                    self.put(group, name, texts)
