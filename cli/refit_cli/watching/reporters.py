@@ -13,7 +13,7 @@ from rich.markup import escape
 from refit_cli import terminal
 from refit_cli.learned_text import learned_lines
 from refit_cli.watching import display
-from refit_cli.watching.chart import metric_chart
+from refit_cli.watching.chart import HEIGHT, metric_chart
 from refit_cli.watching.follower import Follower, RunEvent, RunView
 from refit_cli.watching.outcome import follow
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from refit_cli.watching.outcome import Until, WatchOutcome
 
 _ROUND_LINES = 10
-_CHART_LINES = 24  # of the terminal: the chart has 12, and the states of a run stay visible
+_OTHER_LINES = HEIGHT + 8  # of a view with a chart, beside one for each state of the run
 
 
 def follow_and_show(
@@ -167,8 +167,11 @@ class LiveView:
 
     def _drawn(self, view: RunView) -> RenderableType:
         """Return the view, with a chart of the training where the terminal has room for it."""
-        fits = terminal.supports_unicode() and self._console.height >= _CHART_LINES
-        chart = metric_chart(view.rounds, self._console.width) if fits else None
+        states = display.shown_stages(view.spans, datetime.now(UTC))
+        fits = self._console.height >= len(states) + _OTHER_LINES
+        chart = None
+        if fits and terminal.supports_unicode():
+            chart = metric_chart(view.rounds, self._console.width)
         return Group(display.draw(view), chart) if chart else display.draw(view)
 
 

@@ -200,19 +200,24 @@ def test_equal_values_can_be_drawn():
     assert metric_chart(training(0.5, 0.5, 0.5), 80)
 
 
-def live_view(width: int, height: int) -> str:
-    console = Console(
-        width=width, height=height, file=io.StringIO(), record=True, force_terminal=True
-    )
+def live_view(height: int, states: int = 1) -> list[str]:
+    console = Console(width=80, height=height, file=io.StringIO(), record=True, force_terminal=True)
     view = RunView("digits", at(-60), run_of("r1", "TRAINING", at(-60)))
+    view.spans = [StateSpan("train", f"State{n}", at(n), at(n + 1)) for n in range(states)]
     view.rounds = training(0.5, 0.6, 0.7, 0.8)
     LiveView(console).finish(view, WatchOutcome(ExitCode.OK, ""))
-    return console.export_text()
+    return console.export_text().splitlines()
+
+
+def has_chart(lines: list[str]) -> bool:
+    return any("── validation-auc" in line for line in lines)
 
 
 def test_the_live_view_has_the_chart_where_the_terminal_has_room_for_it(monkeypatch):
     monkeypatch.setattr(terminal, "supports_unicode", lambda: True)
-    assert "── validation-auc" in live_view(80, 40)
-    assert "── validation-auc" not in live_view(80, 20)
+    assert has_chart(live_view(24))
+    assert not has_chart(live_view(12))
+    assert not has_chart(live_view(24, states=14))
+    assert len(live_view(30, states=14)) <= 30
     monkeypatch.setattr(terminal, "supports_unicode", lambda: False)
-    assert "── validation-auc" not in live_view(80, 40)
+    assert not has_chart(live_view(40))
