@@ -62,6 +62,16 @@ def test_every_training_row_is_predicted_out_of_fold(
     assert float(run["metrics"]["folds_accuracy"]) == pytest.approx(np.mean(accuracies))
 
 
+@pytest.mark.parametrize(("model", "titles"), [(WHOLE, ["training"]), (ENSEMBLE, [])])
+def test_every_training_job_of_a_run_with_folds_has_its_curves(
+    user: User, runs: dict[str, dict[str, Any]], model: str, titles: list[str]
+) -> None:
+    jobs = user.read_json(f"{root_of(model, runs[model])}/curves.json")["jobs"]
+    expected = [*titles, *(f"fold {number}" for number in range(1, FOLDS + 1))]
+    assert [job["title"] for job in jobs] == expected
+    assert all(job["rounds"] > 1 and not job["missing"] for job in jobs), jobs
+
+
 def test_costs_choose_the_threshold_on_the_rows_of_the_folds(
     user: User, runs: dict[str, dict[str, Any]]
 ) -> None:

@@ -35,7 +35,6 @@ class RunFacts:
     Attributes:
         champion: the version that is live now.
         profile: profile.json.
-        folds: the parts of evaluation.json on the folds of the training rows; empty without folds.
         tuning: tuning.json.
         hyperparameters: those of the job that trained the model; empty if not known.
     """
@@ -48,7 +47,6 @@ class RunFacts:
     evaluation: Evaluation | None
     decision: GateDecision | None
     curves: Curves | None
-    folds: dict[str, Any]
     tuning: dict[str, Any] | None
     importance: Importance
     hyperparameters: dict[str, str]
@@ -68,7 +66,6 @@ def read_facts(connection: StackConnection, model: str, run_id: str | None) -> R
         return _if_written(lambda: read(model, run.run))
 
     schema = of_run(artifacts.schema)
-    raw = _if_written(lambda: bucket.read_json(keys.evaluation)) or {}
     curves = of_run(artifacts.curves)
     return RunFacts(
         run=run,
@@ -79,7 +76,6 @@ def read_facts(connection: StackConnection, model: str, run_id: str | None) -> R
         evaluation=of_run(artifacts.evaluation),
         decision=of_run(artifacts.decision),
         curves=curves,
-        folds={name: raw[name] for name in ("folds", "mean", "spread") if raw.get(name)},
         tuning=_if_written(lambda: bucket.read_json(f"{keys.root}{TUNING_FILE}")),
         importance=read_importance(connection, run, [f.name for f in schema.features])
         if schema
@@ -116,7 +112,7 @@ def _hyperparameters(connection: StackConnection, curves: Curves | None) -> dict
         return {}
     try:
         job = connection.client("sagemaker").describe_training_job(
-            TrainingJobName=curves.jobs[-1].job
+            TrainingJobName=curves.jobs[0].job
         )
     except ClientError as error:
         if error.response["Error"]["Code"] not in {"ValidationException", "ResourceNotFound"}:

@@ -34,6 +34,7 @@ def report_page(facts: RunFacts) -> str:
     environment.filters["share"] = lambda value: f"{value:.1%}"
     environment.filters["metric"] = _metric
     environment.filters["title_of"] = _title
+    folds = facts.evaluation.folds if facts.evaluation else None
     return environment.get_template(_TEMPLATE).render(
         facts=facts,
         run=facts.run,
@@ -44,7 +45,7 @@ def report_page(facts: RunFacts) -> str:
         confusion=tables.confusion_of(facts.evaluation) if facts.evaluation else None,
         class_rows=tables.class_rows(facts.evaluation) if facts.evaluation else [],
         notes=tables.gate_notes(facts.decision) if facts.decision else [],
-        folds=tables.fold_table(facts.folds),
+        folds=tables.fold_table(folds) if folds else None,
         trials=tables.trial_table(facts.tuning) if facts.tuning else None,
         columns=tables.column_rows(facts.profile or {}),
         label_rows=tables.label_rows(facts.profile or {}),

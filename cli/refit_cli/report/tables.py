@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         Estimate,
         EvaluatedRows,
         Evaluation,
+        FoldScores,
     )
     from refit.domain.learned import LearnedColumn
     from refit.domain.pipeline.manifest import Manifest
@@ -142,20 +143,17 @@ def gate_notes(decision: GateDecision) -> list[str]:
     return [reason for reason in decision.reasons if reason not in reasons]
 
 
-def fold_table(folds: dict[str, Any]) -> ValueTable | None:
-    """Return the metrics of each fold, with mean and spread below them; None without folds."""
-    entries = folds.get("folds")
-    if not entries:
-        return None
-    names = list(dict.fromkeys(name for fold in entries for name in fold.get("metrics", {})))
-    rows = [
-        [fold.get("fold"), fold.get("rows"), *(_value(fold.get("metrics", {}), n) for n in names)]
-        for fold in entries
+def fold_table(folds: FoldScores) -> ValueTable:
+    """Return the metrics of each fold, with mean and spread below them."""
+    names = list(dict.fromkeys(name for fold in folds.each for name in fold.metrics))
+    rows: list[list[Any]] = [
+        [f"fold {number}", fold.rows, *(fold.metrics.get(name) for name in names)]
+        for number, fold in enumerate(folds.each, start=1)
     ]
-    for title in ("mean", "spread"):
-        if title in folds:
-            rows.append([title, None, *(_value(folds[title], name) for name in names)])
-    return ValueTable(["fold", "rows", *names], rows)
+    rows.append(["mean", folds.rows, *(folds.mean.get(name) for name in names)])
+    rows.append(["standard deviation", None, *(folds.spread.get(name) for name in names)])
+    note = "Each training row is predicted by the model of the fold that was not trained on it."
+    return ValueTable(["fold", "rows", *names], rows, note)
 
 
 def trial_table(tuning: dict[str, Any]) -> ValueTable | None:
@@ -224,9 +222,3 @@ def _moment(column: dict[str, Any], name: str) -> float | str | None:
     if value is None or column["type"] != "date":
         return value
     return f"{datetime.fromtimestamp(0, UTC) + timedelta(days=value):%Y-%m-%d}"
-
-
-def _value(metrics: dict[str, Any], name: str) -> Any:
-    """Return a metric, which may be an estimate with an interval."""
-    value = metrics.get(name)
-    return value.get("value") if isinstance(value, dict) else value

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from refit.domain.evaluation.report import FoldScores
 from refit.domain.evaluation.training_curves import Curves, JobCurves
 from refit_cli.report.charts import curve_charts
 from refit_cli.report.importance import ModelUnreadable, importance_of
@@ -107,7 +108,8 @@ def test_html_in_names_of_columns_classes_and_values_does_nothing(report):
     quality = evaluation(classes)
     new = quality["new"]["challenger"]
     new["per_class"] = dict(zip(classes, new["per_class"].values(), strict=True))
-    quality["folds"] = [{"fold": HOSTILE, "rows": 5, "metrics": {HOSTILE: 0.5}}]
+    each = [{"rows": 5, "metrics": {HOSTILE: 0.5}}]
+    quality["folds"] = {"rows": 5, "mean": {HOSTILE: 0.5}, "spread": {}, "each": each}
     tuning = {"trials": [{"name": HOSTILE, "hyperparameters": {HOSTILE: HOSTILE}}]}
     page = report(
         evaluation=quality,
@@ -230,24 +232,17 @@ def test_a_model_that_cannot_be_read_says_why(archive, reason):
 
 
 def test_folds_have_their_metrics_with_mean_and_spread():
-    table = fold_table(
-        {
-            "folds": [
-                {"fold": 1, "rows": 40, "metrics": {"accuracy": 0.9}},
-                {"fold": 2, "rows": 41, "metrics": {"accuracy": {"value": 0.8}}},
-            ],
-            "mean": {"accuracy": 0.85},
-            "spread": {"accuracy": 0.05},
-        }
-    )
-    assert table.columns == ["fold", "rows", "accuracy"]
+    each = ({"rows": 40, "metrics": {"accuracy": 0.9}}, {"rows": 41, "metrics": {"recall": 0.8}})
+    spread = {"accuracy": 0.05}
+    scores = {"rows": 81, "mean": {"accuracy": 0.85}, "spread": spread, "each": each}
+    table = fold_table(FoldScores.model_validate(scores))
+    assert table.columns == ["fold", "rows", "accuracy", "recall"]
     assert table.rows == [
-        [1, 40, 0.9],
-        [2, 41, 0.8],
-        ["mean", None, 0.85],
-        ["spread", None, 0.05],
+        ["fold 1", 40, 0.9, None],
+        ["fold 2", 41, None, 0.8],
+        ["mean", 81, 0.85, None],
+        ["standard deviation", None, 0.05, None],
     ]
-    assert fold_table({}) is None
 
 
 @pytest.mark.parametrize(("maximize", "order"), [(True, "bac"), (False, "abc")])
