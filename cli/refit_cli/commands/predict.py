@@ -87,9 +87,11 @@ def predict(
     is invalid, or more rows are skipped than max_bad_fraction allows · 3 stack,
     API key or endpoint not available
     """
+    from refit.tabular.predicted_rows import Reading
+
     from refit_cli.api.prediction_api import PredictionApi
     from refit_cli.connection import connected
-    from refit_cli.rows import Reading, open_table
+    from refit_cli.rows import open_table
 
     checked_model_name(model)
     names = [name.strip() for name in columns.split(",")] if columns else None

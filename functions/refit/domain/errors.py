@@ -7,7 +7,8 @@ RefitError
 │   ├── SettingsInvalid           model.toml does not parse, or a key or value is not allowed
 │   ├── DatasetEmpty              no usable row in what was dropped
 │   ├── DatasetInvalid            the drop cannot be read as a table, or its shape does not fit
-│   │   └── LabelUnclear              it is not clear which column is the label
+│   │   ├── LabelUnclear              it is not clear which column is the label
+│   │   └── ColumnsUnfit              the columns of rows to predict are not those of the model
 │   ├── DatasetUnreadable         a file is not what its name says, or is damaged or unsafe
 │   ├── DropTooLarge              the files of a drop are more than a run can prepare
 │   ├── DatasetNotFound           a file of the drop is gone before it could be read
@@ -86,6 +87,10 @@ class DatasetInvalid(CallerError):
 
 class LabelUnclear(DatasetInvalid):
     """When no column, or more than one, can be the label, or the chosen one does not exist."""
+
+
+class ColumnsUnfit(DatasetInvalid):
+    """When a file of rows to predict lacks columns of the live model, or has others."""
 
 
 class DatasetUnreadable(CallerError):

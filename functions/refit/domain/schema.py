@@ -203,6 +203,14 @@ class Schema(BaseModel):
             raise PayloadInvalid(
                 f"an instance is a list of values or an object of columns, not {shown(instance)}"
             )
+        return self.encode_features(values)
+
+    def encode_features(self, values: Sequence[Any]) -> list[float | None]:
+        """Encode the values of one row, one for each feature in their order.
+
+        Raises:
+            PayloadInvalid: when a value is not valid; names the column.
+        """
         if self._all_numbers and (numbers := _all_finite_numbers(values)) is not None:
             return numbers
         return [feature.encode(value) for feature, value in zip(self.features, values, strict=True)]

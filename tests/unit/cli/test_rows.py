@@ -14,8 +14,9 @@ from refit.domain.data_settings import DataSettings
 from refit.domain.errors import CallerError
 from refit.domain.number_forms import NumberForm
 from refit.domain.schema import Feature, Schema
+from refit.tabular.predicted_rows import Reading
 from refit_cli.errors import BadInput
-from refit_cli.rows import Reading, open_table
+from refit_cli.rows import open_table
 
 
 def schema_of(*names: str, label: str = "y", form: NumberForm | None = None, **more) -> Schema:

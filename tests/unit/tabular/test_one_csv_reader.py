@@ -19,6 +19,7 @@ from refit.domain.errors import DatasetEmpty, DatasetInvalid, DatasetUnreadable,
 from refit.domain.inferences.payload import encoded_lines
 from refit.domain.inferences.request_rows import csv_instances, names_columns
 from refit.domain.schema import Feature, Schema
+from refit.tabular.predicted_rows import Reading as CommandLineReading
 from refit.tabular.readers.table import CsvTable
 from refit.tabular.reading_plan import ReadingPlan
 from refit.tabular.row_reader import Refusal, unescaped
@@ -26,7 +27,6 @@ from refit.tabular.table_dialects import table_dialects
 from refit.tabular.table_scan import TableScanner
 from refit.tabular.table_source import TableSource
 from refit_cli.errors import BadInput
-from refit_cli.rows import Reading as CommandLineReading
 from refit_cli.rows import SkippedRows, open_table
 
 unhurried = settings(deadline=None)  # each example reads the file in three ways
