@@ -48,6 +48,7 @@ class Environment:
 
     api_key_id = Variable(str)
     aws_region = Variable(str)
+    batch_state_machine_arn = Variable(str)
     bucket = Variable(str)
     capture_stream = Variable(str)
     check_drift_queue_url = Variable(str)

@@ -98,12 +98,14 @@ def test_jobs_cannot_write_captures_and_endpoints_cannot_write_models() -> None:
         "*/runs/*/training/*",
         "*/runs/*/evaluation/challenger/*",
         "*/runs/*/folds/*/out/*",
+        "*/batch/runs/*/out/*",
     }
     assert written_by("EndpointRole") == {"*/capture/*", "*/runs/*/evaluation/champion/*"}
 
 
 def test_each_state_machine_passes_only_the_role_of_what_it_creates() -> None:
     assert passed_roles("TrainStateMachine") == [{"Fn::GetAtt": ["JobsRole", "Arn"]}]
+    assert passed_roles("BatchStateMachine") == [{"Fn::GetAtt": ["JobsRole", "Arn"]}]
     assert passed_roles("DeployStateMachine") == [{"Fn::GetAtt": ["EndpointRole", "Arn"]}]
 
 

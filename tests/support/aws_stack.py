@@ -48,6 +48,7 @@ class Stack:
     inference_table: str
     detect_queue: str
     retrain_queue: str
+    batch: str
 
     @property
     def services(self) -> Services:
@@ -130,10 +131,10 @@ class Stack:
         arns = [execution["executionArn"] for execution in listed]
         return [json.loads(machines.describe_execution(executionArn=arn)["input"]) for arn in arns]
 
-    def executions(self) -> list[str]:
-        """Return the names of the executions of the TRAIN state machine."""
+    def executions(self, machine: str | None = None) -> list[str]:
+        """Return the names of the executions of a state machine; None means TRAIN."""
         machines = boto3.client("stepfunctions", REGION)
-        response = machines.list_executions(stateMachineArn=self.train)
+        response = machines.list_executions(stateMachineArn=machine or self.train)
         return [execution["name"] for execution in response["executions"]]
 
     @cached_property
@@ -159,6 +160,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
             "NOTICES_TOPIC_ARN": f"arn:aws:sns:{REGION}:123456789012:notices",
             "TRAIN_STATE_MACHINE_ARN": stack.train,
             "DEPLOY_STATE_MACHINE_ARN": stack.deploy,
+            "BATCH_STATE_MACHINE_ARN": stack.batch,
             "API_KEY_ID": "k1l2m3n4o5",
             "JOBS_ROLE_ARN": "arn:aws:iam::123456789012:role/jobs",
             "ENDPOINT_ROLE_ARN": "arn:aws:iam::123456789012:role/endpoints",
@@ -217,7 +219,7 @@ def _create_resources() -> Stack:
             definition='{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}',
             roleArn=f"arn:aws:iam::123456789012:role/{name}",
         )["stateMachineArn"]
-        for name in ("train", "deploy")
+        for name in ("train", "deploy", "batch")
     ]
     return Stack(
         "refit-bucket-1x2y3z",
@@ -225,10 +227,12 @@ def _create_resources() -> Stack:
         queues["ingest"],
         queues["notices"],
         queues["bus"],
-        *machines,
+        machines[0],
+        machines[1],
         "inferences",
         queues["detect"],
         queues["retrain"],
+        machines[2],
     )
 
 

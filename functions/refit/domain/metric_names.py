@@ -25,6 +25,12 @@ PREDICTIONS_UNANSWERED = "PredictionsUnanswered"
 RUNS_FAILED = "RunsFailed"
 """Runs that ended in FAILED. Count."""
 
+BATCH_PREDICTIONS = "BatchPredictions"
+"""Rows that batch predictions have answered. Count."""
+
+BATCHES_FAILED = "BatchesFailed"
+"""Batch predictions that ended in FAILED. Count."""
+
 CAPTURED = "Captured"
 """Predictions recorded from capture files. Count."""
 

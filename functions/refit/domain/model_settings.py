@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from refit.domain.batch_settings import BatchSettings
 from refit.domain.data_settings import DataSettings, Fraction, Section
 from refit.domain.errors import SettingsInvalid
 from refit.domain.hyperparameters import check_hyperparameters
@@ -356,6 +357,7 @@ class ModelSettings(Section):
     deployment: DeploymentSettings = Field(default_factory=DeploymentSettings)
     monitoring: MonitoringSettings = Field(default_factory=MonitoringSettings)
     retraining: RetrainingSettings = Field(default_factory=RetrainingSettings)
+    batch: BatchSettings = Field(default_factory=BatchSettings)
 
     @field_validator("training")
     @classmethod

@@ -55,6 +55,11 @@ def retry_id(model: str, run: str) -> str:
     return run_id(model, [("retry", run)])
 
 
+def batch_id(model: str, key: str, version: str) -> str:
+    """Return the id of the batch prediction of a file; the same version gives the same id."""
+    return run_id(model, [(key, version)])
+
+
 @dataclass(frozen=True)
 class ModelKeys:
     """The S3 keys of one model."""
@@ -122,6 +127,14 @@ class ModelKeys:
 
     def run(self, run: str) -> RunKeys:
         return RunKeys(self.model, run)
+
+    @property
+    def batch_input(self) -> str:
+        """Files of rows to predict."""
+        return f"{self.model}/batch/in/"
+
+    def batch(self, batch: str) -> BatchKeys:
+        return BatchKeys(self.model, batch)
 
 
 @dataclass(frozen=True)
@@ -258,6 +271,66 @@ class RunKeys:
 
 
 @dataclass(frozen=True)
+class BatchKeys:
+    """The S3 keys of one batch prediction. A key that ends in a slash is a prefix."""
+
+    model: str
+    batch: str
+
+    @property
+    def root(self) -> str:
+        return f"{self.model}/batch/runs/{self.batch}/"
+
+    @property
+    def input(self) -> str:
+        """The encoded rows, in parts, which the transform job predicts."""
+        return f"{self.root}in/"
+
+    @property
+    def output(self) -> str:
+        """What the container answers, a file for each part."""
+        return f"{self.root}out/"
+
+    @property
+    def prepared(self) -> str:
+        """Version, rows of each part, and how the result is written."""
+        return f"{self.root}prepared.json"
+
+    @property
+    def captured(self) -> str:
+        """The encoded rows that will be captured, with their index."""
+        return f"{self.root}captured.csv"
+
+    def part(self, number: int) -> str:
+        return f"{self.input}part-{number:05d}.csv"
+
+    def part_output(self, number: int) -> str:
+        """The object that the transform job writes for a part."""
+        return f"{self.output}part-{number:05d}.csv.out"
+
+    def part_rows(self, number: int) -> str:
+        """Number and id of each row of a part, as CSV."""
+        return f"{self.root}rows/part-{number:05d}.csv"
+
+    def result(self, file: str) -> str:
+        """The predictions of a file; `file` is its path below batch/in/.
+
+        `a.csv` becomes `a.csv` and `a.parquet` becomes `a.parquet.csv`, so two files never share
+        a result. The result of a gzip file is one, too.
+        """
+        stem, gzip = (file[:-3], ".gz") if file.endswith(".gz") else (file, "")
+        csv = stem if stem.endswith(".csv") else f"{stem}.csv"
+        return f"{self.model}/batch/out/{csv}{gzip}"
+
+    def summary(self, file: str) -> str:
+        return f"{self.result(file)}.summary.json"
+
+    @property
+    def quarantine(self) -> str:
+        return f"{self.model}/quarantine/batch/{self.batch}/rows.jsonl"
+
+
+@dataclass(frozen=True)
 class ResourceNames:
     """Names of the SageMaker resources of a model. `prefix` distinguishes stacks."""
 
@@ -283,6 +356,10 @@ class ResourceNames:
     def ensemble(self, run: str) -> str:
         """The model that consists of the models of all folds."""
         return f"{self.job(run)}-ensemble"
+
+    def batch(self, batch: str) -> str:
+        """SageMaker model of a batch prediction, and stem of the names of its transform jobs."""
+        return f"{self.prefix}-{self.model}-{batch}-batch"
 
     def deployed(self, version: int, deployment: str) -> str:
         """SageMaker model and endpoint config of one deployment of a version."""

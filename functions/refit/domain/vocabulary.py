@@ -56,4 +56,5 @@ class EventName(StrEnum):
     GROUND_TRUTH_REJECTED = "Ground Truth Rejected"
     RETRAINING_REQUESTED = "Retraining Requested"
     RETRAINING_UNBLOCKED = "Retraining Unblocked"
+    BATCH_FINISHED = "Batch Finished"
     RETRY_REQUESTED = "Run Retry Requested"

@@ -12,6 +12,13 @@ class RunRequest(BaseModel):
     run: str
 
 
+class BatchRequest(BaseModel):
+    """A step of a batch prediction; its other keys are not read."""
+
+    model: str
+    batch: str
+
+
 class DeploymentPlan(RunRequest):
     """The output of PlanDeployment, which the later steps of a deployment receive.
 

@@ -51,6 +51,18 @@ class Bucket:
             answer = self.client.head_object(**self._request(key, version))
         return cast("datetime", answer["LastModified"])
 
+    def latest_version(self, key: str) -> str:
+        """Return the version of an object. Raises ObjectNotFound when it does not exist."""
+        with self._translate_errors(key):
+            answer = self.client.head_object(Bucket=self.name, Key=key)
+        return str(answer.get("VersionId", NO_VERSION))
+
+    def size_bytes(self, key: str, version: str | None = None) -> int:
+        """Return the size of an object. Raises ObjectNotFound when it does not exist."""
+        with self._translate_errors(key, version):
+            answer = self.client.head_object(**self._request(key, version))
+        return int(answer["ContentLength"])
+
     def read(self, key: str, version: str | None = None) -> bytes:
         """Return a whole object. Raises ObjectNotFound when it does not exist."""
         with self._translate_errors(key, version):

@@ -96,6 +96,10 @@ class Endpoints:
     def delete_deployment(self, name: str) -> None:
         """Delete the endpoint config and the model that a deployment created under its name."""
         self._delete("delete_endpoint_config", EndpointConfigName=name)
+        self.delete_model(name)
+
+    def delete_model(self, name: str) -> None:
+        """Delete a SageMaker model if it exists."""
         self._delete("delete_model", ModelName=name)
 
     def _delete(self, operation: str, **request: str) -> None:

@@ -1,4 +1,4 @@
-"""Executions of the state machines TRAIN and DEPLOY."""
+"""Executions of the state machines TRAIN, DEPLOY and BATCH."""
 
 from __future__ import annotations
 
@@ -39,19 +39,34 @@ class Executions:
 
     def start_training(self, model: str, run: str) -> str:
         """Start the execution of a run, unless it was started before; return its ARN."""
-        name = f"{model}-{run}"
-        try:
-            with translate_transient_errors():
-                answer = self._client.start_execution(
-                    stateMachineArn=self._state_machine_arn,
-                    name=name,
-                    input=json.dumps({"model": model, "run": run}),
-                )
-        except ClientError as error:
-            if error_code(error) != "ExecutionAlreadyExists":
-                raise
-            return f"{self._state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
-        return str(answer["executionArn"])
+        given = {"model": model, "run": run}
+        return _start_once(self._client, self._state_machine_arn, f"{model}-{run}", given)
+
+
+class BatchExecutions:
+    """Starts each execution of the BATCH state machine once."""
+
+    def __init__(self, client: Any, state_machine_arn: str) -> None:
+        self._client = client
+        self._state_machine_arn = state_machine_arn
+
+    def start(self, model: str, batch: str) -> str:
+        """Start the execution of a batch, unless it was started before; return its ARN."""
+        given = {"model": model, "batch": batch}
+        return _start_once(self._client, self._state_machine_arn, f"{model}-{batch}", given)
+
+
+def _start_once(client: Any, state_machine_arn: str, name: str, given: dict[str, str]) -> str:
+    try:
+        with translate_transient_errors():
+            answer = client.start_execution(
+                stateMachineArn=state_machine_arn, name=name, input=json.dumps(given)
+            )
+    except ClientError as error:
+        if error_code(error) != "ExecutionAlreadyExists":
+            raise
+        return f"{state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+    return str(answer["executionArn"])
 
 
 class Deployments:

@@ -27,9 +27,15 @@ if TYPE_CHECKING:
     from refit.domain.moments import Clock
     from refit.environment import Environment
     from refit.stores.alarms import Alarms
+    from refit.stores.batches import BatchStore
     from refit.stores.capture_stream import CaptureStream
     from refit.stores.endpoints import Endpoints
-    from refit.stores.executions import Deployments, ExecutionHistory, Executions
+    from refit.stores.executions import (
+        BatchExecutions,
+        Deployments,
+        ExecutionHistory,
+        Executions,
+    )
     from refit.stores.inferences import InferenceStore
     from refit.stores.labels import LabelStore
     from refit.stores.messaging import Messaging
@@ -154,6 +160,20 @@ class Services:
         from refit.stores.executions import Deployments  # noqa: PLC0415
 
         return Deployments(self.client("stepfunctions"), self.environment.deploy_state_machine_arn)
+
+    @cached_property
+    def batches(self) -> BatchStore:
+        from refit.stores.batches import BatchStore  # noqa: PLC0415
+
+        return BatchStore(self.model_table, self.clock)
+
+    @cached_property
+    def batch_executions(self) -> BatchExecutions:
+        from refit.stores.executions import BatchExecutions  # noqa: PLC0415
+
+        return BatchExecutions(
+            self.client("stepfunctions"), self.environment.batch_state_machine_arn
+        )
 
     @cached_property
     def execution_history(self) -> ExecutionHistory:

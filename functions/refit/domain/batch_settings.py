@@ -1,0 +1,26 @@
+"""The table `[batch]` of `model.toml`: predictions of whole files."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from refit.domain.data_settings import Section
+
+
+class BatchSettings(Section):
+    """Predictions of files that are dropped in `batch/in/`."""
+
+    id: str | None = Field(
+        None,
+        description="Column that identifies the rows; it is copied into the result, and may be "
+        "one that the model does not know. Default: the only column that is called like row ids "
+        "among those that the model leaves out.",
+    )
+    capture_rows: Annotated[int, Field(ge=0, le=20_000)] = Field(
+        10_000,
+        description="Rows of each file, chosen at random, whose predictions are captured like "
+        "those of the API, so that labels can be sent for them; `0`: none. None are captured with "
+        '`[monitoring] capture = "off"`.',
+    )
