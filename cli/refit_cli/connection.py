@@ -24,6 +24,7 @@ from botocore.exceptions import (
 )
 from refit.domain.errors import ServiceThrottled
 from refit.domain.moments import utc_now
+from refit.stores.batches import BatchStore
 from refit.stores.bucket import Bucket
 from refit.stores.dynamodb import Table
 from refit.stores.endpoints import Endpoints
@@ -78,7 +79,7 @@ class StackOutputs:
     Attributes:
         api_authorizer: `AWS_IAM` if requests to the API must be signed, else `NONE`.
         api_key_ids: id of the key that opens each route.
-        state_machines: ARNs of TRAIN and DEPLOY.
+        state_machines: ARNs of TRAIN, DEPLOY and BATCH.
     """
 
     name: str
@@ -89,7 +90,7 @@ class StackOutputs:
     api_url: str
     api_authorizer: str
     api_key_ids: dict[ApiKey, str]
-    state_machines: tuple[str, str]
+    state_machines: tuple[str, str, str]
 
 
 class StackConnection:
@@ -165,6 +166,11 @@ class StackConnection:
         return ModelStore(self._model_table, utc_now)
 
     @cached_property
+    def batches(self) -> BatchStore:
+        """The batch predictions of the stack."""
+        return BatchStore(self._model_table, utc_now)
+
+    @cached_property
     def monitoring(self) -> MonitoringStore:
         """The verdicts and retraining states of the stack."""
         return MonitoringStore(self._model_table, Shards())
@@ -223,6 +229,7 @@ class StackConnection:
                 state_machines=(
                     outputs["TrainStateMachineArn"],
                     outputs["DeployStateMachineArn"],
+                    outputs["BatchStateMachineArn"],
                 ),
             )
         except KeyError as missing:

@@ -10,6 +10,7 @@ from refit.domain.errors import CallerError
 from typer.core import TyperGroup
 
 from refit_cli.commands import (
+    batch,
     check,
     demo,
     doctor,
@@ -79,6 +80,7 @@ def refit() -> None:
       refit watch digits                follow training, evaluation, deployment
       refit report digits               write a report of the run as HTML
       refit predict digits rows.csv     get predictions from the live model
+      refit batch digits big.parquet    predict a whole file, without an endpoint
       refit label digits labels.csv     send the true labels of predictions
       refit remove digits               remove the model with all its data
       refit down                        stop the local stack
@@ -98,6 +100,7 @@ app.command("check")(check.check)
 app.command("put")(put.put)
 app.command("watch")(watch.watch)
 app.command("predict")(predict.predict)
+app.command("batch")(batch.batch)
 app.command("label")(label.label)
 app.command("status")(status.status)
 app.command("report")(report.report)

@@ -83,7 +83,7 @@ def plan_files(model: str, paths: list[Path], split: Split | None) -> UploadPlan
             _plan_tree(plan, ModelKeys(model).raw, path, split)
         else:
             folder = f"{split}/" if split else ""
-            plan.files.append(_checked(path, f"{ModelKeys(model).raw}{folder}{path.name}"))
+            plan.files.append(checked_file(path, f"{ModelKeys(model).raw}{folder}{path.name}"))
     for key, count in Counter(file.key for file in plan.files).items():
         if count > 1:
             same = ", ".join(str(file.path) for file in plan.files if file.key == key)
@@ -116,11 +116,16 @@ def _plan_tree(plan: UploadPlan, raw: str, root: Path, split: Split | None) -> N
         drop = files_with_data(sizes)
     except (DatasetEmpty, DatasetInvalid) as error:
         raise BadInput(f"{root}: {error}") from error
-    plan.files.extend(_checked(root / file.name, raw + file.name) for file in drop.files)
+    plan.files.extend(checked_file(root / file.name, raw + file.name) for file in drop.files)
     plan.notes.extend(drop.notes)
 
 
-def _checked(path: Path, key: str) -> PlannedFile:
+def checked_file(path: Path, key: str) -> PlannedFile:
+    """Return a file with its key.
+
+    Raises:
+        BadInput: when the file is missing, empty, unreadable, or one of settings.
+    """
     try:
         with path.open("rb"):
             size = path.stat().st_size

@@ -12,12 +12,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from refit_cli import options, terminal
+from refit_cli.batches import batch_json, batch_line
 from refit_cli.errors import NotReachable, unknown_model
 from refit_cli.runtime import runtime_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from refit.domain.pipeline.batch import Batch
     from refit.domain.pipeline.model_state import ModelState
     from refit.domain.pipeline.run import Run
 
@@ -86,6 +88,7 @@ def status(
         _print_learned(models[0])
         _print_loop(models[0])
         _print_runs(models[0], training)
+        _print_batches(models[0])
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,7 @@ class ModelStatus:
         endpoint_status: status of the live version's endpoint; None without a live version.
         loop: state of monitoring and retraining; None without a live version.
         runs: all runs, newest first.
+        batches: all batch predictions, newest first.
     """
 
     name: str
@@ -103,6 +107,7 @@ class ModelStatus:
     endpoint_status: str | None
     loop: LoopStatus | None
     runs: list[Run]
+    batches: list[Batch]
 
     def as_json(self) -> dict[str, Any]:
         """Return the model as `refit status --json` prints it."""
@@ -122,6 +127,7 @@ class ModelStatus:
             "removingSince": self.state.removing_since and self.state.removing_since.isoformat(),
             "loop": self.loop and self.loop.as_json(),
             "runs": [_run_json(run) for run in self.runs],
+            "batches": [batch_json(batch) for batch in self.batches],
         }
 
 
@@ -136,6 +142,7 @@ def _model_status(connection: StackConnection, name: str) -> ModelStatus:
         endpoint_status=connection.endpoint_status(champion.endpoint) if champion else None,
         loop=read_loop_status(connection, name, champion.version) if champion else None,
         runs=connection.models.runs(name),
+        batches=connection.batches.of_model(name),
     )
 
 
@@ -296,6 +303,20 @@ def _print_runs(model: ModelStatus, training: list[TrainingStatus]) -> None:
     hidden = len(model.runs) - _SHOWN_RUNS
     if hidden > 0:
         console.print(f"[dim]and {hidden} older runs; --json lists all of them[/]")
+
+
+def _print_batches(model: ModelStatus) -> None:
+    if not model.batches:
+        return
+    console = terminal.results()
+    console.print("\n[bold]batch predictions[/]")
+    for batch in model.batches[:_SHOWN_RUNS]:
+        console.print(f"{batch_line(batch)}  [dim]{terminal.ago(batch.started_at)}[/]")
+        if batch.message:
+            console.print(f"  [dim]{escape(batch.message)}[/]")
+    hidden = len(model.batches) - _SHOWN_RUNS
+    if hidden > 0:
+        console.print(f"[dim]and {hidden} older batches; --json lists all of them[/]")
 
 
 def _styled(run_status: str) -> str:

@@ -34,6 +34,13 @@ def watch(
         str | None,
         typer.Option("--run", metavar="RUN", help="Follow this run instead of the newest."),
     ] = None,
+    batch: Annotated[
+        bool,
+        typer.Option(
+            "--batch",
+            help="Follow a batch prediction instead; --run gives its id.",
+        ),
+    ] = False,
     port: options.Port = None,
     stack_name: options.StackName = options.DEFAULT_STACK,
     aws: options.Aws = False,
@@ -52,12 +59,14 @@ def watch(
       refit watch digits --timeout 900 && refit predict digits rows.csv
       refit watch digits --json | jq -r 'select(.event == "round") | .metrics'
       refit watch digits --run 3f0c9a1b2d4e
+      refit watch digits --batch              the newest batch prediction
 
     [bold]Exit codes[/]  0 the version is live (with --until finished: or awaits
     approval) · 1 the run failed or the gate refused the model · 2 no such run
     or invalid name · 3 stack not found or not reachable · 4 timeout ·
     130 interrupted; the run continues
     """
+    from refit_cli.batches import follow_batch
     from refit_cli.connection import connected
     from refit_cli.watching.reporters import follow_and_show
 
@@ -68,6 +77,9 @@ def watch(
         except ModelNameInvalid:
             _report_rejected_drop(connection, model)
             raise
+        if batch:
+            follow_batch(connection, model, run, timeout_s=timeout_s, json=json)
+            return
         outcome, _ = follow_and_show(
             connection, model, run=run, until=until, timeout_s=timeout_s, json=json
         )

@@ -31,7 +31,7 @@ _MISSING = frozenset({"ValidationException", "ResourceNotFound"})
 
 
 class RunningExecutions(Kind):
-    """Executions of TRAIN and DEPLOY that run for the model."""
+    """Executions of TRAIN, DEPLOY and BATCH that run for the model."""
 
     key = "executions"
     noun = ("running execution", "running executions")
@@ -196,7 +196,7 @@ class EndpointConfigs(Kind):
 
 
 class SageMakerModels(Kind):
-    """The SageMaker models of deployments, and those of evaluations that did not end."""
+    """The SageMaker models of deployments, and those of unended evaluations and batches."""
 
     key = "models"
     noun = ("SageMaker model", "SageMaker models")
@@ -204,7 +204,9 @@ class SageMakerModels(Kind):
     def __init__(self, client: Any, names: ResourceNames) -> None:
         self._client = client
         self._stem = f"{names.prefix}-{names.model}-"
-        self._name = re.compile(f"{re.escape(self._stem)}({_DEPLOYED}|{_RUN}-{_RETRY})")
+        self._name = re.compile(
+            f"{re.escape(self._stem)}({_DEPLOYED}|{_RUN}-{_RETRY}|{_RUN}-batch)"
+        )
 
     def resources(self) -> Iterator[Resource]:
         """Yield the models."""
@@ -293,7 +295,7 @@ def serving_kinds(connection: StackConnection, model: str, waiter: Waiter) -> li
     """Return the kinds in the order in which they must be removed."""
     names = ResourceNames(connection.stack.name_prefix, model)
     sagemaker = connection.client("sagemaker")
-    side = f"-(challenger|champion)-{_RETRY}"
+    side = f"-(challenger|champion|batch)-{_RETRY}"
     return [
         RunningExecutions(connection, model, waiter),
         RunningJobs("training", f"-{_RETRY}", sagemaker, names, waiter),

@@ -54,11 +54,10 @@ def schema(classes: list[str] | None = CLASSES) -> Schema:
 
 
 def make_live(classes: list[str] | None = CLASSES, **monitoring: Any) -> None:
-    features = [{"name": column["name"], "dtype": "number"} for column in COLUMNS]
-    profile = {"sampled_rows": 1, "columns": features}
-    run = register_version(
-        "flowers", 3, schema(classes), monitoring=monitoring, profile=profile
-    )
+    width = {"name": "width", "type": "number", "min": None}
+    colour = {"name": "colour", "type": "category", "counts": {"blue": 1, "red": 2}}
+    profile = {"sampled_rows": 3, "columns": [width, colour]}
+    run = register_version("flowers", 3, schema(classes), monitoring=monitoring, profile=profile)
     promote_version("flowers", 3, run)
 
 
@@ -333,8 +332,8 @@ def test_a_captured_row_can_be_labelled(stack: Stack) -> None:
     ingest_captures(stack.services, key)
     ids = [row["inference_id"] for row in rows]
     stored = stack.services.inferences.load("flowers", ids)
-    texts = [stored[name].prediction.text for name in ids if stored[name].prediction]
-    assert texts == ["iris", "rose", "tulip"]
+    predictions = [stored[name].prediction for name in ids]
+    assert [found and found.text for found in predictions] == ["iris", "rose", "tulip"]
     record = {"inferenceId": ids[1], "label": "tulip"}
     (outcome,) = record_labels(
         stack.services, "flowers", [record_of(record, "the label")], stack.services.now()
