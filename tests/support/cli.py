@@ -26,9 +26,9 @@ BUCKET = "refit-data"
 TABLE = "refit-models"
 API_URL = "https://api.example.test/v1"
 API_KEYS = {"predict": "the-key-of-predictions", "label": "the-key-of-labels"}
-TRAIN, DEPLOY = (
+TRAIN, DEPLOY, BATCH = (
     f"arn:aws:states:us-east-1:123456789012:stateMachine:refit-{name}"
-    for name in ("train", "deploy")
+    for name in ("train", "deploy", "batch")
 )
 
 OUTPUTS = {
@@ -42,6 +42,7 @@ OUTPUTS = {
     "LabelApiKeyId": "label-id",
     "TrainStateMachineArn": TRAIN,
     "DeployStateMachineArn": DEPLOY,
+    "BatchStateMachineArn": BATCH,
 }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tests.support.aws_clients import client_error
-from tests.support.cli import DEPLOY, TRAIN
+from tests.support.cli import BATCH, DEPLOY, TRAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,7 +133,7 @@ class FakeExecutions:
     """Step Functions with running executions: inputs by state machine and ARN."""
 
     running: dict[str, dict[str, dict[str, Any]]] = field(
-        default_factory=lambda: {TRAIN: {}, DEPLOY: {}}
+        default_factory=lambda: {TRAIN: {}, DEPLOY: {}, BATCH: {}}
     )
     stopped: list[str] = field(default_factory=list)
 
@@ -148,7 +148,7 @@ class FakeExecutions:
         return _Pages(answer)
 
     def describe_execution(self, executionArn: str) -> dict[str, str]:
-        inputs = self.running[TRAIN] | self.running[DEPLOY]
+        inputs = self.running[TRAIN] | self.running[DEPLOY] | self.running[BATCH]
         return {"input": json.dumps(inputs[executionArn])}
 
     def stop_execution(self, executionArn: str, error: str, cause: str) -> None:

@@ -82,7 +82,7 @@ def batch(
         target = output or Path(f"predictions-{result}")
         download_result(connection, found, target)
     if json:
-        terminal.write_json({"event": "result", "file": str(target), **batch_json(found)})
+        terminal.write_json({"event": "result", "downloaded": str(target), **batch_json(found)})
     else:
         terminal.results().print(f"{found.rows:,} rows are predicted: {escape(str(target))}")
         if found.quarantine:

@@ -10,7 +10,7 @@ import pytest
 from refit.domain.monitoring.alarms import AlarmKind
 
 from tests.support.aws_clients import RepeatingClient
-from tests.support.cli import BUCKET, CHAMPION, DEPLOY, TRAIN
+from tests.support.cli import BATCH, BUCKET, CHAMPION, DEPLOY, TRAIN
 from tests.support.removable_model import FakeExecutions, FakeRegistry, Sts
 
 RUN = "0123456789ab"
@@ -23,9 +23,11 @@ def sagemaker(clients):
     for model in ("digits", "digits-2", "digits-v1"):
         stem = f"refit-{model}"
         fake.names["list_training_jobs"][f"{stem}-{RUN}-0"] = "InProgress"
-        fake.names["list_transform_jobs"][f"{stem}-{RUN}-challenger-0"] = "InProgress"
+        for side in ("challenger", "batch"):
+            fake.names["list_transform_jobs"][f"{stem}-{RUN}-{side}-0"] = "InProgress"
         fake.names["list_endpoint_configs"][f"{stem}-v1-01234567"] = ""
-        fake.names["list_models"] |= {f"{stem}-v1-01234567": "", f"{stem}-{RUN}-0": ""}
+        for kind in ("v1-01234567", f"{RUN}-0", f"{RUN}-batch"):
+            fake.names["list_models"][f"{stem}-{kind}"] = ""
         fake.packages[stem] = [f"arn:package/{stem}/1"]
     fake.endpoints["refit-digits"] = ["Updating", "InService"]
     clients.update(sagemaker=fake)
@@ -40,6 +42,7 @@ def executions(clients):
         fake.running[TRAIN][f"train-{model}"] = {"model": model, "run": RUN}
         detail = {"ModelPackageGroupName": f"refit-{model}"}
         fake.running[DEPLOY][f"deploy-{model}"] = {"detail": detail}
+        fake.running[BATCH][f"batch-{model}"] = {"model": model, "batch": RUN}
     clients.update(stepfunctions=fake)
     return fake
 
@@ -83,10 +86,10 @@ def test_what_will_be_removed_is_shown_first_and_refused_without_a_terminal(refi
     assert result.exit_code == 2
     for line in (
         "1 endpoint  refit-digits",
-        "2 running executions",
+        "3 running executions",
         "1 running training job  refit-digits-0123456789ab-0",
         "9 alarms",
-        "2 SageMaker models",
+        "3 SageMaker models",
         "1 model package ",
         "4 object versions, 12 B",
         "1 unfinished upload",
@@ -106,12 +109,12 @@ def test_everything_of_the_model_is_removed_and_nothing_of_another_one(
     again = refit("remove", "digits", "--yes", runtime=quickly)
     assert again.exit_code == 2
     assert "models: digits-2" in again.stderr
-    assert executions.stopped == ["train-digits", "deploy-digits"]
+    assert executions.stopped == ["train-digits", "deploy-digits", "batch-digits"]
     assert sorted(sagemaker.names["list_endpoint_configs"]) == [
         "refit-digits-2-v1-01234567",
         "refit-digits-v1-v1-01234567",
     ]
-    assert len(sagemaker.names["list_models"]) == 4
+    assert len(sagemaker.names["list_models"]) == 6
     assert sorted(sagemaker.packages) == ["refit-digits-2", "refit-digits-v1"]
     assert sagemaker.names["list_training_jobs"]["refit-digits-2-0123456789ab-0"] == "InProgress"
     assert digits.keys() == ["digits-2/model.toml"]

@@ -11,7 +11,7 @@ from refit.domain.moments import Moment
 MAX_FILE_BYTES = 1024**3
 """Largest file that is predicted; the functions read and write it within their time limit."""
 
-MAX_ROWS = 10_000_000
+MAX_ROWS = 20_000_000
 """Most rows of a file that is predicted, for the same reason."""
 
 CAPTURED_ROWS_PER_FILE = 1000
