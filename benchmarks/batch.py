@@ -2,8 +2,8 @@
 
     python benchmarks/batch.py --gigabytes 0.99
 
-A folder is the bucket. The container's answers are made up: three probabilities for each row, as the container writes them.
-The steps run in processes of their own, so that the peak of each one's memory is known.
+A folder is the bucket. The container's answers are made up: three probabilities for each row. Each
+step runs in a process of its own, so that the peak of its memory is known.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ COLUMNS = ["assumption", "relied on in", "source", "local stack", "test"]
 WITHOUT_TESTS = "Open questions"  # their tests are the probes
 NAMED = re.compile(r"`([^`]+)`")
 FILE = re.compile(r"[\w./]+\.(?:py|json|yaml)")
-MACHINES = (ROOT / "statemachine/train.asl.json", ROOT / "statemachine/deploy.asl.json")
+MACHINES = tuple(ROOT / f"statemachine/{name}.asl.json" for name in ("train", "deploy", "batch"))
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 
 

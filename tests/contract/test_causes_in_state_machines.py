@@ -34,10 +34,12 @@ JOB_CHOICES = {
         "ChallengerFailed",
     ),
     "CanChampionPass": ("champion_attempt", "champion_error", "WaitForChampion", "ChampionFailed"),
+    "CanTransformPass": ("attempt", "error", "WaitToTransformAgain", "FailBatch"),
 }
 FOLD_STEPS = ("TrainFold", "CreateFoldModel", "PredictFold")
 TRAIN = states_of(DEFINITIONS["train.asl.json"])
 DEPLOY = states_of(DEFINITIONS["deploy.asl.json"])
+BATCH = states_of(DEFINITIONS["batch.asl.json"])
 
 
 def evaluated(expression: str, **variables: Any) -> Any:
@@ -75,7 +77,7 @@ def test_a_job_is_started_again_only_if_its_failure_can_pass(
     name: str, error: dict[str, str], passes: bool
 ) -> None:
     attempt, caught, again, failed = JOB_CHOICES[name]
-    choice = TRAIN[name]
+    choice = (TRAIN | BATCH)[name]
     assert next_of(choice, **{attempt: 0, caught: error}) == (again if passes else failed)
     assert next_of(choice, **{attempt: 5, caught: error}) == failed, "a bounded number of times"
 
@@ -90,6 +92,15 @@ def limit_of(value: int, in_use: int, requested: int) -> dict[str, str]:
         "Proxy: null)"
     )
     return {"Error": "SageMaker.ResourceLimitExceededException", "Cause": cause}
+
+
+def test_a_batch_waits_for_a_quota_that_others_use_up_and_fails_on_one_that_is_too_small() -> None:
+    choice, others = BATCH["CanTransformPass"], {"attempt": 0, "repeats": 0}
+    in_use, too_small = limit_of(2, 2, 1), limit_of(0, 0, 1)
+    assert next_of(choice, waits=0, error=in_use, **others) == "WaitForTransformQuota"
+    assert next_of(choice, waits=49, error=in_use, **others) == "WaitForTransformQuota"
+    assert next_of(choice, waits=50, error=in_use, **others) == "FailBatch"
+    assert next_of(choice, waits=0, error=too_small, **others) == "FailBatch"
 
 
 QUOTA_CHOICES = {

@@ -31,6 +31,7 @@ from refit.tabular.quarantine import Quarantine
 from refit.tabular.readers.gunzip import GZIP_MAGIC
 from refit.tabular.readers.table import DroppedFile
 from refit.telemetry import logger
+from refit.usecases.plan_evaluation import TRANSFORM_INSTANCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 PART_BYTES = 100 * 1000**2
 """Size at which a part ends. SageMaker reads a part as a stream, so its memory does not matter."""
 
-TRANSFORM_INSTANCE = "ml.m5.large"
 _FLUSHED_ROWS = 10_000
 
 

@@ -163,10 +163,31 @@ def test_the_job_reads_what_the_predict_api_sends_to_an_endpoint(stack: Stack) -
     request = prepare(batch)
     keys = BatchKeys("flowers", batch)
     assert stack.read(keys.part(0)) == b"1.5,1\n2.5,0\n,\n"
-    assert request["model_request"]["Containers"] == [{"ModelPackageName": "arn:package/3"}]
     assert request["stem"] == request["request"]["ModelName"] == f"refit-flowers-{batch}-batch"
     source = request["request"]["TransformInput"]["DataSource"]["S3DataSource"]
     assert source["S3Uri"] == f"s3://{stack.bucket}/{keys.input}"
+
+
+def test_a_batch_has_a_model_of_its_own_with_the_role_of_jobs(stack: Stack) -> None:
+    make_live()
+    batch = drop(stack)
+    request = prepare(batch)["model_request"]
+    assert request["ModelName"] == f"refit-flowers-{batch}-batch"
+    assert request["Containers"] == [{"ModelPackageName": "arn:package/3"}]
+    assert request["EnableNetworkIsolation"] is True
+    assert request["ExecutionRoleArn"].endswith(":role/jobs")
+
+
+def test_a_promotion_during_a_batch_changes_nothing_for_it(stack: Stack) -> None:
+    make_live()
+    batch = drop(stack)
+    prepare(batch)
+    transform(stack, batch, THREE)
+    other = register_version("flowers", 4, schema(["iris", "rose"]))
+    promote_version("flowers", 4, other)
+    assert finish(batch)["version"] == 3
+    rows = rows_of(stack.read("flowers/batch/out/january.csv"))
+    assert [row["prediction"] for row in rows] == ["iris", "rose", "tulip"]
 
 
 def test_order_and_number_of_rows_are_kept_over_parts(stack: Stack) -> None:
