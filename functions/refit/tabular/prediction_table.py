@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from refit.domain.schema import Schema
 
 _BLOCK_BYTES = 1024**2
+NAMES_LINE_END = "\r\n"
+"""Of the files with numbers and ids: Python quotes a cell only if it has a character of it."""
+
 ROW, PREDICTION, VERSION, INFERENCE_ID = "row", "prediction", "version", "inference_id"
 
 
@@ -134,6 +137,10 @@ class PredictionTable:
         self._version = version
         self._buffer = io.StringIO()
         self._write = csv.writer(self._buffer, lineterminator="\n").writerow
+        # Python does not quote a carriage return of its own accord.
+        self._write_quoted = csv.writer(
+            self._buffer, lineterminator="\n", quoting=csv.QUOTE_ALL
+        ).writerow
 
     def add_header(self, names: Sequence[str]) -> None:
         """Add the names of the columns."""
@@ -142,7 +149,8 @@ class PredictionTable:
     def add(self, row: AnsweredRow, inference_id: str | None) -> None:
         """Add a row; `inference_id` is given if its prediction is captured."""
         key = (row.number,) if row.row_id is None else (row.number, row.row_id)
-        self._write((*key, row.prediction, *row.probabilities, self._version, inference_id))
+        write = self._write_quoted if row.row_id and "\r" in row.row_id else self._write
+        write((*key, row.prediction, *row.probabilities, self._version, inference_id))
 
     def take(self) -> bytes:
         """Return the lines that were added since the last call."""

@@ -27,6 +27,7 @@ from refit.domain.pipeline.batch import MAX_FILE_BYTES, MAX_ROWS, BatchParts, Ba
 from refit.tabular.batch_rows import RandomRows, encoded_rows
 from refit.tabular.dataset import tables_of
 from refit.tabular.predicted_rows import Reading, layout_of
+from refit.tabular.prediction_table import NAMES_LINE_END
 from refit.tabular.quarantine import Quarantine
 from refit.tabular.readers.gunzip import GZIP_MAGIC
 from refit.tabular.readers.table import DroppedFile
@@ -225,7 +226,7 @@ class _Parts:
         row: EncodedRow | None = first
         lines: list[str] = []
         buffer = io.StringIO()
-        write_name = csv.writer(buffer, lineterminator="\n").writerow
+        write_name = csv.writer(buffer, lineterminator=NAMES_LINE_END).writerow
 
         def flush() -> None:
             features.write(("\n".join(lines) + "\n").encode("ascii"))
