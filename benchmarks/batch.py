@@ -107,7 +107,7 @@ def services(root: Path) -> Any:
             manifest=lambda model, run: SimpleNamespace(settings=settings, learned=None),
         ),
         batches=SimpleNamespace(
-            get=lambda model, batch: record,
+            require=lambda model, batch: record,
             update=lambda *args, **values: True,
             finished_rows_at=lambda model, batch: now,
         ),

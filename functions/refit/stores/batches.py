@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, Key
 
+from refit.domain.errors import ModelNotFound
 from refit.domain.moments import iso
 from refit.domain.pipeline.batch import Batch, BatchStatus
 from refit.stores.models import model_pk
@@ -54,6 +55,17 @@ class BatchStore:
         """Return a batch, or None when it does not exist."""
         item = self._table.get(_key(model, batch))
         return Batch.model_validate(item) if item else None
+
+    def require(self, model: str, batch: str) -> Batch:
+        """Return a batch.
+
+        Raises:
+            ModelNotFound: when its model was removed.
+        """
+        found = self.get(model, batch)
+        if found is None:
+            raise ModelNotFound(f"{model} was removed")
+        return found
 
     def of_model(self, model: str) -> list[Batch]:
         """Return all batches of a model, latest first."""

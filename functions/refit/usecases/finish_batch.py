@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from refit.domain import metric_names
-from refit.domain.errors import EvaluationIncomplete, ModelNotFound, ObjectNotFound
+from refit.domain.errors import EvaluationIncomplete, ObjectNotFound
 from refit.domain.inferences.capture_writer import EndpointCall, capture_line
 from refit.domain.moments import iso
 from refit.domain.naming import BatchKeys, ModelKeys, ResourceNames
@@ -46,9 +46,7 @@ def finish_batch(services: Services, model: str, batch: str, job: str) -> dict[s
         ModelNotFound: when the model was removed.
         EvaluationIncomplete: when the predictions do not match the rows one to one.
     """
-    record = services.batches.get(model, batch)
-    if record is None:
-        raise ModelNotFound(f"{model} was removed")
+    record = services.batches.require(model, batch)
     keys = BatchKeys(model, batch)
     services.batches.update(model, batch, status=BatchStatus.FINISHING)
     at = services.batches.finished_rows_at(model, batch)
@@ -101,6 +99,8 @@ def _write_result(services: Services, record: Batch, parts: BatchParts, at: date
     with services.bucket.writer(keys.result(record.file), content_type) as out:
 
         def flush() -> None:
+            # Writing takes minutes, in which the model may have been removed.
+            services.batches.require(record.model, record.batch)
             content = table.take()
             out.write(compressor.compress(content) if compressor else content)
 

@@ -75,9 +75,7 @@ def prepare_batch(
         DatasetInvalid: when its columns are not those of the model, or it is no table.
         TooManyBadRows: when more rows are refused than the settings allow.
     """
-    record = services.batches.get(model, batch)
-    if record is None:
-        raise ModelNotFound(f"{model} was removed")
+    record = services.batches.require(model, batch)
     champion = services.models.champion(model)
     if champion is None:
         raise ModelNotFound(
@@ -229,6 +227,8 @@ class _Parts:
         write_name = csv.writer(buffer, lineterminator=NAMES_LINE_END).writerow
 
         def flush() -> None:
+            # Reading takes minutes, in which the model may have been removed.
+            self.services.batches.require(self.keys.model, self.keys.batch)
             features.write(("\n".join(lines) + "\n").encode("ascii"))
             names.write(buffer.getvalue().encode())
             lines.clear()

@@ -31,6 +31,7 @@ from tests.support.versions import promote_version, put_manifest, register_versi
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
 COLUMNS = [
     {"name": "width", "type": "number"},
@@ -306,6 +307,27 @@ def test_without_a_live_version_the_batch_fails_and_says_what_to_do(stack: Stack
     batch = drop(stack)
     with pytest.raises(ModelNotFound, match="put it again when a version is live"):
         prepare(batch)
+
+
+def test_nothing_is_written_for_a_model_that_is_removed_meanwhile(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_live()
+    batch = drop(stack)
+    prepare(batch)
+    transform(stack, batch, THREE)
+    began = stack.services.batches.finished_rows_at
+
+    def remove(model: str, batch: str) -> datetime:
+        at = began(model, batch)
+        stack.services.models.delete_items(model)
+        return at
+
+    monkeypatch.setattr(stack.services.batches, "finished_rows_at", remove)
+    with pytest.raises(ModelNotFound, match="flowers was removed"):
+        finish(batch)
+    assert stack.keys("flowers/batch/out/") == []
+    assert captured_keys(stack) == []
 
 
 def test_a_failed_batch_is_recorded_and_reported_once(stack: Stack) -> None:
