@@ -53,6 +53,7 @@ def batch(
     130 interrupted; the batch goes on
     """
     from refit.domain.pipeline.batch import MAX_FILE_BYTES
+    from refit.domain.pipeline.drop_files import is_marker
 
     from refit_cli.batches import batch_json, download_result, follow_batch
     from refit_cli.connection import connected
@@ -66,6 +67,11 @@ def batch(
             f"{file} has {planned.size:,} bytes; a batch predicts files of up to "
             f"{MAX_FILE_BYTES:,}",
             "divide it, and predict each part",
+        )
+    if is_marker(file.name):
+        raise BadInput(
+            f"{file} has a name of files that other programs write beside data, and is skipped",
+            "rename it so that it does not begin with _ or a dot",
         )
     with connected(options.StackTarget(port, stack_name, aws), runtime_of(context)) as connection:
         check_not_being_removed(connection, model)

@@ -91,6 +91,14 @@ def test_nothing_is_uploaded_without_a_live_version(refit, stack, new_csv):
     assert stack.keys() == []
 
 
+def test_a_file_that_would_be_skipped_is_not_uploaded(refit, live, tmp_path):
+    (tmp_path / "_new.csv").write_text("f0\n1\n")
+    result = refit("batch", "digits", tmp_path / "_new.csv")
+    assert result.exit_code == 2
+    assert "is skipped" in result.stderr
+    assert live.keys() == []
+
+
 def test_the_newest_batch_is_followed_until_it_fails_with_its_reason(refit, live):
     add_batch(live, "0f1e2d3c4b5a", BatchStatus.SUCCEEDED, started_at="2026-11-19T10:00:00+00:00")
     failed = {"error": "ColumnsUnfit", "message": "new.csv lacks the column 'f1'"}
