@@ -12,7 +12,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from refit_cli import options, terminal
-from refit_cli.batches import batch_json, batch_line
 from refit_cli.errors import NotReachable, unknown_model
 from refit_cli.runtime import runtime_of
 
@@ -111,6 +110,8 @@ class ModelStatus:
 
     def as_json(self) -> dict[str, Any]:
         """Return the model as `refit status --json` prints it."""
+        from refit_cli.batches import batch_json
+
         champion = self.state.champion
         return {
             "model": self.name,
@@ -306,6 +307,8 @@ def _print_runs(model: ModelStatus, training: list[TrainingStatus]) -> None:
 
 
 def _print_batches(model: ModelStatus) -> None:
+    from refit_cli.batches import batch_line
+
     if not model.batches:
         return
     console = terminal.results()

@@ -17,6 +17,7 @@ COMMANDS = (  # as registered
     "put",
     "watch",
     "predict",
+    "batch",
     "label",
     "status",
     "report",
