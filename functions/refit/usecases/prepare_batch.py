@@ -22,7 +22,7 @@ from refit.domain.errors import (
     ModelNotFound,
     ObjectNotFound,
 )
-from refit.domain.naming import BatchKeys, ModelKeys
+from refit.domain.naming import BatchKeys, ModelKeys, RunKeys
 from refit.domain.pipeline.batch import MAX_FILE_BYTES, MAX_ROWS, BatchParts, BatchStatus
 from refit.tabular.batch_rows import RandomRows, encoded_rows
 from refit.tabular.dataset import tables_of
@@ -32,7 +32,7 @@ from refit.tabular.quarantine import Quarantine
 from refit.tabular.readers.gunzip import GZIP_MAGIC
 from refit.tabular.readers.table import DroppedFile
 from refit.telemetry import logger
-from refit.usecases.plan_evaluation import TRANSFORM_INSTANCE
+from refit.usecases.plan_evaluation import transform_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -250,7 +250,7 @@ class _Parts:
 
 def _requests(services: Services, keys: BatchKeys, champion: Champion) -> dict[str, Any]:
     name = services.names(keys.model).batch(keys.batch)
-    bucket = services.environment.bucket
+    run = RunKeys(keys.model, champion.run)
     tags = [
         {"Key": "refit:model", "Value": keys.model},
         {"Key": "refit:batch", "Value": keys.batch},
@@ -264,24 +264,6 @@ def _requests(services: Services, keys: BatchKeys, champion: Champion) -> dict[s
             "EnableNetworkIsolation": True,
             "Tags": tags,
         },
-        "request": {
-            "ModelName": name,
-            "BatchStrategy": "MultiRecord",
-            "TransformInput": {
-                "DataSource": {
-                    "S3DataSource": {
-                        "S3DataType": "S3Prefix",
-                        "S3Uri": f"s3://{bucket}/{keys.input}",
-                    }
-                },
-                "ContentType": "text/csv",
-                "SplitType": "Line",
-            },
-            "TransformOutput": {
-                "S3OutputPath": f"s3://{bucket}/{keys.output}",
-                "AssembleWith": "None",
-            },
-            "TransformResources": {"InstanceType": TRANSFORM_INSTANCE, "InstanceCount": 1},
-            "Tags": tags,
-        },
+        "request": transform_request(services, run, keys.input, keys.output)
+        | {"ModelName": name, "Tags": tags},
     }
