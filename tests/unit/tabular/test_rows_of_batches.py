@@ -7,7 +7,7 @@ import io
 from collections import Counter
 
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from refit.domain.errors import EvaluationIncomplete
 from refit.domain.naming import BatchKeys
@@ -51,6 +51,7 @@ def test_every_row_is_sampled_with_the_same_chance() -> None:
     assert all(abs(drawn[number] - 500) < 100 for number in range(1, 21))
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @example([("a\rb", 0.5), ("\r", 0.25), ('"', 1.0), ("a\r\nb,", 0.0)])
 @given(st.lists(st.tuples(st.text(max_size=5), st.floats(0, 1)), min_size=1, max_size=30))
 def test_any_id_comes_back_with_the_prediction_of_its_row(rows: list[tuple[str, float]]) -> None:
