@@ -73,6 +73,13 @@ class TuningSummary(BaseModel):
     value: float
     hyperparameters: dict[str, str]
 
+    @property
+    def sentence(self) -> str:
+        """The result, for a person."""
+        failed = f", {self.failed} failed" if self.failed else ""
+        values = ", ".join(f"{name} {value}" for name, value in self.hyperparameters.items())
+        return f"best of {self.trials} trials{failed}: {self.metric} {self.value:.4g} with {values}"
+
 
 def summary_of(record: TuningRecord, best: Trial) -> TuningSummary:
     """Return what the record of the run keeps."""
