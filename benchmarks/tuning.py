@@ -105,7 +105,7 @@ def boosted(table: Table, hyperparameters: dict[str, str], metric: str) -> tuple
         for rows, labels in zip(table.rows[:2], table.labels[:2], strict=True)
     )
     stop = xgb.callback.EarlyStopping(
-        int(hyperparameters["early_stopping_rounds"]), metric_name=metric, save_best=True
+        rounds=int(hyperparameters["early_stopping_rounds"]), metric_name=metric, save_best=True
     )
     history: dict[str, Any] = {}
     model = xgb.train(

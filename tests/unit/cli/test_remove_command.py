@@ -230,3 +230,18 @@ class _AfterDeletion:
             self._lists = 1
             self._write()
         return answer
+
+
+def test_a_tuning_job_of_the_model_is_stopped_and_the_model_of_its_best_trial_deleted(
+    refit, digits, sagemaker, quickly
+):
+    digits.add_run("digits", "a" * 12, "TRAINING")
+    jobs = sagemaker.names["list_hyper_parameter_tuning_jobs"]
+    for run in ("a" * 12, "b" * 12):
+        jobs[f"refit-{run}-0"] = "InProgress"
+        sagemaker.names["list_models"][f"refit-{run}-0-003-01234567"] = ""
+    result = refit("remove", "digits", "--yes", runtime=quickly)
+    assert result.exit_code == 0, result.output
+    assert jobs == {f"refit-{'a' * 12}-0": "Stopped", f"refit-{'b' * 12}-0": "InProgress"}
+    trials = [name for name in sagemaker.names["list_models"] if "-003-" in name]
+    assert trials == [f"refit-{'b' * 12}-0-003-01234567"], "that of another model"
