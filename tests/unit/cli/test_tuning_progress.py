@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from decimal import Decimal
 from typing import Any
 
 from refit_cli.watching.tuning import TuningFollower
@@ -65,3 +67,38 @@ def test_a_repeated_tuning_is_followed_in_place_of_the_failed_one() -> None:
     jobs.set("refit-r1-1", done=0, best=None)
     follower.poll()
     assert follower.job == "refit-r1-1"
+
+
+def test_status_tells_the_trial_of_a_run_that_trains(refit, stack, clients) -> None:
+    jobs = clients["sagemaker"] = Jobs()
+    stack.add_run("digits", "r1", "TRAINING")
+    jobs.set("refit-r1-0", done=4, best=0.08)
+    assert "trial 5 of 12, best validation:mlogloss 0.08" in refit("status", "digits").stdout
+
+
+def test_status_tells_the_best_trial_of_a_run_that_was_tuned(refit, stack) -> None:
+    tuning = {
+        "trials": 12,
+        "failed": 1,
+        "metric": "validation:rmse",
+        "trial": "refit-r1-0-003-0a1b2c3d",
+        "value": Decimal("54.2"),
+        "hyperparameters": {"eta": "0.1", "max_depth": "4"},
+    }
+    stack.add_run("digits", "r1", "REFUSED", tuning=tuning)
+    shown = " ".join(refit("status", "digits").stdout.split())
+    assert "best of 12 trials, 1 failed: validation:rmse 54.2 with eta 0.1, max_depth 4" in shown
+    (run,) = json.loads(refit("status", "--json").stdout)["models"][0]["runs"]
+    assert run["tuning"]["hyperparameters"] == {"eta": "0.1", "max_depth": "4"}
+
+
+def test_watch_tells_each_trial_and_not_the_rounds_of_all(refit, stack, clients) -> None:
+    jobs = clients["sagemaker"] = Jobs()
+    stack.add_run("digits", "r1", "TRAINING")
+    jobs.set("refit-r1-0", done=4, best=0.08)
+    result = refit("watch", "digits", "--run", "r1", "--timeout", "0.2", "--json")
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    (trial,) = [event for event in events if event["event"] == "trial"]
+    assert (trial["trial"], trial["of"], trial["best"]) == (5, 12, 0.08)
+    text = refit("watch", "digits", "--run", "r1", "--timeout", "0.2").stdout
+    assert "trial 5 of 12, best validation:mlogloss 0.08" in text
