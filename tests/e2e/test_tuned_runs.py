@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(1200)
 TRIALS = 12
 # One trial at a time: then the search is the same in every run of this test.
-TUNED = f"""
+LABEL = '[data]\nlabel = "progression"\n'
+TUNED = f"""{LABEL}
 [tuning]
 max_jobs = {TRIALS}
 seed = 1
@@ -42,11 +43,12 @@ def held_out_rmse(user: User, model: str, run: dict[str, Any]) -> float:
 def test_twelve_trials_find_a_better_model_than_the_default(user: User) -> None:
     files = {"patients.csv": diabetes()}
     user.drop("tuned", files, TUNED)
-    user.drop("untuned", files)
+    user.drop("untuned", files, LABEL)
     sagemaker = user.client("sagemaker")
 
     def progress() -> str | None:
         runs = user.runs("tuned")
+        assert not runs or runs[0]["status"] != "FAILED", runs[0]["message"]
         if not runs or runs[0]["status"] != "TRAINING":
             return None
         found = TuningFollower(sagemaker, f"refit-{runs[0]['run']}").poll()

@@ -60,6 +60,13 @@ def trial_request(tuning: Mapping[str, Any], name: str, values: Mapping[str, str
     }
 
 
+def _no_success(attempts: int) -> str:
+    return (
+        f"No training job succeeded after {attempts} attempts. Please take a look at the training "
+        "job failures to get more details."
+    )
+
+
 @dataclass
 class _Trial:
     """A trial that runs.
@@ -100,7 +107,7 @@ class TuningRun(JobStates):
         self._progress = SearchProgress(self._maximize)
         self._running: list[_Trial] = []
         self._launched = 0
-        self._succeeded = 0
+        self._completed = 0
         self._ended_values: list[list[float]] = []
 
     def run(self) -> None:
@@ -136,30 +143,24 @@ class TuningRun(JobStates):
                 ending = "Completed"
             if ending is not None:
                 self._stop_trials()
-                if not self._running:
-                    return ending
             elif self._launched < self._limits["MaxNumberOfTrainingJobs"]:
                 self._launch()
-            elif not self._running:
-                self._fail_without_success()
-                return "Completed"
+            else:
+                ending = None if self._running else "Completed"
+            if ending is not None and not self._running:
+                if ending == "Completed" and not self._completed:
+                    raise JobFailed(_no_success(self._launched))
+                return ending
             self._stop_weak_trials()
             self._service_ended.wait(_POLL_S)
         return None
 
     def _is_complete(self) -> bool:
+        """Return whether a criterion is met, or the first trials have all failed."""
+        ended = self._launched - len(self._running)
+        has_failed = ended >= _FAILED_ATTEMPTS and self._progress.best is None
         criteria = self._config.get("TuningJobCompletionCriteria", {})
-        if self._launched - len(self._running) >= _FAILED_ATTEMPTS:
-            self._fail_without_success()
-        return self._progress.is_complete(criteria)
-
-    def _fail_without_success(self) -> None:
-        if self._succeeded or self._running:
-            return
-        raise JobFailed(
-            f"No training job succeeded after {self._launched} attempts. Please take a look at the "
-            "training job failures to get more details."
-        )
+        return has_failed or self._progress.is_complete(criteria)
 
     def _launch(self) -> None:
         while (
@@ -181,8 +182,9 @@ class TuningRun(JobStates):
                 self._search.give_back(suggestion)
                 return  # other jobs use the instances: try again
             self._launched += 1
-            rounds = int(request["HyperParameters"].get("num_round", 0))
-            self._running.append(_Trial(name, suggestion, rounds))
+            rounds = request["HyperParameters"].get("num_round", "")
+            planned = int(rounds) if rounds.isdigit() else 0
+            self._running.append(_Trial(name, suggestion, planned))
             self._describe_trials()
 
     def _collect(self) -> None:
@@ -195,7 +197,7 @@ class TuningRun(JobStates):
             value = objective_of(job)
             self._search.tell(trial.suggestion, value)
             self._ended_values.append(self._training.values_of(trial.name, self._metric))
-            self._succeeded += job["TrainingJobStatus"] == "Completed" and value is not None
+            self._completed += job["TrainingJobStatus"] == "Completed" and value is not None
             if value is not None:
                 self._progress.add(value)
             self._describe_trials()
