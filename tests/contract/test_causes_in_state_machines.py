@@ -94,8 +94,10 @@ def test_a_tuning_job_that_failed_for_good_is_recorded_before_the_run_fails() ->
 
 
 def test_a_run_tunes_exactly_if_its_plan_says_so() -> None:
-    assert next_of(TRAIN["IsTuned"], job={"stem": "s", "request": {}}) == "Train"
+    untuned = {"stem": "s", "request": {}}
+    assert next_of(TRAIN["IsTuned"], job=untuned) == "IsTrainedOnAllRows"
     assert next_of(TRAIN["IsTuned"], job={"tuning": {"stem": "s"}}) == "Tune"
+    assert TRAIN["RecordTuning"]["Next"] == TRAIN["Train"]["Next"] == "HasFolds"
     for wait in ("WaitForTrainingQuota", "WaitToTrainAgain"):
         assert TRAIN[wait]["Next"] == "IsTuned"
 

@@ -2,7 +2,7 @@
 
 Invoked by  TRAIN state machine, state RecordTuning
 Input       {"model", "run", "job": the tuning job's name}                 events/record_tuning.json
-Output      {"name", "image", "artifacts"}: the best trial's, as of a training job
+Output      {"name", "image", "artifacts", "environment"}: the best trial's, as of a training job
 Raises      TuningFailed, ServiceThrottled
 """
 

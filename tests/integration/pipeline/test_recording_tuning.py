@@ -78,7 +78,8 @@ def test_the_best_trial_is_what_a_training_job_would_be(active: Stack) -> None:
     answer = recorded(active, Tuning(trial(1, 0.3), trial(2, 0.1), trial(3, 0.2)))
     name = f"{JOB}-002-0a1b2c3d"
     artifacts = f"s3://b/{name}/output/model.tar.gz"
-    assert answer == {"name": name, "image": "image", "artifacts": artifacts}
+    trained = {"name": name, "image": "image", "artifacts": artifacts, "environment": {}}
+    assert answer == trained
 
 
 def test_a_metric_that_is_maximized_has_its_best_trial_at_the_top(active: Stack) -> None:
