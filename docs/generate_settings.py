@@ -19,7 +19,7 @@ what is allowed. Each run records the settings it used in its `manifest.json`.
 
 | section | takes effect |
 |---|---|
-| `[data]`, `[training]`, `[gate]` | with the next run; `[data] scope` with the next drop |
+| `[data]`, `[training]`, `[tuning]`, `[gate]` | next run; `[data] scope` with the next drop |
 | `[prediction]` | with the version of the next run, which keeps its rule |
 | `[deployment]`, `[monitoring]` | when a version whose run used it is deployed |
 | `[retraining]` | at once; `base_margin` with the next run |

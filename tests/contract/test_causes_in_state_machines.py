@@ -82,6 +82,28 @@ def test_a_job_is_started_again_only_if_its_failure_can_pass(
     assert next_of(choice, **{attempt: 5, caught: error}) == failed, "a bounded number of times"
 
 
+def test_a_tuning_job_that_failed_for_good_is_recorded_before_the_run_fails() -> None:
+    def step(reason: str, error: str = "States.TaskFailed") -> str:
+        cause = json.dumps({"HyperParameterTuningJobName": "t", "FailureReason": reason})
+        variables = {"attempt": 0, "waits": 0, "job": {"tuning": {"stem": "s"}}}
+        return next_of(
+            TRAIN["CanTrainingPass"], error={"Error": error, "Cause": cause}, **variables
+        )
+
+    assert step("No training job succeeded after 5 attempts.") == "RecordTuning"
+    assert step("InternalServerError: We encountered an internal error.") == "WaitToTrainAgain"
+    assert step("refused", "SageMaker.AmazonSageMakerException") == "FailRun"
+
+
+def test_a_run_tunes_exactly_if_its_plan_says_so() -> None:
+    untuned = {"stem": "s", "request": {}}
+    assert next_of(TRAIN["IsTuned"], job=untuned) == "IsTrainedOnAllRows"
+    assert next_of(TRAIN["IsTuned"], job={"tuning": {"stem": "s"}}) == "Tune"
+    assert TRAIN["RecordTuning"]["Next"] == TRAIN["Train"]["Next"] == "HasFolds"
+    for wait in ("WaitForTrainingQuota", "WaitToTrainAgain"):
+        assert TRAIN[wait]["Next"] == "IsTuned"
+
+
 def limit_of(value: int, in_use: int, requested: int) -> dict[str, str]:
     """Return the error output of a job or endpoint that a quota refuses."""
     cause = (

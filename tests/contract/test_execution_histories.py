@@ -93,7 +93,11 @@ def events_of_training() -> int:
     # Every counter of a loop is counted for every state of every loop.
     visits = 1 + bounds["attempt"] + bounds["waits"] + bounds["repeats"]
     of_folds = states_of(TRAIN["States"]["RunFolds"]["ItemProcessor"])
-    return longest(TRAIN, visits, left_out=tuple(of_folds))
+    # The plan of a run, which does not change, decides whether it trains or tunes.
+    return max(
+        longest(TRAIN, visits, left_out=(*of_folds, *never))
+        for never in (("Train",), ("Tune", "RecordTuning"))
+    )
 
 
 def events_of_fold() -> int:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 ACCOUNT = "123456789012"
 
 _LISTS = {
+    "list_hyper_parameter_tuning_jobs": (
+        "HyperParameterTuningJobSummaries",
+        "HyperParameterTuningJobName",
+    ),
     "list_training_jobs": ("TrainingJobSummaries", "TrainingJobName"),
     "list_transform_jobs": ("TransformJobSummaries", "TransformJobName"),
     "list_endpoint_configs": ("EndpointConfigs", "EndpointConfigName"),
@@ -64,6 +68,12 @@ class FakeRegistry:
             return {summaries: found}
 
         return _Pages(answer)
+
+    def describe_hyper_parameter_tuning_job(self, HyperParameterTuningJobName: str) -> None:
+        raise client_error("ResourceNotFound")
+
+    def stop_hyper_parameter_tuning_job(self, HyperParameterTuningJobName: str) -> None:
+        self.names["list_hyper_parameter_tuning_jobs"][HyperParameterTuningJobName] = "Stopped"
 
     def stop_training_job(self, TrainingJobName: str) -> None:
         self.names["list_training_jobs"][TrainingJobName] = "Stopped"

@@ -99,6 +99,7 @@ class ModelStatus:
         loop: state of monitoring and retraining; None without a live version.
         runs: all runs, newest first.
         batches: all batch predictions, newest first.
+        trials: how far the tuning job of the newest run is; None without one.
     """
 
     name: str
@@ -107,6 +108,7 @@ class ModelStatus:
     loop: LoopStatus | None
     runs: list[Run]
     batches: list[Batch]
+    trials: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the model as `refit status --json` prints it."""
@@ -136,14 +138,16 @@ def _model_status(connection: StackConnection, name: str) -> ModelStatus:
     from refit_cli.loop_status import read_loop_status
 
     state = connection.models.state(name)
+    runs = connection.models.runs(name)
     champion = state.champion
     return ModelStatus(
         name=name,
         state=state,
         endpoint_status=connection.endpoint_status(champion.endpoint) if champion else None,
         loop=read_loop_status(connection, name, champion.version) if champion else None,
-        runs=connection.models.runs(name),
+        runs=runs,
         batches=connection.batches.of_model(name),
+        trials=_trials(connection, name, runs[0]) if runs else None,
     )
 
 
@@ -151,6 +155,20 @@ def _newest_training(connection: StackConnection, model: ModelStatus) -> list[Tr
     from refit_cli.training_status import read_training_status
 
     return read_training_status(connection, model.runs[0]) if model.runs else []
+
+
+def _trials(connection: StackConnection, name: str, run: Run) -> str | None:
+    """Return how far the tuning job of a run is that trains now."""
+    from refit.domain.naming import ResourceNames
+    from refit.domain.vocabulary import RunStatus
+
+    from refit_cli.watching.tuning import TuningFollower
+
+    if run.status is not RunStatus.TRAINING:
+        return None
+    stem = ResourceNames(connection.stack.name_prefix, name).tuning_job(run.run)
+    progress = TuningFollower(connection.client("sagemaker"), stem).poll()
+    return progress.sentence if progress else None
 
 
 def _run_json(run: Run) -> dict[str, Any]:
@@ -163,6 +181,7 @@ def _run_json(run: Run) -> dict[str, Any]:
         "finishedAt": run.finished_at.isoformat() if run.finished_at else None,
         "metrics": _metrics(run),
         "learned": run.learned and run.learned.model_dump(mode="json"),
+        "tuning": run.tuning and run.tuning.model_dump(mode="json"),
         "error": run.error,
         "message": run.message,
     }
@@ -297,6 +316,10 @@ def _print_runs(model: ModelStatus, training: list[TrainingStatus]) -> None:
         if run is model.runs[0]:
             for job in training:
                 console.print(f"  {escape(job.text)}")
+        if run.tuning:
+            console.print(f"  {escape(run.tuning.sentence)}")
+        elif trials := model.trials if run is model.runs[0] else None:
+            console.print(f"  {escape(trials)}")
         if run.metrics:
             console.print(f"  {escape(_metrics_text(_metrics(run)))}")
         if run.message:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _RUN = rf"[0-9a-f]{{{RUN_ID_LENGTH}}}"
 _RETRY = r"[0-9]{1,3}"
+_TRIAL = rf"{_RETRY}-[0-9]{{3,}}-[0-9a-f]{{8}}"
+_FOLD = r"f[0-9]{1,2}"
 _DEPLOYED = r"v[0-9]+-[0-9a-f]{8}"
 _CHANGING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
 _MISSING = frozenset({"ValidationException", "ResourceNotFound"})
@@ -115,6 +117,47 @@ class RunningJobs(Kind):
                     yield job[self._member]
 
 
+class RunningTuning(Kind):
+    """Tuning jobs of the model's runs that run, and with them their trials."""
+
+    key = "tuning_jobs"
+    noun = ("running tuning job", "running tuning jobs")
+
+    def __init__(
+        self, client: Any, names: ResourceNames, runs: Callable[[], set[str]], waiter: Waiter
+    ) -> None:
+        """Select the jobs of the runs; their names do not have the model's."""
+        self._client = client
+        self._stem = f"{names.prefix}-"
+        self._name = re.compile(f"{re.escape(self._stem)}({_RUN})-{_RETRY}")
+        self._runs = runs
+        self._waiter = waiter
+
+    def resources(self) -> Iterator[Resource]:
+        """Yield the jobs that have not ended."""
+        for status in ("InProgress", "Stopping"):
+            yield from map(Resource, self._names(status))
+
+    def remove(self) -> None:
+        """Stop the jobs, and wait until they and their trials have ended."""
+        for name in list(self._names("InProgress")):
+            try:
+                self._client.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+            except ClientError as error:
+                if error_code(error) not in _MISSING:  # it has ended meanwhile
+                    raise
+        self._waiter.until(lambda: not any(self.resources()), "the end of the tuning jobs")
+
+    def _names(self, status: str) -> Iterator[str]:
+        runs = self._runs()
+        pages = self._client.get_paginator("list_hyper_parameter_tuning_jobs")
+        for page in pages.paginate(NameContains=self._stem, StatusEquals=status):
+            for job in page["HyperParameterTuningJobSummaries"]:
+                match = self._name.fullmatch(job["HyperParameterTuningJobName"])
+                if match and match[1] in runs:
+                    yield match[0]
+
+
 class Alarms(Kind):
     """The CloudWatch alarms of the model."""
 
@@ -196,24 +239,31 @@ class EndpointConfigs(Kind):
 
 
 class SageMakerModels(Kind):
-    """The SageMaker models of deployments, and those of unended evaluations and batches."""
+    """The SageMaker models of deployments, and those of unended evaluations and batches.
+
+    The challenger of a tuned run has the name of its best trial, which begins with the run.
+    """
 
     key = "models"
     noun = ("SageMaker model", "SageMaker models")
 
-    def __init__(self, client: Any, names: ResourceNames) -> None:
+    def __init__(self, client: Any, names: ResourceNames, runs: Callable[[], set[str]]) -> None:
         self._client = client
-        self._stem = f"{names.prefix}-{names.model}-"
-        self._name = re.compile(
-            f"{re.escape(self._stem)}({_DEPLOYED}|{_RUN}-{_RETRY}|{_RUN}-batch)"
-        )
+        self._stem = f"{names.prefix}-"
+        of_run = f"{_RUN}-(({_FOLD}-)?{_RETRY}|batch|ensemble)"
+        of_model = f"{re.escape(names.model)}-({_DEPLOYED}|{of_run})"
+        of_trial = f"(?P<run>{_RUN})-{_TRIAL}"
+        self._name = re.compile(f"{re.escape(self._stem)}({of_model}|{of_trial})")
+        self._runs = runs
 
     def resources(self) -> Iterator[Resource]:
         """Yield the models."""
+        runs = self._runs()
         pages = self._client.get_paginator("list_models")
         for page in pages.paginate(NameContains=self._stem):
             for model in page["Models"]:
-                if self._name.fullmatch(model["ModelName"]):
+                match = self._name.fullmatch(model["ModelName"])
+                if match and (match["run"] is None or match["run"] in runs):
                     yield Resource(model["ModelName"])
 
     def remove(self) -> None:
@@ -295,15 +345,20 @@ def serving_kinds(connection: StackConnection, model: str, waiter: Waiter) -> li
     """Return the kinds in the order in which they must be removed."""
     names = ResourceNames(connection.stack.name_prefix, model)
     sagemaker = connection.client("sagemaker")
-    side = f"-(challenger|champion|batch)-{_RETRY}"
+
+    def runs() -> set[str]:
+        return {run.run for run in connection.models.runs(model)}
+
+    side = f"-(challenger|champion|batch|{_FOLD}-oof)-{_RETRY}"
     return [
         RunningExecutions(connection, model, waiter),
-        RunningJobs("training", f"-{_RETRY}", sagemaker, names, waiter),
+        RunningTuning(sagemaker, names, runs, waiter),
+        RunningJobs("training", f"-({_FOLD}-)?{_RETRY}", sagemaker, names, waiter),
         RunningJobs("transform", side, sagemaker, names, waiter),
         Alarms(connection.client("cloudwatch"), names),  # before the endpoint: none is raised
         Endpoint(connection, names, waiter),
         EndpointConfigs(sagemaker, names),
-        SageMakerModels(sagemaker, names),
+        SageMakerModels(sagemaker, names, runs),
         ModelPackages(sagemaker, names),
         ModelPackageGroup(sagemaker, names),
     ]

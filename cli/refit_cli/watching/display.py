@@ -103,6 +103,8 @@ def draw(view: RunView) -> RenderableType:
         if view.learned:
             parts.append(Text(f"  {view.learned.sentence}"))
         parts.append(stage_table(view, now))
+        if view.tuning:
+            parts.append(Text(f"{' ' * _INDENT}{view.tuning.sentence}"))
         if view.rounds:
             parts.append(round_line(view))
     return Group(*parts)

@@ -13,6 +13,7 @@ from refit.domain.vocabulary import RunStatus
 from refit_cli.errors import BadInput
 from refit_cli.watching.progress import ExecutionHistory, StateSpan, TrainingLog
 from refit_cli.watching.selection import dropped_files, has_ended, run_to_follow
+from refit_cli.watching.tuning import TuningFollower, TuningProgress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +63,7 @@ class RunView:
     spans: list[StateSpan] = field(default_factory=list)
     rounds: list[BoostingRound] = field(default_factory=list)
     planned_rounds: int | None = None
+    tuning: TuningProgress | None = None
     learned: Learned | None = None
     evaluation: Evaluation | None = None
     decision: GateDecision | None = None
@@ -90,6 +92,7 @@ class Follower:
         self._waiting_for = ""
         self._histories: dict[str, ExecutionHistory] = {}
         self._log: TrainingLog | None = None
+        self._tuning: TuningFollower | None = None
         self._reported_learned: Learned | None = None
         self.view = RunView(model, datetime.now(UTC))
 
@@ -116,6 +119,7 @@ class Follower:
             started_at = run.started_at.isoformat(timespec="milliseconds")
             events.append(RunEvent("run", {"cause": run.cause, "startedAt": started_at}))
         events += self._state_events(run)
+        events += self._tuning_events(run)
         events += self._round_events(run)
         if previous is None or previous.status != run.status:
             events.append(RunEvent("status", {"status": run.status}))
@@ -161,6 +165,10 @@ class Follower:
             self._connection.client("sagemaker"),
             self._names.job(run.run),
         )
+        self._tuning = TuningFollower(
+            self._connection.client("sagemaker"), self._names.tuning_job(run.run)
+        )
+        self.view.tuning = None
 
     def _state_events(self, run: Run) -> list[RunEvent]:
         events = []
@@ -176,6 +184,17 @@ class Follower:
             events += [_state_event(span) for span in self._histories[machine].poll()]
         self.view.spans = [span for history in self._histories.values() for span in history.spans]
         return events
+
+    def _tuning_events(self, run: Run) -> list[RunEvent]:
+        if self._tuning is None or run.status is not RunStatus.TRAINING:
+            return []
+        progress = self._tuning.poll()
+        if progress is None:
+            return []
+        self.view.tuning = progress
+        if self._log is not None and self._tuning.job is not None:
+            self._log.job_prefix = self._tuning.job
+        return [RunEvent("trial", progress.as_json())]
 
     def _round_events(self, run: Run) -> list[RunEvent]:
         if self._log is None or run.status in _BEFORE_TRAINING:

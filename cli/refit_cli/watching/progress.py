@@ -102,7 +102,7 @@ class TrainingLog:
     def __init__(self, logs: Any, sagemaker: Any, job_prefix: str) -> None:
         self._logs = TrainingLogs(logs)
         self._sagemaker = sagemaker
-        self._job_prefix = job_prefix
+        self.job_prefix = job_prefix
         self._stream: str | None = None
         self._token: str | None = None
         self.planned_rounds: int | None = None
@@ -115,7 +115,7 @@ class TrainingLog:
 
     def poll(self) -> list[BoostingRound]:
         """Read the log, and return the rounds that were added since the last call."""
-        stream = self._logs.newest_stream(f"{self._job_prefix}-")
+        stream = self._logs.newest_stream(f"{self.job_prefix}-")
         if stream is None:
             return []
         if stream != self._stream:  # a new attempt starts from the first round

@@ -206,6 +206,10 @@ def _sentence(event: RunEvent, view: RunView) -> str | None:
             text = f"{data['machine']}: {data['state']} …"
         case "left":
             text = f"{data['machine']}: {data['state']} took {terminal.duration(data['seconds'])}"
+        case "trial" if view.tuning:
+            text = view.tuning.sentence
+        case "round" if view.tuning:
+            text = None  # of every trial they would be too many
         case "round":
             text = _round_sentence(data["round"], data["metrics"], view.planned_rounds)
     return text

@@ -27,6 +27,7 @@ RefitError
 └── OutcomeError              the work was done and its result is refused
     ├── EvaluationIncomplete      the predictions do not match the held-out rows one to one
     ├── EnsembleNotPacked         the model of a fold is missing or cannot be read
+    ├── TuningFailed              a tuning job was stopped, or has no trial with a model
     ├── DeploymentRejected        the live endpoint is not, or does not answer like, the new model
     ├── EndpointDidNotStart       the endpoint failed because of the new model
     └── AnswerMalformed           an endpoint's answer does not fit the rows it was asked
@@ -155,6 +156,10 @@ class EvaluationIncomplete(OutcomeError):
 
 class EnsembleNotPacked(OutcomeError):
     """When the model.tar.gz of a fold is missing, damaged or holds no model."""
+
+
+class TuningFailed(OutcomeError):
+    """When a tuning job failed or was stopped, or none of its trials has a model."""
 
 
 class DeploymentRejected(OutcomeError):

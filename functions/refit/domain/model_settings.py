@@ -24,6 +24,7 @@ from refit.domain.errors import SettingsInvalid
 from refit.domain.hyperparameters import check_hyperparameters
 from refit.domain.instance_types import check_instance_type
 from refit.domain.quality_metrics import JUDGING
+from refit.domain.tuning_settings import TuningSettings
 
 _SECTION_AND_KEY = re.compile(r"^\s*(\[[\w.]+\])\s+(\S.*?)\s*$", re.MULTILINE)
 _METRIC_CHOICES = ("auto", *JUDGING)
@@ -352,6 +353,7 @@ class ModelSettings(Section):
 
     data: DataSettings = Field(default_factory=DataSettings)
     training: TrainingSettings = Field(default_factory=TrainingSettings)
+    tuning: TuningSettings = Field(default_factory=TuningSettings)
     prediction: PredictionSettings = Field(default_factory=PredictionSettings)
     gate: GateSettings = Field(default_factory=GateSettings)
     deployment: DeploymentSettings = Field(default_factory=DeploymentSettings)

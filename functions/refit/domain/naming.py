@@ -266,6 +266,11 @@ class RunKeys:
         return f"{self.root}training/"
 
     @property
+    def tuning(self) -> str:
+        """The trials of the tuning job; with `[tuning] max_jobs` only."""
+        return f"{self.root}tuning.json"
+
+    @property
     def quarantine(self) -> str:
         return f"{self.model}/quarantine/{self.run}/"
 
@@ -360,6 +365,14 @@ class ResourceNames:
     def batch(self, batch: str) -> str:
         """SageMaker model of a batch prediction, and stem of the names of its transform jobs."""
         return f"{self.prefix}-{self.model}-{batch}-batch"
+
+    def tuning_job(self, run: str) -> str:
+        """Stem of the tuning job names of a run, to which attempts add a number.
+
+        These names have at most 32 characters, too few for the model's: the id of the run is a
+        digest of its model and its cause.
+        """
+        return f"{self.prefix}-{run}"
 
     def deployed(self, version: int, deployment: str) -> str:
         """SageMaker model and endpoint config of one deployment of a version."""

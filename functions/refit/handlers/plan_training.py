@@ -3,7 +3,8 @@
 Invoked by  TRAIN state machine, state PlanTraining
 Input       {"model", "run"} and the output of Prepare                events/plan_training.json
 Output      {"stem", "request", "folds", "final"}: a CreateTrainingJob request without its name, the
-            name's stem, the number of folds (0: none), and `[training] final`
+            name's stem, the number of folds (0: none), and `[training] final`; with `[tuning]
+            max_jobs` also "tuning": stem and request of a CreateHyperParameterTuningJob
 Raises      SettingsInvalid, ServiceThrottled
 """
 
@@ -43,7 +44,7 @@ class PlanTrainingRequest(BaseModel):
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Return the request that state Train sends to SageMaker."""
+    """Return the request that state Train or Tune sends to SageMaker."""
     request = PlanTrainingRequest.model_validate(event)
     shape = DataShape(
         train_rows=request.rows.train,

@@ -10,6 +10,8 @@ from refit.domain.evaluation.positive_class import positive_class
 from refit.domain.naming import RunKeys
 from refit.domain.pipeline.images import xgboost_image_uri
 from refit.domain.pipeline.training_plan import plan_training as plan_job
+from refit.domain.pipeline.tuning_plan import plan_tuning
+from refit.domain.pipeline.tuning_request import tuning_request
 from refit.domain.vocabulary import RunStatus
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 def plan_training(services: Services, model: str, run: str, shape: DataShape) -> dict[str, Any]:
     """Return a CreateTrainingJob request without its name, the beginning of the name, and folds.
+
+    With `[tuning] max_jobs` the answer has `tuning`, too: the same of a tuning job.
 
     Raises:
         SettingsInvalid: when the settings do not fit the prepared data. This is checked before the
@@ -39,12 +43,23 @@ def plan_training(services: Services, model: str, run: str, shape: DataShape) ->
     channels = {"train": keys.train}
     if shape.has_validation:
         channels["validation"] = keys.validation
-    return {
+    request = _request(services, keys, plan, settings.training, channels)
+    planned = {
         "stem": services.names(model).job(run),
-        "request": _request(services, keys, plan, settings.training, channels),
+        "request": request,
         "folds": settings.training.folds,
         "final": settings.training.final,
     }
+    if settings.tuning.is_on:
+        planned["tuning"] = {
+            "stem": services.names(model).tuning_job(run),
+            "request": tuning_request(
+                request,
+                plan_tuning(shape, plan.hyperparameters, settings.training, settings.tuning),
+                settings.tuning,
+            ),
+        }
+    return planned
 
 
 def _request(

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from refit.stores.registry import ModelRegistry
     from refit.stores.training_jobs import TrainingJobs
     from refit.stores.training_logs import TrainingLogs
+    from refit.stores.tuning_jobs import TuningJobs
     from refit.usecases.drop_waits import DropWaits
 
 
@@ -130,6 +131,12 @@ class Services:
         from refit.stores.training_logs import TrainingLogs  # noqa: PLC0415
 
         return TrainingLogs(self.client("logs"))
+
+    @cached_property
+    def tuning_jobs(self) -> TuningJobs:
+        from refit.stores.tuning_jobs import TuningJobs  # noqa: PLC0415
+
+        return TuningJobs(self.client("sagemaker"))
 
     @cached_property
     def endpoints(self) -> Endpoints:

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from refit_local.ministack.hooks import Document, Response
 
 _ACTIONS = ("events:PutTargets", "events:PutRule", "events:DescribeRule")
-_SYNC_TASK = re.compile(r'"arn:aws[\w-]*:states:::sagemaker:create(Training|Transform)Job\.sync"')
+_SYNC_TASK = re.compile(
+    r'"arn:aws[\w-]*:states:::sagemaker:create(?:HyperParameter)?(Training|Transform|Tuning)Job\.sync"'
+)
 
 
 def install() -> None:

@@ -64,12 +64,14 @@ def sagemaker_operation(operation: str, request: dict[str, Any]) -> list[Permiss
         required.append(_sagemaker(operation, f"endpoint-config/{config}"))
     if request.get("Tags") and operation.startswith("Create"):
         required.append(Permission("sagemaker:AddTags", required[0].resource))
+    of_trials = request.get("TrainingJobDefinition") or {}
     required.extend(
         Permission(
-            "iam:PassRole", str(request[field]), {"iam:PassedToService": "sagemaker.amazonaws.com"}
+            "iam:PassRole", str(part[field]), {"iam:PassedToService": "sagemaker.amazonaws.com"}
         )
+        for part in (request, of_trials)
         for field in _PASSED_ROLES
-        if request.get(field)
+        if part.get(field)
     )
     return required
 

@@ -3,6 +3,7 @@
     {
       "TrainingJob": ["CapacityError: Unable to provision requested ML compute capacity."],
       "TransformJob": [],
+      "HyperParameterTuningJob": [],
       "Endpoint": ["Unable to provision requested ML compute capacity due to Insuff…"],
       "LostEndpoint": [],
       "ListLagSeconds": 5,

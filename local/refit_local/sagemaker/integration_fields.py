@@ -36,6 +36,10 @@ _FIELDS = {
         *("TransformJobName", "TransformOutput", "TransformResources"),  # guide, CDK
         "ModelClientConfig",  # CDK
     },
+    "createHyperParameterTuningJob": {
+        *("HyperParameterTuningJobConfig", "HyperParameterTuningJobName"),  # guide
+        *("Tags", "TrainingJobDefinition", "WarmStartConfig"),  # guide
+    },
     "createModel": {
         *("Containers", "EnableNetworkIsolation", "ExecutionRoleArn"),  # guide, CDK
         *("ModelName", "PrimaryContainer", "Tags", "VpcConfig"),  # guide, CDK

@@ -23,6 +23,7 @@ from refit_local.sagemaker.platform import ContainerTimeouts, Platform
 from refit_local.sagemaker.records.tags import ResourceTags
 from refit_local.sagemaker.reporting.events import job_detail
 from refit_local.sagemaker.step_functions import SageMakerTasks
+from refit_local.sagemaker.tuning.tuning_jobs import TuningJobs
 from refit_local.sagemaker.wire.errors import (
     ApiError,
     NotImplementedLocally,
@@ -74,9 +75,11 @@ class LocalSageMaker:
         self._endpoints = SageMakerEndpoints(self._platform, configs, models)
         self._training = TrainingJobs(self._platform)
         self._transform = TransformJobs(self._platform, models)
+        self._tuning = TuningJobs(self._platform, self._training)
         self._runtime = EndpointRuntime(self._platform, self._endpoints, self._capture)
         self._operations: dict[str, Operation] = {
             **_job_operations(self._training, self._transform),
+            **_tuning_operations(self._tuning),
             **_model_operations(models, SageMakerModelRegistry(self._platform)),
             **_endpoint_operations(configs, self._endpoints),
             **_tag_operations(ResourceTags(self._platform.store)),
@@ -145,6 +148,7 @@ class LocalSageMaker:
             if self._resumed:
                 return
             self._resumed = True
+            self._tuning.resume()
             self._training.resume()
             self._transform.resume()
             self._endpoints.resume()
@@ -171,6 +175,7 @@ class LocalSageMaker:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _end_all(self) -> None:
+        self._tuning.end()
         self._training.end()
         self._transform.end()
         self._endpoints.end()
@@ -204,6 +209,17 @@ def _job_operations(training: TrainingJobs, transform: TransformJobs) -> dict[st
         "DescribeTransformJob": transform.describe,
         "ListTransformJobs": transform.list,
         "StopTransformJob": transform.stop,
+    }
+
+
+def _tuning_operations(tuning: TuningJobs) -> dict[str, Operation]:
+    return {
+        "CreateHyperParameterTuningJob": tuning.create,
+        "DescribeHyperParameterTuningJob": tuning.describe,
+        "ListHyperParameterTuningJobs": tuning.list,
+        "StopHyperParameterTuningJob": tuning.stop,
+        "DeleteHyperParameterTuningJob": tuning.delete,
+        "ListTrainingJobsForHyperParameterTuningJob": tuning.list_trials,
     }
 
 

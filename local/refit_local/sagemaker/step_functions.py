@@ -11,7 +11,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from refit_local.sagemaker.integration_fields import OPERATIONS, unsupported_fields
-from refit_local.sagemaker.records.job_kinds import TRAINING, TRANSFORM, JobKind
+from refit_local.sagemaker.records.job_kinds import TRAINING, TRANSFORM, TUNING, JobKind
 from refit_local.sagemaker.wire.errors import (
     ApiError,
     ConflictException,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PREFIX = "arn:aws:states:::sagemaker:"
 _POLL_S = 0.2
-_JOBS = {f"create{kind.prefix}": kind for kind in (TRAINING, TRANSFORM)}
+_JOBS = {f"create{kind.prefix}": kind for kind in (TRAINING, TRANSFORM, TUNING)}
 _NAMED_ERRORS: dict[type[ApiError], str] = {
     ResourceInUse: "ResourceInUseException",
     ResourceLimitExceeded: "ResourceLimitExceededException",

@@ -45,6 +45,25 @@ def test_the_planned_training_job_is_a_valid_request(active: Stack) -> None:
     assert services().models.run("digits", RUN).status == "TRAINING"
 
 
+def test_without_tuning_no_tuning_job_is_planned(active: Stack) -> None:
+    assert "tuning" not in plan_training.handler(sample("plan_training"), CONTEXT)
+
+
+def test_the_planned_tuning_job_trains_as_the_planned_training_job_does(active: Stack) -> None:
+    write_manifest(active, "[tuning]\nmax_jobs = 12\n[training]\nspot = true")
+    plan = plan_training.handler(sample("plan_training"), CONTEXT)
+    name = f"{plan['tuning']['stem']}-0"
+    request = plan["tuning"]["request"] | {"HyperParameterTuningJobName": name}
+    assert_valid_request("CreateHyperParameterTuningJob", request)
+    assert not unsupported_fields("createHyperParameterTuningJob", request)
+    assert len("refit-prefix" + name.removeprefix("refit")) <= 32, "with the longest prefix"
+    definition = request["TrainingJobDefinition"]
+    for part in ("InputDataConfig", "ResourceConfig", "StoppingCondition", "RoleArn"):
+        assert definition[part] == plan["request"][part]
+    assert definition["EnableManagedSpotTraining"]
+    assert request["Tags"] == plan["request"]["Tags"]
+
+
 def test_without_validation_rows_there_is_no_validation_channel(active: Stack) -> None:
     event = sample("plan_training") | {"has_validation": False}
     channels = plan_training.handler(event, CONTEXT)["request"]["InputDataConfig"]

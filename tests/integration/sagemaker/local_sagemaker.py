@@ -197,6 +197,26 @@ class RunningSageMaker:
             f"the end of training job {name}",
         )
 
+    def tuned(self, name: str) -> dict[str, Any]:
+        """Wait until a tuning job has ended."""
+        return until(
+            lambda: _if_in(
+                self.sagemaker.describe_hyper_parameter_tuning_job(
+                    HyperParameterTuningJobName=name
+                ),
+                "HyperParameterTuningJobStatus",
+                {"Completed", "Failed", "Stopped"},
+            ),
+            f"the end of tuning job {name}",
+        )
+
+    def trials(self, name: str, **more: Any) -> list[dict[str, Any]]:
+        """Return the summaries of the training jobs of a tuning job."""
+        answer = self.sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(
+            HyperParameterTuningJobName=name, **{"MaxResults": 100, **more}
+        )
+        return answer["TrainingJobSummaries"]
+
     def transformed(self, name: str) -> dict[str, Any]:
         """Wait until a transform job has ended."""
         return until(
@@ -340,6 +360,44 @@ def training_request(name: str, **more: Any) -> dict[str, Any]:
         },
     }
     return {**request, **more}
+
+
+def tuning_request(
+    name: str,
+    jobs: int = 3,
+    parallel: int = 1,
+    ranges: dict[str, Any] | None = None,
+    static: dict[str, str] | None = None,
+    **config: Any,
+) -> dict[str, Any]:
+    """Return a request for a small tuning on the data of `put_training_data`."""
+    training = training_request("x")
+    hyperparameters = {k: v for k, v in training["HyperParameters"].items() if k != "eval_metric"}
+    parts = ("AlgorithmSpecification", "RoleArn", "InputDataConfig", "OutputDataConfig")
+    eta = {"Name": "eta", "MinValue": "0.05", "MaxValue": "0.5", "ScalingType": "Logarithmic"}
+    return {
+        "HyperParameterTuningJobName": name,
+        "HyperParameterTuningJobConfig": {
+            "Strategy": "Random",
+            "HyperParameterTuningJobObjective": {
+                "Type": "Minimize",
+                "MetricName": "validation:logloss",
+            },
+            "ResourceLimits": {
+                "MaxNumberOfTrainingJobs": jobs,
+                "MaxParallelTrainingJobs": parallel,
+            },
+            "ParameterRanges": ranges or {"ContinuousParameterRanges": [eta]},
+            "RandomSeed": 1,
+            **config,
+        },
+        "TrainingJobDefinition": {
+            **{part: training[part] for part in parts},
+            "ResourceConfig": training["ResourceConfig"],
+            "StoppingCondition": training["StoppingCondition"],
+            "StaticHyperParameters": hyperparameters | (static or {}),
+        },
+    }
 
 
 def put_training_data(local: RunningSageMaker) -> None:

@@ -12,6 +12,7 @@ from local_sagemaker import (
     feature_rows,
     put_training_data,
     training_request,
+    tuning_request,
 )
 from refit_local.sagemaker.wire.requests import service_model
 from refit_local.sagemaker.wire.shapes import ShapeValidator
@@ -133,3 +134,18 @@ def test_every_answer_fits_its_shape(local: RunningSageMaker, call: CheckedCalls
     call("DeleteModelPackageGroup", ModelPackageGroupName="shapes")
     # Not called here: StopTrainingJob and StopTransformJob, whose answers are empty.
     assert len(call.operations) == 31
+
+
+def test_every_answer_about_a_tuning_job_fits_its_shape(
+    local: RunningSageMaker, call: CheckedCalls
+) -> None:
+    name = {"HyperParameterTuningJobName": "shapes"}
+    call("CreateHyperParameterTuningJob", **tuning_request("shapes", jobs=2))
+    call("DescribeHyperParameterTuningJob", **name)
+    call("ListTrainingJobsForHyperParameterTuningJob", **name)
+    local.tuned("shapes")
+    call("DescribeHyperParameterTuningJob", **name)
+    trials = call("ListTrainingJobsForHyperParameterTuningJob", **name)["TrainingJobSummaries"]
+    call("DescribeTrainingJob", TrainingJobName=trials[0]["TrainingJobName"])
+    call("ListHyperParameterTuningJobs")
+    call("DeleteHyperParameterTuningJob", **name)

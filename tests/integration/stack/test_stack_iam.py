@@ -118,6 +118,24 @@ def test_create_model_requires_iam_pass_role(aws: LocalAws) -> None:
         )
 
 
+def test_a_tuning_job_requires_iam_pass_role_for_the_role_of_its_trials(aws: LocalAws) -> None:
+    keys = user(aws, "tuner", "sagemaker:CreateHyperParameterTuningJob", "*")
+    with pytest.raises(ClientError, match="iam:PassRole"):
+        aws.client("sagemaker", **keys).create_hyper_parameter_tuning_job(
+            HyperParameterTuningJobName="t",
+            HyperParameterTuningJobConfig={
+                "Strategy": "Random",
+                "ResourceLimits": {"MaxParallelTrainingJobs": 1},
+            },
+            TrainingJobDefinition={
+                "AlgorithmSpecification": {"TrainingInputMode": "File"},
+                "RoleArn": "arn:aws:iam::000000000000:role/jobs",
+                "OutputDataConfig": {"S3OutputPath": "s3://b/o"},
+                "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+            },
+        )
+
+
 def test_a_bucket_policy_that_requires_tls_allows_requests_on_the_loopback_interface(
     aws: LocalAws,
 ) -> None:

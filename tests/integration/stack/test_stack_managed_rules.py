@@ -60,6 +60,14 @@ def test_a_machine_that_waits_for_jobs_is_not_created_without_rights_on_the_mana
     aws.machine("right-rule", definition(), rights, allow("events:*", f"{rule}TrainingJobsRule"))
 
 
+def test_a_machine_that_waits_for_tuning_jobs_needs_their_rule(aws: LocalAws) -> None:
+    tune = definition("arn:aws:states:::sagemaker:createHyperParameterTuningJob.sync")
+    rule = "arn:aws:events:us-east-1:000000000000:rule/StepFunctionsGetEventsForSageMaker"
+    with pytest.raises(ClientError, match="managed-rule"):
+        aws.machine("tunes-without", tune, allow("events:*", f"{rule}TrainingJobsRule"))
+    aws.machine("tunes", tune, allow("events:*", f"{rule}TuningJobsRule"))
+
+
 def test_a_machine_is_not_updated_to_wait_for_jobs_without_the_rights(aws: LocalAws) -> None:
     machine = aws.machine("updated", definition(TRAIN.removesuffix(".sync")))
     states = aws.client("stepfunctions")

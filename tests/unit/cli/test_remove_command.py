@@ -149,6 +149,21 @@ def test_a_deletion_whose_answer_was_lost_is_repeated_without_an_error(
     assert "nothing is left" in result.stdout
 
 
+def test_the_jobs_and_models_of_folds_are_removed_with_their_model(
+    refit, digits, sagemaker, quickly
+):
+    training, transform = f"refit-digits-{RUN}-f10-0", f"refit-digits-{RUN}-f10-oof-0"
+    sagemaker.names["list_training_jobs"][training] = "InProgress"
+    sagemaker.names["list_transform_jobs"][transform] = "InProgress"
+    models = {training: "", f"refit-digits-{RUN}-ensemble": ""}
+    sagemaker.names["list_models"] |= models
+    result = refit("remove", "digits", "--yes", runtime=quickly)
+    assert result.exit_code == 0, result.output
+    assert sagemaker.names["list_training_jobs"][training] == "Stopped"
+    assert sagemaker.names["list_transform_jobs"][transform] == "Stopped"
+    assert not models.keys() & sagemaker.names["list_models"].keys()
+
+
 def test_json_says_what_was_found_and_that_nothing_is_left(refit, digits, quickly):
     result = refit("remove", "digits", "--yes", "--json", runtime=quickly)
     description = json.loads(result.stdout)
@@ -233,3 +248,18 @@ class _AfterDeletion:
             self._lists = 1
             self._write()
         return answer
+
+
+def test_a_tuning_job_of_the_model_is_stopped_and_the_model_of_its_best_trial_deleted(
+    refit, digits, sagemaker, quickly
+):
+    digits.add_run("digits", "a" * 12, "TRAINING")
+    jobs = sagemaker.names["list_hyper_parameter_tuning_jobs"]
+    for run in ("a" * 12, "b" * 12):
+        jobs[f"refit-{run}-0"] = "InProgress"
+        sagemaker.names["list_models"][f"refit-{run}-0-003-01234567"] = ""
+    result = refit("remove", "digits", "--yes", runtime=quickly)
+    assert result.exit_code == 0, result.output
+    assert jobs == {f"refit-{'a' * 12}-0": "Stopped", f"refit-{'b' * 12}-0": "InProgress"}
+    trials = [name for name in sagemaker.names["list_models"] if "-003-" in name]
+    assert trials == [f"refit-{'b' * 12}-0-003-01234567"], "that of another model"

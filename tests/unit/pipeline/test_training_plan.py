@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from refit.domain.errors import SettingsInvalid
 from refit.domain.model_settings import TrainingSettings
-from refit.domain.pipeline.training_plan import _BROKEN_METRICS, DataShape, plan_training
+from refit.domain.pipeline.training_plan import BROKEN_METRICS, DataShape, plan_training
 from refit.domain.quality_metrics import JUDGING, METRICS
 
 DIGITS = DataShape("classification", 50_000, 784, 10, 91_000_000, 18_000_000, True)
@@ -123,7 +123,7 @@ def test_the_last_metric_is_one_that_matches_the_gate(
 def test_no_metric_stops_on_one_that_the_image_computes_wrongly(metric: str) -> None:
     shape = NUMBERS if METRICS[metric].task == "regression" else PAIR
     planned = plan_training(shape, TrainingSettings(), metric).hyperparameters
-    assert not _BROKEN_METRICS.intersection(planned["eval_metric"].split(","))
+    assert not BROKEN_METRICS.intersection(planned["eval_metric"].split(","))
 
 
 def test_a_ranking_is_not_stopped_on_if_the_rare_class_may_be_missing_in_validation() -> None:

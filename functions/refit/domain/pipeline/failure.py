@@ -34,7 +34,7 @@ def explain_failure(caught: dict[str, Any]) -> Failure:
         return Failure(name, cause)
     if "errorMessage" in details:
         return Failure(str(details.get("errorType") or name), str(details["errorMessage"]))
-    for kind in ("TrainingJob", "TransformJob"):
+    for kind in ("TrainingJob", "TransformJob", "HyperParameterTuningJob"):
         if f"{kind}Name" in details:
             status = str(details.get(f"{kind}Status", "Failed"))
             reason = str(details.get("FailureReason") or f"the job is {status}")

@@ -10,6 +10,7 @@ from refit.domain.learned import Learned
 from refit.domain.moments import Moment
 from refit.domain.pipeline.failure import Failure
 from refit.domain.pipeline.failures_of_aws import is_failure_of_aws
+from refit.domain.pipeline.tuning_record import TuningSummary
 from refit.domain.vocabulary import RunCause, RunStatus
 
 
@@ -23,6 +24,7 @@ class Run(BaseModel):
         message: why the run ended as it did, for a person.
         metrics: headline metrics of the evaluation.
         learned: what preparation learned; of a wide table without most of its columns.
+        tuning: the best trial of its tuning job; None without one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -42,6 +44,7 @@ class Run(BaseModel):
     message: str | None = None
     metrics: dict[str, Any] = {}
     learned: Learned | None = None
+    tuning: TuningSummary | None = None
 
     @property
     def may_be_deployed_again(self) -> bool:

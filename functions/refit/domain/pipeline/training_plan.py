@@ -34,7 +34,7 @@ EARLY_STOPPING_ROUNDS = 10
 FEWEST_RARE_ROWS = 10
 _OBJECTIVES_WITH_PROBABILITIES = ("binary:logistic", "multi:softprob")
 # The container computes these from probabilities as if they were margins: the values are wrong.
-_BROKEN_METRICS = frozenset(
+BROKEN_METRICS = frozenset(
     "accuracy balanced_accuracy f1 f1_binary f1_macro precision precision_macro precision_micro "
     "recall recall_macro recall_micro".split()
 )
@@ -153,7 +153,7 @@ def _listed(shown: str, stopping: str) -> str:
 def _stopping_metric(shape: DataShape, metric: str, positive: int | None) -> str:
     """Return the metric of XGBoost on which the training stops early.
 
-    Metrics of the predicted classes have no safe match (`_BROKEN_METRICS`), and on few validation
+    Metrics of the predicted classes have no safe match (`BROKEN_METRICS`), and on few validation
     rows `error` stays equal for many rounds, so their match is the log loss. So is that of ranking
     metrics if the rarest class may be missing among the validation rows, or if the positive class
     is the first one, whose average precision XGBoost does not compute.
@@ -183,7 +183,7 @@ def _check(shape: DataShape, hyperparameters: dict[str, str]) -> None:
             f"{where} objective = {objective!r}: the label is a number; allowed: reg:… or "
             "count:poisson (or set [data] task = 'classification')"
         )
-    broken = _BROKEN_METRICS.intersection(hyperparameters.get("eval_metric", "").split(","))
+    broken = BROKEN_METRICS.intersection(hyperparameters.get("eval_metric", "").split(","))
     if objective == "binary:logistic" and broken:
         raise SettingsInvalid(
             f"{where} eval_metric = {', '.join(sorted(broken))}: the XGBoost image computes it "

@@ -32,8 +32,8 @@ class JobStep:
     message: str
 
 
-class JobRun(ABC):
-    """One job that is being carried out, in a thread of its own."""
+class JobStates(ABC):
+    """One job that is being carried out, in a thread of its own: its states."""
 
     kind: ClassVar[JobKind]
     stopping_step: ClassVar[JobStep | None] = None
@@ -42,59 +42,22 @@ class JobRun(ABC):
         self._platform = platform
         self._job = job
         self._name: str = job[self.kind.name_member]
-        self._folder = platform.work_folder(self.kind.resource, job["_key"])
         self._stop = threading.Event()
         self._service_ended = threading.Event()
         self._finished = False
 
     @abstractmethod
-    def _share_request(self) -> InstanceType:
-        """Return what the job asks of the machine."""
-
-    @abstractmethod
-    def _carry_out(self, share: Share) -> None:
-        """Do the work and finish the job, or return early when the job is to halt.
-
-        Raises:
-            JobFailed: when the job cannot go on.
-        """
-
-    @abstractmethod
-    def _kill_processes(self) -> None:
-        """Kill the processes of the job; called from another thread."""
-
-    @abstractmethod
-    def _end_processes(self) -> None:
-        """Leave no process of the job behind."""
-
     def run(self) -> None:
-        """Do the job. In every case it ends in a final status and leaves no process behind."""
-        try:
-            request = self._share_request()
-            with self._platform.shares.job(request, self._on_wait, self._halted) as share:
-                if share is not None:
-                    self._change({self.kind.start_member: now()})
-                    self._fail_if_ordered()
-                    self._carry_out(share)
-            if not self._finished and self._stop.is_set():
-                self._finish("Stopped")
-        except JobFailed as failure:
-            self._on_failure(failure)
-        finally:
-            self._end_processes()
-            if not self._finished:
-                self.abandon()
-            shutil.rmtree(self._folder.base, ignore_errors=True)
+        """Do the job. In every case it ends in a final status."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """Begin to end the job because the service ends; the job's thread does the rest."""
 
     def request_stop(self) -> None:
         """Move to Stopping; the job's thread does the rest."""
         self._move("Stopping", self.stopping_step)
         self._stop.set()
-
-    def end(self) -> None:
-        """Kill the processes because the service ends; the job's thread does the rest."""
-        self._service_ended.set()
-        self._kill_processes()
 
     def abandon(self) -> None:
         """Fail the job because the service ended while it ran."""
@@ -104,13 +67,6 @@ class JobRun(ABC):
         reason = self._platform.faults.take_failure(self.kind.prefix)
         if reason is not None:
             raise JobFailed(reason)
-
-    def _on_wait(self) -> None:
-        """The job has to wait for its share of the machine."""
-        return
-
-    def _on_failure(self, failure: JobFailed) -> None:
-        self._finish("Failed", failure.reason)
 
     def _halted(self) -> bool:
         return self._stop.is_set() or self._service_ended.is_set()
@@ -158,6 +114,65 @@ class JobRun(ABC):
         if reason is not None:
             members["FailureReason"] = reason
         self._move(status, step, **{self.kind.end_member: now(), **members})
+
+
+class JobRun(JobStates):
+    """One job with a share of the machine and processes of its own."""
+
+    def __init__(self, platform: Platform, job: Record) -> None:
+        super().__init__(platform, job)
+        self._folder = platform.work_folder(self.kind.resource, job["_key"])
+
+    @abstractmethod
+    def _share_request(self) -> InstanceType:
+        """Return what the job asks of the machine."""
+
+    @abstractmethod
+    def _carry_out(self, share: Share) -> None:
+        """Do the work and finish the job, or return early when the job is to halt.
+
+        Raises:
+            JobFailed: when the job cannot go on.
+        """
+
+    @abstractmethod
+    def _kill_processes(self) -> None:
+        """Kill the processes of the job; called from another thread."""
+
+    @abstractmethod
+    def _end_processes(self) -> None:
+        """Leave no process of the job behind."""
+
+    def run(self) -> None:
+        """Do the job. In every case it ends in a final status and leaves no process behind."""
+        try:
+            request = self._share_request()
+            with self._platform.shares.job(request, self._on_wait, self._halted) as share:
+                if share is not None:
+                    self._change({self.kind.start_member: now()})
+                    self._fail_if_ordered()
+                    self._carry_out(share)
+            if not self._finished and self._stop.is_set():
+                self._finish("Stopped")
+        except JobFailed as failure:
+            self._on_failure(failure)
+        finally:
+            self._end_processes()
+            if not self._finished:
+                self.abandon()
+            shutil.rmtree(self._folder.base, ignore_errors=True)
+
+    def end(self) -> None:
+        """Kill the processes because the service ends; the job's thread does the rest."""
+        self._service_ended.set()
+        self._kill_processes()
+
+    def _on_wait(self) -> None:
+        """The job has to wait for its share of the machine."""
+        return
+
+    def _on_failure(self, failure: JobFailed) -> None:
+        self._finish("Failed", failure.reason)
 
 
 def _step_members(

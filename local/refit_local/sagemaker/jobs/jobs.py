@@ -14,7 +14,7 @@ from refit_local.sagemaker.wire.listing import list_answer
 from refit_local.sagemaker.wire.requests import members_of
 
 if TYPE_CHECKING:
-    from refit_local.sagemaker.jobs.job_run import JobRun
+    from refit_local.sagemaker.jobs.job_run import JobStates
     from refit_local.sagemaker.platform import Platform
 
 
@@ -29,13 +29,13 @@ class Jobs(ABC):
     """
 
     kind: ClassVar[JobKind]
-    run_class: ClassVar[type[JobRun]]
+    run_class: ClassVar[type[JobStates]]
     name_taken: ClassVar[str]
     not_found: ClassVar[str]
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
-        self._runs: dict[str, JobRun] = {}
+        self._runs: dict[str, JobStates] = {}
         # The record and the run of a job appear together: a job that can be described can be
         # stopped.
         self._creation = threading.Lock()
@@ -51,7 +51,9 @@ class Jobs(ABC):
     def create(self, request: dict[str, Any]) -> dict[str, Any]:
         """Create a job and start it."""
         created_at = now()
-        members = self._initial_members(request, created_at)
+        return self._start(request, created_at, self._initial_members(request, created_at))
+
+    def _start(self, request: dict[str, Any], created_at: float, members: Record) -> dict[str, Any]:
         name = request[self.kind.name_member]
         arn = self._platform.arn(self.kind.resource, name)
         record: Record = {
@@ -68,12 +70,15 @@ class Jobs(ABC):
                 if self._platform.store.get(self.kind.resource, name) is None:
                     self._platform.quotas.check_job(self.kind, record)
                 record = self._platform.store.add(self.kind.resource, name, record)
-                run = self._runs[record["_key"]] = self.run_class(self._platform, record)
+                run = self._runs[record["_key"]] = self._new_run(record)
         except NameTaken as taken:
             raise ResourceInUse(self.name_taken.format(arn=arn)) from taken
         self._platform.events.job(self.kind, record)
         self._platform.background.start(f"{self.kind.resource} {name}", run.run)
         return {self.kind.arn_member: arn}
+
+    def _new_run(self, record: Record) -> JobStates:
+        return self.run_class(self._platform, record)
 
     def describe(self, request: dict[str, Any]) -> dict[str, Any]:
         """Describe a job."""
@@ -108,7 +113,7 @@ class Jobs(ABC):
         """Fail the jobs that an earlier process left unfinished."""
         for record in self._platform.store.all(self.kind.resource):
             if record[self.kind.status_member] in UNFINISHED_STATUSES:
-                self.run_class(self._platform, record).abandon()
+                self._new_run(record).abandon()
 
     def end(self) -> None:
         """End all running jobs because the service ends."""

@@ -9,11 +9,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from refit_local.sagemaker.jobs.jobs import Jobs
-from refit_local.sagemaker.jobs.training_metrics import metric_definitions
+from refit_local.sagemaker.jobs.training_metrics import OBJECTIVE_METRIC, metric_definitions
 from refit_local.sagemaker.jobs.training_run import TrainingRun
 from refit_local.sagemaker.machine.containers import algorithm_module
 from refit_local.sagemaker.machine.instances import instance_type
 from refit_local.sagemaker.records.job_kinds import TRAINING
+from refit_local.sagemaker.records.naming import now
 from refit_local.sagemaker.storage import bucket_and_key, joined
 from refit_local.sagemaker.wire.errors import NotImplementedLocally, ValidationException
 
@@ -45,8 +46,32 @@ class TrainingJobs(Jobs):
     )
     not_found = "Requested resource not found."
 
+    def create_trial(
+        self, request: dict[str, Any], tuning_arn: str, objective: str, values: dict[str, str]
+    ) -> None:
+        """Create and start a training job of a tuning job.
+
+        Args:
+            request: of CreateTrainingJob.
+            tuning_arn: ARN of the tuning job.
+            objective: the metric that is tuned; the job shows it as `ObjectiveMetric`, too.
+            values: the hyperparameters that are searched.
+        """
+        created_at = now()
+        members = self._initial_members(request, created_at)
+        definitions = members["AlgorithmSpecification"]["MetricDefinitions"]
+        regex = next(d["Regex"] for d in definitions if d["Name"] == objective)
+        definitions.append({"Name": OBJECTIVE_METRIC, "Regex": regex})
+        tuning = {"TuningJobArn": tuning_arn, "_objective": objective, "_tuned": values}
+        self._start(request, created_at, {**members, **tuning})
+
+    def values_of(self, name: str, metric: str) -> list[float]:
+        """Return a metric after each round, of a job that this process has started."""
+        run = self._runs.get(name.lower())
+        return run.values_of(metric) if isinstance(run, TrainingRun) else []
+
     def _initial_members(self, request: dict[str, Any], created_at: float) -> Record:
-        _check(request)
+        check_training(request)
         name = request["TrainingJobName"]
         output = {"CompressionType": "GZIP", **request["OutputDataConfig"]}
         artifact = "model.tar.gz" if output["CompressionType"] == "GZIP" else "model/"
@@ -76,7 +101,12 @@ class TrainingJobs(Jobs):
         }
 
 
-def _check(request: dict[str, Any]) -> None:
+def check_training(request: dict[str, Any]) -> None:
+    """Check a CreateTrainingJob request by the rules that the shapes of the API do not state.
+
+    Raises:
+        ValidationException: when a rule is broken.
+    """
     for member in _REFUSED_MEMBERS:
         if request.get(member):
             raise NotImplementedLocally(f"{member} of CreateTrainingJob")

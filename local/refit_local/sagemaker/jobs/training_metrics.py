@@ -14,6 +14,8 @@ from typing import Any
 from refit_local.sagemaker.records.naming import now
 
 MAX_METRICS = 40
+OBJECTIVE_METRIC = "ObjectiveMetric"
+"""The name by which a training job of a tuning job shows the tuned metric."""
 _ROUND = re.compile(r"\[\d+\](?=[\t ])")
 _FIELD = re.compile(r"(train|validation)-([^:\s]+):(\S+)")
 _METRICS = (
@@ -40,6 +42,7 @@ class MetricLines:
     r"""Reads lines such as `[0]\ttrain-auc:0.9\tvalidation-auc:0.8`; the last round counts."""
 
     _last: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _values: dict[str, list[float]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def read(self, line: str) -> None:
@@ -59,8 +62,17 @@ class MetricLines:
             name = f"{channel}:{metric}"
             with self._lock:
                 self._last[name] = {"MetricName": name, "Value": value, "Timestamp": moment}
+                self._values.setdefault(name, []).append(value)
 
-    def final(self) -> list[dict[str, Any]]:
-        """Return the FinalMetricDataList."""
+    def values_of(self, name: str) -> list[float]:
+        """Return a metric after each round, e.g. `validation:auc`."""
         with self._lock:
+            return list(self._values.get(name, ()))
+
+    def final(self, objective: str | None) -> list[dict[str, Any]]:
+        """Return the FinalMetricDataList, with the objective of a tuning job again by that name."""
+        with self._lock:
+            if objective in self._last:
+                tuned = self._last[objective] | {"MetricName": OBJECTIVE_METRIC}
+                self._last[OBJECTIVE_METRIC] = tuned
             return sorted(self._last.values(), key=lambda m: m["MetricName"])[:MAX_METRICS]

@@ -51,6 +51,10 @@ class TrainingRun(JobRun):
             self._folder.checkpoints, job.get("CheckpointConfig", {}).get("S3Uri")
         )
 
+    def values_of(self, metric: str) -> list[float]:
+        """Return a metric after each round, e.g. `validation:auc`."""
+        return self._metrics.values_of(metric)
+
     def _share_request(self) -> InstanceType:
         return instance_type(self._job["ResourceConfig"]["InstanceType"])
 
@@ -173,7 +177,7 @@ class TrainingRun(JobRun):
         if "TrainingStartTime" in record:
             seconds = max(1, round(time.time() - record["TrainingStartTime"]))
             members |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
-        if metrics := self._metrics.final():
+        if metrics := self._metrics.final(self._job.get("_objective")):
             members["FinalMetricDataList"] = metrics
         last_step = step or JobStep(status, reason or f"Training job {status.lower()}")
         super()._finish(status, reason, last_step, **members)

@@ -5,7 +5,9 @@ AWS     refuses a job or an endpoint whose instances, with those that are in use
 Source  the texts of the error in aws-samples/aws-genai-llm-chatbot, issue 244, awsdocs/
         amazon-sagemaker-developer-guide, issue 70, and aws-samples/
         sagemaker-custom-project-templates, issue 51. An update has its old and its new instances at
-        the same time: SageMaker Developer Guide, "Blue/Green Deployments". Not documented: that AWS
+        the same time: SageMaker Developer Guide, "Blue/Green Deployments". A tuning job is refused
+        if its trials at a time are more: "Resource Limits for Automatic Model Tuning", and users
+        who got the error from CreateHyperParameterTuningJob. Not documented: that AWS
         counts both, that a job counts until it has stopped, that a name in use is refused first
 
 A failed endpoint has no instances.
@@ -16,7 +18,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from refit_local.sagemaker.records.job_kinds import TRAINING, UNFINISHED_STATUSES
+from refit_local.sagemaker.records.job_kinds import TRAINING, TUNING, UNFINISHED_STATUSES
 from refit_local.sagemaker.records.naming import ENDPOINT
 from refit_local.sagemaker.wire.errors import ResourceLimitExceeded
 
@@ -52,10 +54,11 @@ class InstanceQuotas:
         Raises:
             ResourceLimitExceeded: with the name of the quota.
         """
+        counted = TRAINING if kind == TUNING else kind  # a tuning job has those of its trials
         running = (
-            _instances_of_job(kind, job)
-            for job in self._store.all(kind.resource)
-            if job[kind.status_member] in UNFINISHED_STATUSES
+            _instances_of_job(counted, job)
+            for job in self._store.all(counted.resource)
+            if job[counted.status_member] in UNFINISHED_STATUSES
         )
         self._check(_instances_of_job(kind, record), running)
 
@@ -94,6 +97,10 @@ class InstanceQuotas:
 
 def _instances_of_job(kind: JobKind, job: Record) -> Counter[str]:
     """Return the instances of a job by the names of the quotas that count them."""
+    if kind == TUNING:
+        parallel = job["HyperParameterTuningJobConfig"]["ResourceLimits"]["MaxParallelTrainingJobs"]
+        of_trial = _instances_of_job(TRAINING, job["TrainingJobDefinition"])
+        return Counter({name: parallel * count for name, count in of_trial.items()})
     if kind == TRAINING:
         use = "spot training job" if job.get("EnableManagedSpotTraining") else "training job"
         resources, total = job["ResourceConfig"], _OF_TRAINING

@@ -1,10 +1,10 @@
-"""The names that differ between training jobs and transform jobs in SageMaker's API."""
+"""The names that differ between the kinds of jobs in SageMaker's API."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from refit_local.sagemaker.records.naming import TRAINING_JOB, TRANSFORM_JOB
+from refit_local.sagemaker.records.naming import TRAINING_JOB, TRANSFORM_JOB, TUNING_JOB
 
 FINAL_STATUSES = ("Completed", "Failed", "Stopped")
 UNFINISHED_STATUSES = ("InProgress", "Stopping")
@@ -60,3 +60,4 @@ class JobKind:
 
 TRAINING = JobKind(TRAINING_JOB, "Training Job")
 TRANSFORM = JobKind(TRANSFORM_JOB, "Transform Job")
+TUNING = JobKind(TUNING_JOB, "HyperParameter Tuning Job")

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 TRAINING_JOB = "training-job"
 TRANSFORM_JOB = "transform-job"
+TUNING_JOB = "hyper-parameter-tuning-job"
 MODEL = "model"
 MODEL_PACKAGE_GROUP = "model-package-group"
 MODEL_PACKAGE = "model-package"
@@ -16,6 +17,7 @@ ENDPOINT = "endpoint"
 KINDS = (
     TRAINING_JOB,
     TRANSFORM_JOB,
+    TUNING_JOB,
     MODEL,
     MODEL_PACKAGE_GROUP,
     MODEL_PACKAGE,

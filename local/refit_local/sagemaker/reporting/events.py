@@ -51,6 +51,9 @@ def job_detail(kind: JobKind, record: Record) -> dict[str, Any]:
     """Return the detail of a job's event: its description, times in ms and tags as a map."""
     description = members_of(kind.describe_operation, record)
     detail = with_timestamps(kind.describe_operation, description, epoch_ms)
+    if "BestTrainingJob" in detail:  # an event has the name alone, and no score
+        name = detail["BestTrainingJob"]["TrainingJobName"]
+        detail["BestTrainingJob"] = {"TrainingJobName": name}
     return {**detail, "Tags": tag_map(record)}
 
 

@@ -23,6 +23,7 @@ def list_answer(
     name: str,
     status: str | None = None,
     order: str = "Descending",
+    value: str | None = None,
 ) -> dict[str, Any]:
     """Return one page of the records that a List request selects, as the operation's answer.
 
@@ -33,23 +34,24 @@ def list_answer(
         name: the member for NameContains and SortBy=Name.
         status: the member for StatusEquals and SortBy=Status.
         order: the default SortOrder of the operation. The default of SortBy is CreationTime.
+        value: the member for SortBy=Value, if the operation has it.
 
     Raises:
         ValidationException: when the NextToken was not issued by this function.
     """
-    page, token = _page(request, records, name, status, order)
+    members = {"Name": name, "Status": status, "CreationTime": "CreationTime", "Value": value}
+    page, token = _page(request, records, members, order)
     return {**summaries_of(operation, page), **token}
 
 
 def _page(
     request: dict[str, Any],
     records: list[ListedRecord],
-    name: str,
-    status: str | None,
+    members: dict[str, str | None],
     order: str,
 ) -> tuple[list[ListedRecord], dict[str, str]]:
+    name, status = str(members["Name"]), members["Status"]
     selected = [record for record in records if _matches(request, record, name, status)]
-    members = {"Name": name, "Status": status, "CreationTime": "CreationTime"}
     member = members.get(request.get("SortBy", "CreationTime")) or "CreationTime"
 
     def sort_key(record: ListedRecord) -> SortKey:
