@@ -50,12 +50,19 @@ def jobs(user: User, kind: str, model: str) -> list[str]:
 def test_jobs_that_fail_for_reasons_of_aws_are_started_again(
     user: User, digits: Digits, order: Callable[..., None]
 ) -> None:
-    order(TrainingJob=[CAPACITY, INTERNAL], TransformJob=[CAPACITY])
-    user.drop("unlucky", {"a.csv": digits.csv(FIRST)})
+    order(TrainingJob=[CAPACITY, INTERNAL], TransformJob=[CAPACITY], SpotInterruption=[0])
+    user.drop("unlucky", {"a.csv": digits.csv(FIRST)}, "[training]\nspot = true\n")
     run = user.wait_for_end("unlucky")
     assert run["status"] == "DEPLOYED", run
     assert sorted(jobs(user, "training", "unlucky")) == ["Completed", "Failed", "Failed"]
     assert sorted(jobs(user, "transform", "unlucky")) == ["Completed", "Failed"]
+    sagemaker = user.client("sagemaker")
+    (completed,) = sagemaker.list_training_jobs(
+        NameContains="refit-unlucky-", StatusEquals="Completed"
+    )["TrainingJobSummaries"]
+    trained = sagemaker.describe_training_job(TrainingJobName=completed["TrainingJobName"])
+    steps = [step["Status"] for step in trained["SecondaryStatusTransitions"]]
+    assert steps.count("Interrupted") == 1
 
 
 def test_a_job_that_fails_because_of_its_data_is_not_started_again(

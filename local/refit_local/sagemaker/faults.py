@@ -6,6 +6,7 @@
       "HyperParameterTuningJob": [],
       "Endpoint": ["Unable to provision requested ML compute capacity due to Insuff…"],
       "LostEndpoint": [],
+      "SpotInterruption": [0],
       "ListLagSeconds": 5,
       "LogLagSeconds": 5
     }
@@ -14,6 +15,8 @@ Each job takes the first reason of the list of its kind, and fails with it befor
 starts. Each CreateEndpoint and UpdateEndpoint takes one of `Endpoint`: a new endpoint ends as
 Failed, an updated one goes back to InService with its old config. The reason "" is one that
 DescribeEndpoint does not show. An update takes one of `LostEndpoint`, too, and then ends as Failed.
+Each instance of a spot training job takes one of `SpotInterruption`, and is taken away so many
+seconds after its container has started. The job then begins again.
 ListModelPackages does not show packages that are younger than `ListLagSeconds`, or than
 REFIT_LIST_LAG_S seconds if the file does not say. A line of a log arrives `LogLagSeconds` (or
 REFIT_LOG_LAG_S) after it was written. Without the file nothing fails.

@@ -95,7 +95,7 @@ def test_the_last_round_of_each_metric_counts() -> None:
         "[2]\ttrain-auc:nan",
     ):
         lines.read(line)
-    final = {metric["MetricName"]: metric["Value"] for metric in lines.final()}
+    final = {metric["MetricName"]: metric["Value"] for metric in lines.final(None)}
     assert final == {"train:auc": 0.75, "validation:auc": 0.625}
 
 

@@ -48,6 +48,32 @@ def test_a_job_fails_with_the_ordered_reason_and_the_next_one_does_not(
     assert "TrainingEndTime" in failed
 
 
+SPOT = {"EnableManagedSpotTraining": True}
+
+
+def test_a_spot_job_whose_instance_is_taken_away_begins_again(
+    faulty: RunningSageMaker, folder: Path
+) -> None:
+    (folder / "faults.json").write_text(json.dumps({"SpotInterruption": [0, 0]}))
+    limits = {"StoppingCondition": {"MaxRuntimeInSeconds": 300, "MaxWaitTimeInSeconds": 600}}
+    faulty.sagemaker.create_training_job(**training_request("on-demand"))
+    assert faulty.trained("on-demand")["TrainingJobStatus"] == "Completed"
+    faulty.sagemaker.create_training_job(**training_request("spot", **SPOT, **limits))
+    job = faulty.trained("spot")
+    assert job["TrainingJobStatus"] == "Completed"
+    on_instance = ["Starting", "Downloading", "Training"]
+    assert [step["Status"] for step in job["SecondaryStatusTransitions"]] == [
+        *on_instance,
+        "Interrupted",
+        *on_instance,
+        "Interrupted",
+        *on_instance,
+        "Uploading",
+        "Completed",
+    ]
+    assert faulty.get("out/spot/output/model.tar.gz")
+
+
 def test_the_log_of_a_job_can_arrive_after_the_job_has_ended(
     faulty: RunningSageMaker, folder: Path
 ) -> None:

@@ -193,6 +193,7 @@ CAUSES: dict[str, Callable[[Stack], None]] = {
             "EndStoppedRun",
             "RemoveAlarms",
             "CompactLedger",
+            "StartBatch",
         )
     },
     "CountLabelsBehindAlarm": lambda stack: stack.put_of(
@@ -209,6 +210,7 @@ CAUSES: dict[str, Callable[[Stack], None]] = {
             "CountLabels",
             "CheckDrift",
             "Retrain",
+            "StartBatch",
         )
     },
     **{
@@ -335,7 +337,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         aws.client("s3").create_bucket(Bucket="bucket")
         cloudformation.create_stack(
             StackName="refit",
-            TemplateBody=json.dumps(reduced_template()),
+            TemplateBody=json.dumps(reduced_template(), separators=(",", ":")),
             Capabilities=["CAPABILITY_IAM"],
         )
 
@@ -403,7 +405,7 @@ def test_an_alarm_clears_when_its_cause_ends(observed: Observed, name: str) -> N
 
 
 def test_the_end_of_an_alarm_notifies_the_topic_except_for_failed_runs(observed: Observed) -> None:
-    failed_runs = {"TrainFailedAlarm", "DeployFailedAlarm"}
+    failed_runs = {"TrainFailedAlarm", "DeployFailedAlarm", "BatchFailedAlarm"}
     assert set(ALL_ALARMS) - observed.notified_of_ok == failed_runs
 
 

@@ -1,10 +1,15 @@
 """Carry one training job out: download the channels, train, upload the model.
 
-Source  docs/sagemaker-contract.md, "Training jobs" and "Training container"
+Source  docs/sagemaker-contract.md, "Training jobs" and "Training container"; of interrupted spot
+        instances: botocore's model of DescribeTrainingJob, SecondaryStatus, and SageMaker Developer
+        Guide, "Managed Spot Training in Amazon SageMaker AI". Not documented: whether the restart
+        has a log stream of its own (here it has not)
 """
 
 from __future__ import annotations
 
+import math
+import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -31,10 +36,16 @@ _NICE = 10
 _PENDING = JobStep("Pending", "Waiting for memory that other jobs use")
 _DOWNLOADING = JobStep("Downloading", "Downloading input data")
 _TRAINING = JobStep("Training", "Training image download completed. Training in progress.")
+_INTERRUPTED = JobStep("Interrupted", "The managed spot training instances were interrupted")
+_STARTING_AGAIN = JobStep("Starting", "Preparing the instances for training")
 _UPLOADING = JobStep("Uploading", "Uploading generated training model")
 _MAX_RUNTIME_EXCEEDED = JobStep(
     "MaxRuntimeExceeded", "Training job stopped: MaxRuntimeInSeconds was exceeded"
 )
+
+
+class _Interrupted(Exception):
+    """The spot instance of the job is taken away."""
 
 
 class TrainingRun(JobRun):
@@ -64,6 +75,26 @@ class TrainingRun(JobRun):
     def _carry_out(self, share: Share) -> None:
         deadline = time.monotonic() + self._job["StoppingCondition"]["MaxRuntimeInSeconds"]
         storage = self._platform.storage(self._job["RoleArn"])
+        while True:
+            try:
+                self._train(share, deadline, storage)
+                return
+            except _Interrupted:
+                self._checkpoints.upload(storage)
+                self._move(step=_INTERRUPTED)
+            # The new instance has an empty disk, and the training begins again.
+            shutil.rmtree(self._folder.base)
+            self._metrics = MetricLines()
+            self._checkpoints.forget()
+            self._move(step=_STARTING_AGAIN)
+
+    def _train(self, share: Share, deadline: float, storage: RoleStorage) -> None:
+        """Train on one instance, and finish the job unless it is to halt.
+
+        Raises:
+            JobFailed: when the job cannot go on.
+            _Interrupted: when the spot instance is taken away.
+        """
         self._move(step=_DOWNLOADING)
         self._folder.prepare()
         self._folder.write_training_config(self._job)
@@ -122,9 +153,17 @@ class TrainingRun(JobRun):
         return process
 
     def _wait(self, process: AlgorithmProcess, deadline: float, storage: RoleStorage) -> int | None:
-        """Return the exit code, or None when the job was stopped or exceeded its runtime."""
+        """Return the exit code, or None when the job was stopped or exceeded its runtime.
+
+        Raises:
+            _Interrupted: when an interruption of a spot instance is ordered.
+        """
         next_upload = time.monotonic() + _CHECKPOINT_INTERVAL_S
+        interrupted_at = self._ordered_interruption()
         while (exit_code := process.wait(_POLL_S)) is None:
+            if time.monotonic() > interrupted_at and not self._halted():
+                process.stop(self._platform.timeouts.stop_grace_s)
+                raise _Interrupted
             if self._halted() or time.monotonic() > deadline:
                 service_ended = self._service_ended.is_set()
                 process.stop(0 if service_ended else self._platform.timeouts.stop_grace_s)
@@ -133,6 +172,13 @@ class TrainingRun(JobRun):
                 self._checkpoints.upload(storage)
                 next_upload = time.monotonic() + _CHECKPOINT_INTERVAL_S
         return exit_code
+
+    def _ordered_interruption(self) -> float:
+        """Return when the spot instance is taken away; never without an order."""
+        if not self._job.get("EnableManagedSpotTraining"):
+            return math.inf
+        seconds = self._platform.faults.take_failure("SpotInterruption")
+        return math.inf if seconds is None else time.monotonic() + float(seconds)
 
     def _save_stopped(self, storage: RoleStorage) -> None:
         """Keep what the algorithm saved before it was stopped, as on AWS."""
@@ -190,6 +236,10 @@ class CheckpointSync:
         self._folder = folder
         self._uri = uri
         self._synced: dict[Path, tuple[int, int]] = {}
+
+    def forget(self) -> None:
+        """Begin on an empty disk."""
+        self._synced.clear()
 
     def download(self, storage: RoleStorage) -> None:
         """Fetch the checkpoints of an earlier job.
