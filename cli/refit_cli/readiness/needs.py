@@ -42,20 +42,43 @@ def quotas_needed(settings: ModelSettings) -> list[QuotaNeed]:
     """Return the quotas that one model with these settings needs."""
     training = settings.training.instance_type or INSTANCES[0][0]
     kind = "spot training job" if settings.training.spot else "training job"
+    trainings, trained = _trainings(settings)
+    transforms = max(TRANSFORMS, _folds_at_a_time(settings))
     endpoint, instances = settings.deployment.instance_type, settings.deployment.instance_count
     serving = BLUE_GREEN * instances
     updates = f"an endpoint of {instances}, which has {serving} while it is updated"
     return [
-        QuotaNeed(f"{training} for {kind} usage", 1, "one training job"),
+        QuotaNeed(f"{training} for {kind} usage", trainings, trained),
         QuotaNeed(
             f"{TRANSFORM_INSTANCE} for transform job usage",
-            TRANSFORMS,
-            "challenger and champion are evaluated at the same time",
+            transforms,
+            "challenger and champion are evaluated at the same time"
+            if transforms == TRANSFORMS
+            else f"{transforms} folds are predicted at the same time",
         ),
         QuotaNeed(f"{endpoint} for endpoint usage", serving, updates),
-        QuotaNeed("Number of instances across all training jobs", 1, "one training job", True),
+        QuotaNeed("Number of instances across all training jobs", trainings, trained, True),
         QuotaNeed(
-            "Number of instances across all transform jobs", TRANSFORMS, "two transform jobs", True
+            "Number of instances across all transform jobs",
+            transforms,
+            f"{transforms} transform jobs",
+            True,
         ),
         QuotaNeed("Number of instances across active endpoints", serving, updates, True),
     ]
+
+
+def _trainings(settings: ModelSettings) -> tuple[int, str]:
+    """Return how many training jobs run at the same time, and why."""
+    trials = settings.tuning.max_parallel if settings.tuning.max_jobs else 1
+    folds = _folds_at_a_time(settings)
+    if max(trials, folds) == 1:
+        return 1, "one training job"
+    if trials >= folds:
+        return trials, f"{trials} trials of a tuning job at the same time"
+    return folds, f"{folds} folds are trained at the same time"
+
+
+def _folds_at_a_time(settings: ModelSettings) -> int:
+    training = settings.training
+    return min(training.folds, training.folds_at_a_time) if training.folds else 1

@@ -173,6 +173,25 @@ def test_an_instance_type_without_a_quota_is_not_offered_in_the_region(
     assert "no such quota in eu-west-1" in findings[ENDPOINT]["found"]
 
 
+@pytest.mark.parametrize(
+    ("settings", "trainings", "transforms"),
+    [
+        ("[tuning]\nmax_jobs = 12\nmax_parallel = 4", 4, 2),
+        ("[tuning]\nmax_parallel = 4", 1, 2),
+        ("[training]\nfolds = 5\nfolds_at_a_time = 3", 3, 3),
+        ("[training]\nfolds = 2\nfolds_at_a_time = 4", 2, 2),
+    ],
+)
+def test_trials_and_folds_at_the_same_time_need_larger_quotas(
+    settings: str, trainings: int, transforms: int
+) -> None:
+    needs = {need.quota: need.count for need in quotas_needed(parse_settings(settings))}
+    assert needs["ml.m5.large for training job usage"] == trainings
+    assert needs["Number of instances across all training jobs"] == trainings
+    assert needs["ml.m5.large for transform job usage"] == transforms
+    assert needs["Number of instances across all transform jobs"] == transforms
+
+
 def test_two_transform_jobs_run_at_the_same_time() -> None:
     needs = {need.quota: need.count for need in quotas_needed(parse_settings(""))}
     assert needs["ml.m5.large for transform job usage"] == 2
