@@ -72,6 +72,14 @@ class RunningExecutions(Kind):
         return model_of_group(self._prefix, group)
 
 
+_JOBS = {
+    "training": ("training", "Training"),
+    "transform": ("transform", "Transform"),
+    "tuning": ("hyper_parameter_tuning", "HyperParameterTuning"),
+}
+"""How the operations, and the members of requests, name each kind of job."""
+
+
 class RunningJobs(Kind):
     """Training jobs or transform jobs that run for the model.
 
@@ -81,10 +89,11 @@ class RunningJobs(Kind):
     def __init__(
         self, kind: str, suffix: str, client: Any, names: ResourceNames, waiter: Waiter
     ) -> None:
-        """Select `training` or `transform` jobs; `suffix` is what follows the run in a name."""
+        """Select a kind of `_JOBS`; `suffix` is what follows the run in a name."""
         self.key = f"{kind}_jobs"
         self.noun = (f"running {kind} job", f"running {kind} jobs")
         self._kind = kind
+        self._operation, self._title = _JOBS[kind]
         self._client = client
         self._stem = f"{names.prefix}-{names.model}-"
         self._name = re.compile(f"{re.escape(self._stem)}{_RUN}{suffix}")
@@ -99,7 +108,7 @@ class RunningJobs(Kind):
         """Stop the jobs, and wait until they have ended: a job that stops still writes to S3."""
         for name in list(self._names("InProgress")):
             try:
-                getattr(self._client, f"stop_{self._kind}_job")(**{self._member: name})
+                getattr(self._client, f"stop_{self._operation}_job")(**{self._member: name})
             except ClientError as error:
                 if error_code(error) not in _MISSING:  # it has ended meanwhile
                     raise
@@ -107,55 +116,33 @@ class RunningJobs(Kind):
 
     @property
     def _member(self) -> str:
-        return f"{self._kind.title()}JobName"
+        return f"{self._title}JobName"
 
     def _names(self, status: str) -> Iterator[str]:
-        pages = self._client.get_paginator(f"list_{self._kind}_jobs")
+        pages = self._client.get_paginator(f"list_{self._operation}_jobs")
         for page in pages.paginate(NameContains=self._stem, StatusEquals=status):
-            for job in page[f"{self._kind.title()}JobSummaries"]:
+            for job in page[f"{self._title}JobSummaries"]:
                 if self._name.fullmatch(job[self._member]):
                     yield job[self._member]
 
 
-class RunningTuning(Kind):
+class RunningTuning(RunningJobs):
     """Tuning jobs of the model's runs that run, and with them their trials."""
-
-    key = "tuning_jobs"
-    noun = ("running tuning job", "running tuning jobs")
 
     def __init__(
         self, client: Any, names: ResourceNames, runs: Callable[[], set[str]], waiter: Waiter
     ) -> None:
         """Select the jobs of the runs; their names do not have the model's."""
-        self._client = client
+        super().__init__("tuning", f"-{_RETRY}", client, names, waiter)
         self._stem = f"{names.prefix}-"
-        self._name = re.compile(f"{re.escape(self._stem)}({_RUN})-{_RETRY}")
+        self._name = re.compile(f"{re.escape(self._stem)}{_RUN}-{_RETRY}")
         self._runs = runs
-        self._waiter = waiter
-
-    def resources(self) -> Iterator[Resource]:
-        """Yield the jobs that have not ended."""
-        for status in ("InProgress", "Stopping"):
-            yield from map(Resource, self._names(status))
-
-    def remove(self) -> None:
-        """Stop the jobs, and wait until they and their trials have ended."""
-        for name in list(self._names("InProgress")):
-            try:
-                self._client.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
-            except ClientError as error:
-                if error_code(error) not in _MISSING:  # it has ended meanwhile
-                    raise
-        self._waiter.until(lambda: not any(self.resources()), "the end of the tuning jobs")
 
     def _names(self, status: str) -> Iterator[str]:
         runs = self._runs()
-        pages = self._client.get_paginator("list_hyper_parameter_tuning_jobs")
-        for page in pages.paginate(NameContains=self._stem, StatusEquals=status):
-            for job in page["HyperParameterTuningJobSummaries"]:
-                match = self._name.fullmatch(job["HyperParameterTuningJobName"])
-                if match and match[1] in runs:
-                    yield match[0]
+        for name in super()._names(status):
+            if name.removeprefix(self._stem)[:RUN_ID_LENGTH] in runs:
+                yield name
 
 
 class Alarms(Kind):
