@@ -23,6 +23,7 @@ what is allowed. Each run records the settings it used in its `manifest.json`.
 | `[prediction]` | with the version of the next run, which keeps its rule |
 | `[deployment]`, `[monitoring]` | when a version whose run used it is deployed |
 | `[retraining]` | at once; `base_margin` with the next run |
+| `[batch]` | with the next file in `batch/in/` |
 """
 
 

@@ -85,6 +85,7 @@ class LoopStatus:
         live = verdict.live if verdict else None
         table = Table.grid(padding=(0, 2, 0, 0))
         for title, lines in (
+            ("last check", [_time(verdict.checked_at)] if verdict else []),
             ("quality", _quality_lines(live)),
             ("evidence", _evidence_lines(verdict.quality) if verdict else []),
             ("alarm", _alarm_lines(self.alarm) if self.alarm else []),

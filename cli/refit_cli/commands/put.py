@@ -280,4 +280,7 @@ def _print_uploads(
             f"[bold]refit watch {model}[/]"
         )
     elif settings_key:
-        terminal.inform(f"The settings apply from the next run on: [bold]refit put {model} FILE[/]")
+        terminal.inform(
+            f"The settings apply from the next run on, [bold]refit put {model} FILE[/]; those of "
+            r"\[batch] from the next file on"
+        )

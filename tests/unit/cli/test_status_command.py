@@ -157,6 +157,7 @@ def test_quality_is_compared_with_the_held_out_rows(refit, digits):
     digits.put_item("digits", "MONITOR", verdict())
     output = refit("status", "digits").stdout
     assert "accuracy 92.00% (held-out rows: 95.00%), log loss 0.31" in output
+    assert "last check 2026-11-20 12:00:00 UTC" in " ".join(output.split())
     assert "500 labelled of 1,000 predictions, 5 cohorts, 2026-11-20 12:00:00 UTC to" in output
     assert "50.0% of the predictions are labelled, after 1:30 min on average" in output
 

@@ -83,13 +83,13 @@ def test_status_tells_the_best_trial_of_a_run_that_was_tuned(refit, stack) -> No
         "metric": "validation:rmse",
         "trial": "refit-r1-0-003-0a1b2c3d",
         "value": Decimal("54.2"),
-        "hyperparameters": {"eta": "0.1", "max_depth": "4"},
+        "hyperparameters": {"eta": "0.10000000149", "max_depth": "4"},
     }
     stack.add_run("digits", "r1", "REFUSED", tuning=tuning)
     shown = " ".join(refit("status", "digits").stdout.split())
     assert "best of 12 trials, 1 failed: validation:rmse 54.2 with eta 0.1, max_depth 4" in shown
     (run,) = json.loads(refit("status", "--json").stdout)["models"][0]["runs"]
-    assert run["tuning"]["hyperparameters"] == {"eta": "0.1", "max_depth": "4"}
+    assert run["tuning"]["hyperparameters"] == {"eta": "0.10000000149", "max_depth": "4"}
 
 
 def test_watch_tells_each_trial_and_not_the_rounds_of_all(refit, stack, clients) -> None:

@@ -77,8 +77,18 @@ class TuningSummary(BaseModel):
     def sentence(self) -> str:
         """The result, for a person."""
         failed = f", {self.failed} failed" if self.failed else ""
-        values = ", ".join(f"{name} {value}" for name, value in self.hyperparameters.items())
+        values = ", ".join(
+            f"{name} {_short(value)}" for name, value in self.hyperparameters.items()
+        )
         return f"best of {self.trials} trials{failed}: {self.metric} {self.value:.4g} with {values}"
+
+
+def _short(value: str) -> str:
+    """Return a number with four significant digits, and another text as it is."""
+    try:
+        return f"{float(value):.4g}"
+    except ValueError:
+        return value
 
 
 def summary_of(record: TuningRecord, best: Trial) -> TuningSummary:
