@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from refit_local.sagemaker.faults import FILE
+from refit_local.sagemaker.faults import OF_NAMES
 
 from tests.e2e.driver import User, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.e2e.conftest import Digits
 
@@ -27,18 +27,50 @@ NO_INSTANCE = (
     "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error."
 )
 INTERNAL = "InternalServerError: We encountered an internal error. Please try again."
+ENSEMBLE = "[training]\nfolds = 2\nfolds_at_a_time = 2\nfinal = 'ensemble'\n"
+OF_THE_DATA = "AlgorithmError: the label is not a number, exit code: 1"
+FAULTS = {
+    "unlucky": {
+        "TrainingJob": [CAPACITY, INTERNAL],
+        "TransformJob": [CAPACITY],
+        "SpotInterruption": [0],
+    },
+    "faulty": {"TrainingJob": [OF_THE_DATA]},
+    "fold-unlucky": {"TrainingJob": [CAPACITY], "TransformJob": [INTERNAL]},
+    "fold-faulty": {"TrainingJob": [OF_THE_DATA]},
+    "scarce": {"Endpoint": [NO_INSTANCE]},
+    "lagging": {"ListLagSeconds": 4, "LogLagSeconds": 5},
+    "halted": {"ListLagSeconds": 600},
+}
+SETTINGS = {
+    "unlucky": "[training]\nspot = true\n",
+    "fold-unlucky": ENSEMBLE,
+    "fold-faulty": ENSEMBLE,
+}
+PATIENCE_S = 300
 
 
-@pytest.fixture
-def order(user: User) -> Iterator[Callable[..., None]]:
-    """Order faults; those that are left are cancelled after the test."""
-    path = user.stack.state_dir / "sagemaker" / FILE
+def order(user: User, model: str, **faults: Any) -> None:
+    """Order faults for the jobs, the endpoint and the versions of a model."""
+    folder = user.stack.state_dir / "sagemaker" / OF_NAMES
+    folder.mkdir(exist_ok=True)
+    (folder / f"refit-{model}.json").write_text(json.dumps(faults))
 
-    def write(**faults: Any) -> None:
-        path.write_text(json.dumps(faults))
 
-    yield write
-    path.unlink(missing_ok=True)
+@pytest.fixture(scope="module", autouse=True)
+def drops(user: User, digits: Digits) -> Iterator[None]:
+    """Drop all models at once, since a run with failures spends most of its time waiting."""
+    for model, faults in FAULTS.items():
+        order(user, model, **faults)
+    for model in [*FAULTS, "shared"]:
+        user.drop(model, {"a.csv": digits.csv(FIRST)}, SETTINGS.get(model))
+    yield
+    for model in FAULTS:
+        order(user, model)
+
+
+def end_of(user: User, model: str, number: int = 1) -> dict[str, Any]:
+    return user.wait_for_end(model, number, PATIENCE_S)
 
 
 def jobs(user: User, kind: str, model: str) -> list[str]:
@@ -47,12 +79,21 @@ def jobs(user: User, kind: str, model: str) -> list[str]:
     return [entry[f"{kind.title()}JobStatus"] for entry in summaries]
 
 
-def test_jobs_that_fail_for_reasons_of_aws_are_started_again(
-    user: User, digits: Digits, order: Callable[..., None]
-) -> None:
-    order(TrainingJob=[CAPACITY, INTERNAL], TransformJob=[CAPACITY], SpotInterruption=[0])
-    user.drop("unlucky", {"a.csv": digits.csv(FIRST)}, "[training]\nspot = true\n")
-    run = user.wait_for_end("unlucky")
+def test_a_deployment_that_is_stopped_gives_both_locks_back(user: User) -> None:
+    execution = wait_for(
+        lambda: user.state("halted").get("deployment_execution"), "the deployment", PATIENCE_S
+    )
+    user.client("stepfunctions").stop_execution(executionArn=execution)
+    run = end_of(user, "halted")
+    assert (run["status"], "was stopped" in run["message"]) == ("FAILED", True), run
+    wait_for(
+        lambda: not {"active_run", "deployment"} & user.state("halted").keys() or None,
+        "both locks free",
+    )
+
+
+def test_jobs_that_fail_for_reasons_of_aws_are_started_again(user: User) -> None:
+    run = end_of(user, "unlucky")
     assert run["status"] == "DEPLOYED", run
     assert sorted(jobs(user, "training", "unlucky")) == ["Completed", "Failed", "Failed"]
     assert sorted(jobs(user, "transform", "unlucky")) == ["Completed", "Failed"]
@@ -65,26 +106,15 @@ def test_jobs_that_fail_for_reasons_of_aws_are_started_again(
     assert steps.count("Interrupted") == 1
 
 
-def test_a_job_that_fails_because_of_its_data_is_not_started_again(
-    user: User, digits: Digits, order: Callable[..., None]
-) -> None:
-    order(TrainingJob=["AlgorithmError: the label is not a number, exit code: 1"])
-    user.drop("faulty", {"a.csv": digits.csv(FIRST)})
-    run = user.wait_for_end("faulty")
+def test_a_job_that_fails_because_of_its_data_is_not_started_again(user: User) -> None:
+    run = end_of(user, "faulty")
     assert (run["status"], "the label is not a number" in run["message"]) == ("FAILED", True), run
     assert jobs(user, "training", "faulty") == ["Failed"]
     assert "active_run" not in user.state("faulty")
 
 
-ENSEMBLE = "[training]\nfolds = 2\nfolds_at_a_time = 2\nfinal = 'ensemble'\n"
-
-
-def test_jobs_of_a_fold_that_fail_for_reasons_of_aws_are_started_again(
-    user: User, digits: Digits, order: Callable[..., None]
-) -> None:
-    order(TrainingJob=[CAPACITY], TransformJob=[INTERNAL])
-    user.drop("fold-unlucky", {"a.csv": digits.csv(FIRST)}, ENSEMBLE)
-    run = user.wait_for_end("fold-unlucky")
+def test_jobs_of_a_fold_that_fail_for_reasons_of_aws_are_started_again(user: User) -> None:
+    run = end_of(user, "fold-unlucky")
     assert run["status"] == "DEPLOYED", run
     assert sorted(jobs(user, "training", "fold-unlucky")) == ["Completed", "Completed", "Failed"]
     of_transforms = jobs(user, "transform", "fold-unlucky")
@@ -92,11 +122,9 @@ def test_jobs_of_a_fold_that_fail_for_reasons_of_aws_are_started_again(
 
 
 def test_a_fold_that_fails_because_of_its_data_fails_the_run_and_stops_the_others(
-    user: User, digits: Digits, order: Callable[..., None]
+    user: User,
 ) -> None:
-    order(TrainingJob=["AlgorithmError: the label is not a number, exit code: 1"])
-    user.drop("fold-faulty", {"a.csv": digits.csv(FIRST)}, ENSEMBLE)
-    run = user.wait_for_end("fold-faulty")
+    run = end_of(user, "fold-faulty")
     assert (run["status"], "the label is not a number" in run["message"]) == ("FAILED", True), run
     left = jobs(user, "training", "fold-faulty") + jobs(user, "transform", "fold-faulty")
     assert "Failed" in left
@@ -113,31 +141,42 @@ def approvals(user: User, model: str) -> list[str]:
 
 
 def test_endpoints_that_aws_has_no_instance_for_are_deployed_later_and_reject_nothing(
-    user: User, digits: Digits, order: Callable[..., None]
+    user: User, digits: Digits
 ) -> None:
-    order(Endpoint=[NO_INSTANCE])
-    user.drop("scarce", {"a.csv": digits.csv(FIRST)})
-    run = user.wait_for_end("scarce")
+    run = end_of(user, "scarce")
     assert run["status"] == "DEPLOYED", run
-    order(Endpoint=[NO_INSTANCE], LostEndpoint=[INTERNAL])
+    order(user, "scarce", Endpoint=[NO_INSTANCE], LostEndpoint=[INTERNAL])
     user.drop("scarce", {"b.csv": digits.csv(slice(0, 1500))})
-    second = user.wait_for_end("scarce", 2)
+    second = end_of(user, "scarce", 2)
     assert second["status"] == "DEPLOYED", second
     assert user.state("scarce")["champion"]["version"] == 2
     assert approvals(user, "scarce") == ["Approved", "Approved"]
     assert not {"active_run", "deployment"} & user.state("scarce").keys()
 
 
-def test_a_version_that_aws_had_no_instance_for_to_the_end_is_only_deployed_again_by_a_retry(
-    user: User, digits: Digits
-) -> None:
-    user.drop("starved", {"a.csv": digits.csv(FIRST)})
-    run = user.wait_for_end("starved")
+def test_a_version_that_the_registry_lists_late_is_deployed(user: User) -> None:
+    run = end_of(user, "lagging")
     assert run["status"] == "DEPLOYED", run
-    wait_for(lambda: "active_run" not in user.state("starved") or None, "the release of the lock")
+    assert "active_run" not in user.state("lagging")
+
+
+def test_a_log_that_arrives_late_still_gives_the_curves_of_the_run(user: User) -> None:
+    run = end_of(user, "lagging")
+    (job,) = user.read_json(f"lagging/runs/{run['run']}/curves.json")["jobs"]
+    described = user.client("sagemaker").describe_training_job(TrainingJobName=job["job"])
+    final = {m["MetricName"]: m["Value"] for m in described["FinalMetricDataList"]}
+    last = float(job["metrics"]["validation-mlogloss"][-1])
+    assert last == pytest.approx(final["validation:mlogloss"])
+
+
+def test_a_version_that_aws_had_no_instance_for_to_the_end_is_only_deployed_again_by_a_retry(
+    user: User,
+) -> None:
+    run = end_of(user, "lagging")
+    assert run["status"] == "DEPLOYED", run
     user.client("dynamodb").update_item(  # all attempts take more than five minutes
         TableName=user.outputs["ModelTableName"],
-        Key={"pk": {"S": "MODEL#starved"}, "sk": {"S": f"RUN#{run['run']}"}},
+        Key={"pk": {"S": "MODEL#lagging"}, "sk": {"S": f"RUN#{run['run']}"}},
         UpdateExpression="SET #status = :failed, #error = :error",
         ExpressionAttributeNames={"#status": "status", "#error": "error"},
         ExpressionAttributeValues={
@@ -145,7 +184,7 @@ def test_a_version_that_aws_had_no_instance_for_to_the_end_is_only_deployed_agai
             ":error": {"S": "EndpointNotProvisioned"},
         },
     )
-    command = [Path(sys.executable).with_name("refit"), "retry", "starved", "--json"]
+    command = [Path(sys.executable).with_name("refit"), "retry", "lagging", "--json"]
     requested = subprocess.run(
         [*command, "--port", str(user.stack.port)], capture_output=True, text=True, check=False
     )
@@ -155,61 +194,19 @@ def test_a_version_that_aws_had_no_instance_for_to_the_end_is_only_deployed_agai
 
     def ended() -> str | None:
         for entry in states.list_executions(stateMachineArn=machine)["executions"]:
-            is_repeated = entry["name"].startswith("refit-starved-v1-after-")
+            is_repeated = entry["name"].startswith("refit-lagging-v1-after-")
             if is_repeated and entry["status"] != "RUNNING":
                 return str(entry["status"])
         return None
 
     assert wait_for(ended, "the end of the repeated deployment") == "SUCCEEDED"
-    assert len(user.runs("starved")) == 1
-
-
-def test_a_version_that_the_registry_lists_late_is_deployed(
-    user: User, digits: Digits, order: Callable[..., None]
-) -> None:
-    order(ListLagSeconds=4)
-    user.drop("lagging", {"a.csv": digits.csv(FIRST)})
-    run = user.wait_for_end("lagging")
-    assert run["status"] == "DEPLOYED", run
-    assert "active_run" not in user.state("lagging")
-
-
-def test_a_log_that_arrives_late_still_gives_the_curves_of_the_run(
-    user: User, digits: Digits, order: Callable[..., None]
-) -> None:
-    order(LogLagSeconds=5)
-    user.drop("late-log", {"a.csv": digits.csv(FIRST)})
-    run = user.wait_for_end("late-log")
-    assert run["status"] == "DEPLOYED", run
-    (job,) = user.read_json(f"late-log/runs/{run['run']}/curves.json")["jobs"]
-    described = user.client("sagemaker").describe_training_job(TrainingJobName=job["job"])
-    final = {m["MetricName"]: m["Value"] for m in described["FinalMetricDataList"]}
-    last = float(job["metrics"]["validation-mlogloss"][-1])
-    assert last == pytest.approx(final["validation:mlogloss"])
-
-
-def test_a_deployment_that_is_stopped_gives_both_locks_back(
-    user: User, digits: Digits, order: Callable[..., None]
-) -> None:
-    order(ListLagSeconds=600)
-    user.drop("halted", {"a.csv": digits.csv(FIRST)})
-    execution = wait_for(
-        lambda: user.state("halted").get("deployment_execution"), "the deployment", 180
-    )
-    user.client("stepfunctions").stop_execution(executionArn=execution)
-    run = user.wait_for_end("halted")
-    assert (run["status"], "was stopped" in run["message"]) == ("FAILED", True), run
-    wait_for(
-        lambda: not {"active_run", "deployment"} & user.state("halted").keys() or None,
-        "both locks free",
-    )
+    assert len(user.runs("lagging")) == 1
 
 
 def test_a_version_of_somebody_else_changes_nothing_and_holds_no_lock(
     user: User, digits: Digits
 ) -> None:
-    user.drop("shared", {"a.csv": digits.csv(FIRST)})
-    run = user.wait_for_end("shared")
+    run = end_of(user, "shared")
     assert run["status"] == "DEPLOYED", run
     sagemaker = user.client("sagemaker")
     package = sagemaker.describe_model_package(ModelPackageName=run["package_arn"])
@@ -233,5 +230,5 @@ def test_a_version_of_somebody_else_changes_nothing_and_holds_no_lock(
     assert state["champion"]["version"] == 1
     assert not {"active_run", "deployment"} & state.keys()
     user.drop("shared", {"b.csv": digits.csv(slice(0, 1500))})
-    assert user.wait_for_end("shared", 2)["status"] == "DEPLOYED"
+    assert end_of(user, "shared", 2)["status"] == "DEPLOYED"
     assert user.state("shared")["champion"]["version"] == 3

@@ -65,7 +65,7 @@ class Target:
     @property
     def parameters(self) -> list[str]:
         """The parameters of the template."""
-        waits = ["QuietSeconds=3", "PollSeconds=2"] if self.is_local else []
+        waits = ["QuietSeconds=3", "PollSeconds=1"] if self.is_local else []
         limits = ["ApiRateLimit=2000", "ApiBurstLimit=4000"]
         runtime = f"PythonRuntime={deploy.RUNTIME}"
         return [f"NamePrefix={PREFIX}", runtime, "LogRetentionDays=1", *waits, *limits]

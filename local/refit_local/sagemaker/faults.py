@@ -19,7 +19,9 @@ Each instance of a spot training job takes one of `SpotInterruption`, and is tak
 seconds after its container has started. The job then begins again.
 ListModelPackages does not show packages that are younger than `ListLagSeconds`, or than
 REFIT_LIST_LAG_S seconds if the file does not say. A line of a log arrives `LogLagSeconds` (or
-REFIT_LOG_LAG_S) after it was written. Without the file nothing fails.
+REFIT_LOG_LAG_S) after it was written. A file such as `faults/refit-digits.json` has orders for the
+jobs, endpoints and package groups whose names begin so; they come first. Without files nothing
+fails.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE = "faults.json"
+OF_NAMES = "faults"
 LIST_LAG_VARIABLE = "REFIT_LIST_LAG_S"
 LOG_LAG_VARIABLE = "REFIT_LOG_LAG_S"
 
@@ -45,36 +48,38 @@ class Faults:
     folder: Path
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def take_failure(self, kind: str) -> str | None:
-        """Return and remove the reason with which the next job of a kind fails, if any."""
+    def take_failure(self, kind: str, name: str) -> str | None:
+        """Return and remove the reason with which a job or endpoint fails, if one is ordered."""
         with self._lock:
-            ordered = self._read()
-            reasons = ordered.get(kind, [])
-            if not reasons:
-                return None
-            ordered[kind] = reasons[1:]
-            self._path.write_text(json.dumps(ordered))
-            return str(reasons[0])
+            for path, ordered in self._orders_for(name):
+                reasons = ordered.get(kind, [])
+                if reasons:
+                    ordered[kind] = reasons[1:]
+                    path.write_text(json.dumps(ordered))
+                    return str(reasons[0])
+            return None
 
-    @property
-    def list_lag_s(self) -> float:
-        """How long ListModelPackages does not show a new package."""
-        return self._seconds("ListLagSeconds", LIST_LAG_VARIABLE)
+    def list_lag_s(self, group: str) -> float:
+        """Return how long ListModelPackages does not show a new package of a group."""
+        return self._seconds("ListLagSeconds", LIST_LAG_VARIABLE, group)
 
-    @property
-    def log_lag_s(self) -> float:
-        """How long a line of a log does not arrive."""
-        return self._seconds("LogLagSeconds", LOG_LAG_VARIABLE)
+    def log_lag_s(self, stream: str) -> float:
+        """Return how long a line of a log stream, which begins with its job, does not arrive."""
+        return self._seconds("LogLagSeconds", LOG_LAG_VARIABLE, stream)
 
-    def _seconds(self, name: str, variable: str) -> float:
+    def _seconds(self, kind: str, variable: str, name: str) -> float:
         with self._lock:
-            return float(self._read().get(name, os.environ.get(variable, "0")))
+            for _, ordered in self._orders_for(name):
+                if kind in ordered:
+                    return float(ordered[kind])
+        return float(os.environ.get(variable, "0"))
 
-    @property
-    def _path(self) -> Path:
-        return self.folder / FILE
-
-    def _read(self) -> dict[str, Any]:
-        if not self._path.exists():
-            return {}
-        return dict(json.loads(self._path.read_text()))
+    def _orders_for(self, name: str) -> list[tuple[Path, dict[str, Any]]]:
+        """Return the files that concern a name, and their orders."""
+        own = sorted((self.folder / OF_NAMES).glob("*.json"))
+        paths = [path for path in own if name.startswith(path.stem)]
+        common = self.folder / FILE
+        return [
+            (path, json.loads(path.read_text()))
+            for path in [*paths, *([common] if common.exists() else [])]
+        ]

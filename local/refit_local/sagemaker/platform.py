@@ -67,7 +67,7 @@ class Platform:
         self.quotas = InstanceQuotas(self.store, self.host.quota)
         self.faults = Faults(self.folder)
         self.events = EventPublisher(self.host.put_event)
-        self.logs = LogBuffer(self.host.put_log_lines, lambda: self.faults.log_lag_s)
+        self.logs = LogBuffer(self.host.put_log_lines, self.faults.log_lag_s)
         self.metrics = EndpointMetrics(self.host.put_metric)
         self.shares = Shares(self.limits)
         floor_bytes = min(_MAX_MEMORY_FLOOR_BYTES, self.limits.reserve_memory_bytes // 4)

@@ -48,6 +48,19 @@ def test_a_job_fails_with_the_ordered_reason_and_the_next_one_does_not(
     assert "TrainingEndTime" in failed
 
 
+def test_orders_for_a_name_meet_only_jobs_whose_names_begin_so(
+    faulty: RunningSageMaker, folder: Path
+) -> None:
+    (folder / "faults").mkdir()
+    (folder / "faults" / "refit-unlucky-.json").write_text(json.dumps({"TrainingJob": [CAPACITY]}))
+    names = ("refit-lucky-1", "refit-unlucky-1", "refit-unlucky-2")
+    ends = []
+    for name in names:
+        faulty.sagemaker.create_training_job(**training_request(name))
+        ends.append(faulty.trained(name)["TrainingJobStatus"])
+    assert ends == ["Completed", "Failed", "Completed"]
+
+
 SPOT = {"EnableManagedSpotTraining": True}
 
 

@@ -138,7 +138,7 @@ class EndpointDeployment:
             self._retire(blue)
 
     def _raise_ordered(self, kind: str) -> None:
-        reason = self._platform.faults.take_failure(kind)
+        reason = self._platform.faults.take_failure(kind, self._live.name)
         if reason is not None:
             raise JobFailed(reason)
 

@@ -64,7 +64,7 @@ class JobStates(ABC):
         self._finish("Failed", _SERVICE_ENDED)
 
     def _fail_if_ordered(self) -> None:
-        reason = self._platform.faults.take_failure(self.kind.prefix)
+        reason = self._platform.faults.take_failure(self.kind.prefix, self._name)
         if reason is not None:
             raise JobFailed(reason)
 

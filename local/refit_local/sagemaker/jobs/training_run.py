@@ -177,7 +177,7 @@ class TrainingRun(JobRun):
         """Return when the spot instance is taken away; never without an order."""
         if not self._job.get("EnableManagedSpotTraining"):
             return math.inf
-        seconds = self._platform.faults.take_failure("SpotInterruption")
+        seconds = self._platform.faults.take_failure("SpotInterruption", self._name)
         return math.inf if seconds is None else time.monotonic() + float(seconds)
 
     def _save_stopped(self, storage: RoleStorage) -> None:

@@ -132,7 +132,9 @@ class SageMakerModelRegistry:
                 if package_type == "Both"
                 or ("ModelPackageVersion" in record) == (package_type == "Versioned")
             ]
-        shown_until = now() - self._platform.faults.list_lag_s
+        shown_until = now() - self._platform.faults.list_lag_s(
+            request.get("ModelPackageGroupName", "")
+        )
         records = [r for r in records if r["CreationTime"] <= shown_until]
         approval = request.get("ModelApprovalStatus")
         if approval is not None:

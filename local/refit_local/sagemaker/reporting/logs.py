@@ -31,11 +31,11 @@ class LogBuffer:
     """Collects lines by log stream until the next flush.
 
     Attributes:
-        lag_s: returns how many seconds after it was written a line arrives.
+        lag_s: returns how many seconds after it was written a line of a stream arrives.
     """
 
     put: PutLogLines
-    lag_s: Callable[[], float] = float
+    lag_s: Callable[[str], float] = lambda _: 0.0
     _pending: dict[tuple[str, str], list[tuple[float, str]]] = field(
         default_factory=lambda: defaultdict(list)
     )
@@ -59,10 +59,11 @@ class LogBuffer:
             everything: whether lines that would arrive later are written, too.
         """
         with self._flushing:
-            arrived_until = time.monotonic() - (0.0 if everything else self.lag_s())
             arrived: dict[tuple[str, str], list[str]] = {}
             with self._lock:
                 for stream, lines in list(self._pending.items()):
+                    lag_s = 0.0 if everything else self.lag_s(stream[1])
+                    arrived_until = time.monotonic() - lag_s
                     arrived[stream] = [line for at, line in lines if at <= arrived_until]
                     self._pending[stream] = lines[len(arrived[stream]) :]
                     if not self._pending[stream]:
