@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 from moto import mock_aws
+from moto.core.base_backend import BackendDict
 from moto.s3.models import s3_backends
 from refit.handlers import wiring
 from refit.stores import clients
@@ -111,14 +112,14 @@ class Stack:
 
     def messages(self, queue: str) -> list[dict[str, Any]]:
         """Receive up to ten messages of a queue."""
-        sqs = boto3.client("sqs", REGION)
+        sqs = _client("sqs")
         response = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
         return [json.loads(message["Body"]) for message in response.get("Messages", [])]
 
     def start_deployment(self, group: str, version: int) -> str:
         """Start an execution of DEPLOY as the event of a package does; return its ARN."""
         detail = {"ModelPackageGroupName": group, "ModelPackageVersion": version}
-        machines = boto3.client("stepfunctions", REGION)
+        machines = _client("stepfunctions")
         started = machines.start_execution(
             stateMachineArn=self.deploy, input=json.dumps({"detail": detail})
         )
@@ -126,56 +127,71 @@ class Stack:
 
     def deployments(self) -> list[Any]:
         """Return the inputs of the executions of the DEPLOY state machine."""
-        machines = boto3.client("stepfunctions", REGION)
+        machines = _client("stepfunctions")
         listed = machines.list_executions(stateMachineArn=self.deploy)["executions"]
         arns = [execution["executionArn"] for execution in listed]
         return [json.loads(machines.describe_execution(executionArn=arn)["input"]) for arn in arns]
 
     def executions(self, machine: str | None = None) -> list[str]:
         """Return the names of the executions of a state machine; None means TRAIN."""
-        machines = boto3.client("stepfunctions", REGION)
+        machines = _client("stepfunctions")
         response = machines.list_executions(stateMachineArn=machine or self.train)
         return [execution["name"] for execution in response["executions"]]
 
-    @cached_property
+    @property
     def _s3(self) -> Any:
-        return boto3.client("s3", REGION)
+        return _client("s3")
+
+
+@cache
+def _client(service: str) -> Any:
+    """Return a client for all tests: to create one takes longer than what most requests take."""
+    return boto3.client(
+        service, REGION, aws_access_key_id="testing", aws_secret_access_key="testing"
+    )
+
+
+@pytest.fixture(scope="module")
+def started_moto() -> Iterator[None]:
+    """Start moto once for all tests of a module: `stack` then only empties it, which is faster."""
+    with mock_aws():
+        yield
 
 
 @pytest.fixture
-def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
+def stack(started_moto: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     moto_dynamodb.serialize_requests(monkeypatch)
     moto_dynamodb.copy_each_table_once_per_transaction(monkeypatch)
-    with mock_aws():
-        stack = _create_resources()
-        for name, value in {
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
-            "BUCKET": stack.bucket,
-            "MODEL_TABLE": stack.table,
-            "INGEST_QUEUE_URL": stack.ingest_queue,
-            "NOTICES_TOPIC_ARN": f"arn:aws:sns:{REGION}:123456789012:notices",
-            "TRAIN_STATE_MACHINE_ARN": stack.train,
-            "DEPLOY_STATE_MACHINE_ARN": stack.deploy,
-            "BATCH_STATE_MACHINE_ARN": stack.batch,
-            "API_KEY_ID": "k1l2m3n4o5",
-            "JOBS_ROLE_ARN": "arn:aws:iam::123456789012:role/jobs",
-            "ENDPOINT_ROLE_ARN": "arn:aws:iam::123456789012:role/endpoints",
-            "QUIET_SECONDS": "60",
-            "NAME_PREFIX": "refit",
-            "CHECK_EVERY": "rate(1 minute)",
-            "INFERENCE_TABLE": stack.inference_table,
-            "CAPTURE_STREAM": "captures",
-            "CHECK_DRIFT_QUEUE_URL": stack.detect_queue,
-            "RETRAIN_QUEUE_URL": stack.retrain_queue,
-        }.items():
-            monkeypatch.setenv(name, value)
-        forget_services()
-        yield stack
-        forget_services()
+    BackendDict.reset()
+    stack = _create_resources()
+    for name, value in {
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "BUCKET": stack.bucket,
+        "MODEL_TABLE": stack.table,
+        "INGEST_QUEUE_URL": stack.ingest_queue,
+        "NOTICES_TOPIC_ARN": f"arn:aws:sns:{REGION}:123456789012:notices",
+        "TRAIN_STATE_MACHINE_ARN": stack.train,
+        "DEPLOY_STATE_MACHINE_ARN": stack.deploy,
+        "BATCH_STATE_MACHINE_ARN": stack.batch,
+        "API_KEY_ID": "k1l2m3n4o5",
+        "JOBS_ROLE_ARN": "arn:aws:iam::123456789012:role/jobs",
+        "ENDPOINT_ROLE_ARN": "arn:aws:iam::123456789012:role/endpoints",
+        "QUIET_SECONDS": "60",
+        "NAME_PREFIX": "refit",
+        "CHECK_EVERY": "rate(1 minute)",
+        "INFERENCE_TABLE": stack.inference_table,
+        "CAPTURE_STREAM": "captures",
+        "CHECK_DRIFT_QUEUE_URL": stack.detect_queue,
+        "RETRAIN_QUEUE_URL": stack.retrain_queue,
+    }.items():
+        monkeypatch.setenv(name, value)
+    forget_services()
+    yield stack
+    forget_services()
 
 
 def forget_services() -> None:
@@ -185,12 +201,12 @@ def forget_services() -> None:
 
 
 def _create_resources() -> Stack:
-    s3 = boto3.client("s3", REGION)
+    s3 = _client("s3")
     s3.create_bucket(Bucket="refit-bucket-1x2y3z")
     s3.put_bucket_versioning(
         Bucket="refit-bucket-1x2y3z", VersioningConfiguration={"Status": "Enabled"}
     )
-    boto3.client("dynamodb", REGION).create_table(
+    _client("dynamodb").create_table(
         TableName="models",
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[
@@ -202,19 +218,19 @@ def _create_resources() -> Stack:
         ],
     )
     _create_inference_table()
-    sqs = boto3.client("sqs", REGION)
+    sqs = _client("sqs")
     queues = {
         name: sqs.create_queue(QueueName=name)["QueueUrl"]
         for name in ("ingest", "notices", "bus", "detect", "retrain")
     }
     arn = f"arn:aws:sqs:{REGION}:123456789012"
-    topic = boto3.client("sns", REGION).create_topic(Name="notices")["TopicArn"]
-    boto3.client("sns", REGION).subscribe(TopicArn=topic, Protocol="sqs", Endpoint=f"{arn}:notices")
-    events = boto3.client("events", REGION)
+    topic = _client("sns").create_topic(Name="notices")["TopicArn"]
+    _client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=f"{arn}:notices")
+    events = _client("events")
     events.put_rule(Name="all", EventPattern='{"source": ["refit"]}')
     events.put_targets(Rule="all", Targets=[{"Id": "bus", "Arn": f"{arn}:bus"}])
     machines = [
-        boto3.client("stepfunctions", REGION).create_state_machine(
+        _client("stepfunctions").create_state_machine(
             name=f"refit-{name}",
             definition='{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}',
             roleArn=f"arn:aws:iam::123456789012:role/{name}",
@@ -238,7 +254,7 @@ def _create_resources() -> Stack:
 
 def _create_inference_table() -> None:
     attributes = ("id", "held_model", "held_until")
-    boto3.client("dynamodb", REGION).create_table(
+    _client("dynamodb").create_table(
         TableName="inferences",
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in attributes],

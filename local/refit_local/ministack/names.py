@@ -9,6 +9,7 @@ name fails at once.
 from __future__ import annotations
 
 import importlib
+import sys
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -211,7 +212,7 @@ class Hook(Enum):
 
     def _owner(self) -> tuple[Any, str]:
         module, path, purpose = self.value
-        owner: Any = importlib.import_module(module)
+        owner: Any = sys.modules.get(module) or importlib.import_module(module)
         *parents, name = path.split(".")
         for step in (*parents, name):
             holder, owner = owner, getattr(owner, step, _MISSING)

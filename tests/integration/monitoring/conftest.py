@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.support.aws_stack import stack
+from tests.support.aws_stack import stack, started_moto
 from tests.support.captured_digits import digits
 from tests.support.labelled_flowers import flowers
 
-__all__ = ["digits", "flowers", "stack"]
+__all__ = ["digits", "flowers", "stack", "started_moto"]
