@@ -23,6 +23,8 @@ TUNED = f"""{LABEL}
 max_jobs = {TRIALS}
 seed = 1
 """
+# The image does not know this: the settings allow it, and every trial fails.
+UNTRAINABLE = "[tuning]\nmax_jobs = 2\n[training.hyperparameters]\ntree_method = 'gpu_hist'\n"
 PATIENCE_S = 900
 
 
@@ -42,10 +44,15 @@ def best_validation_rmse(user: User, model: str, run: dict[str, Any]) -> float:
     return float(job["best"]["value"])
 
 
+@pytest.fixture(scope="module", autouse=True)
+def drops(user: User, digits: Digits) -> None:
+    """Drop all models at once; their runs take a minute of mostly starting containers."""
+    user.drop("tuned", {"patients.csv": diabetes()}, TUNED)
+    user.drop("untuned", {"patients.csv": diabetes()}, LABEL)
+    user.drop("untrainable", {"a.csv": digits.csv(slice(0, 200))}, UNTRAINABLE)
+
+
 def test_twelve_trials_find_a_better_model_than_the_default(user: User) -> None:
-    files = {"patients.csv": diabetes()}
-    user.drop("tuned", files, TUNED)
-    user.drop("untuned", files, LABEL)
     sagemaker = user.client("sagemaker")
 
     def progress() -> str | None:
@@ -76,12 +83,7 @@ def test_twelve_trials_find_a_better_model_than_the_default(user: User) -> None:
     assert f"/{best['name']}/" in container["ModelDataUrl"]
 
 
-def test_a_tuning_without_a_usable_trial_fails_with_the_reason_of_one(
-    user: User, digits: Digits
-) -> None:
-    # The image does not know this: the settings allow it, and every trial fails.
-    settings = "[tuning]\nmax_jobs = 2\n[training.hyperparameters]\ntree_method = 'gpu_hist'\n"
-    user.drop("untrainable", {"a.csv": digits.csv(slice(0, 200))}, settings)
+def test_a_tuning_without_a_usable_trial_fails_with_the_reason_of_one(user: User) -> None:
     run = user.wait_for_end("untrainable", timeout_s=PATIENCE_S)
     assert (run["status"], run["error"]) == ("FAILED", "TuningFailed")
     assert "No training job succeeded after 2 attempts" in run["message"]
