@@ -1,4 +1,4 @@
-"""For all tests: botocore reads the models of the AWS services once per process.
+"""For all tests: how they share processes and stacks; botocore reads its models once per process.
 
 Tests marked `aws` run against a stack that is deployed already: `make verify-local`, and
 `make verify-aws`. Given the stack by `--deployed`, only they run.
@@ -7,15 +7,19 @@ Tests marked `aws` run against a stack that is deployed already: `make verify-lo
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import botocore.session
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from xdist.remote import Producer
 
+END_TO_END = "e2e"
 ON_SECOND_STACK = {
     "test_failures_of_aws",
     "test_monitoring_and_retraining",
@@ -32,9 +36,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist, which reads the marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    _share_among_processes(items)
+    # End-to-end tests wait much of the time, so they come first: other tests run meanwhile.
+    items.sort(key=lambda item: item.path.parent.name != END_TO_END)
     given = config.getoption("--deployed") is not None
     reason = "not marked `aws`" if given else "runs against a deployed stack: make verify-local"
     for item in items:
@@ -42,16 +46,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
-def _share_among_processes(items: list[pytest.Item]) -> None:
-    """Run each file in one process, and all end-to-end tests in two, so that two stacks suffice.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesOnTwoStacks:
+    return FilesOnTwoStacks(config, log)
 
-    The end-to-end tests come first: they wait much of the time, and other tests run meanwhile.
-    """
-    for item in items:
-        on_stack = item.path.parent.name == "e2e"
-        group = f"stack {1 + (item.path.stem in ON_SECOND_STACK)}" if on_stack else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: item.path.parent.name != "e2e")
+
+class FilesOnTwoStacks(LoadFileScheduling):
+    """Runs each file in one process, and all end-to-end files in two: two stacks suffice."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        path = PurePosixPath(file)
+        if path.parent.name != END_TO_END:
+            return file
+        return "second stack" if path.stem in ON_SECOND_STACK else "first stack"
 
 
 @pytest.fixture(scope="session", autouse=True)
