@@ -96,4 +96,3 @@ def test_labels_that_cannot_be_counted_stop_no_others_and_are_counted_when_the_c
     user.wait_until_counted(COUNTED, 1, {"labelled": 10})
     assert "nothing to count" in refit(user, "recount", UNCOUNTED)
     sqs.purge_queue(QueueUrl=queue)
-    wait_for(lambda: user.alarm_state(ALARM) == "OK" or None, "the end of the alarm", 180)
