@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -29,6 +30,7 @@ label_age_s = 3
 label_wait_s = 12
 [batch]
 capture_rows = {CAPTURED}
+cache_rows = 150
 """
 
 
@@ -94,6 +96,20 @@ def result(user: User, batch: dict[str, Any]) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(body.decode())))
 
 
+def cached_rows(user: User) -> float:
+    """Return how many rows the API has answered without the endpoint."""
+    points = user.client("cloudwatch").get_metric_statistics(
+        Namespace="Refit",
+        MetricName="CachedPredictions",
+        Dimensions=[{"Name": "Model", "Value": MODEL}],
+        StartTime=time.time() - 3600,
+        EndTime=time.time() + 60,
+        Period=60,
+        Statistics=["Sum"],
+    )["Datapoints"]
+    return float(sum(point["Sum"] for point in points))
+
+
 def test_csv_and_parquet_are_predicted_as_the_api_predicts_and_labels_of_captured_rows_count(
     user: User, flowers: Flowers, tmp_path: Path
 ) -> None:
@@ -118,6 +134,10 @@ def test_csv_and_parquet_are_predicted_as_the_api_predicts_and_labels_of_capture
         for kind, probability in online["probabilities"].items():
             assert float(row[f"probability_{kind}"]) == pytest.approx(probability, abs=1e-6)
 
+    again = user.predict(MODEL, flowers.rows(slice(600, 650))).json()["predictions"]
+    assert [row["prediction"] for row in again] == [row["prediction"] for row in rows[:50]]
+    assert wait_for(lambda: cached_rows(user) or None, "the metric of cached answers") == 50
+
     captured = {row["inference_id"]: row["plant_id"] for row in rows + more if row["inference_id"]}
     assert len(captured) == 2 * CAPTURED
     kinds = dict(zip(flowers.ids, flowers.kinds, strict=True))
@@ -125,7 +145,7 @@ def test_csv_and_parquet_are_predicted_as_the_api_predicts_and_labels_of_capture
         MODEL,
         [{"inferenceId": name, "label": kinds[plant]} for name, plant in captured.items()],
     )
-    user.wait_until_counted(MODEL, 1, {"predictions": 150 + 2 * CAPTURED, "labelled": 2 * CAPTURED})
+    user.wait_until_counted(MODEL, 1, {"predictions": 200 + 2 * CAPTURED, "labelled": 2 * CAPTURED})
     models = user.client("sagemaker").list_models(NameContains=f"{MODEL}-")["Models"]
     assert not [model for model in models if model["ModelName"].endswith("-batch")]
 

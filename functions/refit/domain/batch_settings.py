@@ -24,3 +24,8 @@ class BatchSettings(Section):
         "those of the API, so that labels can be sent for them; `0`: none. None are captured with "
         '`[monitoring] capture = "off"`.',
     )
+    cache_rows: Annotated[int, Field(ge=0, le=100_000)] = Field(
+        0,
+        description="Rows of each file, from its beginning, that the API answers without the "
+        "endpoint for 30 days, or until another version is live; `0`: none.",
+    )

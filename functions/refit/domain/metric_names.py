@@ -28,6 +28,9 @@ RUNS_FAILED = "RunsFailed"
 BATCH_PREDICTIONS = "BatchPredictions"
 """Rows that batch predictions have answered. Count."""
 
+CACHED_PREDICTIONS = "CachedPredictions"
+"""Rows that the predict API answered without the endpoint. Count."""
+
 BATCHES_FAILED = "BatchesFailed"
 """Batch predictions that ended in FAILED. Count."""
 

@@ -374,6 +374,16 @@ class ModelSettings(Section):
             )
         return training
 
+    @model_validator(mode="after")
+    def _cached_answers_are_captured(self) -> ModelSettings:
+        if self.batch.cache_rows and self.monitoring.capture == "endpoint":
+            raise ValueError(
+                f"[batch] cache_rows = {self.batch.cache_rows} does not fit [monitoring] capture = "
+                "'endpoint': an endpoint captures nothing that it is not asked; set cache_rows to "
+                "0, or capture to 'api'"
+            )
+        return self
+
 
 def without_gone_keys(settings: object) -> object:
     """Return recorded settings without the keys that earlier versions of Refit recorded."""

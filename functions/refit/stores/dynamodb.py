@@ -70,8 +70,14 @@ class Table:
             answer = self.client.get_item(TableName=self.name, Key=_wire(key), ConsistentRead=True)
         return _plain(answer["Item"]) if "Item" in answer else None
 
-    def get_many(self, keys: Iterable[Mapping[str, Any]]) -> Iterator[Item]:
+    def get_many(
+        self, keys: Iterable[Mapping[str, Any]], *, consistent: bool = True
+    ) -> Iterator[Item]:
         """Yield the items that exist, in any order. The keys must be distinct.
+
+        Args:
+            keys: keys of the items.
+            consistent: False for reads that cost half and may miss the writes of the last second.
 
         Raises:
             ServiceThrottled: when DynamoDB returns all keys of a batch unprocessed again and again.
@@ -80,7 +86,7 @@ class Table:
         while pending:
             for _ in self._unprocessed.attempts():
                 batch, rest = pending[:_BATCH_GET_KEYS], pending[_BATCH_GET_KEYS:]
-                request = {self.name: {"Keys": batch, "ConsistentRead": True}}
+                request = {self.name: {"Keys": batch, "ConsistentRead": consistent}}
                 with translate_transient_errors():
                     answer = self.client.batch_get_item(RequestItems=request)
                 yield from map(_plain, answer["Responses"].get(self.name, []))
@@ -145,9 +151,20 @@ class Table:
             ServiceThrottled: when DynamoDB returns deletions unprocessed again and again. The items
                 before them are deleted.
         """
-        left = iter(keys)
-        while batch := list(islice(left, _BATCH_WRITE_ITEMS)):
-            pending = [{"DeleteRequest": {"Key": _wire(key)}} for key in batch]
+        self._write_many({"DeleteRequest": {"Key": _wire(key)}} for key in keys)
+
+    def put_many(self, items: Iterable[Mapping[str, Any]]) -> None:
+        """Write whole items. Their keys must be distinct.
+
+        Raises:
+            ServiceThrottled: when DynamoDB returns items unprocessed again and again. The items
+                before them are written.
+        """
+        self._write_many({"PutRequest": {"Item": _wire(item)}} for item in items)
+
+    def _write_many(self, requests: Iterable[dict[str, Any]]) -> None:
+        left = iter(requests)
+        while pending := list(islice(left, _BATCH_WRITE_ITEMS)):
             for _ in self._unprocessed.attempts():
                 with translate_transient_errors():
                     answer = self.client.batch_write_item(RequestItems={self.name: pending})
@@ -155,7 +172,7 @@ class Table:
                 if not pending:
                     break
             else:
-                raise ServiceThrottled(f"table {self.name} returned deletions unprocessed")
+                raise ServiceThrottled(f"table {self.name} returned writes unprocessed")
 
     def _pages(self, operation: str, request: dict[str, Any]) -> Iterator[Item]:
         pages = iter(self.client.get_paginator(operation).paginate(**request))

@@ -265,7 +265,7 @@ class ModelStore:
         """
         state = self._table.update_request(
             _key(model, "STATE"),
-            set={"champion": champion.model_dump()},
+            set={"champion": champion.model_dump(exclude_none=True)},
             condition=_NOT_REMOVING,
         )
         writes = [state]
@@ -281,6 +281,20 @@ class ModelStore:
                 user = self.acceptance_used_by(model, accepted_by)
                 raise SchemaChanged(acceptance_used(model, str(user)))
         raise ServiceThrottled(f"the promotion of {model} conflicted with other writes")
+
+    def record_cache(self, model: str, run: str, until: datetime) -> bool:
+        """Record until when predictions of the live version are cached.
+
+        Returns:
+            False when the version of the run is not live (any more).
+        """
+        return self._table.apply(
+            self._table.update_request(
+                _key(model, "STATE"),
+                set={"champion.cached_until": iso(until)},
+                condition=Attr("champion.run").eq(run),
+            )
+        )
 
     def acceptance_used_by(self, model: str, settings_version: str) -> str | None:
         """Return the run that used `schema_change = "accept"` of a version of model.toml, if any.

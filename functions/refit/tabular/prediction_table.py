@@ -82,7 +82,7 @@ def answered_rows(
     Raises:
         EvaluationIncomplete: when the output has not one prediction for each row.
     """
-    numbered = csv.reader(_lines(names))
+    numbered = csv.reader(lines_of(names))
     answered = 0
     for block in prediction_blocks(output, name):
         answered += len(block)
@@ -120,7 +120,8 @@ def _decoded(
     return [classes[index] for index in indices], block.tolist()
 
 
-def _lines(stream: IO[bytes]) -> Iterator[str]:
+def lines_of(stream: IO[bytes]) -> Iterator[str]:
+    """Yield the lines of a stream of text with their line ends."""
     rest = b""
     while block := stream.read(_BLOCK_BYTES):
         *whole, rest = (rest + block).split(b"\n")

@@ -19,6 +19,7 @@ from refit.domain.pipeline.batch import CAPTURED_ROWS_PER_FILE, BatchParts, Batc
 from refit.domain.vocabulary import EventName
 from refit.tabular.prediction_table import PredictionTable, answered_rows, header
 from refit.telemetry import logger, put_metric
+from refit.usecases.cache_predictions import CachedRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,6 +67,7 @@ def finish_batch(services: Services, model: str, batch: str, job: str) -> dict[s
         "refused": parts.refused,
         "quarantine": keys.quarantine if parts.refused else None,
         "captured": captured,
+        "cached": min(parts.cached_rows, sum(parts.rows)),
         "transformJob": job,
         "startedAt": iso(record.started_at),
         "finishedAt": iso(now),
@@ -94,6 +96,7 @@ def _write_result(services: Services, record: Batch, parts: BatchParts, at: date
     table = PredictionTable(parts.version)
     table.add_header(header(schema, parts.id_column))
     sample = _Captures(services, record, parts.version, at)
+    cached = CachedRows(services, keys, parts)
     content_type = "application/gzip" if parts.is_gzip else "text/csv"
     compressor = zlib.compressobj(wbits=_GZIP_WINDOW) if parts.is_gzip else None
     with services.bucket.writer(keys.result(record.file), content_type) as out:
@@ -106,12 +109,14 @@ def _write_result(services: Services, record: Batch, parts: BatchParts, at: date
 
         for count, row in enumerate(_answered(services, keys, parts), 1):
             table.add(row, sample.capture(row))
+            cached.add(row)
             if count % _FLUSHED_ROWS == 0:
                 flush()
         flush()
         if compressor:
             out.write(compressor.flush())
     sample.store()
+    cached.finish()
     return sample.count
 
 

@@ -29,13 +29,13 @@ from refit.domain.inferences.request_rows import instances_of
 from refit.domain.naming import ResourceNames
 from refit.stores.retries import RetryPolicy
 from refit.telemetry import put_metric
+from refit.usecases.cached_answers import cached_call
 from refit.usecases.capture_predictions import capture_predictions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from refit.domain.pipeline.model_state import Champion
-    from refit.domain.schema import Schema
     from refit.usecases.services import Services
 
 _VERSION_CHANGES = RetryPolicy(max_attempts=3)
@@ -99,7 +99,10 @@ def _predict(
     schema = services.artifacts.schema(model, champion.run)
     for _ in _VERSION_CHANGES.attempts():
         instances = instances_of(content, body.content_type, schema)
-        calls = _call_endpoint(services, champion.endpoint, instances, schema, endpoint_bytes)
+        lines = payload.encoded_lines(instances, schema, endpoint_bytes)
+        payload.check_answer_fits(len(lines), schema)
+        cached = cached_call(services, model, champion, lines)
+        calls = [cached] if cached else _call_endpoint(services, champion, lines, endpoint_bytes)
         variants = {call.variant for call in calls}
         if len(variants) > 1:
             continue  # another version began to answer between two calls
@@ -125,20 +128,14 @@ def _predict(
 
 
 def _call_endpoint(
-    services: Services,
-    endpoint: str,
-    instances: Sequence[Any],
-    schema: Schema,
-    endpoint_bytes: int,
+    services: Services, champion: Champion, lines: Sequence[str], endpoint_bytes: int
 ) -> list[EndpointCall]:
-    """Send instances to the endpoint in as many calls as necessary."""
-    lines = payload.encoded_lines(instances, schema, endpoint_bytes)
-    payload.check_answer_fits(len(lines), schema)
+    """Send encoded rows to the endpoint in as many calls as necessary."""
     calls = []
     for rows, body in payload.endpoint_bodies(lines, endpoint_bytes):
         call_id, at = uuid.uuid4().hex, services.now()
         try:
-            answer = services.endpoints.invoke(endpoint, body, call_id)
+            answer = services.endpoints.invoke(champion.endpoint, body, call_id)
         except PayloadInvalid as error:
             # The rows match the schema that was read, so a version with other columns is live now.
             raise EndpointNotReady(f"the model is being replaced: {error}") from error

@@ -125,6 +125,8 @@ def _write(
     tables = tables_of([file], work).tables
     layouts = [layout_of(table, reading) for table in tables]
     captures = manifest.settings.monitoring.capture != "off"
+    # An endpoint that captures by itself would miss the requests that are answered without it.
+    is_asked_by_api_only = manifest.settings.monitoring.capture != "endpoint"
     sample = RandomRows(settings.batch.capture_rows if captures else 0, int(record.batch, 16))
     refused = folder / "refused.jsonl"
     with refused.open("wb") as out:
@@ -147,6 +149,7 @@ def _write(
         refused=quarantine.count,
         id_column=layouts[0].row_id_name,
         is_gzip=is_gzip,
+        cached_rows=settings.batch.cache_rows if is_asked_by_api_only else 0,
     )
 
 

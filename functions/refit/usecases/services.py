@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from refit.stores.labels import LabelStore
     from refit.stores.messaging import Messaging
     from refit.stores.monitoring import MonitoringStore
+    from refit.stores.prediction_cache import PredictionCache
     from refit.stores.registry import ModelRegistry
     from refit.stores.training_jobs import TrainingJobs
     from refit.stores.training_logs import TrainingLogs
@@ -113,6 +114,12 @@ class Services:
         from refit.stores.labels import LabelStore  # noqa: PLC0415
 
         return LabelStore(self.inference_table, self.model_table, self.shards)
+
+    @cached_property
+    def prediction_cache(self) -> PredictionCache:
+        from refit.stores.prediction_cache import PredictionCache  # noqa: PLC0415
+
+        return PredictionCache(self.inference_table)
 
     @cached_property
     def registry(self) -> ModelRegistry:

@@ -81,6 +81,7 @@ class BatchParts(BaseModel):
         refused: number of refused rows.
         id_column: name of the column that identifies the rows; None if there is none.
         is_gzip: whether the file is gzip, and the result is to be, too.
+        cached_rows: number of rows, from the first one, whose predictions are cached.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -91,3 +92,4 @@ class BatchParts(BaseModel):
     refused: int
     id_column: str | None
     is_gzip: bool
+    cached_rows: int = 0

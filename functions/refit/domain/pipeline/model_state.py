@@ -8,7 +8,11 @@ from refit.domain.moments import Moment
 
 
 class Champion(BaseModel):
-    """The live version of a model."""
+    """The live version of a model.
+
+    Attributes:
+        cached_until: until then the predictions of some rows are cached; None if there are none.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -19,6 +23,7 @@ class Champion(BaseModel):
     endpoint_config: str
     variant: str
     promoted_at: str
+    cached_until: Moment | None = None
 
 
 class ModelState(BaseModel):
