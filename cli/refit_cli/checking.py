@@ -143,6 +143,8 @@ def check_files(
     """
     learned: Learned | None = None
     chosen: str | int | None = None
+    if prior is not None and settings.data.features_from:
+        prior = prior.own  # the run asks the other model, and compares what it adds
     try:
         with _opened(files, is_whole_drop=is_whole_drop) as (dropped, folder):
             found = tables_of(dropped, _new(folder / "tables"))

@@ -142,7 +142,7 @@ def _live_version(connection: StackConnection, model: str) -> _Version:
             f"the model {model!r} has no live version on {connection.location}",
             f"upload data: refit put {model} FILE; then follow its run: refit watch {model}",
         )
-    schema = connection.artifacts.schema(model, champion.run)
+    schema = connection.artifacts.schema(model, champion.run).own
     try:
         manifest = connection.artifacts.manifest(model, champion.run)
     except ObjectNotFound:

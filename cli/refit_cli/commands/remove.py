@@ -68,7 +68,8 @@ def remove(
 
     Shows what will be removed, and asks. Everything below the model's prefix in
     the bucket is deleted in all versions, with the uploaded training data, so
-    keep your own copy. Active runs and jobs are stopped. The next upload of the
+    keep your own copy. A model whose predictions are features of a live model
+    is not removed. Active runs and jobs are stopped. The next upload of the
     same name begins again with version 1. At the end the command lists
     everything again, and names what is left. After an interruption, the same
     command finishes the removal.
@@ -82,8 +83,9 @@ def remove(
       refit remove digits --aws --stack-name refit --account 123456789012
 
     [bold]Exit codes[/]  0 removed, nothing is left · 1 something is left or could not
-    be deleted · 2 no such model, not confirmed, or the stack is not named ·
-    3 stack not found or not reachable · 4 timeout · 130 interrupted
+    be deleted · 2 no such model, not confirmed, the stack is not named, or a live
+    model reads its predictions · 3 stack not found or not reachable · 4 timeout ·
+    130 interrupted
     """
     from refit_cli.connection import connected
     from refit_cli.destructive import DestructiveTarget
@@ -94,12 +96,37 @@ def remove(
     target = DestructiveTarget(f"refit remove {model}", port, aws, stack_name, account)
     with connected(target.resolved(runtime), runtime) as connection:
         target.confirm_account(connection)
+        _check_unused(connection, model)
         removal = Removal(connection, model, timeout_s)
         found = _found(connection, removal, model)
         if not yes:
             _confirm(model, target.usage, runtime)
         left = _remove(removal, found, model)
         _report(connection, model, found, left, json=json)
+
+
+def _check_unused(connection: StackConnection, model: str) -> None:
+    """Check that the features of no live model come from this one.
+
+    Raises:
+        BadInput: when those of a model do; names it.
+    """
+    from refit.domain.errors import ObjectNotFound
+
+    for user in connection.models.models():
+        champion = None if user == model else connection.models.champion(user)
+        if champion is None:
+            continue
+        try:
+            source = connection.artifacts.manifest(user, champion.run).features_from
+        except ObjectNotFound:
+            continue
+        if source is not None and source.model == model:
+            raise BadInput(
+                f"nothing was removed: version {champion.version} of {user!r}, which is live, "
+                f"reads predictions of {source.text} ([data] features_from)",
+                f"first remove {user}, or train a version of it without features_from",
+            )
 
 
 def _found(connection: StackConnection, removal: Removal, model: str) -> list[Found]:

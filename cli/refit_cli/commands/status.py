@@ -182,6 +182,7 @@ def _run_json(run: Run) -> dict[str, Any]:
         "metrics": _metrics(run),
         "learned": run.learned and run.learned.model_dump(mode="json"),
         "tuning": run.tuning and run.tuning.model_dump(mode="json"),
+        "featuresFrom": run.features_from and run.features_from.model_dump(mode="json"),
         "error": run.error,
         "message": run.message,
     }
@@ -316,6 +317,8 @@ def _print_runs(model: ModelStatus, training: list[TrainingStatus]) -> None:
         if run is model.runs[0]:
             for job in training:
                 console.print(f"  {escape(job.text)}")
+        if source := run.features_from:
+            console.print(f"  features from {escape(source.text)} ({source.columns} columns)")
         if run.tuning:
             console.print(f"  {escape(run.tuning.sentence)}")
         elif trials := model.trials if run is model.runs[0] else None:

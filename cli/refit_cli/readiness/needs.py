@@ -45,8 +45,12 @@ def quotas_needed(settings: ModelSettings) -> list[QuotaNeed]:
     trainings, trained = _trainings(settings)
     transforms = max(TRANSFORMS, _folds_at_a_time(settings))
     endpoint, instances = settings.deployment.instance_type, settings.deployment.instance_count
+    beside = ""
+    if settings.data.features_from:  # the endpoint serves the other model beside this one
+        instances *= 2
+        beside = f", half of them for [data] features_from = {settings.data.features_from!r}"
     serving = BLUE_GREEN * instances
-    updates = f"an endpoint of {instances}, which has {serving} while it is updated"
+    updates = f"an endpoint of {instances}, which has {serving} while it is updated{beside}"
     return [
         QuotaNeed(f"{training} for {kind} usage", trainings, trained),
         QuotaNeed(

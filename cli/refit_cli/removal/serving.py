@@ -237,8 +237,8 @@ class SageMakerModels(Kind):
     def __init__(self, client: Any, names: ResourceNames, runs: Callable[[], set[str]]) -> None:
         self._client = client
         self._stem = f"{names.prefix}-"
-        of_run = f"{_RUN}-(({_FOLD}-)?{_RETRY}|batch|ensemble)"
-        of_model = f"{re.escape(names.model)}-({_DEPLOYED}|{of_run})"
+        of_run = f"{_RUN}-(({_FOLD}-)?{_RETRY}|(f-)?batch|ensemble|features)"
+        of_model = f"{re.escape(names.model)}-({_DEPLOYED}(-features)?|{of_run})"
         of_trial = f"(?P<run>{_RUN})-{_TRIAL}"
         self._name = re.compile(f"{re.escape(self._stem)}({of_model}|{of_trial})")
         self._runs = runs
@@ -336,7 +336,7 @@ def serving_kinds(connection: StackConnection, model: str, waiter: Waiter) -> li
     def runs() -> set[str]:
         return {run.run for run in connection.models.runs(model)}
 
-    side = f"-(challenger|champion|batch|{_FOLD}-oof)-{_RETRY}"
+    side = f"-(challenger|champion|(f-)?batch|features|{_FOLD}-oof)-{_RETRY}"
     return [
         RunningExecutions(connection, model, waiter),
         RunningTuning(sagemaker, names, runs, waiter),

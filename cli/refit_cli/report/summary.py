@@ -49,6 +49,11 @@ def _training(facts: RunFacts) -> Iterator[str]:
             f"It was trained on {rows.train:,} rows and validated on {rows.validation:,}; "
             f"{rows.test:,} rows were held out to test it, and {rows.quarantined:,} were refused."
         )
+        if source := facts.manifest.features_from:
+            yield (
+                f"{source.columns} of its columns are predictions of {source.text} "
+                "([data] features_from)."
+            )
         if labelled := facts.manifest.labelled.total:
             yield f"{labelled:,} of the rows are predictions whose true label arrived later."
 

@@ -15,6 +15,7 @@ from pydantic import (
 
 from refit.domain.cells import number_text
 from refit.domain.column_reading import name_key
+from refit.domain.feature_source import named_model
 
 ColumnSetting: TypeAlias = Literal["number", "category", "boolean", "date", "ignore"]
 RowRole: TypeAlias = Literal["weight", "group", "time"]
@@ -103,12 +104,25 @@ class DataSettings(Section):
         description="Column of dates or numbers by which the newest rows are held out: the newest "
         "`test_fraction` for evaluation, those before them for early stopping.",
     )
+    features_from: str | None = Field(
+        None,
+        description="Another model, whose predictions become [feature columns](features.md): its "
+        "name, such as `segments`, or one of its versions, such as `segments@4`. Without a version "
+        "the first run pins the live one, and later runs keep it.",
+    )
     schema_change: Literal["refuse", "accept"] = Field(
         "refuse",
         description="What to do when label, task or columns differ from those of the live model. "
         "`accept` is valid for one run: until a version with other columns goes live. To accept "
         "again, upload model.toml again.",
     )
+
+    @field_validator("features_from")
+    @classmethod
+    def _names_a_model(cls, name: str | None) -> str | None:
+        if name is not None:
+            named_model(name)
+        return name
 
     @field_validator("label", mode="before")
     @classmethod

@@ -374,6 +374,20 @@ class ModelSettings(Section):
             )
         return training
 
+    @field_validator("monitoring")
+    @classmethod
+    def _added_features_are_captured_by_the_api(
+        cls, monitoring: MonitoringSettings, info: ValidationInfo
+    ) -> MonitoringSettings:
+        data = info.data.get("data")
+        if monitoring.capture == "endpoint" and data is not None and data.features_from:
+            raise ValueError(
+                f"capture = 'endpoint' does not fit [data] features_from = {data.features_from!r}: "
+                "the endpoint would also capture what it asks that model; set capture to 'api' or "
+                "'off'"
+            )
+        return monitoring
+
     @model_validator(mode="after")
     def _cached_answers_are_captured(self) -> ModelSettings:
         if self.batch.cache_rows and self.monitoring.capture == "endpoint":

@@ -179,6 +179,21 @@ class RunKeys:
         return f"{self.root}baseline.json"
 
     @property
+    def features(self) -> str:
+        """What was asked of the model that `[data] features_from` names; with this setting only."""
+        return f"{self.root}features.json"
+
+    @property
+    def features_input(self) -> str:
+        """Rows as that model reads them."""
+        return f"{self.root}features/in/"
+
+    @property
+    def features_output(self) -> str:
+        """Batch predictions of these rows."""
+        return f"{self.root}features/out/"
+
+    @property
     def train(self) -> str:
         return f"{self.root}train/"
 
@@ -302,9 +317,30 @@ class BatchKeys:
         return f"{self.root}prepared.json"
 
     @property
+    def questions(self) -> str:
+        """The same of what was asked of the model that `[data] features_from` names."""
+        return f"{self.root}features/questions.json"
+
+    @property
     def captured(self) -> str:
         """The encoded rows that will be captured, with their index."""
         return f"{self.root}captured.csv"
+
+    @property
+    def features_input(self) -> str:
+        """The rows in parts as the model reads them that `[data] features_from` names."""
+        return f"{self.root}features/in/"
+
+    @property
+    def features_output(self) -> str:
+        """Batch predictions of these rows."""
+        return f"{self.root}features/out/"
+
+    def features_part(self, number: int) -> str:
+        return f"{self.features_input}part-{number:05d}.csv"
+
+    def features_part_output(self, number: int) -> str:
+        return f"{self.features_output}part-{number:05d}.csv.out"
 
     def part(self, number: int) -> str:
         return f"{self.input}part-{number:05d}.csv"
@@ -362,9 +398,21 @@ class ResourceNames:
         """The model that consists of the models of all folds."""
         return f"{self.job(run)}-ensemble"
 
+    def features(self, run: str) -> str:
+        """SageMaker model of `[data] features_from`, and stem of its transform job's names."""
+        return f"{self.job(run)}-features"
+
     def batch(self, batch: str) -> str:
         """SageMaker model of a batch prediction, and stem of the names of its transform jobs."""
         return f"{self.prefix}-{self.model}-{batch}-batch"
+
+    def batch_features(self, batch: str) -> str:
+        """The same of the model that `[data] features_from` names."""
+        return f"{self.prefix}-{self.model}-{batch}-f-batch"
+
+    def batch_models(self, batch: str) -> tuple[str, str]:
+        """All SageMaker models that a batch can have."""
+        return self.batch(batch), self.batch_features(batch)
 
     def tuning_job(self, run: str) -> str:
         """Stem of the tuning job names of a run, to which attempts add a number.
@@ -377,6 +425,16 @@ class ResourceNames:
     def deployed(self, version: int, deployment: str) -> str:
         """SageMaker model and endpoint config of one deployment of a version."""
         return f"{self.prefix}-{self.model}-v{version}-{deployment}"
+
+    @staticmethod
+    def deployed_features(deployed: str) -> str:
+        """SageMaker model of `[data] features_from` that a deployment serves beside its version."""
+        return f"{deployed}-features"
+
+    @staticmethod
+    def features_variant(model: str, version: int) -> str:
+        """Production variant of that model, which takes no traffic unless it is named."""
+        return f"features-{model}-{version}"
 
     @staticmethod
     def variant(version: int) -> str:

@@ -25,6 +25,7 @@ from refit.domain.column_reading import (
 )
 from refit.domain.date_forms import COMPACT
 from refit.domain.errors import PayloadInvalid
+from refit.domain.feature_source import FeatureSource
 from refit.domain.number_forms import PLAIN, NumberForm
 from refit.domain.vocabulary import Task
 
@@ -143,6 +144,8 @@ class Schema(BaseModel):
             left out. Empty if they are the features.
         left_out: reason by name, for each column that is no feature.
         missing: texts that the settings call missing.
+        features_from: the version of another model whose predictions are the last features, which
+            no file and no request has; None without one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -156,6 +159,15 @@ class Schema(BaseModel):
     columns: tuple[str, ...] = ()
     left_out: dict[str, str] = {}
     missing: frozenset[str] = frozenset()
+    features_from: FeatureSource | None = None
+
+    @cached_property
+    def own(self) -> Schema:
+        """The schema of the rows as they arrive: without the columns that another model adds."""
+        if self.features_from is None:
+            return self
+        kept = self.model_dump(exclude={"features", "features_from"})
+        return Schema(**kept, features=self.features[: -self.features_from.columns])
 
     def as_json(self) -> dict[str, Any]:
         """Return the value that is stored as schema.json."""
@@ -178,7 +190,7 @@ class Schema(BaseModel):
     @property
     def all_columns(self) -> tuple[str, ...]:
         """Names of the columns of a row without its label, in the order of the file."""
-        return self.columns or tuple(feature.name for feature in self.features)
+        return self.columns or tuple(feature.name for feature in self.own.features)
 
     def encode_instance(self, instance: Sequence[Any] | Mapping[str, Any]) -> list[float | None]:
         """Encode one row of a prediction request.
@@ -237,6 +249,9 @@ class Schema(BaseModel):
         """
         if target := self.target_change(other):
             return [f"the live model {target}"]
+        if self.features_from != other.features_from:
+            change = f"was {self._features_from} and is {other._features_from}"
+            return [f"[data] features_from {change}"]
         if len(self.features) != len(other.features):
             was, now = self._names(), other._names()
             gone = [name for name in was if name not in set(now)]
@@ -302,6 +317,11 @@ class Schema(BaseModel):
         indices = {name: index for index, name in enumerate(self.columns)}
         picks = tuple(indices[feature.name] for feature in self.features)
         return None if picks == tuple(range(len(self.columns))) else picks
+
+    @property
+    def _features_from(self) -> str:
+        source = self.features_from
+        return "not set" if source is None else f"{source.text} (run {source.run})"
 
     def _names(self) -> list[str]:
         return [feature.name for feature in self.features]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from refit.domain.errors import EndpointNotReady, PayloadInvalid, ServiceThrottled
+from refit.domain.naming import ResourceNames
 from refit.stores.clients import error_code, translate_transient_errors
 
 if TYPE_CHECKING:
@@ -38,8 +39,16 @@ class Endpoints:
     def __init__(self, client: Callable[[str], Any]) -> None:
         self._client = client
 
-    def invoke(self, endpoint: str, body: bytes, inference_id: str) -> EndpointAnswer:
+    def invoke(
+        self, endpoint: str, body: bytes, inference_id: str, variant: str | None = None
+    ) -> EndpointAnswer:
         """Send CSV rows to an endpoint and return its CSV answer.
+
+        Args:
+            endpoint: name of the endpoint.
+            body: the rows.
+            inference_id: id under which the endpoint captures the call.
+            variant: the production variant that answers; None: it is chosen by the weights.
 
         Raises:
             EndpointNotReady: when the endpoint does not exist or is not in service.
@@ -54,6 +63,7 @@ class Endpoints:
                     ContentType="text/csv",
                     Accept="text/csv",
                     InferenceId=inference_id,
+                    **({"TargetVariant": variant} if variant else {}),
                 )
                 content = answer["Body"].read()
         except ClientError as error:
@@ -94,9 +104,10 @@ class Endpoints:
         self._delete("delete_endpoint", EndpointName=endpoint)
 
     def delete_deployment(self, name: str) -> None:
-        """Delete the endpoint config and the model that a deployment created under its name."""
+        """Delete the endpoint config and the models that a deployment created under its name."""
         self._delete("delete_endpoint_config", EndpointConfigName=name)
         self.delete_model(name)
+        self.delete_model(ResourceNames.deployed_features(name))
 
     def delete_model(self, name: str) -> None:
         """Delete a SageMaker model if it exists."""

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from refit.domain.decision_rule import DecisionRule
 from refit.domain.errors import ModelNotFound, ObjectNotFound, VersionNotRegistered
+from refit.domain.inferences.feature_inputs import FeatureInputs
 from refit.domain.model_settings import ModelSettings, parse_settings, settings_text
 from refit.domain.monitoring.baseline import Baseline
 from refit.domain.naming import ModelKeys, RunKeys
@@ -50,6 +51,7 @@ class RunArtifacts:
         self._models = models
         self._clock = clock
         self._parsed = lru_cache(maxsize=_CACHED_ARTIFACTS)(self._parse)
+        self._feature_inputs = lru_cache(maxsize=_CACHED_ARTIFACTS)(self._read_feature_inputs)
         self._columns = lru_cache(maxsize=_CACHED_ARTIFACTS)(self._read_columns)
         self._consumed = lru_cache(maxsize=_CACHED_FILE_LISTS)(self._read_consumed)
         self._run_of = lru_cache(maxsize=_CACHED_ARTIFACTS)(self._find_run)
@@ -90,6 +92,10 @@ class RunArtifacts:
     def schema(self, model: str, run: str) -> Schema:
         """Return the columns, classes and encodings of the version that the run made."""
         return self._artifact(Schema, RunKeys(model, run).schema)
+
+    def feature_inputs(self, model: str, run: str) -> FeatureInputs:
+        """Return how the model that `[data] features_from` of the run names reads its rows."""
+        return self._feature_inputs(model, run)
 
     def decision_rule(self, model: str, run: str) -> DecisionRule | None:
         """Return how the version predicts a class; None if its settings have no `[prediction]`."""
@@ -165,6 +171,12 @@ class RunArtifacts:
 
     def _read_consumed(self, model: str, run: str) -> ConsumedFiles:
         return ConsumedFiles.parse(self._bucket.read(RunKeys(model, run).consumed).decode())
+
+    def _read_feature_inputs(self, model: str, run: str) -> FeatureInputs:
+        schema = self.schema(model, run)
+        source = schema.features_from
+        assert source is not None, "the caller has looked"
+        return FeatureInputs(self.schema(source.model, source.run), schema.own, source.model)
 
     def _read_columns(self, model: str, run: str) -> Columns:
         from refit.domain.monitoring.input_counts import columns_of  # noqa: PLC0415 (NumPy)

@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from refit.domain.csv_rows import CsvFault
-from refit.domain.errors import PayloadInvalid
+from refit.domain.errors import EvaluationIncomplete, PayloadInvalid
 from refit.domain.schema import csv_line
 from refit.tabular.predicted_rows import records_of
 from refit.tabular.row_reader import Refusal
@@ -61,6 +61,21 @@ def encoded_rows(
             # An empty line would not be read as a row. XGBoost's container reads "nan" as missing.
             line = csv_line(values) or "nan"
             yield EncodedRow(number, None if row_id is None else cells[row_id], line)
+
+
+def with_answers(rows: Iterable[EncodedRow], cells: Iterator[bytes]) -> Iterator[EncodedRow]:
+    """Yield the rows with the cells that another model adds to each.
+
+    Raises:
+        EvaluationIncomplete: when there is not one answer for each row.
+    """
+    for row in rows:
+        more = next(cells, None)
+        if more is None:
+            raise EvaluationIncomplete("[data] features_from: there are fewer answers than rows")
+        yield row._replace(line=row.line + more.decode("ascii"))
+    if next(cells, None) is not None:
+        raise EvaluationIncomplete("[data] features_from: there are more answers than rows")
 
 
 class RandomRows:

@@ -102,20 +102,37 @@ def answered_rows(
         raise EvaluationIncomplete(f"{name} holds {answered:,} predictions for {rows:,} rows")
 
 
-def _decoded(
-    block: Floats, name: str, schema: Schema, rule: DecisionRule | None
-) -> tuple[Sequence[str | float], list[list[float]]]:
+def checked_answers(block: Floats, name: str, schema: Schema) -> Floats:
+    """Return (n_rows, n_classes) the probability of each class, or (n_rows, 1) the number.
+
+    Args:
+        block: (n_rows, n_values) answers; of two classes there may be only the second.
+        name: of the output, for error messages.
+        schema: schema of the version that answered.
+
+    Raises:
+        EvaluationIncomplete: when the answers have another width.
+    """
     classes, width = schema.classes, block.shape[1]
     if classes is None:
         if width != 1:
             raise EvaluationIncomplete(f"{name}: several values a row, but a regression has one")
-        return block[:, 0].tolist(), [[]] * len(block)
+        return block
     if width == 1 and len(classes) == 2:  # the probability of the second class
         block = np.column_stack([1 - block, block])
     if block.shape[1] != len(classes):
         raise EvaluationIncomplete(
             f"{name}: {width} values a row, but the model knows {len(classes)} classes"
         )
+    return block
+
+
+def _decoded(
+    block: Floats, name: str, schema: Schema, rule: DecisionRule | None
+) -> tuple[Sequence[str | float], list[list[float]]]:
+    block, classes = checked_answers(block, name, schema), schema.classes
+    if classes is None:
+        return block[:, 0].tolist(), [[]] * len(block)
     indices = predicted_classes(block, classes, rule).tolist()
     return [classes[index] for index in indices], block.tolist()
 

@@ -13,11 +13,13 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import compress
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from refit.domain.errors import DatasetEmpty, DatasetInvalid
+from refit.domain.inferences.feature_inputs import added_note, with_added_features
+from refit.tabular.added_columns import Digest
 from refit.tabular.columns import aligned
 from refit.tabular.encoding import RowEncoder
 from refit.tabular.folds import HashFolds, TimeFolds
@@ -26,6 +28,7 @@ from refit.tabular.learned_record import learned_record, unseen_classes
 from refit.tabular.learned_schema import learned_schema, new_vocabulary, reconciled
 from refit.tabular.profile import SAMPLE_ROWS, ProfileSample, profile_of
 from refit.tabular.row_reader import LABEL
+from refit.tabular.row_writing import full_width, with_weights, write, write_apart
 from refit.tabular.split import Fractions, Split
 from refit.tabular.split_record import (
     REQUIRED_SPLITS,
@@ -40,34 +43,29 @@ from refit.tabular.survey import Survey
 from refit.tabular.table_dialects import table_dialects
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from refit.domain.data_settings import DataSettings
+    from refit.domain.inferences.feature_inputs import FeatureInputs
     from refit.domain.learned import Learned
     from refit.domain.pipeline.schema_change import LiveVersion
     from refit.domain.pipeline.split_rule import SplitRule
     from refit.domain.schema import Schema
+    from refit.tabular.added_columns import AddedFeatures, Answers, AskedRows
     from refit.tabular.folds import Folds
     from refit.tabular.learned_schema import ReconciledSchema
     from refit.tabular.quarantine import Quarantine
     from refit.tabular.readers.table import CsvTable
-    from refit.tabular.spooled import SpooledRows
+    from refit.tabular.row_writing import ByteSink
+    from refit.tabular.spooled import SpooledLines, SpooledRows
     from refit.tabular.table_scan import TableScanner
 
-_JOINED_LINES = 5000
 _EQUAL_ROWS = (
     "many rows have the same features, so that a hash of the features does not split them into "
     "training and held-out rows: each occurrence of a row is split by itself, and equal rows can "
     "be in several splits"
 )
-
-
-class ByteSink(Protocol):
-    """A binary file, or another object with the same `write` method."""
-
-    def write(self, data: bytes, /) -> object:
-        """Append bytes."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,11 @@ class Preparation:
         split: how the dropped rows were split.
         has_weights: whether the rows have weights.
         has_times: whether the rows have times.
+        answers: what the model that adds columns answered; without it the rows cannot be written
+            if the schema has added columns.
     """
+
+    answers: Answers | None = None
 
     def __init__(
         self,
@@ -141,8 +143,7 @@ class Preparation:
         sample = ProfileSample(self.rows["train"], 1 + len(self.schema.features), self._sample_rows)
         labels: Counter[int] = Counter()
         first = True
-        for rows in self._spooled.shuffled():
-            lines = self._encoder.encode(rows.lines)
+        for rows, lines in self._encoded("train"):
             sample.add(lines)
             codes = None
             if self.schema.classes is not None:
@@ -152,8 +153,8 @@ class Preparation:
                 self._folds.add(rows, None if codes is None else np.array(codes, dtype=np.int64))
             if first:
                 # XGBoost derives the number of columns from the last cell with a value in any row.
-                lines[0], first = _full_width(lines[0]), False
-            _write(train, _with_weights(lines, rows.weights))
+                lines[0], first = full_width(lines[0]), False
+            write(train, with_weights(lines, rows.weights))
         classes = self._class_counts(labels)
         if self._folds is not None:
             self._folds.divide()
@@ -168,19 +169,18 @@ class Preparation:
         """
         assert self._folds is not None
         is_first = [True] * len(sinks)
-        for rows in self._spooled.shuffled():
-            encoded = self._encoder.encode(rows.lines)
-            lines = _with_weights(encoded, rows.weights)
+        for rows, encoded in self._encoded("train"):
+            lines = with_weights(encoded, rows.weights)
             blocks = self._folds.blocks_of(rows)
             for fold, sink in enumerate(sinks):
                 train = list(compress(lines, self._folds.is_trained_on(fold, blocks).tolist()))
                 if train and is_first[fold]:
-                    train[0], is_first[fold] = _full_width(train[0]), False
-                _write(sink.train, train)
+                    train[0], is_first[fold] = full_width(train[0]), False
+                write(sink.train, train)
                 held_out = self._folds.is_held_out(fold, blocks).tolist()
-                _write_apart(sink.features, sink.labels, list(compress(encoded, held_out)))
+                write_apart(sink.features, sink.labels, list(compress(encoded, held_out)))
                 if sink.weights is not None:
-                    _write(sink.weights, list(compress(rows.weights, held_out)))
+                    write(sink.weights, list(compress(rows.weights, held_out)))
 
     def _class_counts(self, labels: Counter[int]) -> Counter[str] | None:
         if self.schema.classes is None:
@@ -193,40 +193,67 @@ class Preparation:
 
     def write_validation(self, validation: ByteSink) -> None:
         """Write the validation rows: the label, the weight if there are weights, the features."""
-        for rows in self._spooled.held_out_rows("validation"):
-            _write(validation, _with_weights(self._encoder.encode(rows.lines), rows.weights))
+        for rows, lines in self._encoded("validation"):
+            write(validation, with_weights(lines, rows.weights))
 
     def write_validation_apart(self, features: ByteSink, labels: ByteSink) -> None:
         """Write the validation rows twice: only the features, and only the labels."""
-        for lines in self._spooled.held_out("validation"):
-            _write_apart(features, labels, self._encoder.encode(lines))
+        for _, lines in self._encoded("validation"):
+            write_apart(features, labels, lines)
 
     def write_test(self, rows: ByteSink, features: ByteSink, labels: ByteSink) -> None:
         """Write the test rows three times: complete, only the features, and only the labels."""
-        for normal_lines in self._spooled.held_out("test"):
-            lines = self._encoder.encode(normal_lines)
-            _write(rows, lines)
-            _write_apart(features, labels, lines)
+        for _, lines in self._encoded("test"):
+            write(rows, lines)
+            write_apart(features, labels, lines)
 
     def write_held_out_weights(self, split: Split, weights: ByteSink) -> None:
         """Write the weights of the rows of a held-out split, which must have weights."""
         for rows in self._spooled.held_out_rows(split):
-            _write(weights, rows.weights)
+            write(weights, rows.weights)
 
     def write_fresh_weights(self, weights: ByteSink) -> None:
         """Write the weights of the fresh test rows, which must have weights."""
         for rows in self._spooled.fresh_rows():
-            _write(weights, rows.weights)
+            write(weights, rows.weights)
 
     def write_test_times(self, times: ByteSink) -> None:
         """Write the times of the test rows; a blank line for a labelled prediction."""
         for rows in self._spooled.held_out_rows("test"):
-            _write(times, rows.times)
+            write(times, rows.times)
 
     def write_fresh(self, features: ByteSink, labels: ByteSink) -> None:
         """Write the fresh test rows twice: only the features, and only the labels."""
-        for normal_lines in self._spooled.fresh_held_out():
-            _write_apart(features, labels, self._encoder.encode(normal_lines))
+        first = self.rows["test"] - self.fresh
+        for _, lines in self._with_answers(self._spooled.fresh_rows(), "test", first):
+            write_apart(features, labels, lines)
+
+    def write_questions(self, split: Split, inputs: FeatureInputs, sink: ByteSink) -> AskedRows:
+        """Write the rows of a split as the model reads them that adds columns."""
+        digest = Digest()
+        for rows in self._rows_of(split):
+            lines = self._encoder.encode(rows.lines)
+            digest.add(lines)
+            write(sink, [inputs.line(line.partition(b",")[2]) for line in lines])
+        return digest.asked()
+
+    def _encoded(self, split: Split) -> Iterator[tuple[SpooledLines, list[bytes]]]:
+        """Yield all rows of a split, and beside them their encoded lines."""
+        yield from self._with_answers(self._rows_of(split), split)
+
+    def _rows_of(self, split: Split) -> Iterator[SpooledLines]:
+        is_train = split == "train"
+        return self._spooled.shuffled() if is_train else self._spooled.held_out_rows(split)
+
+    def _with_answers(
+        self, spooled: Iterator[SpooledLines], split: Split, first: int = 0
+    ) -> Iterator[tuple[SpooledLines, list[bytes]]]:
+        answers = self.answers.of(split, first) if self.answers else None
+        for rows in spooled:
+            lines = self._encoder.encode(rows.lines)
+            yield rows, lines if answers is None else answers.add_to(lines)
+        if answers is not None:
+            answers.finish()
 
 
 def prepare(
@@ -284,6 +311,7 @@ class ReadDrop:
     _given: frozenset[Split]
     _seed: int
     _folds: int
+    _added: AddedFeatures | None
 
     def prepared(
         self, sample_rows: int = SAMPLE_ROWS, live: LiveVersion | None = None
@@ -305,6 +333,8 @@ class ReadDrop:
         unseen = unseen_classes(spooled, self._schema, scanner.tally.values, self._given)
         vocabulary = new_vocabulary(self._schema, self._prior) if outcome.comparable else []
         learned = self.learned.with_doubts([*unseen, *vocabulary])
+        if self._added is not None:
+            learned = learned.with_notes([added_note(self._added.source, self._added.schema)])
         encoder = RowEncoder(outcome.schema, scanner.values_by_index())
         rule = split_rule(scanner.plan, spooled)
         folds = self._folds_of(outcome.schema) if self._folds else None
@@ -326,7 +356,10 @@ class ReadDrop:
             SchemaChanged: if the columns differ from the live model's.
         """
         self._quarantine.check(self._spooled.rows.total(), self._settings.max_bad_fraction)
-        return reconciled(self._schema, self._prior, self._settings, live)
+        schema = self._schema
+        if self._added is not None:
+            schema = with_added_features(schema, self._added.source, self._added.schema)
+        return reconciled(schema, self._prior, self._settings, live)
 
 
 def read_drop(
@@ -338,10 +371,11 @@ def read_drop(
     quarantine: Quarantine,
     notes: Sequence[str] = (),
     folds: int = 0,
+    added: AddedFeatures | None = None,
 ) -> ReadDrop:
     """Read and split all rows of a drop, and determine their schema.
 
-    The arguments are those of `prepare`.
+    The arguments are those of `prepare`, and `added`: the model that adds columns, if there is one.
 
     Raises:
         DatasetEmpty: if there is no row.
@@ -349,8 +383,9 @@ def read_drop(
         TooManyBadRows: if that is so because most rows are refused.
     """
     _keep_freed_memory()
-    dialects = table_dialects(tables, settings, prior)
-    drop = aligned(tables, dialects, settings, prior)
+    own = prior.own if prior else None
+    dialects = table_dialects(tables, settings, own)
+    drop = aligned(tables, dialects, settings, own)
     given: frozenset[Split] = frozenset(table.split for table in tables if table.split)
     check_given_splits(given, settings)
     fractions = Fractions(settings.validation_fraction, settings.test_fraction)
@@ -377,7 +412,7 @@ def read_drop(
                 doubts.append(_EQUAL_ROWS)
         if not spooled.rows.total() and not quarantine.count:
             raise DatasetEmpty(f"{tables[0].name} has a header but no row")
-        found = learned_schema(scanner, survey.evidence, drop, settings, prior)
+        found = learned_schema(scanner, survey.evidence, drop, settings, own)
     except DatasetInvalid as error:
         if quarantine.count >= survey.good_rows:
             quarantine.check(survey.good_rows, settings.max_bad_fraction)
@@ -399,6 +434,7 @@ def read_drop(
         _given=given,
         _seed=seed,
         _folds=folds,
+        _added=added,
     )
 
 
@@ -439,30 +475,3 @@ def _label_codes(lines: list[bytes], classes: int) -> list[int]:
         codes: list[int] = (digits - ord("0")).tolist()
         return codes
     return [int(line.partition(b",")[0]) for line in lines]
-
-
-def _with_weights(lines: list[bytes], weights: list[bytes]) -> list[bytes]:
-    """Return the lines with each row's weight after its label; unchanged without weights."""
-    if not weights:
-        return lines
-    parts = (line.partition(b",") for line in lines)
-    return [
-        b",".join([label, weight, features])
-        for (label, _, features), weight in zip(parts, weights, strict=True)
-    ]
-
-
-def _full_width(line: bytes) -> bytes:
-    return line + b"nan" if line.endswith(b",") else line
-
-
-def _write_apart(features: ByteSink, labels: ByteSink, lines: list[bytes]) -> None:
-    parts = [line.partition(b",") for line in lines]
-    # A line without any value would not be read as a row. XGBoost reads "nan" as missing.
-    _write(features, [part[2] if part[2].strip(b",") else b"nan" + part[2] for part in parts])
-    _write(labels, [part[0] for part in parts])
-
-
-def _write(sink: ByteSink, lines: list[bytes]) -> None:
-    for begin in range(0, len(lines), _JOINED_LINES):
-        sink.write(b"\n".join(lines[begin : begin + _JOINED_LINES]) + b"\n")

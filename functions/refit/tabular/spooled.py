@@ -107,11 +107,6 @@ class SpooledRows:
             counts.update(line.partition(b",")[0] for line in lines)
         return counts
 
-    def fresh_held_out(self) -> Iterator[list[bytes]]:
-        """Yield the fresh test rows."""
-        for rows in self.fresh_rows():
-            yield rows.lines
-
     def fresh_rows(self) -> Iterator[SpooledLines]:
         """Yield the fresh test rows with their weights and times."""
         yield from self._rows_of(self.paths[-1])

@@ -96,7 +96,7 @@ def labelled_tables(
         for path, rows_of_file in zip(captures, rows.by_file(), strict=True):
             for row, reason in writer.write(path, rows_of_file):
                 unused[row.slice][reason] += 1
-    names = (live.label, *(feature.name for feature in live.features))
+    names = (live.label, *(feature.name for feature in live.own.features))
     return LabelledTables(
         [
             CsvTable(

@@ -23,7 +23,8 @@ def fail_batch(services: Services, model: str, batch: str, failure: Failure) -> 
 
     If the record fails and the call is repeated, the notice is sent again.
     """
-    services.endpoints.delete_model(services.names(model).batch(batch))
+    for name in services.names(model).batch_models(batch):
+        services.endpoints.delete_model(name)
     record = services.batches.get(model, batch)
     if record is None or record.status.is_final:
         return False

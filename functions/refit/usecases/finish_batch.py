@@ -53,7 +53,8 @@ def finish_batch(services: Services, model: str, batch: str, job: str) -> dict[s
     at = services.batches.finished_rows_at(model, batch)
     parts = BatchParts.model_validate_json(services.bucket.read(keys.prepared))
     captured = _write_result(services, record, parts, at)
-    services.endpoints.delete_model(services.names(model).batch(batch))
+    for name in services.names(model).batch_models(batch):
+        services.endpoints.delete_model(name)
     now = services.now()
     summary = {
         "model": model,

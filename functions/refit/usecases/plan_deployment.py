@@ -10,18 +10,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from refit.domain.errors import DeploymentInProgress, RegistryLags
-from refit.domain.naming import ModelKeys, deployment_id, model_of_group, model_tags
+from refit.domain.naming import (
+    ModelKeys,
+    ResourceNames,
+    deployment_id,
+    model_of_group,
+    model_tags,
+)
 from refit.domain.pipeline.deployment import Action, action_for
 from refit.domain.pipeline.failure import Failure
 from refit.domain.pipeline.reconciliation import VersionState, outcome_of_undeployed
 from refit.domain.vocabulary import RunStatus
 from refit.telemetry import logger
 from refit.usecases.finish_run import finish_run
+from refit.usecases.package_models import model_request, package_request
 from refit.usecases.reconcile_model import reconcile_model
 from refit.usecases.record_outcome import RunOutcome
 
 if TYPE_CHECKING:
-    from refit.domain.model_settings import ModelSettings, MonitoringSettings
+    from refit.domain.model_settings import DeploymentSettings, MonitoringSettings
+    from refit.domain.pipeline.manifest import Manifest
     from refit.stores.registry import PackageVersion
     from refit.usecases.services import Services
 
@@ -145,7 +153,7 @@ def _plan(
     if package is None or package.run is None or action is Action.NONE:
         logger.info("nothing to deploy", extra={"model": model})
         return {"action": Action.NONE}
-    settings = services.artifacts.settings(model, package.run)
+    manifest = services.artifacts.manifest(model, package.run)
     name = names.deployed(package.version, deployment)
     return {
         "action": action,
@@ -157,36 +165,47 @@ def _plan(
         "name": name,
         "endpoint": names.endpoint,
         "variant": names.variant(package.version),
-        "requests": _requests(services, model, name, package, settings)
+        "requests": _requests(services, model, name, package, manifest)
         | {"endpoint": _endpoint_request(services, model, name, action)},
     }
 
 
 def _requests(
-    services: Services, model: str, name: str, package: PackageVersion, settings: ModelSettings
+    services: Services, model: str, name: str, package: PackageVersion, manifest: Manifest
 ) -> dict[str, Any]:
-    """Return the requests of CreateModel and CreateEndpointConfig."""
-    variant = {
-        "VariantName": services.names(model).variant(package.version),
-        "ModelName": name,
-        "InstanceType": settings.deployment.instance_type,
-        "InitialInstanceCount": settings.deployment.instance_count,
-        "InitialVariantWeight": 1.0,
-    }
+    """Return the requests of CreateModel and CreateEndpointConfig.
+
+    With `[data] features_from` there are two models. The variant of the other model has the
+    weight 0, so it answers only requests that name it.
+    """
+    settings, source = manifest.settings, manifest.features_from
+    role, tags = services.environment.endpoint_role_arn, model_tags(model)
+    variants = [
+        _variant(settings.deployment, services.names(model).variant(package.version), name, 1.0)
+    ]
+    requests: dict[str, Any] = {"model": package_request(name, package.arn, role) | {"Tags": tags}}
+    if source is not None:
+        beside = ResourceNames.deployed_features(name)
+        variant = ResourceNames.features_variant(source.model, source.version)
+        variants.append(_variant(settings.deployment, variant, beside, 0.0))
+        requests["features_model"] = model_request(services, beside, source, role) | {"Tags": tags}
+    requests["config"] = {
+        "EndpointConfigName": name,
+        "ProductionVariants": variants,
+        "Tags": tags,
+    } | _data_capture(services, model, settings.monitoring)
+    return requests
+
+
+def _variant(
+    settings: DeploymentSettings, variant: str, model_name: str, weight: float
+) -> dict[str, Any]:
     return {
-        "model": {
-            "ModelName": name,
-            "ExecutionRoleArn": services.environment.endpoint_role_arn,
-            "Containers": [{"ModelPackageName": package.arn}],
-            "EnableNetworkIsolation": True,
-            "Tags": model_tags(model),
-        },
-        "config": {
-            "EndpointConfigName": name,
-            "ProductionVariants": [variant],
-            "Tags": model_tags(model),
-        }
-        | _data_capture(services, model, settings.monitoring),
+        "VariantName": variant,
+        "ModelName": model_name,
+        "InstanceType": settings.instance_type,
+        "InitialInstanceCount": settings.instance_count,
+        "InitialVariantWeight": weight,
     }
 
 

@@ -3,7 +3,8 @@
 Rows are encoded by the schema of the live version, and answers are decoded by the schema and the
 decision rule of the version that answered, because the two can differ during a deployment. Request
 and answer are captured, unless the settings of the version leave capturing to the endpoint or
-disable it.
+disable it. With `[data] features_from` the endpoint also serves the pinned version of another
+model, which is asked first and whose answers are appended to the rows.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ from refit.domain.errors import (
 from refit.domain.inferences import payload
 from refit.domain.inferences.capture_writer import EndpointCall
 from refit.domain.inferences.request_rows import instances_of
-from refit.domain.naming import ResourceNames
+from refit.domain.naming import ResourceNames, RunKeys
 from refit.stores.retries import RetryPolicy
 from refit.telemetry import put_metric
+from refit.usecases.add_features import with_features
 from refit.usecases.cached_answers import cached_call
 from refit.usecases.capture_predictions import capture_predictions
 
@@ -96,11 +98,16 @@ def _predict(
     endpoint_bytes: int,
 ) -> Predictions:
     content = payload.body_bytes(body, payload.EXPECTED_INSTANCES)
-    schema = services.artifacts.schema(model, champion.run)
+    run = champion.run
+    schema = services.artifacts.schema(model, run)
     for _ in _VERSION_CHANGES.attempts():
-        instances = instances_of(content, body.content_type, schema)
-        lines = payload.encoded_lines(instances, schema, endpoint_bytes)
+        instances = instances_of(content, body.content_type, schema.own)
+        lines = payload.encoded_lines(instances, schema.own, endpoint_bytes)
         payload.check_answer_fits(len(lines), schema)
+        if schema.features_from is not None:
+            lines = with_features(
+                services, champion.endpoint, RunKeys(model, run), lines, endpoint_bytes
+            )
         cached = cached_call(services, model, champion, lines)
         calls = [cached] if cached else _call_endpoint(services, champion, lines, endpoint_bytes)
         variants = {call.variant for call in calls}

@@ -3,6 +3,9 @@
 The drop.json of a retraining lists slices of the ledger in addition to the files of the champion.
 The rows of the slices are read back from the capture files. Preparing a run again writes the same
 bytes to the same keys.
+
+With `[data] features_from` the rows are prepared twice: first the other model is asked about them,
+then its answers are added as columns (usecases/ask_about_rows.py).
 """
 
 from __future__ import annotations
@@ -28,7 +31,9 @@ from refit.tabular.readers.table import DroppedFile
 from refit.tabular.split import SPLITS
 from refit.tabular.training_set import LabelledTables, labelled_tables
 from refit.telemetry import logger
+from refit.usecases.ask_about_rows import answers_of, ask_about_rows
 from refit.usecases.base_rows import BaseRows, copy_base_rows
+from refit.usecases.pin_features import pin_features
 from refit.usecases.write_folds import write_folds
 
 if TYPE_CHECKING:
@@ -39,7 +44,9 @@ if TYPE_CHECKING:
     from refit.domain.pipeline.manifest import Drop, ObjectVersion
     from refit.domain.pipeline.model_state import Champion
     from refit.domain.schema import Schema
+    from refit.tabular.added_columns import AddedFeatures
     from refit.tabular.preparation import Preparation
+    from refit.usecases.ask_about_rows import Questions
     from refit.usecases.services import Services
 
 
@@ -68,6 +75,7 @@ class _Source:
     Attributes:
         settings_version: version of model.toml; None without the file.
         live: the champion, for messages.
+        added: the version of another model that adds columns; None without one.
     """
 
     keys: RunKeys
@@ -77,13 +85,26 @@ class _Source:
     champion: Champion | None
     live: LiveVersion | None
     champion_schema: Schema | None
+    added: AddedFeatures | None
 
 
-def prepare_data(services: Services, model: str, run: str) -> PreparedData:
+def prepare_data(
+    services: Services, model: str, run: str, *, is_answered: bool = False
+) -> PreparedData | Questions:
     """Prepare the data of a run.
 
+    Args:
+        services: the AWS services and the clock of this process.
+        model: name of the model.
+        run: id of the run.
+        is_answered: whether the model that `[data] features_from` names has been asked.
+
+    Returns:
+        The prepared data; or, with this setting and before it was asked, the questions.
+
     Raises:
-        SettingsInvalid: when model.toml is not valid, or `[prediction]` does not fit the data.
+        SettingsInvalid: when model.toml is not valid, or `[prediction]` does not fit the data, or
+            `[data] features_from` names no version that can be asked.
         ModelNotFound: when a retraining has no champion any more.
         DatasetNotFound: when a file of the drop has been deleted.
         DropTooLarge: when the files are more than can be prepared.
@@ -92,9 +113,10 @@ def prepare_data(services: Services, model: str, run: str) -> PreparedData:
         DatasetInvalid: when the data cannot be trained on.
         TooManyBadRows: when more rows are refused than the settings allow.
         SchemaChanged: when the columns differ from those of the champion.
+        EvaluationIncomplete: when the answers do not match the rows one to one.
     """
     services.models.update_run(model, run, status=RunStatus.PREPARING)
-    source = _source(services, model, run)
+    source = _source(services, model, run, is_answered=is_answered)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         labelled = _labelled_tables(services, source, folder)
@@ -105,6 +127,10 @@ def prepare_data(services: Services, model: str, run: str) -> PreparedData:
         prediction = source.settings.prediction
         folds = source.settings.training.folds
         check_prediction(prediction, prepared.schema, prepared.threshold_rows)
+        if source.added is not None and not is_answered:
+            return ask_about_rows(services, source.keys, prepared, source.added)
+        if source.added is not None:
+            prepared.answers = answers_of(services, source.keys, source.added)
         train_bytes, validation_bytes = _write(services, source.keys, prepared)
         if folds:
             write_folds(services, source.keys, prepared, folds, train_bytes)
@@ -132,7 +158,7 @@ def prepare_data(services: Services, model: str, run: str) -> PreparedData:
     )
 
 
-def _source(services: Services, model: str, run: str) -> _Source:
+def _source(services: Services, model: str, run: str, *, is_answered: bool) -> _Source:
     drop = services.artifacts.drop(model, run)
     settings, settings_version = services.artifacts.current_settings_file(model)
     champion = services.models.champion(model)
@@ -149,6 +175,7 @@ def _source(services: Services, model: str, run: str) -> _Source:
         champion=champion,
         live=_live_version(services, model, run, champion, settings_version),
         champion_schema=schema,
+        added=pin_features(services, RunKeys(model, run), settings.data, schema, is_answered),
     )
 
 
@@ -211,6 +238,7 @@ def _read(
                 quarantine,
                 notes=tables.notes,
                 folds=source.settings.training.folds,
+                added=source.added,
             )
             _record_learned(services, keys, drop.learned)  # also if the run fails from here on
             prepared = drop.prepared(live=source.live)
@@ -340,6 +368,7 @@ def _write_manifest(
         accepted_by=source.settings_version
         if source.champion and not prepared.comparable
         else None,
+        features_from=prepared.schema.features_from,
         created_at=run.started_at if run else None,
     )
     services.bucket.put_json(keys.manifest, manifest.model_dump(mode="json"))

@@ -16,7 +16,7 @@ from refit.domain.errors import (
     EndpointNotReady,
 )
 from refit.domain.inferences.capture_reader import VERIFICATION_ID
-from refit.domain.naming import RunKeys
+from refit.domain.naming import ResourceNames, RunKeys
 from refit.domain.pipeline.deployment import CHANGING_STATUSES, first_mismatch, scores
 from refit.domain.pipeline.failures_of_aws import is_reason_of_aws
 
@@ -57,22 +57,59 @@ def verify_deployment(services: Services, deployed: DeployedVersion) -> int:
     """
     _check_config(services, deployed)
     keys = RunKeys(deployed.model, deployed.run)
-    settings = services.artifacts.settings(deployed.model, deployed.run).deployment
-    rows = _first_lines(services, f"{keys.evaluation_input}new.csv", settings.verification_rows)
-    expected = _first_lines(
-        services, f"{keys.evaluation_output('challenger')}new.csv.out", len(rows)
+    manifest = services.artifacts.manifest(deployed.model, deployed.run)
+    count = manifest.settings.deployment.verification_rows
+    if source := manifest.features_from:
+        _compare(
+            services,
+            deployed.endpoint,
+            _Answers(
+                variant=ResourceNames.features_variant(source.model, source.version),
+                rows=f"{keys.features_input}test.csv",
+                expected=f"{keys.features_output}test.csv.out",
+                is_target=True,
+            ),
+            count,
+        )
+    answers = _Answers(
+        variant=deployed.variant,
+        rows=f"{keys.evaluation_input}new.csv",
+        expected=f"{keys.evaluation_output('challenger')}new.csv.out",
     )
-    body = "\n".join(rows).encode()
-    answer = services.endpoints.invoke(deployed.endpoint, body, VERIFICATION_ID)
-    if answer.variant != deployed.variant:
+    return _compare(services, deployed.endpoint, answers, count)
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What a variant should answer.
+
+    Attributes:
+        rows: key of the rows.
+        expected: key of the answers of the transform job.
+        is_target: whether the request names the variant.
+    """
+
+    variant: str
+    rows: str
+    expected: str
+    is_target: bool = False
+
+
+def _compare(services: Services, endpoint: str, answers: _Answers, count: int) -> int:
+    """Compare the answers to the first rows; return the number of them."""
+    rows = _first_lines(services, answers.rows, count)
+    expected = _first_lines(services, answers.expected, len(rows))
+    target = answers.variant if answers.is_target else None
+    answer = services.endpoints.invoke(endpoint, "\n".join(rows).encode(), VERIFICATION_ID, target)
+    if answer.variant != answers.variant:
         raise DeploymentRejected(
-            f"variant {answer.variant} of endpoint {deployed.endpoint} answered, "
-            f"not the new variant {deployed.variant}"
+            f"variant {answer.variant} of endpoint {endpoint} answered, "
+            f"not the new variant {answers.variant}"
         )
     mismatch = first_mismatch(scores("\n".join(expected)), scores(answer.body.decode()))
     if mismatch:
         raise DeploymentRejected(
-            f"endpoint {deployed.endpoint} answers held-out row {mismatch.row} with "
+            f"endpoint {endpoint} answers held-out row {mismatch.row} with "
             f"{mismatch.answered}, but the evaluation has {mismatch.expected}"
         )
     return len(rows)

@@ -290,6 +290,17 @@ def test_traffic_is_split_by_weight_and_a_target_variant_overrides_it(
     assert bodies["one"] != bodies["many"]
 
 
+def test_a_variant_of_weight_0_answers_only_requests_that_name_it(local: RunningSageMaker) -> None:
+    config(local, "beside", variant("one"), variant("many", InitialVariantWeight=0.0))
+    local.sagemaker.create_endpoint(EndpointName="beside", EndpointConfigName="beside")
+    local.settled("beside")
+    answered = {invoke(local, "beside")["InvokedProductionVariant"] for _ in range(50)}
+    assert answered == {"one"}
+    assert invoke(local, "beside", TargetVariant="many")["InvokedProductionVariant"] == "many"
+    with pytest.raises(ClientError, match="Variant other of endpoint beside not found"):
+        invoke(local, "beside", TargetVariant="other")
+
+
 def test_an_endpoint_whose_model_cannot_be_loaded_fails(local: RunningSageMaker) -> None:
     config(local, "unloadable", variant("broken"))
     local.sagemaker.create_endpoint(EndpointName="unloadable", EndpointConfigName="unloadable")

@@ -11,6 +11,7 @@ from refit.domain.monitoring.alarms import AlarmKind
 
 from tests.support.aws_clients import RepeatingClient
 from tests.support.cli import BATCH, BUCKET, CHAMPION, DEPLOY, TRAIN
+from tests.support.model_files import manifest
 from tests.support.removable_model import FakeExecutions, FakeRegistry, Sts
 
 RUN = "0123456789ab"
@@ -23,10 +24,12 @@ def sagemaker(clients):
     for model in ("digits", "digits-2", "digits-v1"):
         stem = f"refit-{model}"
         fake.names["list_training_jobs"][f"{stem}-{RUN}-0"] = "InProgress"
-        for side in ("challenger", "batch"):
+        for side in ("challenger", "batch", "features", "f-batch"):
             fake.names["list_transform_jobs"][f"{stem}-{RUN}-{side}-0"] = "InProgress"
         fake.names["list_endpoint_configs"][f"{stem}-v1-01234567"] = ""
-        for kind in ("v1-01234567", f"{RUN}-0", f"{RUN}-batch"):
+        own = ("v1-01234567", f"{RUN}-0", f"{RUN}-batch")
+        asked = ("v1-01234567-features", f"{RUN}-features", f"{RUN}-f-batch")
+        for kind in own + asked:
             fake.names["list_models"][f"{stem}-{kind}"] = ""
         fake.packages[stem] = [f"arn:package/{stem}/1"]
     fake.endpoints["refit-digits"] = ["Updating", "InService"]
@@ -89,7 +92,7 @@ def test_what_will_be_removed_is_shown_first_and_refused_without_a_terminal(refi
         "3 running executions",
         "1 running training job  refit-digits-0123456789ab-0",
         "9 alarms",
-        "3 SageMaker models",
+        "6 SageMaker models",
         "1 model package ",
         "4 object versions, 12 B",
         "1 unfinished upload",
@@ -98,6 +101,20 @@ def test_what_will_be_removed_is_shown_first_and_refused_without_a_terminal(refi
         assert line in result.stderr, line
     assert "refit remove digits --yes" in result.stderr
     assert len(digits.keys()) == 2
+
+
+def test_a_model_whose_predictions_are_features_of_a_live_model_is_not_removed(refit, digits):
+    source = {"model": "digits", "version": 1, "run": RUN, "columns": 10}
+    digits.put(
+        f"digits-2/runs/{CHAMPION.run}/manifest.json",
+        manifest(CHAMPION.run, model="digits-2", features_from=source),
+    )
+    result = refit("remove", "digits", "--yes")
+    assert result.exit_code == 2
+    assert f"version {CHAMPION.version} of 'digits-2', which is live" in result.stderr
+    assert "reads predictions of version 1 of 'digits'" in result.stderr
+    assert "first remove digits-2" in result.stderr
+    assert len(digits.keys()) == 3
 
 
 def test_everything_of_the_model_is_removed_and_nothing_of_another_one(
@@ -114,7 +131,7 @@ def test_everything_of_the_model_is_removed_and_nothing_of_another_one(
         "refit-digits-2-v1-01234567",
         "refit-digits-v1-v1-01234567",
     ]
-    assert len(sagemaker.names["list_models"]) == 6
+    assert len(sagemaker.names["list_models"]) == 12
     assert sorted(sagemaker.packages) == ["refit-digits-2", "refit-digits-v1"]
     assert sagemaker.names["list_training_jobs"]["refit-digits-2-0123456789ab-0"] == "InProgress"
     assert digits.keys() == ["digits-2/model.toml"]

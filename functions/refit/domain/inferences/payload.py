@@ -135,12 +135,22 @@ def encoded_lines(
             raise PayloadInvalid(f"instance {number}: {error}") from None
         # An empty line would not be read as a row. XGBoost's container reads "nan" as missing.
         lines.append(csv_line(values) or "nan")
-        if len(lines[-1]) >= max_bytes:
+    check_lines_fit(lines, max_bytes)
+    return lines
+
+
+def check_lines_fit(lines: Sequence[str], max_bytes: int) -> None:
+    """Check that each line fits into a request to the endpoint.
+
+    Raises:
+        PayloadTooLarge: when a single row is larger than an endpoint request.
+    """
+    for number, line in enumerate(lines, 1):
+        if len(line) >= max_bytes:
             raise PayloadTooLarge(
-                f"instance {number} alone has {len(lines[-1]):,} bytes; an endpoint accepts "
+                f"instance {number} alone has {len(line):,} bytes; an endpoint accepts "
                 f"{max_bytes:,} in one request"
             )
-    return lines
 
 
 def _first_is_header(instances: Sequence[Any], names: Sequence[str]) -> bool:

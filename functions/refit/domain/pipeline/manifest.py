@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from refit.domain.feature_source import FeatureSource
 from refit.domain.learned import Learned
 from refit.domain.model_settings import ModelSettings, without_gone_keys
 from refit.domain.moments import Moment, iso
@@ -138,6 +139,7 @@ class Manifest(BaseModel):
             sentences for the gate.
         accepted_by: version of the model.toml whose `schema_change = "accept"` admitted columns
             that differ from those of the live model; None when they do not differ.
+        features_from: the version whose predictions are features; None without one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -155,6 +157,7 @@ class Manifest(BaseModel):
     has_base: bool = True
     comparison_notes: tuple[str, ...] = ()
     accepted_by: str | None = None
+    features_from: FeatureSource | None = None
     created_at: Moment | None
 
     def lost(self) -> dict[str, int]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from refit.domain.feature_source import FeatureSource
 from refit.domain.learned import Learned
 from refit.domain.moments import Moment
 from refit.domain.pipeline.failure import Failure
@@ -25,6 +26,7 @@ class Run(BaseModel):
         metrics: headline metrics of the evaluation.
         learned: what preparation learned; of a wide table without most of its columns.
         tuning: the best trial of its tuning job; None without one.
+        features_from: the version whose predictions are features; None without one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -45,6 +47,7 @@ class Run(BaseModel):
     metrics: dict[str, Any] = {}
     learned: Learned | None = None
     tuning: TuningSummary | None = None
+    features_from: FeatureSource | None = None
 
     @property
     def may_be_deployed_again(self) -> bool:

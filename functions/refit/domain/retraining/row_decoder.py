@@ -75,7 +75,8 @@ def decoders(
         schema = schema_of(version)
         if schema is None:
             return VERSION_UNKNOWN
-        return OTHER_COLUMNS if live.changes_to(schema) else RowDecoder(schema, live)
+        # What another model added is not read back: the run asks it again.
+        return OTHER_COLUMNS if live.own.changes_to(schema.own) else RowDecoder(schema, live)
 
     def decoder(version: int) -> RowDecoder:
         result = decoder_or_reason(version)
@@ -97,6 +98,7 @@ class RowDecoder:
             live: schema of the live model, which has the same columns and defines the labels.
         """
         self._width = len(schema.features)
+        self._own_width = len(schema.own.features)
         self._categories = {
             column: TRUTH_TEXTS if feature.type == "boolean" else feature.values or ()
             for column, feature in enumerate(schema.features)
@@ -117,6 +119,7 @@ class RowDecoder:
         """
         if len(values) != self._width:
             raise RowUnusable(OTHER_COLUMNS)
+        values = values[: self._own_width]
         numbers = [value for value in values if value is not None]
         if not numbers:
             raise RowUnusable(NO_VALUE)
