@@ -35,6 +35,7 @@ JOB_CHOICES = {
     ),
     "CanChampionPass": ("champion_attempt", "champion_error", "WaitForChampion", "ChampionFailed"),
     "CanTransformPass": ("attempt", "error", "WaitToTransformAgain", "FailBatch"),
+    "CanFeaturesPass": ("attempt", "error", "WaitForFeatures", "DeleteUnusedFeaturesModel"),
 }
 FOLD_STEPS = ("TrainFold", "CreateFoldModel", "PredictFold")
 TRAIN = states_of(DEFINITIONS["train.asl.json"])
@@ -138,6 +139,10 @@ QUOTA_CHOICES = {
         ("champion_waits", "champion_error"),
         ("ReportChampionWait", "WaitForChampionQuota", "ChampionFailed"),
     ),
+    ("train", "CanFeaturesPass"): (
+        ("waits", "error"),
+        ("ReportFeaturesWait", "WaitForFeaturesQuota", "DeleteUnusedFeaturesModel"),
+    ),
     ("deploy", "CanItPass"): (("waits", "error"), ("ReportWait", "WaitForQuota", "RollBack")),
 }
 
@@ -165,6 +170,26 @@ def test_a_quota_that_others_use_up_is_reported_once_and_waited_for(
     waits = [evaluated(states[wait]["Seconds"], **{count: number}) for number in range(50)]
     assert waits[:7] == [100, 200, 400, 800, 1600, 1800, 1800]
     assert 23 * 3600 < sum(waits) < 24 * 3600
+
+
+def test_another_model_is_asked_exactly_if_there_are_questions() -> None:
+    questions = {"stem": "s", "model_request": {}, "request": {}}
+    assert next_of(TRAIN["AreThereQuestions"], prepared={"rows": {}}) == "PlanTraining"
+    step = next_of(TRAIN["AreThereQuestions"], prepared={"questions": questions})
+    assert step == "CreateFeaturesModel"
+    assert TRAIN["PrepareAnswered"]["Next"] == "PlanTraining"
+    for asks, following in ((True, "PrepareAnsweredBatch"), (False, "FinishBatch")):
+        plan = {"asks_another_model": asks}
+        assert next_of(BATCH["WasAnotherModelAsked"], plan=plan) == following
+    served = {"requests": {"model": {}, "features_model": {}}}
+    assert next_of(DEPLOY["AreThereFeaturesToServe"], plan=served) == "CreateFeaturesModel"
+    alone = {"requests": {"model": {}}}
+    assert next_of(DEPLOY["AreThereFeaturesToServe"], plan=alone) == "CreateEndpointConfig"
+
+
+def test_the_model_of_the_questions_whose_answer_was_lost_is_used() -> None:
+    error = {"Error": "SageMaker.SageMakerException", "Cause": EXISTING}
+    assert next_of(TRAIN["CanFeaturesModelPass"], repeats=0, error=error) == "ComputeFeatures"
 
 
 @pytest.mark.parametrize("step", FOLD_STEPS)
@@ -269,7 +294,8 @@ def test_a_call_of_a_deployment_is_repeated_only_if_its_error_can_pass(
 @pytest.mark.parametrize(
     ("call", "step"),
     [
-        ("CreateModel", "CreateEndpointConfig"),
+        ("CreateModel", "AreThereFeaturesToServe"),
+        ("CreateFeaturesModel", "CreateEndpointConfig"),
         ("CreateEndpointConfig", "IsThereAnEndpoint"),
         ("CreateEndpoint", "RollBack"),
     ],

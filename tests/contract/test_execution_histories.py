@@ -54,29 +54,41 @@ def followers(state: dict[str, Any]) -> set[str]:
     return {rule[key] for rule in rules for key in ("Next", "Default") if key in rule}
 
 
-def in_loops(machine: dict[str, Any]) -> set[str]:
-    """Return the states of a machine that can be visited again."""
-
-    def reached(name: str) -> set[str]:
-        seen: set[str] = set()
-        pending = [*followers(machine["States"][name])]
-        while pending:
-            following = pending.pop()
-            if following not in seen:
-                seen.add(following)
-                pending += followers(machine["States"][following])
-        return seen
-
-    return {name for name in machine["States"] if name in reached(name)}
+def reached(machine: dict[str, Any], name: str) -> set[str]:
+    """Return the states that can follow a state."""
+    seen: set[str] = set()
+    pending = [*followers(machine["States"][name])]
+    while pending:
+        following = pending.pop()
+        if following not in seen:
+            seen.add(following)
+            pending += followers(machine["States"][following])
+    return seen
 
 
-def longest(whole: dict[str, Any], visits: int, left_out: tuple[str, ...] = ()) -> int:
-    """Return the events of an execution that visits every state, those of loops so often."""
+def visits_of(machine: dict[str, Any]) -> dict[str, int]:
+    """Return how often each state is visited, at most.
+
+    A state of a loop is visited once, and again as often as the counters of this loop allow. Only
+    states before the loop set them to 0, so what is only done while a counter is 0 is done once.
+    """
+    rules = [rule for state in machine["States"].values() for rule in state.get("Choices", [])]
+    first = {rule["Next"] for rule in rules if re.search(r"\$\w*waits = 0", rule["Condition"])}
+    after = {name: reached(machine, name) for name in machine["States"]}
+    visits = {}
+    for name in machine["States"]:
+        loop = {other for other in after[name] if name in after[other]}
+        counters = bounds_of({other: machine["States"][other] for other in loop})
+        visits[name] = 1 if name in first else 1 + sum(counters.values())
+    return visits
+
+
+def longest(whole: dict[str, Any], left_out: tuple[str, ...] = ()) -> int:
+    """Return the events of an execution that visits every state as often as it can."""
     return 2 + sum(
-        events_of(state) * (visits if name in repeated else 1)
+        events_of(machine["States"][name]) * visits
         for machine in [whole, *branches_of(whole)]
-        for repeated in [in_loops(machine)]
-        for name, state in machine["States"].items()
+        for name, visits in visits_of(machine).items()
         if name not in left_out
     )
 
@@ -89,13 +101,10 @@ def test_a_loop_has_a_counter_and_every_counter_has_a_bound() -> None:
 
 def events_of_training() -> int:
     """Return the most events of a training without those of its folds."""
-    bounds = bounds_of(TRAIN)
-    # Every counter of a loop is counted for every state of every loop.
-    visits = 1 + bounds["attempt"] + bounds["waits"] + bounds["repeats"]
     of_folds = states_of(TRAIN["States"]["RunFolds"]["ItemProcessor"])
     # The plan of a run, which does not change, decides whether it trains or tunes.
     return max(
-        longest(TRAIN, visits, left_out=(*of_folds, *never))
+        longest(TRAIN, left_out=(*of_folds, *never))
         for never in (("Train",), ("Tune", "RecordTuning"))
     )
 
@@ -153,10 +162,8 @@ def test_the_history_of_one_attempt_of_a_deployment_stays_below_the_limit() -> N
     # Without the way back: the Choice state leads to the state that it has by default.
     decided = {**states["CanDeploymentPass"], "Choices": []}
     once = {**DEPLOY, "States": {**states, "CanDeploymentPass": decided}}
-    bounds = bounds_of(once)
-    visits = 1 + bounds["waits"] + bounds["repeats"]
     polling = events_of_polling(FEWEST_POLL_S)
-    rest = longest(once, visits, left_out=POLLED)
+    rest = longest(once, left_out=POLLED)
     assert polling + rest < LIMIT, (polling, rest)
 
 

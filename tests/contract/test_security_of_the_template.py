@@ -98,6 +98,7 @@ def test_jobs_cannot_write_captures_and_endpoints_cannot_write_models() -> None:
         "*/runs/*/training/*",
         "*/runs/*/evaluation/challenger/*",
         "*/runs/*/folds/*/out/*",
+        "*/runs/*/features/out/*",
         "*/batch/runs/*/out/*",
     }
     assert written_by("EndpointRole") == {"*/capture/*", "*/runs/*/evaluation/champion/*"}

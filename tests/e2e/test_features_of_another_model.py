@@ -60,7 +60,8 @@ def deployed(user: User, model: str, number: int = 1) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def wines(user: User) -> Wines:
     wines = Wines()
-    user.drop(KINDS, {"a.csv": wines.csv(slice(0, 300), "kind", len(READ))})
+    kinds = {"a.csv": wines.csv(slice(0, 300), "kind", len(READ))}
+    user.drop(KINDS, kinds, "[data]\nlabel = 'kind'\n")
     deployed(user, KINDS)
     user.drop(GRADES, {"a.csv": wines.csv(slice(300, 650), "grade")}, SETTINGS)
     deployed(user, GRADES)

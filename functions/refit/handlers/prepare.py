@@ -1,6 +1,6 @@
 """Turn the data of a run into training, validation and test rows.
 
-Invoked by  TRAIN state machine, state Prepare
+Invoked by  TRAIN state machine, states Prepare and PrepareAnswered
 Input       {"model", "run", "is_answered"?}                          events/prepare.json
 Output      {"task", "rows": {"train", "validation", "test", "quarantined"}, "features", "classes",
             "train_bytes", "validation_bytes", "has_validation", "champion", "comparable"}; with

@@ -1,6 +1,6 @@
 """Encode the rows of a file for the transform job that predicts them.
 
-Invoked by  BATCH state machine, state PrepareBatch
+Invoked by  BATCH state machine, states PrepareBatch and PrepareAnsweredBatch
 Input       {"model", "batch", "is_answered"?}                        events/prepare_batch.json
 Output      {"stem", "model_request", "request", "asks_another_model"}: the stem of the names of the
             job, a CreateModel request, a CreateTransformJob request without its name, and whether

@@ -1,6 +1,6 @@
 """Record and notify that a run waits for a quota of instances which others use up.
 
-Invoked by  TRAIN state machine, states ReportTrainingWait, ReportFoldWait,
+Invoked by  TRAIN state machine, states ReportFeaturesWait, ReportTrainingWait, ReportFoldWait,
             ReportChallengerWait and ReportChampionWait; DEPLOY state machine, state ReportWait
 Input       {"model", "run", "error": {"Error", "Cause"}}                 events/report_wait.json
 Output      {"message"}
