@@ -16,6 +16,7 @@ from refit_cli.report.importance import ModelUnreadable, importance_of
 from refit_cli.report.tables import fold_table, trial_table
 
 from tests.support.cli import BUCKET
+from tests.support.model_files import manifest
 from tests.support.reported_run import (
     FEATURES,
     JOB,
@@ -74,6 +75,12 @@ def test_the_report_says_what_was_trained_on_what_why_and_what_the_gate_decided(
         "The gate passed it: the challenger is better a note of the gate",
     ):
         assert sentence in text
+
+
+def test_the_report_names_the_version_whose_predictions_are_features(report):
+    source = {"model": "segments", "version": 3, "run": "r9", "columns": 4}
+    text = report(manifest=manifest(RUN, features_from=source)).text
+    assert "4 of its columns are predictions of version 3 of 'segments'" in text
 
 
 def test_the_report_has_its_sections_and_their_values(report):

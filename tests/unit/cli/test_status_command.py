@@ -71,6 +71,14 @@ def test_the_runs_of_a_model_are_printed_newest_first_with_their_messages(refit,
     assert "1 hour ago, took 1:15 min" in output
 
 
+def test_the_version_is_shown_whose_predictions_are_features_of_a_run(refit, digits):
+    source = {"model": "segments", "version": 3, "run": "r9", "columns": 4}
+    digits.add_run("digits", "r3", "DEPLOYED", features_from=source)
+    assert "features from version 3 of 'segments' (4 columns)" in refit("status", "digits").stdout
+    (model,) = json.loads(refit("status", "digits", "--json").stdout)["models"]
+    assert [run["featuresFrom"] for run in model["runs"]] == [source, None, None]
+
+
 def test_json_has_the_stack_the_live_version_and_all_runs(refit, digits):
     description = json.loads(refit("status", "--json").stdout)
     assert description["localStack"] is None
