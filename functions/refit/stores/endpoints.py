@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from refit.domain.errors import EndpointNotReady, PayloadInvalid, ServiceThrottled
-from refit.domain.naming import ResourceNames
 from refit.stores.clients import error_code, translate_transient_errors
 
 if TYPE_CHECKING:
@@ -104,10 +103,9 @@ class Endpoints:
         self._delete("delete_endpoint", EndpointName=endpoint)
 
     def delete_deployment(self, name: str) -> None:
-        """Delete the endpoint config and the models that a deployment created under its name."""
+        """Delete the endpoint config and the model that a deployment created under its name."""
         self._delete("delete_endpoint_config", EndpointConfigName=name)
         self.delete_model(name)
-        self.delete_model(ResourceNames.deployed_features(name))
 
     def delete_model(self, name: str) -> None:
         """Delete a SageMaker model if it exists."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from refit.domain.errors import EndpointNotReady
-from refit.domain.naming import model_tags
+from refit.domain.naming import ResourceNames, model_tags
 from refit.domain.pipeline.deployment import CHANGING_STATUSES
 from refit.domain.pipeline.failures_of_aws import is_failure_of_aws
 from refit.domain.vocabulary import EventName
@@ -66,6 +66,8 @@ def roll_back_deployment(services: Services, failed: FailedDeployment) -> Rolled
     live_config = _restore(services, failed, champion)
     failure = failed.failure
     services.endpoints.delete_deployment(failed.name)
+    if services.artifacts.manifest(failed.model, failed.run).features_from is not None:
+        services.endpoints.delete_model(ResourceNames.deployed_features(failed.name))
     may_repeat = is_failure_of_aws(failure)
     if not may_repeat:
         services.registry.reject_package(
