@@ -22,7 +22,13 @@ from tests.support.feature_models import (
     put_version,
 )
 from tests.support.model_files import champion
-from tests.support.prepare_runs import RUN, csv_table, drop_files, prepare_run
+from tests.support.prepare_runs import CHAMPION_RUN, RUN, csv_table, drop_files, prepare_run
+from tests.support.retraining_data import (
+    RETRAINING_RUN,
+    RetrainedModel,
+    ledger_line,
+    random_rows,
+)
 
 if TYPE_CHECKING:
     from tests.support.aws_stack import Stack
@@ -133,6 +139,23 @@ def test_later_runs_keep_the_version_until_model_toml_names_another_one(segments
     accepted = FROM_SEGMENTS.replace("segments", "segments@4") + "schema_change = 'accept'\n"
     segments.put("digits/model.toml", accepted)
     assert "questions" in prepare_run()
+
+
+def test_a_retraining_asks_again_about_the_labelled_predictions(segments: Stack) -> None:
+    model = RetrainedModel(segments)
+    prepared(segments, FROM_SEGMENTS, CHAMPION_RUN)
+    model.promote(CHAMPION_RUN, 3)
+    captured = [f"{row},0.5,0.5" for row in random_rows(200, seed=7)]
+    key = model.capture("a", [captured])
+    model.label("a", [ledger_line(key, 0, str(row % 3), row=row) for row in range(200)])
+    model.retrain()
+    answer_questions(segments, RETRAINING_RUN)
+    result = prepare_answered(RETRAINING_RUN)
+    assert result["comparable"]
+    assert model.unused_rows() == [{}]
+    assert check_columns(segments, f"{RETRAINING_RUN.train}train.csv", 1) == result["rows"]["train"]
+    fresh = check_columns(segments, f"{RETRAINING_RUN.evaluation_input}fresh.csv", 0)
+    assert fresh == model.labelled_counts()["fresh_test"] > 0
 
 
 def test_answers_to_other_rows_are_not_used(segments: Stack) -> None:
