@@ -28,6 +28,7 @@ _LOG_POLL_S = 0.3
 _RESERVE_MEMORY = "REFIT_RESERVE_MEMORY_MB"
 _RESERVE_CORES = "REFIT_RESERVE_CORES"
 _HOSTILE = "REFIT_HOSTILE"
+_IMAGES = "REFIT_IMAGES"
 
 
 def up(
@@ -79,6 +80,15 @@ def up(
             help="Inject faults that AWS documents into all services, by this seed.",
         ),
     ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            "--images",
+            envvar=_IMAGES,
+            metavar="FILE",
+            help="Run commands in place of images of your own, and allow these images.",
+        ),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Start the local stack: all of Refit on this machine, without an AWS account.
@@ -93,6 +103,7 @@ def up(
       refit up
       refit up --detach --keep
       REFIT_PORT=4600 refit up --detach
+      refit up --images examples/sklearn/images.toml
       refit up --detach --json | jq -r .apiUrl
 
     [bold]Exit codes[/]  0 ready (or stopped by Ctrl-C afterwards) · 1 start or
@@ -105,6 +116,7 @@ def up(
         (_RESERVE_MEMORY, reserve_memory_mb),
         (_RESERVE_CORES, reserve_cores),
         (_HOSTILE, hostile),
+        (_IMAGES, _checked_images(images)),
     ):
         if value is not None:
             os.environ[name] = str(value)  # inherited by the stack's process
@@ -127,6 +139,23 @@ def up(
     except KeyboardInterrupt:
         terminal.inform("[dim]stopping the local stack …[/]")
     stop_stack(stacks, port)
+
+
+def _checked_images(path: Path | None) -> Path | None:
+    """Return the absolute path of a file that maps images to commands.
+
+    Raises:
+        BadInput: when the file cannot be used.
+    """
+    from refit_local.sagemaker.machine.images import ImagesInvalid, LocalImages
+
+    if path is None:
+        return None
+    try:
+        LocalImages.read(path)
+    except ImagesInvalid as error:
+        raise BadInput(str(error)) from error
+    return path.resolve()
 
 
 def down(

@@ -18,10 +18,15 @@ from pydantic import (
     model_validator,
 )
 
+from refit.domain.algorithm_settings import (
+    AlgorithmSettings,
+    check_final,
+    check_hyperparameters_of,
+    check_isolation,
+)
 from refit.domain.batch_settings import BatchSettings
 from refit.domain.data_settings import DataSettings, Fraction, Section
 from refit.domain.errors import SettingsInvalid
-from refit.domain.hyperparameters import check_hyperparameters
 from refit.domain.instance_types import check_instance_type
 from refit.domain.quality_metrics import JUDGING
 from refit.domain.tuning_settings import TuningSettings
@@ -72,7 +77,7 @@ _TRAINING_SECONDS = Field(ge=60, le=432_000)
 """SageMaker runs training jobs for at most 5 days, unless the quota of the account was raised."""
 
 
-class TrainingSettings(Section):
+class TrainingSettings(AlgorithmSettings):
     """The SageMaker training job."""
 
     image_tag: Literal["3.0-5", "3.2-0", "1.7-1"] = Field(
@@ -115,15 +120,21 @@ class TrainingSettings(Section):
     hyperparameters: dict[str, str | int | float | bool] = Field(
         default_factory=dict,
         description="Hyperparameters that add to or replace those that Refit chooses: the names "
-        "and ranges of SageMaker's XGBoost.",
+        "and ranges of the algorithm. A container of your own gets exactly these.",
     )
+
+    @field_validator("network_isolation")
+    @classmethod
+    def _own_code_is_isolated(cls, is_isolated: bool, info: ValidationInfo) -> bool:
+        check_isolation(is_isolated, info.data)
+        return is_isolated
 
     @field_validator("hyperparameters")
     @classmethod
     def _are_known(
-        cls, values: dict[str, str | int | float | bool]
+        cls, values: dict[str, str | int | float | bool], info: ValidationInfo
     ) -> dict[str, str | int | float | bool]:
-        check_hyperparameters(values)
+        check_hyperparameters_of(values, info.data)
         return values
 
     @field_validator("folds")
@@ -141,6 +152,7 @@ class TrainingSettings(Section):
                 f"an ensemble is of the models of folds; set [training] folds to 2 to {MAX_FOLDS}, "
                 "or final to 'all'"
             )
+        check_final(final, info.data)
         return final
 
     @model_validator(mode="after")
@@ -363,16 +375,30 @@ class ModelSettings(Section):
 
     @field_validator("training")
     @classmethod
-    def _folds_of_time_are_no_ensemble(
-        cls, training: TrainingSettings, info: ValidationInfo
-    ) -> TrainingSettings:
+    def _fits_the_data(cls, training: TrainingSettings, info: ValidationInfo) -> TrainingSettings:
         data = info.data.get("data")
+        if training.algorithm_name != "xgboost" and data is not None and data.weight is not None:
+            raise ValueError(
+                f"[data] weight = {data.weight!r} needs algorithm = 'xgboost', because no other "
+                "algorithm reads the weight of a row from CSV"
+            )
         if training.final == "ensemble" and data is not None and data.time is not None:
             raise ValueError(
                 f"final = 'ensemble' does not fit [data] time = {data.time!r}: the models of folds "
                 "of time are trained on older rows only; set final to 'all'"
             )
         return training
+
+    @field_validator("tuning")
+    @classmethod
+    def _trials_are_of_xgboost(cls, tuning: TuningSettings, info: ValidationInfo) -> TuningSettings:
+        training = info.data.get("training")
+        if tuning.is_on and training is not None and training.algorithm_name != "xgboost":
+            raise ValueError(
+                f"max_jobs = {tuning.max_jobs} needs [training] algorithm = 'xgboost'; set "
+                "max_jobs = 0"
+            )
+        return tuning
 
     @field_validator("monitoring")
     @classmethod

@@ -39,9 +39,14 @@ class Endpoints:
         self._client = client
 
     def invoke(
-        self, endpoint: str, body: bytes, inference_id: str, variant: str | None = None
+        self,
+        endpoint: str,
+        body: bytes,
+        inference_id: str,
+        variant: str | None = None,
+        accept: str = "text/csv",
     ) -> EndpointAnswer:
-        """Send CSV rows to an endpoint and return its CSV answer.
+        """Send CSV rows to an endpoint and return its answer, in the content type `accept`.
 
         Args:
             endpoint: name of the endpoint.
@@ -60,7 +65,7 @@ class Endpoints:
                     EndpointName=endpoint,
                     Body=body,
                     ContentType="text/csv",
-                    Accept="text/csv",
+                    Accept=accept,
                     InferenceId=inference_id,
                     **({"TargetVariant": variant} if variant else {}),
                 )

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 from refit.domain.evaluation.deciding_metric import deciding_metric
 from refit.domain.evaluation.positive_class import positive_class
 from refit.domain.naming import RunKeys
-from refit.domain.pipeline.images import xgboost_image_uri
+from refit.domain.pipeline.algorithms import algorithm_of, image_of
 from refit.domain.pipeline.training_plan import plan_training as plan_job
 from refit.domain.pipeline.tuning_plan import plan_tuning
 from refit.domain.pipeline.tuning_request import tuning_request
 from refit.domain.vocabulary import RunStatus
+from refit.usecases.check_image import check_image
 
 if TYPE_CHECKING:
     from refit.domain.model_settings import TrainingSettings
+    from refit.domain.pipeline.algorithms import Algorithm
     from refit.domain.pipeline.training_plan import DataShape, TrainingPlan
     from refit.usecases.services import Services
 
@@ -26,10 +28,13 @@ def plan_training(services: Services, model: str, run: str, shape: DataShape) ->
     With `[tuning] max_jobs` the answer has `tuning`, too: the same of a tuning job.
 
     Raises:
-        SettingsInvalid: when the settings do not fit the prepared data. This is checked before the
-            training job, which costs money.
+        SettingsInvalid: when the settings do not fit the prepared data, or the image is not allowed
+            to run. This is checked before the training job, which costs money.
     """
     settings = services.artifacts.settings(model, run)
+    algorithm = algorithm_of(settings.training)
+    image = image_of(settings.training, services.environment.aws_region)
+    check_image(services, image)
     schema = services.artifacts.schema(model, run)
     labels = services.artifacts.training_labels(model, run)
     metric = deciding_metric(shape.task, settings.gate, shape.classes, labels.imbalance())
@@ -43,7 +48,9 @@ def plan_training(services: Services, model: str, run: str, shape: DataShape) ->
     channels = {"train": keys.train}
     if shape.has_validation:
         channels["validation"] = keys.validation
-    request = _request(services, keys, plan, settings.training, channels)
+    if algorithm.takes_schema_channel:
+        channels["schema"] = keys.schema
+    request = _request(services, keys, plan, settings.training, channels, image, algorithm)
     planned = {
         "stem": services.names(model).job(run),
         "request": request,
@@ -68,17 +75,25 @@ def _request(
     plan: TrainingPlan,
     settings: TrainingSettings,
     channels: dict[str, str],
+    image: str,
+    algorithm: Algorithm,
 ) -> dict[str, Any]:
     environment = services.environment
+    metrics = [{"Name": name, "Regex": regex} for name, regex in algorithm.metrics]
     return {
         "AlgorithmSpecification": {
-            "TrainingImage": xgboost_image_uri(environment.aws_region, settings.image_tag),
+            "TrainingImage": image,
             "TrainingInputMode": "File",
+            **({"MetricDefinitions": metrics} if metrics else {}),
         },
         "RoleArn": environment.jobs_role_arn,
         "HyperParameters": plan.hyperparameters,
         "InputDataConfig": [
-            _channel(name, f"s3://{environment.bucket}/{prefix}")
+            _channel(
+                name,
+                f"s3://{environment.bucket}/{prefix}",
+                "application/json" if name == "schema" else algorithm.channel_type,
+            )
             for name, prefix in channels.items()
         ],
         "OutputDataConfig": {"S3OutputPath": f"s3://{environment.bucket}/{keys.training_output}"},
@@ -98,10 +113,10 @@ def _request(
     }
 
 
-def _channel(name: str, uri: str) -> dict[str, Any]:
+def _channel(name: str, uri: str, content_type: str) -> dict[str, Any]:
     return {
         "ChannelName": name,
-        "ContentType": "text/csv",
+        "ContentType": content_type,
         "DataSource": {
             "S3DataSource": {
                 "S3DataType": "S3Prefix",
