@@ -66,7 +66,7 @@ def reviews() -> Reviews:
 
 def csv(rows: list[tuple[list[Any], str]]) -> bytes:
     lines = [",".join(map(str, [label, *cells])) for cells, label in rows]
-    return "\n".join(["verdict,price,shop,note", *lines]).encode()
+    return "\n".join(["label,price,shop,note", *lines]).encode()
 
 
 def predict_and_label(user: User, rows: list[tuple[list[Any], str]]) -> tuple[int, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -145,6 +146,26 @@ def test_an_image_without_a_command_is_refused(
         own.sagemaker.create_model(
             ModelName="refused", ExecutionRoleArn=ROLE, PrimaryContainer=container
         )
+
+
+def test_a_role_that_may_not_pull_the_image_can_neither_train_nor_serve_it(
+    own: RunningSageMaker, trained: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def may(role: str, action: str, resource: str) -> bool:
+        asked.append((role, resource))
+        return action != "ecr:BatchGetImage"
+
+    host = own.service._platform.host
+    monkeypatch.setattr(own.service._platform, "host", replace(host, may=may))
+    with pytest.raises(ClientError, match="Access denied for repository: team/mean in registry ID"):
+        own.sagemaker.create_training_job(**request("mean-3"))
+    with pytest.raises(ClientError, match="Access denied for repository: team/mean in registry ID"):
+        make_model(
+            own, "no-mean", trained["ModelArtifacts"]["S3ModelArtifacts"], Image=f"{REPOSITORY}:7"
+        )
+    assert set(asked) == {(ROLE, "arn:aws:ecr:us-east-1:123456789012:repository/team/mean")}
 
 
 def test_a_file_allows_the_repositories_that_it_names(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from refit_local.sagemaker.jobs.jobs import Jobs
 from refit_local.sagemaker.jobs.training_metrics import OBJECTIVE_METRIC, metric_definitions
 from refit_local.sagemaker.jobs.training_run import TrainingRun
+from refit_local.sagemaker.machine.image_pulls import check_pull
 from refit_local.sagemaker.machine.instances import instance_type
 from refit_local.sagemaker.records.job_kinds import TRAINING
 from refit_local.sagemaker.records.naming import now
@@ -73,6 +74,7 @@ class TrainingJobs(Jobs):
     def _initial_members(self, request: dict[str, Any], created_at: float) -> Record:
         check_training(request, self._platform.images)
         algorithm = request["AlgorithmSpecification"]
+        check_pull(self._platform.host, request["RoleArn"], algorithm["TrainingImage"])
         is_own = self._platform.images.is_own(algorithm["TrainingImage"])
         name = request["TrainingJobName"]
         output = {"CompressionType": "GZIP", **request["OutputDataConfig"]}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from refit_local.sagemaker.machine.containers import ContainerFolder, unpack
+from refit_local.sagemaker.machine.image_pulls import check_pull
 from refit_local.sagemaker.records.in_use import endpoint_of_model
 from refit_local.sagemaker.records.naming import MODEL, MODEL_PACKAGE, name_of, now
 from refit_local.sagemaker.records.store import NameTaken, Record
@@ -130,6 +131,7 @@ class SageMakerModels:
         if "Image" not in container:
             raise ValidationException("A container must have an Image or a ModelPackageName.")
         self._platform.images.commands(container["Image"])
+        check_pull(self._platform.host, role_arn, container["Image"])
         return ModelContainer(container["Image"], _data_uri(container), environment, role_arn)
 
     def _approved(self, arn_or_name: str) -> dict[str, Any]:
