@@ -91,4 +91,6 @@ def _curves(job: TrainedJob, lines: list[str], algorithm: Algorithm) -> JobCurve
         return without_curves(job, _LATE)
     if algorithm.name == "xgboost":
         return curves_of(job, lines)
+    if not algorithm.metrics:
+        return without_curves(job, "no metrics of its algorithm are known")
     return defined_curves_of(job, lines, dict(algorithm.metrics))
