@@ -13,7 +13,7 @@ from refit.domain.pipeline.training_plan import plan_training as plan_job
 from refit.domain.pipeline.tuning_plan import plan_tuning
 from refit.domain.pipeline.tuning_request import tuning_request
 from refit.domain.vocabulary import RunStatus
-from refit.usecases.check_image import check_image
+from refit.usecases.check_image import check_own_image
 
 if TYPE_CHECKING:
     from refit.domain.model_settings import TrainingSettings
@@ -34,7 +34,8 @@ def plan_training(services: Services, model: str, run: str, shape: DataShape) ->
     settings = services.artifacts.settings(model, run)
     algorithm = algorithm_of(settings.training)
     image = image_of(settings.training, services.environment.aws_region)
-    check_image(services, image)
+    if settings.training.image is not None:
+        check_own_image(services, image)
     schema = services.artifacts.schema(model, run)
     labels = services.artifacts.training_labels(model, run)
     metric = deciding_metric(shape.task, settings.gate, shape.classes, labels.imbalance())

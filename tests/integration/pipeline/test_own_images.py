@@ -133,6 +133,20 @@ def test_an_image_that_is_not_allowed_is_refused_before_the_training(active: Sta
         plan()
 
 
+def test_sagemakers_own_image_gets_no_free_hyperparameters_as_an_image_of_ones_own(
+    active: Stack,
+) -> None:
+    """With these, XGBoost's image would run a script, or evaluate text as Python."""
+    image = sample("register")["training"]["image"]
+    settings = f"""[training]
+    image = "{image}"
+    hyperparameters = {{ sagemaker_program = "train.py", monotone_constraints = "exit()" }}
+    """
+    write_settings(active, settings)
+    with pytest.raises(SettingsInvalid, match=r"sagemaker-xgboost.* is not allowed to run"):
+        plan()
+
+
 def test_a_model_of_an_image_that_is_not_allowed_any_more_is_not_registered(
     active: Stack,
 ) -> None:

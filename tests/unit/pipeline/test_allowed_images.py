@@ -52,6 +52,18 @@ def test_any_other_image_is_refused(image: str) -> None:
     assert REPOSITORY in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "image",
+    [
+        "492215442770.dkr.ecr.eu-central-1.amazonaws.com/sagemaker-xgboost:3.0-5",
+        "664544806723.dkr.ecr.eu-central-1.amazonaws.com/linear-learner:1",
+    ],
+)
+def test_an_image_of_sagemaker_is_no_image_of_ones_own(image: str) -> None:
+    with pytest.raises(SettingsInvalid, match=r"named by \[training\] algorithm"):
+        AllowedImages.parse(ARN).check_own(image)
+
+
 def test_the_refusal_names_the_arn_to_allow() -> None:
     with pytest.raises(SettingsInvalid) as refused:
         AllowedImages.parse("").check(f"{REPOSITORY}:1", REGION)

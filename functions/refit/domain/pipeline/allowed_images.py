@@ -60,17 +60,30 @@ class AllowedImages:
         return cls(frozenset(repositories))
 
     def check(self, image: str, region: str) -> None:
-        """Check that an image may run.
+        """Check that an image may serve a model.
 
         Raises:
             SettingsInvalid: when it is neither one of SageMaker's that Refit knows, nor of an
                 allowed repository; the message says how to allow it.
         """
-        if image in _of_sagemaker(region) or _repository_of(image) in self.repositories:
+        if image not in _of_sagemaker(region):
+            self.check_own(image)
+
+    def check_own(self, image: str) -> None:
+        """Check that an image may be trained which the settings name.
+
+        SageMaker's images are none: with free hyperparameters they would run scripts.
+
+        Raises:
+            SettingsInvalid: when it is not of an allowed repository; the message says how to allow
+                it.
+        """
+        if _repository_of(image) in self.repositories:
             return
-        allowed = ", ".join(["SageMaker's own algorithms", *sorted(self.repositories)])
+        allowed = ", ".join(sorted(self.repositories)) or "no image of your own"
         raise SettingsInvalid(
-            f"model.toml: [training] image = {image!r} is not allowed to run; allowed: {allowed}",
+            f"model.toml: [training] image = {image!r} is not allowed to run; allowed: {allowed}. "
+            "SageMaker's own algorithms are named by [training] algorithm",
             advice=_advice(image),
         )
 
