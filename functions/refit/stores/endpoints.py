@@ -53,6 +53,7 @@ class Endpoints:
             body: the rows.
             inference_id: id under which the endpoint captures the call.
             variant: the production variant that answers; None: it is chosen by the weights.
+            accept: content type of the answer.
 
         Raises:
             EndpointNotReady: when the endpoint does not exist or is not in service.
