@@ -134,29 +134,42 @@ def measured(table: Table, model: Any, seconds: float) -> Result:
     return Result(float(log_loss(labels, predicted)), accuracy, seconds)
 
 
-def compare(table: Table, trials: int, seed: int) -> tuple[Result, Result]:
-    """Return the planned model and the best of the trials."""
-    shape, training = table.shape, TrainingSettings()
+@dataclass
+class Best:
+    """The best trial of a search; the seconds are those of all trials."""
+
+    hyperparameters: dict[str, str]
+    result: Result
+
+
+def searched(table: Table, training: TrainingSettings, settings: TuningSettings) -> Best:
+    """Return the best trial on the validation rows."""
     metric = "rmse" if table.task == "regression" else "log_loss"
-    planned = plan_training(shape, training, metric).hyperparameters
-    settings = TuningSettings(max_jobs=trials, seed=seed)
-    plan = plan_tuning(shape, planned, training, settings)
-
-    began = time.perf_counter()
-    model, _ = boosted(table, planned, plan.metric)
-    default = measured(table, model, time.perf_counter() - began)
-
-    began = time.perf_counter()
+    planned = plan_training(table.shape, training, metric).hyperparameters
+    plan = plan_tuning(table.shape, planned, training, settings)
     config = tuning_request(_EMPTY_REQUEST, plan, settings)["HyperParameterTuningJobConfig"]
     search = Search(config)
     tried = []
-    for _ in range(trials):
+    began = time.perf_counter()
+    for _ in range(settings.max_jobs):
         suggestion = search.ask()
-        model, value = boosted(table, plan.static | suggestion.values, plan.metric)
+        hyperparameters = plan.static | suggestion.values
+        model, value = boosted(table, hyperparameters, plan.metric)
         search.tell(suggestion, value)
-        tried.append((value, model))
-    best = (max if plan.maximize else min)(tried, key=lambda trial: trial[0])[1]
-    return default, measured(table, best, time.perf_counter() - began)
+        tried.append((value, hyperparameters, model))
+    _, hyperparameters, model = (max if plan.maximize else min)(tried, key=lambda trial: trial[0])
+    return Best(hyperparameters, measured(table, model, time.perf_counter() - began))
+
+
+def compare(table: Table, trials: int, seed: int) -> tuple[Result, Result]:
+    """Return the planned model and the best of the trials."""
+    training = TrainingSettings()
+    metric = "rmse" if table.task == "regression" else "log_loss"
+    planned = plan_training(table.shape, training, metric).hyperparameters
+    began = time.perf_counter()
+    model, _ = boosted(table, planned, planned["eval_metric"].split(",")[-1])
+    default = measured(table, model, time.perf_counter() - began)
+    return default, searched(table, training, TuningSettings(max_jobs=trials, seed=seed)).result
 
 
 def summary(name: str, pairs: list[tuple[Result, Result]]) -> dict[str, Any]:
