@@ -154,7 +154,8 @@ def lightgbm(part: Split, reading: str) -> np.ndarray:
     if reading == "as used":
         return _predicted(model.fit(*part.both), part)
     stop = lgb.early_stopping(PATIENCE, verbose=False)
-    return _predicted(model.fit(*part.train, eval_set=[part.validation], callbacks=[stop]), part)
+    rows, labels = part.validation
+    return _predicted(model.fit(*part.train, eval_X=rows, eval_y=labels, callbacks=[stop]), part)
 
 
 def histogram(part: Split, reading: str) -> np.ndarray:
@@ -182,12 +183,12 @@ def loss(part: Split, predicted: np.ndarray) -> float:
     return float(log_loss(part.test[1], predicted, labels=range(part.classes)))
 
 
-def measure(table: Table, readings: list[str], seed: int) -> np.ndarray:
+def measure(table: Table, seed: int) -> np.ndarray:
     """Return losses and seconds of a split, (2, n_readings, n_methods); Refit is trained once."""
     warnings.filterwarnings("ignore", category=UserWarning)  # names of columns, rounding of sums
     part = split(table, seed)
-    values = np.empty((2, len(readings), len(METHODS)))
-    for reading, name in enumerate(readings):
+    values = np.empty((2, len(READINGS), len(METHODS)))
+    for reading, name in enumerate(READINGS):
         for method, train in enumerate(TRAIN):
             if method == 0 and reading > 0:
                 values[:, reading, 0] = values[:, 0, 0]
@@ -197,6 +198,19 @@ def measure(table: Table, readings: list[str], seed: int) -> np.ndarray:
             values[1, reading, method] = time.process_time() - began
             values[0, reading, method] = loss(part, predicted)
     return values
+
+
+def kept(folder: Path | None, name: str, seeds: int, pool: ProcessPoolExecutor) -> Result:
+    """Return what an earlier run has kept of a table, or measure it."""
+    read = table(name)
+    path = folder / f"{name.replace(' ', '-')}-{seeds}.npy" if folder else None
+    if path and path.exists():
+        return Result(read, np.load(path))
+    values = np.stack(list(pool.map(partial(measure, read), range(seeds))))
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, values)
+    return Result(read, values)
 
 
 @dataclass(frozen=True)
@@ -277,34 +291,29 @@ def main() -> None:
     )
     parser.add_argument("names", nargs="*", help="words in the names of tables; all without")
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument(
-        "--reading", choices=READINGS, help="how the others are trained; both without"
-    )
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument(
+        "--keep", type=Path, help="folder of finished tables; those in it are not measured again"
+    )
     arguments = parser.parse_args()
-    readings = [arguments.reading] if arguments.reading else list(READINGS)
     halves: dict[str, list[Result]] = {"chosen on": [], "reported": []}
     with ProcessPoolExecutor(arguments.workers) as pool:
         for half, names in zip(halves, (CHOOSING, REPORTED), strict=True):
             for name in names:
                 if arguments.names and not any(word in name for word in arguments.names):
                     continue
-                read = table(name)
-                values = np.stack(
-                    list(pool.map(partial(measure, read, readings), range(arguments.seeds)))
-                )
-                halves[half].append(Result(read, values))
-                for reading in range(len(readings)):
-                    print(halves[half][-1].line(reading), file=sys.stderr, flush=True)
-    for reading, title in enumerate(readings):
+                halves[half].append(kept(arguments.keep, name, arguments.seeds, pool))
+                print(halves[half][-1].line(0), file=sys.stderr, flush=True)
+    for reading, title in enumerate(READINGS):
         print(f"\n{title}\n\n| table | {' | '.join(METHODS)} | rank | worse than | time |")
         print("|---|" + "---|" * (len(METHODS) + 3))
         for half, results in halves.items():
             print(f"| **{half}** |")
             print("\n".join(result.line(reading) for result in results))
         for half, results in halves.items():
-            print(f"\n{half}, {title}:")
-            print("\n".join(f"- {sentence}" for sentence in summary(results, reading)))
+            if results:
+                print(f"\n{half}, {title}:\n")
+                print("\n".join(f"- {sentence}" for sentence in summary(results, reading)))
 
 
 if __name__ == "__main__":

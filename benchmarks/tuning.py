@@ -150,7 +150,7 @@ def searched(table: Table, training: TrainingSettings, settings: TuningSettings)
     config = tuning_request(_EMPTY_REQUEST, plan, settings)["HyperParameterTuningJobConfig"]
     search = Search(config)
     tried = []
-    began = time.perf_counter()
+    began = time.process_time()
     for _ in range(settings.max_jobs):
         suggestion = search.ask()
         hyperparameters = plan.static | suggestion.values
@@ -158,7 +158,7 @@ def searched(table: Table, training: TrainingSettings, settings: TuningSettings)
         search.tell(suggestion, value)
         tried.append((value, hyperparameters, model))
     _, hyperparameters, model = (max if plan.maximize else min)(tried, key=lambda trial: trial[0])
-    return Best(hyperparameters, measured(table, model, time.perf_counter() - began))
+    return Best(hyperparameters, measured(table, model, time.process_time() - began))
 
 
 def compare(table: Table, trials: int, seed: int) -> tuple[Result, Result]:
@@ -166,9 +166,9 @@ def compare(table: Table, trials: int, seed: int) -> tuple[Result, Result]:
     training = TrainingSettings()
     metric = "rmse" if table.task == "regression" else "log_loss"
     planned = plan_training(table.shape, training, metric).hyperparameters
-    began = time.perf_counter()
+    began = time.process_time()
     model, _ = boosted(table, planned, planned["eval_metric"].split(",")[-1])
-    default = measured(table, model, time.perf_counter() - began)
+    default = measured(table, model, time.process_time() - began)
     return default, searched(table, training, TuningSettings(max_jobs=trials, seed=seed)).result
 
 

@@ -73,7 +73,7 @@ def directions_of(pixels: Pixels) -> Pixels:
     """
     side = math.isqrt(pixels.shape[1])
     images = pixels.reshape(-1, side, side).astype(np.float32)
-    across, down = ndimage.sobel(images, axis=2), ndimage.sobel(images, axis=1)
+    down, across = np.gradient(images, axis=(1, 2))
     strength, angle = np.hypot(across, down), np.arctan2(down, across)
     step = side // GRID
     grids = []
