@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from refit.domain.errors import SettingsInvalid
+from refit.domain.hyperparameters import check_hyperparameters
 from refit.domain.model_settings import TrainingSettings
 from refit.domain.pipeline.training_plan import BROKEN_METRICS, DataShape, plan_training
 from refit.domain.quality_metrics import JUDGING, METRICS
 
+if TYPE_CHECKING:
+    from refit.domain.vocabulary import Task
+
+METRICS_OF = {"classification": "accuracy", "regression": "rmse"}
 DIGITS = DataShape("classification", 50_000, 784, 10, 91_000_000, 18_000_000, True)
 
 
@@ -90,6 +96,47 @@ def test_data_that_is_too_large_for_every_instance_is_refused_and_names_the_sett
 def test_the_volume_has_room_for_twice_the_data() -> None:
     shape = replace(DIGITS, train_bytes=10**10, validation_bytes=0)
     assert plan_training(shape, TrainingSettings(), "accuracy").volume_gb == 25
+
+
+def planned(**changes: Any) -> dict[str, str]:
+    shape = replace(DIGITS, features=20, **changes)
+    metric = "rmse" if shape.task == "regression" else "accuracy"
+    return plan_training(shape, TrainingSettings(), metric).hyperparameters
+
+
+@pytest.mark.parametrize("task", ["regression", "classification"])
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("rows", [50, 1_000, 10_000, 1_000_000])
+@pytest.mark.parametrize("features", [1, 10, 60, 784])
+def test_what_is_planned_is_what_the_settings_would_allow(
+    task: Task, classes: int, rows: int, features: int
+) -> None:
+    shape = DataShape(task, rows, features, classes, 10**6, 10**5, True)
+    if task == "regression":
+        shape = replace(shape, classes=None)
+    check_hyperparameters(
+        plan_training(shape, TrainingSettings(), METRICS_OF[task]).hyperparameters
+    )
+
+
+def test_more_rows_allow_deeper_trees() -> None:
+    depths = [int(planned(train_rows=rows)["max_depth"]) for rows in (100, 3_000, 9_000, 50_000)]
+    assert depths == sorted(set(depths))
+
+
+def test_every_node_sees_all_columns_if_there_are_few() -> None:
+    few, more = (
+        plan_training(replace(DIGITS, features=features), TrainingSettings(), "accuracy")
+        for features in (4, 20)
+    )
+    assert few.hyperparameters["colsample_bynode"] == "1"
+    assert float(more.hyperparameters["colsample_bynode"]) < 1
+
+
+def test_rounds_of_many_classes_take_larger_steps_and_let_sure_rows_be_split() -> None:
+    pair, many = (planned(classes=classes, train_rows=1_000) for classes in (2, 10))
+    assert float(many["eta"]) > float(pair["eta"])
+    assert float(many["min_child_weight"]) < float(pair["min_child_weight"])
 
 
 PAIR = replace(DIGITS, classes=2, validation_rows=200, rare_share=0.3)

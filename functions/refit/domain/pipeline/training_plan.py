@@ -30,6 +30,13 @@ INSTANCES = (
 LOADER_FACTOR = 6
 BASE_GIB = 1.0
 WIDE_FEATURES = 100
+MANY_FEATURES = 50
+FEW_FEATURES = 5
+FEW_ROWS = 500
+LARGE_ROWS = 20_000
+# (training rows below which, depth of the trees)
+_DEPTHS = ((2_000, 4), (5_000, 5), (LARGE_ROWS, 6))
+_LARGE_DEPTH = 7
 EARLY_STOPPING_ROUNDS = 10
 # XGBoost's auc and aucpr are NaN on validation rows of one class, and training then stops at once.
 FEWEST_RARE_ROWS = 10
@@ -121,27 +128,67 @@ def _text(value: str | int | float | bool) -> str:
 def _defaults(shape: DataShape) -> dict[str, str]:
     """Return hyperparameters that perform well without tuning (figures: docs/training.md).
 
-    Wide data (images, bags of words) gains from coarse bins and sampled columns: a round takes a
-    quarter of the time, and the model is more accurate. The container turns early stopping off
-    without a message unless there is a validation channel and an explicit metric; without early
-    stopping fewer rounds are safer.
+    The container turns early stopping off without a message unless there is a validation channel
+    and an explicit metric; without early stopping fewer rounds are safer.
     """
     wide = shape.features >= WIDE_FEATURES
     hyperparameters = {
         "tree_method": "hist",
-        "max_depth": "6",
-        "eta": "0.3" if wide else "0.2",
-        "max_bin": "32" if wide else "256",
         "subsample": "0.8",
-        "colsample_bynode": "0.3" if wide else "0.8",
-        "num_round": "200" if shape.has_validation else "100",
         "seed": "1",
+        **(_WIDE if wide else _narrow(shape)),
     }
-    if shape.has_validation:
+    if not shape.has_validation:
+        hyperparameters["num_round"] = "100"
+    else:
         hyperparameters["early_stopping_rounds"] = str(EARLY_STOPPING_ROUNDS)
     if shape.has_weights:
         hyperparameters["csv_weights"] = "1"
     return hyperparameters
+
+
+# Images and bags of words gain from coarse bins and sampled columns: a round takes a quarter of the
+# time, and the model is more accurate.
+_WIDE = {
+    "max_depth": "6",
+    "eta": "0.3",
+    "max_bin": "32",
+    "colsample_bynode": "0.3",
+    "num_round": "200",
+}
+
+
+def _narrow(shape: DataShape) -> dict[str, str]:
+    """Return what depends on the number of rows, columns and classes.
+
+    Few rows gain from small steps of shallow trees, each node of which sees some of the columns.
+    With more than two classes a round trains a tree for each, so the steps are larger; and the
+    weight of a child, p (1 - p) for each row, is small as soon as the classes are told apart, so
+    the default minimum of 1 would end the training early.
+    """
+    rows, is_large = shape.train_rows, shape.train_rows >= LARGE_ROWS
+    many_classes = shape.classes is not None and shape.classes > 2
+    lets_sure_rows_be_split = many_classes and FEW_ROWS <= rows < LARGE_ROWS
+    return {
+        "max_depth": str(_depth(rows)),
+        "eta": "0.2" if many_classes else "0.12" if is_large else "0.1",
+        "max_bin": "256",
+        "min_child_weight": "0.1" if lets_sure_rows_be_split else "1",
+        "colsample_bynode": _share_of_columns(shape.features, is_large),
+        "num_round": "400",
+    }
+
+
+def _depth(rows: int) -> int:
+    return next((depth for limit, depth in _DEPTHS if rows < limit), _LARGE_DEPTH)
+
+
+def _share_of_columns(features: int, is_large: bool) -> str:
+    if features < FEW_FEATURES:
+        return "1"
+    if is_large:
+        return "0.8"
+    return "0.3" if features >= MANY_FEATURES else "0.5"
 
 
 def _objective(shape: DataShape, metric: str, positive: int | None) -> dict[str, str]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from refit.domain.model_settings import TrainingSettings
     from refit.domain.tuning_settings import TuningSettings
 
-# A small eta needs more rounds than the planned ones; early stopping ends most trials before.
+# A small eta needs many rounds; early stopping ends most trials before.
 TUNED_ROUNDS = 400
 _METRICS: Mapping[str, tuple[str, ...]] = {
     "binary:logistic": ("logloss", "auc", "aucpr", "error"),
