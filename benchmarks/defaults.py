@@ -308,7 +308,7 @@ def main() -> None:
         print(f"\n{title}\n\n| table | {' | '.join(METHODS)} | rank | worse than | time |")
         print("|---|" + "---|" * (len(METHODS) + 3))
         for half, results in halves.items():
-            print(f"| **{half}** |")
+            print(f"| **{half}** |" + " |" * (len(METHODS) + 3))
             print("\n".join(result.line(reading) for result in results))
         for half, results in halves.items():
             if results:

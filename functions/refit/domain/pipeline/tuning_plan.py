@@ -40,7 +40,7 @@ def _range(low: float, high: float, scaling: Scaling = "linear") -> NumberRange:
 _OF_CLASSES: Mapping[str, Range] = {
     "eta": _range(0.03, 0.3, "logarithmic"),
     "max_depth": _range(3, 10),
-    "min_child_weight": _range(0.3, 10, "logarithmic"),
+    "min_child_weight": _range(0.05, 10, "logarithmic"),
     "subsample": _range(0.5, 1.0),
     "colsample_bynode": _range(0.3, 1.0),
     "lambda": _range(0.1, 10, "logarithmic"),
