@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from refit_local.ministack.service_quotas import OVERRIDES
 from refit_local.stack import lifecycle
+from refit_local.stack.deploy import ALLOW_SCRIPTS
 from sklearn.datasets import load_digits
 
 from tests.e2e import hostility
@@ -51,6 +52,7 @@ def user(request: pytest.FixtureRequest) -> Iterator[User]:
     port = free_port()
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv(OVERRIDES, json.dumps(QUOTAS))
+        environment.setenv(ALLOW_SCRIPTS, "yes")
         stack = lifecycle.up(port)
     user = User(stack, retries=RETRIES if hostility.is_wanted() else 0)
     try:

@@ -28,6 +28,7 @@ _LOG_POLL_S = 0.3
 _RESERVE_MEMORY = "REFIT_RESERVE_MEMORY_MB"
 _RESERVE_CORES = "REFIT_RESERVE_CORES"
 _HOSTILE = "REFIT_HOSTILE"
+_ALLOW_SCRIPTS = "REFIT_ALLOW_SCRIPTS"
 
 
 def up(
@@ -79,6 +80,13 @@ def up(
             help="Inject faults that AWS documents into all services, by this seed.",
         ),
     ] = None,
+    allow_scripts: Annotated[
+        bool,
+        typer.Option(
+            "--allow-scripts",
+            help="Allow models that are trained by programs of their users, with your rights.",
+        ),
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Start the local stack: all of Refit on this machine, without an AWS account.
@@ -105,6 +113,7 @@ def up(
         (_RESERVE_MEMORY, reserve_memory_mb),
         (_RESERVE_CORES, reserve_cores),
         (_HOSTILE, hostile),
+        (_ALLOW_SCRIPTS, "yes" if allow_scripts else None),
     ):
         if value is not None:
             os.environ[name] = str(value)  # inherited by the stack's process

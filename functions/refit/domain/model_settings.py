@@ -19,11 +19,18 @@ from pydantic import (
 )
 
 from refit.domain.batch_settings import BatchSettings
+from refit.domain.continued_training import (
+    ContinueFrom,
+    MaxContinuations,
+    check_fits,
+    check_not_tuned,
+)
 from refit.domain.data_settings import DataSettings, Fraction, Section
 from refit.domain.errors import SettingsInvalid
 from refit.domain.hyperparameters import check_hyperparameters
 from refit.domain.instance_types import check_instance_type
 from refit.domain.quality_metrics import JUDGING
+from refit.domain.training_script import ScriptName, check_isolated, check_script_not_tuned
 from refit.domain.tuning_settings import TuningSettings
 
 _SECTION_AND_KEY = re.compile(r"^\s*(\[[\w.]+\])\s+(\S.*?)\s*$", re.MULTILINE)
@@ -112,6 +119,9 @@ class TrainingSettings(Section):
         description="With folds: `all`, the model is trained on all training rows; `ensemble`, the "
         "models of the folds answer together, by the mean of their predictions.",
     )
+    script: ScriptName | None = None
+    continue_from: ContinueFrom = None
+    max_continuations: MaxContinuations = 10
     hyperparameters: dict[str, str | int | float | bool] = Field(
         default_factory=dict,
         description="Hyperparameters that add to or replace those that Refit chooses: the names "
@@ -147,6 +157,11 @@ class TrainingSettings(Section):
     def _wait_covers_runtime(self) -> TrainingSettings:
         if self.max_wait_s is not None and self.max_wait_s < self.max_runtime_s:
             raise ValueError("max_wait_s must be at least max_runtime_s")
+        return self
+
+    @model_validator(mode="after")
+    def _own_code_is_isolated(self) -> TrainingSettings:
+        check_isolated(self.script, self.network_isolation)
         return self
 
 
@@ -363,15 +378,15 @@ class ModelSettings(Section):
 
     @field_validator("training")
     @classmethod
-    def _folds_of_time_are_no_ensemble(
-        cls, training: TrainingSettings, info: ValidationInfo
-    ) -> TrainingSettings:
+    def _fits_the_data(cls, training: TrainingSettings, info: ValidationInfo) -> TrainingSettings:
         data = info.data.get("data")
         if training.final == "ensemble" and data is not None and data.time is not None:
             raise ValueError(
                 f"final = 'ensemble' does not fit [data] time = {data.time!r}: the models of folds "
                 "of time are trained on older rows only; set final to 'all'"
             )
+        time = None if data is None else data.time
+        check_fits(training.continue_from, training.folds, time)
         return training
 
     @field_validator("monitoring")
@@ -387,6 +402,14 @@ class ModelSettings(Section):
                 "'off'"
             )
         return monitoring
+
+    @field_validator("tuning")
+    @classmethod
+    def _fits_the_training(cls, tuning: TuningSettings, info: ValidationInfo) -> TuningSettings:
+        if "training" in info.data:
+            check_not_tuned(info.data["training"].continue_from, tuning.max_jobs)
+            check_script_not_tuned(info.data["training"].script, tuning.max_jobs)
+        return tuning
 
     @model_validator(mode="after")
     def _cached_answers_are_captured(self) -> ModelSettings:

@@ -81,6 +81,12 @@ class ModelRegistry:
             answer.get("ModelApprovalStatus", ""),
         )
 
+    def model_data(self, arn: str) -> str:
+        """Return the S3 URI of the model.tar.gz of a package."""
+        with translate_transient_errors():
+            answer = self._client.describe_model_package(ModelPackageName=arn)
+        return str(answer["InferenceSpecification"]["Containers"][0]["ModelDataUrl"])
+
     def find_package(self, arn: str) -> PackageVersion | None:
         """Return a package, or None when it does not exist."""
         try:

@@ -1,0 +1,56 @@
+"""The setting `[training] script`: the user's own program that trains the model."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, TypeAlias
+
+from pydantic import AfterValidator, Field
+
+_PROGRAM = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\.py")
+
+
+def _program(name: str) -> str:
+    if not _PROGRAM.fullmatch(name):
+        raise ValueError(
+            "allowed: the name of a Python file that lies in {model}/code/, of letters, digits "
+            "and underscores, such as 'train.py'"
+        )
+    return name
+
+
+ScriptName: TypeAlias = Annotated[
+    str,
+    AfterValidator(_program),
+    Field(
+        description="A [program of your own](scripts.md) in `{model}/code/` that trains the model "
+        "in the XGBoost image, such as `train.py`. Needs the template parameter `AllowedScripts`. "
+        "Not with tuning."
+    ),
+]
+
+
+def check_isolated(script: str | None, network_isolation: bool) -> None:
+    """Check that a program of the user runs without a network.
+
+    Raises:
+        ValueError: names the settings and the reason.
+    """
+    if script is not None and not network_isolation:
+        raise ValueError(
+            f"network_isolation = false does not fit script = {script!r}: a program of your own "
+            "runs without network access and credentials; set network_isolation to true"
+        )
+
+
+def check_script_not_tuned(script: str | None, max_jobs: int) -> None:
+    """Check that the program is not run by a tuning job.
+
+    Raises:
+        ValueError: names the settings and the reason.
+    """
+    if script is not None and max_jobs:
+        raise ValueError(
+            f"max_jobs = {max_jobs} does not fit [training] script = {script!r}: a tuning job "
+            "searches hyperparameters of the image's built-in mode; set max_jobs to 0"
+        )
