@@ -1,6 +1,6 @@
 """Compare trainings that continue an earlier model with trainings from the first round.
 
-    nice -n 10 python benchmarks/continuing.py [--data mnist.pkl.gz [--rows 5000]] [--seeds 5]
+    OMP_NUM_THREADS=1 nice -n 10 python benchmarks/continuing.py [--seeds 5] [--data mnist.pkl.gz]
 
 The earlier model is trained on half of the training rows. Then the other half arrives, and a model
 is trained on the new rows or on all of them, from the first round or continuing the earlier one.
@@ -133,6 +133,13 @@ def chain(table: Table, seed: int) -> list[dict[str, float]]:
     return [*found, {"rounds": all_rows.model.num_boosted_rounds(), "MB": size, "loss": loss}]
 
 
+def summarize(name: str, drift: bool, results: list[dict[str, tuple[float, ...]]]) -> None:
+    """Print the means of one table."""
+    means = {way: np.mean([result[way] for result in results], axis=0) for way in results[0]}
+    shown = {way: [round(float(value), 4) for value in mean] for way, mean in means.items()}
+    print(json.dumps({"table": name, "drift": drift, "runs": len(results), **shown}), flush=True)
+
+
 def main() -> None:
     """Print a line of JSON for each table, with and without a drift."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -140,19 +147,16 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=5000, help="training rows of MNIST")
     parser.add_argument("--seeds", type=int, default=5)
     arguments = parser.parse_args()
-    found: dict[tuple[str, bool], list[dict[str, tuple[float, float, float]]]] = {}
-    tables = [(seed, table) for seed in range(arguments.seeds) for table in shipped(seed)]
-    if arguments.data:
-        tables.append((0, mnist(arguments.data, arguments.rows)))
-    for seed, table in tables:
-        for drift in (False, True):
-            found.setdefault((table.name, drift), []).append(compare(table, seed, drift))
-    for (name, drift), results in found.items():
-        means = {way: np.mean([result[way] for result in results], axis=0) for way in results[0]}
-        shown = {way: [round(float(value), 4) for value in mean] for way, mean in means.items()}
-        print(json.dumps({"table": name, "drift": drift, "runs": len(results), **shown}))
     for step in chain(shipped(0)[0], 0):
-        print(json.dumps({name: round(value, 4) for name, value in step.items()}))
+        print(json.dumps({name: round(value, 4) for name, value in step.items()}), flush=True)
+    for tables in zip(*map(shipped, range(arguments.seeds)), strict=True):
+        for drift in (False, True):
+            results = [compare(table, seed, drift) for seed, table in enumerate(tables)]
+            summarize(tables[0].name, drift, results)
+    if arguments.data:
+        for drift in (False, True):
+            table = mnist(arguments.data, arguments.rows)
+            summarize("MNIST", drift, [compare(table, 0, drift)])
 
 
 if __name__ == "__main__":
