@@ -5,6 +5,7 @@ import json
 import tarfile
 
 import pytest
+from refit_local.algorithms.xgboost.serving.settings import ServeSettings
 from xgboost_container import CSV_CHANNEL, ROWS
 
 CODE = "/opt/ml/input/data/code"
@@ -104,3 +105,8 @@ def test_without_a_program_the_toolkits_hyperparameters_reach_the_algorithm(job,
     job.write({"num_round": "1", name: value}, train=ROWS)
     assert train_here(job) == 1
     assert job.message == f"Extraneous hyperparameter found: {name}"
+
+
+def test_serving_by_a_script_is_refused_and_not_replaced_by_the_built_in_mode():
+    with pytest.raises(ValueError, match="serves models by the built-in mode only"):
+        ServeSettings.from_environment({"SAGEMAKER_PROGRAM": "inference.py"})
