@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 from refit.domain.errors import SettingsInvalid
 from refit.domain.model_settings import TrainingSettings, parse_settings
 from refit.domain.pipeline.continuation import TrainedRun, continued
+from refit.domain.pipeline.failure import explain_failure
 from refit.domain.pipeline.script_record import CodeFile, ScriptRecord
 from refit.domain.pipeline.split_rule import SplitRule
 from refit.domain.schema import Schema
@@ -80,3 +82,14 @@ def test_the_record_names_the_version_of_the_program() -> None:
     files = (CodeFile(path="helper.py", version="v8"), CodeFile(path="train.py", version="v9"))
     record = ScriptRecord(program="train.py", packed="k", files=files)
     assert record.sentence == "was trained by code/train.py (version v9) and 1 other file"
+
+
+def test_the_failure_of_a_program_says_where_its_error_is() -> None:
+    reason = 'AlgorithmError: ExecuteUserScriptError:\nCommand "python -m train", exit code: 1'
+    job = {"TrainingJobName": "j-0", "TrainingJobStatus": "Failed", "FailureReason": reason}
+    failure = explain_failure({"Error": "States.TaskFailed", "Cause": json.dumps(job)})
+    assert failure.name == "TrainingJobFailed"
+    assert failure.message == (
+        f"j-0: {reason}. Why it failed is in its log: aws logs tail /aws/sagemaker/TrainingJobs "
+        "--log-stream-name-prefix j-0/ --since 1d"
+    )
