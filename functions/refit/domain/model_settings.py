@@ -30,7 +30,7 @@ from refit.domain.errors import SettingsInvalid
 from refit.domain.hyperparameters import check_hyperparameters
 from refit.domain.instance_types import check_instance_type
 from refit.domain.quality_metrics import JUDGING
-from refit.domain.training_script import ScriptName, check_isolated, check_script_not_tuned
+from refit.domain.training_script import Script, check_isolated, check_script_not_tuned
 from refit.domain.tuning_settings import TuningSettings
 
 _SECTION_AND_KEY = re.compile(r"^\s*(\[[\w.]+\])\s+(\S.*?)\s*$", re.MULTILINE)
@@ -119,7 +119,7 @@ class TrainingSettings(Section):
         description="With folds: `all`, the model is trained on all training rows; `ensemble`, the "
         "models of the folds answer together, by the mean of their predictions.",
     )
-    script: ScriptName | None = None
+    script: Script = None
     continue_from: ContinueFrom = None
     max_continuations: MaxContinuations = 10
     hyperparameters: dict[str, str | int | float | bool] = Field(

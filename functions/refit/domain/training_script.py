@@ -19,9 +19,8 @@ def _program(name: str) -> str:
     return name
 
 
-ScriptName: TypeAlias = Annotated[
-    str,
-    AfterValidator(_program),
+Script: TypeAlias = Annotated[
+    Annotated[str, AfterValidator(_program)] | None,
     Field(
         description="A [program of your own](scripts.md) in `{model}/code/` that trains the model "
         "in the XGBoost image, such as `train.py`. Needs the template parameter `AllowedScripts`. "
