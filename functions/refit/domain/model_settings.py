@@ -160,7 +160,7 @@ class TrainingSettings(Section):
         return self
 
     @model_validator(mode="after")
-    def _own_code_is_isolated(self) -> TrainingSettings:
+    def _a_script_is_isolated(self) -> TrainingSettings:
         check_isolated(self.script, self.network_isolation)
         return self
 
