@@ -99,4 +99,6 @@ def _trained_run(services: Services, model: str, run: str, objective: str) -> Tr
         settings=manifest.settings.training,
         objective=objective,
         split=manifest.split,
+        test_fraction=manifest.settings.data.test_fraction,
+        validation_fraction=manifest.settings.data.validation_fraction,
     )

@@ -34,6 +34,8 @@ def trained(**settings: Any) -> TrainedRun:
         settings=TrainingSettings.model_validate({"continue_from": "champion"} | settings),
         objective="binary:logistic",
         split=SplitRule(),
+        test_fraction=0.1,
+        validation_fraction=0.1,
     )
 
 
@@ -94,6 +96,15 @@ def test_a_new_category_has_a_new_code_and_is_no_obstacle() -> None:
             "version 3 may have been trained on rows that this run holds out",
         ),
         (
+            replace(trained(), test_fraction=0.2, validation_fraction=0),
+            r"\[data\] test_fraction = 0.2 and validation_fraction = 0 hold out rows that "
+            "version 3 was trained on: its fractions were 0.1 and 0.1; set no larger ones",
+        ),
+        (
+            replace(trained(), validation_fraction=0.3),
+            r"test_fraction = 0.1 and validation_fraction = 0.3 hold out rows",
+        ),
+        (
             with_hyperparameters(eval_metric="mse"),
             "eval_metric = mse: only the image's built-in mode computes it",
         ),
@@ -109,6 +120,11 @@ def test_what_does_not_fit_is_refused_with_what_differs(run: TrainedRun, why: st
     text = str(caught.value)
     assert text.startswith("model.toml: [training] continue_from = 'champion': ")
     assert text.endswith("To train from the first round, leave continue_from out")
+
+
+def test_smaller_shares_of_held_out_rows_are_no_obstacle() -> None:
+    run = replace(trained(), test_fraction=0.05, validation_fraction=0.15)
+    assert continued(3, EARLIER, run, 1).version == 3
 
 
 def test_an_ensemble_is_not_continued() -> None:

@@ -64,6 +64,8 @@ def trained(script: str | None) -> TrainedRun:
         settings=TrainingSettings(script=script),
         objective="reg:squarederror",
         split=SplitRule(),
+        test_fraction=0.1,
+        validation_fraction=0.1,
     )
 
 

@@ -31,6 +31,7 @@ BUILT_IN_METRICS = frozenset(
 )
 """Metrics of the image's built-in mode, which XGBoost itself does not have."""
 
+_ROUNDING = 1e-9
 _HELD_OUT = frozenset({"validation", "test"})
 _BUILT_IN_HYPERPARAMETERS = frozenset({"save_model_on_termination", "prob_buffer_row"})
 _FIXED = {"booster": "gbtree", "num_parallel_tree": "1"}
@@ -70,12 +71,21 @@ class TrainedRun:
 
     Attributes:
         objective: that of its training job if the settings have none.
+        test_fraction: share of rows with the lowest hashes, which are test rows.
+        validation_fraction: share of rows with the next hashes, which are validation rows.
     """
 
     schema: Schema
     settings: TrainingSettings
     objective: str
     split: SplitRule
+    test_fraction: float
+    validation_fraction: float
+
+    @property
+    def held_out(self) -> float:
+        """The share of rows that the model was not trained on."""
+        return self.test_fraction + self.validation_fraction
 
     @property
     def fixed(self) -> dict[str, str]:
@@ -156,6 +166,18 @@ def _differences(version: int, earlier: TrainedRun, run: TrainedRun) -> Iterator
             f"{run.split.described}, so {name} may have been trained on rows that this run holds "
             "out"
         )
+    yield from _larger_fractions(name, earlier, run)
+
+
+def _larger_fractions(name: str, earlier: TrainedRun, run: TrainedRun) -> Iterator[str]:
+    """Say if the hash of a row that this run holds out may be that of an earlier training row."""
+    if run.test_fraction <= earlier.test_fraction and run.held_out <= earlier.held_out + _ROUNDING:
+        return
+    yield (
+        f"[data] test_fraction = {run.test_fraction:g} and validation_fraction = "
+        f"{run.validation_fraction:g} hold out rows that {name} was trained on: its fractions were "
+        f"{earlier.test_fraction:g} and {earlier.validation_fraction:g}; set no larger ones"
+    )
 
 
 def _trained_by(name: str, run: TrainedRun) -> str:
