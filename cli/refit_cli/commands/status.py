@@ -298,6 +298,14 @@ def _print_loop(model: ModelStatus) -> None:
         console.print(model.loop.table(model.name))
 
 
+def _training_texts(run: Run) -> list[str]:
+    """Say what is special about the training of a run."""
+    source = run.features_from
+    texts = [f"features from {source.text} ({source.columns} columns)"] if source else []
+    records = (run.script, run.continued, run.tuning)
+    return [*texts, *(record.sentence for record in records if record)]
+
+
 def _print_runs(model: ModelStatus, training: list[TrainingStatus]) -> None:
     console = terminal.results()
     console.print()
@@ -319,11 +327,8 @@ def _print_runs(model: ModelStatus, training: list[TrainingStatus]) -> None:
         if run is model.runs[0]:
             for job in training:
                 console.print(f"  {escape(job.text)}")
-        if source := run.features_from:
-            console.print(f"  features from {escape(source.text)} ({source.columns} columns)")
-        for record in (run.script, run.continued, run.tuning):
-            if record:
-                console.print(f"  {escape(record.sentence)}")
+        for text in _training_texts(run):
+            console.print(f"  {escape(text)}")
         if model.trials and not run.tuning and run is model.runs[0]:
             console.print(f"  {escape(model.trials)}")
         if run.metrics:
