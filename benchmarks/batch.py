@@ -103,6 +103,7 @@ def services(root: Path) -> Any:
         artifacts=SimpleNamespace(
             schema=lambda model, run: schema,
             current_settings=lambda model: settings,
+            settings=lambda model, run: settings,
             decision_rule=lambda model, run: None,
             manifest=lambda model, run: SimpleNamespace(settings=settings, learned=None),
         ),

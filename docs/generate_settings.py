@@ -27,12 +27,19 @@ what is allowed. Each run records the settings it used in its `manifest.json`.
 """
 
 
+TABLES = {
+    "Costs": "table of `false_positive` and `false_negative`, numbers > 0",
+    "ContainerSettings": "[table](#trainingcontainer)",
+}
+"""What tables within a section allow, by the class of their settings."""
+
+
 def allowed(schema: dict[str, Any]) -> str:
     """Describe the values that the JSON schema of a field allows."""
     if "anyOf" in schema:
         return " or ".join(allowed(part) for part in schema["anyOf"] if part != {"type": "null"})
     if "$ref" in schema:
-        return "table of `false_positive` and `false_negative`, numbers > 0"
+        return TABLES[schema["$ref"].rpartition("/")[2]]
     if "enum" in schema:
         shown = (f"`{value}`".replace("\t", "\\t") for value in schema["enum"])
         return ", ".join(shown).replace("|", "\\|")
@@ -60,13 +67,21 @@ def page() -> str:
     for section, reference in schema["properties"].items():
         definition = schema["$defs"][reference["$ref"].rpartition("/")[2]]
         parts.append(f"\n## `[{section}]`\n\n{definition['description'].splitlines()[0]}\n")
-        parts.append("\n| key | default | allowed | meaning |\n|---|---|---|---|\n")
-        for key, field in definition["properties"].items():
-            default = field.get("default")
-            shown = "none" if default is None else f"`{str(default).lower()}`"
-            meaning = field.get("description", "").replace("|", "\\|")
-            parts.append(f"| `{key}` | {shown} | {allowed(field)} | {meaning} |\n")
-    return "".join(parts)
+        parts += rows(definition)
+    container = schema["$defs"]["ContainerSettings"]
+    parts.append(f"\n## `[training.container]`\n\n{container['description'].splitlines()[0]}\n")
+    return "".join([*parts, *rows(container)])
+
+
+def rows(definition: dict[str, Any]) -> list[str]:
+    """Return the lines of the table of a section."""
+    lines = ["\n| key | default | allowed | meaning |\n|---|---|---|---|\n"]
+    for key, field in definition["properties"].items():
+        default = field.get("default")
+        shown = "none" if default is None else f"`{str(default).lower()}`"
+        meaning = field.get("description", "").replace("|", "\\|")
+        lines.append(f"| `{key}` | {shown} | {allowed(field)} | {meaning} |\n")
+    return lines
 
 
 if __name__ == "__main__":

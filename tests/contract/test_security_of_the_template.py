@@ -15,7 +15,7 @@ THIS_ACCOUNT = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
 
 def statements(role: str) -> list[dict[str, Any]]:
     return [
-        statement
+        statement.get("Fn::If", (None, statement))[1]
         for policy in ROLES[role]["Policies"]
         for statement in policy["PolicyDocument"]["Statement"]
     ]

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from refit_local.ministack.service_quotas import OVERRIDES
+from refit_local.sagemaker.machine.images import FILE_VARIABLE
 from refit_local.stack import lifecycle
 from refit_local.stack.deploy import ALLOW_SCRIPTS
 from sklearn.datasets import load_digits
@@ -28,6 +30,7 @@ RETRIES = 6
 """Repetitions of an API call that was answered 503, as its Retry-After asks for."""
 
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 QUOTAS = {
     # Every test has models of its own, whose endpoints stay.
     "ml.m5.large for endpoint usage": 100,
@@ -53,6 +56,7 @@ def user(request: pytest.FixtureRequest) -> Iterator[User]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv(OVERRIDES, json.dumps(QUOTAS))
         environment.setenv(ALLOW_SCRIPTS, "yes")
+        environment.setenv(FILE_VARIABLE, str(EXAMPLES / "sklearn/images.toml"))
         stack = lifecycle.up(port)
     user = User(stack, retries=RETRIES if hostility.is_wanted() else 0)
     try:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from refit.stores.registry import PackageVersion
 
 
+XGBOOST = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.0-5"
+
+
 class FakeSageMaker:
     """Replaces the clients `sagemaker` and `sagemaker-runtime`.
     Attributes:
@@ -69,6 +72,7 @@ class FakeSageMaker:
             "ModelPackageVersion": package.version,
             "ModelApprovalStatus": package.approval,
             "CustomerMetadataProperties": properties,
+            "InferenceSpecification": {"Containers": [{"Image": package.image or XGBOOST}]},
         }
 
     def invoke_endpoint(self, **request: Any) -> dict[str, Any]:

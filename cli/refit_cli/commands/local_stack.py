@@ -29,6 +29,7 @@ _RESERVE_MEMORY = "REFIT_RESERVE_MEMORY_MB"
 _RESERVE_CORES = "REFIT_RESERVE_CORES"
 _HOSTILE = "REFIT_HOSTILE"
 _ALLOW_SCRIPTS = "REFIT_ALLOW_SCRIPTS"
+_IMAGES = "REFIT_IMAGES"
 
 
 def up(
@@ -87,6 +88,15 @@ def up(
             help="Allow models that are trained by programs of their users, with your rights.",
         ),
     ] = False,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            "--images",
+            envvar=_IMAGES,
+            metavar="FILE",
+            help="Run commands in place of images of your own, and allow these images.",
+        ),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Start the local stack: all of Refit on this machine, without an AWS account.
@@ -101,6 +111,7 @@ def up(
       refit up
       refit up --detach --keep
       REFIT_PORT=4600 refit up --detach
+      refit up --images examples/sklearn/images.toml
       refit up --detach --json | jq -r .apiUrl
 
     [bold]Exit codes[/]  0 ready (or stopped by Ctrl-C afterwards) · 1 start or
@@ -114,6 +125,7 @@ def up(
         (_RESERVE_CORES, reserve_cores),
         (_HOSTILE, hostile),
         (_ALLOW_SCRIPTS, "yes" if allow_scripts else None),
+        (_IMAGES, _checked_images(images)),
     ):
         if value is not None:
             os.environ[name] = str(value)  # inherited by the stack's process
@@ -136,6 +148,23 @@ def up(
     except KeyboardInterrupt:
         terminal.inform("[dim]stopping the local stack …[/]")
     stop_stack(stacks, port)
+
+
+def _checked_images(path: Path | None) -> Path | None:
+    """Return the absolute path of a file that maps images to commands.
+
+    Raises:
+        BadInput: when the file cannot be used.
+    """
+    from refit_local.sagemaker.machine.images import ImagesInvalid, LocalImages
+
+    if path is None:
+        return None
+    try:
+        LocalImages.read(path)
+    except ImagesInvalid as error:
+        raise BadInput(str(error)) from error
+    return path.resolve()
 
 
 def down(

@@ -26,7 +26,7 @@ ContinueFrom: TypeAlias = Annotated[
         "first round. Not with folds, tuning or `[data] time`."
     ),
 ]
-MaxContinuations: TypeAlias = Annotated[
+Continuations: TypeAlias = Annotated[
     int,
     Field(
         ge=1,
@@ -40,11 +40,14 @@ MaxContinuations: TypeAlias = Annotated[
 Continued: TypeAlias = Literal["champion"] | int | None
 
 
-def check_fits(continue_from: Continued, folds: int, time: str | int | None) -> None:
-    """Check that the rows are split so that an earlier model can be continued on them.
+def check_fits(
+    continue_from: Continued, algorithm: str, folds: int, time: str | int | None
+) -> None:
+    """Check that the algorithm can continue a model, and the rows are split so that it may.
 
     Args:
         continue_from: the setting.
+        algorithm: what trains.
         folds: `[training] folds`.
         time: `[data] time`.
 
@@ -52,6 +55,11 @@ def check_fits(continue_from: Continued, folds: int, time: str | int | None) -> 
         ValueError: names the settings and the reason.
     """
     shown = f"continue_from = {continue_from!r}"
+    if continue_from is not None and algorithm != "xgboost":
+        raise ValueError(
+            f"{shown} needs algorithm = 'xgboost': {algorithm!r} does not continue an earlier "
+            "model; leave continue_from out"
+        )
     if continue_from is not None and folds:
         raise ValueError(
             f"{shown} does not fit folds = {folds}: the earlier model was trained on rows that the "

@@ -268,16 +268,25 @@ RULES: Mapping[str, Rule] = {
 """Without those of cross-validation, tuning and several GPUs, which Refit does not use."""
 
 
-def check_hyperparameters(values: Mapping[str, Value]) -> None:
+def check_hyperparameters(
+    values: Mapping[str, Value],
+    rules: Mapping[str, Rule] = RULES,
+    aliases: Mapping[str, str] = ALIASES,
+) -> None:
     """Check the hyperparameters of a model's settings.
+
+    Args:
+        values: by name.
+        rules: what may be set, by name; those of XGBoost unless given.
+        aliases: other names of some of them.
 
     Raises:
         ValueError: names the hyperparameter, its value, and what is allowed.
     """
     for name, value in values.items():
-        rule = RULES.get(ALIASES.get(name, name))
+        rule = rules.get(aliases.get(name, name))
         if rule is None:
-            allowed = ", ".join(sorted([*RULES, *ALIASES]))
+            allowed = ", ".join(sorted([*rules, *aliases]))
             raise ValueError(f"{name} is not a hyperparameter that can be set; allowed: {allowed}")
         if not rule.allows(value):
             raise ValueError(f"{name} = {_shown(value)} is not allowed; allowed: {rule.allowed}")

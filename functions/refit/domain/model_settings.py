@@ -18,19 +18,20 @@ from pydantic import (
     model_validator,
 )
 
-from refit.domain.batch_settings import BatchSettings
-from refit.domain.continued_training import (
-    ContinueFrom,
-    MaxContinuations,
-    check_fits,
-    check_not_tuned,
+from refit.domain.algorithm_settings import (
+    AlgorithmSettings,
+    check_final,
+    check_hyperparameters_of,
+    check_isolation,
+    check_weight,
 )
+from refit.domain.batch_settings import BatchSettings
+from refit.domain.continued_training import Continuations, ContinueFrom, check_fits, check_not_tuned
 from refit.domain.data_settings import DataSettings, Fraction, Section
 from refit.domain.errors import SettingsInvalid
-from refit.domain.hyperparameters import check_hyperparameters
 from refit.domain.instance_types import check_instance_type
 from refit.domain.quality_metrics import JUDGING
-from refit.domain.training_script import Script, check_isolated, check_script_not_tuned
+from refit.domain.training_script import Script, check_script, check_tunable
 from refit.domain.tuning_settings import TuningSettings
 
 _SECTION_AND_KEY = re.compile(r"^\s*(\[[\w.]+\])\s+(\S.*?)\s*$", re.MULTILINE)
@@ -79,7 +80,7 @@ _TRAINING_SECONDS = Field(ge=60, le=432_000)
 """SageMaker runs training jobs for at most 5 days, unless the quota of the account was raised."""
 
 
-class TrainingSettings(Section):
+class TrainingSettings(AlgorithmSettings):
     """The SageMaker training job."""
 
     image_tag: Literal["3.0-5", "3.2-0", "1.7-1"] = Field(
@@ -121,19 +122,25 @@ class TrainingSettings(Section):
     )
     script: Script = None
     continue_from: ContinueFrom = None
-    max_continuations: MaxContinuations = 10
+    max_continuations: Continuations = 10
     hyperparameters: dict[str, str | int | float | bool] = Field(
         default_factory=dict,
         description="Hyperparameters that add to or replace those that Refit chooses: the names "
-        "and ranges of SageMaker's XGBoost.",
+        "and ranges of the algorithm. A container of your own gets exactly these.",
     )
+
+    @field_validator("network_isolation")
+    @classmethod
+    def _own_code_is_isolated(cls, is_isolated: bool, info: ValidationInfo) -> bool:
+        check_isolation(is_isolated, info.data)
+        return is_isolated
 
     @field_validator("hyperparameters")
     @classmethod
     def _are_known(
-        cls, values: dict[str, str | int | float | bool]
+        cls, values: dict[str, str | int | float | bool], info: ValidationInfo
     ) -> dict[str, str | int | float | bool]:
-        check_hyperparameters(values)
+        check_hyperparameters_of(values, info.data)
         return values
 
     @field_validator("folds")
@@ -151,17 +158,14 @@ class TrainingSettings(Section):
                 f"an ensemble is of the models of folds; set [training] folds to 2 to {MAX_FOLDS}, "
                 "or final to 'all'"
             )
+        check_final(final, info.data)
         return final
 
     @model_validator(mode="after")
-    def _wait_covers_runtime(self) -> TrainingSettings:
+    def _fit_together(self) -> TrainingSettings:
         if self.max_wait_s is not None and self.max_wait_s < self.max_runtime_s:
             raise ValueError("max_wait_s must be at least max_runtime_s")
-        return self
-
-    @model_validator(mode="after")
-    def _a_script_is_isolated(self) -> TrainingSettings:
-        check_isolated(self.script, self.network_isolation)
+        check_script(self.script, self.algorithm_name, self.network_isolation)
         return self
 
 
@@ -380,13 +384,15 @@ class ModelSettings(Section):
     @classmethod
     def _fits_the_data(cls, training: TrainingSettings, info: ValidationInfo) -> TrainingSettings:
         data = info.data.get("data")
+        check_weight(training.algorithm_name, data and data.weight)
         if training.final == "ensemble" and data is not None and data.time is not None:
             raise ValueError(
                 f"final = 'ensemble' does not fit [data] time = {data.time!r}: the models of folds "
                 "of time are trained on older rows only; set final to 'all'"
             )
-        time = None if data is None else data.time
-        check_fits(training.continue_from, training.folds, time)
+        check_fits(
+            training.continue_from, training.algorithm_name, training.folds, data and data.time
+        )
         return training
 
     @field_validator("monitoring")
@@ -406,9 +412,9 @@ class ModelSettings(Section):
     @field_validator("tuning")
     @classmethod
     def _fits_the_training(cls, tuning: TuningSettings, info: ValidationInfo) -> TuningSettings:
-        if "training" in info.data:
-            check_not_tuned(info.data["training"].continue_from, tuning.max_jobs)
-            check_script_not_tuned(info.data["training"].script, tuning.max_jobs)
+        if (training := info.data.get("training")) is not None:
+            check_not_tuned(training.continue_from, tuning.max_jobs)
+            check_tunable(training.script, training.algorithm_name, tuning.max_jobs)
         return tuning
 
     @model_validator(mode="after")

@@ -29,12 +29,17 @@ Script: TypeAlias = Annotated[
 ]
 
 
-def check_isolated(script: str | None, network_isolation: bool) -> None:
-    """Check that a program of the user runs without a network.
+def check_script(script: str | None, algorithm: str, network_isolation: bool) -> None:
+    """Check that a program of the user runs in the XGBoost image, and without a network.
 
     Raises:
         ValueError: names the settings and the reason.
     """
+    if script is not None and algorithm != "xgboost":
+        raise ValueError(
+            f"script = {script!r} needs algorithm = 'xgboost': it runs in the XGBoost image; put "
+            "the code of a container of your own into its image"
+        )
     if script is not None and not network_isolation:
         raise ValueError(
             f"network_isolation = false does not fit script = {script!r}: a program of your own "
@@ -42,12 +47,16 @@ def check_isolated(script: str | None, network_isolation: bool) -> None:
         )
 
 
-def check_script_not_tuned(script: str | None, max_jobs: int) -> None:
-    """Check that the program is not run by a tuning job.
+def check_tunable(script: str | None, algorithm: str, max_jobs: int) -> None:
+    """Check that a tuning job, if there is one, is of the built-in mode of XGBoost.
 
     Raises:
         ValueError: names the settings and the reason.
     """
+    if algorithm != "xgboost" and max_jobs:
+        raise ValueError(
+            f"max_jobs = {max_jobs} needs [training] algorithm = 'xgboost'; set max_jobs = 0"
+        )
     if script is not None and max_jobs:
         raise ValueError(
             f"max_jobs = {max_jobs} does not fit [training] script = {script!r}: a tuning job "

@@ -3,7 +3,7 @@
 Invoked by  TRAIN state machine, state Register
 Input       {"model", "run", "training", "gate", "metrics"}                events/register.json
 Output      {"version", "package_arn", "status"}: the status that the run has now
-Raises      ServiceThrottled
+Raises      SettingsInvalid, ServiceThrottled
 """
 
 from __future__ import annotations

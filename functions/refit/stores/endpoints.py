@@ -39,15 +39,21 @@ class Endpoints:
         self._client = client
 
     def invoke(
-        self, endpoint: str, body: bytes, inference_id: str, variant: str | None = None
+        self,
+        endpoint: str,
+        body: bytes,
+        inference_id: str,
+        variant: str | None = None,
+        accept: str = "text/csv",
     ) -> EndpointAnswer:
-        """Send CSV rows to an endpoint and return its CSV answer.
+        """Send CSV rows to an endpoint and return its answer, in the content type `accept`.
 
         Args:
             endpoint: name of the endpoint.
             body: the rows.
             inference_id: id under which the endpoint captures the call.
             variant: the production variant that answers; None: it is chosen by the weights.
+            accept: content type of the answer.
 
         Raises:
             EndpointNotReady: when the endpoint does not exist or is not in service.
@@ -60,7 +66,7 @@ class Endpoints:
                     EndpointName=endpoint,
                     Body=body,
                     ContentType="text/csv",
-                    Accept="text/csv",
+                    Accept=accept,
                     InferenceId=inference_id,
                     **({"TargetVariant": variant} if variant else {}),
                 )

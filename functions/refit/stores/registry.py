@@ -25,12 +25,14 @@ class PackageVersion:
     Attributes:
         run: the run that made it; None for a package that Refit did not create.
         approval: its approval status.
+        image: URI of its container image; empty if it has none.
     """
 
     version: int
     arn: str
     run: str | None
     approval: str = "Approved"
+    image: str = ""
 
 
 class ModelRegistry:
@@ -74,11 +76,13 @@ class ModelRegistry:
         with translate_transient_errors():
             answer = self._client.describe_model_package(ModelPackageName=arn)
         properties = answer.get("CustomerMetadataProperties", {})
+        containers = answer.get("InferenceSpecification", {}).get("Containers") or [{}]
         return PackageVersion(
             answer["ModelPackageVersion"],
             arn,
             properties.get(RUN_PROPERTY),
             answer.get("ModelApprovalStatus", ""),
+            containers[0].get("Image", ""),
         )
 
     def model_data(self, arn: str) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from refit.domain.decision_rule import predicted_classes
 from refit.domain.errors import EvaluationIncomplete
 from refit.domain.evaluation.batch_output import prediction_blocks
+from refit.domain.pipeline.algorithms import AnswerForm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -68,6 +69,7 @@ def answered_rows(
     rows: int,
     schema: Schema,
     rule: DecisionRule | None,
+    form: AnswerForm = AnswerForm.LISTS,
 ) -> Iterator[AnsweredRow]:
     """Yield the rows of one part with their predictions, in their order.
 
@@ -78,13 +80,14 @@ def answered_rows(
         rows: number of rows of the part.
         schema: schema of the version that predicted.
         rule: decision rule of that version; None: it predicts the most probable class.
+        form: of the output.
 
     Raises:
         EvaluationIncomplete: when the output has not one prediction for each row.
     """
     numbered = csv.reader(lines_of(names))
     answered = 0
-    for block in prediction_blocks(output, name):
+    for block in prediction_blocks(output, name, form):
         answered += len(block)
         if answered > rows:
             continue  # keep counting for the error message

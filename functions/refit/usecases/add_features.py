@@ -59,7 +59,9 @@ def with_features(
         if len(answers) != rows:
             raise AnswerMalformed(f"{source.text} returned {len(answers)} answers for {rows} rows")
         cells += [
-            added_cells(payload.answer_values(line.split(b","), asked)).decode("ascii")
+            added_cells(
+                payload.answer_values(line.decode(errors="replace").split(","), asked)
+            ).decode("ascii")
             for line in answers
         ]
     added = [line + more for line, more in zip(lines, cells, strict=True)]

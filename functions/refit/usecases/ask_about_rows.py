@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from refit.domain.errors import EvaluationIncomplete, ObjectNotFound
 from refit.domain.inferences.feature_inputs import FeatureInputs
+from refit.domain.pipeline.algorithms import XGBOOST
 from refit.tabular.added_columns import Answers, FeatureRequest
 from refit.tabular.split import SPLITS, Split
 from refit.telemetry import logger
@@ -69,7 +70,9 @@ def ask_about_rows(
     services.models.update_run(keys.model, keys.run, features_from=stored)
     logger.info("asked another model", extra={"run": keys.run, "features_from": stored})
     stem = services.names(keys.model).features(keys.run)
-    transform = transform_request(services, keys, keys.features_input, keys.features_output)
+    transform = transform_request(
+        services, keys, keys.features_input, keys.features_output, XGBOOST
+    )
     return Questions(
         stem=stem,
         model_request=model_request(services, stem, source, services.environment.jobs_role_arn)

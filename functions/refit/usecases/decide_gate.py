@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from refit.domain.evaluation.gate import RetrainingContext, decide
 from refit.domain.naming import RunKeys
+from refit.domain.pipeline.algorithms import algorithm_of
 from refit.telemetry import logger
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ def decide_gate(services: Services, model: str, run: str) -> GateDecision:
     manifest = services.artifacts.manifest(model, run)
     leaks = manifest.learned.leak_doubts if manifest.learned else ()
     decision = decide(evaluation, manifest.settings.gate, _retraining_context(manifest), leaks)
+    if note := algorithm_of(manifest.settings.training).note:
+        decision = decision.model_copy(update={"reasons": [*decision.reasons, note]})
     services.bucket.put_json(RunKeys(model, run).gate, decision.model_dump(mode="json"))
     logger.info("gate decided", extra={"passed": decision.passed, "reasons": decision.reasons})
     return decision

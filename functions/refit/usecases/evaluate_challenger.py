@@ -30,6 +30,7 @@ from refit.domain.monitoring.baseline_measures import (
     regression_baseline_of,
 )
 from refit.domain.naming import RunKeys
+from refit.domain.pipeline.algorithms import algorithm_of
 from refit.domain.quality_metrics import METRICS
 from refit.usecases.evaluate_folds import FoldFiles, ScoredRows
 from refit.usecases.evaluation_files import EvaluationFiles
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from refit.domain.evaluation.training_labels import TrainingLabels
     from refit.domain.model_settings import ModelSettings
     from refit.domain.monitoring.baseline import Baseline
+    from refit.domain.pipeline.algorithms import AnswerForm
     from refit.domain.pipeline.manifest import Manifest
     from refit.domain.schema import Schema
     from refit.usecases.evaluation_files import HeldOutSet
@@ -70,6 +72,7 @@ class Challenger:
         metric: the metric that decides at the gate.
         confidence: of all intervals and tests.
         is_weighted: whether the held-out rows have weights.
+        form: of its batch predictions.
     """
 
     schema: Schema
@@ -79,6 +82,7 @@ class Challenger:
     metric: str
     confidence: float
     is_weighted: bool
+    form: AnswerForm
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ class ComparedVersion:
 
     schema: Schema
     rule: DecisionRule | None
+    form: AnswerForm
 
 
 def evaluate_challenger(
@@ -115,6 +120,7 @@ def evaluate_challenger(
         live = ComparedVersion(
             services.artifacts.schema(model, compared.run),
             services.artifacts.decision_rule(model, compared.run),
+            algorithm_of(services.artifacts.settings(model, compared.run).training).batch_form,
         )
     rows = HeldOutRows(EvaluationFiles(services, keys), challenger, live)
     new = rows.measure("new")
@@ -171,6 +177,7 @@ def _challenger(services: Services, keys: RunKeys, manifest: Manifest) -> Challe
         ),
         confidence=settings.gate.confidence,
         is_weighted=settings.data.weight is not None,
+        form=algorithm_of(settings.training).batch_form,
     )
 
 
@@ -209,7 +216,8 @@ def _threshold_rows(
     if of_folds is not None:
         return of_folds.scored(classes, positive), "out-of-fold"
     labels = files.classes("validation", len(classes))
-    outcome = files.outcome("validation", "challenger", labels, classes, len(classes), None)
+    form = algorithm_of(settings.training).batch_form
+    outcome = files.outcome("validation", "challenger", labels, classes, len(classes), None, form)
     weights = files.weights("validation", len(labels)) if settings.data.weight else None
     rows = slice(None, None, outcome.step)
     weighted = metrics.row_weights(weights, len(labels))[rows]
@@ -219,7 +227,8 @@ def _threshold_rows(
 def _fold_files(services: Services, keys: RunKeys, settings: ModelSettings) -> FoldFiles | None:
     folds = settings.training.folds
     is_weighted = settings.data.weight is not None
-    return FoldFiles(services, keys, folds, is_weighted) if folds else None
+    form = algorithm_of(settings.training).batch_form
+    return FoldFiles(services, keys, folds, is_weighted, form) if folds else None
 
 
 class HeldOutRows:
@@ -247,7 +256,7 @@ class HeldOutRows:
         labels = self._files.classes(rows, len(classes))
         weights = self._weights(rows, len(labels))
         outcome = self._files.outcome(
-            rows, "challenger", labels, classes, len(classes), version.rule
+            rows, "challenger", labels, classes, len(classes), version.rule, version.form
         )
 
         def quality_of(outcome: ClassOutcome) -> ModelQuality:
@@ -275,7 +284,9 @@ class HeldOutRows:
             evaluated = evaluated.model_copy(update={"chance": by_chance})
         if champion is not None:
             known = champion.schema.classes or ()
-            live = self._files.outcome(rows, "champion", labels, known, len(classes), champion.rule)
+            live = self._files.outcome(
+                rows, "champion", labels, known, len(classes), champion.rule, champion.form
+            )
             evaluated = _compared(
                 evaluated,
                 quality_of(live),
@@ -298,7 +309,7 @@ class HeldOutRows:
         version = self._challenger
         labels = self._files.labels(rows)
         weights = self._weights(rows, len(labels))
-        predictions = self._files.numbers(rows, "challenger", len(labels))
+        predictions = self._files.numbers(rows, "challenger", len(labels), version.form)
         quality = metrics.regression_quality(labels, predictions, version.confidence, weights)
         evaluated = EvaluatedRows(
             rows=len(labels),
@@ -310,7 +321,7 @@ class HeldOutRows:
             by_chance = chance.chance_of_regression(version.metric, measured, version.confidence)
             evaluated = evaluated.model_copy(update={"chance": by_chance})
         if self._champion is not None:
-            live = self._files.numbers(rows, "champion", len(labels))
+            live = self._files.numbers(rows, "champion", len(labels), self._champion.form)
             evaluated = _compared(
                 evaluated,
                 metrics.regression_quality(labels, live, version.confidence, weights),

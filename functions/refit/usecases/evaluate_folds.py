@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from refit.domain.evaluation.report import FoldScores
     from refit.domain.evaluation.resampling import Floats, Integers
     from refit.domain.naming import RunKeys
+    from refit.domain.pipeline.algorithms import AnswerForm
     from refit.usecases.services import Services
 
 
@@ -58,6 +59,7 @@ class FoldFiles:
     keys: RunKeys
     folds: int
     is_weighted: bool
+    form: AnswerForm
 
     def scored(self, classes: Sequence[str], positive: int) -> ScoredRows:
         """Return the out-of-fold rows of all folds; of very many rows, a regular sample."""
@@ -101,7 +103,7 @@ class FoldFiles:
             numbers = self._labels(fold)
             count = len(numbers)
             key = self._output_key(fold)
-            predictions = batch_output.read_numbers(self._open(key), key, count)
+            predictions = batch_output.read_numbers(self._open(key), key, count, self.form)
             weights = row_weights(self._weights(fold, count), count)
             rows = NumberRows(numbers, predictions, weights)
         else:
@@ -133,7 +135,9 @@ class FoldFiles:
         self, fold: int, labels: Integers, classes: Sequence[str], rule: DecisionRule | None
     ) -> ClassOutcome:
         key = self._output_key(fold)
-        return batch_output.read_outcome(self._open(key), key, labels, classes, len(classes), rule)
+        return batch_output.read_outcome(
+            self._open(key), key, labels, classes, len(classes), rule, self.form
+        )
 
     def _output_key(self, fold: int) -> str:
         return f"{self.keys.fold_output(fold)}rows.csv.out"

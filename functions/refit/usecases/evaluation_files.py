@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from refit.domain.evaluation.outcomes import ClassOutcome
     from refit.domain.evaluation.resampling import Floats, Integers
     from refit.domain.naming import RunKeys
+    from refit.domain.pipeline.algorithms import AnswerForm
     from refit.usecases.services import Services
 
 HeldOutSet: TypeAlias = Literal["new", "base", "fresh"]
@@ -60,15 +61,16 @@ class EvaluationFiles:
         known: Sequence[str],
         n_classes: int,
         rule: DecisionRule | None,
+        form: AnswerForm,
     ) -> ClassOutcome:
         """Return what a classifier predicted."""
         key = self._output_key(rows, side)
-        return batch_output.read_outcome(self._open(key), key, labels, known, n_classes, rule)
+        return batch_output.read_outcome(self._open(key), key, labels, known, n_classes, rule, form)
 
-    def numbers(self, rows: str, side: str, count: int) -> Floats:
+    def numbers(self, rows: str, side: str, count: int, form: AnswerForm) -> Floats:
         """Return what a regression predicted."""
         key = self._output_key(rows, side)
-        return batch_output.read_numbers(self._open(key), key, count)
+        return batch_output.read_numbers(self._open(key), key, count, form)
 
     def _output_key(self, rows: str, side: str) -> str:
         return f"{self.keys.evaluation_output(side)}{rows}.csv.out"

@@ -15,6 +15,7 @@ from refit.domain.errors import EvaluationIncomplete, ObjectNotFound
 from refit.domain.inferences.capture_writer import EndpointCall, capture_line
 from refit.domain.moments import iso
 from refit.domain.naming import BatchKeys, ModelKeys, ResourceNames
+from refit.domain.pipeline.algorithms import algorithm_of
 from refit.domain.pipeline.batch import CAPTURED_ROWS_PER_FILE, BatchParts, BatchStatus
 from refit.domain.vocabulary import EventName
 from refit.tabular.prediction_table import PredictionTable, answered_rows, header
@@ -124,6 +125,7 @@ def _write_result(services: Services, record: Batch, parts: BatchParts, at: date
 def _answered(services: Services, keys: BatchKeys, parts: BatchParts) -> Iterator[AnsweredRow]:
     schema = services.artifacts.schema(keys.model, parts.run)
     rule = services.artifacts.decision_rule(keys.model, parts.run)
+    form = algorithm_of(services.artifacts.settings(keys.model, parts.run).training).batch_form
     for number, rows in enumerate(parts.rows):
         output = keys.part_output(number)
         yield from answered_rows(
@@ -133,6 +135,7 @@ def _answered(services: Services, keys: BatchKeys, parts: BatchParts) -> Iterato
             rows,
             schema,
             rule,
+            form,
         )
 
 

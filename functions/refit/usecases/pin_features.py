@@ -56,6 +56,13 @@ def pin_features(
         )
     version = named.version or _version(services, setting, named, live)
     run = _run(services, setting, named.model, version)
+    algorithm = services.artifacts.settings(named.model, run).training.algorithm_name
+    if algorithm != "xgboost":
+        raise SettingsInvalid(
+            f"{setting}: version {version} of {named.model!r} has algorithm = {algorithm!r}, and "
+            "only predictions of XGBoost can be features",
+            advice="Name a model with [training] algorithm = 'xgboost'",
+        )
     asked = services.artifacts.schema(named.model, run)
     if asked.features_from is not None:
         raise SettingsInvalid(

@@ -22,6 +22,7 @@ from refit.domain.pipeline.failure import Failure
 from refit.domain.pipeline.reconciliation import VersionState, outcome_of_undeployed
 from refit.domain.vocabulary import RunStatus
 from refit.telemetry import logger
+from refit.usecases.check_image import check_image
 from refit.usecases.finish_run import finish_run
 from refit.usecases.package_models import model_request, package_request
 from refit.usecases.reconcile_model import reconcile_model
@@ -68,6 +69,8 @@ def plan_deployment(
     Raises:
         DeploymentInProgress: when another deployment of the model holds the lock.
         RegistryLags: when the registry does not show yet what the event says.
+        SettingsInvalid: when the image of the version is not allowed to run (any more). The lock is
+            given back when the execution has failed.
     """
     model = model_of_group(services.environment.name_prefix, change.group)
     if model is None:
@@ -153,6 +156,7 @@ def _plan(
     if package is None or package.run is None or action is Action.NONE:
         logger.info("nothing to deploy", extra={"model": model})
         return {"action": Action.NONE}
+    check_image(services, package.image)
     manifest = services.artifacts.manifest(model, package.run)
     name = names.deployed(package.version, deployment)
     return {

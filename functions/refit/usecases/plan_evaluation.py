@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from refit.domain.naming import RunKeys
+from refit.domain.pipeline.algorithms import algorithm_of
 from refit.domain.vocabulary import RunStatus
 
 if TYPE_CHECKING:
+    from refit.domain.pipeline.algorithms import Algorithm
     from refit.usecases.services import Services
 
 TRANSFORM_INSTANCE = "ml.m5.large"
@@ -61,6 +63,8 @@ def plan_evaluation(
     services.models.update_run(model, run, status=RunStatus.EVALUATING)
     champion = services.models.champion(model) if comparable else None
     keys = RunKeys(model, run)
+    challenging = algorithm_of(services.artifacts.settings(model, run).training)
+    living = champion and algorithm_of(services.artifacts.settings(model, champion.run).training)
     return {
         "model_request": {
             "ModelName": challenger.name,
@@ -68,24 +72,27 @@ def plan_evaluation(
             "PrimaryContainer": challenger.container,
             "EnableNetworkIsolation": True,
         },
-        "challenger": _evaluation_job(services, keys, "challenger", challenger.name),
+        "challenger": _evaluation_job(services, keys, "challenger", challenger.name, challenging),
         "champion": champion
-        and _evaluation_job(services, keys, "champion", champion.endpoint_config),
+        and living
+        and _evaluation_job(services, keys, "champion", champion.endpoint_config, living),
     }
 
 
 def _evaluation_job(
-    services: Services, keys: RunKeys, side: str, model_name: str
+    services: Services, keys: RunKeys, side: str, model_name: str, algorithm: Algorithm
 ) -> dict[str, Any]:
     return {
         "stem": f"{services.names(keys.model).job(keys.run)}-{side}",
         "request": {"ModelName": model_name}
-        | transform_request(services, keys, keys.evaluation_input, keys.evaluation_output(side)),
+        | transform_request(
+            services, keys, keys.evaluation_input, keys.evaluation_output(side), algorithm
+        ),
     }
 
 
 def transform_request(
-    services: Services, keys: RunKeys, source: str, target: str
+    services: Services, keys: RunKeys, source: str, target: str, algorithm: Algorithm
 ) -> dict[str, Any]:
     """Return a CreateTransformJob request without the names of the job and of its model.
 
@@ -94,8 +101,10 @@ def transform_request(
         keys: of the run.
         source: prefix of the CSV files, which hold only features.
         target: prefix of the predictions.
+        algorithm: of the model that predicts.
     """
     bucket = services.environment.bucket
+    accept = algorithm.batch_accept
     return {
         "BatchStrategy": "MultiRecord",
         "TransformInput": {
@@ -110,7 +119,8 @@ def transform_request(
         },
         "TransformOutput": {
             "S3OutputPath": f"s3://{bucket}/{target}",
-            "AssembleWith": "None",
+            # XGBoost ends each line itself; another container may not end the last one.
+            **({"Accept": accept, "AssembleWith": "Line"} if accept else {"AssembleWith": "None"}),
         },
         "TransformResources": {"InstanceType": TRANSFORM_INSTANCE, "InstanceCount": 1},
         "Tags": [

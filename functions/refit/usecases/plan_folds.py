@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from refit.domain.naming import RunKeys
+from refit.domain.pipeline.algorithms import algorithm_of
 from refit.usecases.plan_evaluation import transform_request
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def plan_folds(
         `predict`, a CreateTrainingJob and a CreateTransformJob request without their names.
     """
     settings = services.artifacts.settings(model, run).training
+    algorithm = algorithm_of(settings)
     keys, names = RunKeys(model, run), services.names(model)
     if trained is not None:
         request = request | {"HyperParameters": services.training_jobs.hyperparameters(trained)}
@@ -42,7 +44,7 @@ def plan_folds(
                 "stem": names.fold_job(run, fold),
                 "train": _trained_on(request, f"s3://{bucket}/{keys.fold_train(fold)}"),
                 "predict": transform_request(
-                    services, keys, keys.fold_input(fold), keys.fold_output(fold)
+                    services, keys, keys.fold_input(fold), keys.fold_output(fold), algorithm
                 ),
             }
             for fold in range(settings.folds)

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 from refit.domain.evaluation.deciding_metric import deciding_metric
 from refit.domain.evaluation.positive_class import positive_class
 from refit.domain.naming import RunKeys
+from refit.domain.pipeline.algorithms import algorithm_of, image_of
 from refit.domain.pipeline.continuation import further_rounds
-from refit.domain.pipeline.images import xgboost_image_uri
 from refit.domain.pipeline.training_plan import plan_training as plan_job
 from refit.domain.pipeline.tuning_plan import plan_tuning
 from refit.domain.pipeline.tuning_request import tuning_request
 from refit.domain.vocabulary import RunStatus
+from refit.usecases.check_image import check_own_image
 from refit.usecases.continue_training import continue_training
 from refit.usecases.plan_script import plan_script
 
 if TYPE_CHECKING:
     from refit.domain.model_settings import TrainingSettings
+    from refit.domain.pipeline.algorithms import Algorithm
     from refit.domain.pipeline.training_plan import DataShape, TrainingPlan
     from refit.usecases.continue_training import ChampionRun
     from refit.usecases.plan_script import ScriptJob
@@ -33,10 +35,14 @@ def plan_training(
     With `[tuning] max_jobs` the answer has `tuning`, too: the same of a tuning job.
 
     Raises:
-        SettingsInvalid: when the settings do not fit the prepared data. This is checked before the
-            training job, which costs money.
+        SettingsInvalid: when the settings do not fit the prepared data, or the image is not allowed
+            to run. This is checked before the training job, which costs money.
     """
     settings = services.artifacts.settings(model, run)
+    algorithm = algorithm_of(settings.training)
+    image = image_of(settings.training, services.environment.aws_region)
+    if settings.training.image is not None:
+        check_own_image(services, image)
     schema = services.artifacts.schema(model, run)
     labels = services.artifacts.training_labels(model, run)
     metric = deciding_metric(shape.task, settings.gate, shape.classes, labels.imbalance())
@@ -61,7 +67,9 @@ def plan_training(
     channels = {"train": keys.train}
     if shape.has_validation:
         channels["validation"] = keys.validation
-    request = _request(services, keys, plan, settings.training, channels, script)
+    if algorithm.takes_schema_channel:
+        channels["schema"] = keys.schema
+    request = _request(services, keys, plan, settings.training, channels, script, image, algorithm)
     planned = {
         "stem": services.names(model).job(run),
         "request": request,
@@ -87,18 +95,26 @@ def _request(
     settings: TrainingSettings,
     channels: dict[str, str],
     script: ScriptJob,
+    image: str,
+    algorithm: Algorithm,
 ) -> dict[str, Any]:
     environment = services.environment
+    metrics = [{"Name": name, "Regex": regex} for name, regex in algorithm.metrics]
     return {
         "AlgorithmSpecification": {
-            "TrainingImage": xgboost_image_uri(environment.aws_region, settings.image_tag),
+            "TrainingImage": image,
             "TrainingInputMode": "File",
+            **({"MetricDefinitions": metrics} if metrics else {}),
         },
         "RoleArn": environment.jobs_role_arn,
         "HyperParameters": plan.hyperparameters | script.hyperparameters,
         "InputDataConfig": [
             *(
-                _channel(name, f"s3://{environment.bucket}/{prefix}", "text/csv")
+                _channel(
+                    name,
+                    f"s3://{environment.bucket}/{prefix}",
+                    "application/json" if name == "schema" else algorithm.channel_type,
+                )
                 for name, prefix in channels.items()
             ),
             *(_channel(name, *source) for name, source in script.channels.items()),

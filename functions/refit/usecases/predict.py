@@ -28,6 +28,7 @@ from refit.domain.inferences import payload
 from refit.domain.inferences.capture_writer import EndpointCall
 from refit.domain.inferences.request_rows import instances_of
 from refit.domain.naming import ResourceNames, RunKeys
+from refit.domain.pipeline.algorithms import algorithm_of
 from refit.stores.retries import RetryPolicy
 from refit.telemetry import put_metric
 from refit.usecases.add_features import with_features
@@ -100,6 +101,7 @@ def _predict(
     content = payload.body_bytes(body, payload.EXPECTED_INSTANCES)
     run = champion.run
     schema = services.artifacts.schema(model, run)
+    accept = algorithm_of(services.artifacts.settings(model, run).training).accept
     for _ in _VERSION_CHANGES.attempts():
         instances = instances_of(content, body.content_type, schema.own)
         lines = payload.encoded_lines(instances, schema.own, endpoint_bytes)
@@ -109,7 +111,11 @@ def _predict(
                 services, champion.endpoint, RunKeys(model, run), lines, endpoint_bytes
             )
         cached = cached_call(services, model, champion, lines)
-        calls = [cached] if cached else _call_endpoint(services, champion, lines, endpoint_bytes)
+        calls = (
+            [cached]
+            if cached
+            else _call_endpoint(services, champion.endpoint, lines, endpoint_bytes, accept)
+        )
         variants = {call.variant for call in calls}
         if len(variants) > 1:
             continue  # another version began to answer between two calls
@@ -124,7 +130,9 @@ def _predict(
         rows = [
             row
             for call in calls
-            for row in payload.decoded_predictions(call.answer, schema, call.inference_ids, rule)
+            for row in payload.decoded_predictions(
+                call.answer, schema, call.inference_ids, rule, call.content_type
+            )
         ]
         settings = services.artifacts.settings(model, run).monitoring
         if settings.capture == "api":
@@ -135,14 +143,14 @@ def _predict(
 
 
 def _call_endpoint(
-    services: Services, champion: Champion, lines: Sequence[str], endpoint_bytes: int
+    services: Services, endpoint: str, lines: Sequence[str], endpoint_bytes: int, accept: str
 ) -> list[EndpointCall]:
     """Send encoded rows to the endpoint in as many calls as necessary."""
     calls = []
     for rows, body in payload.endpoint_bodies(lines, endpoint_bytes):
         call_id, at = uuid.uuid4().hex, services.now()
         try:
-            answer = services.endpoints.invoke(champion.endpoint, body, call_id)
+            answer = services.endpoints.invoke(endpoint, body, call_id, accept=accept)
         except PayloadInvalid as error:
             # The rows match the schema that was read, so a version with other columns is live now.
             raise EndpointNotReady(f"the model is being replaced: {error}") from error

@@ -27,6 +27,7 @@ from refit.domain.errors import (
     ObjectNotFound,
 )
 from refit.domain.naming import BatchKeys, ModelKeys, RunKeys
+from refit.domain.pipeline.algorithms import XGBOOST, algorithm_of
 from refit.domain.pipeline.batch import MAX_FILE_BYTES, MAX_ROWS, BatchParts, BatchStatus
 from refit.tabular.added_columns import cells_of
 from refit.tabular.batch_rows import RandomRows, encoded_rows, with_answers
@@ -335,10 +336,13 @@ def _requests(stage: _Stage) -> dict[str, Any]:
     if stage.asks and stage.source is not None:
         name = names.batch_features(keys.batch)
         model = model_request(services, name, stage.source, role)
+        algorithm = XGBOOST  # features are predictions of XGBoost only
         source, target = keys.features_input, keys.features_output
     else:
         name = names.batch(keys.batch)
         model = package_request(name, stage.version.package_arn, role)
+        settings = services.artifacts.settings(keys.model, stage.version.run)
+        algorithm = algorithm_of(settings.training)
         source, target = keys.input, keys.output
     tags = [
         {"Key": "refit:model", "Value": keys.model},
@@ -348,7 +352,7 @@ def _requests(stage: _Stage) -> dict[str, Any]:
     return {
         "stem": name,
         "model_request": model | {"Tags": tags},
-        "request": transform_request(services, run, source, target)
+        "request": transform_request(services, run, source, target, algorithm)
         | {"ModelName": name, "Tags": tags},
         "asks_another_model": stage.asks,
     }

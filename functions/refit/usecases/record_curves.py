@@ -12,13 +12,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from refit.domain.errors import ServiceThrottled
-from refit.domain.evaluation.training_curves import Curves, JobCurves, curves_of, without_curves
+from refit.domain.evaluation.training_curves import (
+    Curves,
+    JobCurves,
+    curves_of,
+    defined_curves_of,
+    without_curves,
+)
 from refit.domain.naming import RunKeys
+from refit.domain.pipeline.algorithms import algorithm_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from refit.domain.evaluation.training_curves import TrainedJob
+    from refit.domain.pipeline.algorithms import Algorithm
     from refit.usecases.services import Services
 
 PAUSES_S = (1, 2, 4, 8, 15, 15, 15)
@@ -38,6 +46,7 @@ def record_curves(
     pause: Callable[[float], None] = time.sleep,
 ) -> Curves:
     """Write curves.json of a run, and return its content; the same logs give the same file."""
+    algorithm = algorithm_of(services.artifacts.settings(model, run).training)
     logs = {job.name: _Log() for job in jobs}
     for wait_s in (*PAUSES_S, None):
         for name, log in logs.items():
@@ -47,7 +56,9 @@ def record_curves(
             break
         pause(wait_s)
     curves = Curves(
-        model=model, run=run, jobs=tuple(_curves(job, logs[job.name].lines) for job in jobs)
+        model=model,
+        run=run,
+        jobs=tuple(_curves(job, logs[job.name].lines, algorithm) for job in jobs),
     )
     services.bucket.put_json(RunKeys(model, run).curves, curves.model_dump(mode="json"))
     return curves
@@ -75,5 +86,11 @@ class _Log:
         self.lines = lines
 
 
-def _curves(job: TrainedJob, lines: list[str]) -> JobCurves:
-    return curves_of(job, lines) if lines else without_curves(job, _LATE)
+def _curves(job: TrainedJob, lines: list[str], algorithm: Algorithm) -> JobCurves:
+    if not lines:
+        return without_curves(job, _LATE)
+    if algorithm.name == "xgboost":
+        return curves_of(job, lines)
+    if not algorithm.metrics:
+        return without_curves(job, "no metrics of its algorithm are known")
+    return defined_curves_of(job, lines, dict(algorithm.metrics))

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from refit.domain.errors import ModelNotFound
 from refit.domain.naming import RunKeys
 from refit.domain.one_line import one_line
+from refit.domain.pipeline.algorithms import algorithm_of
 from refit.domain.vocabulary import RunStatus
 from refit.stores.registry import RUN_PROPERTY
+from refit.usecases.check_image import check_image
 from refit.usecases.plan_evaluation import TRANSFORM_INSTANCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from refit.domain.model_settings import ModelSettings
     from refit.usecases.plan_evaluation import TrainedModel
     from refit.usecases.services import Services
 
@@ -58,8 +61,10 @@ def register_version(services: Services, challenger: Challenger) -> RegisteredVe
 
     Raises:
         ModelNotFound: when the model was removed.
+        SettingsInvalid: when the image is not allowed to run (any more).
     """
     model, run = challenger.model, challenger.run
+    check_image(services, challenger.trained.image)
     settings = services.artifacts.settings(model, run)
     approval, status = _approval(challenger.passed, settings.gate.approval)
     # Creating an approved package starts its deployment, so the status of the run is set before.
@@ -74,7 +79,7 @@ def register_version(services: Services, challenger: Challenger) -> RegisteredVe
     group = services.names(model).model_package_group
     services.registry.ensure_group(group, f"Versions of the model {model}, created by Refit")
     package = services.registry.create_package(
-        _package(services, challenger, group, approval, settings.deployment.instance_type)
+        _package(services, challenger, group, approval, settings)
     )
     services.models.record_version(model, package.version, run, package.arn)
     return RegisteredVersion(package.version, package.arn, status)
@@ -93,7 +98,7 @@ def _package(
     challenger: Challenger,
     group: str,
     approval: Approval,
-    instance_type: str,
+    settings: ModelSettings,
 ) -> dict[str, Any]:
     keys = RunKeys(challenger.model, challenger.run)
     statistics_uri = f"s3://{services.environment.bucket}/{keys.evaluation_statistics}"
@@ -108,8 +113,8 @@ def _package(
         "InferenceSpecification": {
             "Containers": [challenger.trained.container],
             "SupportedContentTypes": ["text/csv"],
-            "SupportedResponseMIMETypes": ["text/csv", "application/json"],
-            "SupportedRealtimeInferenceInstanceTypes": [instance_type],
+            "SupportedResponseMIMETypes": list(algorithm_of(settings.training).answer_types),
+            "SupportedRealtimeInferenceInstanceTypes": [settings.deployment.instance_type],
             "SupportedTransformInstanceTypes": [TRANSFORM_INSTANCE],
         },
         "ModelMetrics": {

@@ -17,6 +17,7 @@ from refit.domain.errors import (
 )
 from refit.domain.inferences.capture_reader import VERIFICATION_ID
 from refit.domain.naming import ResourceNames, RunKeys
+from refit.domain.pipeline.algorithms import algorithm_of
 from refit.domain.pipeline.deployment import CHANGING_STATUSES, first_mismatch, scores
 from refit.domain.pipeline.failures_of_aws import is_reason_of_aws
 
@@ -75,6 +76,7 @@ def verify_deployment(services: Services, deployed: DeployedVersion) -> int:
         variant=deployed.variant,
         rows=f"{keys.evaluation_input}new.csv",
         expected=f"{keys.evaluation_output('challenger')}new.csv.out",
+        accept=algorithm_of(manifest.settings.training).accept,
     )
     return _compare(services, deployed.endpoint, answers, count)
 
@@ -87,12 +89,14 @@ class _Answers:
         rows: key of the rows.
         expected: key of the answers of the transform job.
         is_target: whether the request names the variant.
+        accept: content type that is asked for.
     """
 
     variant: str
     rows: str
     expected: str
     is_target: bool = False
+    accept: str = "text/csv"
 
 
 def _compare(services: Services, endpoint: str, answers: _Answers, count: int) -> int:
@@ -100,7 +104,8 @@ def _compare(services: Services, endpoint: str, answers: _Answers, count: int) -
     rows = _first_lines(services, answers.rows, count)
     expected = _first_lines(services, answers.expected, len(rows))
     target = answers.variant if answers.is_target else None
-    answer = services.endpoints.invoke(endpoint, "\n".join(rows).encode(), VERIFICATION_ID, target)
+    body = "\n".join(rows).encode()
+    answer = services.endpoints.invoke(endpoint, body, VERIFICATION_ID, target, answers.accept)
     if answer.variant != answers.variant:
         raise DeploymentRejected(
             f"variant {answer.variant} of endpoint {endpoint} answered, "

@@ -71,6 +71,8 @@ class HostServices:
             (role ARN, session name). None means STS AssumeRole with the host's credentials.
         quota: returns the account's quota of instances by its name in Service Quotas. None means
             no quotas.
+        may: whether a role's policies allow an action, given (role ARN, action, resource ARN). None
+            means everything.
     """
 
     endpoint_url: str | None
@@ -83,6 +85,7 @@ class HostServices:
     put_log_lines: PutLogLines
     role_credentials: Callable[[str, str], RoleCredentials] | None = None
     quota: Callable[[str], float] | None = None
+    may: Callable[[str, str, str], bool] | None = None
     _clients: dict[str, Any] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 

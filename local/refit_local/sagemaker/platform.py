@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from refit_local.sagemaker.background import BackgroundThreads
 from refit_local.sagemaker.faults import Faults
 from refit_local.sagemaker.machine.containers import ContainerFolder
+from refit_local.sagemaker.machine.images import LocalImages
 from refit_local.sagemaker.machine.memory_guard import MemoryGuard
 from refit_local.sagemaker.machine.shares import MachineLimits, Shares
 from refit_local.sagemaker.records.instance_quotas import InstanceQuotas
@@ -60,6 +61,7 @@ class Platform:
     shares: Shares = field(init=False)
     memory: MemoryGuard = field(init=False)
     faults: Faults = field(init=False)
+    images: LocalImages = field(default_factory=LocalImages.from_environment)
     background: BackgroundThreads = field(default_factory=BackgroundThreads)
 
     def __post_init__(self) -> None:

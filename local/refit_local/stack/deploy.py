@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
+from refit_local.sagemaker.machine.images import LocalImages
 from refit_local.stack.errors import DeployFailed
 from refit_local.stack.packages import digest_of, upload_packages
 from refit_local.stack.record import PROJECT, StackInfo
@@ -70,8 +71,8 @@ def deploy(info: StackInfo, log: Callable[[str], None], project: Path = PROJECT)
         packaged = upload_packages(client(info, "s3"), folder / "build", folder / "packages")
         rollout = ["deploy", "--template-file", str(packaged)]
         rollout += ["--stack-name", info.stack_name, "--region", info.region]
-        # No parameter of the build, which would begin again.
-        allowed = [f"AllowedScripts={os.environ.get(ALLOW_SCRIPTS) or 'no'}"]
+        # No parameters of the build, which would begin again.
+        allowed = [f"AllowedScripts={os.environ.get(ALLOW_SCRIPTS) or 'no'}", *_allowed_images()]
         _sam([*rollout, *parameters, *allowed], environment, project, log)
     return read_deployment(info)
 
@@ -113,6 +114,15 @@ def _parameters(project: Path) -> list[str]:
     settings = tomllib.loads((project / "samconfig.toml").read_text())
     local = settings["local"]["deploy"]["parameters"]["parameter_overrides"]
     return [*local.split(), f"PythonRuntime={RUNTIME}"]
+
+
+def _allowed_images() -> list[str]:
+    """Return the parameter that allows the images whose commands a file names, if there is one.
+
+    It is no parameter of the build, which would begin again for each file.
+    """
+    arns = LocalImages.from_environment().repository_arns
+    return [f"AllowedImages={','.join(arns)}"] if arns else []
 
 
 def sam_environment(info: StackInfo, folder: Path) -> dict[str, str]:

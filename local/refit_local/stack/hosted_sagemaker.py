@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from refit_local.ministack import hooks
 from refit_local.ministack.execution_scope import stop_signal
-from refit_local.ministack.iam import assume_role
+from refit_local.ministack.iam import Permission, assume_role, role_may
 from refit_local.ministack.permissions import sagemaker_permissions
 from refit_local.ministack.service_quotas import account_quotas
 from refit_local.ministack.services import HostedService, Service, register_service
@@ -39,6 +39,7 @@ def install_sagemaker(state: Path, port: int, region: str) -> HostedService:
         put_log_lines=hooks.put_log_lines,
         role_credentials=_role_credentials,
         quota=account_quotas().value,
+        may=lambda role, action, resource: role_may(role, Permission(action, resource)),
     )
     sagemaker = LocalSageMaker(state / "sagemaker", host)
     register_service(

@@ -9,6 +9,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from refit.domain.errors import DatasetInvalid, EnsembleNotPacked, EvaluationIncomplete
+from refit.domain.pipeline.algorithms import AnswerForm
 from refit.handlers import evaluate, gate, pack_ensemble, plan_evaluation, plan_folds
 from refit.handlers.wiring import services
 from refit.usecases import evaluate_folds, write_folds
@@ -222,7 +223,9 @@ def test_very_many_rows_are_sampled_for_the_threshold(
     active: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_evaluation(active, SETTINGS)
-    files = evaluate_folds.FoldFiles(services(), RUN, FOLDS, is_weighted=False)
+    files = evaluate_folds.FoldFiles(
+        services(), RUN, FOLDS, is_weighted=False, form=AnswerForm.LISTS
+    )
     whole = files.scored(["no", "yes"], 1)
     monkeypatch.setattr(evaluate_folds, "_MOST_SCORED", 150)
     sample = files.scored(["no", "yes"], 1)

@@ -91,6 +91,7 @@ def test_a_gate_metric_of_the_other_task_is_refused_before_the_training(active: 
 
 def test_challenger_and_champion_predict_the_same_rows(active: Stack) -> None:
     make_champion_live()
+    active.put("digits/runs/aaaaaaaaaaaa/manifest.json", manifest("aaaaaaaaaaaa"))
     plan = plan_evaluation.handler(sample("plan_evaluation"), CONTEXT)
     assert_valid_request("CreateModel", plan["model_request"])
     for side in ("challenger", "champion"):

@@ -21,7 +21,7 @@ from tests.support.feature_models import (
     high,
     put_version,
 )
-from tests.support.model_files import champion
+from tests.support.model_files import champion, manifest
 from tests.support.prepare_runs import CHAMPION_RUN, RUN, csv_table, drop_files, prepare_run
 from tests.support.retraining_data import (
     RETRAINING_RUN,
@@ -205,3 +205,11 @@ def test_a_version_that_cannot_be_asked_is_refused_by_name(
     with pytest.raises(SettingsInvalid) as refused:
         prepare_run()
     assert str(refused.value).startswith(f"[data] features_from = '{named}': {reason}")
+
+
+def test_a_version_of_another_algorithm_than_xgboost_is_refused(segments: Stack) -> None:
+    settings = '[training]\nalgorithm = "linear-learner"\n'
+    segments.put("segments/runs/run3/manifest.json", manifest("run3", settings, "segments"))
+    drop(segments, FROM_SEGMENTS)
+    with pytest.raises(SettingsInvalid, match="only predictions of XGBoost can be features"):
+        prepare_run()

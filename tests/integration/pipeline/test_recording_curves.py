@@ -15,6 +15,7 @@ from refit.usecases.record_curves import PAUSES_S, record_curves
 from tests.support.aws_clients import client_error
 from tests.support.aws_stack import CONTEXT, REGION
 from tests.support.events import sample
+from tests.support.model_files import manifest
 
 if TYPE_CHECKING:
     from tests.support.aws_stack import Stack
@@ -54,6 +55,7 @@ class Log:
 
 @pytest.fixture
 def log(stack: Stack) -> Log:
+    stack.put(f"digits/runs/{RUN}/manifest.json", manifest(RUN))
     return Log()
 
 
@@ -155,3 +157,21 @@ def test_of_several_containers_of_a_job_the_newest_is_read(stack: Stack, log: Lo
     log.arrive(*lines(1, 2, 3), begun=170)
     log.arrive(*lines(7), begun=230)
     assert record(stack, log)["jobs"][0]["metrics"] == {"validation-rmse": [7.0]}
+
+
+@pytest.mark.parametrize(
+    ("metrics", "found"),
+    [("loss = 'loss=(.*)'", {"loss": [0.5, 0.25]}), ("", {})],
+)
+def test_of_an_own_container_the_metrics_are_read_that_its_settings_define(
+    stack: Stack, log: Log, metrics: str, found: dict[str, list[float]]
+) -> None:
+    settings = (
+        '[training]\nimage = "123456789012.dkr.ecr.us-east-1.amazonaws.com/churn:1"\n'
+        f"[training.container.metrics]\n{metrics}\n"
+    )
+    stack.put(f"digits/runs/{RUN}/manifest.json", manifest(RUN, settings))
+    log.arrive("epoch 1 loss=0.5", *lines(3, 1), "epoch 2 loss=0.25")
+    (job,) = record(stack, log)["jobs"]
+    assert job["metrics"] == found
+    assert job["missing"] == (None if found else "no metrics of its algorithm are known")

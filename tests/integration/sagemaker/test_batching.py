@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from refit_local.sagemaker.jobs.batching import FieldFilter, mini_batches
 from refit_local.sagemaker.jobs.training_metrics import MetricLines
-from refit_local.sagemaker.machine.containers import ContainerFolder, algorithm_module, unpack
+from refit_local.sagemaker.machine.containers import ContainerFolder, unpack
+from refit_local.sagemaker.machine.images import LocalImages
 from refit_local.sagemaker.machine.instances import GIB, instance_type
 from refit_local.sagemaker.storage import local_path
 from refit_local.sagemaker.wire.errors import JobFailed, NotImplementedLocally
@@ -156,8 +157,11 @@ def test_instance_types_have_the_vcpus_and_memory_of_aws(name: str, vcpus: int, 
 
 def test_an_image_is_recognized_by_its_repository() -> None:
     registry = "683313688378.dkr.ecr.us-east-1.amazonaws.com"
-    module = "refit_local.algorithms.xgboost"
-    assert algorithm_module(f"{registry}/sagemaker-xgboost:3.0-5") == module
-    assert algorithm_module(f"{registry}/sagemaker-xgboost@sha256:{'0' * 64}") == module
+    images = LocalImages()
+    for tag in (":3.0-5", f"@sha256:{'0' * 64}"):
+        commands = images.commands(f"{registry}/sagemaker-xgboost{tag}")
+        assert commands.serve[1:] == ("-m", "refit_local.algorithms.xgboost", "serve")
     with pytest.raises(NotImplementedLocally, match="repositories sagemaker-xgboost"):
-        algorithm_module(f"{registry}/linear-learner:1")
+        images.commands(f"{registry}/churn:1")
+    with pytest.raises(NotImplementedLocally, match="its code is not public"):
+        images.commands(f"{registry}/linear-learner:1")

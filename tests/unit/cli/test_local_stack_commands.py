@@ -41,6 +41,30 @@ def test_a_seed_makes_the_stack_hostile(refit, stack, local_stacks, monkeypatch)
     assert os.environ["REFIT_HOSTILE"] == "3"
 
 
+def test_a_file_of_images_is_read_from_any_folder(
+    refit, stack, local_stacks, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("REFIT_IMAGES", "")  # restored after the test
+    path = tmp_path / "images.toml"
+    repository = "123456789012.dkr.ecr.us-east-1.amazonaws.com/churn"
+    path.write_text(f"[images.'{repository}']\ntrain = 'python train'\nserve = 'python serve'\n")
+    monkeypatch.chdir(tmp_path)
+    assert refit("up", "--detach", "--images", "images.toml").exit_code == 0
+    assert os.environ["REFIT_IMAGES"] == str(path)
+
+
+def test_a_file_of_images_that_cannot_be_used_starts_nothing(
+    refit, stack, local_stacks, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("REFIT_IMAGES", "")  # restored after the test
+    path = tmp_path / "images.toml"
+    path.write_text("[images.churn]\ntrain = 'python train'\n")
+    result = refit("up", "--detach", "--images", str(path))
+    assert result.exit_code == 2
+    assert "is a repository of Amazon ECR without tag" in result.stderr
+    assert local_stacks.calls == []
+
+
 def test_refit_port_selects_the_port(refit, stack, local_stacks):
     refit("up", "--detach", env={"REFIT_PORT": "26003"})
     assert local_stacks.calls[0][:2] == ("up", 26003)

@@ -127,6 +127,12 @@ def test_smaller_shares_of_held_out_rows_are_no_obstacle() -> None:
     assert continued(3, EARLIER, run, 1).version == 3
 
 
+def test_a_version_of_another_algorithm_is_not_continued() -> None:
+    earlier = replace(EARLIER, settings=TrainingSettings(algorithm="linear-learner"))
+    with pytest.raises(SettingsInvalid, match="version 3 was trained by algorithm 'linear-learn"):
+        continued(3, earlier, trained(), 1)
+
+
 def test_an_ensemble_is_not_continued() -> None:
     earlier = replace(
         EARLIER, settings=TrainingSettings.model_validate({"folds": 3, "final": "ensemble"})
@@ -167,6 +173,10 @@ def test_training_rows_that_the_drop_defines_are_no_doubt() -> None:
         (
             "[training]\ncontinue_from = 2\n[tuning]\nmax_jobs = 5",
             r"max_jobs = 5 does not fit \[training\] continue_from = 2: a tuning job searches",
+        ),
+        (
+            "[training]\nalgorithm = 'linear-learner'\ncontinue_from = 2",
+            "continue_from = 2 needs algorithm = 'xgboost': 'linear-learner' does not continue",
         ),
         ("[training]\nmax_continuations = 0", "greater than or equal to 1"),
     ],

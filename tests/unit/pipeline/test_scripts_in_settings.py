@@ -36,6 +36,10 @@ def test_a_program_is_the_name_of_a_python_file(name: str) -> None:
             "[training]\nscript = 'train.py'\n[tuning]\nmax_jobs = 4",
             r"max_jobs = 4 does not fit \[training\] script = 'train.py'",
         ),
+        (
+            "[training]\nalgorithm = 'linear-learner'\nscript = 'train.py'",
+            "script = 'train.py' needs algorithm = 'xgboost'",
+        ),
     ],
 )
 def test_settings_that_do_not_fit_a_program_are_refused(settings: str, why: str) -> None:

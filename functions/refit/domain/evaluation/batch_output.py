@@ -1,7 +1,8 @@
 """Read the output of a batch transform job, and the labels that it is compared with.
 
-The XGBoost container writes one line per row: a number, or for multi:softprob a list such as
-`[0.79, 0.11, 0.10]`, whatever the Accept header (batch mode, container version 3.0-5).
+Every container writes one line per row, in a form of its algorithm (domain/pipeline/algorithms.py).
+XGBoost writes a number, or for multi:softprob a list such as `[0.79, 0.11, 0.10]`, whatever the
+Accept header (batch mode, container version 3.0-5).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 from refit.domain.errors import EvaluationIncomplete
 from refit.domain.evaluation.outcomes import ClassOutcome, joined, outcome_of
+from refit.domain.pipeline.algorithms import AnswerForm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,11 +24,20 @@ if TYPE_CHECKING:
     from refit.domain.evaluation.resampling import Floats, Integers
 
 _BLOCK_BYTES = 4 * 1024 * 1024
+_PROBABILITY_ERROR = 1e-3  # of numbers that were rounded for their text
+_EXPECTED = {
+    AnswerForm.LISTS: "a number, or a list such as [0.2, 0.8]",
+    AnswerForm.CSV: "a number, or one for each class with commas between them",
+    AnswerForm.SCORES: 'an object such as {"score": 0.2} or {"score": [0.2, 0.8]}',
+}
 _MAX_SAMPLED_CELLS = 4_000_000  # 32 MB of probabilities
 
 
 def prediction_blocks(
-    stream: IO[bytes], name: str, block_bytes: int = _BLOCK_BYTES
+    stream: IO[bytes],
+    name: str,
+    form: AnswerForm = AnswerForm.LISTS,
+    block_bytes: int = _BLOCK_BYTES,
 ) -> Iterator[Floats]:
     """Yield the predictions of a batch output, in blocks of some thousand rows.
 
@@ -35,14 +46,15 @@ def prediction_blocks(
     Args:
         stream: the object's bytes.
         name: for error messages.
+        form: of the lines.
         block_bytes: read at a time; a line may be longer.
 
     Yields:
-        (n_rows, n_values): 1 value for lines with a number, else the length of the list.
+        (n_rows, n_values): 1 value for lines with a number, else the number of values.
 
     Raises:
-        EvaluationIncomplete: when a line is neither a finite number nor a list of finite numbers,
-            or its width differs from the other lines.
+        EvaluationIncomplete: when a line has not the form, holds a number that is not finite, or
+            its width differs from the other lines.
     """
     first_line, rest = 1, b""
     while block := stream.read(block_bytes):
@@ -51,26 +63,31 @@ def prediction_blocks(
             rest += block
             continue
         lines = (rest + whole).splitlines()
-        yield from _parsed(lines, first_line, name)
+        yield from _parsed(lines, first_line, name, form)
         first_line, rest = first_line + len(lines), tail
-    yield from _parsed(rest.splitlines(), first_line, name)
+    yield from _parsed(rest.splitlines(), first_line, name, form)
 
 
-def _parsed(lines: list[bytes], first_line: int, name: str) -> Iterator[Floats]:
+def _parsed(lines: list[bytes], first_line: int, name: str, form: AnswerForm) -> Iterator[Floats]:
     filled = [line for line in lines if line.strip()]
     if not filled:
         return
     try:
-        values = _array(filled)
+        values = _array(filled, form)
     except ValueError:
-        raise _refused(lines, first_line, name) from None
+        raise _refused(lines, first_line, name, form) from None
     if not np.isfinite(values).all():
-        raise _refused(lines, first_line, name)
+        raise _refused(lines, first_line, name, form)
     yield values
 
 
-def _array(lines: list[bytes]) -> Floats:
-    values = np.array(json.loads(b"[" + b",".join(lines) + b"]"))
+def _array(lines: list[bytes], form: AnswerForm) -> Floats:
+    if form is AnswerForm.CSV:
+        values = np.array([[float(cell) for cell in line.split(b",")] for line in lines])
+    elif form is AnswerForm.SCORES:
+        values = np.array([_score(line) for line in lines])
+    else:
+        values = np.array(json.loads(b"[" + b",".join(lines) + b"]"))
     # Count the lines: one with a comma outside brackets would be read as two.
     if values.dtype.kind not in "if" or not 1 <= values.ndim <= 2 or len(values) != len(lines):
         raise ValueError("a line is neither one number nor one list of numbers")
@@ -79,7 +96,16 @@ def _array(lines: list[bytes]) -> Floats:
     return values.astype(np.float64).reshape(len(values), -1)
 
 
-def _refused(lines: list[bytes], first_line: int, name: str) -> EvaluationIncomplete:
+def _score(line: bytes) -> object:
+    entry = json.loads(line)
+    if not isinstance(entry, dict) or "score" not in entry:
+        raise ValueError("no object with a score")
+    return entry["score"]
+
+
+def _refused(
+    lines: list[bytes], first_line: int, name: str, form: AnswerForm
+) -> EvaluationIncomplete:
     """Return an error that names the first bad line."""
     width = None
     for number, line in enumerate(lines, first_line):
@@ -87,9 +113,11 @@ def _refused(lines: list[bytes], first_line: int, name: str) -> EvaluationIncomp
             continue
         shown = line[:80].decode(errors="replace")
         try:
-            values = _array([line])
+            values = _array([line], form)
         except ValueError:
-            return EvaluationIncomplete(f"{name}, line {number}: {shown!r} is not a prediction")
+            return EvaluationIncomplete(
+                f"{name}, line {number}: {shown!r} is not a prediction; expected: {_EXPECTED[form]}"
+            )
         if not np.isfinite(values).all():
             return EvaluationIncomplete(f"{name}, line {number}: {shown!r} is not finite")
         width = width or values.shape[1]
@@ -157,6 +185,7 @@ def read_outcome(
     known: Sequence[str],
     n_classes: int,
     rule: DecisionRule | None = None,
+    form: AnswerForm = AnswerForm.LISTS,
 ) -> ClassOutcome:
     """Read the batch output of a classifier and compare it with the labels, block by block.
 
@@ -170,6 +199,7 @@ def read_outcome(
             number, the probability of class 1.
         n_classes: number of classes now.
         rule: decision rule of the model; None: it predicts the most probable class.
+        form: of the output.
 
     Raises:
         EvaluationIncomplete: when rows are missing or too many, or are not probabilities of the
@@ -178,7 +208,7 @@ def read_outcome(
     n_known, rows = len(known), 0
     parts: list[ClassOutcome] = []
     step = -(-len(labels) * n_classes // _MAX_SAMPLED_CELLS)
-    for block in prediction_blocks(stream, name):
+    for block in prediction_blocks(stream, name, form):
         start, rows = rows, rows + len(block)
         if rows > len(labels):
             continue  # keep counting for the error message
@@ -187,6 +217,8 @@ def read_outcome(
             raise EvaluationIncomplete(
                 f"{name}: {block.shape[1]} values a row, but the model knows {n_known} classes"
             )
+        if form is not AnswerForm.LISTS:  # XGBoost's are probabilities by the planned objective
+            _check_probabilities(probabilities, start, name)
         part = outcome_of(labels[start:rows], probabilities, n_classes, known, rule)
         # Every step-th row of all rows, wherever the block begins.
         sample = part.sample[-start % step :: step].copy()
@@ -195,13 +227,33 @@ def read_outcome(
     return joined(parts)
 
 
-def read_numbers(stream: IO[bytes], name: str, rows: int) -> Floats:
+def _check_probabilities(rows: Floats, start: int, name: str) -> None:
+    """Check that each row has probabilities; without them no gate and no drift test works.
+
+    Raises:
+        EvaluationIncomplete: names the first row that has not.
+    """
+    outside = ((rows < 0) | (rows > 1)).any(axis=1)
+    wrong = outside | (np.abs(rows.sum(axis=1) - 1) > _PROBABILITY_ERROR)
+    if wrong.any():
+        row = int(wrong.argmax())
+        shown = ", ".join(f"{value:.6g}" for value in rows[row, :5])
+        raise EvaluationIncomplete(
+            f"{name}, row {start + row + 1}: {shown} are no probabilities; expected: a number from "
+            "0 to 1 for each class, which add up to 1, or of two classes the probability of the "
+            "second one"
+        )
+
+
+def read_numbers(
+    stream: IO[bytes], name: str, rows: int, form: AnswerForm = AnswerForm.LISTS
+) -> Floats:
     """Read the batch output of a regression: one number per row.
 
     Raises:
         EvaluationIncomplete: when rows are missing or too many, or hold more than one value.
     """
-    blocks = list(prediction_blocks(stream, name))
+    blocks = list(prediction_blocks(stream, name, form))
     _check_count(name, sum(len(block) for block in blocks), rows)
     if any(block.shape[1] != 1 for block in blocks):
         raise EvaluationIncomplete(f"{name}: several values a row, but a regression has one")

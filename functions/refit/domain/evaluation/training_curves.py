@@ -24,11 +24,14 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 VALIDATION = "validation-"
 
 _ROUND = re.compile(r"^\[(\d{1,7})\]((?:(?:\t|#011)[\w@.-]+:\S+?)+)\s*$")
+_MAX_LINE = 10_000
+"""Characters of a line in which a regular expression of model.toml searches."""
+
 _METRIC = re.compile(r"(?:\t|#011)([\w@.-]+):([^\s#]+)")
 
 # Metrics of the XGBoost container, without a suffix such as `@0.3`. Of another metric it is not
@@ -144,6 +147,44 @@ def curves_of(job: TrainedJob, lines: Iterable[str]) -> JobCurves:
     return JobCurves(
         job=job.name, title=job.title, rounds=rounds, metrics=metrics, best=best_round(metrics)
     )
+
+
+def defined_curves_of(
+    job: TrainedJob, lines: Iterable[str], metrics: Mapping[str, str]
+) -> JobCurves:
+    """Return the metrics in the log of a container of one's own.
+
+    Args:
+        job: the training job.
+        lines: of its log.
+        metrics: regular expressions by name; the only group of each is the value. A match is the
+            next round of its metric, as SageMaker's metric definitions have it.
+    """
+    patterns = {name: re.compile(regex) for name, regex in metrics.items()}
+    values: dict[str, list[float | None]] = {name: [] for name in patterns}
+    for line in lines:
+        for name, pattern in patterns.items():
+            if match := pattern.search(line[:_MAX_LINE]):
+                values[name].append(_finite(match[1]))
+    rounds = max(map(len, values.values()), default=0)
+    if not rounds:
+        return without_curves(job, "its log has no metrics that [training.container] defines")
+    found = {
+        name: (*points, *[None] * (rounds - len(points)))
+        for name, points in values.items()
+        if points
+    }
+    return JobCurves(
+        job=job.name, title=job.title, rounds=rounds, metrics=found, best=best_round(found)
+    )
+
+
+def _finite(text: str) -> float | None:
+    try:
+        value = float(text)
+    except (TypeError, ValueError):
+        return None
+    return value if math.isfinite(value) else None
 
 
 def without_curves(job: TrainedJob, reason: str) -> JobCurves:

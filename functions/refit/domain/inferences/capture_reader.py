@@ -153,6 +153,22 @@ def read_event(line: bytes) -> CapturedEvent:
     return CapturedEvent(event_id, _in_utc(parsed.eventMetadata.inferenceTime), inputs, answers)
 
 
+def answers_in(body: bytes, content_type: str) -> list[CapturedCells]:
+    """Return the answer to each row in the body of an endpoint's answer.
+
+    Raises:
+        CaptureUnreadable: when the body is not of its content type.
+    """
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise CaptureUnreadable(f"the answer is not UTF-8 text: {error}") from None
+    media_type = content_type.partition(";")[0].strip().lower()
+    encoding: Literal["CSV", "JSON"] = "JSON" if media_type in _JSON_TYPES else "CSV"
+    side = _Side(data=text, encoding=encoding, observedContentType=content_type)
+    return _rows_of(side, "answer", "predictions")
+
+
 def inputs_of(line: bytes) -> list[list[float | None]]:
     """Return the rows of a captured request; None where a value is missing.
 

@@ -17,6 +17,7 @@ from refit.domain.cells import shown
 from refit.domain.csv_dialect import SAMPLE_LINES, is_header
 from refit.domain.decision_rule import DecisionRule, predicted_class
 from refit.domain.errors import AnswerMalformed, PayloadInvalid, PayloadTooLarge
+from refit.domain.inferences.capture_reader import CaptureUnreadable, answers_in, cells_of
 from refit.domain.inferences.request_rows import listed
 from refit.domain.schema import Schema, csv_line
 
@@ -211,31 +212,37 @@ def decoded_predictions(
     schema: Schema,
     inference_ids: Sequence[str],
     rule: DecisionRule | None = None,
+    content_type: str = "text/csv",
 ) -> list[dict[str, Any]]:
-    """Convert an endpoint's text/csv answer to the predictions of the API, in row order.
+    """Convert an endpoint's answer to the predictions of the API, in row order.
 
     Args:
-        answer: one line per row: a number, or the probabilities of the classes.
+        answer: for each row a number, or the probabilities of the classes.
         schema: schema of the version that answered.
         inference_ids: one inference id per row of the request.
         rule: decision rule of that version; None: it predicts the most probable class.
+        content_type: of the answer. Versions of different algorithms can answer in turn, so it says
+            more than what was asked for.
 
     Raises:
-        AnswerMalformed: when the number of lines differs from that of the rows, or the number of
-            values from that of the classes.
+        AnswerMalformed: when the answer is not of its content type, the number of its lines differs
+            from that of the rows, or the number of values from that of the classes.
     """
-    lines = [line for line in answer.splitlines() if line.strip()]
-    if len(lines) != len(inference_ids):
+    try:
+        answers = answers_in(answer, content_type)
+    except CaptureUnreadable as error:
+        raise AnswerMalformed(f"the endpoint's answer cannot be read: {error}") from None
+    if len(answers) != len(inference_ids):
         raise AnswerMalformed(
-            f"the endpoint returned {len(lines)} answers for {len(inference_ids)} rows"
+            f"the endpoint returned {len(answers)} answers for {len(inference_ids)} rows"
         )
     return [
-        {"inferenceId": inference_id, **_decoded(line, schema, rule)}
-        for inference_id, line in zip(inference_ids, lines, strict=True)
+        {"inferenceId": inference_id, **_decoded(cells_of(cells), schema, rule)}
+        for inference_id, cells in zip(inference_ids, answers, strict=True)
     ]
 
 
-def answer_values(cells: Sequence[bytes | str | float], schema: Schema) -> list[float]:
+def answer_values(cells: Sequence[str | float], schema: Schema) -> list[float]:
     """Return the answer to one row: a number, or the probability of each class.
 
     A model of two classes may return only the probability of the second class.
@@ -260,8 +267,10 @@ def answer_values(cells: Sequence[bytes | str | float], schema: Schema) -> list[
     return values
 
 
-def _decoded(line: bytes, schema: Schema, rule: DecisionRule | None) -> dict[str, Any]:
-    values = answer_values(line.split(b","), schema)
+def _decoded(
+    cells: Sequence[str | float], schema: Schema, rule: DecisionRule | None
+) -> dict[str, Any]:
+    values = answer_values(cells, schema)
     if schema.classes is None:
         return {"prediction": values[0]}
     return {
@@ -270,8 +279,7 @@ def _decoded(line: bytes, schema: Schema, rule: DecisionRule | None) -> dict[str
     }
 
 
-def _malformed(cells: Sequence[bytes | str | float], schema: Schema) -> AnswerMalformed:
-    texts = (cell.decode(errors="replace") if isinstance(cell, bytes) else cell for cell in cells)
-    answer = ",".join("" if text is None else str(text) for text in texts)
+def _malformed(cells: Sequence[str | float], schema: Schema) -> AnswerMalformed:
+    answer = ",".join("" if cell is None else str(cell) for cell in cells)
     expected = f"{len(schema.classes)} probabilities" if schema.classes else "one number"
     return AnswerMalformed(f"the endpoint returned {shown(answer)}, not {expected}")

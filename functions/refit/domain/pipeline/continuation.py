@@ -145,6 +145,8 @@ def _differences(version: int, earlier: TrainedRun, run: TrainedRun) -> Iterator
         known = mine.values or ()
         if (theirs.values or ())[: len(known)] != known:
             yield f"the categories of {mine.name!r} have other codes than in {name}"
+    if (algorithm := earlier.settings.algorithm_name) != run.settings.algorithm_name:
+        yield f"{name} was trained by algorithm {algorithm!r}"
     if earlier.settings.image_tag != run.settings.image_tag:
         yield (
             f"{name} was trained by image {earlier.settings.image_tag!r}, and image_tag is "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -46,16 +47,20 @@ def action_for(wanted: int | None, live: int | None, endpoint_exists: bool) -> A
 def scores(text: str) -> list[list[float]]:
     """Parse the answer of a model, one row a line.
 
-    The container answers `0.1,0.9` from a live endpoint and `[0.1, 0.9]` in a batch transform.
+    XGBoost answers `0.1,0.9` from a live endpoint and `[0.1, 0.9]` in a batch transform. JSON Lines
+    have `{"score": [0.1, 0.9]}` in both.
 
     Raises:
         ValueError: when a cell is not a number.
     """
-    return [
-        [float(cell) for cell in line.strip().strip("[]").split(",")]
-        for line in text.splitlines()
-        if line.strip()
-    ]
+    return [_scores_of(line.strip()) for line in text.splitlines() if line.strip()]
+
+
+def _scores_of(line: str) -> list[float]:
+    if line.startswith("{"):
+        score = json.loads(line).get("score")
+        return [float(value) for value in (score if isinstance(score, list) else [score])]
+    return [float(cell) for cell in line.strip("[]").split(",")]
 
 
 def first_mismatch(expected: list[list[float]], answered: list[list[float]]) -> Mismatch | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from refit.domain.errors import SettingsInvalid
 from refit.domain.hyperparameters import ALIASES
+from refit.domain.pipeline.linear_learner_plan import linear_learner_hyperparameters
 from refit.domain.quality_metrics import METRICS
 
 if TYPE_CHECKING:
@@ -85,17 +86,32 @@ def plan_training(
         SettingsInvalid: when a hyperparameter of the settings would train a model that Refit
             cannot evaluate, or would stop early on a meaningless metric.
     """
-    hyperparameters = (
-        _defaults(shape)
-        | _objective(shape, metric, positive)
-        | {ALIASES.get(key, key): _text(value) for key, value in settings.hyperparameters.items()}
-    )
-    _check(shape, hyperparameters)
+    given = {key: _text(value) for key, value in settings.hyperparameters.items()}
+    if settings.algorithm_name == "xgboost":
+        hyperparameters = _of_xgboost(shape, given, metric, positive)
+    elif settings.algorithm_name == "linear-learner":
+        hyperparameters = linear_learner_hyperparameters(
+            shape.task, shape.classes, shape.features, shape.train_rows, given
+        )
+    else:
+        hyperparameters = given
     return TrainingPlan(
         hyperparameters=hyperparameters,
         instance_type=settings.instance_type or _instance(shape),
         volume_gb=settings.volume_gb or _volume_gb(shape),
     )
+
+
+def _of_xgboost(
+    shape: DataShape, given: dict[str, str], metric: str, positive: int | None
+) -> dict[str, str]:
+    hyperparameters = (
+        _defaults(shape)
+        | _objective(shape, metric, positive)
+        | {ALIASES.get(key, key): value for key, value in given.items()}
+    )
+    _check(shape, hyperparameters)
+    return hyperparameters
 
 
 def _text(value: str | int | float | bool) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from refit_local.sagemaker.jobs.jobs import Jobs
 from refit_local.sagemaker.jobs.training_metrics import OBJECTIVE_METRIC, metric_definitions
 from refit_local.sagemaker.jobs.training_run import TrainingRun
-from refit_local.sagemaker.machine.containers import algorithm_module
+from refit_local.sagemaker.machine.image_pulls import check_pull
 from refit_local.sagemaker.machine.instances import instance_type
 from refit_local.sagemaker.records.job_kinds import TRAINING
 from refit_local.sagemaker.records.naming import now
@@ -19,6 +19,7 @@ from refit_local.sagemaker.storage import bucket_and_key, joined
 from refit_local.sagemaker.wire.errors import NotImplementedLocally, ValidationException
 
 if TYPE_CHECKING:
+    from refit_local.sagemaker.machine.images import LocalImages
     from refit_local.sagemaker.records.store import Record
 
 DEFAULT_MAX_RUNTIME_S = 86_400
@@ -71,7 +72,10 @@ class TrainingJobs(Jobs):
         return run.values_of(metric) if isinstance(run, TrainingRun) else []
 
     def _initial_members(self, request: dict[str, Any], created_at: float) -> Record:
-        check_training(request)
+        check_training(request, self._platform.images)
+        algorithm = request["AlgorithmSpecification"]
+        check_pull(self._platform.host, request["RoleArn"], algorithm["TrainingImage"])
+        is_own = self._platform.images.is_own(algorithm["TrainingImage"])
         name = request["TrainingJobName"]
         output = {"CompressionType": "GZIP", **request["OutputDataConfig"]}
         artifact = "model.tar.gz" if output["CompressionType"] == "GZIP" else "model/"
@@ -82,8 +86,10 @@ class TrainingJobs(Jobs):
         }
         return {
             "AlgorithmSpecification": {
-                **request["AlgorithmSpecification"],
-                "MetricDefinitions": metric_definitions(),
+                **algorithm,
+                "MetricDefinitions": (
+                    algorithm.get("MetricDefinitions", []) if is_own else metric_definitions()
+                ),
                 "EnableSageMakerMetricsTimeSeries": False,
             },
             "OutputDataConfig": output,
@@ -101,7 +107,7 @@ class TrainingJobs(Jobs):
         }
 
 
-def check_training(request: dict[str, Any]) -> None:
+def check_training(request: dict[str, Any], images: LocalImages) -> None:
     """Check a CreateTrainingJob request by the rules that the shapes of the API do not state.
 
     Raises:
@@ -110,7 +116,7 @@ def check_training(request: dict[str, Any]) -> None:
     for member in _REFUSED_MEMBERS:
         if request.get(member):
             raise NotImplementedLocally(f"{member} of CreateTrainingJob")
-    _check_algorithm(request.get("AlgorithmSpecification"))
+    _check_algorithm(request.get("AlgorithmSpecification"), images)
     _check_resources(request.get("ResourceConfig"))
     bucket_and_key(request["OutputDataConfig"]["S3OutputPath"])
     condition = request.get("StoppingCondition", {})
@@ -128,13 +134,14 @@ def check_training(request: dict[str, Any]) -> None:
         _check_channel(channel)
 
 
-def _check_algorithm(algorithm: dict[str, Any] | None) -> None:
+def _check_algorithm(algorithm: dict[str, Any] | None, images: LocalImages) -> None:
     if algorithm is None or not algorithm.get("TrainingImage"):
         if algorithm and "AlgorithmName" in algorithm:
             raise NotImplementedLocally("AlgorithmName: give TrainingImage")
         raise ValidationException("AlgorithmSpecification must have a TrainingImage.")
-    algorithm_module(algorithm["TrainingImage"])
-    if algorithm.get("MetricDefinitions"):
+    image = algorithm["TrainingImage"]
+    images.commands(image)
+    if algorithm.get("MetricDefinitions") and not images.is_own(image):
         raise ValidationException(
             "You can't override the metric definitions for Amazon SageMaker algorithms. Please "
             "retry the request without specifying metric definitions."

@@ -9,9 +9,12 @@ import math
 import re
 import threading
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from refit_local.sagemaker.records.naming import now
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MAX_METRICS = 40
 OBJECTIVE_METRIC = "ObjectiveMetric"
@@ -39,19 +42,22 @@ def metric_definitions() -> list[dict[str, str]]:
 
 @dataclass
 class MetricLines:
-    r"""Reads lines such as `[0]\ttrain-auc:0.9\tvalidation-auc:0.8`; the last round counts."""
+    r"""Reads metrics from lines; the last value of each counts.
 
+    Attributes:
+        definitions: MetricDefinitions of a container of one's own; None for XGBoost, whose lines
+            are such as `[0]\ttrain-auc:0.9\tvalidation-auc:0.8`.
+    """
+
+    definitions: list[dict[str, str]] | None = None
     _last: dict[str, dict[str, Any]] = field(default_factory=dict)
     _values: dict[str, list[float]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def read(self, line: str) -> None:
-        """Read the metrics of a line; a line without a round number has none."""
-        head = _ROUND.match(line)
-        if head is None:
-            return
+        """Read the metrics of a line, which may have none."""
         moment = now()
-        for channel, metric, text in _FIELD.findall(line, head.end()):
+        for name, text in self._found(line):
             try:
                 value = float(text)
             except ValueError:
@@ -59,10 +65,19 @@ class MetricLines:
             # JSON cannot represent NaN and infinity, and AWS omits them.
             if not math.isfinite(value):
                 continue
-            name = f"{channel}:{metric}"
             with self._lock:
                 self._last[name] = {"MetricName": name, "Value": value, "Timestamp": moment}
                 self._values.setdefault(name, []).append(value)
+
+    def _found(self, line: str) -> Iterator[tuple[str, str]]:
+        if self.definitions is not None:
+            for definition in self.definitions:
+                if match := re.search(definition["Regex"], line):
+                    yield definition["Name"], match[1]
+            return
+        if head := _ROUND.match(line):
+            for channel, metric, text in _FIELD.findall(line, head.end()):
+                yield f"{channel}:{metric}", text
 
     def values_of(self, name: str) -> list[float]:
         """Return a metric after each round, e.g. `validation:auc`."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from refit_local.sagemaker.jobs.job_run import JobRun, JobStep
 from refit_local.sagemaker.jobs.training_metrics import MetricLines
-from refit_local.sagemaker.machine.containers import algorithm_module, pack
+from refit_local.sagemaker.machine.containers import pack
 from refit_local.sagemaker.machine.instances import InstanceType, instance_type
 from refit_local.sagemaker.machine.processes import AlgorithmCommand, AlgorithmProcess
 from refit_local.sagemaker.machine.shares import Share, check_disk_space
@@ -57,7 +57,7 @@ class TrainingRun(JobRun):
     def __init__(self, platform: Platform, job: Record) -> None:
         super().__init__(platform, job)
         self._process: AlgorithmProcess | None = None
-        self._metrics = MetricLines()
+        self._metrics = self._metric_lines()
         self._checkpoints = CheckpointSync(
             self._folder.checkpoints, job.get("CheckpointConfig", {}).get("S3Uri")
         )
@@ -65,6 +65,11 @@ class TrainingRun(JobRun):
     def values_of(self, metric: str) -> list[float]:
         """Return a metric after each round, e.g. `validation:auc`."""
         return self._metrics.values_of(metric)
+
+    def _metric_lines(self) -> MetricLines:
+        algorithm = self._job["AlgorithmSpecification"]
+        is_own = self._platform.images.is_own(algorithm["TrainingImage"])
+        return MetricLines(algorithm["MetricDefinitions"] if is_own else None)
 
     def _share_request(self) -> InstanceType:
         return instance_type(self._job["ResourceConfig"]["InstanceType"])
@@ -84,7 +89,7 @@ class TrainingRun(JobRun):
                 self._move(step=_INTERRUPTED)
             # The new instance has an empty disk, and the training begins again.
             shutil.rmtree(self._folder.base)
-            self._metrics = MetricLines()
+            self._metrics = self._metric_lines()
             self._checkpoints.forget()
             self._move(step=_STARTING_AGAIN)
 
@@ -140,14 +145,15 @@ class TrainingRun(JobRun):
             "TRAINING_JOB_ARN": self._job["TrainingJobArn"],
             "AWS_REGION": self._platform.host.region,
         }
-        module = algorithm_module(self._job["AlgorithmSpecification"]["TrainingImage"])
+        image = self._job["AlgorithmSpecification"]["TrainingImage"]
+        commands = self._platform.images.commands(image)
         write = self._platform.logs.writer(TRAINING_GROUP, self._job["_log_stream"])
 
         def on_line(line: str) -> None:
             write(line)
             self._metrics.read(line)
 
-        command = AlgorithmCommand(module, "train", environment, _NICE)
+        command = AlgorithmCommand(commands.train, environment, _NICE, commands.folder)
         process = AlgorithmProcess(command, share, on_line)
         self._platform.memory.add(process)
         return process

@@ -1,4 +1,4 @@
-"""The container images that run locally, and the folder that a container uses in place of /opt/ml.
+"""The folder that a container uses in place of /opt/ml, and its archives.
 
 Source  docs/sagemaker-contract.md, "Training container" and "Input channels and content types"
 """
@@ -13,31 +13,15 @@ import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from refit_local.sagemaker.wire.errors import JobFailed, NotImplementedLocally, shortened
+from refit_local.sagemaker.wire.errors import JobFailed, shortened
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_MODULES = {"sagemaker-xgboost": "refit_local.algorithms.xgboost"}
-_IMAGE = re.compile(r"(?:[^/]+/)*([^/:@]+)(?::[^/@]+)?(?:@sha256:[0-9a-f]{64})?")
 _TRACEBACK_LINE = re.compile(r"^(?: {2,}|\t|Traceback \(|$)")
 _MODULE_PREFIX = re.compile(r"^(?:\w+\.)+(?=\w+: )")
 _NATIVE_STACK = "Stack trace:"
 _HOST = "algo-1"
-
-
-def algorithm_module(image: str) -> str:
-    """Return the Python module that runs in place of an image.
-
-    Raises:
-        NotImplementedLocally: when there is none.
-    """
-    match = _IMAGE.fullmatch(image)
-    if match is None or match[1] not in _MODULES:
-        raise NotImplementedLocally(
-            f"the image {image}: it runs images of the repositories {', '.join(_MODULES)}"
-        )
-    return _MODULES[match[1]]
 
 
 @dataclass(frozen=True)

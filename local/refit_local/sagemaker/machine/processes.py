@@ -40,16 +40,16 @@ class AlgorithmCommand:
     """What to run.
 
     Attributes:
-        module: the Python module of the algorithm.
-        verb: `train` or `serve`.
+        arguments: the program and its arguments.
         environment: variables beside those that every process gets.
         nice: the niceness (0 to 19); a job has more than 0, an endpoint has 0.
+        folder: the working folder; None for that of this process.
     """
 
-    module: str
-    verb: str
+    arguments: tuple[str, ...]
     environment: dict[str, str]
     nice: int = 0
+    folder: Path | None = None
 
 
 class AlgorithmProcess:
@@ -64,7 +64,8 @@ class AlgorithmProcess:
         self._tree_seen_at = float("-inf")
         self.killed_for: str | None = None
         specification = {
-            "command": [sys.executable, "-m", command.module, command.verb],
+            "command": list(command.arguments),
+            "folder": None if command.folder is None else str(command.folder),
             "nice": command.nice,
             "cores": list(share.cores),
             "oom_score_adj": 900 if self.is_job else 500,

@@ -52,6 +52,7 @@ def main() -> int:
     _restrict(spec)
     child = subprocess.Popen(
         spec["command"],
+        cwd=spec["folder"],
         stdin=subprocess.DEVNULL,
         start_new_session=True,
         preexec_fn=_die_with_supervisor,  # noqa: PLW1509 (this process has one thread only)

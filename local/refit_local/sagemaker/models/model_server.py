@@ -133,7 +133,8 @@ class ModelServerProcess:
             "SAGEMAKER_BIND_TO_PORT": str(self.port),
         }
         write = self._platform.logs.writer(plan.log_group, plan.log_stream)
-        command = AlgorithmCommand(plan.container.module, "serve", environment, plan.nice)
+        commands = self._platform.images.commands(plan.container.image)
+        command = AlgorithmCommand(commands.serve, environment, plan.nice, commands.folder)
         self._process = AlgorithmProcess(command, plan.share, write)
         self._platform.memory.add(self._process)
 

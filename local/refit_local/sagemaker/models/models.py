@@ -8,11 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from refit_local.sagemaker.machine.containers import (
-    ContainerFolder,
-    algorithm_module,
-    unpack,
-)
+from refit_local.sagemaker.machine.containers import ContainerFolder, unpack
+from refit_local.sagemaker.machine.image_pulls import check_pull
 from refit_local.sagemaker.records.in_use import endpoint_of_model
 from refit_local.sagemaker.records.naming import MODEL, MODEL_PACKAGE, name_of, now
 from refit_local.sagemaker.records.store import NameTaken, Record
@@ -40,11 +37,6 @@ class ModelContainer:
     data_uri: str
     environment: dict[str, str]
     role_arn: str
-
-    @property
-    def module(self) -> str:
-        """The Python module that runs in place of the image."""
-        return algorithm_module(self.image)
 
 
 class SageMakerModels:
@@ -138,7 +130,8 @@ class SageMakerModels:
             raise NotImplementedLocally("a multi-model container (Mode MultiModel)")
         if "Image" not in container:
             raise ValidationException("A container must have an Image or a ModelPackageName.")
-        algorithm_module(container["Image"])
+        self._platform.images.commands(container["Image"])
+        check_pull(self._platform.host, role_arn, container["Image"])
         return ModelContainer(container["Image"], _data_uri(container), environment, role_arn)
 
     def _approved(self, arn_or_name: str) -> dict[str, Any]:

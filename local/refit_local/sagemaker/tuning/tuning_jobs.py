@@ -15,7 +15,7 @@ from refit_local.sagemaker.tuning.checks import check_tuning, jobs_of
 from refit_local.sagemaker.tuning.trials import counters, objective_of, summary, trials_of
 from refit_local.sagemaker.tuning.tuning_run import TuningRun, trial_request
 from refit_local.sagemaker.tuning.warm_start import known_trials, parents_of
-from refit_local.sagemaker.wire.errors import ValidationException
+from refit_local.sagemaker.wire.errors import NotImplementedLocally, ValidationException
 from refit_local.sagemaker.wire.listing import list_answer
 
 if TYPE_CHECKING:
@@ -91,7 +91,10 @@ class TuningJobs(Jobs):
     def _initial_members(self, request: dict[str, Any], created_at: float) -> Record:
         check_tuning(request)
         parents_of(self._platform.store, request)
-        check_training(trial_request(request, "check-00000000", {}))
+        trial = trial_request(request, "check-00000000", {})
+        check_training(trial, self._platform.images)
+        if self._platform.images.is_own(trial["AlgorithmSpecification"]["TrainingImage"]):
+            raise NotImplementedLocally("a tuning job of a container of your own")
         config = request["HyperParameterTuningJobConfig"]
         definition = request["TrainingJobDefinition"]
         objective = config["HyperParameterTuningJobObjective"]["MetricName"]
