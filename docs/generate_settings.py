@@ -43,6 +43,8 @@ def allowed(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         shown = (f"`{value}`".replace("\t", "\\t") for value in schema["enum"])
         return ", ".join(shown).replace("|", "\\|")
+    if "const" in schema:
+        return f"`{schema['const']}`"
     words = {
         "string": "text",
         "integer": "whole number",

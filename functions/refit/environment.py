@@ -46,6 +46,7 @@ class Variable(Generic[T]):
 class Environment:
     """Typed access to the environment. A function has only the variables that it needs."""
 
+    allowed_scripts = Variable(str)
     allowed_images = Variable(str)
     api_key_id = Variable(str)
     aws_region = Variable(str)

@@ -15,6 +15,7 @@ import pytest
 from refit_local.ministack.service_quotas import OVERRIDES
 from refit_local.sagemaker.machine.images import FILE_VARIABLE
 from refit_local.stack import lifecycle
+from refit_local.stack.deploy import ALLOW_SCRIPTS
 from sklearn.datasets import load_digits
 
 from tests.e2e import hostility
@@ -54,6 +55,7 @@ def user(request: pytest.FixtureRequest) -> Iterator[User]:
     port = free_port()
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv(OVERRIDES, json.dumps(QUOTAS))
+        environment.setenv(ALLOW_SCRIPTS, "yes")
         environment.setenv(FILE_VARIABLE, str(EXAMPLES / "sklearn/images.toml"))
         stack = lifecycle.up(port)
     user = User(stack, retries=RETRIES if hostility.is_wanted() else 0)

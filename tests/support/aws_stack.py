@@ -177,6 +177,7 @@ def stack(started_moto: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack
         "TRAIN_STATE_MACHINE_ARN": stack.train,
         "DEPLOY_STATE_MACHINE_ARN": stack.deploy,
         "BATCH_STATE_MACHINE_ARN": stack.batch,
+        "ALLOWED_SCRIPTS": "no",
         "API_KEY_ID": "k1l2m3n4o5",
         "ALLOWED_IMAGES": "",
         "JOBS_ROLE_ARN": "arn:aws:iam::123456789012:role/jobs",

@@ -28,6 +28,7 @@ _LOG_POLL_S = 0.3
 _RESERVE_MEMORY = "REFIT_RESERVE_MEMORY_MB"
 _RESERVE_CORES = "REFIT_RESERVE_CORES"
 _HOSTILE = "REFIT_HOSTILE"
+_ALLOW_SCRIPTS = "REFIT_ALLOW_SCRIPTS"
 _IMAGES = "REFIT_IMAGES"
 
 
@@ -80,6 +81,13 @@ def up(
             help="Inject faults that AWS documents into all services, by this seed.",
         ),
     ] = None,
+    allow_scripts: Annotated[
+        bool,
+        typer.Option(
+            "--allow-scripts",
+            help="Allow models that are trained by programs of their users, with your rights.",
+        ),
+    ] = False,
     images: Annotated[
         Path | None,
         typer.Option(
@@ -116,6 +124,7 @@ def up(
         (_RESERVE_MEMORY, reserve_memory_mb),
         (_RESERVE_CORES, reserve_cores),
         (_HOSTILE, hostile),
+        (_ALLOW_SCRIPTS, "yes" if allow_scripts else None),
         (_IMAGES, _checked_images(images)),
     ):
         if value is not None:

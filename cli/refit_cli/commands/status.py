@@ -183,6 +183,8 @@ def _run_json(run: Run) -> dict[str, Any]:
         "learned": run.learned and run.learned.model_dump(mode="json"),
         "tuning": run.tuning and run.tuning.model_dump(mode="json"),
         "featuresFrom": run.features_from and run.features_from.model_dump(mode="json"),
+        "script": run.script and run.script.model_dump(mode="json"),
+        "continued": run.continued and run.continued.model_dump(mode="json"),
         "error": run.error,
         "message": run.message,
     }
@@ -296,6 +298,14 @@ def _print_loop(model: ModelStatus) -> None:
         console.print(model.loop.table(model.name))
 
 
+def _training_texts(run: Run) -> list[str]:
+    """Say what is special about the training of a run."""
+    source = run.features_from
+    texts = [f"features from {source.text} ({source.columns} columns)"] if source else []
+    records = (run.script, run.continued, run.tuning)
+    return [*texts, *(record.sentence for record in records if record)]
+
+
 def _print_runs(model: ModelStatus, training: list[TrainingStatus]) -> None:
     console = terminal.results()
     console.print()
@@ -317,12 +327,10 @@ def _print_runs(model: ModelStatus, training: list[TrainingStatus]) -> None:
         if run is model.runs[0]:
             for job in training:
                 console.print(f"  {escape(job.text)}")
-        if source := run.features_from:
-            console.print(f"  features from {escape(source.text)} ({source.columns} columns)")
-        if run.tuning:
-            console.print(f"  {escape(run.tuning.sentence)}")
-        elif trials := model.trials if run is model.runs[0] else None:
-            console.print(f"  {escape(trials)}")
+        for text in _training_texts(run):
+            console.print(f"  {escape(text)}")
+        if model.trials and not run.tuning and run is model.runs[0]:
+            console.print(f"  {escape(model.trials)}")
         if run.metrics:
             console.print(f"  {escape(_metrics_text(_metrics(run)))}")
         if run.message:

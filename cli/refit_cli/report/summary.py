@@ -56,6 +56,10 @@ def _training(facts: RunFacts) -> Iterator[str]:
             )
         if labelled := facts.manifest.labelled.total:
             yield f"{labelled:,} of the rows are predictions whose true label arrived later."
+    if facts.run.script:
+        yield f"It {facts.run.script.sentence}."
+    if facts.run.continued:
+        yield f"It {facts.run.continued.sentence}."
 
 
 def _cause(facts: RunFacts) -> Iterator[str]:

@@ -88,6 +88,19 @@ def check_image(image: str) -> str:
     return image
 
 
+def check_weight(algorithm: AlgorithmName, weight: str | int | None) -> None:
+    """Check that the algorithm reads row weights, if there are any.
+
+    Raises:
+        ValueError: when it does not; names what does.
+    """
+    if algorithm != "xgboost" and weight is not None:
+        raise ValueError(
+            f"[data] weight = {weight!r} needs algorithm = 'xgboost', because no other algorithm "
+            "reads the weight of a row from CSV"
+        )
+
+
 def check_free_hyperparameters(values: Mapping[str, Value]) -> None:
     """Check the hyperparameters of a container of which Refit knows nothing.
 

@@ -23,12 +23,15 @@ from refit.domain.algorithm_settings import (
     check_final,
     check_hyperparameters_of,
     check_isolation,
+    check_weight,
 )
 from refit.domain.batch_settings import BatchSettings
+from refit.domain.continued_training import Continuations, ContinueFrom, check_fits, check_not_tuned
 from refit.domain.data_settings import DataSettings, Fraction, Section
 from refit.domain.errors import SettingsInvalid
 from refit.domain.instance_types import check_instance_type
 from refit.domain.quality_metrics import JUDGING
+from refit.domain.training_script import Script, check_script, check_tunable
 from refit.domain.tuning_settings import TuningSettings
 
 _SECTION_AND_KEY = re.compile(r"^\s*(\[[\w.]+\])\s+(\S.*?)\s*$", re.MULTILINE)
@@ -117,6 +120,9 @@ class TrainingSettings(AlgorithmSettings):
         description="With folds: `all`, the model is trained on all training rows; `ensemble`, the "
         "models of the folds answer together, by the mean of their predictions.",
     )
+    script: Script = None
+    continue_from: ContinueFrom = None
+    max_continuations: Continuations = 10
     hyperparameters: dict[str, str | int | float | bool] = Field(
         default_factory=dict,
         description="Hyperparameters that add to or replace those that Refit chooses: the names "
@@ -156,9 +162,10 @@ class TrainingSettings(AlgorithmSettings):
         return final
 
     @model_validator(mode="after")
-    def _wait_covers_runtime(self) -> TrainingSettings:
+    def _fit_together(self) -> TrainingSettings:
         if self.max_wait_s is not None and self.max_wait_s < self.max_runtime_s:
             raise ValueError("max_wait_s must be at least max_runtime_s")
+        check_script(self.script, self.algorithm_name, self.network_isolation)
         return self
 
 
@@ -377,28 +384,16 @@ class ModelSettings(Section):
     @classmethod
     def _fits_the_data(cls, training: TrainingSettings, info: ValidationInfo) -> TrainingSettings:
         data = info.data.get("data")
-        if training.algorithm_name != "xgboost" and data is not None and data.weight is not None:
-            raise ValueError(
-                f"[data] weight = {data.weight!r} needs algorithm = 'xgboost', because no other "
-                "algorithm reads the weight of a row from CSV"
-            )
+        check_weight(training.algorithm_name, data and data.weight)
         if training.final == "ensemble" and data is not None and data.time is not None:
             raise ValueError(
                 f"final = 'ensemble' does not fit [data] time = {data.time!r}: the models of folds "
                 "of time are trained on older rows only; set final to 'all'"
             )
+        check_fits(
+            training.continue_from, training.algorithm_name, training.folds, data and data.time
+        )
         return training
-
-    @field_validator("tuning")
-    @classmethod
-    def _trials_are_of_xgboost(cls, tuning: TuningSettings, info: ValidationInfo) -> TuningSettings:
-        training = info.data.get("training")
-        if tuning.is_on and training is not None and training.algorithm_name != "xgboost":
-            raise ValueError(
-                f"max_jobs = {tuning.max_jobs} needs [training] algorithm = 'xgboost'; set "
-                "max_jobs = 0"
-            )
-        return tuning
 
     @field_validator("monitoring")
     @classmethod
@@ -413,6 +408,14 @@ class ModelSettings(Section):
                 "'off'"
             )
         return monitoring
+
+    @field_validator("tuning")
+    @classmethod
+    def _fits_the_training(cls, tuning: TuningSettings, info: ValidationInfo) -> TuningSettings:
+        if (training := info.data.get("training")) is not None:
+            check_not_tuned(training.continue_from, tuning.max_jobs)
+            check_tunable(training.script, training.algorithm_name, tuning.max_jobs)
+        return tuning
 
     @model_validator(mode="after")
     def _cached_answers_are_captured(self) -> ModelSettings:

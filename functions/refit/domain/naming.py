@@ -75,6 +75,11 @@ class ModelKeys:
         return f"{self.model}/raw/"
 
     @property
+    def code(self) -> str:
+        """The user's own training code."""
+        return f"{self.model}/code/"
+
+    @property
     def ground_truth(self) -> str:
         return f"{self.model}/ground-truth/"
 
@@ -279,6 +284,10 @@ class RunKeys:
     def training_output(self) -> str:
         """SageMaker writes `<this><job>/output/model.tar.gz`."""
         return f"{self.root}training/"
+
+    def code(self, digest: str) -> str:
+        """The code of a training job in script mode; `digest` is of its content."""
+        return f"{self.root}code/{digest}/sourcedir.tar.gz"
 
     @property
     def tuning(self) -> str:

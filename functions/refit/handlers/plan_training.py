@@ -18,6 +18,7 @@ from refit.domain.pipeline.training_plan import DataShape
 from refit.domain.vocabulary import Task
 from refit.handlers.wiring import services
 from refit.telemetry import logger
+from refit.usecases.continue_training import ChampionRun
 from refit.usecases.plan_training import plan_training
 
 
@@ -28,8 +29,15 @@ class PreparedRows(BaseModel):
     validation: int
 
 
+class PreparedChampion(BaseModel):
+    """The version that was live when the data was prepared."""
+
+    run: str
+    version: int
+
+
 class PlanTrainingRequest(BaseModel):
-    """The event: the run, and the shape of its prepared data."""
+    """The event: the run, the shape of its prepared data, and the live version."""
 
     model: str
     run: str
@@ -40,6 +48,7 @@ class PlanTrainingRequest(BaseModel):
     train_bytes: int
     validation_bytes: int
     has_validation: bool
+    champion: PreparedChampion | None
 
 
 @logger.inject_lambda_context
@@ -49,6 +58,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     shape = DataShape(
         train_rows=request.rows.train,
         validation_rows=request.rows.validation,
-        **request.model_dump(exclude={"model", "run", "rows"}),
+        **request.model_dump(exclude={"model", "run", "rows", "champion"}),
     )
-    return plan_training(services(), request.model, request.run, shape)
+    live = request.champion
+    champion = None if live is None else ChampionRun(live.run, live.version)
+    return plan_training(services(), request.model, request.run, shape, champion)

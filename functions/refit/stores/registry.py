@@ -85,6 +85,12 @@ class ModelRegistry:
             containers[0].get("Image", ""),
         )
 
+    def model_data(self, arn: str) -> str:
+        """Return the S3 URI of the model.tar.gz of a package."""
+        with translate_transient_errors():
+            answer = self._client.describe_model_package(ModelPackageName=arn)
+        return str(answer["InferenceSpecification"]["Containers"][0]["ModelDataUrl"])
+
     def find_package(self, arn: str) -> PackageVersion | None:
         """Return a package, or None when it does not exist."""
         try:

@@ -336,7 +336,7 @@ class ReadDrop:
         if self._added is not None:
             learned = learned.with_notes([added_note(self._added.source, self._added.schema)])
         encoder = RowEncoder(outcome.schema, scanner.values_by_index())
-        rule = split_rule(scanner.plan, spooled)
+        rule = split_rule(scanner.plan, spooled, self._given)
         folds = self._folds_of(outcome.schema) if self._folds else None
         return Preparation(spooled, encoder, outcome, learned, rule, sample_rows, folds)
 

@@ -78,13 +78,13 @@ def _no_row(split: Split, spooled: SpooledRows, settings: DataSettings) -> str:
     )
 
 
-def split_rule(plan: ReadingPlan, spooled: SpooledRows) -> SplitRule:
+def split_rule(plan: ReadingPlan, spooled: SpooledRows, given: frozenset[Split]) -> SplitRule:
     """Return how the dropped rows were split."""
-    readings = _readings(plan)
+    readings, splits = _readings(plan), tuple(sorted(given))
     if "group" in readings:
-        return SplitRule(by="group", column=readings["group"].name)
+        return SplitRule(by="group", column=readings["group"].name, given=splits)
     if "time" not in readings:
-        return SplitRule()
+        return SplitRule(given=splits)
     reading, cut = readings["time"], None
     if spooled.cuts is not None:
         cut = TimeCut(
@@ -92,7 +92,7 @@ def split_rule(plan: ReadingPlan, spooled: SpooledRows) -> SplitRule:
             number=spooled.cuts.test,
             text=_time_text(spooled.cuts.test, reading),
         )
-    return SplitRule(by="time", column=reading.name, cut=cut)
+    return SplitRule(by="time", column=reading.name, cut=cut, given=splits)
 
 
 def split_notes(plan: ReadingPlan, spooled: SpooledRows) -> list[str]:

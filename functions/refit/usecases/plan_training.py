@@ -9,20 +9,27 @@ from refit.domain.evaluation.deciding_metric import deciding_metric
 from refit.domain.evaluation.positive_class import positive_class
 from refit.domain.naming import RunKeys
 from refit.domain.pipeline.algorithms import algorithm_of, image_of
+from refit.domain.pipeline.continuation import further_rounds
 from refit.domain.pipeline.training_plan import plan_training as plan_job
 from refit.domain.pipeline.tuning_plan import plan_tuning
 from refit.domain.pipeline.tuning_request import tuning_request
 from refit.domain.vocabulary import RunStatus
 from refit.usecases.check_image import check_own_image
+from refit.usecases.continue_training import continue_training
+from refit.usecases.plan_script import plan_script
 
 if TYPE_CHECKING:
     from refit.domain.model_settings import TrainingSettings
     from refit.domain.pipeline.algorithms import Algorithm
     from refit.domain.pipeline.training_plan import DataShape, TrainingPlan
+    from refit.usecases.continue_training import ChampionRun
+    from refit.usecases.plan_script import ScriptJob
     from refit.usecases.services import Services
 
 
-def plan_training(services: Services, model: str, run: str, shape: DataShape) -> dict[str, Any]:
+def plan_training(
+    services: Services, model: str, run: str, shape: DataShape, champion: ChampionRun | None
+) -> dict[str, Any]:
     """Return a CreateTrainingJob request without its name, the beginning of the name, and folds.
 
     With `[tuning] max_jobs` the answer has `tuning`, too: the same of a tuning job.
@@ -44,14 +51,25 @@ def plan_training(services: Services, model: str, run: str, shape: DataShape) ->
         shape, rare_share=labels.rare_share, has_weights=settings.data.weight is not None
     )
     plan = plan_job(shape, settings.training, metric, positive)
-    services.models.update_run(model, run, status=RunStatus.TRAINING)
     keys = RunKeys(model, run)
+    earlier = continue_training(services, keys, shape, champion)
+    if earlier.model_data is not None:
+        rounds = further_rounds(settings.training, shape.has_validation)
+        plan = replace(plan, hyperparameters=plan.hyperparameters | rounds)
+    script = plan_script(services, keys, settings.training, earlier.model_data)
+    services.models.update_run(
+        model,
+        run,
+        status=RunStatus.TRAINING,
+        continued=earlier.record and earlier.record.model_dump(mode="json"),
+        script=script.record and script.record.model_dump(mode="json"),
+    )
     channels = {"train": keys.train}
     if shape.has_validation:
         channels["validation"] = keys.validation
     if algorithm.takes_schema_channel:
         channels["schema"] = keys.schema
-    request = _request(services, keys, plan, settings.training, channels, image, algorithm)
+    request = _request(services, keys, plan, settings.training, channels, script, image, algorithm)
     planned = {
         "stem": services.names(model).job(run),
         "request": request,
@@ -76,6 +94,7 @@ def _request(
     plan: TrainingPlan,
     settings: TrainingSettings,
     channels: dict[str, str],
+    script: ScriptJob,
     image: str,
     algorithm: Algorithm,
 ) -> dict[str, Any]:
@@ -88,14 +107,17 @@ def _request(
             **({"MetricDefinitions": metrics} if metrics else {}),
         },
         "RoleArn": environment.jobs_role_arn,
-        "HyperParameters": plan.hyperparameters,
+        "HyperParameters": plan.hyperparameters | script.hyperparameters,
         "InputDataConfig": [
-            _channel(
-                name,
-                f"s3://{environment.bucket}/{prefix}",
-                "application/json" if name == "schema" else algorithm.channel_type,
-            )
-            for name, prefix in channels.items()
+            *(
+                _channel(
+                    name,
+                    f"s3://{environment.bucket}/{prefix}",
+                    "application/json" if name == "schema" else algorithm.channel_type,
+                )
+                for name, prefix in channels.items()
+            ),
+            *(_channel(name, *source) for name, source in script.channels.items()),
         ],
         "OutputDataConfig": {"S3OutputPath": f"s3://{environment.bucket}/{keys.training_output}"},
         "ResourceConfig": {
@@ -111,6 +133,7 @@ def _request(
         # Sent only if asked for: that `.sync` takes them is unverified (docs/aws-assumptions.md).
         **({"EnableManagedSpotTraining": True} if settings.spot else {}),
         **({"EnableNetworkIsolation": True} if settings.network_isolation else {}),
+        **({"Environment": script.environment} if script.environment else {}),
     }
 
 

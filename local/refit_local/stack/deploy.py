@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
 STEP_DEADLINE_S = 900
 _SOURCES = ("template.yaml", "samconfig.toml", "functions", "layers", "statemachine")
+ALLOW_SCRIPTS = "REFIT_ALLOW_SCRIPTS"
+"""With the value `yes`, models of the stack may be trained by programs of their users."""
 _KEY_ID = "ApiKeyId"
 _API_URL = re.compile(r"https://([a-z0-9]+)\.execute-api\.[^/]+/([^/]+)/?")
 
@@ -69,7 +71,9 @@ def deploy(info: StackInfo, log: Callable[[str], None], project: Path = PROJECT)
         packaged = upload_packages(client(info, "s3"), folder / "build", folder / "packages")
         rollout = ["deploy", "--template-file", str(packaged)]
         rollout += ["--stack-name", info.stack_name, "--region", info.region]
-        _sam([*rollout, *parameters, *_allowed_images()], environment, project, log)
+        # No parameters of the build, which would begin again.
+        allowed = [f"AllowedScripts={os.environ.get(ALLOW_SCRIPTS) or 'no'}", *_allowed_images()]
+        _sam([*rollout, *parameters, *allowed], environment, project, log)
     return read_deployment(info)
 
 

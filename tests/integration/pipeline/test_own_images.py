@@ -43,8 +43,8 @@ accept = "application/jsonlines"
 loss = 'loss=(.*)'
 """
 
-REVIEWED = {"image", "instance_type", "hyperparameters"}
-"""Texts of [training]: an allowed image, a closed list, and for SageMaker's images another one."""
+REVIEWED = {"image", "instance_type", "hyperparameters", "script"}
+"""Texts of [training]: allowed by the operator, or of a closed list for SageMaker's images."""
 
 
 @pytest.fixture

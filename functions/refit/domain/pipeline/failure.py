@@ -8,6 +8,13 @@ from typing import Any
 
 from refit.domain.pipeline.instance_quota import read_quota_error
 
+# The image says which command failed, and not why.
+_SCRIPT_FAILED = "ExecuteUserScriptError"
+_LOG_OF_SCRIPT = (
+    ". Why it failed is in its log: aws logs tail /aws/sagemaker/TrainingJobs "
+    "--log-stream-name-prefix {}/ --since 1d"
+)
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -38,5 +45,7 @@ def explain_failure(caught: dict[str, Any]) -> Failure:
         if f"{kind}Name" in details:
             status = str(details.get(f"{kind}Status", "Failed"))
             reason = str(details.get("FailureReason") or f"the job is {status}")
-            return Failure(f"{kind}{status}", f"{details[f'{kind}Name']}: {reason}")
+            job = str(details[f"{kind}Name"])
+            advice = _LOG_OF_SCRIPT.format(job) if _SCRIPT_FAILED in reason else ""
+            return Failure(f"{kind}{status}", f"{job}: {reason}{advice}")
     return Failure(name, cause)

@@ -9,8 +9,10 @@ from pydantic import BaseModel, ConfigDict
 from refit.domain.feature_source import FeatureSource
 from refit.domain.learned import Learned
 from refit.domain.moments import Moment
+from refit.domain.pipeline.continuation import Continuation
 from refit.domain.pipeline.failure import Failure
 from refit.domain.pipeline.failures_of_aws import is_failure_of_aws
+from refit.domain.pipeline.script_record import ScriptRecord
 from refit.domain.pipeline.tuning_record import TuningSummary
 from refit.domain.vocabulary import RunCause, RunStatus
 
@@ -27,6 +29,8 @@ class Run(BaseModel):
         learned: what preparation learned; of a wide table without most of its columns.
         tuning: the best trial of its tuning job; None without one.
         features_from: the version whose predictions are features; None without one.
+        continued: the version that its training continued; None if it was not asked to.
+        script: the program of the user that trained its model; None without one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -48,6 +52,8 @@ class Run(BaseModel):
     learned: Learned | None = None
     tuning: TuningSummary | None = None
     features_from: FeatureSource | None = None
+    continued: Continuation | None = None
+    script: ScriptRecord | None = None
 
     @property
     def may_be_deployed_again(self) -> bool:

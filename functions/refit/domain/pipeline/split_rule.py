@@ -39,6 +39,7 @@ class SplitRule(BaseModel):
             are held out.
         column: name of the group or time column; None for `row`.
         cut: where the test rows begin; None unless rows are split by time.
+        given: the splits that the drop itself defines, by its folders or files, in place of a hash.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -46,6 +47,7 @@ class SplitRule(BaseModel):
     by: Literal["row", "group", "time"] = "row"
     column: str | None = None
     cut: TimeCut | None = None
+    given: tuple[str, ...] = ()
 
     @property
     def described(self) -> str:

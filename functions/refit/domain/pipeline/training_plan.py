@@ -198,15 +198,23 @@ def _objective(shape: DataShape, metric: str, positive: int | None) -> dict[str,
     training.
     """
     stopping = _stopping_metric(shape, metric, positive)
+    objective = {"objective": default_objective(shape)}
     if shape.task == "regression":
-        return {"objective": "reg:squarederror", "eval_metric": _listed("rmse", stopping)}
+        return {**objective, "eval_metric": _listed("rmse", stopping)}
     if shape.classes == 2:
-        return {"objective": "binary:logistic", "eval_metric": _listed("error", stopping)}
+        return {**objective, "eval_metric": _listed("error", stopping)}
     return {
-        "objective": "multi:softprob",
+        **objective,
         "num_class": str(shape.classes),
         "eval_metric": _listed("merror", stopping),
     }
+
+
+def default_objective(shape: DataShape) -> str:
+    """Return the objective if the settings have none."""
+    if shape.task == "regression":
+        return "reg:squarederror"
+    return "binary:logistic" if shape.classes == 2 else "multi:softprob"
 
 
 def _listed(shown: str, stopping: str) -> str:

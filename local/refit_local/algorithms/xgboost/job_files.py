@@ -44,6 +44,13 @@ class ContainerFolders:
     def channel(self, name: str) -> Path:
         return self.base / "input" / "data" / name
 
+    def below_base(self, path: str) -> Path:
+        """Return the path in the base directory for a path that the job gives below /opt/ml."""
+        given = PurePosixPath(path)
+        if given.is_relative_to(_DEFAULT_BASE):
+            return self.base / given.relative_to(_DEFAULT_BASE)
+        return Path(path)
+
 
 @dataclass(frozen=True)
 class TrainingJob:
@@ -81,7 +88,7 @@ def read_training_job(folders: ContainerFolders) -> TrainingJob:
         hyperparameters=hyperparameters,
         channels=channels,
         hosts=tuple(resources["hosts"]),
-        checkpoints=_below_base(checkpoints, folders.base) if checkpoints else None,
+        checkpoints=folders.below_base(checkpoints) if checkpoints else None,
         train=paths["TRAIN"],
         validation=paths.get("VALIDATION"),
     )
@@ -93,11 +100,3 @@ def _read(path: Path) -> Any:
 
 def _read_if_exists(path: Path, default: Any) -> Any:
     return _read(path) if path.exists() else default
-
-
-def _below_base(path: str, base: Path) -> Path:
-    """Return the path in the base directory for a path that the job gives below /opt/ml."""
-    given = PurePosixPath(path)
-    if given.is_relative_to(_DEFAULT_BASE):
-        return base / given.relative_to(_DEFAULT_BASE)
-    return Path(path)

@@ -12,7 +12,12 @@ import traceback
 import warnings
 
 from refit_local.algorithms.xgboost.job_files import ContainerFolders, read_training_job
-from refit_local.algorithms.xgboost.train_model import run
+from refit_local.algorithms.xgboost.script_mode import (
+    ScriptError,
+    is_script_mode,
+    read_hyperparameters,
+    run_script,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -31,16 +36,28 @@ def main() -> int:
         sys.stdout.reconfigure(line_buffering=True)
     folders = ContainerFolders.from_environment()
     try:
+        hyperparameters = read_hyperparameters(folders)
+        if is_script_mode(hyperparameters):
+            run_script(folders, hyperparameters)
+            return 0
+        from refit_local.algorithms.xgboost.train_model import run  # noqa: PLC0415 - a script imports XGBoost itself
+
         _log.info("Running XGBoost Sagemaker in algorithm mode")
         run(read_training_job(folders))
+    except ScriptError as error:
+        _report(folders, str(error))
+        return 1
     except Exception as error:  # the boundary of the job: every error is the job's failure
         # An error without a message, such as MemoryError, is reported by its class name.
         message = str(error) or type(error).__name__
-        report = f"framework error: \n{traceback.format_exc()}\n{message}"
-        folders.failure.parent.mkdir(parents=True, exist_ok=True)
-        folders.failure.write_text(report)
         _log.error("Reporting training FAILURE")
-        _log.error(report)
+        _report(folders, f"framework error: \n{traceback.format_exc()}\n{message}")
         number = getattr(error, "errno", None)
         return number if isinstance(number, int) and number else 1
     return 0
+
+
+def _report(folders: ContainerFolders, report: str) -> None:
+    folders.failure.parent.mkdir(parents=True, exist_ok=True)
+    folders.failure.write_text(report)
+    _log.error(report)

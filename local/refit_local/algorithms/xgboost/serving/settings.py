@@ -41,9 +41,14 @@ class ServeSettings:
         """Read the variables that the image reads, SAGEMAKER_BASE_DIR and SAGEMAKER_BIND_TO_HOST.
 
         Raises:
-            ValueError: a port or size is not an integer.
+            ValueError: a port or size is not an integer, or a script is to serve the model.
         """
         get = environment.get
+        if program := get("SAGEMAKER_PROGRAM"):
+            raise ValueError(
+                f"SAGEMAKER_PROGRAM is {program}: the local stack serves models by the built-in "
+                "mode only"
+            )
         selected = get("SAGEMAKER_INFERENCE_OUTPUT")
         max_body_bytes = int(get("MAX_CONTENT_LENGTH", _DEFAULT_MAX_BODY_BYTES))
         return cls(
