@@ -36,7 +36,11 @@ class BaseRows:
 
 
 def copy_base_rows(
-    services: Services, champion: RunKeys, keys: RunKeys, rule: SplitRule
+    services: Services,
+    champion: RunKeys,
+    keys: RunKeys,
+    rule: SplitRule,
+    test_fraction: float,
 ) -> BaseRows:
     """Copy rows, labels and weights.
 
@@ -45,6 +49,7 @@ def copy_base_rows(
         champion: keys of the champion's run.
         keys: keys of the challenger's run.
         rule: how the rows of the challenger's run were split.
+        test_fraction: share of the rows that the challenger's run has held out as test rows.
     """
     manifest = services.artifacts.manifest(champion.model, champion.run)
     files = [
@@ -61,6 +66,16 @@ def copy_base_rows(
             notes=(
                 f"Not comparable on base rows: {error}, so each version may have been trained on "
                 "held-out rows of the other; the new rows decide.",
+            ),
+        )
+    before = manifest.settings.data.test_fraction
+    if cut is None and "test" not in manifest.split.given and test_fraction < before:
+        return BaseRows(
+            exist=False,
+            notes=(
+                f"Not comparable on base rows: [data] test_fraction was {before:g} for the live "
+                f"version and is {test_fraction:g} now, so the new version may have been trained "
+                "on held-out rows of the live one; the new rows decide.",
             ),
         )
     if cut is None:

@@ -139,7 +139,8 @@ def prepare_data(
     base = BaseRows(exist=False)
     if source.champion and prepared.comparable:
         champion = RunKeys(model, source.champion.run)
-        base = copy_base_rows(services, champion, source.keys, prepared.split)
+        held_out = source.settings.data.test_fraction
+        base = copy_base_rows(services, champion, source.keys, prepared.split, held_out)
     rows = SideRows(
         train=prepared.rows["train"],
         validation=prepared.rows["validation"],

@@ -151,6 +151,7 @@ def test_the_manifest_records_the_cut_and_the_times_are_stored(stack: Stack) -> 
         "by": "time",
         "column": "day",
         "cut": {"kind": "date", "number": first + 359, "text": "2024-12-25"},
+        "given": [],
     }
 
 
@@ -186,6 +187,20 @@ def test_without_a_row_after_both_cuts_the_new_rows_decide(stack: Stack) -> None
         "Not comparable on base rows: all 40 of them are older than the new cut (2025-06-23 in "
         "'day'), so the challenger may have been trained on them; the new rows decide."
     ) in decision["reasons"]
+
+
+def test_a_smaller_test_fraction_leaves_no_rows_that_are_fair_to_both_versions(
+    stack: Stack,
+) -> None:
+    settings = "[data]\nignore = ['day', 'w', 'customer']\ntest_fraction = {}\n"
+    deploy(stack, range(400), settings.format(0.3))
+    prepare(stack, range(400), settings.format(0.1))
+    decision = judge(stack, RUN)
+    assert [check["name"] for check in decision["checks"]] == ["floor", "new"]
+    assert any(
+        "[data] test_fraction was 0.3 for the live version and is 0.1 now" in reason
+        for reason in decision["reasons"]
+    )
 
 
 def test_three_drops_in_a_row_are_each_compared_with_the_one_before(stack: Stack) -> None:
