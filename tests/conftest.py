@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from xdist.remote import Producer
 
 END_TO_END = "e2e"
+GZIP_MAGIC = b"\x1f\x8b"
 ON_SECOND_STACK = {
     "test_failures_of_aws",
     "test_monitoring_and_retraining",
@@ -44,6 +45,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if (item.get_closest_marker("aws") is not None) != given:
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name archives by their argument: they have the time in them, and names must not."""
+    return argname if isinstance(val, bytes) and val.startswith(GZIP_MAGIC) else None
 
 
 @pytest.hookimpl(optionalhook=True)

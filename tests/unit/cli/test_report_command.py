@@ -232,7 +232,6 @@ class Runs:
         (packed_model()[:200], "it is no tar archive"),
         (packed_model()[:300] + b"\0" * 900, "it is no tar archive"),
     ],
-    ids=["a pickle", "an empty model", "another name", "no archive", "cut off", "filled up"],
 )
 def test_a_model_that_cannot_be_read_says_why(archive, reason):
     with pytest.raises(ModelUnreadable, match=reason):
