@@ -46,6 +46,11 @@ class ContainerSettings(Section):
         description="What the container is asked to answer: a line for each row, with numbers and "
         'commas, or with an object that has a `score`, such as `{"score": [0.2, 0.8]}`.',
     )
+    model_channel: bool = Field(
+        False,
+        description="Whether the container continues an earlier model, which it finds as "
+        "model.tar.gz in the channel `model`; continue_from needs it.",
+    )
     metrics: dict[str, str] = Field(
         default_factory=dict,
         description="Metrics in the training log, by name: a regular expression whose only group "

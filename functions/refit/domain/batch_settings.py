@@ -29,3 +29,21 @@ class BatchSettings(Section):
         description="Rows of each file, from its beginning, that the API answers without the "
         "endpoint for 30 days, or until another version is live; `0`: none.",
     )
+
+
+def check_cached_rows(cache_rows: int, capture: str) -> None:
+    """Check that answers from the cache are captured like others.
+
+    Args:
+        cache_rows: the setting.
+        capture: `[monitoring] capture`.
+
+    Raises:
+        ValueError: names both settings.
+    """
+    if cache_rows and capture == "endpoint":
+        raise ValueError(
+            f"[batch] cache_rows = {cache_rows} does not fit [monitoring] capture = 'endpoint': an "
+            "endpoint captures nothing that it is not asked; set cache_rows to 0, or capture to "
+            "'api'"
+        )

@@ -41,7 +41,12 @@ Continued: TypeAlias = Literal["champion"] | int | None
 
 
 def check_fits(
-    continue_from: Continued, algorithm: str, folds: int, time: str | int | None
+    continue_from: Continued,
+    algorithm: str,
+    folds: int,
+    time: str | int | None,
+    *,
+    takes_model: bool,
 ) -> None:
     """Check that the algorithm can continue a model, and the rows are split so that it may.
 
@@ -50,15 +55,21 @@ def check_fits(
         algorithm: what trains.
         folds: `[training] folds`.
         time: `[data] time`.
+        takes_model: `[training.container] model_channel`.
 
     Raises:
         ValueError: names the settings and the reason.
     """
     shown = f"continue_from = {continue_from!r}"
-    if continue_from is not None and algorithm != "xgboost":
+    if continue_from is not None and algorithm == "own" and not takes_model:
         raise ValueError(
-            f"{shown} needs algorithm = 'xgboost': {algorithm!r} does not continue an earlier "
-            "model; leave continue_from out"
+            f"{shown} needs [training.container] model_channel = true, if your container continues "
+            "the model that it finds in the channel 'model'; otherwise leave continue_from out"
+        )
+    if continue_from is not None and algorithm not in {"xgboost", "own"}:
+        raise ValueError(
+            f"{shown} needs algorithm = 'xgboost' or an image of your own: {algorithm!r} does not "
+            "continue an earlier model; leave continue_from out"
         )
     if continue_from is not None and folds:
         raise ValueError(

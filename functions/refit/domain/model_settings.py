@@ -25,7 +25,7 @@ from refit.domain.algorithm_settings import (
     check_isolation,
     check_weight,
 )
-from refit.domain.batch_settings import BatchSettings
+from refit.domain.batch_settings import BatchSettings, check_cached_rows
 from refit.domain.continued_training import Continuations, ContinueFrom, check_fits, check_not_tuned
 from refit.domain.data_settings import DataSettings, Fraction, Section
 from refit.domain.errors import SettingsInvalid
@@ -391,7 +391,11 @@ class ModelSettings(Section):
                 "of time are trained on older rows only; set final to 'all'"
             )
         check_fits(
-            training.continue_from, training.algorithm_name, training.folds, data and data.time
+            training.continue_from,
+            training.algorithm_name,
+            training.folds,
+            data and data.time,
+            takes_model=training.container.model_channel,
         )
         return training
 
@@ -419,12 +423,7 @@ class ModelSettings(Section):
 
     @model_validator(mode="after")
     def _cached_answers_are_captured(self) -> ModelSettings:
-        if self.batch.cache_rows and self.monitoring.capture == "endpoint":
-            raise ValueError(
-                f"[batch] cache_rows = {self.batch.cache_rows} does not fit [monitoring] capture = "
-                "'endpoint': an endpoint captures nothing that it is not asked; set cache_rows to "
-                "0, or capture to 'api'"
-            )
+        check_cached_rows(self.batch.cache_rows, self.monitoring.capture)
         return self
 
 

@@ -1,8 +1,8 @@
-"""Plan a training job in the script mode of the XGBoost image, and send it its code.
+"""Plan what a training job has beside its data: the code of the script mode, an earlier model.
 
-The code is that of Refit which continues an earlier model, because the image's built-in mode takes
-none, or a user's own. It is packed into the run's folder and comes to the job as the channel
-`code`, because the job has no network.
+The code runs in the script mode of the XGBoost image. It is a user's own, or that of Refit which
+continues an earlier model, because the image's built-in mode takes none. It is packed into the
+run's folder and comes to the job as the channel `code`, because the job has no network.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 
     from refit.domain.model_settings import TrainingSettings
     from refit.domain.naming import RunKeys
+    from refit.domain.pipeline.algorithms import Algorithm
     from refit.domain.pipeline.manifest import ObjectVersion
     from refit.usecases.services import Services
 
+_MODEL_TYPE = "application/x-sagemaker-model"
 MAX_FILES = 100
 MAX_BYTES = 10_000_000
 CONTINUE = Path(__file__).parents[1] / "training_code" / "refit_continue.py"
@@ -55,7 +57,11 @@ class ScriptJob:
 
 
 def plan_script(
-    services: Services, keys: RunKeys, settings: TrainingSettings, model_data: str | None
+    services: Services,
+    keys: RunKeys,
+    settings: TrainingSettings,
+    algorithm: Algorithm,
+    model_data: str | None,
 ) -> ScriptJob:
     """Return what the training job of a run has in addition to one of the built-in mode.
 
@@ -63,6 +69,7 @@ def plan_script(
         services: the AWS services of this process.
         keys: of the run.
         settings: `[training]` of the run.
+        algorithm: what trains.
         model_data: S3 URI of the model.tar.gz that the job continues; None if it continues none.
 
     Raises:
@@ -71,6 +78,9 @@ def plan_script(
     """
     if settings.script is None and model_data is None:
         return ScriptJob()
+    model_channel = {"model": (model_data, _MODEL_TYPE)} if model_data is not None else {}
+    if algorithm.takes_model_channel:
+        return ScriptJob(channels=model_channel)
     files: Mapping[str, bytes] = {CONTINUE.name: CONTINUE.read_bytes()}
     found: list[ObjectVersion] = []
     program = CONTINUE.name
@@ -82,9 +92,7 @@ def plan_script(
     # The key has a digest of the content, so planning again never changes what a job reads.
     key = keys.code(hashlib.sha256(packed).hexdigest()[:16])
     services.bucket.put(key, packed, "application/gzip")
-    channels = {"code": (f"s3://{services.environment.bucket}/{key}", "text/python")}
-    if model_data is not None:
-        channels["model"] = (model_data, "application/x-sagemaker-model")
+    code = (f"s3://{services.environment.bucket}/{key}", "text/python")
     folder = ModelKeys(keys.model).code
     return ScriptJob(
         record=ScriptRecord(
@@ -97,7 +105,7 @@ def plan_script(
         )
         if found
         else None,
-        channels=channels,
+        channels={"code": code, **model_channel},
         hyperparameters={
             "sagemaker_program": program,
             "sagemaker_submit_directory": _IN_CONTAINER,

@@ -53,10 +53,10 @@ def plan_training(
     plan = plan_job(shape, settings.training, metric, positive)
     keys = RunKeys(model, run)
     earlier = continue_training(services, keys, shape, champion)
-    if earlier.model_data is not None:
+    if earlier.model_data is not None and algorithm.name == "xgboost":
         rounds = further_rounds(settings.training, shape.has_validation)
         plan = replace(plan, hyperparameters=plan.hyperparameters | rounds)
-    script = plan_script(services, keys, settings.training, earlier.model_data)
+    script = plan_script(services, keys, settings.training, algorithm, earlier.model_data)
     services.models.update_run(
         model,
         run,

@@ -177,3 +177,39 @@ def test_a_run_that_continues_nothing_has_no_code(active: Stack) -> None:
     assert list(channels(request)) == ["train", "validation"]
     assert "Environment" not in request
     assert services().models.run("digits", RUN).continued is None
+
+
+OWN = """[training]
+image = "123456789012.dkr.ecr.us-east-1.amazonaws.com/churn:2"
+continue_from = "champion"
+[training.container]
+model_channel = true
+"""
+
+
+def test_a_container_of_ones_own_gets_the_earlier_model_and_no_script(
+    active: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = "arn:aws:ecr:us-east-1:123456789012:repository/churn"
+    monkeypatch.setenv("ALLOWED_IMAGES", repository)
+    write_run(active, EARLIER, OWN.replace("churn:2", "churn:1"))
+    write_run(active, RUN, OWN)
+    request = plan()["request"]
+    assert channels(request)["model"] == (MODEL_DATA, "application/x-sagemaker-model")
+    assert "code" not in channels(request)
+    assert request["HyperParameters"] == {}
+    run = services().models.run("digits", RUN)
+    assert run is not None
+    assert run.continued is not None
+    assert run.continued.version == 1
+
+
+def test_a_container_of_another_repository_is_not_continued(
+    active: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = "arn:aws:ecr:us-east-1:123456789012:repository/churn"
+    monkeypatch.setenv("ALLOWED_IMAGES", repository)
+    write_run(active, EARLIER, OWN.replace("churn:2", "risk:1"))
+    write_run(active, RUN, OWN)
+    with pytest.raises(SettingsInvalid, match="which is of another repository"):
+        plan()

@@ -56,7 +56,7 @@ def test_the_job_runs_the_program_without_a_network(active: Stack) -> None:
     assert not unsupported_fields("createTrainingJob", request)
     assert request["EnableNetworkIsolation"]
     assert request["HyperParameters"]["sagemaker_program"] == "train.py"
-    assert request["HyperParameters"]["num_round"] == "200"
+    assert request["HyperParameters"]["num_round"] == "400"
     channels = [channel["ChannelName"] for channel in request["InputDataConfig"]]
     assert channels == ["train", "validation", "code"]
 

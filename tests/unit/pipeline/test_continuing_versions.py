@@ -176,7 +176,7 @@ def test_training_rows_that_the_drop_defines_are_no_doubt() -> None:
         ),
         (
             "[training]\nalgorithm = 'linear-learner'\ncontinue_from = 2",
-            "continue_from = 2 needs algorithm = 'xgboost': 'linear-learner' does not continue",
+            "continue_from = 2 needs algorithm = 'xgboost' or an image of your own: ",
         ),
         ("[training]\nmax_continuations = 0", "greater than or equal to 1"),
     ],

@@ -115,6 +115,7 @@ def algorithm_of(settings: TrainingSettings) -> Algorithm:
         accept=container.accept,
         batch_accept=container.accept,
         batch_form=_FORM_OF_TYPE[container.accept],
+        takes_model_channel=container.model_channel,
         metrics=tuple(container.metrics.items()),
     )
 

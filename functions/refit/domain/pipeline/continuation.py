@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
+from refit.domain.algorithm_settings import IMAGE_URI
 from refit.domain.column_reading import name_key
 from refit.domain.errors import SettingsInvalid
 
@@ -88,6 +89,12 @@ class TrainedRun:
         return self.test_fraction + self.validation_fraction
 
     @property
+    def repository(self) -> str | None:
+        """The repository of an image of one's own; tags may differ."""
+        match = IMAGE_URI.fullmatch(self.settings.image or "")
+        return match["repository"] if match else None
+
+    @property
     def fixed(self) -> dict[str, str]:
         """The hyperparameters that all rounds of a model share."""
         defaults = {"objective": self.objective} | _FIXED
@@ -145,15 +152,7 @@ def _differences(version: int, earlier: TrainedRun, run: TrainedRun) -> Iterator
         known = mine.values or ()
         if (theirs.values or ())[: len(known)] != known:
             yield f"the categories of {mine.name!r} have other codes than in {name}"
-    if (algorithm := earlier.settings.algorithm_name) != run.settings.algorithm_name:
-        yield f"{name} was trained by algorithm {algorithm!r}"
-    if earlier.settings.image_tag != run.settings.image_tag:
-        yield (
-            f"{name} was trained by image {earlier.settings.image_tag!r}, and image_tag is "
-            f"{run.settings.image_tag!r}"
-        )
-    if earlier.settings.script != run.settings.script:
-        yield f"{_trained_by(name, earlier)}, and this run is trained by {_program(run)}"
+    yield from _other_trainers(name, earlier, run)
     if earlier.settings.final == "ensemble":
         yield f"{name} is an ensemble of {earlier.settings.folds} models"
     for key, before in earlier.fixed.items():
@@ -169,6 +168,21 @@ def _differences(version: int, earlier: TrainedRun, run: TrainedRun) -> Iterator
             "out"
         )
     yield from _larger_fractions(name, earlier, run)
+
+
+def _other_trainers(name: str, earlier: TrainedRun, run: TrainedRun) -> Iterator[str]:
+    """Say if another algorithm, image or program trained the version."""
+    if (algorithm := earlier.settings.algorithm_name) != run.settings.algorithm_name:
+        yield f"{name} was trained by algorithm {algorithm!r}"
+    if earlier.repository != run.repository:
+        yield f"{name} was trained by {earlier.settings.image!r}, which is of another repository"
+    if earlier.settings.image_tag != run.settings.image_tag:
+        yield (
+            f"{name} was trained by image {earlier.settings.image_tag!r}, and image_tag is "
+            f"{run.settings.image_tag!r}"
+        )
+    if earlier.settings.script != run.settings.script:
+        yield f"{_trained_by(name, earlier)}, and this run is trained by {_program(run)}"
 
 
 def _larger_fractions(name: str, earlier: TrainedRun, run: TrainedRun) -> Iterator[str]:
@@ -198,6 +212,8 @@ def _new(was: tuple[str, ...] | None, now: tuple[str, ...] | None) -> str:
 
 def _own_limits(run: TrainedRun) -> Iterator[str]:
     """Say which hyperparameters belong to the built-in mode, which takes no earlier model."""
+    if run.settings.algorithm_name != "xgboost":
+        return
     metrics = str(run.settings.hyperparameters.get("eval_metric", "")).split(",")
     for metric in sorted(BUILT_IN_METRICS.intersection(metrics)):
         yield (
