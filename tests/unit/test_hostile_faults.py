@@ -40,8 +40,8 @@ def test_faults_come_at_the_stated_rate_times_the_factor(tmp_path: Path) -> None
 def test_the_lag_of_the_list_of_packages_can_be_set_for_every_local_stack(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert orders.Faults(tmp_path).list_lag_s == 0
+    assert orders.Faults(tmp_path).list_lag_s("a-group") == 0
     monkeypatch.setenv(orders.LIST_LAG_VARIABLE, "3")
-    assert orders.Faults(tmp_path).list_lag_s == 3
+    assert orders.Faults(tmp_path).list_lag_s("a-group") == 3
     (tmp_path / orders.FILE).write_text(json.dumps({"ListLagSeconds": 5}))
-    assert orders.Faults(tmp_path).list_lag_s == 5
+    assert orders.Faults(tmp_path).list_lag_s("a-group") == 5

@@ -32,6 +32,7 @@ from typing import Any, NoReturn, TextIO
 END_OF_LOG = "\x00end of invocation\x00"
 SDK_FOLDER_VARIABLE = "REFIT_LAMBDA_SDK"
 WATCH_INTERVAL_S = 0.1
+IDLE_INTERVAL_S = 1.0
 EXIT_OUT_OF_MEMORY = 137
 
 Document = dict[str, Any]
@@ -46,13 +47,16 @@ def main() -> None:
     _set_import_path(init["code_dir"], sdk)
     memory = MemoryWatch(init["memory"])
     handler, failure = _load(init["module"], init["handler"])
+    memory.work(begins=False)
     _respond(responses, {"status": "ready"})
     for line in requests:
+        memory.work(begins=True)
         message = json.loads(line)
         result: Document = (
             {"failure": failure} if handler is None else _invoke(handler, message, init)
         )
         result["peak_mb"] = memory.peak_mb()
+        memory.work(begins=False)
         sys.stdout.flush()
         sys.stderr.write(f"{END_OF_LOG}\n")
         sys.stderr.flush()
@@ -119,12 +123,18 @@ class MemoryWatch(threading.Thread):
         self._limit_mb = limit_mb
         self._parent = os.getppid()
         self._peak_mb = 0.0
+        self._works = threading.Event()
+        self._works.set()  # it imports the function
         self._readable = Path("/proc/self/status").exists()
         self.start()
 
     def run(self) -> NoReturn:
         while True:
-            time.sleep(WATCH_INTERVAL_S)
+            # Dozens of processes wait for work: they look less often.
+            if self._works.is_set():
+                time.sleep(WATCH_INTERVAL_S)
+            else:
+                self._works.wait(IDLE_INTERVAL_S)
             if os.getppid() != self._parent:
                 os._exit(0)
             self._measure()
@@ -134,6 +144,13 @@ class MemoryWatch(threading.Thread):
                 )
                 sys.stderr.flush()
                 os._exit(EXIT_OUT_OF_MEMORY)
+
+    def work(self, begins: bool) -> None:
+        """Watch closely from now on, or until the next invocation only now and then."""
+        if begins:
+            self._works.set()
+        else:
+            self._works.clear()
 
     def _measure(self) -> None:
         if not self._readable:
