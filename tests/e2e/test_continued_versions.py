@@ -73,8 +73,8 @@ def test_it_is_compared_with_the_live_version_on_rows_that_neither_was_trained_o
     evaluation = user.read_json(f"{root}/evaluation.json")
     new = evaluation["new"]
     assert new["comparisons"]["accuracy"]
-    accuracy = {side: float(new[side]["metrics"]["accuracy"]["value"]) for side in SIDES}
-    assert accuracy["challenger"] >= accuracy["champion"]
+    loss = {side: float(new[side]["metrics"]["log_loss"]["value"]) for side in SIDES}
+    assert loss["challenger"] < loss["champion"]
 
 
 def test_it_answers_as_the_other_versions_do(
