@@ -1,5 +1,7 @@
 """The items of InferenceTable: one per inference, with its prediction, its labels, or both.
 
+The answers that a batch has kept are items of prediction_cache.py.
+
 id                         <model>#<inference id>; model names do not contain `#`
 model, inference_id, seq
 digest, prediction, …      the prediction, once it has been captured

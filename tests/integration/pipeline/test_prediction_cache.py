@@ -99,6 +99,13 @@ def test_a_batch_of_a_version_that_is_not_live_any_more_changes_nothing(stack: S
     assert champion.cached_until is None
 
 
+def test_cached_answers_are_removed_with_the_model(stack: Stack) -> None:
+    cache(stack)
+    assert not asks_the_endpoint(stack, ROWS[:1])
+    services().labels.delete_all("flowers")
+    assert asks_the_endpoint(stack, ROWS[:1])
+
+
 def test_cached_answers_are_captured_like_others(stack: Stack) -> None:
     cache(stack)
     before = stack.keys("flowers/capture/")
