@@ -1,6 +1,7 @@
 """Compare the planned hyperparameters with the best of 12 trials, on held-out rows.
 
     nice -n 10 python benchmarks/tuning.py [--data mnist.pkl.gz [--rows 10000]] [--seeds 5]
+    nice -n 10 python benchmarks/tuning.py --tables weather "doctor visits"   those of defaults.py
 
 Both models are trained on the same rows with early stopping on the same validation rows, which also
 choose among the trials. The figures are of test rows that neither has seen: log loss (classes) or
@@ -14,6 +15,7 @@ import argparse
 import gzip
 import json
 import pickle
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +88,20 @@ def shipped(seed: int) -> list[Table]:
         split("digits", "classification", digits.data, digits.target, seed),
         split("breast cancer", "classification", cancer.data, cancer.target, seed),
         split("diabetes", "regression", diabetes.data, diabetes.target, seed),
+    ]
+
+
+def packaged(names: list[str], seed: int) -> list[Table]:
+    """Return tables of defaults.py, whose first run installs their packages in benchmarks/.venv."""
+    for packages in Path(__file__).parent.glob(".venv/lib/python*/site-packages"):
+        sys.path.append(str(packages))
+    from defaults_tables import table
+
+    found = [table(name) for name in names]
+    tasks = ["classification" if each.classes else "regression" for each in found]
+    return [
+        split(each.name, task, each.rows, each.labels, seed)
+        for each, task in zip(found, tasks, strict=True)
     ]
 
 
@@ -194,12 +210,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, help="mnist.pkl.gz; without it, MNIST is left out")
     parser.add_argument("--rows", type=int, default=50_000, help="training rows of MNIST")
+    parser.add_argument("--tables", nargs="+", help="tables of defaults.py, in place of the others")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--trials", type=int, default=12)
     arguments = parser.parse_args()
     pairs: dict[str, list[tuple[Result, Result]]] = {}
     for seed in range(arguments.seeds):
-        for table in shipped(seed):
+        for table in packaged(arguments.tables, seed) if arguments.tables else shipped(seed):
             pairs.setdefault(table.name, []).append(compare(table, arguments.trials, seed))
     for name, results in pairs.items():
         print(json.dumps(summary(name, results)), flush=True)
