@@ -478,12 +478,15 @@ def _messages(error: ValidationError) -> list[str]:
         *tables, key = [str(part) for part in problem["loc"]] or ["model.toml"]
         where = f"[{'.'.join(tables)}] {key}" if tables else f"[{key}]"
         gone = _GONE_KEYS.get((".".join(tables), key))
+        text = problem["msg"].removeprefix("Value error, ")
         if gone:
             lines.append(f"{where} is no setting any more: {gone}; delete the line")
         elif problem["type"] == "extra_forbidden":
             lines.append(f"{where} is not a known key; {_allowed_keys(tables)}")
+        elif problem["type"] == "value_error" and not tables:  # it names its keys itself
+            lines.append(text if text.startswith("[") else f"{where} {text}")
         else:
-            lines.append(f"{where} = {problem['input']!r}: {problem['msg']}")
+            lines.append(f"{where} = {problem['input']!r}: {text}")
     return lines
 
 
