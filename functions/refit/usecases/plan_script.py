@@ -121,7 +121,7 @@ def _code_of_user(services: Services, model: str, program: str) -> list[ObjectVe
         raise SettingsInvalid(
             f"{where}: programs of users may not run in this stack, whose parameter AllowedScripts "
             f"is {services.environment.allowed_scripts!r}",
-            advice="Whoever operates the stack allows them with `sam deploy --parameter-overrides "
+            advice="The operator of the stack allows them with `sam deploy --parameter-overrides "
             "AllowedScripts=yes`, or `refit up --allow-scripts` on a local stack",
         )
     folder = ModelKeys(model).code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -85,6 +86,15 @@ def test_a_large_request_is_not_looked_up(stack: Stack) -> None:
 def test_cached_answers_are_gone_when_another_version_is_live(stack: Stack) -> None:
     cache(stack)
     promote_version("flowers", 4, register_version("flowers", 4, schema()))
+    services().artifacts._champion.cache_clear()
+    assert asks_the_endpoint(stack, ROWS[:1])
+
+
+def test_a_version_never_answers_with_what_another_one_has_cached(stack: Stack) -> None:
+    cache(stack)
+    run = register_version("flowers", 4, schema())
+    promote_version("flowers", 4, run)
+    assert services().models.record_cache("flowers", run, services().now() + timedelta(days=1))
     services().artifacts._champion.cache_clear()
     assert asks_the_endpoint(stack, ROWS[:1])
 

@@ -1,7 +1,8 @@
 """Which images may run: SageMaker's own, and those of the repositories that the operator allows.
 
-Whoever may write to the bucket can name any image in model.toml, and a container runs with the
-rights of a role of the stack. So the template's parameter AllowedImages decides, not the settings.
+A person who may write to the bucket can name any image in model.toml, and a container runs with
+the rights of a role of the stack. So the template's parameter AllowedImages decides, and not the
+settings.
 
 Source  Service Authorization Reference, "Actions, resources, and condition keys for Amazon Elastic
         Container Registry": the ARN of a repository; a tag has none
