@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from refit.domain.errors import ObjectNotFound
 from refit.domain.evaluation.training_curves import TrainedJob, best_round, curves_of, shown_metric
 from refit.domain.naming import ResourceNames
+from refit.domain.pipeline.algorithms import algorithm_of
 from refit.domain.vocabulary import RunStatus
 from refit.stores.training_logs import TrainingLogs
 
@@ -59,17 +60,23 @@ def read_training_status(connection: StackConnection, run: Run) -> list[Training
     try:
         jobs = connection.artifacts.curves(run.model, run.run).jobs
     except ObjectNotFound:
-        jobs = (_running(connection, run),) if run.status is RunStatus.TRAINING else ()
+        jobs = _running(connection, run) if run.status is RunStatus.TRAINING else ()
     found = [_status(job) for job in jobs]
     return [status for status in found if status is not None]
 
 
-def _running(connection: StackConnection, run: Run) -> JobCurves:
-    stem = ResourceNames(connection.stack.name_prefix, run.model).job(run.run)
+def _running(connection: StackConnection, run: Run) -> tuple[JobCurves, ...]:
+    """Return the curves so far of the newest training job; nothing before it has a log."""
+    names = ResourceNames(connection.stack.name_prefix, run.model)
     logs = TrainingLogs(connection.client("logs"))
-    stream = logs.newest_stream(f"{stem}-")
-    lines = logs.lines_after(stream, None)[0] if stream else []
-    return curves_of(TrainedJob(stem, "training"), lines)
+    stream = logs.newest_stream(f"{names.job(run.run)}-")
+    if stream is None:
+        return ()
+    name = stream.partition("/")[0]
+    lines, _ = logs.lines_after(stream, None)
+    settings = connection.artifacts.settings(run.model, run.run)
+    job = TrainedJob(name, names.trained_by(run.run, name))
+    return (curves_of(job, lines, algorithm_of(settings.training).metrics_in_log),)
 
 
 def _status(job: JobCurves) -> TrainingStatus | None:

@@ -147,7 +147,8 @@ def round_line(view: RunView) -> RenderableType:
     """Return the progress of training and the course of its metric, in one line."""
     grid = Table.grid(padding=(0, 1))
     done, planned = view.rounds[-1].number + 1, view.planned_rounds
-    cells: list[RenderableType] = [" " * (_INDENT - 1)]
+    fold = "" if view.trained == "training" else view.trained
+    cells: list[RenderableType] = [Text(fold.ljust(_INDENT - 1), "dim")]
     cells.append(f"round {done}/{planned}" if planned else f"round {done}")
     if planned:
         cells.append(ProgressBar(total=planned, completed=done, width=_BAR_WIDTH))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from refit.domain.errors import ObjectNotFound
 from refit.domain.naming import ResourceNames
+from refit.domain.pipeline.algorithms import algorithm_of
 from refit.domain.vocabulary import RunStatus
 
 from refit_cli.errors import BadInput
@@ -53,6 +54,8 @@ class RunView:
 
     Attributes:
         began_at: when the command began to follow or to wait.
+        rounds: of the training job whose log is read.
+        trained: what it trains, such as `fold 1`.
         waiting_for: why there is no run yet.
     """
 
@@ -63,6 +66,7 @@ class RunView:
     spans: list[StateSpan] = field(default_factory=list)
     rounds: list[BoostingRound] = field(default_factory=list)
     planned_rounds: int | None = None
+    trained: str = "training"
     tuning: TuningProgress | None = None
     learned: Learned | None = None
     evaluation: Evaluation | None = None
@@ -160,11 +164,7 @@ class Follower:
         self.view.rounds, self.view.endpoint, self.view.learned = [], None, None
         self.view.evaluation, self.view.decision = None, None
         self._histories, self._reported_learned = {}, None
-        self._log = TrainingLog(
-            self._connection.client("logs"),
-            self._connection.client("sagemaker"),
-            self._names.job(run.run),
-        )
+        self._log = None
         self._tuning = TuningFollower(
             self._connection.client("sagemaker"), self._names.tuning_job(run.run)
         )
@@ -192,20 +192,39 @@ class Follower:
         if progress is None:
             return []
         self.view.tuning = progress
-        if self._log is not None and self._tuning.job is not None:
-            self._log.job_prefix = self._tuning.job
         return [RunEvent("trial", progress.as_json())]
 
     def _round_events(self, run: Run) -> list[RunEvent]:
-        if self._log is None or run.status in _BEFORE_TRAINING:
+        if run.status in _BEFORE_TRAINING:
             return []
+        if self._log is None:
+            self._log = self._begun_log(run)
+        if self._log is None:
+            return []
+        if self.view.tuning is not None and self._tuning is not None and self._tuning.job:
+            self._log.job_prefix = self._tuning.job
         rounds = self._log.poll()
-        self.view.rounds = self._log.rounds
-        self.view.planned_rounds = self._log.planned_rounds
+        view = self.view
+        view.rounds, view.planned_rounds = self._log.rounds, self._log.planned_rounds
+        view.trained = self._names.trained_by(run.run, self._log.job or "")
         return [
-            RunEvent("round", {"round": round_.number, "metrics": round_.metrics})
+            RunEvent(
+                "round",
+                {"training": view.trained, "round": round_.number, "metrics": round_.metrics},
+            )
             for round_ in rounds
         ]
+
+    def _begun_log(self, run: Run) -> TrainingLog | None:
+        settings = _if_written(self._connection.artifacts.settings, run)
+        if settings is None:  # the run failed before it had read its data
+            return None
+        return TrainingLog(
+            self._connection.client("logs"),
+            self._connection.client("sagemaker"),
+            self._names.job(run.run),
+            algorithm_of(settings.training).metrics_in_log,
+        )
 
     def _result_events(self, run: Run) -> list[RunEvent]:
         view = self.view

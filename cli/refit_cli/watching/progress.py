@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
-from refit.domain.evaluation.training_curves import BoostingRound, parse_round
+from refit.domain.evaluation.training_curves import BoostingRound, DefinedMetrics, parse_round
 from refit.stores.training_logs import TrainingLogs
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
 # These states take no time and only control the flow.
@@ -93,16 +94,23 @@ class ExecutionHistory:
 class TrainingLog:
     """The log of the newest training job whose name starts with a prefix.
 
+    Of jobs that train at the same time, such as folds, one is read until it has ended.
+
     Args:
         logs: the boto3 client of CloudWatch Logs.
         sagemaker: the boto3 client of SageMaker; it provides the number of planned rounds.
         job_prefix: what a run's job names start with; the number of the attempt follows.
+        metrics: of the algorithm, by `DefinedMetrics`; None of XGBoost.
     """
 
-    def __init__(self, logs: Any, sagemaker: Any, job_prefix: str) -> None:
+    def __init__(
+        self, logs: Any, sagemaker: Any, job_prefix: str, metrics: Mapping[str, str] | None = None
+    ) -> None:
         self._logs = TrainingLogs(logs)
         self._sagemaker = sagemaker
         self.job_prefix = job_prefix
+        self._metrics = metrics
+        self._defined = DefinedMetrics(metrics or {})
         self._stream: str | None = None
         self._token: str | None = None
         self.planned_rounds: int | None = None
@@ -115,23 +123,38 @@ class TrainingLog:
 
     def poll(self) -> list[BoostingRound]:
         """Read the log, and return the rounds that were added since the last call."""
-        stream = self._logs.newest_stream(f"{self.job_prefix}-")
-        if stream is None:
+        newest = self._logs.newest_stream(f"{self.job_prefix}-")
+        if newest is None:
             return []
-        if stream != self._stream:  # a new attempt starts from the first round
-            self._stream, self._token, self.rounds = stream, None, []
-            self.planned_rounds = self._read_planned_rounds()
+        if newest != self._stream and not self._is_training():
+            # Another job, or a new attempt, starts from the first round.
+            self._stream, self._token, self.rounds = newest, None, []
+            self._defined = DefinedMetrics(self._metrics or {})
+            rounds = self._described().get("HyperParameters", {}).get("num_round", "")
+            self.planned_rounds = int(rounds) if rounds.isdigit() else None
+        stream = self._stream or newest
         lines, self._token = self._logs.lines_after(stream, self._token)
-        new = [parsed for line in lines if (parsed := parse_round(line))]
+        new = self._rounds_in(lines)
         self.rounds += new
         return new
 
-    def _read_planned_rounds(self) -> int | None:
+    def _rounds_in(self, lines: list[str]) -> list[BoostingRound]:
+        if self._metrics is None:
+            return [parsed for line in lines if (parsed := parse_round(line))]
+        self._defined.read(lines)
+        return self._defined.complete_rounds[len(self.rounds) :]
+
+    def _is_training(self) -> bool:
+        """Whether the job whose log is read has not ended."""
+        return self.job is not None and self._described().get("TrainingJobStatus") in (
+            "InProgress",
+            "Stopping",
+        )
+
+    def _described(self) -> dict[str, Any]:
         try:
-            job = self._sagemaker.describe_training_job(TrainingJobName=self.job)
+            return dict(self._sagemaker.describe_training_job(TrainingJobName=self.job))
         except ClientError as error:
             if error.response["Error"]["Code"] not in {"ValidationException", "ResourceNotFound"}:
                 raise
-            return None
-        rounds = job.get("HyperParameters", {}).get("num_round", "")
-        return int(rounds) if rounds.isdigit() else None
+            return {}

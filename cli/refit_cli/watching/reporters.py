@@ -212,6 +212,8 @@ def _sentence(event: RunEvent, view: RunView) -> str | None:
             text = None  # of every trial they would be too many
         case "round":
             text = _round_sentence(data["round"], data["metrics"], view.planned_rounds)
+            if text and data["training"] != "training":
+                text = f"{data['training']}: {text}"
     return text
 
 

@@ -403,6 +403,11 @@ class ResourceNames:
         """Stem of the names of a fold's training job and model, and of its transform job."""
         return f"{self.job(run)}-f{fold}"
 
+    def trained_by(self, run: str, job: str) -> str:
+        """Return what a training job of the run trains, for a person: `training`, `fold 1`."""
+        fold = re.match(r"-f(\d+)-", job.removeprefix(self.job(run)))
+        return f"fold {int(fold[1]) + 1}" if fold else "training"
+
     def ensemble(self, run: str) -> str:
         """The model that consists of the models of all folds."""
         return f"{self.job(run)}-ensemble"

@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING
 from refit.domain.errors import ServiceThrottled
 from refit.domain.evaluation.training_curves import (
     Curves,
-    JobCurves,
     curves_of,
-    defined_curves_of,
     without_curves,
 )
 from refit.domain.naming import RunKeys
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from refit.domain.evaluation.training_curves import TrainedJob
-    from refit.domain.pipeline.algorithms import Algorithm
     from refit.usecases.services import Services
 
 PAUSES_S = (1, 2, 4, 8, 15, 15, 15)
@@ -58,7 +55,12 @@ def record_curves(
     curves = Curves(
         model=model,
         run=run,
-        jobs=tuple(_curves(job, logs[job.name].lines, algorithm) for job in jobs),
+        jobs=tuple(
+            curves_of(job, logs[job.name].lines, algorithm.metrics_in_log)
+            if logs[job.name].lines
+            else without_curves(job, _LATE)
+            for job in jobs
+        ),
     )
     services.bucket.put_json(RunKeys(model, run).curves, curves.model_dump(mode="json"))
     return curves
@@ -84,13 +86,3 @@ class _Log:
         is_quiet = bool(lines) and len(lines) == len(self.lines)
         self.quiet_readings = self.quiet_readings + 1 if is_quiet else 0
         self.lines = lines
-
-
-def _curves(job: TrainedJob, lines: list[str], algorithm: Algorithm) -> JobCurves:
-    if not lines:
-        return without_curves(job, _LATE)
-    if algorithm.name == "xgboost":
-        return curves_of(job, lines)
-    if not algorithm.metrics:
-        return without_curves(job, "no metrics of its algorithm are known")
-    return defined_curves_of(job, lines, dict(algorithm.metrics))

@@ -125,12 +125,12 @@ def test_the_view_of_a_long_run_fits_the_terminal(width):
     view.rounds = [
         BoostingRound(n, {"train-mlogloss": 1.0, "validation-mlogloss": n}) for n in range(99)
     ]
-    view.planned_rounds = 200
+    view.planned_rounds, view.trained = 200, "fold 13"
     console = Console(width=width, file=io.StringIO(), record=True)
     console.print(display.draw(view))
     lines = console.export_text().splitlines()
     assert len(lines) == 4
-    assert "round 99/200" in lines[-1]
+    assert re.search(r"^fold 13 +round 99/200", lines[-1])
     assert "validation-mlogloss 98.0000" in lines[-1]
     assert all("…" not in line for line in lines)
 

@@ -28,6 +28,7 @@ from refit.stores.training_logs import LOG_GROUP
 
 from tests.support.cli import CHAMPION
 from tests.support.learned import LEARNED
+from tests.support.model_files import manifest
 
 
 @pytest.fixture
@@ -445,6 +446,7 @@ def test_the_newest_run_shows_the_last_value_of_its_training(refit, digits):
 
 def test_while_a_training_runs_its_last_value_comes_from_its_log(refit, digits):
     digits.add_run("digits", "r3", "TRAINING", started_at=datetime.now(UTC))
+    digits.put("digits/runs/r3/manifest.json", manifest("r3"))
     assert "training:" not in refit("status", "digits").stdout
     logs = boto3.client("logs", region_name="us-east-1")
     logs.create_log_group(logGroupName=LOG_GROUP)

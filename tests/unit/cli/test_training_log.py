@@ -92,3 +92,41 @@ def test_an_empty_page_is_not_the_end_of_a_log(logs):
     log = TrainingLog(PagedLogs(), SageMaker(), "refit-digits-r1")
     assert log.poll() == [BoostingRound(0, {"train-rmse": 3})]
     assert log.poll() == []
+
+
+class JobStates(SageMaker):
+    """Says which jobs are training."""
+
+    def __init__(self, *training: str) -> None:
+        self.training = training
+
+    def describe_training_job(self, TrainingJobName: str) -> dict:
+        status = "InProgress" if TrainingJobName in self.training else "Completed"
+        return {**super().describe_training_job(TrainingJobName), "TrainingJobStatus": status}
+
+
+def test_of_folds_that_train_at_the_same_time_one_is_read_until_it_has_ended(logs):
+    logs.create_log_group(logGroupName=LOG_GROUP)
+    sagemaker = JobStates("refit-digits-r1-f0-1", "refit-digits-r1-f1-1")
+    log = TrainingLog(logs, sagemaker, "refit-digits-r1")
+    write(logs, "refit-digits-r1-f0-1/algo-1-1", "[0]#011train-rmse:3")
+    assert log.poll() == [BoostingRound(0, {"train-rmse": 3})]
+    write(logs, "refit-digits-r1-f1-1/algo-1-2", "[0]#011train-rmse:7")
+    write(logs, "refit-digits-r1-f0-1/algo-1-1", "[1]#011train-rmse:2")
+    assert log.poll() == [BoostingRound(1, {"train-rmse": 2})]
+    sagemaker.training = ("refit-digits-r1-f1-1",)
+    assert log.poll() == [BoostingRound(0, {"train-rmse": 7})]
+    assert log.job == "refit-digits-r1-f1-1"
+
+
+def test_the_metrics_of_an_own_container_are_read_as_its_settings_define_them(logs):
+    logs.create_log_group(logGroupName=LOG_GROUP)
+    metrics = {"train-loss": r"loss=(\S+);", "validation-loss": r"held out: (\S+)"}
+    log = TrainingLog(logs, JobStates(), "refit-digits-r1", metrics)
+    stream = "refit-digits-r1-1/algo-1-1"
+    write(logs, stream, "epoch 1 loss=3;", "held out: 4", "epoch 2 loss=2;")
+    first = BoostingRound(0, {"train-loss": 3, "validation-loss": 4})
+    assert log.poll() == [first], "the second round is not complete"
+    write(logs, stream, "held out: 2.5")
+    assert log.poll() == [BoostingRound(1, {"train-loss": 2, "validation-loss": 2.5})]
+    assert log.poll() == []

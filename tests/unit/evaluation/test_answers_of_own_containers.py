@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from refit.domain.errors import EvaluationIncomplete
 from refit.domain.evaluation.batch_output import read_numbers, read_outcome
-from refit.domain.evaluation.training_curves import TrainedJob, defined_curves_of
+from refit.domain.evaluation.training_curves import TrainedJob, curves_of
 from refit.domain.pipeline.algorithms import AnswerForm
 
 CLASSES = ("a", "b", "c")
@@ -69,7 +69,7 @@ def test_class_numbers_instead_of_probabilities_are_refused() -> None:
 def test_each_match_of_a_metric_is_the_next_round() -> None:
     log = ["epoch 1 validation-logloss=0.5", "other", "epoch 2 validation-logloss=0.4", "acc: 1"]
     metrics = {"validation-logloss": r"validation-logloss=(\S+)", "accuracy": r"acc: (\d+)"}
-    curves = defined_curves_of(JOB, log, metrics)
+    curves = curves_of(JOB, log, metrics)
     assert curves.metrics == {"validation-logloss": (0.5, 0.4), "accuracy": (1.0, None)}
     assert curves.rounds == 2
     assert curves.best is not None
@@ -77,5 +77,5 @@ def test_each_match_of_a_metric_is_the_next_round() -> None:
 
 
 def test_a_log_without_a_defined_metric_says_so() -> None:
-    assert "defines" in str(defined_curves_of(JOB, ["nothing"], {"a": "a=(.)"}).missing)
-    assert defined_curves_of(JOB, ["a=x"], {"a": "a=(.)"}).metrics == {"a": (None,)}
+    assert "defines" in str(curves_of(JOB, ["nothing"], {"a": "a=(.)"}).missing)
+    assert curves_of(JOB, ["a=x"], {"a": "a=(.)"}).metrics == {"a": (None,)}

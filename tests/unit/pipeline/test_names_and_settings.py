@@ -55,6 +55,14 @@ def test_every_resource_name_fits_sagemaker(model: str, version: int) -> None:
     assert model_of_group("abcdefghijkl", names.model_package_group) == model
 
 
+@pytest.mark.parametrize(
+    ("job", "trained"),
+    [("refit-m-r1-0", "training"), ("refit-m-r1-f0-1", "fold 1"), ("refit-m-r1-f12-0", "fold 13")],
+)
+def test_a_job_name_says_what_is_trained(job, trained):
+    assert ResourceNames("refit", "m").trained_by("r1", job) == trained
+
+
 def test_a_run_id_depends_on_the_versions_of_the_files_and_not_on_their_order() -> None:
     files = [("m/raw/a.csv", "1"), ("m/raw/b.csv", "1")]
     assert run_id("m", files) == run_id("m", files[::-1])

@@ -117,8 +117,76 @@ def parse_round(line: str) -> BoostingRound | None:
     return BoostingRound(int(match[1]), metrics)
 
 
-def curves_of(job: TrainedJob, lines: Iterable[str]) -> JobCurves:
+class DefinedMetrics:
+    """Finds the metrics of a container of one's own in the lines of its log.
+
+    Args:
+        metrics: regular expressions by name; the only group of each is the value. A match is the
+            next round of its metric, as SageMaker's metric definitions have it.
+    """
+
+    def __init__(self, metrics: Mapping[str, str]) -> None:
+        self._patterns = {name: re.compile(regex) for name, regex in metrics.items()}
+        self._values: dict[str, list[float | None]] = {name: [] for name in metrics}
+
+    def read(self, lines: Iterable[str]) -> None:
+        """Read the next lines of the log."""
+        for line in lines:
+            for name, pattern in self._patterns.items():
+                if match := pattern.search(line[:_MAX_LINE]):
+                    self._values[name].append(_finite(match[1]))
+
+    @property
+    def found(self) -> dict[str, list[float | None]]:
+        """The values so far of each metric that has any; None is no finite number."""
+        return {name: values for name, values in self._values.items() if values}
+
+    @property
+    def complete_rounds(self) -> list[BoostingRound]:
+        """The rounds of which every metric in the log has been read."""
+        rounds = zip(*self.found.values(), strict=False)
+        return [
+            BoostingRound(
+                number,
+                {
+                    name: value
+                    for name, value in zip(self.found, values, strict=True)
+                    if value is not None
+                },
+            )
+            for number, values in enumerate(rounds)
+        ]
+
+
+def curves_of(
+    job: TrainedJob, lines: Iterable[str], metrics: Mapping[str, str] | None = None
+) -> JobCurves:
     """Return the metrics in the log of a job.
+
+    Args:
+        job: the training job.
+        lines: of its log.
+        metrics: of the algorithm, by `DefinedMetrics`; None of XGBoost.
+    """
+    if metrics is None:
+        return _curves_of_rounds(job, lines)
+    if not metrics:
+        return without_curves(job, "no metrics of its algorithm are known")
+    reader = DefinedMetrics(metrics)
+    reader.read(lines)
+    rounds = max(map(len, reader.found.values()), default=0)
+    if not rounds:
+        return without_curves(job, "its log has no metrics that [training.container] defines")
+    found = {
+        name: (*points, *[None] * (rounds - len(points))) for name, points in reader.found.items()
+    }
+    return JobCurves(
+        job=job.name, title=job.title, rounds=rounds, metrics=found, best=best_round(found)
+    )
+
+
+def _curves_of_rounds(job: TrainedJob, lines: Iterable[str]) -> JobCurves:
+    """Return the metrics in the log of XGBoost.
 
     A line that was delivered twice counts once. Round 0 begins the training again, as after an
     interruption: the rounds before it are dropped. A round that is missing has no values.
@@ -146,36 +214,6 @@ def curves_of(job: TrainedJob, lines: Iterable[str]) -> JobCurves:
     }
     return JobCurves(
         job=job.name, title=job.title, rounds=rounds, metrics=metrics, best=best_round(metrics)
-    )
-
-
-def defined_curves_of(
-    job: TrainedJob, lines: Iterable[str], metrics: Mapping[str, str]
-) -> JobCurves:
-    """Return the metrics in the log of a container of one's own.
-
-    Args:
-        job: the training job.
-        lines: of its log.
-        metrics: regular expressions by name; the only group of each is the value. A match is the
-            next round of its metric, as SageMaker's metric definitions have it.
-    """
-    patterns = {name: re.compile(regex) for name, regex in metrics.items()}
-    values: dict[str, list[float | None]] = {name: [] for name in patterns}
-    for line in lines:
-        for name, pattern in patterns.items():
-            if match := pattern.search(line[:_MAX_LINE]):
-                values[name].append(_finite(match[1]))
-    rounds = max(map(len, values.values()), default=0)
-    if not rounds:
-        return without_curves(job, "its log has no metrics that [training.container] defines")
-    found = {
-        name: (*points, *[None] * (rounds - len(points)))
-        for name, points in values.items()
-        if points
-    }
-    return JobCurves(
-        job=job.name, title=job.title, rounds=rounds, metrics=found, best=best_round(found)
     )
 
 

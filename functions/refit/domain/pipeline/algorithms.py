@@ -70,6 +70,11 @@ class Algorithm:
     metrics: tuple[tuple[str, str], ...] = ()
     note: str | None = None
 
+    @property
+    def metrics_in_log(self) -> Mapping[str, str] | None:
+        """The metrics as a mapping; None of XGBoost, whose lines of rounds are read."""
+        return None if self.name == "xgboost" else dict(self.metrics)
+
 
 XGBOOST = Algorithm(
     name="xgboost",
