@@ -305,8 +305,23 @@ class _HeaderDetection(NamedTuple):
     def _verdict(self, names: Sequence[str], below: Sequence[Sequence[str]]) -> Verdict:
         if len(names) != self.width:
             return "no"
-        if self.label is not None and name_key(self.label) in map(name_key, names):
+        if self._has_label(names) and not self._is_title_above_header(names, below):
             return "yes"
+        return self._judged(names, below)
+
+    def _has_label(self, cells: Sequence[str]) -> bool:
+        return self.label is not None and name_key(self.label) in map(name_key, cells)
+
+    def _is_title_above_header(self, cells: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
+        """Return whether a title has the label's name, as a header below it has among others."""
+        return any(
+            self._has_label(other)
+            and _filled(other) > _filled(cells)
+            and self._judged(other, below[index + 1 :]) == "yes"
+            for index, other in enumerate(below[:_MAX_TITLES])
+        )
+
+    def _judged(self, names: Sequence[str], below: Sequence[Sequence[str]]) -> Verdict:
         rows = [cells for cells in below if len(cells) == self.width]
         return judged(names, rows, self.known_names, self.lone_record_is_header)
 
@@ -319,7 +334,7 @@ class _HeaderDetection(NamedTuple):
 
     def _is_filled(self, cells: Sequence[str]) -> bool:
         """Return whether most of the columns have a cell with a value."""
-        return 2 * sum(not is_missing(cell) for cell in cells) > self.width
+        return 2 * _filled(cells) > self.width
 
     def _completed(
         self, records: Sequence[tuple[str, ...]], index: int
@@ -337,6 +352,11 @@ class _HeaderDetection(NamedTuple):
             "the header has one name fewer than the rows have cells, as R writes it: the first "
             "column has no name"
         )
+
+
+def _filled(cells: Sequence[str]) -> int:
+    """Return the number of cells with a value."""
+    return sum(not is_missing(cell) for cell in cells)
 
 
 def _records(lines: Sequence[bytes], first: int, csv_format: CsvFormat) -> list[CsvRecord]:

@@ -199,6 +199,12 @@ def test_what_stands_above_the_header_is_skipped_and_said(
     assert (sum(result.rows.values()), result.refused) == (60, [])
 
 
+def test_a_title_that_is_the_name_of_the_label_is_not_the_header() -> None:
+    text = "price,,\n" + table("class,size,price", "{t},{x},{n}")
+    dialect = detect_dialect(text.encode().splitlines(keepends=True), label="price")
+    assert (dialect.header, dialect.header_lines) == (("class", "size", "price"), 2)
+
+
 def test_the_line_sep_names_the_delimiter_also_without_a_header() -> None:
     dialect = dialect_of("sep=;\n" + headerless(HEADERLESS["numbers"]).replace(",", ";"))
     assert (dialect.csv_format.delimiter, dialect.header, dialect.header_lines) == (";", None, 1)

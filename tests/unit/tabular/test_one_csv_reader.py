@@ -138,6 +138,7 @@ def usable(rows: list[list[str]]) -> list[list[str]]:
 @unhurried
 @given(csv_files(), st.integers(1, 60))
 @example(b'a, b\n1, "x, y"\n2 ,z\n', 5)
+@example(b",,0\n,1,\n,1,\n,1,\n0,1,:\n00,1,0\n", 60)  # the label's name is in a title, too
 def test_preparation_and_the_command_line_read_the_same_header_and_cells(
     data: bytes, block_bytes: int
 ) -> None:
