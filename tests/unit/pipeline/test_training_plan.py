@@ -184,3 +184,12 @@ def test_the_average_precision_of_the_first_class_has_no_match() -> None:
     first = plan_training(PAIR, settings, "average_precision", positive=0).hyperparameters
     second = plan_training(PAIR, settings, "average_precision", positive=1).hyperparameters
     assert (first["eval_metric"], second["eval_metric"]) == ("error,logloss", "error,aucpr")
+
+
+def test_trees_of_many_classes_are_shallower_unless_there_are_many_rows() -> None:
+    pairs, many = (
+        [int(planned(classes=classes, train_rows=rows)["max_depth"]) for rows in (1_000, 50_000)]
+        for classes in (2, 10)
+    )
+    assert many[0] == pairs[0] - 1
+    assert many[1] == pairs[1]

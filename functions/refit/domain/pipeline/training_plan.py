@@ -162,16 +162,17 @@ def _narrow(shape: DataShape) -> dict[str, str]:
     """Return what depends on the number of rows, columns and classes.
 
     Few rows gain from small steps of shallow trees, each node of which sees some of the columns.
-    With more than two classes a round trains a tree for each, so the steps are larger; and the
-    weight of a child, p (1 - p) for each row, is small as soon as the classes are told apart, so
-    the default minimum of 1 would end the training early.
+    With more than two classes a round trains a tree for each, so the steps are larger, and without
+    many rows the trees a level shallower. The weight of a child, p (1 - p) for each row, is small
+    as soon as these classes are told apart, so the default minimum of 1 would end the training
+    early.
     """
     rows, is_large = shape.train_rows, shape.train_rows >= LARGE_ROWS
     many_classes = shape.classes is not None and shape.classes > 2
     lets_sure_rows_be_split = many_classes and FEW_ROWS <= rows < LARGE_ROWS
     return {
-        "max_depth": str(_depth(rows)),
-        "eta": "0.2" if many_classes else "0.12" if is_large else "0.1",
+        "max_depth": str(_depth(rows, many_classes=many_classes)),
+        "eta": "0.3" if many_classes else "0.12" if is_large else "0.1",
         "max_bin": "256",
         "min_child_weight": "0.1" if lets_sure_rows_be_split else "1",
         "colsample_bynode": _share_of_columns(shape.features, is_large),
@@ -179,8 +180,11 @@ def _narrow(shape: DataShape) -> dict[str, str]:
     }
 
 
-def _depth(rows: int) -> int:
-    return next((depth for limit, depth in _DEPTHS if rows < limit), _LARGE_DEPTH)
+def _depth(rows: int, *, many_classes: bool) -> int:
+    for limit, depth in _DEPTHS:
+        if rows < limit:
+            return depth - 1 if many_classes else depth
+    return _LARGE_DEPTH
 
 
 def _share_of_columns(features: int, is_large: bool) -> str:
