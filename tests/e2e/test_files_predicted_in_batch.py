@@ -119,7 +119,7 @@ def test_csv_and_parquet_are_predicted_as_the_api_predicts_and_labels_of_capture
     batches = [wait_for_batch(user, name) for name in ("new.csv", "new.parquet")]
     assert [batch["output"] for batch in batches] == [
         f"{MODEL}/batch/out/new.csv",
-        f"{MODEL}/batch/out/new.parquet.csv",
+        f"{MODEL}/batch/out/new.parquet.predictions.csv",
     ]
     rows = result(user, batches[0])
     assert [row["plant_id"] for row in rows] == flowers.ids[as_csv]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import io
+import tarfile
+from typing import TYPE_CHECKING, Any
 
 from refit.domain.model_settings import ModelSettings, parse_settings
 from refit.domain.pipeline.model_state import Champion
 from refit.handlers.wiring import services
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 WRITTEN_AT = "2025-01-02T00:00:00.000+00:00"
 
@@ -20,6 +25,23 @@ def object_version(key: str, version: str = "v1", size: int = 10) -> dict[str, A
         "last_modified": WRITTEN_AT,
         "is_multipart": False,
     }
+
+
+def archive_of(members: Mapping[str, bytes]) -> bytes:
+    """Return a tar.gz of files, such as a model.tar.gz."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as packed:
+        for name, content in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            packed.addfile(entry, io.BytesIO(content))
+    return archive.getvalue()
+
+
+def trained_model(run: str, model: str = "digits") -> tuple[str, bytes]:
+    """Return key and content of the model.tar.gz that the training job of a run wrote."""
+    key = f"{model}/runs/{run}/training/refit-{model}-{run}-0/output/model.tar.gz"
+    return key, archive_of({"xgboost-model": b"a model"})
 
 
 def manifest(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 from html.parser import HTMLParser
 from typing import Any
 
@@ -12,7 +10,7 @@ from refit.domain.evaluation.gate import GateCheck, GateDecision
 
 from tests.support.evaluations import CHAMPION, CLASSES, evaluated_rows
 from tests.support.learned import LEARNED
-from tests.support.model_files import manifest, object_version
+from tests.support.model_files import archive_of, manifest, object_version
 
 RUN = "0f1e2d3c4b5a"
 JOB = f"refit-digits-{RUN}-0"
@@ -100,13 +98,7 @@ def packed_model(members: dict[str, bytes] | None = None) -> bytes:
     """Return a model.tar.gz: by default with a model that uses the first feature only."""
     if members is None:
         members = {"xgboost-model": trained_model()}
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w:gz") as packed:
-        for name, content in members.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            packed.addfile(entry, io.BytesIO(content))
-    return archive.getvalue()
+    return archive_of(members)
 
 
 def trained_model(used: int = 0) -> bytes:

@@ -27,6 +27,7 @@ RefitError
 └── OutcomeError              the work was done and its result is refused
     ├── EvaluationIncomplete      the predictions do not match the held-out rows one to one
     ├── EnsembleNotPacked         the model of a fold is missing or cannot be read
+    ├── ModelNotSaved             the training job ended well and saved no model
     ├── TuningFailed              a tuning job was stopped, or has no trial with a model
     ├── DeploymentRejected        the live endpoint is not, or does not answer like, the new model
     ├── EndpointDidNotStart       the endpoint failed because of the new model
@@ -156,6 +157,10 @@ class EvaluationIncomplete(OutcomeError):
 
 class EnsembleNotPacked(OutcomeError):
     """When the model.tar.gz of a fold is missing, damaged or holds no model."""
+
+
+class ModelNotSaved(OutcomeError):
+    """When a training job ended well and its model.tar.gz is missing, or holds no file."""
 
 
 class TuningFailed(OutcomeError):

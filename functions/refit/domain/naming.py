@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MODEL_NAME_PATTERN = r"[a-z][a-z0-9-]{0,23}"
 RUN_ID_LENGTH = 12
+_PREDICTIONS = ".predictions.csv"
 _MODEL_NAME = re.compile(rf"{MODEL_NAME_PATTERN}\Z")
 
 
@@ -365,12 +366,13 @@ class BatchKeys:
     def result(self, file: str) -> str:
         """The predictions of a file; `file` is its path below batch/in/.
 
-        `a.csv` becomes `a.csv` and `a.parquet` becomes `a.parquet.csv`, so two files never share
-        a result. The result of a gzip file is one, too.
+        `a.csv` becomes `a.csv`, and `a.parquet` becomes `a.parquet.predictions.csv`. Two files
+        never share a result, so `a.predictions.csv` becomes `a.predictions.csv.predictions.csv`.
+        The result of a gzip file is one, too.
         """
         stem, gzip = (file[:-3], ".gz") if file.endswith(".gz") else (file, "")
-        csv = stem if stem.endswith(".csv") else f"{stem}.csv"
-        return f"{self.model}/batch/out/{csv}{gzip}"
+        is_free = stem.endswith(".csv") and not stem.endswith(_PREDICTIONS)
+        return f"{self.model}/batch/out/{stem if is_free else stem + _PREDICTIONS}{gzip}"
 
     def summary(self, file: str) -> str:
         return f"{self.result(file)}.summary.json"

@@ -5,7 +5,7 @@ Input       {"model", "run", "comparable", "training": {the job's name, image, a
             events/plan_evaluation.json
 Output      {"model_request", "challenger", "champion"}: a CreateModel request, and one
             CreateTransformJob request without its name for each side (champion: null without one)
-Raises      ServiceThrottled
+Raises      ModelNotSaved, ServiceThrottled
 """
 
 from __future__ import annotations

@@ -6,9 +6,11 @@ validation rows, on which the threshold of the challenger is chosen.
 
 from __future__ import annotations
 
+import tarfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from refit.domain.errors import ModelNotSaved, ObjectNotFound
 from refit.domain.naming import RunKeys
 from refit.domain.pipeline.algorithms import algorithm_of
 from refit.domain.vocabulary import RunStatus
@@ -59,7 +61,11 @@ def plan_evaluation(
         `model_request`, `challenger` and `champion`. The last two are a CreateTransformJob request
         without its name, and the beginning of the name. `champion` is None if there is no champion
         to compare with.
+
+    Raises:
+        ModelNotSaved: when the model.tar.gz of the challenger holds no file.
     """
+    _check_saved(services, challenger)
     services.models.update_run(model, run, status=RunStatus.EVALUATING)
     champion = services.models.champion(model) if comparable else None
     keys = RunKeys(model, run)
@@ -77,6 +83,22 @@ def plan_evaluation(
         and living
         and _evaluation_job(services, keys, "champion", champion.endpoint_config, living),
     }
+
+
+def _check_saved(services: Services, trained: TrainedModel) -> None:
+    """Check that there is a model to serve, whose container would fail without saying why."""
+    key = trained.artifacts.removeprefix(f"s3://{services.environment.bucket}/")
+    try:
+        stream = services.bucket.open(key)
+        with tarfile.open(fileobj=stream, mode="r|gz") as archive:
+            if any(member.isfile() for member in archive):
+                return
+    except (ObjectNotFound, tarfile.ReadError) as error:
+        raise ModelNotSaved(f"{key} of {trained.name} cannot be read: {error}") from error
+    raise ModelNotSaved(
+        f"the training job {trained.name} ended without an error and saved no model: its "
+        "model.tar.gz holds no file. The program must write the model below /opt/ml/model"
+    )
 
 
 def _evaluation_job(

@@ -17,7 +17,7 @@ from refit_local.sagemaker.integration_fields import unsupported_fields
 
 from tests.support.aws_stack import CONTEXT, Stack
 from tests.support.events import sample
-from tests.support.model_files import manifest
+from tests.support.model_files import archive_of, manifest, trained_model
 from tests.support.prepare_runs import RUN, csv_table, drop_files, prepare_run
 from tests.support.sagemaker_requests import assert_valid_request
 
@@ -65,6 +65,7 @@ def test_folds_that_are_too_large_together_are_refused(
 def active(stack: Stack) -> Stack:
     services().models.begin_run(RUN.model, RUN.run, "drop", None)
     stack.put(RUN.manifest, manifest(RUN.run, SETTINGS))
+    stack.put(*trained_model(RUN.run))
     return stack
 
 
@@ -104,16 +105,6 @@ def test_folds_have_the_hyperparameters_of_the_job_that_was_trained(active: Stac
     ] * FOLDS
 
 
-def archive(**files: bytes) -> bytes:
-    target = io.BytesIO()
-    with tarfile.open(fileobj=target, mode="w:gz") as packed:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name.replace("_", "-"))
-            member.size = len(content)
-            packed.addfile(member, io.BytesIO(content))
-    return target.getvalue()
-
-
 def put_models(stack: Stack, *archives: bytes) -> dict[str, object]:
     """Store the models of folds; return the event of PackEnsemble."""
     uris = []
@@ -126,7 +117,9 @@ def put_models(stack: Stack, *archives: bytes) -> dict[str, object]:
 
 def test_the_models_of_the_folds_become_one_archive(stack: Stack) -> None:
     noise = np.random.default_rng(1).bytes(9 * MEBIBYTE)  # more than one part of an upload
-    event = put_models(stack, archive(xgboost_model=b"first"), archive(xgboost_model=noise))
+    event = put_models(
+        stack, archive_of({"xgboost-model": b"first"}), archive_of({"xgboost-model": noise})
+    )
     ensemble = pack_ensemble.handler(event, CONTEXT)
     assert ensemble["name"] == "refit-digits-0f1e2d3c4b5a-ensemble"
     assert ensemble["environment"] == {"SAGEMAKER_INFERENCE_ENSEMBLE": "true"}
@@ -143,13 +136,13 @@ def test_the_models_of_the_folds_become_one_archive(stack: Stack) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (archive(other=b"x"), "holds no file xgboost-model"),
+        (archive_of({"other": b"x"}), "holds no file xgboost-model"),
         (b"no archive", "cannot be read"),
-        (archive(xgboost_model=b"x" * 5000)[:60], "cannot be read"),
+        (archive_of({"xgboost-model": b"x" * 5000})[:60], "cannot be read"),
     ],
 )
 def test_a_fold_without_a_model_is_named(stack: Stack, content: bytes, message: str) -> None:
-    event = put_models(stack, archive(xgboost_model=b"first"), content)
+    event = put_models(stack, archive_of({"xgboost-model": b"first"}), content)
     with pytest.raises(EnsembleNotPacked, match=rf"f1/output/model.tar.gz {message}"):
         pack_ensemble.handler(event, CONTEXT)
     assert not [key for key in stack.keys(RUN.root) if "ensemble" in key]

@@ -10,7 +10,7 @@ from refit.stores.registry import PackageVersion
 from tests.support.aws_stack import CONTEXT, Stack
 from tests.support.events import sample
 from tests.support.fake_sagemaker import FakeSageMaker
-from tests.support.model_files import manifest
+from tests.support.model_files import manifest, trained_model
 
 RUN = "0f1e2d3c4b5a"
 CLASSES = list(map(str, range(10)))
@@ -21,6 +21,7 @@ def active(stack: Stack) -> Stack:
     services().models.begin_run("digits", RUN, "drop", None)
     root = f"digits/runs/{RUN}"
     stack.put(f"{root}/manifest.json", manifest(RUN))
+    stack.put(*trained_model(RUN))
     schema = {"task": "classification", "label": "digit", "features": [], "classes": CLASSES}
     stack.put(f"{root}/schema.json", schema)
     stack.put(f"{root}/profile.json", {"label": {"classes": dict.fromkeys(CLASSES, 144)}})

@@ -25,7 +25,7 @@ from tests.support.aws_stack import CONTEXT, REGION, Stack
 from tests.support.evaluations import evaluated_rows, evaluation
 from tests.support.events import sample
 from tests.support.fake_sagemaker import FakeSageMaker
-from tests.support.model_files import make_champion_live, manifest
+from tests.support.model_files import make_champion_live, manifest, trained_model
 from tests.support.sagemaker_requests import assert_valid_request
 
 RUN = "0f1e2d3c4b5a"
@@ -51,6 +51,7 @@ REVIEWED = {"image", "instance_type", "hyperparameters", "script"}
 def active(stack: Stack) -> Stack:
     services().models.begin_run("digits", RUN, "drop", None)
     write_settings(stack, OWN)
+    stack.put(*trained_model(RUN))
     root = f"digits/runs/{RUN}"
     schema = {"task": "classification", "label": "digit", "features": [], "classes": CLASSES}
     stack.put(f"{root}/schema.json", schema)

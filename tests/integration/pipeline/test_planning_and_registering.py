@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import boto3
 import pytest
-from refit.domain.errors import SettingsInvalid
+from refit.domain.errors import ModelNotSaved, SettingsInvalid
 from refit.handlers import plan_evaluation, plan_training, register
 from refit.handlers.wiring import services
 from refit_local.sagemaker.integration_fields import unsupported_fields
@@ -12,7 +12,7 @@ from refit_local.sagemaker.integration_fields import unsupported_fields
 from tests.support.aws_clients import RecordingClient
 from tests.support.aws_stack import CONTEXT, REGION, Stack
 from tests.support.events import sample
-from tests.support.model_files import make_champion_live, manifest
+from tests.support.model_files import archive_of, make_champion_live, manifest, trained_model
 from tests.support.sagemaker_requests import assert_valid_request
 
 RUN = "0f1e2d3c4b5a"
@@ -26,6 +26,7 @@ def write_manifest(stack: Stack, settings: str = "") -> None:
 def active(stack: Stack) -> Stack:
     services().models.begin_run("digits", RUN, "drop", None)
     write_manifest(stack)
+    stack.put(*trained_model(RUN))
     classes = list(map(str, range(10)))
     schema = {"task": "classification", "label": "digit", "features": [], "classes": classes}
     stack.put(f"digits/runs/{RUN}/schema.json", schema)
@@ -102,6 +103,26 @@ def test_challenger_and_champion_predict_the_same_rows(active: Stack) -> None:
     inputs = [plan[side]["request"]["TransformInput"] for side in ("challenger", "champion")]
     assert inputs[0] == inputs[1]
     assert plan["champion"]["request"]["ModelName"] == "refit-digits-v1-01234567"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (archive_of({}), "ended without an error and saved no model"),
+        (archive_of({"xgboost-model": b"x"})[:30], "cannot be read"),
+        (None, "cannot be read"),
+    ],
+)
+def test_a_training_job_that_saved_no_model_fails_the_run_before_it_is_served(
+    active: Stack, content: bytes | None, reason: str
+) -> None:
+    event = sample("plan_evaluation")
+    if content is None:
+        event["training"]["artifacts"] += ".gone"
+    else:
+        active.put(trained_model(RUN)[0], content)
+    with pytest.raises(ModelNotSaved, match=reason):
+        plan_evaluation.handler(event, CONTEXT)
 
 
 @pytest.mark.parametrize("comparable", [True, False])

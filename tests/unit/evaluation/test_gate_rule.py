@@ -380,3 +380,14 @@ def test_the_decision_rule_is_said() -> None:
         "The positive class is 'b' (the second class, because [prediction] positive is not set); "
         "it is predicted if its probability is at least 0.3 ([prediction] threshold)."
     )
+
+
+@pytest.mark.parametrize(("second", "is_certain"), [((0, 1, 1, 0), True), ((0, 1, 0.9, 0), False)])
+def test_answers_that_may_be_numbers_of_classes_are_noted(second, is_certain):
+    labels = np.array([0, 1, 1, 0] * 10)
+    probabilities = np.array([[1 - p, p] for p in second * 10])
+    outcome = outcome_of(labels, probabilities, 2)
+    quality = classification_quality(labels, outcome, ("a", "b"), 0.95)
+    rows = evaluated_rows(40, 0.9, None).model_copy(update={"challenger": quality})
+    decision = decide(evaluation(rows), GateSettings())
+    assert any("numbers of the classes" in note for note in decision.reasons) == is_certain

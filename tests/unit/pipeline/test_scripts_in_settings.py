@@ -96,6 +96,6 @@ def test_the_failure_of_a_program_says_where_its_error_is() -> None:
     failure = explain_failure({"Error": "States.TaskFailed", "Cause": json.dumps(job)})
     assert failure.name == "TrainingJobFailed"
     assert failure.message == (
-        f"j-0: {reason}. Why it failed is in its log: aws logs tail /aws/sagemaker/TrainingJobs "
+        f"j-0: {reason}. More is in its log: aws logs tail /aws/sagemaker/TrainingJobs "
         "--log-stream-name-prefix j-0/ --since 1d"
     )

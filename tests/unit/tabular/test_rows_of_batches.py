@@ -91,9 +91,11 @@ def test_an_id_column_keeps_its_name_unless_the_result_has_that_column() -> None
     [
         ("a.csv", "a.csv"),
         ("a.csv.gz", "a.csv.gz"),
-        ("a.parquet", "a.parquet.csv"),
-        ("2026/a.tsv.gz", "2026/a.tsv.csv.gz"),
-        ("a", "a.csv"),
+        ("a.parquet", "a.parquet.predictions.csv"),
+        ("a.parquet.csv", "a.parquet.csv"),
+        ("a.predictions.csv", "a.predictions.csv.predictions.csv"),
+        ("2026/a.tsv.gz", "2026/a.tsv.predictions.csv.gz"),
+        ("a", "a.predictions.csv"),
     ],
 )
 def test_files_of_different_names_have_results_of_different_names(file: str, result: str) -> None:

@@ -42,6 +42,7 @@ from pydantic import BaseModel, ConfigDict
 from refit.domain.evaluation.deciding_metric import deciding_metric
 from refit.domain.evaluation.fold_scores import folds_text
 from refit.domain.evaluation.gate_texts import (
+    CERTAIN_TEXT,
     advice_text,
     comparison_text,
     decision_text,
@@ -203,6 +204,8 @@ def _value(quality: ModelQuality | None, metric: str) -> float | None:
 def _notes_on_model(evaluation: Evaluation, metric: str, settings: GateSettings) -> list[str]:
     """Say what is unusual about the labels, how a class is predicted, and what folds measured."""
     notes = []
+    if evaluation.new.challenger.is_always_certain:
+        notes.append(CERTAIN_TEXT)
     if evaluation.imbalance:
         is_automatic = settings.metric == "auto"
         notes.append(imbalance_text(evaluation, evaluation.imbalance, metric, is_automatic))

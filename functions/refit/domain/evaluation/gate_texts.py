@@ -23,6 +23,11 @@ _UNDEFINED = {
     "mape": "a label is 0; set [gate] metric = 'mae' or 'median_absolute_error'",
 }
 
+CERTAIN_TEXT = (
+    "Every probability of the challenger is exactly 0 or 1. If the container answers the numbers "
+    "of the classes, let it answer their probabilities: log loss, thresholds and drift need them."
+)
+
 
 def undefined_text(metric: str) -> str:
     """Say why a metric cannot be measured on some rows, and what to do."""

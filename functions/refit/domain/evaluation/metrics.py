@@ -128,6 +128,7 @@ def classification_quality(
         metrics |= {name: share for name, share in shares.items() if share is not None}
     return ModelQuality(
         metrics=metrics,
+        is_always_certain=bool(np.isin(outcome.sample, (0, 1)).all()),
         per_class={
             text: ClassQuality(
                 support=int(support[index]),

@@ -74,9 +74,12 @@ class ModelQuality(ReportPart):
         metrics: by name.
         per_class: by the text of the class; classification only.
         confusion_matrix: rows actual, columns predicted, in the order of `classes`.
+        is_always_certain: whether every probability is exactly 0 or 1, as where a container answers
+            the numbers of two classes.
     """
 
     metrics: dict[str, Estimate]
+    is_always_certain: bool = False
     per_class: dict[str, ClassQuality] | None = None
     confusion_matrix: list[list[int]] | None = None
 

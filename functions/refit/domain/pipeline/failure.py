@@ -8,12 +8,8 @@ from typing import Any
 
 from refit.domain.pipeline.instance_quota import read_quota_error
 
-# The image says which command failed, and not why.
-_SCRIPT_FAILED = "ExecuteUserScriptError"
-_LOG_OF_SCRIPT = (
-    ". Why it failed is in its log: aws logs tail /aws/sagemaker/TrainingJobs "
-    "--log-stream-name-prefix {}/ --since 1d"
-)
+# The program of a container failed. Its reason is often cut, or only an exit code.
+_PROGRAM_FAILED = "AlgorithmError"
 
 
 @dataclass(frozen=True)
@@ -46,6 +42,16 @@ def explain_failure(caught: dict[str, Any]) -> Failure:
             status = str(details.get(f"{kind}Status", "Failed"))
             reason = str(details.get("FailureReason") or f"the job is {status}")
             job = str(details[f"{kind}Name"])
-            advice = _LOG_OF_SCRIPT.format(job) if _SCRIPT_FAILED in reason else ""
+            has_log = kind == "TransformJob" or (
+                kind == "TrainingJob" and _PROGRAM_FAILED in reason
+            )
+            advice = _log_advice(kind, job) if status == "Failed" and has_log else ""
             return Failure(f"{kind}{status}", f"{job}: {reason}{advice}")
     return Failure(name, cause)
+
+
+def _log_advice(kind: str, job: str) -> str:
+    return (
+        f". More is in its log: aws logs tail /aws/sagemaker/{kind}s --log-stream-name-prefix "
+        f"{job}/ --since 1d"
+    )
