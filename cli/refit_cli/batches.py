@@ -91,7 +91,10 @@ def download_result(connection: StackConnection, found: Batch, target: Path) -> 
                 out.write(block)
         part.replace(target)
     except OSError as error:
-        raise BadInput(f"{target} cannot be written: {error.strerror}") from error
+        raise BadInput(
+            f"{target} cannot be written: {error.strerror}",
+            f"the result is in s3://{connection.stack.bucket}/{key}",
+        ) from error
     finally:
         part.unlink(missing_ok=True)
 

@@ -73,6 +73,11 @@ def batch(
             f"{file} has a name of files that other programs write beside data, and is skipped",
             "rename it so that it does not begin with _ or a dot",
         )
+    if output is not None and not output.parent.is_dir():
+        raise BadInput(
+            f"{output} cannot be written: there is no directory {output.parent}",
+            "make it, or choose another file with --output",
+        )
     with connected(options.StackTarget(port, stack_name, aws), runtime_of(context)) as connection:
         check_not_being_removed(connection, model)
         if connection.models.champion(model) is None:
@@ -80,12 +85,16 @@ def batch(
                 f"the model {model!r} has no live version on {connection.location}",
                 f"upload data: refit put {model} FILE; then follow its run: refit watch {model}",
             )
-        (uploaded,) = upload_with_progress(connection, [planned])
+        try:
+            (uploaded,) = upload_with_progress(connection, [planned])
+        except KeyboardInterrupt:
+            terminal.inform("the file was not uploaded, so there is no batch")
+            raise
         version = uploaded.version or connection.bucket.latest_version(uploaded.key)
         name = batch_id(model, uploaded.key, version)
         found = follow_batch(connection, model, name, timeout_s=timeout_s, json=json)
         result = BatchKeys(model, name).result(file.name).rpartition("/")[2]
-        target = output or Path(f"predictions-{result}")
+        target = output or Path(f"predictions-{result.replace('.predictions.csv', '.csv')}")
         download_result(connection, found, target)
     if json:
         terminal.write_json({"event": "result", "downloaded": str(target), **batch_json(found)})
@@ -93,6 +102,7 @@ def batch(
         terminal.results().print(f"{found.rows:,} rows are predicted: {escape(str(target))}")
         if found.quarantine:
             terminal.inform(
-                f"[yellow]{found.refused:,} rows were refused[/]: "
+                f"[yellow]{found.refused:,} {'row was' if found.refused == 1 else 'rows were'} "
+                "refused[/]: "
                 f"s3://{connection.stack.bucket}/{found.quarantine}"
             )

@@ -12,11 +12,13 @@ from refit.domain.quality_metrics import METRICS, figure
 from refit.domain.vocabulary import RunStatus
 from rich.console import Group, RenderableType
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from refit_cli.terminal import duration, supports_unicode
+from refit_cli.watching.selection import has_ended
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,6 +105,8 @@ def draw(view: RunView) -> RenderableType:
         if view.learned:
             parts.append(Text(f"  {view.learned.sentence}"))
         parts.append(stage_table(view, now))
+        if view.run.message and not has_ended(view.run):
+            parts.append(Padding(Text(view.run.message, style="yellow"), (0, 0, 0, _INDENT)))
         if view.tuning:
             parts.append(Text(f"{' ' * _INDENT}{view.tuning.sentence}"))
         if view.rounds:

@@ -127,6 +127,9 @@ class Follower:
         events += self._round_events(run)
         if previous is None or previous.status != run.status:
             events.append(RunEvent("status", {"status": run.status}))
+        told = previous.message if previous else None
+        if run.message and run.message != told and not has_ended(run):
+            events.append(RunEvent("message", {"message": run.message}))
         return events + self._result_events(run)
 
     def _current_run(self) -> Run | None:

@@ -52,16 +52,22 @@ def follow_and_show(
     else:
         reporter = PlainLines(console)
     follower = Follower(connection, model, run)
-    with reporter if isinstance(reporter, LiveView) else nullcontext():
-        outcome = follow(
-            follower,
-            reporter,
-            until,
-            timeout_s,
-            poll_s=connection.poll_s,
-            history_grace_s=connection.runtime.history_grace_s,
-        )
-        reporter.finish(follower.view, outcome)
+    try:
+        with reporter if isinstance(reporter, LiveView) else nullcontext():
+            outcome = follow(
+                follower,
+                reporter,
+                until,
+                timeout_s,
+                poll_s=connection.poll_s,
+                history_grace_s=connection.runtime.history_grace_s,
+            )
+            reporter.finish(follower.view, outcome)
+    except KeyboardInterrupt:
+        if found := follower.view.run:
+            how = f"refit watch {model} --run {found.run}"
+            terminal.inform(f"the run continues; follow it with [bold]{how}[/]")
+        raise
     return outcome, follower.view
 
 
@@ -202,6 +208,8 @@ def _sentence(event: RunEvent, view: RunView) -> str | None:
             text = f"run {run} of {view.model}, cause: {data['cause'] or 'unknown'}"
         case "status":
             text = f"status {data['status']}"
+        case "message":
+            text = data["message"]
         case "entered":
             text = f"{data['machine']}: {data['state']} …"
         case "left":

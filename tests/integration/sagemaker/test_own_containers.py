@@ -183,6 +183,8 @@ def test_a_file_allows_the_repositories_that_it_names(tmp_path: Path) -> None:
         (f"[images.'{REPOSITORY}']\ntrain = 'a'", "needs the keys train and serve, and no other"),
         (f"[images.'{REPOSITORY}']\ntrain = ''\nserve = 'b'", "train = '': allowed: a command"),
         (f"[images.'{REPOSITORY}']\ntrain = '\"'\nserve = 'b'", "No closing quotation"),
+        (f"[images.'{REPOSITORY}']\ntrain = 'pyhton a'\nserve = 'b'", "no program 'pyhton'"),
+        (f"[images.'{REPOSITORY}']\ntrain = './a.sh'\nserve = 'b'", "no program './a.sh'"),
         ("images", "cannot be read as TOML"),
     ],
 )

@@ -137,6 +137,13 @@ def test_ctrl_c_leaves_the_batch_running_and_says_how_to_follow_it(refit, live, 
     assert "refit watch digits --batch --run 0f1e2d3c4b5a" in text
 
 
+def test_a_result_that_cannot_be_written_is_refused_before_the_upload(refit, live, new_csv):
+    result = refit("batch", "digits", new_csv, "--output", "/nowhere/x.csv")
+    assert result.exit_code == 2
+    assert "there is no directory /nowhere" in result.stderr
+    assert live.keys() == []
+
+
 def test_status_lists_running_and_ended_batches(refit, live):
     live.add_run("digits", "3f0c9a1b2d4e", "DEPLOYED")
     add_batch(live, "0f1e2d3c4b5a", BatchStatus.SUCCEEDED, **SUCCEEDED)

@@ -304,3 +304,24 @@ def test_a_run_that_failed_while_it_prepared_shows_what_it_had_learned(refit, st
     result = refit("watch", "digits", "--timeout", 5)
     assert result.exit_code == 1
     assert "refused  25 × the label 'kind' is missing" in result.stdout
+
+
+def test_why_a_run_waits_is_said_while_it_waits(refit, stack):
+    drop(stack, "r1")
+    stack.add_run("digits", "r1", "DEPLOYING", message="It waits for the quota of instances.")
+    result = refit("watch", "digits", "--timeout", 0.2)
+    assert result.stdout.count("It waits for the quota of instances.") == 1
+
+
+def test_ctrl_c_leaves_the_run_running_and_says_how_to_follow_it(refit, stack, monkeypatch):
+    from refit_cli.watching import outcome
+
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    drop(stack, "r1")
+    stack.add_run("digits", "r1", "TRAINING")
+    monkeypatch.setattr(outcome.time, "sleep", interrupt)
+    result = refit("watch", "digits")
+    assert result.exit_code == 130
+    assert "the run continues; follow it with refit watch digits --run r1" in result.stderr

@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import sys
 import tomllib
 from dataclasses import dataclass, field
@@ -138,13 +139,13 @@ def _commands(path: Path, name: str, entry: Any, folder: Path) -> ImageCommands:
     if not isinstance(entry, dict) or entry.keys() != {"train", "serve"}:
         raise ImagesInvalid(f"{where} needs the keys train and serve, and no other")
     return ImageCommands(
-        _arguments(f"{where} train", entry["train"]),
-        _arguments(f"{where} serve", entry["serve"]),
+        _arguments(f"{where} train", entry["train"], folder),
+        _arguments(f"{where} serve", entry["serve"], folder),
         folder,
     )
 
 
-def _arguments(where: str, value: Any) -> tuple[str, ...]:
+def _arguments(where: str, value: Any, folder: Path) -> tuple[str, ...]:
     try:
         arguments = shlex.split(value) if isinstance(value, str) else []
     except ValueError as error:
@@ -152,4 +153,13 @@ def _arguments(where: str, value: Any) -> tuple[str, ...]:
     if not arguments:
         raise ImagesInvalid(f'{where} = {value!r}: allowed: a command, such as "python train"')
     program, *rest = arguments
-    return (sys.executable if program == "python" else program, *rest)
+    if program == "python":
+        return (sys.executable, *rest)
+    # As a process finds it that begins in the folder.
+    found = shutil.which(folder / program if "/" in program else program)
+    if found is None:
+        raise ImagesInvalid(
+            f"{where} = {value!r}: there is no program {program!r} that can be run; allowed: "
+            "python, a program on the PATH, or a path from the folder of the file"
+        )
+    return (program, *rest)
