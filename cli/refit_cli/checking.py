@@ -25,7 +25,7 @@ from refit.domain.errors import (
 )
 from refit.domain.evaluation.positive_class import check_prediction
 from refit.tabular.dataset import tables_of
-from refit.tabular.preparation import read_drop
+from refit.tabular.preparation import SEED, read_drop
 from refit.tabular.quarantine import Quarantine
 from refit.tabular.readers.table import DroppedFile
 from refit.tabular.table_dialects import table_dialects
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     from refit.tabular.readers.table import CsvTable
 
     from refit_cli.uploads import PlannedFile
-
-_SEED = 0  # decides only the order of the training rows
 
 # For errors whose text alone says what is wrong.
 _ADVICE: tuple[tuple[type[CallerError], str], ...] = (
@@ -158,7 +156,7 @@ def check_files(
                     data,
                     prior,
                     _new(folder / "work"),
-                    _SEED,
+                    SEED,
                     Quarantine(out),
                     notes=found.notes,
                     folds=settings.training.folds,
