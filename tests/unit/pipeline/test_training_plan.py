@@ -9,7 +9,8 @@ import pytest
 from refit.domain.errors import SettingsInvalid
 from refit.domain.hyperparameters import check_hyperparameters
 from refit.domain.model_settings import TrainingSettings
-from refit.domain.pipeline.training_plan import BROKEN_METRICS, DataShape, plan_training
+from refit.domain.pipeline.training_plan import DataShape, plan_training
+from refit.domain.pipeline.xgboost_rules import BROKEN_METRICS
 from refit.domain.quality_metrics import JUDGING, METRICS
 
 if TYPE_CHECKING:
