@@ -225,7 +225,7 @@ def test_a_version_with_other_columns_is_not_continued(refit, stack, toml, three
 
 
 def test_a_version_with_the_same_columns_is_continued(refit, stack, toml, three):
-    make_live(stack, "digits", LONG_WIDE, KINDS, label_type="text")
+    make_live(stack, "digits", LONG_WIDE, KINDS, label_type="category")
     text = "[training]\ncontinue_from = 'champion'\n"
     result = refit("put", "digits", three, "--settings", toml(text))
     assert result.exit_code == 0, result.output

@@ -117,6 +117,7 @@ def test_a_zip_bomb_fails_the_run_by_name(prepared: Preparing) -> None:
         ("a.jsonl", b'[5.1, "a"]\n[4.9, "b"]\n', "looks like JSON, but not like records"),
         ("a.html", b"<table><tr>", "looks like HTML or XML"),
         ("a.csv", bytes(range(256)) * 4 + bytes(100), "is binary"),
+        ("a.csv", bytes(range(1, 256)) * 16, "is no text file"),
         ("a.csv.gz", gzip.compress(gzip.compress(b"1,2\n", mtime=0), mtime=0), "gzip within gzip"),
         ("t10k-images-idx3-ubyte", b"1,2\n", "is not an IDX file"),
         ("a.parquet", b"1,2\n3,4\n", "is not Parquet"),
@@ -538,3 +539,9 @@ def test_parquet_types_become_texts_that_say_the_same(prepared: Preparing, tmp_p
 def test_bytes_in_parquet_are_refused_by_column(prepared: Preparing, tmp_path: Path) -> None:
     with pytest.raises(DatasetInvalid, match="column 'b' holds bytes"):
         parquet_table(prepared, tmp_path, "SELECT 1 AS a, '\\xff'::BLOB AS b")
+
+
+def test_a_few_control_characters_do_not_make_a_text_binary(prepared: Preparing) -> None:
+    lines = numbers_csv(400).splitlines()
+    lines[5:9] = [b"a,\x01,1,1,1", b"a,\x02,1,1,1", b"a,\x03,1,1,1", b"a,\x04,1,1,1"]
+    assert prepared(b"\n".join(lines)).rows.total() >= 390
