@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from refit.domain.cells import shown
-from refit.domain.column_reading import similar_name
 from refit.domain.csv_dialect import DELIMITERS
 from refit.domain.csv_rows import CsvFormat, CsvLineInvalid, read_text, split_line
 from refit.domain.errors import DatasetUnreadable, PayloadInvalid
@@ -223,9 +222,7 @@ def _header_fault(columns: Sequence[str]) -> str | None:
     allowed = f"a header must name {COLUMNS[0]}, {COLUMNS[1]} and optionally {COLUMNS[2]}"
     consequence = "no line of the file was read"
     if unknown := [name for name in columns if name not in COLUMNS]:
-        similar = similar_name(unknown[0], COLUMNS)
-        hint = "" if similar is None else f", so rename it to {similar}"
-        return f"unknown column {shown(unknown[0])}: {allowed}{hint}; {consequence}"
+        return f"unknown column {shown(unknown[0])}: {allowed}; {consequence}"
     if len(set(columns)) < len(columns) or COLUMNS[1] not in columns:
         return f"the header is {shown(','.join(columns))}: {allowed}; {consequence}"
     return None

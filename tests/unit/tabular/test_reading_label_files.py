@@ -229,7 +229,6 @@ def test_each_line_has_as_many_cells_as_the_header() -> None:
             "unknown column 'observed': a header must name inferenceId",
         ),
         ("inferenceId,truth", "unknown column 'truth'"),
-        ("inference_id,label", "unknown column 'inference_id'.*so rename it to inferenceId"),
         ("inferenceId,label,label", "the header is 'inferenceId,label,label'"),
         ("inferenceId,observedAt", "the header is 'inferenceId,observedAt'"),
     ],
