@@ -91,10 +91,16 @@ def plan_training(
     given = {key: _text(value) for key, value in settings.hyperparameters.items()}
     if settings.algorithm_name == "xgboost":
         named = {ALIASES.get(key, key): value for key, value in given.items()}
-        check_objective(shape, named)
+        check_objective(shape.task, shape.classes, named)
         objective = named.get("objective", default_objective(shape))
         hyperparameters = _defaults(shape) | _objective(shape, metric, positive, objective) | named
-        check_xgboost(shape, hyperparameters, script=settings.script is not None)
+        check_xgboost(
+            shape.task,
+            shape.classes,
+            hyperparameters,
+            has_weights=shape.has_weights,
+            script=settings.script is not None,
+        )
     elif settings.algorithm_name == "linear-learner":
         hyperparameters = linear_learner_hyperparameters(
             shape.task, shape.classes, shape.features, shape.train_rows, given

@@ -13,7 +13,7 @@ from refit.domain.errors import SettingsInvalid
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from refit.domain.pipeline.training_plan import DataShape
+    from refit.domain.vocabulary import Task
 
 BINARY, MANY = "binary:logistic", "multi:softprob"
 # The container computes these from probabilities as if they were margins: the values are wrong.
@@ -41,7 +41,7 @@ _USUAL_METRICS: Mapping[str, str] = {
 _WHERE = "model.toml: [training.hyperparameters]"
 
 
-def check_objective(shape: DataShape, given: Mapping[str, str]) -> None:
+def check_objective(task: Task, classes: int | None, given: Mapping[str, str]) -> None:
     """Check that the objective of the settings, if they have one, fits the label.
 
     Raises:
@@ -50,45 +50,54 @@ def check_objective(shape: DataShape, given: Mapping[str, str]) -> None:
     objective = given.get("objective")
     if objective is None:
         return
-    if shape.task == "regression" and not objective.startswith(("reg:", "count:poisson")):
+    if task == "regression" and not objective.startswith(("reg:", "count:poisson")):
         raise SettingsInvalid(
             f"{_WHERE} objective = {objective!r}: the label is a number; allowed: reg:… or "
             "count:poisson (or set [data] task = 'classification')"
         )
-    allowed = (BINARY, MANY) if shape.classes == 2 else (MANY,)
-    if shape.task == "classification" and objective not in allowed:
-        several = f"; {BINARY} is for two, and there are {shape.classes}"
+    allowed = (BINARY, MANY) if classes == 2 else (MANY,)
+    if task == "classification" and objective not in allowed:
+        several = f"; {BINARY} is for two, and there are {classes}"
         raise SettingsInvalid(
             f"{_WHERE} objective = {objective!r}: classes need probabilities; allowed: "
             f"{' or '.join(allowed)}{several if objective == BINARY else ''}"
         )
 
 
-def check_xgboost(shape: DataShape, hyperparameters: Mapping[str, str], *, script: bool) -> None:
+def check_xgboost(
+    task: Task,
+    classes: int | None,
+    hyperparameters: Mapping[str, str],
+    *,
+    has_weights: bool,
+    script: bool,
+) -> None:
     """Check the hyperparameters of a job, those of the settings included.
 
     Args:
-        shape: of the prepared data.
+        task: of the model.
+        classes: number of classes; None for a regression.
         hyperparameters: of the job.
+        has_weights: whether Refit writes row weights.
         script: whether a program of the user trains, which may compute metrics of its own.
 
     Raises:
         SettingsInvalid: names the hyperparameter, its value, and what is allowed.
     """
-    check_objective(shape, hyperparameters)
-    _check_classes(shape, hyperparameters)
+    check_objective(task, classes, hyperparameters)
+    _check_classes(classes, hyperparameters)
     if not script:
-        _check_metrics(shape, hyperparameters)
-    _check_weights(shape, hyperparameters.get("csv_weights", "0"))
+        _check_metrics(classes, hyperparameters)
+    _check_weights(has_weights, hyperparameters.get("csv_weights", "0"))
 
 
-def _check_classes(shape: DataShape, hyperparameters: Mapping[str, str]) -> None:
+def _check_classes(classes: int | None, hyperparameters: Mapping[str, str]) -> None:
     given = hyperparameters.get("num_class")
     objective = hyperparameters["objective"]
-    if given is None or (objective == MANY and int(given) == shape.classes):
+    if given is None or (objective == MANY and int(given) == classes):
         return
     if objective == MANY:
-        reason = f"the label has {shape.classes} classes"
+        reason = f"the label has {classes} classes"
     else:
         reason = f"with the objective {objective}, XGBoost takes no number of classes"
     raise SettingsInvalid(
@@ -97,7 +106,7 @@ def _check_classes(shape: DataShape, hyperparameters: Mapping[str, str]) -> None
     )
 
 
-def _check_metrics(shape: DataShape, hyperparameters: Mapping[str, str]) -> None:
+def _check_metrics(classes: int | None, hyperparameters: Mapping[str, str]) -> None:
     objective = hyperparameters["objective"]
     metrics = [name.partition("@")[0] for name in hyperparameters["eval_metric"].split(",")]
     broken = BROKEN_METRICS.intersection(metrics)
@@ -107,7 +116,7 @@ def _check_metrics(shape: DataShape, hyperparameters: Mapping[str, str]) -> None
             f"wrongly for {BINARY}; allowed: {_USUAL_METRICS[BINARY]}"
         )
     failing = _FAILING_METRICS.get(objective, _FAILING_OF_REGRESSIONS)
-    if shape.classes is not None and shape.classes > 2:
+    if classes is not None and classes > 2:
         failing |= _OF_TWO_CLASSES
     if refused := failing.intersection(metrics):
         usual = _USUAL_METRICS.get(objective, "rmse, mae, mape, mse, rmsle, mphe, r2")
@@ -117,11 +126,11 @@ def _check_metrics(shape: DataShape, hyperparameters: Mapping[str, str]) -> None
         )
 
 
-def _check_weights(shape: DataShape, csv_weights: str) -> None:
+def _check_weights(has_weights: bool, csv_weights: str) -> None:
     """Check that the container reads row weights exactly if Refit writes them."""
-    if csv_weights == ("1" if shape.has_weights else "0"):
+    if csv_weights == ("1" if has_weights else "0"):
         return
-    if shape.has_weights:
+    if has_weights:
         raise SettingsInvalid(
             f"{_WHERE} csv_weights = {csv_weights!r}: the container would read the row weights of "
             "[data] weight as a feature; leave csv_weights out, Refit sets it to 1"
