@@ -24,11 +24,15 @@ from refit.domain.errors import (
     TooManyBadRows,
 )
 from refit.domain.evaluation.positive_class import check_prediction
+from refit.domain.evaluation.training_labels import TrainingLabels
+from refit.domain.pipeline.training_plan import DataShape
+from refit.domain.pipeline.tuning_plan import check_ranges
 from refit.tabular.dataset import tables_of
-from refit.tabular.preparation import read_drop
+from refit.tabular.preparation import SEED, read_drop
 from refit.tabular.quarantine import Quarantine
 from refit.tabular.readers.table import DroppedFile
 from refit.tabular.table_dialects import table_dialects
+from refit.usecases.plan_jobs import plan_jobs
 from rich.progress import DownloadColumn, Progress, SpinnerColumn, TextColumn
 
 from refit_cli import terminal
@@ -42,11 +46,11 @@ if TYPE_CHECKING:
     from refit.domain.model_settings import ModelSettings
     from refit.domain.pipeline.schema_change import LiveVersion
     from refit.domain.schema import Schema
+    from refit.tabular.preparation import Preparation
     from refit.tabular.readers.table import CsvTable
 
+    from refit_cli.stack_checks import StackChecks
     from refit_cli.uploads import PlannedFile
-
-_SEED = 0  # decides only the order of the training rows
 
 # For errors whose text alone says what is wrong.
 _ADVICE: tuple[tuple[type[CallerError], str], ...] = (
@@ -128,6 +132,7 @@ def check_files(
     live: LiveVersion | None = None,
     label: str | None = None,
     is_whole_drop: bool = True,
+    stack: StackChecks | None = None,
 ) -> Check:
     """Read files as data preparation does, and find out whether it would refuse them.
 
@@ -140,12 +145,14 @@ def check_files(
             replaces that of the settings.
         is_whole_drop: whether no other files belong to the drop. If not, the files may lack splits,
             and are read without them.
+        stack: checks what only the stack knows; without it, that is left out.
     """
     learned: Learned | None = None
     chosen: str | int | None = None
     if prior is not None and settings.data.features_from:
         prior = prior.own  # the run asks the other model, and compares what it adds
     try:
+        check_settings(settings, stack)
         with _opened(files, is_whole_drop=is_whole_drop) as (dropped, folder):
             found = tables_of(dropped, _new(folder / "tables"))
             data = settings.data
@@ -158,7 +165,7 @@ def check_files(
                     data,
                     prior,
                     _new(folder / "work"),
-                    _SEED,
+                    SEED,
                     Quarantine(out),
                     notes=found.notes,
                     folds=settings.training.folds,
@@ -170,8 +177,7 @@ def check_files(
                 prepared = drop.prepared(live=live)
                 learned = prepared.learned
                 check_prediction(settings.prediction, prepared.schema, prepared.threshold_rows)
-                # Finds the columns that alone give the label, and divides the rows into folds.
-                prepared.write_train(_NullSink())
+                _check_jobs(settings, prepared, stack)
                 learned = prepared.learned
     except (CallerError, CommandError) as error:
         return Check(learned, error, chosen)
@@ -228,8 +234,48 @@ def _with_label(settings: DataSettings, label: str | int) -> DataSettings:
     return settings.model_copy(update={"label": label})
 
 
-class _NullSink:
+def check_settings(settings: ModelSettings, stack: StackChecks | None) -> None:
+    """Check of the settings what needs no data.
+
+    Raises:
+        SettingsInvalid: as the run would.
+    """
+    check_ranges(settings.training, settings.tuning)
+    if stack is not None:
+        stack.check_settings(settings)
+
+
+def _check_jobs(settings: ModelSettings, prepared: Preparation, stack: StackChecks | None) -> None:
+    """Plan the jobs as PlanTraining does.
+
+    Raises:
+        CallerError: as the run would.
+    """
+    train, validation = _CountingSink(), _CountingSink()
+    # Also finds the columns that alone give the label, and divides the rows into folds.
+    profile = prepared.write_train(train)
+    prepared.write_validation(validation)
+    schema = prepared.schema if stack is None else stack.full_schema(settings, prepared)
+    shape = DataShape(
+        task=schema.task,
+        train_rows=prepared.rows["train"],
+        features=len(schema.features),
+        classes=None if schema.classes is None else len(schema.classes),
+        train_bytes=train.size_bytes,
+        validation_bytes=validation.size_bytes,
+        has_validation=prepared.rows["validation"] > 0,
+        validation_rows=prepared.rows["validation"],
+    )
+    plan_jobs(settings, schema, TrainingLabels.model_validate(profile["label"]), shape)
+    if stack is not None:
+        stack.check_continuation(settings, prepared, schema, shape)
+
+
+class _CountingSink:
+    size_bytes = 0
+
     def write(self, data: bytes, /) -> int:
+        self.size_bytes += len(data)
         return len(data)
 
 

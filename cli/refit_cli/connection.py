@@ -59,7 +59,7 @@ _CONFIG = Config(
 # AWS throttles requests and charges for some of them.
 _LOCAL_POLL_S, _AWS_POLL_S = 0.5, 3.0
 _LOCAL_SETTLE_S, _AWS_SETTLE_S = MAX_AGE_S + 2, MAX_AGE_S + 110
-_ACCESS_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+ACCESS_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 _CREDENTIALS_REJECTED = frozenset(
     {
         "ExpiredToken",
@@ -80,6 +80,7 @@ class StackOutputs:
         api_authorizer: `AWS_IAM` if requests to the API must be signed, else `NONE`.
         api_key_ids: id of the key that opens each route.
         state_machines: ARNs of TRAIN, DEPLOY and BATCH.
+        parameters: values of the template's parameters.
     """
 
     name: str
@@ -91,6 +92,7 @@ class StackOutputs:
     api_authorizer: str
     api_key_ids: dict[ApiKey, str]
     state_machines: tuple[str, str, str]
+    parameters: dict[str, str]
 
 
 class StackConnection:
@@ -212,7 +214,7 @@ class StackConnection:
         Raises:
             NotReachable: when the stack does not exist or is not a Refit stack.
         """
-        outputs = self._read_outputs()
+        outputs, parameters = self._read_stack()
         try:
             return StackOutputs(
                 name=self.stack_name,
@@ -231,6 +233,7 @@ class StackConnection:
                     outputs["DeployStateMachineArn"],
                     outputs["BatchStateMachineArn"],
                 ),
+                parameters=parameters,
             )
         except KeyError as missing:
             raise NotReachable(
@@ -239,7 +242,8 @@ class StackConnection:
                 "select a Refit stack with --stack-name, or deploy again",
             ) from missing
 
-    def _read_outputs(self) -> dict[str, str]:
+    def _read_stack(self) -> tuple[dict[str, str], dict[str, str]]:
+        """Return outputs and parameters."""
         try:
             answer = self.client("cloudformation").describe_stacks(StackName=self.stack_name)
         except ClientError as error:
@@ -250,10 +254,16 @@ class StackConnection:
                 "start the local stack with `refit up`, or deploy to AWS with `sam deploy` "
                 "and select the stack with --stack-name",
             ) from error
-        return {
+        (stack,) = answer["Stacks"]
+        outputs = {
             str(output["OutputKey"]): str(output["OutputValue"])
-            for output in answer["Stacks"][0].get("Outputs", [])
+            for output in stack.get("Outputs", [])
         }
+        parameters = {
+            str(parameter["ParameterKey"]): str(parameter["ParameterValue"])
+            for parameter in stack.get("Parameters", [])
+        }
+        return outputs, parameters
 
     def api_key(self, purpose: ApiKey) -> str:
         """Return the value of the API key for a purpose."""
@@ -375,7 +385,7 @@ def _translate_client_error(
             f"{connection.location} rejects these credentials: {error}",
             "log in again, or select other credentials with AWS_PROFILE",
         )
-    if code in _ACCESS_DENIED:
+    if code in ACCESS_DENIED:
         return NotReachable(
             f"these credentials lack a permission on {connection.location}: {error}",
             "request the permission, or select other credentials with AWS_PROFILE",

@@ -58,7 +58,14 @@ CHAMPION = Champion(
 
 
 class CloudFormation:
-    """A fake of CloudFormation with one stack, `refit`."""
+    """A fake of CloudFormation with one stack, `refit`.
+
+    Attributes:
+        parameters: of the stack.
+    """
+
+    def __init__(self) -> None:
+        self.parameters = {"AllowedScripts": "no", "AllowedImages": ""}
 
     def describe_stacks(self, StackName: str) -> dict[str, Any]:
         if StackName != "refit":
@@ -67,7 +74,10 @@ class CloudFormation:
                 "DescribeStacks",
             )
         outputs = [{"OutputKey": key, "OutputValue": value} for key, value in OUTPUTS.items()]
-        return {"Stacks": [{"Outputs": outputs}]}
+        parameters = [
+            {"ParameterKey": key, "ParameterValue": value} for key, value in self.parameters.items()
+        ]
+        return {"Stacks": [{"Outputs": outputs, "Parameters": parameters}]}
 
 
 class ApiGateway:

@@ -12,6 +12,8 @@ from refit_cli import options, terminal
 from refit_cli.errors import BadInput
 
 if TYPE_CHECKING:
+    from refit.domain.model_settings import ModelSettings
+
     from refit_cli.checking import Check
     from refit_cli.uploads import Split
 
@@ -78,4 +80,19 @@ def _checked(
     except (BadInput, CallerError) as error:
         return Check(None, error)
     result = check_files(plan.files, parsed, label=label, is_whole_drop=split is None)
-    return result.with_notes(plan.notes)
+    return result.with_notes([*plan.notes, *_unchecked(parsed)])
+
+
+def _unchecked(settings: ModelSettings) -> list[str]:
+    """Return which settings depend on the stack, a sentence each."""
+    given = {
+        "[training] image": settings.training.image,
+        "[training] script": settings.training.script,
+        "[training] continue_from": settings.training.continue_from,
+        "[data] features_from": settings.data.features_from,
+    }
+    return [
+        f"{key} = {value!r} depends on the stack, so `refit put` checks it before it uploads"
+        for key, value in given.items()
+        if value is not None
+    ]

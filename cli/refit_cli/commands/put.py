@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from refit.domain.pipeline.model_state import Champion
 
     from refit_cli.checking import Check
+    from refit_cli.code_uploads import UploadedCode
     from refit_cli.connection import StackConnection
     from refit_cli.runtime import CommandRuntime
+    from refit_cli.stack_checks import StackChecks
     from refit_cli.uploads import PlannedFile, UploadedFile
 
 _MOST_QUESTIONS = 3
@@ -42,6 +44,12 @@ def put(
             "--settings", metavar="FILE", help="Upload this model.toml before the data files."
         ),
     ] = None,
+    code: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--code", metavar="PATH", help="Upload this program, or a folder of code, first."
+        ),
+    ] = None,
     yes: Annotated[
         bool,
         typer.Option("--yes", "-y", help="Upload in spite of doubts, without asking."),
@@ -56,6 +64,8 @@ def put(
     json: options.Json = False,
 ) -> None:
     """Check data and upload it for a model. A run starts shortly afterwards.
+
+    Settings and code alone start no run.
 
     All files of one command start one run together. Formats: CSV (separated by
     comma, semicolon, |, tab or blanks, with or without a header), JSON records,
@@ -75,11 +85,13 @@ def put(
       refit put churn --split test holdout.csv
       refit put churn folder/                 may contain train/… and test/…
       refit put churn --settings model.toml   settings only, for the next run
+      refit put churn --code train.py         the program that model.toml names
 
     [bold]Exit codes[/]  0 uploaded · 1 not uploaded because of doubts · 2 a name, file
     or setting is invalid, or a run would refuse the data; nothing was uploaded ·
     3 stack not found or not reachable · 130 interrupted; no data was uploaded
     """
+    from refit_cli.code_uploads import read_code, upload_code
     from refit_cli.connection import connected
     from refit_cli.removal.removal import check_not_being_removed
     from refit_cli.settings_file import read_settings
@@ -87,28 +99,31 @@ def put(
 
     checked_model_name(model)
     toml = read_settings(settings) if settings else None
+    programs = read_code(model, code or [])
     upload = plan_files(model, files or [], split)
     planned = upload.files
-    if not planned and toml is None and label is None:
+    if not planned and not programs and toml is None and label is None:
         raise BadInput(
-            "there is nothing to upload: no FILE and no --settings",
+            "there is nothing to upload: no FILE, no --settings and no --code",
             f"refit put {model} FILE",
         )
     target = options.StackTarget(port, stack_name, aws)
     with connected(target, runtime_of(context)) as connection:
         check_not_being_removed(connection, model)
-        data = _Data(planned, upload.notes, toml, label, is_whole_drop=split is None)
+        sizes = {file.name: len(file.content) for file in programs}
+        data = _Data(planned, upload.notes, toml, label, sizes, is_whole_drop=split is None)
         plan = _Plan(connection, model, data, can_ask=_can_ask(context, yes=yes, json=json))
         check = plan.check(skip=no_check or not planned)
         bucket = connection.stack.bucket
         if json and check is not None and check.error is not None:
-            empty: dict[str, Any] = {"settings": None, "objects": []}
+            empty: dict[str, Any] = {"settings": None, "code": [], "objects": []}
             terminal.write_json({"model": model, "bucket": bucket} | empty | check.as_json())
         if check is not None:
             if not json:
                 _show(check)
             check.raise_if_refused()
             plan.confirm(check)
+        uploaded_code = upload_code(connection, model, programs)
         changed = plan.changed_settings()
         settings_key = put_settings(connection, model, changed.encode()) if changed else None
         uploaded = upload_with_progress(connection, planned) if planned else []
@@ -116,12 +131,14 @@ def put(
         objects = [asdict(file) for file in uploaded]
         learned = check.as_json()["learned"] if check else None
         terminal.write_json(
-            {"model": model, "bucket": bucket, "settings": settings_key, "objects": objects}
-            | {"notes": upload.notes, "learned": learned}
+            {"model": model, "bucket": bucket, "settings": settings_key}
+            | {"code": [asdict(file) for file in uploaded_code], "objects": objects}
+            | {"notes": plan.notes, "learned": learned}
         )
     else:
-        for note in upload.notes if check is None else ():
+        for note in plan.notes if check is None else ():
             terminal.inform(escape(note))
+        _print_code(bucket, uploaded_code)
         _print_uploads(model, bucket, settings_key, uploaded)
 
 
@@ -139,6 +156,7 @@ class _Data:
         notes: what of the given directories is not uploaded.
         toml: text of the given model.toml; None without one.
         label: the label column as it was typed.
+        code: size in bytes of each given file of code.
         is_whole_drop: whether no other files belong to the drop.
     """
 
@@ -146,6 +164,7 @@ class _Data:
     notes: list[str]
     toml: str | None
     label: str | None
+    code: dict[str, int]
     is_whole_drop: bool
 
 
@@ -161,25 +180,35 @@ class _Plan:
         self._can_ask = can_ask is not None
         self._label = data.label
         self._setting: str | int | None = None
-        needs_toml = data.toml is None and (data.files or data.label is not None)
+        # Code alone is no reason to check the stored settings.
+        self._has_more = bool(data.files) or data.label is not None or data.toml is not None
+        needs_toml = data.toml is None and self._has_more
         self._stored, self._version = (
             _stored_settings(connection, model) if needs_toml else ("", None)
         )
         self._toml = data.toml if data.toml is not None else self._stored
         self._settings = _parsed(self._toml)
+        self._stack: StackChecks | None = None
 
     def check(self, *, skip: bool) -> Check | None:
         """Read the files, and ask for the label if it is not clear; None if there is no check."""
         from refit.domain.errors import LabelUnclear
         from refit.domain.pipeline.schema_change import LiveVersion
 
-        from refit_cli.checking import check_files, resolved_label
+        from refit_cli.checking import check_files, check_settings, resolved_label
+        from refit_cli.stack_checks import StackChecks
 
         files = self._data.files
-        live = self._live_version() if files else None
+        live = self._live_version() if self._has_more else None
         # The run will read the data by this schema, too.
         prior = self._connection.artifacts.schema(self._model, live.run) if live else None
+        version = LiveVersion(self._model, live.version, self._accepted_by()) if live else None
+        self._stack = StackChecks(
+            self._connection, self._model, live, prior, version, self._data.code
+        )
         if skip:
+            if self._has_more:
+                check_settings(self._settings, self._stack)
             if self._label is not None:
                 self._setting = resolved_label(self._label, files, self._settings.data, prior)
             return None
@@ -188,16 +217,22 @@ class _Plan:
                 files,
                 self._settings,
                 prior=prior,
-                live=LiveVersion(self._model, live.version, self._accepted_by()) if live else None,
+                live=version,
                 label=self._label,
                 is_whole_drop=self._data.is_whole_drop,
+                stack=self._stack,
             )
             is_unclear = isinstance(check.error, LabelUnclear)
             if not is_unclear or not self._can_ask or attempt == _MOST_QUESTIONS:
                 break
             self._label = _ask_for_label(check)
         self._setting = check.label
-        return check.with_notes(self._data.notes)
+        return check.with_notes(self.notes)
+
+    @property
+    def notes(self) -> list[str]:
+        """What is not uploaded, and what could not be checked; a sentence each."""
+        return [*self._data.notes, *(self._stack.notes if self._stack else ())]
 
     def _live_version(self) -> Champion | None:
         return self._connection.models.champion(self._model)
@@ -263,6 +298,19 @@ def _show(check: Check) -> None:
     if learned is not None:
         columns = bool(learned.doubts or check.error) or has_ignored(learned)
         print_learned(learned, columns=columns)
+
+
+def _print_code(bucket: str, uploaded: list[UploadedCode]) -> None:
+    for file in uploaded:
+        url = escape(f"s3://{bucket}/{file.key}")
+        how = "  replaces the file that was there" if file.replaced else ""
+        terminal.results().print(
+            f"[green]uploaded[/]  {url}  [dim]{terminal.size(file.size)}{how}[/]"
+        )
+    if uploaded:
+        terminal.inform(
+            r"The code is used from the next run on, if \[training] script names the program"
+        )
 
 
 def _print_uploads(

@@ -177,7 +177,7 @@ def trial_table(tuning: dict[str, Any]) -> ValueTable | None:
     rows.sort(key=lambda row: (row[2] is None, sign * (row[2] or 0.0)))
     objective = str(tuning.get("metric") or "objective")
     best = tuning.get("best")
-    note = f"The best trial is {best}." if best else ""
+    note = f"The best trial is {best}, by the metric of the last round." if best else ""
     return ValueTable(["trial", "status", objective, "seconds", *names], rows[:MOST_ROWS], note)
 
 

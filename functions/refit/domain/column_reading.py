@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import cached_property
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
@@ -20,6 +21,10 @@ from refit.domain.cells import (
 from refit.domain.date_forms import date_number
 from refit.domain.number_forms import PLAIN, NumberForm
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_BETWEEN_WORDS = re.compile(r"[\s_-]+")
 ColumnType: TypeAlias = Literal["number", "category", "boolean", "date"]
 
 TRUE, FALSE = "true", "false"
@@ -124,6 +129,16 @@ class ColumnReading(BaseModel):
 def name_key(name: str) -> str:
     """Return a column name as names are compared: in NFC, without surrounding blanks."""
     return unicodedata.normalize("NFC", name.strip())
+
+
+def similar_name(name: str, known: Iterable[str]) -> str | None:
+    """Return the name that differs only by case, blanks, hyphens or underscores, or None."""
+    key = _loose_key(name)
+    return next((other for other in known if key and _loose_key(other) == key), None)
+
+
+def _loose_key(name: str) -> str:
+    return _BETWEEN_WORDS.sub("", name_key(name)).casefold()
 
 
 def _is_infinite(cell: str) -> bool:

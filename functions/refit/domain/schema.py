@@ -22,6 +22,7 @@ from refit.domain.column_reading import (
     ColumnReading,
     ColumnType,
     name_key,
+    similar_name,
 )
 from refit.domain.date_forms import COMPACT
 from refit.domain.errors import PayloadInvalid
@@ -363,8 +364,10 @@ class Schema(BaseModel):
             return ""
         if name_key(name) == name_key(self.label):
             raise PayloadInvalid(f"{shown(name)} is the label, which is predicted: leave it out")
+        similar = similar_name(name, self.all_columns)
         raise PayloadInvalid(
-            f"unknown column {shown(name)}; the model has {_listed(self._names())}"
+            f"unknown column {shown(name)}; the model has {_listed(self._names())}",
+            advice=None if similar is None else f"Rename it to {similar!r}",
         )
 
 

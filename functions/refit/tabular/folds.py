@@ -1,6 +1,6 @@
 """Divide the training rows into folds: by their hash, or by their time.
 
-**By hash.** A hash of the features (or of the group) with the run's seed puts each row into one of
+**By hash.** A hash of the features (or of the group) with a seed puts each row into one of
 some thousand bins, so equal rows, and rows of one group, are in one bin. The bins are then dealt to
 the folds, the fullest first, each to the fold that has least of its classes so far. So every class
 is spread evenly, as far as the groups allow. Memory depends on the bins and the classes only.
@@ -79,7 +79,7 @@ class HashFolds:
 
         Args:
             count: number of folds.
-            seed: seed of the run.
+            seed: makes the bins independent of the hashes that split the rows.
             classes: texts of the classes; None for a regression.
             group: name of the column `[data] group`; None without it.
         """

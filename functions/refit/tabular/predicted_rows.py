@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from refit.domain.column_reading import name_key
+from refit.domain.column_reading import name_key, similar_name
 from refit.domain.csv_dialect import (
     CsvDialect,
     HeaderSetting,
@@ -286,15 +286,19 @@ def _picks_by_name(
             f"{table.name} has two columns {repeated[0]!r}", advice="Rename one of them"
         )
     features = [feature.name for feature in schema.features]
-    known = {*map(name_key, schema.all_columns), name_key(schema.label)}
+    names = [*schema.all_columns, schema.label]
     if reading.row_id is not None:
-        known.add(name_key(reading.row_id))
+        names.append(reading.row_id)
+    known = set(map(name_key, names))
     for index, key in enumerate(keys):
         if key not in known and index != label:
+            similar = similar_name(header[index], names)
             raise ColumnsUnfit(
                 f"{table.name} has an unknown column {header[index]!r}; the model has "
                 f"{listed(features)}",
-                advice=reading.advice.unknown_column,
+                advice=f"Rename the column to {similar!r}"
+                if similar is not None
+                else reading.advice.unknown_column,
             )
     absent = [name for name in features if name_key(name) not in keys]
     if absent:

@@ -61,6 +61,12 @@ if TYPE_CHECKING:
     from refit.tabular.spooled import SpooledLines, SpooledRows
     from refit.tabular.table_scan import TableScanner
 
+SEED = 1
+"""Of the order of the training rows and of the folds.
+
+It is the same in all runs, so that equal rows and settings train equal models.
+"""
+
 _EQUAL_ROWS = (
     "many rows have the same features, so that a hash of the features does not split them into "
     "training and held-out rows: each occurrence of a row is split by itself, and equal rows can "
@@ -275,7 +281,7 @@ def prepare(
         settings: `[data]` of model.toml.
         prior: the live model's schema, if there is one.
         folder: an empty folder for temporary files, which take as much space as the rows.
-        seed: seed for the order of the training rows.
+        seed: seed for the order of the training rows and for the folds; runs take `SEED`.
         quarantine: receives the refused rows.
         sample_rows: maximum number of training rows from which the profile is computed.
         notes: what was done with the files, as sentences for the record of what was learned.

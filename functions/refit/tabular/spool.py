@@ -1,8 +1,8 @@
 """Split rows into temporary files and shuffle the training rows, in bounded memory.
 
 Each training row is written to one of 64 buckets, which is chosen at random. Later each bucket is
-shuffled in memory. The random numbers come from a fixed sequence for the run's seed, so a repeated
-run writes the same bytes.
+shuffled in memory. The random numbers come from a fixed sequence, so equal rows in equal order give
+the same bytes, in the same run and in another one.
 
 Rows that are split by their time are first written to one file, because the cut is only known when
 all of them have been read. Their times take 8 bytes of memory each.
@@ -73,7 +73,7 @@ class Spool:
             folder: an empty folder.
             fractions: shares of rows that are held out.
             given: splits that the drop defines. No other dropped rows are added to them by hash.
-            seed: seed of the run, 64 bits.
+            seed: seed of the order of the training rows, 64 bits.
             by_occurrence: whether the hash of a row also covers how many equal rows came before it.
                 Then equal rows can be in different splits. For drops with few distinct rows.
             roles: what the columns of the rows say about them: `weight`, `group` or `time`.

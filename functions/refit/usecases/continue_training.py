@@ -48,35 +48,59 @@ def continue_training(
     settings = services.artifacts.settings(keys.model, keys.run).training
     if settings.continue_from is None:
         return ContinuedTraining()
-    earlier = _earlier(services, keys.model, settings.continue_from, champion)
+    run = _trained_run(services, keys.model, keys.run, default_objective(shape))
+    record, package = continuation_of(services, keys.model, run, champion)
+    return ContinuedTraining(record, package and services.registry.model_data(package))
+
+
+def continuation_of(
+    services: Services, model: str, run: TrainedRun, champion: ChampionRun | None
+) -> tuple[Continuation, str | None]:
+    """Return the continuation that a run with `continue_from` would record, before it trains.
+
+    Args:
+        services: the AWS services of this process.
+        model: name of the model.
+        run: the run, which need not exist yet.
+        champion: the live version.
+
+    Returns:
+        The record, and the model package of the earlier version; None if there is none to continue.
+
+    Raises:
+        SettingsInvalid: when the version does not exist, or cannot be continued.
+    """
+    wanted = run.settings.continue_from
+    assert wanted is not None
+    earlier = earlier_run(services, model, wanted, champion)
     if earlier is None:
         return _from_first_round("no version is live yet that continue_from could mean")
-    made_by = services.models.run(keys.model, earlier.run)
+    made_by = services.models.run(model, earlier.run)
     if made_by is None or made_by.package_arn is None:
-        raise _unknown(keys.model, earlier.version)
+        raise _unknown(model, earlier.version)
     times = made_by.continued.times if made_by.continued else 0
-    if times >= settings.max_continuations:
+    most = run.settings.max_continuations
+    if times >= most:
         return _from_first_round(
             f"version {earlier.version} is continuation {times} in a row, and max_continuations is "
-            f"{settings.max_continuations}"
+            f"{most}"
         )
-    objective = default_objective(shape)
-    record = continued(
-        earlier.version,
-        _trained_run(services, keys.model, earlier.run, objective),
-        _trained_run(services, keys.model, keys.run, objective),
-        times + 1,
-    )
-    return ContinuedTraining(record, services.registry.model_data(made_by.package_arn))
+    trained = _trained_run(services, model, earlier.run, run.objective)
+    return continued(earlier.version, trained, run, times + 1), made_by.package_arn
 
 
-def _from_first_round(reason: str) -> ContinuedTraining:
-    return ContinuedTraining(Continuation(version=None, reason=reason))
+def _from_first_round(reason: str) -> tuple[Continuation, None]:
+    return Continuation(version=None, reason=reason), None
 
 
-def _earlier(
+def earlier_run(
     services: Services, model: str, wanted: str | int, champion: ChampionRun | None
 ) -> ChampionRun | None:
+    """Return the version that `continue_from` names; None if it is `champion` and none is live.
+
+    Raises:
+        SettingsInvalid: when the version does not exist.
+    """
     if isinstance(wanted, str):
         return champion
     run = services.models.run_of_version(model, wanted)

@@ -45,11 +45,22 @@ def pin_features(
         request = FeatureRequest.model_validate_json(services.bucket.read(keys.features))
         asked = services.artifacts.schema(request.source.model, request.source.run)
         return AddedFeatures(request.source, asked)
+    return named_features(services, keys.model, settings, live)
+
+
+def named_features(
+    services: Services, model: str, settings: DataSettings, live: Schema | None
+) -> AddedFeatures | None:
+    """Return the version that a run of a model would ask, or None without `[data] features_from`.
+
+    Raises:
+        SettingsInvalid: when there is no such version, or it cannot be asked.
+    """
     if settings.features_from is None:
         return None
     setting = f"[data] features_from = {settings.features_from!r}"
     named = named_model(settings.features_from)
-    if named.model == keys.model:
+    if named.model == model:
         raise SettingsInvalid(
             f"{setting}: a model cannot read its own predictions",
             advice="Name another model",

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from refit.domain.errors import ObjectNotFound, ServiceThrottled, SettingsInvalid
+from refit.domain.errors import ObjectNotFound, ServiceThrottled
 from refit.domain.naming import ModelKeys
 from refit.domain.pipeline.script_record import CodeFile, ScriptRecord
+from refit.domain.pipeline.user_code import check_code, check_scripts_allowed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from refit.usecases.services import Services
 
 _MODEL_TYPE = "application/x-sagemaker-model"
-MAX_FILES = 100
-MAX_BYTES = 10_000_000
 CONTINUE = Path(__file__).parents[1] / "training_code" / "refit_continue.py"
 _IN_CONTAINER = "/opt/ml/input/data/code/sourcedir.tar.gz"
 # pip installs the code in the container, which has no network: it must neither build the code in an
@@ -116,32 +115,17 @@ def plan_script(
 
 def _code_of_user(services: Services, model: str, program: str) -> list[ObjectVersion]:
     """Return the files below `{model}/code/`, if they may run and can be sent."""
-    where = f"model.toml: [training] script = {program!r}"
-    if services.environment.allowed_scripts != "yes":
-        raise SettingsInvalid(
-            f"{where}: programs of users may not run in this stack, whose parameter AllowedScripts "
-            f"is {services.environment.allowed_scripts!r}",
-            advice="The operator of the stack allows them with `sam deploy --parameter-overrides "
-            "AllowedScripts=yes`, or `refit up --allow-scripts` on a local stack",
-        )
+    check_scripts_allowed(program, services.environment.allowed_scripts)
+    found = code_files(services, model)
     folder = ModelKeys(model).code
-    found = [file for file in services.bucket.list(folder) if not file.key.endswith("/")]
-    names = {file.key.removeprefix(folder) for file in found}
-    if program not in names:
-        others = f"; it has {', '.join(sorted(names)[:5])}" if names else ", which is empty"
-        raise SettingsInvalid(f"{where}: there is no such file in {folder}{others}")
-    if "requirements.txt" in names:
-        raise SettingsInvalid(
-            f"{where}: {folder}requirements.txt cannot be installed, because the training has no "
-            "network; delete it, and use what the image has"
-        )
-    size = sum(file.size for file in found)
-    if len(found) > MAX_FILES or size > MAX_BYTES:
-        raise SettingsInvalid(
-            f"{where}: {folder} has {len(found):,} files of {size / 1e6:,.1f} MB together; "
-            f"allowed: {MAX_FILES} files of {MAX_BYTES / 1e6:.0f} MB"
-        )
+    check_code(model, program, {file.key.removeprefix(folder): file.size for file in found})
     return found
+
+
+def code_files(services: Services, model: str) -> list[ObjectVersion]:
+    """Return the files below `{model}/code/`."""
+    found = services.bucket.list(ModelKeys(model).code)
+    return [file for file in found if not file.key.endswith("/")]
 
 
 def _contents(services: Services, model: str, files: list[ObjectVersion]) -> dict[str, bytes]:

@@ -5,17 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from refit.domain.evaluation.deciding_metric import deciding_metric
-from refit.domain.evaluation.positive_class import positive_class
 from refit.domain.naming import RunKeys
 from refit.domain.pipeline.algorithms import algorithm_of, image_of
 from refit.domain.pipeline.continuation import further_rounds
-from refit.domain.pipeline.training_plan import plan_training as plan_job
-from refit.domain.pipeline.tuning_plan import plan_tuning
 from refit.domain.pipeline.tuning_request import tuning_request
 from refit.domain.vocabulary import RunStatus
 from refit.usecases.check_image import check_own_image
 from refit.usecases.continue_training import continue_training
+from refit.usecases.plan_jobs import plan_jobs
 from refit.usecases.plan_script import plan_script
 
 if TYPE_CHECKING:
@@ -45,12 +42,8 @@ def plan_training(
         check_own_image(services, image)
     schema = services.artifacts.schema(model, run)
     labels = services.artifacts.training_labels(model, run)
-    metric = deciding_metric(shape.task, settings.gate, shape.classes, labels.imbalance())
-    positive = positive_class(settings.prediction, schema)
-    shape = replace(
-        shape, rare_share=labels.rare_share, has_weights=settings.data.weight is not None
-    )
-    plan = plan_job(shape, settings.training, metric, positive)
+    jobs = plan_jobs(settings, schema, labels, shape)
+    plan = jobs.training
     keys = RunKeys(model, run)
     earlier = continue_training(services, keys, shape, champion)
     if earlier.model_data is not None and algorithm.name == "xgboost":
@@ -76,14 +69,10 @@ def plan_training(
         "folds": settings.training.folds,
         "final": settings.training.final,
     }
-    if settings.tuning.is_on:
+    if jobs.tuning is not None:
         planned["tuning"] = {
             "stem": services.names(model).tuning_job(run),
-            "request": tuning_request(
-                request,
-                plan_tuning(shape, plan.hyperparameters, settings.training, settings.tuning),
-                settings.tuning,
-            ),
+            "request": tuning_request(request, jobs.tuning, settings.tuning),
         }
     return planned
 

@@ -25,7 +25,7 @@ from refit.domain.pipeline.schema_change import LiveVersion
 from refit.domain.vocabulary import RunStatus
 from refit.stores.bucket import PART_BYTES
 from refit.tabular.dataset import tables_of
-from refit.tabular.preparation import read_drop
+from refit.tabular.preparation import SEED, read_drop
 from refit.tabular.quarantine import Quarantine
 from refit.tabular.readers.table import DroppedFile
 from refit.tabular.split import SPLITS
@@ -235,7 +235,7 @@ def _read(
                 source.settings.data,
                 source.champion_schema,
                 folder,
-                int(keys.run, 16),
+                SEED,
                 quarantine,
                 notes=tables.notes,
                 folds=source.settings.training.folds,

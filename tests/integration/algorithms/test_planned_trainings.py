@@ -1,9 +1,12 @@
 """The container trains with Refit's plan, and stops on the metric that matches the gate's."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from refit.domain.errors import SettingsInvalid
+from refit.domain.hyperparameters import RULES
 from refit.domain.model_settings import TrainingSettings
 from refit.domain.pipeline.training_plan import DataShape, plan_training
 from refit.domain.quality_metrics import JUDGING, METRICS
@@ -77,3 +80,38 @@ def test_a_ranking_metric_without_rare_rows_would_stop_at_the_first_round(job, t
     stopping = plan_training(fallback, TrainingSettings(), "roc_auc").hyperparameters["eval_metric"]
     assert rounds <= 11
     assert stopping == "error,logloss"
+
+
+@pytest.mark.parametrize(
+    ("objective", "classes"),
+    [
+        ("binary:logistic", 2),
+        ("multi:softprob", 2),
+        ("multi:softprob", 4),
+        ("reg:squarederror", None),
+        ("count:poisson", None),
+    ],
+)
+def test_the_container_computes_each_metric_that_the_plan_allows(
+    objective: str, classes: int | None, job, train_here
+):
+    task = "regression" if classes is None else "classification"
+    shape = DataShape(task, 40, 3, classes, 1000, 500, True, 20, 0.25)
+    generator = np.random.default_rng(1)
+    train, validation = (table(generator, rows, classes) for rows in (40, 20))
+    deciding = "rmse" if classes is None else "accuracy"
+
+    def planned(metrics: list[str]) -> dict[str, str]:
+        given = {"objective": objective, "eval_metric": ",".join(metrics), "num_round": 1}
+        return plan_training(
+            shape, TrainingSettings(hyperparameters=given), deciding
+        ).hyperparameters
+
+    allowed = []
+    for metric in RULES["eval_metric"].texts:
+        with suppress(SettingsInvalid):
+            planned([metric])
+            allowed.append(metric)
+    assert len(allowed) >= 8
+    job.write(planned(allowed), train=train, validation=validation)
+    assert train_here(job) == 0, job.failure

@@ -169,6 +169,8 @@ def test_columns_of_another_model_are_refused_by_name(stack: Stack) -> None:
     make_live()
     with pytest.raises(ColumnsUnfit, match=r"unknown column 'depth'.*\[batch\] id"):
         prepare(drop(stack, b"width,colour,depth\n1,red,2\n"))
+    with pytest.raises(ColumnsUnfit, match="Rename the column to 'width'"):
+        prepare(drop(stack, b"Width,colour\n1,red\n"))
     with pytest.raises(ColumnsUnfit, match="lacks the column 'colour'"):
         prepare(drop(stack, b"id,width\na,1\nb,2\n"))
 

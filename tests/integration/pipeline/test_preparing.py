@@ -143,6 +143,21 @@ def test_class_codes_and_held_out_rows_of_the_champion_are_used_again(stack: Sta
     assert labels == stack.read(CHAMPION_RUN.evaluation_labels("new"))
 
 
+@pytest.mark.parametrize("settings", ["", "[training]\nfolds = 2\n"])
+def test_the_same_drop_gives_another_run_the_same_rows_in_the_same_order(
+    stack: Stack, settings: str
+) -> None:
+    prepare_drop(stack, csv_table(), settings)
+    services().models.release_run("digits", RUN.run)
+    drop_files(stack, {"drop.csv": csv_table()}, CHAMPION_RUN)
+    prepare_run(CHAMPION_RUN)
+    parts = [key.removeprefix(RUN.root) for key in stack.keys(RUN.root) if key.endswith(".csv")]
+    assert {"train/train.csv", "test/test.csv"} <= set(parts)
+    assert any("/train/" in part for part in parts) is bool(settings), "training rows of folds"
+    for part in parts:
+        assert stack.read(RUN.root + part) == stack.read(CHAMPION_RUN.root + part)
+
+
 def test_columns_that_differ_from_those_of_the_champion_are_refused_unless_accepted(
     stack: Stack,
 ) -> None:

@@ -100,7 +100,7 @@ def test_the_run_keeps_every_trial_and_the_hyperparameters_of_the_best(active: S
     assert run.tuning is not None
     assert run.tuning.hyperparameters == {"eta": "0.2"}
     assert run.tuning.sentence == (
-        "best of 3 trials, 1 failed: validation:mlogloss 0.1 with eta 0.2"
+        "best of 3 trials, 1 failed: validation:mlogloss 0.1 in the last round, with eta 0.2"
     )
 
 

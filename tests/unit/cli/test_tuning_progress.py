@@ -87,7 +87,8 @@ def test_status_tells_the_best_trial_of_a_run_that_was_tuned(refit, stack) -> No
     }
     stack.add_run("digits", "r1", "REFUSED", tuning=tuning)
     shown = " ".join(refit("status", "digits").stdout.split())
-    assert "best of 12 trials, 1 failed: validation:rmse 54.2 with eta 0.1, max_depth 4" in shown
+    result = "validation:rmse 54.2 in the last round, with eta 0.1, max_depth 4"
+    assert f"best of 12 trials, 1 failed: {result}" in shown
     (run,) = json.loads(refit("status", "--json").stdout)["models"][0]["runs"]
     assert run["tuning"]["hyperparameters"] == {"eta": "0.10000000149", "max_depth": "4"}
 

@@ -272,6 +272,7 @@ BAD_CSV = {
         "'kind', which is the label",
     ),
     "an unknown name": ("width,height,colour,x\n1,2,red,4\n", "unknown column 'x'"),
+    "a name in capitals": ("WIDTH,height,colour\n1,2,red\n", "Rename it to 'width'"),
     "a name less": ("width,colour\n1,red\n", "the header lacks the column 'height'"),
     "a name twice": ("width,width,colour\n1,1,red\n", "two columns 'width'"),
     "a row that is wider than the header": (

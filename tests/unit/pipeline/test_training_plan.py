@@ -9,7 +9,8 @@ import pytest
 from refit.domain.errors import SettingsInvalid
 from refit.domain.hyperparameters import check_hyperparameters
 from refit.domain.model_settings import TrainingSettings
-from refit.domain.pipeline.training_plan import BROKEN_METRICS, DataShape, plan_training
+from refit.domain.pipeline.training_plan import DataShape, plan_training
+from refit.domain.pipeline.xgboost_rules import BROKEN_METRICS
 from refit.domain.quality_metrics import JUDGING, METRICS
 
 if TYPE_CHECKING:
@@ -51,6 +52,11 @@ def test_hyperparameters_of_the_settings_override_the_defaults_and_are_text() ->
         (replace(DIGITS, task="regression"), {"objective": "binary:logistic"}, "binary:logistic"),
         (replace(DIGITS, classes=2), {"eval_metric": "logloss,f1"}, "f1"),
         (DIGITS, {"csv_weights": 1}, "csv_weights"),
+        (DIGITS, {"objective": "binary:logistic"}, "is for two, and there are 10"),
+        (DIGITS, {"num_class": 7}, "num_class = 7: the label has 10 classes"),
+        (replace(DIGITS, classes=2), {"num_class": 2}, "num_class = 2: with the objective"),
+        (replace(DIGITS, task="regression", classes=None), {"num_class": 3}, "num_class = 3"),
+        (DIGITS, {"eval_metric": "merror,auc"}, "eval_metric = auc"),
     ],
 )
 def test_an_unsupported_hyperparameter_is_refused_by_name(
@@ -193,3 +199,16 @@ def test_trees_of_many_classes_are_shallower_unless_there_are_many_rows() -> Non
     )
     assert many[0] == pairs[0] - 1
     assert many[1] == pairs[1]
+
+
+def test_two_classes_with_the_objective_of_many_get_its_metrics_and_the_number_of_classes() -> None:
+    settings = TrainingSettings(hyperparameters={"objective": "multi:softprob"})
+    planned = plan_training(replace(DIGITS, classes=2), settings, "accuracy").hyperparameters
+    assert (planned["num_class"], planned["eval_metric"]) == ("2", "merror,mlogloss")
+    same = TrainingSettings(hyperparameters={"num_class": 10})
+    assert plan_training(DIGITS, same, "accuracy").hyperparameters["num_class"] == "10"
+
+
+def test_a_program_of_the_user_may_compute_metrics_of_its_own() -> None:
+    settings = TrainingSettings(script="train.py", hyperparameters={"eval_metric": "rmse"})
+    assert plan_training(DIGITS, settings, "accuracy").hyperparameters["eval_metric"] == "rmse"

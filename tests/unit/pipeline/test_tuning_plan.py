@@ -9,9 +9,10 @@ import pytest
 from refit.domain.errors import SettingsInvalid
 from refit.domain.hyperparameters import RULES
 from refit.domain.model_settings import TrainingSettings
-from refit.domain.pipeline.training_plan import BROKEN_METRICS, DataShape, plan_training
+from refit.domain.pipeline.training_plan import DataShape, plan_training
 from refit.domain.pipeline.tuning_plan import TuningPlan, default_ranges, plan_tuning
 from refit.domain.pipeline.tuning_request import tuning_request
+from refit.domain.pipeline.xgboost_rules import BROKEN_METRICS
 from refit.domain.tuning_settings import TUNABLE, NumberRange, TuningSettings
 
 from tests.support.sagemaker_requests import assert_valid_request

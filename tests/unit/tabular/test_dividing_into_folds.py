@@ -124,7 +124,7 @@ def test_weights_go_with_their_rows(prepared: Preparing) -> None:
         assert weighted + trained == whole
 
 
-def test_the_seed_of_the_run_decides_and_the_same_seed_gives_the_same_folds(
+def test_the_seed_decides_and_the_same_seed_gives_the_same_folds(
     prepared: Preparing,
 ) -> None:
     first, again, other = (

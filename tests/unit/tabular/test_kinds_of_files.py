@@ -18,6 +18,7 @@ from refit.tabular.dataset import tables_of
 from refit.tabular.readers.arrays import csv_blocks
 from refit.tabular.readers.gunzip import gunzipped
 from refit.tabular.readers.pickled import read_pickle as read_pickle_file
+from refit.tabular.readers.recognition import FileKind, kind_of
 from refit.tabular.readers.table import READ_BYTES
 
 from tests.support.preparing import Preparing, dropped, numbers_csv, scattered
@@ -117,6 +118,7 @@ def test_a_zip_bomb_fails_the_run_by_name(prepared: Preparing) -> None:
         ("a.jsonl", b'[5.1, "a"]\n[4.9, "b"]\n', "looks like JSON, but not like records"),
         ("a.html", b"<table><tr>", "looks like HTML or XML"),
         ("a.csv", bytes(range(256)) * 4 + bytes(100), "is binary"),
+        ("a.csv", bytes(range(1, 256)) * 16, "is no text file"),
         ("a.csv.gz", gzip.compress(gzip.compress(b"1,2\n", mtime=0), mtime=0), "gzip within gzip"),
         ("t10k-images-idx3-ubyte", b"1,2\n", "is not an IDX file"),
         ("a.parquet", b"1,2\n3,4\n", "is not Parquet"),
@@ -538,3 +540,8 @@ def test_parquet_types_become_texts_that_say_the_same(prepared: Preparing, tmp_p
 def test_bytes_in_parquet_are_refused_by_column(prepared: Preparing, tmp_path: Path) -> None:
     with pytest.raises(DatasetInvalid, match="column 'b' holds bytes"):
         parquet_table(prepared, tmp_path, "SELECT 1 AS a, '\\xff'::BLOB AS b")
+
+
+def test_a_few_control_characters_do_not_make_a_text_binary() -> None:
+    text = b"a,\x01\x02\x03\x04,1\n" + b"1,2,3\n" * 50
+    assert kind_of(text, "a.csv") is FileKind.CSV

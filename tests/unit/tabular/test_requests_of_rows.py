@@ -116,7 +116,7 @@ def test_names_are_compared_in_one_unicode_form_and_without_blanks(
     [
         (NAMED | {"hue": 1}, "unknown column 'hue'; the model has"),
         (NAMED | {"label": "yes"}, "'label' is the label, which is predicted: leave it out"),
-        (NAMED | {"Colour": "red"}, "unknown column 'Colour'"),
+        (NAMED | {"Colour": "red"}, "unknown column 'Colour'.*Rename it to 'colour'"),
         ({"colour": "red", "vip": True, "since": None}, "no value for column 'gro\u0308\u00dfe'"),
         (NAMED | {"gro\u0308\u00dfe": "1,5"}, "has the column 'gro\u0308\u00dfe' twice"),
         (NAMED | {" colour": "blue"}, "has the column 'colour' twice"),

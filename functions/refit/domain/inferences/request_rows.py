@@ -20,7 +20,7 @@ from itertools import dropwhile, islice
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from refit.domain.cells import shown
-from refit.domain.column_reading import name_key
+from refit.domain.column_reading import name_key, similar_name
 from refit.domain.csv_dialect import DELIMITERS, column_names
 from refit.domain.csv_rows import BLANKS, CsvFormat, CsvLineInvalid, read_text, split_line
 from refit.domain.errors import PayloadInvalid
@@ -341,9 +341,11 @@ def _order_of(header: Sequence[str], schema: Schema) -> list[int | None]:
                 "predicted: leave it out"
             )
         if header[index] and key not in known:
+            similar = similar_name(header[index], schema.all_columns)
             raise PayloadInvalid(
                 f"the header has an unknown column {shown(header[index])}; the model has "
-                f"{listed(names)}"
+                f"{listed(names)}",
+                advice=None if similar is None else f"Rename it to {similar!r}",
             )
     if absent := [name for name in names if name_key(name) not in indexes]:
         raise PayloadInvalid(f"the header lacks the column {listed(absent)}")

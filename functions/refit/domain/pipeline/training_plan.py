@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from refit.domain.errors import SettingsInvalid
 from refit.domain.hyperparameters import ALIASES
 from refit.domain.pipeline.linear_learner_plan import linear_learner_hyperparameters
+from refit.domain.pipeline.xgboost_rules import BINARY, MANY, check_objective, check_xgboost
 from refit.domain.quality_metrics import METRICS
 
 if TYPE_CHECKING:
@@ -40,12 +41,6 @@ _LARGE_DEPTH = 7
 EARLY_STOPPING_ROUNDS = 10
 # XGBoost's auc and aucpr are NaN on validation rows of one class, and training then stops at once.
 FEWEST_RARE_ROWS = 10
-_OBJECTIVES_WITH_PROBABILITIES = ("binary:logistic", "multi:softprob")
-# The container computes these from probabilities as if they were margins: the values are wrong.
-BROKEN_METRICS = frozenset(
-    "accuracy balanced_accuracy f1 f1_binary f1_macro precision precision_macro precision_micro "
-    "recall recall_macro recall_micro".split()
-)
 
 
 @dataclass(frozen=True)
@@ -95,7 +90,17 @@ def plan_training(
     """
     given = {key: _text(value) for key, value in settings.hyperparameters.items()}
     if settings.algorithm_name == "xgboost":
-        hyperparameters = _of_xgboost(shape, given, metric, positive)
+        named = {ALIASES.get(key, key): value for key, value in given.items()}
+        check_objective(shape.task, shape.classes, named)
+        objective = named.get("objective", default_objective(shape))
+        hyperparameters = _defaults(shape) | _objective(shape, metric, positive, objective) | named
+        check_xgboost(
+            shape.task,
+            shape.classes,
+            hyperparameters,
+            has_weights=shape.has_weights,
+            script=settings.script is not None,
+        )
     elif settings.algorithm_name == "linear-learner":
         hyperparameters = linear_learner_hyperparameters(
             shape.task, shape.classes, shape.features, shape.train_rows, given
@@ -107,18 +112,6 @@ def plan_training(
         instance_type=settings.instance_type or _instance(shape),
         volume_gb=settings.volume_gb or _volume_gb(shape),
     )
-
-
-def _of_xgboost(
-    shape: DataShape, given: dict[str, str], metric: str, positive: int | None
-) -> dict[str, str]:
-    hyperparameters = (
-        _defaults(shape)
-        | _objective(shape, metric, positive)
-        | {ALIASES.get(key, key): value for key, value in given.items()}
-    )
-    _check(shape, hyperparameters)
-    return hyperparameters
 
 
 def _text(value: str | int | float | bool) -> str:
@@ -195,37 +188,37 @@ def _share_of_columns(features: int, is_large: bool) -> str:
     return "0.3" if features >= MANY_FEATURES else "0.5"
 
 
-def _objective(shape: DataShape, metric: str, positive: int | None) -> dict[str, str]:
+def _objective(
+    shape: DataShape, metric: str, positive: int | None, objective: str
+) -> dict[str, str]:
     """Return objective and metrics; classes always get probabilities, which the log loss needs.
 
     The container stops early on the last metric. The first one is for people who follow the
     training.
     """
-    stopping = _stopping_metric(shape, metric, positive)
-    objective = {"objective": default_objective(shape)}
-    if shape.task == "regression":
-        return {**objective, "eval_metric": _listed("rmse", stopping)}
-    if shape.classes == 2:
-        return {**objective, "eval_metric": _listed("error", stopping)}
-    return {
-        **objective,
-        "num_class": str(shape.classes),
-        "eval_metric": _listed("merror", stopping),
-    }
+    stopping = _stopping_metric(shape, metric, positive, objective)
+    if objective == MANY:
+        return {
+            "objective": objective,
+            "num_class": str(shape.classes),
+            "eval_metric": _listed("merror", stopping),
+        }
+    shown = "error" if objective == BINARY else "rmse"
+    return {"objective": objective, "eval_metric": _listed(shown, stopping)}
 
 
 def default_objective(shape: DataShape) -> str:
     """Return the objective if the settings have none."""
     if shape.task == "regression":
         return "reg:squarederror"
-    return "binary:logistic" if shape.classes == 2 else "multi:softprob"
+    return BINARY if shape.classes == 2 else MANY
 
 
 def _listed(shown: str, stopping: str) -> str:
     return stopping if shown == stopping else f"{shown},{stopping}"
 
 
-def _stopping_metric(shape: DataShape, metric: str, positive: int | None) -> str:
+def _stopping_metric(shape: DataShape, metric: str, positive: int | None, objective: str) -> str:
     """Return the metric of XGBoost on which the training stops early.
 
     Metrics of the predicted classes have no safe match (`BROKEN_METRICS`), and on few validation
@@ -236,50 +229,13 @@ def _stopping_metric(shape: DataShape, metric: str, positive: int | None) -> str
     table = METRICS[metric]
     if shape.task == "regression":
         return table.stops_on
-    if shape.classes != 2:
+    if objective == MANY:
         return table.stops_on_many
     rare_rows = (shape.rare_share or 0.0) * shape.validation_rows
     is_other_class = table.stops_on == "aucpr" and positive == 0
     if table.naive == "ranking" and (rare_rows < FEWEST_RARE_ROWS or is_other_class):
         return "logloss"
     return table.stops_on
-
-
-def _check(shape: DataShape, hyperparameters: dict[str, str]) -> None:
-    objective = hyperparameters["objective"]
-    where = "model.toml: [training.hyperparameters]"
-    if shape.task == "classification" and objective not in _OBJECTIVES_WITH_PROBABILITIES:
-        raise SettingsInvalid(
-            f"{where} objective = {objective!r}: classes need probabilities; allowed: "
-            f"{' or '.join(_OBJECTIVES_WITH_PROBABILITIES)}"
-        )
-    if shape.task == "regression" and not objective.startswith(("reg:", "count:poisson")):
-        raise SettingsInvalid(
-            f"{where} objective = {objective!r}: the label is a number; allowed: reg:… or "
-            "count:poisson (or set [data] task = 'classification')"
-        )
-    broken = BROKEN_METRICS.intersection(hyperparameters.get("eval_metric", "").split(","))
-    if objective == "binary:logistic" and broken:
-        raise SettingsInvalid(
-            f"{where} eval_metric = {', '.join(sorted(broken))}: the XGBoost image computes it "
-            "wrongly for binary:logistic; allowed: auc, aucpr, error, logloss"
-        )
-    _check_weights(shape, hyperparameters.get("csv_weights", "0"), where)
-
-
-def _check_weights(shape: DataShape, csv_weights: str, where: str) -> None:
-    """Check that the container reads row weights exactly if Refit writes them."""
-    if csv_weights == ("1" if shape.has_weights else "0"):
-        return
-    if shape.has_weights:
-        raise SettingsInvalid(
-            f"{where} csv_weights = {csv_weights!r}: the container would read the row weights of "
-            "[data] weight as a feature; leave csv_weights out, Refit sets it to 1"
-        )
-    raise SettingsInvalid(
-        f"{where} csv_weights: the container would read the first feature as row weights; leave it "
-        "out, and name the column of the row weights in [data] weight"
-    )
 
 
 def _instance(shape: DataShape) -> str:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from refit.domain.errors import SettingsInvalid
 from refit.domain.hyperparameters import ALIASES
 from refit.domain.pipeline.training_plan import (
-    BROKEN_METRICS,
     FEWEST_RARE_ROWS,
     WIDE_FEATURES,
     DataShape,
 )
+from refit.domain.pipeline.xgboost_rules import BINARY, BROKEN_METRICS, MANY
 from refit.domain.tuning_settings import NumberRange, Range, Scaling
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 # A small eta needs many rounds; early stopping ends most trials before.
 TUNED_ROUNDS = 400
 _METRICS: Mapping[str, tuple[str, ...]] = {
-    "binary:logistic": ("logloss", "auc", "aucpr", "error"),
-    "multi:softprob": ("mlogloss", "merror", "accuracy", "balanced_accuracy", "f1_macro"),
+    BINARY: ("logloss", "auc", "aucpr", "error"),
+    MANY: ("mlogloss", "merror", "accuracy", "balanced_accuracy", "f1_macro"),
     "count:poisson": ("poisson-nloglik", "rmse", "mae"),
 }
 _OF_REGRESSIONS = ("rmse", "mae", "mape", "mse", "rmsle", "mphe", "r2")
@@ -117,16 +117,11 @@ def plan_tuning(
             "model.toml: [tuning] max_jobs: trials are compared on validation rows, and this run "
             "has none; set [data] validation_fraction > 0, or max_jobs = 0"
         )
-    fixed = {name for name in planned if name in _names_of(training)}
+    check_ranges(training, tuning)
+    fixed = set(_named_by(training))
     ranges = tuning.ranges or {
         name: searched for name, searched in default_ranges(shape).items() if name not in fixed
     }
-    both = sorted(fixed.intersection(ranges))
-    if both:
-        raise SettingsInvalid(
-            f"model.toml: [tuning.ranges] {both[0]}: [training.hyperparameters] sets it to "
-            f"{planned[both[0]]}; remove one of the two"
-        )
     if not ranges:
         raise SettingsInvalid(
             "model.toml: [tuning] max_jobs: [training.hyperparameters] fixes everything that is "
@@ -139,8 +134,23 @@ def plan_tuning(
     return TuningPlan(metric, metric in _MAXIMIZED, static, ranges)
 
 
-def _names_of(training: TrainingSettings) -> set[str]:
-    return {ALIASES.get(name, name) for name in training.hyperparameters}
+def check_ranges(training: TrainingSettings, tuning: TuningSettings) -> None:
+    """Check that nothing is searched that is fixed, which needs no data.
+
+    Raises:
+        SettingsInvalid: names the hyperparameter, and its value.
+    """
+    named = _named_by(training)
+    for name in sorted(named.keys() & tuning.ranges.keys()) if tuning.is_on else ():
+        raise SettingsInvalid(
+            f"model.toml: [tuning.ranges] {name}: [training.hyperparameters] sets it to "
+            f"{named[name]}; remove one of the two"
+        )
+
+
+def _named_by(training: TrainingSettings) -> dict[str, str | int | float | bool]:
+    """Return the hyperparameters of the settings by their names without aliases."""
+    return {ALIASES.get(name, name): value for name, value in training.hyperparameters.items()}
 
 
 def _metric(shape: DataShape, planned: Mapping[str, str], chosen: str | None) -> str:
@@ -153,7 +163,7 @@ def _metric(shape: DataShape, planned: Mapping[str, str], chosen: str | None) ->
     metric = (chosen or planned["eval_metric"].split(",")[-1]).removeprefix("validation:")
     allowed = _METRICS.get(objective, _OF_REGRESSIONS)
     where = f"model.toml: [tuning] metric = {metric!r}"
-    if objective == "binary:logistic" and metric in BROKEN_METRICS:
+    if objective == BINARY and metric in BROKEN_METRICS:
         raise SettingsInvalid(
             f"{where}: the XGBoost image computes it wrongly for {objective}: it has the same "
             f"value in every round, so no trial would be better; allowed: {', '.join(allowed)}"

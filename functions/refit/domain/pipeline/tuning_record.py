@@ -80,7 +80,9 @@ class TuningSummary(BaseModel):
         values = ", ".join(
             f"{name} {_short(value)}" for name, value in self.hyperparameters.items()
         )
-        return f"best of {self.trials} trials{failed}: {self.metric} {self.value:.4g} with {values}"
+        # SageMaker compares the last values; with early stopping, the best one came rounds before.
+        result = f"{self.metric} {self.value:.4g} in the last round"
+        return f"best of {self.trials} trials{failed}: {result}, with {values}"
 
 
 def _short(value: str) -> str:

@@ -27,6 +27,9 @@ _PICKLE_HEAD = re.compile(rb"\x80[\x02-\x05]", re.DOTALL)
 _IDX_NAME = re.compile(r"idx[1-4][-.]ubyte")
 _PICKLE_SUFFIXES = (".pkl", ".pickle", ".p")
 _BINARY_SHARE = 100
+# Text has hardly any control character but tabs, line ends and a separator that repeats.
+_CONTROLS = bytes(code for code in range(32) if code not in b"\t\n\v\f\r\x1a\x1b")
+_BINARY_CONTROLS, _DIFFERENT_CONTROLS = 20, 4
 _BOM = b"\xef\xbb\xbf"
 # A record begins with a name, and a list of records with a record.
 _JSON_LISTS = re.compile(rb"\[\s*\[|\[[^\r\n]*\],?\s*[\r\n]")
@@ -93,6 +96,13 @@ def kind_of(head: bytes, name: str) -> FileKind:
                 f"{name} seems to be UTF-16 without a byte-order mark: save it as UTF-8"
             )
         raise DatasetUnreadable(f"{name} is binary, of a kind that Refit does not support")
+    controls = [code for code in _CONTROLS if code in head]
+    count = sum(map(head.count, controls))
+    if len(controls) >= _DIFFERENT_CONTROLS and _BINARY_CONTROLS * count > len(head):
+        raise DatasetUnreadable(
+            f"{name} is no text file: {count:,} of its first {len(head):,} bytes are control "
+            "characters"
+        )
     return _kind_of_text(head.removeprefix(_BOM).lstrip(), name)
 
 
