@@ -25,9 +25,9 @@ from typing import Any
 
 import numpy as np
 import xgboost as xgb
-from refit.domain.model_settings import TrainingSettings
 from refit.domain.pipeline.continuation import ROUNDS
 from refit.domain.pipeline.training_plan import plan_training
+from refit.domain.training_settings import TrainingSettings
 from tuning import Table, measured, mnist, shipped
 
 _CONTAINER_ONLY = ("num_round", "early_stopping_rounds", "eval_metric")

@@ -49,8 +49,8 @@ import numpy as np
 import xgboost as xgb
 from defaults_tables import CHOOSING, REPORTED, Table, table
 from refit.domain.data_settings import DataSettings
-from refit.domain.model_settings import TrainingSettings
 from refit.domain.pipeline.training_plan import DataShape, plan_training
+from refit.domain.training_settings import TrainingSettings
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.metrics import log_loss, root_mean_squared_error
 from sklearn.model_selection import train_test_split

@@ -36,8 +36,9 @@ from refit.domain.evaluation.metrics import (
 from refit.domain.evaluation.outcomes import outcome_of
 from refit.domain.evaluation.report import EvaluatedRows, Evaluation
 from refit.domain.evaluation.training_labels import TrainingLabels
-from refit.domain.model_settings import GateSettings, TrainingSettings
+from refit.domain.model_settings import GateSettings
 from refit.domain.pipeline.training_plan import DataShape, plan_training
+from refit.domain.training_settings import TrainingSettings
 from refit.tabular.split import Fractions, row_hash, split_of
 
 if TYPE_CHECKING:

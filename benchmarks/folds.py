@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "functions"))
 import numpy as np
 import xgboost as xgb
 from refit.domain.data_settings import DataSettings
-from refit.domain.model_settings import TrainingSettings
 from refit.domain.pipeline.training_plan import DataShape, plan_training
+from refit.domain.training_settings import TrainingSettings
 from refit.tabular.dataset import tables_of
 from refit.tabular.preparation import FoldSinks, prepare
 from refit.tabular.quarantine import Quarantine

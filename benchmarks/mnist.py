@@ -25,8 +25,8 @@ sys.path.append(str(EXAMPLE))
 
 import tuning  # noqa: E402 (beside this file)
 from deskew import deskewed_rows, prepared  # noqa: E402 (in the example)
-from refit.domain.model_settings import TrainingSettings  # noqa: E402
 from refit.domain.pipeline.training_plan import plan_training  # noqa: E402
+from refit.domain.training_settings import TrainingSettings  # noqa: E402
 from refit.domain.tuning_settings import TuningSettings  # noqa: E402
 
 ONE_THREAD = {"nthread": 1}

@@ -23,10 +23,10 @@ from typing import Any
 
 import numpy as np
 import xgboost as xgb
-from refit.domain.model_settings import TrainingSettings
 from refit.domain.pipeline.training_plan import DataShape, plan_training
 from refit.domain.pipeline.tuning_plan import plan_tuning
 from refit.domain.pipeline.tuning_request import tuning_request
+from refit.domain.training_settings import TrainingSettings
 from refit.domain.tuning_settings import TuningSettings
 from refit_local.sagemaker.tuning.search import Search
 from sklearn import datasets

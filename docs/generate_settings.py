@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from refit.domain.allowed_values import allowed_values, forms
 from refit.domain.model_settings import ModelSettings
 
 INTRODUCTION = """# `model.toml`
@@ -15,7 +16,10 @@ Generated from `functions/refit/domain/model_settings.py` by
 Every setting has a default, so a model needs no `model.toml`. To change a setting, upload
 `{model}/model.toml`; `refit put MODEL --settings model.toml` checks and uploads it. An unknown
 key, or a value that is not allowed, fails the run with a message that names the key, the value and
-what is allowed. Each run records the settings it used in its `manifest.json`.
+what is allowed. Texts stand in quotes; numbers and `true`/`false` do not. A key that has no effect
+without another one, such as `[tuning] strategy` without `max_jobs`, is refused too; if the other
+one is turned off (`max_jobs = 0`), `refit check` and the run only note it. Each run records the
+settings it used in its `manifest.json`.
 
 | section | takes effect |
 |---|---|
@@ -36,28 +40,13 @@ TABLES = {
 
 def allowed(schema: dict[str, Any]) -> str:
     """Describe the values that the JSON schema of a field allows."""
-    if "anyOf" in schema:
-        return " or ".join(allowed(part) for part in schema["anyOf"] if part != {"type": "null"})
-    if "$ref" in schema:
-        return TABLES[schema["$ref"].rpartition("/")[2]]
-    if "enum" in schema:
-        shown = (f"`{value}`".replace("\t", "\\t") for value in schema["enum"])
-        return ", ".join(shown).replace("|", "\\|")
-    if "const" in schema:
-        return f"`{schema['const']}`"
-    words = {
-        "string": "text",
-        "integer": "whole number",
-        "number": "number",
-        "boolean": "true/false",
-        "array": "list of texts",
-    }
-    kind = words.get(schema.get("type", ""), "table of names and values")
-    bounds = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-    limits = [f"{sign} {schema[key]:,}" for key, sign in bounds.items() if key in schema]
-    if "pattern" in schema:
-        limits.append("such as `ml.m5.large`")
-    return ", ".join([kind, *limits])
+    table = next((part["$ref"] for part in forms(schema) if "$ref" in part), None)
+    return TABLES[table.rpartition("/")[2]] if table else allowed_values(schema, {}, code)
+
+
+def code(text: str) -> str:
+    """Return a text that may be written as code in a table."""
+    return f"`{text}`".replace("\t", "\\t").replace("|", "\\|")
 
 
 def page() -> str:

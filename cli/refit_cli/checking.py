@@ -25,8 +25,10 @@ from refit.domain.errors import (
 )
 from refit.domain.evaluation.positive_class import check_prediction
 from refit.domain.evaluation.training_labels import TrainingLabels
+from refit.domain.monitoring.critical_features import check_critical_features
 from refit.domain.pipeline.training_plan import DataShape
 from refit.domain.pipeline.tuning_plan import check_ranges
+from refit.domain.settings_effects import effect_notes
 from refit.tabular.dataset import tables_of
 from refit.tabular.preparation import SEED, read_drop
 from refit.tabular.quarantine import Quarantine
@@ -167,7 +169,7 @@ def check_files(
                     _new(folder / "work"),
                     SEED,
                     Quarantine(out),
-                    notes=found.notes,
+                    notes=(*effect_notes(settings), *found.notes),
                     folds=settings.training.folds,
                 )
                 learned = drop.learned
@@ -177,6 +179,7 @@ def check_files(
                 prepared = drop.prepared(live=live)
                 learned = prepared.learned
                 check_prediction(settings.prediction, prepared.schema, prepared.threshold_rows)
+                check_critical_features(settings.monitoring, prepared.schema)
                 _check_jobs(settings, prepared, stack)
                 learned = prepared.learned
     except (CallerError, CommandError) as error:

@@ -12,7 +12,7 @@ import json
 import re
 from typing import Any
 
-from refit.domain.model_settings import MAX_FOLDS
+from refit.domain.training_settings import MAX_FOLDS
 
 from tests.support.template import DEFINITIONS, TEMPLATE, branches_of, states_of
 

@@ -87,7 +87,7 @@ def check_image(image: str) -> str:
     """
     if len(image) > MAX_IMAGE_CHARACTERS or not IMAGE_URI.fullmatch(image):
         raise ValueError(
-            "Input should be the URI of an image in a private repository of Amazon ECR with a tag "
+            "allowed: the URI of an image in a private repository of Amazon ECR with a tag "
             f"or a digest, of up to {MAX_IMAGE_CHARACTERS} characters, such as {EXAMPLE_URI!r}"
         )
     return image
@@ -101,8 +101,8 @@ def check_weight(algorithm: AlgorithmName, weight: str | int | None) -> None:
     """
     if algorithm != "xgboost" and weight is not None:
         raise ValueError(
-            f"[data] weight = {weight!r} needs algorithm = 'xgboost', because no other algorithm "
-            "reads the weight of a row from CSV"
+            f"[data] weight = {weight!r} needs algorithm = 'xgboost', because "
+            f"{algorithm!r} does not read the weight of a row from CSV; leave weight out"
         )
 
 
@@ -189,7 +189,10 @@ def check_isolation(is_isolated: bool, training: Mapping[str, Any]) -> None:
         ValueError: when code of one's own would have access to the network.
     """
     if not is_isolated and training.get("image") is not None:
-        raise ValueError("a container of your own runs without network access; allowed: true")
+        raise ValueError(
+            f"image = {training['image']!r} is a container of your own, which runs without network "
+            "access; allowed: true"
+        )
 
 
 def check_final(final: str, training: Mapping[str, Any]) -> None:
@@ -200,7 +203,8 @@ def check_final(final: str, training: Mapping[str, Any]) -> None:
     """
     if final == "ensemble" and _name_in(training) != "xgboost":
         raise ValueError(
-            "only the XGBoost image answers with several models together; set final to 'all'"
+            "only the XGBoost image answers with several models together, and algorithm is "
+            f"{_name_in(training)!r}; set final to 'all'"
         )
 
 

@@ -23,10 +23,14 @@ RowRole: TypeAlias = Literal["weight", "group", "time"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
-class Section(BaseModel):
-    """A table of `model.toml`. An unknown key is an error."""
+Texts = Annotated[tuple[str, ...], Field(strict=False)]
+"""Also read from a list, as TOML and JSON have it; its items are texts."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+
+class Section(BaseModel):
+    """A table of `model.toml`. An unknown key is an error, and so is a value of another type."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class DataSettings(Section):
@@ -42,7 +46,7 @@ class DataSettings(Section):
         description="Label column: its name in the header, its index from 0, or `last` (also -1). "
         "Not set: [found by the live model and the names](data.md#the-label), or refused.",
     )
-    ignore: tuple[str, ...] = Field(
+    ignore: Texts = Field(
         (),
         description="Names of columns that are no features. Requests that name their columns may "
         "lack them.",
@@ -53,7 +57,7 @@ class DataSettings(Section):
         "(also yes/no, t/f, 1/0), `date` (becomes the days since 1970-01-01) or `ignore`. Also "
         "takes back a column that Refit leaves out. Without a header the names are f0, f1, ….",
     )
-    missing: tuple[str, ...] = Field(
+    missing: Texts = Field(
         (),
         description="Texts or numbers that mean a missing value in every column, such as `-999` "
         "(also where it is written `-999.0`), in addition to [blank cells, `NaN` and the "
@@ -162,8 +166,9 @@ class DataSettings(Section):
     def _some_rows_are_left_for_training(self) -> DataSettings:
         if self.validation_fraction + self.test_fraction >= 1:
             raise ValueError(
-                "validation_fraction and test_fraction together must be less than 1, so that rows "
-                "are left for training"
+                f"validation_fraction = {self.validation_fraction:g} and test_fraction = "
+                f"{self.test_fraction:g} together must be less than 1, so that rows are left for "
+                "training"
             )
         return self
 
@@ -185,25 +190,28 @@ class DataSettings(Section):
         for other in ("label", "weight", "group"):
             known = info.data.get(other)
             if other != info.field_name and isinstance(known, str) and _same(name, known):
-                raise ValueError(f"[data] {other} names the same column; choose another one")
+                raise ValueError(
+                    f"[data] {other} = {known!r} names the same column; choose another one"
+                )
         columns: dict[str, ColumnSetting] = info.data.get("columns", {})
         asked = {name_key(column): kind for column, kind in columns.items()}
         asked |= {name_key(column): "ignore" for column in info.data.get("ignore", ())}
         kind = asked.get(name_key(name))
         if kind == "ignore":
             raise ValueError(
-                "the settings also ignore this column; remove it there, because a column with a "
-                "role is no feature anyway"
+                "[data] ignore or [data.columns] also ignores this column; remove it there, "
+                "because a column with a role is no feature anyway"
             )
         if kind is not None and info.field_name == "weight":
             raise ValueError(
                 f"[data.columns] makes this column a feature ({kind}), and a row weight is no "
                 "feature; remove one of them"
             )
-        if info.field_name == "time" and info.data.get("group") is not None:
+        group = info.data.get("group")
+        if info.field_name == "time" and group is not None:
             raise ValueError(
-                "[data] group is set too, but rows are split either by their group or by their "
-                "time; remove one of them"
+                f"[data] group = {group!r} is set too, but rows are split either by their group or "
+                "by their time; remove one of them"
             )
         return name
 

@@ -13,6 +13,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from refit.domain.nearest_names import did_you_mean
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -286,10 +288,16 @@ def check_hyperparameters(
     for name, value in values.items():
         rule = rules.get(aliases.get(name, name))
         if rule is None:
-            allowed = ", ".join(sorted([*rules, *aliases]))
-            raise ValueError(f"{name} is not a hyperparameter that can be set; allowed: {allowed}")
+            known = sorted([*rules, *aliases])
+            raise ValueError(
+                f"{name} is not a hyperparameter that can be set; {did_you_mean(name, known)}"
+                f"allowed: {', '.join(known)}"
+            )
         if not rule.allows(value):
-            raise ValueError(f"{name} = {_shown(value)} is not allowed; allowed: {rule.allowed}")
+            question = did_you_mean(str(value), getattr(rule, "texts", ()))
+            raise ValueError(
+                f"{name} = {_shown(value)} is not allowed; {question}allowed: {rule.allowed}"
+            )
         if len(str(value)) > MAX_VALUE_CHARACTERS:
             raise ValueError(
                 f"{name} has {len(str(value))} characters; SageMaker allows {MAX_VALUE_CHARACTERS}"

@@ -9,7 +9,12 @@ from __future__ import annotations
 
 from typing import Literal
 
+from refit.domain.nearest_names import did_you_mean
+
 Use = Literal["training", "endpoint"]
+
+INSTANCE_TYPE_SCHEMA = {"type": "string", "examples": ["ml.m5.large"]}
+"""JSON schema of a setting that names an instance type."""
 
 SIZES: dict[Use, dict[str, str]] = {
     "training": {
@@ -130,6 +135,7 @@ def check_instance_type(name: str, use: Use) -> None:
     """
     if name in instance_types(use):
         return
+    question = did_you_mean(f"ml.{name.removeprefix('ml.')}", sorted(instance_types(use)))
     family = name.removeprefix("ml.").partition(".")[0]
     if family in SIZES[use]:
         sizes = SIZES[use][family].split()
@@ -137,4 +143,4 @@ def check_instance_type(name: str, use: Use) -> None:
     else:
         families = ", ".join(f"ml.{family}" for family in SIZES[use])
         allowed = f"a type such as ml.m5.large, of the families {families}"
-    raise ValueError(f"SageMaker has no such instance type for {use}; allowed: {allowed}")
+    raise ValueError(f"SageMaker has no such instance type for {use}; {question}allowed: {allowed}")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     Field,
     ValidationError,
@@ -18,23 +16,22 @@ from pydantic import (
     model_validator,
 )
 
-from refit.domain.algorithm_settings import (
-    AlgorithmSettings,
-    check_final,
-    check_hyperparameters_of,
-    check_isolation,
-    check_weight,
-)
+from refit.domain.algorithm_settings import check_weight
 from refit.domain.batch_settings import BatchSettings, check_cached_rows
-from refit.domain.continued_training import Continuations, ContinueFrom, check_fits, check_not_tuned
-from refit.domain.data_settings import DataSettings, Fraction, Section
+from refit.domain.column_reading import name_key
+from refit.domain.continued_training import check_fits, check_not_tuned
+from refit.domain.data_settings import DataSettings, Fraction, Section, Texts
 from refit.domain.errors import SettingsInvalid
-from refit.domain.instance_types import check_instance_type
+from refit.domain.instance_types import INSTANCE_TYPE_SCHEMA, check_instance_type
+from refit.domain.nearest_names import did_you_mean
 from refit.domain.quality_metrics import JUDGING
-from refit.domain.training_script import Script, check_script, check_tunable
+from refit.domain.settings_effects import refused_effects
+from refit.domain.settings_errors import setting_messages, shown_value
+from refit.domain.toml_mistakes import advice_on
+from refit.domain.training_script import check_tunable
+from refit.domain.training_settings import TrainingSettings
 from refit.domain.tuning_settings import TuningSettings
 
-_SECTION_AND_KEY = re.compile(r"^\s*(\[[\w.]+\])\s+(\S.*?)\s*$", re.MULTILINE)
 _METRIC_CHOICES = ("auto", *JUDGING)
 _GONE_KEYS = {
     ("deployment", "termination_wait_s"): "SageMaker keeps the old instances only if the variants "
@@ -45,12 +42,9 @@ _GONE_KEYS = {
 
 def _checked_metric(name: str) -> str:
     if name not in _METRIC_CHOICES:
-        raise ValueError(f"Input should be one of {', '.join(_METRIC_CHOICES)}")
-    return name
-
-
-def _for_training(name: str) -> str:
-    check_instance_type(name, "training")
+        raise ValueError(
+            f"{did_you_mean(name, _METRIC_CHOICES)}allowed: {', '.join(_METRIC_CHOICES)}"
+        )
     return name
 
 
@@ -70,103 +64,6 @@ JudgingMetric = Annotated[
     AfterValidator(_checked_metric),
     WithJsonSchema({"type": "string", "enum": list(_METRIC_CHOICES)}),
 ]
-
-
-MAX_FOLDS = 20
-"""So many fit into the history of one execution (tests/contract/test_execution_histories.py)."""
-
-_INSTANCE_TYPE = Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")
-_TRAINING_SECONDS = Field(ge=60, le=432_000)
-"""SageMaker runs training jobs for at most 5 days, unless the quota of the account was raised."""
-
-
-class TrainingSettings(AlgorithmSettings):
-    """The SageMaker training job."""
-
-    image_tag: Literal["3.0-5", "3.2-0", "1.7-1"] = Field(
-        "3.0-5", description="Tag of the SageMaker XGBoost image."
-    )
-    instance_type: Annotated[str, _INSTANCE_TYPE, AfterValidator(_for_training)] | None = Field(
-        None,
-        description="Instance type of the training job. Default: chosen by data size.",
-    )
-    volume_gb: Annotated[int, Field(ge=1, le=16384)] | None = Field(
-        None, description="Volume of the training instance. Default: chosen by data size."
-    )
-    max_runtime_s: Annotated[int, _TRAINING_SECONDS] = Field(
-        3600, description="A training job that runs longer is stopped."
-    )
-    spot: bool = Field(
-        False,
-        description="Use managed spot training: cheaper, but it may wait and may be interrupted.",
-    )
-    max_wait_s: Annotated[int, _TRAINING_SECONDS] | None = Field(
-        None,
-        description="With spot: longest wait including the run time. Default: twice max_runtime_s.",
-    )
-    network_isolation: bool = Field(
-        True, description="Run the training container without network access and credentials."
-    )
-    folds: Annotated[int, Field(ge=0, le=MAX_FOLDS)] = Field(
-        0,
-        description="Number of folds of the training rows, 2 to 20: each is predicted by a model "
-        "that is trained on the others. 0: no folds.",
-    )
-    folds_at_a_time: Annotated[int, Field(ge=1, le=MAX_FOLDS)] = Field(
-        1, description="Number of folds that are trained at the same time."
-    )
-    final: Literal["all", "ensemble"] = Field(
-        "all",
-        description="With folds: `all`, the model is trained on all training rows; `ensemble`, the "
-        "models of the folds answer together, by the mean of their predictions.",
-    )
-    script: Script = None
-    continue_from: ContinueFrom = None
-    max_continuations: Continuations = 10
-    hyperparameters: dict[str, str | int | float | bool] = Field(
-        default_factory=dict,
-        description="Hyperparameters that add to or replace those that Refit chooses: the names "
-        "and ranges of the algorithm. A container of your own gets exactly these.",
-    )
-
-    @field_validator("network_isolation")
-    @classmethod
-    def _own_code_is_isolated(cls, is_isolated: bool, info: ValidationInfo) -> bool:
-        check_isolation(is_isolated, info.data)
-        return is_isolated
-
-    @field_validator("hyperparameters")
-    @classmethod
-    def _are_known(
-        cls, values: dict[str, str | int | float | bool], info: ValidationInfo
-    ) -> dict[str, str | int | float | bool]:
-        check_hyperparameters_of(values, info.data)
-        return values
-
-    @field_validator("folds")
-    @classmethod
-    def _one_fold_is_none(cls, folds: int) -> int:
-        if folds == 1:
-            raise ValueError(f"one fold leaves no row to train on; allowed: 0, 2 to {MAX_FOLDS}")
-        return folds
-
-    @field_validator("final")
-    @classmethod
-    def _an_ensemble_is_of_folds(cls, final: str, info: ValidationInfo) -> str:
-        if final == "ensemble" and info.data.get("folds") == 0:
-            raise ValueError(
-                f"an ensemble is of the models of folds; set [training] folds to 2 to {MAX_FOLDS}, "
-                "or final to 'all'"
-            )
-        check_final(final, info.data)
-        return final
-
-    @model_validator(mode="after")
-    def _fit_together(self) -> TrainingSettings:
-        if self.max_wait_s is not None and self.max_wait_s < self.max_runtime_s:
-            raise ValueError("max_wait_s must be at least max_runtime_s")
-        check_script(self.script, self.algorithm_name, self.network_isolation)
-        return self
 
 
 class Costs(Section):
@@ -209,7 +106,11 @@ class PredictionSettings(Section):
     @model_validator(mode="after")
     def _one_threshold(self) -> PredictionSettings:
         if self.threshold is not None and self.costs is not None:
-            raise ValueError("set either threshold or costs: costs choose the threshold")
+            costs = shown_value(self.costs.model_dump())
+            raise ValueError(
+                f"threshold = {self.threshold:g} and costs = {costs} do not fit together, because "
+                "costs choose the threshold; remove one of them"
+            )
         return self
 
 
@@ -244,9 +145,9 @@ class GateSettings(Section):
 class DeploymentSettings(Section):
     """The SageMaker endpoint."""
 
-    instance_type: Annotated[str, _INSTANCE_TYPE, AfterValidator(_for_endpoint)] = Field(
-        "ml.m5.large", description="Instance type of the endpoint."
-    )
+    instance_type: Annotated[
+        str, AfterValidator(_for_endpoint), WithJsonSchema(INSTANCE_TYPE_SCHEMA)
+    ] = Field("ml.m5.large", description="Instance type of the endpoint.")
     instance_count: Annotated[int, Field(ge=1, le=100)] = Field(
         1, description="Number of instances of the endpoint."
     )
@@ -312,9 +213,7 @@ class MonitoringSettings(Section):
     input_effect: Annotated[float, Field(gt=0, le=1)] = Field(
         0.05, description="Smallest distribution shift (0 to 1) that is reported."
     )
-    critical_features: tuple[str, ...] = Field(
-        (), description="Columns whose shift is reported as critical."
-    )
+    critical_features: Texts = Field((), description="Columns whose shift is reported as critical.")
     capture_silence_s: Annotated[int, Field(ge=60, le=31_536_000)] = Field(
         86_400, description="Time without a captured inference that raises an alarm."
     )
@@ -325,6 +224,10 @@ class MonitoringSettings(Section):
         1000, description="Model latency (99th percentile) above which an alarm is raised."
     )
 
+    def is_critical(self, feature: str) -> bool:
+        """Return whether a feature is one of `critical_features`."""
+        return name_key(feature) in map(name_key, self.critical_features)
+
     @property
     def complete_age_s(self) -> int:
         """The age at which a cohort's labels count as complete."""
@@ -333,9 +236,17 @@ class MonitoringSettings(Section):
     @model_validator(mode="after")
     def _ages_in_order(self) -> MonitoringSettings:
         if self.complete_age_s < self.label_age_s:
-            raise ValueError("label_wait_s must be at least label_age_s")
+            raise ValueError(
+                f"label_wait_s = {self.label_wait_s} must be at least label_age_s = "
+                f"{self.label_age_s}"
+            )
         if self.max_label_age_s < self.complete_age_s + self.cohort_s:
-            raise ValueError("max_label_age_s must be at least label_wait_s plus cohort_s")
+            default = " (by default 3 × label_age_s)" if self.label_wait_s is None else ""
+            raise ValueError(
+                f"max_label_age_s = {self.max_label_age_s} must be at least label_wait_s = "
+                f"{self.complete_age_s}{default} plus cohort_s = {self.cohort_s}, which is "
+                f"{self.complete_age_s + self.cohort_s}"
+            )
         return self
 
 
@@ -445,15 +356,19 @@ def parse_settings(text: str) -> ModelSettings:
         SettingsInvalid: naming each key that is wrong, its value and what is allowed.
     """
     try:
-        return ModelSettings.model_validate(tomllib.loads(text.removeprefix("\ufeff")))
+        document = tomllib.loads(text.removeprefix("\ufeff"))
     except tomllib.TOMLDecodeError as error:
-        match = _SECTION_AND_KEY.search(text)
-        advice = None
-        if match:
-            advice = f"Write two lines: the section {match[1]}, and below it {match[2]}"
-        raise SettingsInvalid(f"model.toml is not valid TOML: {error}", advice=advice) from error
+        raise SettingsInvalid(
+            f"model.toml is not valid TOML: {error}", advice=advice_on(text)
+        ) from error
+    try:
+        settings = ModelSettings.model_validate(document)
     except ValidationError as error:
-        raise SettingsInvalid("model.toml: " + "; ".join(_messages(error))) from error
+        messages = setting_messages(error, ModelSettings, document, _GONE_KEYS)
+        raise SettingsInvalid("model.toml: " + "; ".join(messages)) from error
+    if messages := refused_effects(settings):
+        raise SettingsInvalid("model.toml: " + "; ".join(messages))
+    return settings
 
 
 def settings_text(content: bytes, file: str = "model.toml") -> str:
@@ -470,31 +385,3 @@ def settings_text(content: bytes, file: str = "model.toml") -> str:
         raise SettingsInvalid(
             f"{file} is not UTF-8 text: invalid byte {error.start}; save it as UTF-8"
         ) from error
-
-
-def _messages(error: ValidationError) -> list[str]:
-    lines = []
-    for problem in error.errors(include_url=False):
-        *tables, key = [str(part) for part in problem["loc"]] or ["model.toml"]
-        where = f"[{'.'.join(tables)}] {key}" if tables else f"[{key}]"
-        gone = _GONE_KEYS.get((".".join(tables), key))
-        text = problem["msg"].removeprefix("Value error, ")
-        if gone:
-            lines.append(f"{where} is no setting any more: {gone}; delete the line")
-        elif problem["type"] == "extra_forbidden":
-            lines.append(f"{where} is not a known key; {_allowed_keys(tables)}")
-        elif problem["type"] == "value_error" and not tables:  # it names its keys itself
-            lines.append(text if text.startswith("[") else f"{where} {text}")
-        else:
-            lines.append(f"{where} = {problem['input']!r}: {text}")
-    return lines
-
-
-def _allowed_keys(tables: list[str]) -> str:
-    section: type[BaseModel] = ModelSettings
-    for table in tables:
-        annotation = section.model_fields[table].annotation
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            break
-        section = annotation
-    return "allowed: " + ", ".join(section.model_fields)

@@ -37,8 +37,8 @@ def check_script(script: str | None, algorithm: str, network_isolation: bool) ->
     """
     if script is not None and algorithm != "xgboost":
         raise ValueError(
-            f"script = {script!r} needs algorithm = 'xgboost': it runs in the XGBoost image; put "
-            "the code of a container of your own into its image"
+            f"script = {script!r} needs algorithm = 'xgboost', and it is {algorithm!r}: a script "
+            "runs in the XGBoost image; put the code of a container of your own into its image"
         )
     if script is not None and not network_isolation:
         raise ValueError(
@@ -55,7 +55,8 @@ def check_tunable(script: str | None, algorithm: str, max_jobs: int) -> None:
     """
     if algorithm != "xgboost" and max_jobs:
         raise ValueError(
-            f"max_jobs = {max_jobs} needs [training] algorithm = 'xgboost'; set max_jobs = 0"
+            f"max_jobs = {max_jobs} needs [training] algorithm = 'xgboost', and it is "
+            f"{algorithm!r}; set max_jobs = 0"
         )
     if script is not None and max_jobs:
         raise ValueError(

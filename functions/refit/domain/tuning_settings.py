@@ -19,6 +19,8 @@ from pydantic import (
 
 from refit.domain.data_settings import Section
 from refit.domain.hyperparameters import ALIASES, RULES, Number
+from refit.domain.nearest_names import did_you_mean
+from refit.domain.settings_errors import setting_messages
 
 TUNABLE = (
     "num_round",
@@ -76,7 +78,9 @@ def _read_range(value: object) -> object:
     if isinstance(value, list | tuple) and value:
         if all(isinstance(item, str) for item in value):
             return tuple(value)
-        numbers = [item for item in value if isinstance(item, int | float)]
+        numbers = [
+            item for item in value if isinstance(item, int | float) and not isinstance(item, bool)
+        ]
         if len(value) == len(numbers) == 2:
             return _number_range({"min": value[0], "max": value[1]})
     if isinstance(value, dict) and {"min", "max"} <= value.keys() <= {"min", "max", "scaling"}:
@@ -91,9 +95,7 @@ def _number_range(members: dict[str, Any]) -> NumberRange:
     try:
         return NumberRange.model_validate(members)
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        member = f"{problem['loc'][0]}: " if problem["loc"] else ""
-        raise ValueError(member + problem["msg"].removeprefix("Value error, ")) from error
+        raise ValueError("; ".join(setting_messages(error, NumberRange, members))) from error
 
 
 _Range = Annotated[Range, BeforeValidator(_read_range)]
@@ -220,7 +222,8 @@ def _check_range(name: str, searched: Range) -> None:
     """
     if name not in TUNABLE:
         raise ValueError(
-            f"{name} cannot be searched; SageMaker's XGBoost allows {', '.join(TUNABLE)}"
+            f"{name} cannot be searched; {did_you_mean(name, TUNABLE)}SageMaker's XGBoost allows "
+            f"{', '.join(TUNABLE)}"
         )
     values = searched if isinstance(searched, tuple) else (searched.min, searched.max)
     for value in values:

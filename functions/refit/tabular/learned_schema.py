@@ -196,15 +196,18 @@ def _not_classes(name: str, labels: Counter[bytes], evidence: ColumnEvidence) ->
         looks, advice = kind.noun, kind.advice[0].upper() + kind.advice[1:]
     elif kind == UNKNOWN_DATES or are_dates(evidence):
         looks, advice = "dates, which cannot be predicted", "Choose another label (--label)"
+    elif evidence.numbers and not evidence.texts:
+        looks, advice = "numbers to estimate, not classes", 'Set [data] task = "regression"'
     elif evidence.numbers:
         looks = "a mix of numbers and texts"
         advice = "If the texts mean a missing value, set [data] missing"
     else:
         looks = "names, identifiers or free text, not classes"
         advice = "Choose another label (--label)"
+    each = "" if len(labels) > MAX_TEXTS else ", almost another one in each row"
     return DatasetInvalid(
         f"label {name!r} has {distinct} distinct values in {labels.total():,} rows, such as "
-        f"{example}, almost another one in each row. They look like {looks}",
+        f"{example}{each}. They look like {looks}",
         advice=advice,
     )
 

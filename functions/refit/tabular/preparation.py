@@ -29,6 +29,7 @@ from refit.tabular.learned_schema import learned_schema, new_vocabulary, reconci
 from refit.tabular.profile import SAMPLE_ROWS, ProfileSample, profile_of
 from refit.tabular.row_reader import LABEL
 from refit.tabular.row_writing import full_width, with_weights, write, write_apart
+from refit.tabular.setting_notes import unused_settings
 from refit.tabular.split import Fractions, Split
 from refit.tabular.split_record import (
     REQUIRED_SPLITS,
@@ -428,7 +429,8 @@ def read_drop(
         drop, dialects, survey, scanner, found, quarantine, spooled.rows.total()
     )
     doubts += split_doubts(spooled, settings, given)
-    notes = (*notes, *learned.notes, *split_notes(scanner.plan, spooled))
+    unused = unused_settings(tables, settings, given)
+    notes = (*notes, *unused, *learned.notes, *split_notes(scanner.plan, spooled))
     return ReadDrop(
         learned=learned.with_doubts(doubts).model_copy(update={"notes": notes}),
         _spooled=spooled,

@@ -23,10 +23,10 @@ from refit.domain.pipeline.user_code import check_code, check_scripts_allowed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from refit.domain.model_settings import TrainingSettings
     from refit.domain.naming import RunKeys
     from refit.domain.pipeline.algorithms import Algorithm
     from refit.domain.pipeline.manifest import ObjectVersion
+    from refit.domain.training_settings import TrainingSettings
     from refit.usecases.services import Services
 
 _MODEL_TYPE = "application/x-sagemaker-model"

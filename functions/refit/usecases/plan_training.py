@@ -16,9 +16,9 @@ from refit.usecases.plan_jobs import plan_jobs
 from refit.usecases.plan_script import plan_script
 
 if TYPE_CHECKING:
-    from refit.domain.model_settings import TrainingSettings
     from refit.domain.pipeline.algorithms import Algorithm
     from refit.domain.pipeline.training_plan import DataShape, TrainingPlan
+    from refit.domain.training_settings import TrainingSettings
     from refit.usecases.continue_training import ChampionRun
     from refit.usecases.plan_script import ScriptJob
     from refit.usecases.services import Services

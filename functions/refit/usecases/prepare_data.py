@@ -18,10 +18,12 @@ from typing import IO, TYPE_CHECKING
 
 from refit.domain.errors import DatasetNotFound, ModelNotFound, ObjectNotFound
 from refit.domain.evaluation.positive_class import check_prediction
+from refit.domain.monitoring.critical_features import check_critical_features
 from refit.domain.naming import ModelKeys, RunKeys
 from refit.domain.pipeline.drop_limits import check_drop_size
 from refit.domain.pipeline.manifest import LabelledBySide, Manifest, SideRows
 from refit.domain.pipeline.schema_change import LiveVersion
+from refit.domain.settings_effects import effect_notes
 from refit.domain.vocabulary import RunStatus
 from refit.stores.bucket import PART_BYTES
 from refit.tabular.dataset import tables_of
@@ -127,6 +129,7 @@ def prepare_data(
         prediction = source.settings.prediction
         folds = source.settings.training.folds
         check_prediction(prediction, prepared.schema, prepared.threshold_rows)
+        check_critical_features(source.settings.monitoring, prepared.schema)
         if source.added is not None and not is_answered:
             return ask_about_rows(services, source.keys, prepared, source.added)
         if source.added is not None:
@@ -237,7 +240,7 @@ def _read(
                 folder,
                 SEED,
                 quarantine,
-                notes=tables.notes,
+                notes=(*effect_notes(source.settings), *tables.notes),
                 folds=source.settings.training.folds,
                 added=source.added,
             )

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from refit.domain.errors import SettingsInvalid
 from refit.domain.hyperparameters import RULES
-from refit.domain.model_settings import TrainingSettings
 from refit.domain.pipeline.training_plan import DataShape, plan_training
 from refit.domain.quality_metrics import JUDGING, METRICS
+from refit.domain.training_settings import TrainingSettings
 from xgboost_container import metric_lines
 
 MAXIMIZED = ("auc", "aucpr")

@@ -5,8 +5,8 @@ import io
 import numpy as np
 import pytest
 from refit.domain.data_settings import DataSettings
-from refit.domain.model_settings import TrainingSettings
 from refit.domain.pipeline.training_plan import DataShape, plan_training
+from refit.domain.training_settings import TrainingSettings
 from refit.tabular.dataset import tables_of
 from refit.tabular.preparation import prepare
 from refit.tabular.quarantine import Quarantine

@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 import pytest
 from refit.domain.errors import SettingsInvalid
-from refit.domain.model_settings import TrainingSettings
+from refit.domain.training_settings import TrainingSettings
 from refit.handlers import (
     gate,
     plan_deployment,

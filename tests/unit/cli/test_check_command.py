@@ -185,6 +185,32 @@ def test_settings_that_are_wrong_are_a_refusal_too(check, table, tmp_path):
     assert "labl" in refusal["reason"]
 
 
+def test_settings_without_an_effect_on_the_files_are_noted(check, tmp_path):
+    rows = flowers(200)
+    for split, part in (("train", rows[:150]), ("test", rows[150:])):
+        (tmp_path / "drop" / split).mkdir(parents=True)
+        write_csv(tmp_path / "drop" / split / "part.csv", part, NAMES)
+    settings = tmp_path / "model.toml"
+    settings.write_text(
+        "[data]\nlabel = 'kind'\ntest_fraction = 0.2\n[tuning]\nmax_jobs = 0\nseed = 1\n"
+    )
+    _, learned, refusals = check(tmp_path / "drop", "--settings", settings)
+    assert refusals == []
+    assert learned["notes"][:2] == [
+        "[tuning] seed has no effect with [tuning] max_jobs = 0",
+        "[data] test_fraction has no effect on the dropped files, because the folder test/ has the "
+        "test rows",
+    ]
+
+
+def test_a_critical_feature_that_the_files_lack_is_refused(check, table, tmp_path):
+    settings = tmp_path / "model.toml"
+    settings.write_text("[data]\nlabel = 'kind'\n[monitoring]\ncritical_features = ['nothere']\n")
+    code, _, (refusal,) = check(table, "--settings", settings)
+    assert code == 2
+    assert "critical_features names 'nothere', which is no column" in refusal["reason"]
+
+
 def test_a_directory_keeps_its_splits(check, tmp_path):
     rows = flowers(200)
     for split, part in (("train", rows[:150]), ("test", rows[150:])):

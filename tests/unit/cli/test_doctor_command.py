@@ -177,7 +177,7 @@ def test_an_instance_type_without_a_quota_is_not_offered_in_the_region(
     ("settings", "trainings", "transforms"),
     [
         ("[tuning]\nmax_jobs = 12\nmax_parallel = 4", 4, 2),
-        ("[tuning]\nmax_parallel = 4", 1, 2),
+        ("[tuning]\nmax_jobs = 0\nmax_parallel = 4", 1, 2),
         ("[training]\nfolds = 5\nfolds_at_a_time = 3", 3, 3),
         ("[training]\nfolds = 2\nfolds_at_a_time = 4", 2, 2),
     ],

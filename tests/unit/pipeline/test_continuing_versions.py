@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from refit.domain.errors import SettingsInvalid
-from refit.domain.model_settings import TrainingSettings, parse_settings
+from refit.domain.model_settings import parse_settings
 from refit.domain.pipeline.continuation import Continuation, TrainedRun, continued
 from refit.domain.pipeline.split_rule import SplitRule
 from refit.domain.schema import Schema
+from refit.domain.training_settings import TrainingSettings
 
 COLUMNS = [
     {"name": "width", "type": "number"},
@@ -178,7 +179,7 @@ def test_training_rows_that_the_drop_defines_are_no_doubt() -> None:
             "[training]\nalgorithm = 'linear-learner'\ncontinue_from = 2",
             "continue_from = 2 needs algorithm = 'xgboost' or an image of your own: ",
         ),
-        ("[training]\nmax_continuations = 0", "greater than or equal to 1"),
+        ("[training]\nmax_continuations = 0", "allowed: whole number, ≥ 1, ≤ 100"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused_with_the_reason(settings: str, why: str) -> None:

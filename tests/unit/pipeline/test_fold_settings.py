@@ -11,10 +11,10 @@ from refit.domain.model_settings import parse_settings
     ("settings", "messages"),
     [
         ("folds = 1", ["[training] folds = 1", "allowed: 0, 2 to 20"]),
-        ("folds = 21", ["[training] folds = 21", "less than or equal to 20"]),
-        ("folds = -1", ["[training] folds = -1", "greater than or equal to 0"]),
+        ("folds = 21", ["[training] folds = 21", "allowed: whole number, ≥ 0, ≤ 20"]),
+        ("folds = -1", ["[training] folds = -1", "allowed: whole number, ≥ 0, ≤ 20"]),
         ("folds_at_a_time = 0", ["[training] folds_at_a_time = 0"]),
-        ("folds = 3\nfinal = 'best'", ["[training] final = 'best'", "'all' or 'ensemble'"]),
+        ("folds = 3\nfinal = 'best'", ["[training] final = 'best'", "'all', 'ensemble'"]),
         (
             "final = 'ensemble'",
             ["[training] final = 'ensemble'", "set [training] folds to 2 to 20"],

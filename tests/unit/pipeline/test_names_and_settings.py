@@ -77,9 +77,15 @@ def test_an_empty_settings_file_gives_the_defaults() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[data]\nlabels = 'y'", r"\[data\] labels is not a known key; allowed: task, label"),
-        ("[gate]\nmargin = -0.1", r"\[gate\] margin = -0.1: .*greater than or equal to 0"),
-        ("[deploy]\nx = 1", r"\[deploy\] is not a known key; allowed: data, training"),
+        (
+            "[data]\nlabels = 'y'",
+            r"\[data\] labels is not a known key; .*allowed: task, label",
+        ),
+        ("[gate]\nmargin = -0.1", r"\[gate\] margin = -0.1: allowed: number, ≥ 0"),
+        (
+            "[deploy]\nx = 1",
+            r"\[deploy\] is not a known key; .*allowed: data, training",
+        ),
         ("[data\n", "not valid TOML"),
         (
             "[data]\nignore = ['size']\ncolumns = { ' size' = 'number' }",
@@ -90,7 +96,10 @@ def test_an_empty_settings_file_gives_the_defaults() -> None:
             r"\[deployment\] termination_wait_s is no setting any more: .*delete the line",
         ),
         ("[training]\ninstance_type = 'big'", r"\[training\] instance_type = 'big'"),
-        ("[training]\nmax_runtime_s = 600\nmax_wait_s = 60", "max_wait_s must be at least"),
+        (
+            "[training]\nspot = true\nmax_runtime_s = 600\nmax_wait_s = 60",
+            "max_wait_s = 60 must be at least max_runtime_s = 600",
+        ),
     ],
 )
 def test_an_invalid_setting_is_named_with_its_value_and_what_is_allowed(

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import pytest
 from refit.domain.errors import SettingsInvalid
-from refit.domain.model_settings import TrainingSettings, parse_settings
+from refit.domain.model_settings import parse_settings
 from refit.domain.pipeline.continuation import TrainedRun, continued
 from refit.domain.pipeline.failure import explain_failure
 from refit.domain.pipeline.script_record import CodeFile, ScriptRecord
 from refit.domain.pipeline.split_rule import SplitRule
 from refit.domain.schema import Schema
+from refit.domain.training_settings import TrainingSettings
 
 HYPERPARAMETERS = "[training.hyperparameters]\n"
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from refit.domain.errors import SettingsInvalid
 from refit.domain.hyperparameters import check_hyperparameters
-from refit.domain.model_settings import TrainingSettings
 from refit.domain.pipeline.training_plan import DataShape, plan_training
 from refit.domain.pipeline.xgboost_rules import BROKEN_METRICS
 from refit.domain.quality_metrics import JUDGING, METRICS
+from refit.domain.training_settings import TrainingSettings
 
 if TYPE_CHECKING:
     from refit.domain.vocabulary import Task

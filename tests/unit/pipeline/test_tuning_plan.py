@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from refit.domain.errors import SettingsInvalid
 from refit.domain.hyperparameters import RULES
-from refit.domain.model_settings import TrainingSettings
 from refit.domain.pipeline.training_plan import DataShape, plan_training
 from refit.domain.pipeline.tuning_plan import TuningPlan, default_ranges, plan_tuning
 from refit.domain.pipeline.tuning_request import tuning_request
 from refit.domain.pipeline.xgboost_rules import BROKEN_METRICS
+from refit.domain.training_settings import TrainingSettings
 from refit.domain.tuning_settings import TUNABLE, NumberRange, TuningSettings
 
 from tests.support.sagemaker_requests import assert_valid_request

@@ -89,7 +89,10 @@ def test_a_range_that_sagemaker_or_the_container_refuses_is_refused_by_name(
             "set max_jobs = 6",
         ),
         ("max_jobs = 4\nranges = { max_depth = [3, 5] }", "only 3 combinations"),
-        ("max_jobs = 4\nmin_jobs = 2", "min_jobs is not a known key; allowed: max_jobs"),
+        (
+            "max_jobs = 4\nmin_jobs = 2",
+            "min_jobs is not a known key; did you mean 'max_jobs'?",
+        ),
     ],
 )
 def test_settings_that_do_not_fit_together_are_refused_with_what_is_allowed(

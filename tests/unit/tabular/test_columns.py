@@ -164,6 +164,15 @@ def test_the_settings_decide_the_task(prepared: Preparing) -> None:
         prepared(labelled(["cat", "dog"]), task="regression")
 
 
+def test_numbers_that_are_no_classes_are_refused_with_the_task_that_fits(
+    prepared: Preparing,
+) -> None:
+    prices = labelled([f"{n}.5" for n in range(3000)], 6000)
+    with pytest.raises(DatasetInvalid, match=r"They look like numbers to estimate") as refused:
+        prepared(prices, task="classification")
+    assert refused.value.advice == 'Set [data] task = "regression"'
+
+
 def test_labels_that_are_all_different_are_not_classes(prepared: Preparing) -> None:
     with pytest.raises(DatasetInvalid, match=r"more than 1,000 distinct values .* identifiers"):
         prepared(labelled([f"id{n}" for n in range(3000)], 3000))

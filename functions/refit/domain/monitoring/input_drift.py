@@ -208,7 +208,7 @@ def _findings(
             n=n,
             reference_n=reference_n,
             flagged=gap > threshold,
-            critical=column.name in settings.critical_features,
+            critical=settings.is_critical(column.name),
             missing=missing,
             category=column.texts is not None,
         )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from refit.domain.algorithm_settings import AlgorithmName
-    from refit.domain.model_settings import TrainingSettings
+    from refit.domain.training_settings import TrainingSettings
 
 
 class AnswerForm(StrEnum):

@@ -83,9 +83,9 @@ class AllowedImages:
             return
         allowed = ", ".join(sorted(self.repositories)) or "no image of your own"
         raise SettingsInvalid(
-            f"model.toml: [training] image = {image!r} is not allowed to run; allowed: {allowed}. "
-            "SageMaker's own algorithms are named by [training] algorithm",
-            advice=_advice(image),
+            f"model.toml: [training] image = {image!r} is not allowed to run",
+            advice=f"{_advice(image)}. Allowed today: {allowed}; SageMaker's own algorithms are "
+            "named by [training] algorithm",
         )
 
 

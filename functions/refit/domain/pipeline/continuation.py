@@ -18,9 +18,9 @@ from refit.domain.errors import SettingsInvalid
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from refit.domain.model_settings import TrainingSettings
     from refit.domain.pipeline.split_rule import SplitRule
     from refit.domain.schema import Schema
+    from refit.domain.training_settings import TrainingSettings
 
 ROUNDS = 100
 ROUNDS_WITHOUT_VALIDATION = 20

@@ -13,7 +13,7 @@ from refit.domain.pipeline.xgboost_rules import BINARY, MANY, check_objective, c
 from refit.domain.quality_metrics import METRICS
 
 if TYPE_CHECKING:
-    from refit.domain.model_settings import TrainingSettings
+    from refit.domain.training_settings import TrainingSettings
     from refit.domain.vocabulary import Task
 
 GIB = 1024**3

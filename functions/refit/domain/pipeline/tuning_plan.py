@@ -18,7 +18,7 @@ from refit.domain.tuning_settings import NumberRange, Range, Scaling
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from refit.domain.model_settings import TrainingSettings
+    from refit.domain.training_settings import TrainingSettings
     from refit.domain.tuning_settings import TuningSettings
 
 # A small eta needs many rounds; early stopping ends most trials before.
