@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refit.domain.allowed_values import Schema, allowed_values, definition_of, forms
@@ -61,7 +62,7 @@ def setting_messages(
         document: what was validated.
         gone: keys of earlier versions, by section and key, and why they are gone.
     """
-    schema = settings.model_json_schema()
+    schema = _schema_of(settings)
     lines: dict[tuple[str, ...], str] = {}
     for problem in error.errors(include_url=False):
         loc = tuple(map(str, problem["loc"]))
@@ -75,6 +76,11 @@ def setting_messages(
             place = _place(loc, schema)
             lines.setdefault(place.path, _wrong_value(problem, place, schema, document))
     return list(lines.values())
+
+
+@cache
+def _schema_of(settings: type[BaseModel]) -> Schema:
+    return settings.model_json_schema()
 
 
 def _place(loc: Sequence[str], schema: Schema) -> _Place:

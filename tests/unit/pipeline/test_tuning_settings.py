@@ -75,8 +75,8 @@ def test_a_range_that_sagemaker_or_the_container_refuses_is_refused_by_name(
     ("keys", "text"),
     [
         ("max_jobs = 1", "a search has at least 2 trials"),
-        ("max_jobs = 501", "less than or equal to 500"),
-        ("max_jobs = 9\nmax_parallel = 101", "less than or equal to 100"),
+        ("max_jobs = 501", "allowed: whole number, ≥ 0, ≤ 500"),
+        ("max_jobs = 9\nmax_parallel = 101", "allowed: whole number, ≥ 1, ≤ 100"),
         ('strategy = "hyperband"\nearly_stopping = "auto"', "set early_stopping = 'off'"),
         ('max_jobs = 4\nstrategy = "grid"', "searches lists of texts"),
         (
