@@ -8,7 +8,7 @@ purpose, and a note says that they have no effect.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from refit.domain.hyperparameters import ALIASES
 from refit.domain.settings_errors import shown_value
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from refit.domain.model_settings import ModelSettings
+    from refit.domain.training_settings import TrainingSettings
+    from refit.domain.tuning_settings import TuningSettings
 
 _WITHOUT_CAPTURES = frozenset({"capture", "held_label_s", "max_label_age_s", "max_latency_ms"})
 """Keys of `[monitoring]` that say something of a model whose predictions are not captured."""
@@ -40,6 +41,22 @@ Source  XGBoost documentation, "XGBoost Parameters"
 """
 
 
+class Settings(Protocol):
+    """What is read of `ModelSettings`, whose module imports this one."""
+
+    @property
+    def training(self) -> TrainingSettings: ...
+
+    @property
+    def tuning(self) -> TuningSettings: ...
+
+    @property
+    def monitoring(self) -> Any: ...
+
+    @property
+    def retraining(self) -> Any: ...
+
+
 @dataclass(frozen=True)
 class _Need:
     """Keys of a section that need a setting.
@@ -55,10 +72,10 @@ class _Need:
     keys: frozenset[str]
     switch: tuple[str, str]
     value: str
-    is_met: Callable[[ModelSettings], bool]
+    is_met: Callable[[Settings], bool]
 
 
-def _needs(settings: ModelSettings) -> tuple[_Need, ...]:
+def _needs(settings: Settings) -> tuple[_Need, ...]:
     tuning = frozenset(type(settings.tuning).model_fields) - {"max_jobs"}
     monitoring = frozenset(type(settings.monitoring).model_fields) - _WITHOUT_CAPTURES
     drift = frozenset({"enabled", "min_labels", "cooldown_s", "max_per_day"})
@@ -94,16 +111,16 @@ def _needs(settings: ModelSettings) -> tuple[_Need, ...]:
             drift - {"enabled"},
             ("retraining", "enabled"),
             "true",
-            lambda s: s.retraining.enabled,
+            lambda s: bool(s.retraining.enabled),
         ),
     )
 
 
-def _captures(settings: ModelSettings) -> bool:
-    return settings.monitoring.capture != "off"
+def _captures(settings: Settings) -> bool:
+    return bool(settings.monitoring.capture != "off")
 
 
-def refused_effects(settings: ModelSettings) -> list[str]:
+def refused_effects(settings: Settings) -> list[str]:
     """Return a message for each key that is set and has no effect, as its user does not expect.
 
     Args:
@@ -129,7 +146,7 @@ def refused_effects(settings: ModelSettings) -> list[str]:
     return messages
 
 
-def effect_notes(settings: ModelSettings) -> list[str]:
+def effect_notes(settings: Settings) -> list[str]:
     """Return a note for each key that has no effect as another one is turned off, or too small.
 
     Args:
@@ -163,27 +180,27 @@ def effect_notes(settings: ModelSettings) -> list[str]:
     return notes
 
 
-def _unmet(settings: ModelSettings) -> Iterator[_Need]:
+def _unmet(settings: Settings) -> Iterator[_Need]:
     return (need for need in _needs(settings) if not need.is_met(settings))
 
 
-def _set_keys(settings: ModelSettings, need: _Need) -> list[str]:
+def _set_keys(settings: Settings, need: _Need) -> list[str]:
     section: BaseModel = getattr(settings, need.section)
     return [
         key for key in type(section).model_fields if key in need.keys & section.model_fields_set
     ]
 
 
-def _is_set(settings: ModelSettings, section: str, key: str) -> bool:
+def _is_set(settings: Settings, section: str, key: str) -> bool:
     return key in getattr(settings, section).model_fields_set
 
 
-def _shown(settings: ModelSettings, section: str, key: str) -> str:
+def _shown(settings: Settings, section: str, key: str) -> str:
     value = getattr(settings, section).model_dump(mode="json")[key]
     return f"[{section}] {key} = {shown_value(value)}"
 
 
-def _unread_hyperparameters(settings: ModelSettings) -> Iterator[str]:
+def _unread_hyperparameters(settings: Settings) -> Iterator[str]:
     given = settings.training.hyperparameters
     where = "[training.hyperparameters]"
     for alias, name in ALIASES.items():
