@@ -155,7 +155,7 @@ def test_costs_need_validation_rows() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("threshold = 0.3\ncosts = {false_positive = 1, false_negative = 2}", "either threshold"),
+        ("threshold = 0.3\ncosts = {false_positive = 1, false_negative = 2}", "costs choose"),
         ("threshold = 0", r"\[prediction\] threshold = 0"),
         ("threshold = 1.0", r"\[prediction\] threshold = 1.0"),
         (
@@ -163,7 +163,7 @@ def test_costs_need_validation_rows() -> None:
             r"\[prediction.costs\] false_positive",
         ),
         ("costs = {false_positive = 1}", r"\[prediction.costs\] false_negative"),
-        ("positive = true", r"\[prediction\] positive = True"),
+        ("positive = true", r"\[prediction\] positive = true"),
         ("cutoff = 0.3", r"cutoff is not a known key; allowed: positive, threshold, costs"),
     ],
 )
