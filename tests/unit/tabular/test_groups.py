@@ -213,8 +213,8 @@ def test_a_group_that_does_not_exist_or_is_the_label_is_refused(drops: RoleDrops
 @pytest.mark.parametrize(
     ("toml", "text"),
     [
-        ("group = 'c'\ntime = 't'", r"\[data\] time = 't': .*\[data\] group is set too"),
-        ("group = 'c'\nignore = ['c']", r"\[data\] group = 'c': .*also ignore this column"),
+        ("group = 'c'\ntime = 't'", r"\[data\] time = 't': .*\[data\] group = 'c' is set too"),
+        ("group = 'c'\nignore = ['c']", r"\[data\] group = 'c': .*also ignores this column"),
         ("group = 'c'\ncolumns = {c = 'ignore'}", r"\[data\] group = 'c': .*also ignore"),
     ],
 )

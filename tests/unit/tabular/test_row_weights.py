@@ -196,10 +196,19 @@ def test_the_weight_cannot_be_the_label_or_a_column_of_texts(drops: RoleDrops) -
 @pytest.mark.parametrize(
     ("toml", "text"),
     [
-        ("weight = 'w'\nlabel = 'w'", r"\[data\] weight = 'w': .*label names the same column"),
-        ("weight = 'w'\ngroup = 'w'", r"\[data\] group = 'w': .*weight names the same column"),
-        ("weight = 'w'\ntime = ' w'", r"\[data\] time = ' w': .*weight names the same column"),
-        ("weight = 'w'\nignore = ['w']", r"\[data\] weight = 'w': .*also ignore this column"),
+        (
+            "weight = 'w'\nlabel = 'w'",
+            r"\[data\] weight = 'w': .*label = 'w' names the same column",
+        ),
+        (
+            "weight = 'w'\ngroup = 'w'",
+            r"\[data\] group = 'w': .*weight = 'w' names the same column",
+        ),
+        (
+            "weight = 'w'\ntime = ' w'",
+            r"\[data\] time = ' w': .*weight = 'w' names the same column",
+        ),
+        ("weight = 'w'\nignore = ['w']", r"\[data\] weight = 'w': .*also ignores this column"),
         (
             "weight = 'w'\ncolumns = {w = 'number'}",
             r"\[data\] weight = 'w': .*a feature \(number\)",
