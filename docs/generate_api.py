@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 from refit.domain.answers.actions import ActionAnswer, RetryBody, RollbackBody
 from refit.domain.answers.answer import ErrorAnswer
 from refit.domain.answers.models import ModelAnswer, ModelsAnswer
-from refit.domain.answers.paging import Paging
+from refit.domain.answers.paging import MAX_TOKEN, Paging
 from refit.domain.answers.predictions import (
     GroundTruthAnswer,
     GroundTruthBody,
@@ -378,7 +378,7 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
         {
             "name": "next",
             "in": "query",
-            "schema": {"type": "string", "minLength": 1, "maxLength": 2048},
+            "schema": {"type": "string", "minLength": 1, "maxLength": MAX_TOKEN},
             "description": "From the page before.",
         },
     ]

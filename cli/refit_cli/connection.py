@@ -24,6 +24,7 @@ from botocore.exceptions import (
 )
 from refit.domain.errors import ServiceThrottled
 from refit.domain.moments import utc_now
+from refit.environment import Environment
 from refit.stores.batches import BatchStore
 from refit.stores.bucket import Bucket
 from refit.stores.dynamodb import Table
@@ -33,6 +34,7 @@ from refit.stores.models import ModelStore
 from refit.stores.monitoring import MonitoringStore
 from refit.stores.run_artifacts import MAX_AGE_S, RunArtifacts
 from refit.stores.shards import Shards
+from refit.usecases.services import Services
 
 from refit_cli.api.model_api import ApiAccess
 from refit_cli.api.request_signature import RequestSignature
@@ -156,6 +158,17 @@ class StackConnection:
             aws_secret_access_key=self.local.secret_access_key,
             region_name=self.local.region,
         )
+
+    @cached_property
+    def services(self) -> Services:
+        """What the use cases that only read work with."""
+        variables = {
+            "BUCKET": self.stack.bucket,
+            "MODEL_TABLE": self.stack.model_table,
+            "INFERENCE_TABLE": self.stack.inference_table,
+            "NAME_PREFIX": self.stack.name_prefix,
+        }
+        return Services(Environment(variables), self.client)
 
     @cached_property
     def bucket(self) -> Bucket:

@@ -97,7 +97,7 @@ class Histories:
         return self
 
     def paginate(
-        self, executionArn: str, includeExecutionData: bool
+        self, executionArn: str, includeExecutionData: bool, PaginationConfig: dict[str, Any]
     ) -> list[dict[str, list[dict[str, Any]]]]:
         events = self.events.get(executionArn, [])
         return [{"events": events[:3]}, {"events": events[3:]}]

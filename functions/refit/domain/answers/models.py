@@ -76,7 +76,9 @@ class FormAnswer(Answer):
     classes: tuple[str, ...] | None = Field(
         description="Null for a regression; at most 1,000 are listed."
     )
-    columns: tuple[FormColumn, ...] = Field(description="At most 4,096 are listed.")
+    columns: tuple[FormColumn, ...] = Field(
+        description="At most 4,096 are listed, and fewer if their names and texts are long."
+    )
     columns_total: int
     image_side: int | None = Field(
         description="Side of a square picture, if the inputs can be one: a square number, from 16 "

@@ -14,7 +14,7 @@ from refit.domain.errors import ParameterInvalid
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MAX_TOKEN = 2048
+MAX_TOKEN = 8192
 PAGE_BYTES = 4_000_000
 """A page ends before it would be larger; Lambda returns at most 6 MB."""
 
@@ -45,6 +45,26 @@ class PageRequest:
     scope: str
     limit: int
     after: Any = None
+
+    def after_text(self, begins_with: str = "") -> str | None:
+        """Return where the page before ended, which is a text.
+
+        Raises:
+            ParameterInvalid: when the token was changed.
+        """
+        after = self.after
+        if after is None:
+            return None
+        if not isinstance(after, str) or not after.startswith(begins_with or after[:1] or "-"):
+            raise self.refused()
+        return after
+
+    def refused(self) -> ParameterInvalid:
+        """Return the error of a token that is not of this list."""
+        return ParameterInvalid(
+            "next is no token of this list; send the `next` of the page before, or leave it out "
+            "to begin"
+        )
 
     def token(self, after: Any) -> str | None:
         """Return the token that continues the list, or None at its end."""
@@ -92,10 +112,7 @@ def _limit(paging: Paging, text: str | None) -> int:
 
 
 def _after(paging: Paging, scope: str, token: str) -> Any:
-    refused = ParameterInvalid(
-        f"next is {token[:40]!r}, which is no token of this list; send the `next` of the page "
-        "before, or leave it out to begin"
-    )
+    refused = PageRequest(paging, scope, 1).refused()
     if len(token) > MAX_TOKEN:
         raise refused
     try:

@@ -60,8 +60,16 @@ class TrainingProgress(Answer):
     value: float
     best: BestRound | None
 
+    @property
+    def text(self) -> str:
+        """The newest round in one line."""
+        best = ""
+        if self.best and self.best.round + 1 < self.rounds:
+            best = f", best {self.best.value:.4g} in round {self.best.round + 1}"
+        return f"{self.title}: round {self.rounds}, {self.metric} {self.value:.4g}{best}"
 
-class TuningProgress(Answer):
+
+class TuningProgressAnswer(Answer):
     """How far the tuning job is."""
 
     trial: int
@@ -133,7 +141,7 @@ class FileAnswer(Answer):
 class DataAnswer(Answer):
     """The data that made the run."""
 
-    files: tuple[FileAnswer, ...] = Field(description="At most 100.")
+    files: tuple[FileAnswer, ...] = Field(description="At most 100; in lists at most 10.")
     files_total: int
     rows: SideRows | None
     labelled: int = Field(description="Labelled predictions among the rows.")
@@ -152,7 +160,7 @@ class RunAnswer(RunSummary):
     continued: Continuation | None
     states: tuple[StateVisit, ...] = Field(description="In their order; at most 500.")
     training: tuple[TrainingProgress, ...]
-    tuning_progress: TuningProgress | None = Field(description="While the run trains.")
+    tuning_progress: TuningProgressAnswer | None = Field(description="While the run trains.")
     curves: tuple[Curve, ...] = Field(description="At most 60.")
     gate: GateDecision | None
     evaluation: EvaluationAnswer | None
