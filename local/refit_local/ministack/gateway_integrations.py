@@ -3,13 +3,14 @@
 AWS        gives a function the id of the API key; answers a throttled function with the gateway
            response INTEGRATION_FAILURE, never with 429, and a function that takes longer than the
            integration's timeout (29 seconds) with INTEGRATION_TIMEOUT, while it runs on; publishes
-           5XXError; takes the gateway responses of an OpenAPI definition
+           5XXError; takes the gateway responses and the method ANY of an OpenAPI definition
 MiniStack  leaves the key out, passes 429 on, waits without end, publishes no metric of an API, and
-           ignores the gateway responses of a definition
+           ignores the gateway responses and the method ANY of a definition
 Source     API Gateway Developer Guide, "Variables for data models, authorizers, mapping templates,
            and CloudWatch access logging" (identity.apiKeyId), "Gateway response types", "Amazon API
            Gateway dimensions and metrics", "Amazon API Gateway quotas" (integration timeout), and
-           "x-amazon-apigateway-gateway-responses object"; AWS re:Post, "API Gateway proxy
+           "x-amazon-apigateway-gateway-responses object" and "x-amazon-apigateway-any-method
+           object"; AWS re:Post, "API Gateway proxy
            integration does not forward Lambda throttling" and "Inconsistencies in response codes
            depending on whether API Gateway response settings are configured"
 """
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from refit_local.ministack.hooks import Document
 
 INTEGRATION_TIMEOUT_MS = 29_000
+_ANY = "x-amazon-apigateway-any-method"
 _THROTTLED = "refit: the function is throttled"
 
 
@@ -38,6 +40,7 @@ def install() -> None:
     Hook.GATEWAY_PROXY.wrap(_invoke)
     Hook.GATEWAY_HANDLE.wrap(_handle)
     Hook.GATEWAY_IMPORT.wrap(_import)
+    Hook.GATEWAY_METHODS.get().add("any")
 
 
 def _event(original: Callable[..., Document], *args: Any, **options: Any) -> Document:
@@ -84,7 +87,11 @@ async def _handle(
 
 
 def _import(original: Callable[..., str], definition: Document, *rest: Any) -> str:
-    api_id = original(definition, *rest)
+    paths = {
+        path: {"any" if name == _ANY else name: method for name, method in methods.items()}
+        for path, methods in (definition.get("paths") or {}).items()
+    }
+    api_id = original({**definition, "paths": paths}, *rest)
     for kind, response in (definition.get("x-amazon-apigateway-gateway-responses") or {}).items():
         Hook.GATEWAY_RESPONSE.get()(api_id, kind, response)
     return api_id
