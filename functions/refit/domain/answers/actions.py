@@ -16,7 +16,9 @@ class RollbackBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    version: int = Field(ge=1, description="An approved version that is older than the live one.")
+    version: int = Field(
+        ge=1, le=999_999_999, description="An approved version that is older than the live one."
+    )
 
 
 class RetryBody(BaseModel):
