@@ -30,6 +30,10 @@ METHOD = """
 def handler(event, context):
     return {"statusCode": 200, "body": f"{context.function_name} {event['httpMethod']}"}
 """
+FAILING = """
+def handler(event, context):
+    raise RuntimeError("a secret")
+"""
 ERROR = '{"error": {"code": "$context.error.responseType"}}'
 
 
@@ -185,6 +189,26 @@ def test_any_method_of_a_definition_is_answered_and_an_own_method_comes_first(
         for method in ("GET", "DELETE", "OPTIONS")
     }
     assert answers == {"GET": "any GET", "DELETE": "any DELETE", "OPTIONS": "own OPTIONS"}
+
+
+def test_a_function_that_fails_is_answered_with_502_in_the_form_of_the_api(
+    aws: LocalAws,
+) -> None:
+    gateway = aws.client("apigateway")
+    api_id = gateway.create_rest_api(name="failing")["id"]
+    [root] = gateway.get_resources(restApiId=api_id)["items"]
+    method = {"restApiId": api_id, "resourceId": root["id"], "httpMethod": "GET"}
+    gateway.put_method(**method, authorizationType="NONE")
+    uri = f"{LAMBDA_PATH}/{aws.function('failing', FAILING)}/invocations"
+    gateway.put_integration(**method, type="AWS_PROXY", integrationHttpMethod="POST", uri=uri)
+    gateway.put_gateway_response(
+        restApiId=api_id,
+        responseType="DEFAULT_5XX",
+        responseTemplates={"application/json": ERROR},
+    )
+    gateway.create_deployment(restApiId=api_id, stageName="v1")
+    response = requests.get(f"{aws.url}/_aws/execute-api/{api_id}/v1/", timeout=20)
+    assert (response.status_code, response.json()) == (502, {"error": {"code": "DEFAULT_5XX"}})
 
 
 def test_the_gateway_responses_of_a_definition_are_in_effect(aws: LocalAws) -> None:
