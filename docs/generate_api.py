@@ -61,8 +61,8 @@ class Route:
 
 _MODEL = ((400, "ModelNameInvalid"), (404, "ModelNotFound"))
 _PAGE = ((400, "ParameterInvalid"),)
-_UNAVAILABLE = ((503, "TransientError"),)
-_VERSION = (*_MODEL, (400, "ParameterInvalid"), (404, "VersionNotFound"))
+_NO_QUERY = _PAGE  # an unknown query parameter is refused
+_VERSION = (*_MODEL, *_NO_QUERY, (404, "VersionNotFound"))
 
 ROUTES = (
     Route(
@@ -80,7 +80,7 @@ ROUTES = (
         "showModel",
         "Show a model: its stage in the loop, live version, settings, form, labels and alarms.",
         ModelAnswer,
-        errors=_MODEL,
+        errors=(*_MODEL, *_NO_QUERY),
     ),
     Route(
         "GET",
@@ -97,7 +97,7 @@ ROUTES = (
         "showRun",
         "Show a run: states, progress, curves, gate, evaluation, and what data made it.",
         RunAnswer,
-        errors=(*_MODEL, (404, "RunNotFound")),
+        errors=(*_MODEL, *_NO_QUERY, (404, "RunNotFound")),
     ),
     Route(
         "GET",
@@ -124,7 +124,7 @@ ROUTES = (
         "Start a retraining on the data of the live version and all newer labels.",
         ActionAnswer,
         success=202,
-        errors=(*_MODEL, (409, "NothingToRetrain"), (409, "ModelBeingRemoved")),
+        errors=(*_MODEL, *_NO_QUERY, (409, "NothingToRetrain"), (409, "ModelBeingRemoved")),
     ),
     Route(
         "POST",
@@ -133,7 +133,13 @@ ROUTES = (
         "Allow retraining again after retrainings without improvement.",
         ActionAnswer,
         success=202,
-        errors=(*_MODEL, (409, "NotBlocked"), (409, "ModelBeingRemoved")),
+        errors=(
+            *_MODEL,
+            *_NO_QUERY,
+            (409, "NothingToRetrain"),
+            (409, "NotBlocked"),
+            (409, "ModelBeingRemoved"),
+        ),
     ),
     Route(
         "POST",
@@ -146,6 +152,7 @@ ROUTES = (
         is_body_required=False,
         errors=(
             *_MODEL,
+            *_NO_QUERY,
             (400, "PayloadInvalid"),
             (404, "RunNotFound"),
             (409, "NothingToRetry"),
@@ -181,8 +188,10 @@ ROUTES = (
         body=RollbackBody,
         errors=(
             *_MODEL,
+            *_NO_QUERY,
             (400, "PayloadInvalid"),
             (404, "VersionNotFound"),
+            (409, "NothingToRetrain"),
             (409, "VersionNotApproved"),
             (409, "AlreadyLive"),
             (409, "NotOlderThanLive"),
@@ -198,7 +207,12 @@ ROUTES = (
         PredictionsAnswer,
         key=PREDICT,
         body=PredictionsBody,
-        errors=(*_MODEL, (400, "PayloadInvalid"), (413, "PayloadTooLarge")),
+        errors=(
+            *_MODEL,
+            (400, "PayloadInvalid"),
+            (413, "PayloadTooLarge"),
+            (503, "EndpointNotReady"),
+        ),
         body_types=("text/csv", "application/x-ndjson"),
     ),
     Route(
@@ -217,13 +231,17 @@ ROUTES = (
 _EVERY_ROUTE = (
     (403, "KeyNotAllowed"),
     (405, "MethodNotAllowed"),
+    (403, "MISSING_AUTHENTICATION_TOKEN"),
+    (413, "REQUEST_TOO_LARGE"),
     (415, "UNSUPPORTED_MEDIA_TYPE"),
     (429, "QUOTA_EXCEEDED"),
     (429, "THROTTLED"),
     (502, "DEFAULT_5XX"),
-    *_UNAVAILABLE,
+    (503, "INTEGRATION_FAILURE"),
+    (503, "ServiceThrottled"),
+    (504, "INTEGRATION_TIMEOUT"),
 )
-_OF_GATEWAY = frozenset({"UNSUPPORTED_MEDIA_TYPE", "QUOTA_EXCEEDED", "THROTTLED", "DEFAULT_5XX"})
+
 
 _PARAMETERS: dict[str, dict[str, Any]] = {
     "model": {"type": "string", "pattern": rf"^{MODEL_NAME_PATTERN}$", "example": "digits"},
@@ -437,7 +455,7 @@ def _error_rows() -> list[str]:
     rows = [(*pair, "all") for pair in _EVERY_ROUTE]
     rows += [(*pair, ", ".join(f"`{name}`" for name in names)) for pair, names in codes.items()]
     return [
-        f"| {status} | `{code}`{' (API Gateway)' if code in _OF_GATEWAY else ''} | {where} |\n"
+        f"| {status} | `{code}`{' (API Gateway)' if code.isupper() else ''} | {where} |\n"
         for status, code, where in sorted(rows)
     ]
 

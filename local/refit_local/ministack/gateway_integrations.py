@@ -3,10 +3,11 @@
 AWS        gives a function the id of the API key; answers a throttled function with the gateway
            response INTEGRATION_FAILURE, never with 429, and a function that takes longer than the
            integration's timeout (29 seconds) with INTEGRATION_TIMEOUT, while it runs on; answers a
-           function that failed with 502 and no word of its error; publishes
-           5XXError; takes the gateway responses and the method ANY of an OpenAPI definition
-MiniStack  leaves the key out, passes 429 and the texts of errors on, waits without end, publishes no metric of an API, and
-           ignores the gateway responses and the method ANY of a definition
+           function that failed with 502 and no word of its error; publishes 5XXError; takes the
+           gateway responses and the method ANY of an OpenAPI definition
+MiniStack  leaves the key out, passes 429 and the texts of errors on, waits without end, publishes
+           no metric of an API, and ignores the gateway responses and the method ANY of a
+           definition
 Source     API Gateway Developer Guide, "Variables for data models, authorizers, mapping templates,
            and CloudWatch access logging" (identity.apiKeyId), "Gateway response types", "Amazon API
            Gateway dimensions and metrics", "Amazon API Gateway quotas" (integration timeout), and
