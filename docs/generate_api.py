@@ -246,7 +246,7 @@ _EVERY_ROUTE = (
 _PARAMETERS: dict[str, dict[str, Any]] = {
     "model": {"type": "string", "pattern": rf"^{MODEL_NAME_PATTERN}$", "example": "digits"},
     "run": {"type": "string", "example": "3f0c9a1b2d4e"},
-    "version": {"type": "integer", "minimum": 1, "example": 3},
+    "version": {"type": "integer", "minimum": 1, "maximum": 999_999_999, "example": 3},
 }
 
 INTRODUCTION = """# HTTP API

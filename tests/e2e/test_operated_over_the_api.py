@@ -13,6 +13,7 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import given as given_values
+from schemathesis import GenerationMode
 
 from tests.e2e.driver import wait_for
 
@@ -33,7 +34,8 @@ OPERATIONS = [
     (method.upper(), path) for path, methods in DOCUMENT["paths"].items() for method in methods
 ]
 KEYS = {"PredictApiKey": "predict", "LabelApiKey": "label", "OperateApiKey": "operate"}
-EXAMPLES = 12
+EXAMPLES = 10
+accepted = schemathesis.checks.CHECKS.get_one("positive_data_acceptance")
 cases: Counter[tuple[str, int]] = Counter()
 
 
@@ -135,9 +137,19 @@ def test_a_key_opens_its_own_routes_only(operated: User, operator: Operator) -> 
             assert (response.status_code, code) == (403, "KeyNotAllowed"), (method, path, key)
 
 
-@pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=" ".join)
+def test_another_method_is_refused_with_what_is_allowed(operated: User, operator: Operator) -> None:
+    for method, path in OPERATIONS:
+        (scheme,) = DOCUMENT["paths"][path][method.lower()]["security"]
+        if "OperateApiKey" in scheme:
+            filled = path.format(model=MODEL, run="r", version="1")
+            response = operator.http.put(f"{operator.url}{filled}", timeout=30)
+            assert (response.status_code, response.headers["Allow"]) == (405, method), path
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
 def test_the_answers_are_those_of_the_openapi_document(
-    operated: User, method: str, path: str
+    operated: User, method: str, path: str, mode: GenerationMode
 ) -> None:
     """Schemathesis makes valid and invalid requests of each operation from the document."""
     schema = schemathesis.openapi.from_dict(DOCUMENT)
@@ -159,7 +171,7 @@ def test_the_answers_are_those_of_the_openapi_document(
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given_values(case=operation.as_strategy())
+    @given_values(case=operation.as_strategy(generation_mode=mode))
     def check(case: Any) -> None:
         nonlocal done
         done += 1
@@ -169,7 +181,9 @@ def test_the_answers_are_those_of_the_openapi_document(
             case.path_parameters["run"] = known_runs[done % len(known_runs)]
         response = case.call(base_url=operated.stack.api_url, headers=headers)
         cases[f"{method} {path}", response.status_code] += 1
-        case.validate_response(response)
+        # Which rows fit and which tokens continue a list, no document can say.
+        is_opaque = path.endswith("/predictions") or "next" in (case.query or {})
+        case.validate_response(response, excluded_checks=[accepted] if is_opaque else [])
 
     check()
 

@@ -215,6 +215,10 @@ def test_a_rollback_goes_to_an_approved_version_only(registry: FakeRegistry) -> 
     assert not registry.changes
 
 
+def test_a_whole_number_with_a_fraction_of_zero_is_a_version(registry: FakeRegistry) -> None:
+    assert act("/models/digits/rollback", '{"version": 1.0}')["version"] == 1
+
+
 def test_a_rollback_waits_for_a_deployment(registry: FakeRegistry) -> None:
     assert services().models.begin_deployment(MODEL, "d", "arn")
     expected = (409, "DeploymentActive")

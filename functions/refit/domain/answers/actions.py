@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from refit.domain.answers.answer import Answer
 
 ActionName = Literal["retrain", "unblock", "retry", "approve", "reject", "rollback"]
+
+
+def _whole(value: object) -> object:
+    """Return a number such as 3.0, which JSON does not tell from 3, as a whole one."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class RollbackBody(BaseModel):
@@ -16,7 +21,7 @@ class RollbackBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    version: int = Field(
+    version: Annotated[int, BeforeValidator(_whole)] = Field(
         ge=1, le=999_999_999, description="An approved version that is older than the live one."
     )
 

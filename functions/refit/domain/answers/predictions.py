@@ -14,7 +14,7 @@ from refit.domain.inferences.label_outcome import LabelStatus
 class Body(BaseModel):
     """A part of the body of a request."""
 
-    model_config = ConfigDict(alias_generator=AliasGenerator(alias=to_camel))
+    model_config = ConfigDict(extra="forbid", alias_generator=AliasGenerator(alias=to_camel))
 
 
 class PredictionsBody(Body):
