@@ -59,7 +59,7 @@ def show_model(services: Services, model: str) -> ModelAnswer:
         trend=verdict.trend if verdict else (),
         last_run=run_summary(overview.run) if overview.run else None,
         settings=_settings(manifest) if manifest else None,
-        form=_form(services.artifacts.schema(model, champion.run), manifest)
+        form=form_of(services.artifacts.schema(model, champion.run), manifest)
         if champion and manifest
         else None,
         alarms=_alarms(services, model),
@@ -81,7 +81,7 @@ def _settings(manifest: Manifest) -> SettingsAnswer:
     return SettingsAnswer(run=manifest.run, values=manifest.settings.model_dump(mode="json"))
 
 
-def _form(schema: Schema, manifest: Manifest) -> FormAnswer:
+def form_of(schema: Schema, manifest: Manifest) -> FormAnswer:
     """Return how a row is entered, with examples of the training data."""
     learned = manifest.learned.columns if manifest.learned else ()
     examples = {column.name: column.example for column in learned}

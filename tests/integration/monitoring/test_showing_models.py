@@ -379,3 +379,21 @@ def test_cross_origin_requests_are_refused_unless_an_origin_is_allowed(
     assert answer["headers"]["Access-Control-Allow-Origin"] == "https://console.example.com"
     allowed = read_models.handler(event_of("GET", "/models"), CONTEXT)
     assert allowed["headers"]["Access-Control-Allow-Origin"] == "https://console.example.com"
+
+
+def test_the_largest_form_stays_below_the_limit_of_an_answer(stack: Stack) -> None:
+    from refit.domain.pipeline.manifest import Manifest
+    from refit.domain.schema import Feature, Schema
+    from refit.usecases.show_model import form_of
+
+    go_live(1)
+    manifest = Manifest.model_validate_json(stack.read(RunKeys(MODEL, "run1").manifest))
+    texts = tuple(f"{number:04d}" + "é" * 200 for number in range(400))
+    features = tuple(
+        Feature(name=f"f{number}" + "é" * 90, type="category", values=texts)
+        for number in range(4096)
+    )
+    schema = Schema(task="classification", label="l", features=features, classes=texts)
+    form = form_of(schema, manifest)
+    assert form.columns_total == 4096
+    assert len(form.model_dump_json().encode()) < 4_000_000
