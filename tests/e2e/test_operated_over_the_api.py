@@ -35,6 +35,7 @@ OPERATIONS = [
 ]
 KEYS = {"PredictApiKey": "predict", "LabelApiKey": "label", "OperateApiKey": "operate"}
 EXAMPLES = 10
+SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 rejected = schemathesis.checks.negative_data_rejection
 accepted = schemathesis.checks.positive_data_acceptance
 cases: Counter[tuple[str, int]] = Counter()
@@ -60,8 +61,12 @@ class Operator:
         assert response.status_code == 200, response.text
         return response.json()
 
-    def post(self, path: str, body: Any = None) -> requests.Response:
-        return self.http.post(f"{self.url}{path}", json=body, timeout=30)
+    def post(self, route: str, body: Any = None, **path: str) -> requests.Response:
+        """Post to a route of the document, and compare the answer with it."""
+        url = f"{self.url}{route.format(model=MODEL, **path)}"
+        response = self.http.post(url, json=body, timeout=30)
+        SCHEMA[route]["POST"].validate_response(response)
+        return response
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +127,24 @@ def test_a_live_model_is_shown_with_its_endpoint_alarms_and_form(
     ]
 
 
+def test_a_prediction_and_its_label_are_answered_as_the_document_says(operated: User) -> None:
+    answer = operated.predict(MODEL, [[5.0, 0.1], {"f0": 7.0, "f1": None}])
+    assert answer.status_code == 200, answer.text
+    SCHEMA["/models/{model}/predictions"]["POST"].validate_response(answer)
+    records = [
+        {"inferenceId": row["inferenceId"], "label": label}
+        for row, label in zip(answer.json()["predictions"], ["0", "unknown"], strict=True)
+    ]
+    labelled = operated.http.post(
+        f"{operated.stack.api_url}/models/{MODEL}/ground-truth",
+        json={"labels": records},
+        headers={"x-api-key": operated.stack.api_keys["label"]},
+        timeout=30,
+    )
+    assert labelled.status_code == 202, labelled.text
+    SCHEMA["/models/{model}/ground-truth"]["POST"].validate_response(labelled)
+
+
 def test_a_key_opens_its_own_routes_only(operated: User, operator: Operator) -> None:
     for method, path in OPERATIONS:
         (scheme,) = DOCUMENT["paths"][path][method.lower()]["security"]
@@ -153,8 +176,7 @@ def test_the_answers_are_those_of_the_openapi_document(
     operated: User, method: str, path: str, mode: GenerationMode
 ) -> None:
     """Schemathesis makes valid and invalid requests of each operation from the document."""
-    schema = schemathesis.openapi.from_dict(DOCUMENT)
-    operation = schema[path][method]
+    operation = SCHEMA[path][method]
     (scheme,) = DOCUMENT["paths"][path][method.lower()]["security"]
     (key,) = scheme
     headers = {"x-api-key": operated.stack.api_keys[KEYS[key]]}
@@ -199,21 +221,21 @@ def test_a_model_is_rolled_back_to_an_older_version_and_forward_again(
     def live() -> int:
         return int(operator.get(f"/models/{MODEL}")["champion"]["version"])
 
-    rolled = operator.post(f"/models/{MODEL}/rollback", {"version": 1})
+    rolled = operator.post("/models/{model}/rollback", {"version": 1})
     assert rolled.status_code == 202, rolled.text
     assert rolled.json()["by"].startswith("API key ")
     wait_for(lambda: live() == 1 or None, "the rollback", operated.pace.change_s)
-    repeated = operator.post(f"/models/{MODEL}/rollback", {"version": 1})
+    repeated = operator.post("/models/{model}/rollback", {"version": 1})
     assert (repeated.status_code, repeated.json()["error"]["code"]) == (409, "AlreadyLive")
     (second, first) = operator.get(f"/models/{MODEL}/versions")["versions"]
     assert [second["approval"], first["approval"]] == ["Rejected", "Approved"]
-    approved = operator.post(f"/models/{MODEL}/versions/2/approve")
+    approved = operator.post("/models/{model}/versions/{version}/approve", version="2")
     assert approved.status_code == 202, approved.text
     wait_for(lambda: live() == 2 or None, "the approved version", operated.pace.change_s)
 
 
 def test_a_requested_retraining_says_who_asked(operated: User, operator: Operator) -> None:
-    asked = operator.post(f"/models/{MODEL}/retrain")
+    asked = operator.post("/models/{model}/retrain")
     assert asked.status_code == 202, asked.text
 
     def requested() -> bool | None:
