@@ -291,15 +291,15 @@ COSTS = """
 
 | route | reads |
 |---|---|
-| `GET /models` | one Query and four BatchGetItem for each 50 models; no SageMaker, no CloudWatch |
-| `GET /models/{model}` | two GetItem of its state, one of its retraining, one of its verdict, one of its last run, one Query of at most 16 label counters; DescribeEndpoint; DescribeAlarms; two objects of the bucket, which the function keeps |
-| `GET /models/{model}/runs` | one GetItem, one Query and one BatchGetItem for each 100 runs |
-| `GET /models/{model}/runs/{run}` | three GetItem; up to six objects of the bucket, which the function keeps; at most two pages of 1,000 events of each of two execution histories; while it trains, the log of one training job and DescribeHyperParameterTuningJob |
-| `GET /models/{model}/quality` | five items; one Query of the cohorts of a page, which have up to 16 counters each; three objects of the bucket |
-| `GET /models/{model}/versions` | one GetItem, one ListModelPackages, two BatchGetItem, and two objects of the bucket for each version, which the function keeps |
+| `GET /models` | one Query, and for each 50 models three BatchGetItem; no SageMaker, no CloudWatch, no object |
+| `GET /models/{model}` | two BatchGetItem, one Query of at most 16 label counters, DescribeEndpoint, DescribeAlarms, and two objects of the bucket (three if rows can be pictures), which the function keeps |
+| `GET /models/{model}/runs` | three BatchGetItem and one Query |
+| `GET /models/{model}/runs/{run}` | two BatchGetItem and one GetItem; six objects of the bucket, of which the function keeps four; at most two pages of 1,000 events of each of two execution histories; while it trains, at most 5 MB of the log of one training job, and DescribeHyperParameterTuningJob |
+| `GET /models/{model}/quality` | two BatchGetItem; one Query of the cohorts of a page, with up to 16 counters each, and one of label counters; three objects of the bucket, of which the function keeps two |
+| `GET /models/{model}/versions` | four BatchGetItem, one ListModelPackages, and two objects of the bucket for each version, of which the function keeps one |
 
-`GET /models` with 50 models takes five requests of DynamoDB. They read at most five small items of
-each model, so they cost as much as about 250 reads of 4 KB.
+`GET /models` with 50 models takes four requests of DynamoDB. They read four items of each model,
+consistently: about six read units a model, so 300 in all, and more if the runs have many columns.
 
 ## Actions
 

@@ -49,8 +49,8 @@ if TYPE_CHECKING:
 
     from refit_cli.runtime import CommandRuntime, LocalStacks
 
-ApiKey = Literal["predict", "label"]
-"""What an API key opens; the key for operating models opens no route yet."""
+ApiKey = Literal["predict", "label", "operate"]
+"""What an API key opens: predictions, ground truth, or all routes that operate models."""
 
 _CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 5},
@@ -80,7 +80,7 @@ class StackOutputs:
 
     Attributes:
         api_authorizer: `AWS_IAM` if requests to the API must be signed, else `NONE`.
-        api_key_ids: id of the key that opens each route.
+        api_key_ids: id of the key for each purpose.
         state_machines: ARNs of TRAIN, DEPLOY and BATCH.
         parameters: values of the template's parameters.
     """
@@ -240,6 +240,7 @@ class StackConnection:
                 api_key_ids={
                     "predict": outputs["PredictApiKeyId"],
                     "label": outputs["LabelApiKeyId"],
+                    "operate": outputs["OperateApiKeyId"],
                 },
                 state_machines=(
                     outputs["TrainStateMachineArn"],

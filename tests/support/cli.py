@@ -40,6 +40,7 @@ OUTPUTS = {
     "ApiAuthorizer": "NONE",
     "PredictApiKeyId": "predict-id",
     "LabelApiKeyId": "label-id",
+    "OperateApiKeyId": "operate-id",
     "TrainStateMachineArn": TRAIN,
     "DeployStateMachineArn": DEPLOY,
     "BatchStateMachineArn": BATCH,

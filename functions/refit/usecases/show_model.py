@@ -59,9 +59,7 @@ def show_model(services: Services, model: str) -> ModelAnswer:
         trend=verdict.trend if verdict else (),
         last_run=run_summary(overview.run) if overview.run else None,
         settings=_settings(manifest) if manifest else None,
-        form=form_of(services.artifacts.schema(model, champion.run), manifest)
-        if champion and manifest
-        else None,
+        form=_form(services, model, manifest) if manifest else None,
         alarms=_alarms(services, model),
     )
 
@@ -79,6 +77,14 @@ def _loop(services: Services, overview: Overview, champion: Champion) -> LoopAns
 
 def _settings(manifest: Manifest) -> SettingsAnswer:
     return SettingsAnswer(run=manifest.run, values=manifest.settings.model_dump(mode="json"))
+
+
+def _form(services: Services, model: str, manifest: Manifest) -> FormAnswer:
+    form = form_of(services.artifacts.schema(model, manifest.run), manifest)
+    if form.image_side is None:
+        return form
+    largest = services.artifacts.largest_number(model, manifest.run)
+    return form.model_copy(update={"image_max": largest})
 
 
 def form_of(schema: Schema, manifest: Manifest) -> FormAnswer:

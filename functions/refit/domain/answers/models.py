@@ -84,6 +84,9 @@ class FormAnswer(Answer):
         description="Side of a square picture, if the inputs can be one: a square number, from 16 "
         "on, of numeric columns."
     )
+    image_max: float | None = Field(
+        None, description="Largest value of a pixel in the training data; null without pictures."
+    )
 
 
 class AlarmAnswer(Answer):
