@@ -24,6 +24,7 @@ from botocore.exceptions import (
 )
 from refit.domain.errors import ServiceThrottled
 from refit.domain.moments import utc_now
+from refit.environment import Environment
 from refit.stores.batches import BatchStore
 from refit.stores.bucket import Bucket
 from refit.stores.dynamodb import Table
@@ -33,6 +34,7 @@ from refit.stores.models import ModelStore
 from refit.stores.monitoring import MonitoringStore
 from refit.stores.run_artifacts import MAX_AGE_S, RunArtifacts
 from refit.stores.shards import Shards
+from refit.usecases.services import Services
 
 from refit_cli.api.model_api import ApiAccess
 from refit_cli.api.request_signature import RequestSignature
@@ -47,8 +49,8 @@ if TYPE_CHECKING:
 
     from refit_cli.runtime import CommandRuntime, LocalStacks
 
-ApiKey = Literal["predict", "label"]
-"""What an API key opens; the key for operating models opens no route yet."""
+ApiKey = Literal["predict", "label", "operate"]
+"""What an API key opens: predictions, ground truth, or all routes that operate models."""
 
 _CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 5},
@@ -78,7 +80,7 @@ class StackOutputs:
 
     Attributes:
         api_authorizer: `AWS_IAM` if requests to the API must be signed, else `NONE`.
-        api_key_ids: id of the key that opens each route.
+        api_key_ids: id of the key for each purpose.
         state_machines: ARNs of TRAIN, DEPLOY and BATCH.
         parameters: values of the template's parameters.
     """
@@ -158,6 +160,17 @@ class StackConnection:
         )
 
     @cached_property
+    def services(self) -> Services:
+        """What the use cases that only read work with."""
+        variables = {
+            "BUCKET": self.stack.bucket,
+            "MODEL_TABLE": self.stack.model_table,
+            "INFERENCE_TABLE": self.stack.inference_table,
+            "NAME_PREFIX": self.stack.name_prefix,
+        }
+        return Services(Environment(variables), self.client)
+
+    @cached_property
     def bucket(self) -> Bucket:
         """The bucket of the stack."""
         return Bucket(self.client("s3"), self.stack.bucket)
@@ -227,6 +240,7 @@ class StackConnection:
                 api_key_ids={
                     "predict": outputs["PredictApiKeyId"],
                     "label": outputs["LabelApiKeyId"],
+                    "operate": outputs["OperateApiKeyId"],
                 },
                 state_machines=(
                     outputs["TrainStateMachineArn"],

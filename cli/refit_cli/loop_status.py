@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from refit.domain.moments import iso
 from refit.domain.quality_metrics import METRICS, figure
 from refit.domain.retraining.state import RetrainingStatus
+from refit.usecases.loop_status import loop_answer
 from rich.markup import escape
 from rich.table import Table
 
@@ -17,7 +17,6 @@ from refit_cli import terminal
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from pydantic import BaseModel
     from refit.domain.monitoring.verdict import (
         DriftAlarm,
         InputVerdict,
@@ -48,30 +47,29 @@ class LoopStatus:
     """The state of monitoring and retraining of a live version.
 
     Attributes:
-        verdict: the newest verdict on this version; None before its first evaluation.
-        alarm: the newest drift alarm of the model, whichever version it was raised for.
+        newest: the newest verdict on the model; None before its first check.
         labels: the LABELS item: number of labels by status, times of the last label and capture.
     """
 
     version: int
-    verdict: Verdict | None
-    alarm: DriftAlarm | None
+    newest: Verdict | None
     labels: LabelCounters
     retraining: RetrainingState
 
     def as_json(self) -> dict[str, Any]:
-        """Return the state as `refit status --json` prints it."""
-        verdict = self.verdict
-        return {
-            "version": self.version,
-            "lookedAt": verdict and _dump(verdict, "checked_at")["lookedAt"],
-            "quality": verdict and _dump(verdict.live),
-            "evidence": verdict and _evidence_json(verdict.quality),
-            "alarm": self.alarm and _dump(self.alarm, *_ALARM_FIELDS),
-            "inputs": verdict and verdict.inputs and _inputs_json(verdict.inputs),
-            "labels": _labels_json(self.labels),
-            "retraining": _retraining_json(self.retraining),
-        }
+        """Return the state as `refit status --json` prints it, and the API answers it."""
+        answer = loop_answer(self.version, self.newest, self.labels, self.retraining)
+        return answer.model_dump(mode="json", by_alias=True)
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The newest verdict, if it is on this version."""
+        return self.newest if self.newest and self.newest.version == self.version else None
+
+    @property
+    def alarm(self) -> DriftAlarm | None:
+        """The newest drift alarm of the model, whichever version it was raised for."""
+        return self.newest.alarm if self.newest else None
 
     @property
     def styled_state(self) -> str:
@@ -100,57 +98,12 @@ class LoopStatus:
 
 def read_loop_status(connection: StackConnection, model: str, version: int) -> LoopStatus:
     """Read the state of a model whose live version is `version`."""
-    verdict = connection.monitoring.verdict(model)
     return LoopStatus(
         version=version,
-        verdict=verdict if verdict and verdict.version == version else None,
-        alarm=verdict.alarm if verdict else None,
+        newest=connection.monitoring.verdict(model),
         labels=connection.labels.load_counters(model),
         retraining=connection.monitoring.retraining(model),
     )
-
-
-_ALARM_FIELDS = ("version", "raised_at", "taken_back_at", "sentence")
-_RETRAINING_FIELDS = (
-    "state",
-    "since",
-    "reason",
-    "run",
-    "cause",
-    "pending",
-    "failures",
-    "cooled_until",
-    "last",
-    "note",
-)
-
-
-def _dump(model: BaseModel, *fields: str) -> dict[str, Any]:
-    """Return the fields of a model, or those named, as JSON values under their printed names."""
-    return model.model_dump(mode="json", by_alias=True, include=set(fields) or None)
-
-
-def _evidence_json(quality: QualityVerdict) -> dict[str, Any]:
-    internal = {"selectivity", "alarm_cohort"}
-    return quality.model_dump(mode="json", by_alias=True, exclude=internal)
-
-
-def _inputs_json(inputs: InputVerdict) -> dict[str, Any]:
-    internal = {"shifts": {"__all__": {"constraint_check_type"}}}
-    return inputs.model_dump(mode="json", by_alias=True, exclude=internal)
-
-
-def _labels_json(labels: LabelCounters) -> dict[str, Any]:
-    return {
-        **{name: getattr(labels, name) for name in _LABEL_COUNTS},
-        "lastLabelAt": labels.last_label_at and iso(labels.last_label_at),
-        "lastCaptureAt": labels.last_capture_at and iso(labels.last_capture_at),
-    }
-
-
-def _retraining_json(retraining: RetrainingState) -> dict[str, Any]:
-    request = retraining.request
-    return _dump(retraining, *_RETRAINING_FIELDS) | {"requestedBy": request.by if request else None}
 
 
 def _quality_lines(live: LiveQuality | None) -> list[str]:

@@ -48,6 +48,7 @@ class Environment:
 
     allowed_scripts = Variable(str)
     allowed_images = Variable(str)
+    api_allowed_origin = Variable(str)
     api_key_id = Variable(str)
     aws_region = Variable(str)
     batch_state_machine_arn = Variable(str)

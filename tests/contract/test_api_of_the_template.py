@@ -44,9 +44,18 @@ def test_every_route_requires_a_key_and_if_asked_a_signature(
 ) -> None:
     assert authorizer in TEMPLATE["Parameters"]["ApiAuthorizer"]["AllowedValues"]
     body = translated(monkeypatch, ApiAuthorizer=authorizer)["Api"]["Properties"]["Body"]
-    routes = [route for path in body["paths"].values() for route in path.values()]
-    assert len(routes) == 2
-    for route in routes:
+    routes = {
+        (method, path): route
+        for path, methods in body["paths"].items()
+        for method, route in methods.items()
+    }
+    asked_first = {path for method, path in routes if method == "options"}
+    assert asked_first == {path for _, path in routes}, "browsers ask before they send"
+    for (method, _), route in routes.items():
+        if method == "options":  # browsers send no key and no signature with it
+            schemes = {name for scheme in route.get("security", []) for name in scheme}
+            assert schemes <= {"NONE"}
+            continue
         assert {name for scheme in route["security"] for name in scheme} == required
         # With credentials of the caller, it would need permission to invoke the function.
         assert "credentials" not in route["x-amazon-apigateway-integration"]
@@ -63,15 +72,18 @@ def test_a_throttled_function_is_answered_as_unavailable_and_a_defect_is_not(
     assert "statusCode" not in answers["DEFAULT_5XX"]
 
 
-def test_each_route_has_a_key_of_its_own_and_no_key_is_of_two_routes() -> None:
+def test_a_key_opens_predictions_or_ground_truth_or_all_routes_that_operate_models() -> None:
     keys = of_type("AWS::ApiGateway::ApiKey")
     assert keys.keys() == {"PredictApiKey", "LabelApiKey", "OperateApiKey"}
-    opened = [
-        function["Environment"]["Variables"]["API_KEY_ID"]["Ref"]
+    opened = {
+        event["Properties"]["Path"]: function["Environment"]["Variables"]["API_KEY_ID"]["Ref"]
         for function in FUNCTIONS.values()
-        if any(event["Type"] == "Api" for event in function.get("Events", {}).values())
-    ]
-    assert sorted(opened) == ["LabelApiKey", "PredictApiKey"]
+        for event in function.get("Events", {}).values()
+        if event["Type"] == "Api" and event["Properties"]["Method"] != "OPTIONS"
+    }
+    assert opened.pop("/models/{model}/predictions") == "PredictApiKey"
+    assert opened.pop("/models/{model}/ground-truth") == "LabelApiKey"
+    assert set(opened.values()) == {"OperateApiKey"}
 
 
 def test_every_key_is_limited_by_the_usage_plan_in_rate_and_per_day() -> None:

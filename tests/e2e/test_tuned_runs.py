@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from refit_cli.watching.tuning import TuningFollower
+from refit.stores.tuning_progress import TuningFollower
 from sklearn.datasets import load_diabetes
 
 from tests.e2e.driver import wait_for

@@ -179,6 +179,7 @@ def stack(started_moto: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack
         "BATCH_STATE_MACHINE_ARN": stack.batch,
         "ALLOWED_SCRIPTS": "no",
         "API_KEY_ID": "k1l2m3n4o5",
+        "API_ALLOWED_ORIGIN": "",
         "ALLOWED_IMAGES": "",
         "JOBS_ROLE_ARN": "arn:aws:iam::123456789012:role/jobs",
         "ENDPOINT_ROLE_ARN": "arn:aws:iam::123456789012:role/endpoints",

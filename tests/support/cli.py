@@ -40,6 +40,7 @@ OUTPUTS = {
     "ApiAuthorizer": "NONE",
     "PredictApiKeyId": "predict-id",
     "LabelApiKeyId": "label-id",
+    "OperateApiKeyId": "operate-id",
     "TrainStateMachineArn": TRAIN,
     "DeployStateMachineArn": DEPLOY,
     "BatchStateMachineArn": BATCH,
@@ -97,7 +98,7 @@ class Histories:
         return self
 
     def paginate(
-        self, executionArn: str, includeExecutionData: bool
+        self, executionArn: str, includeExecutionData: bool, PaginationConfig: dict[str, Any]
     ) -> list[dict[str, list[dict[str, Any]]]]:
         events = self.events.get(executionArn, [])
         return [{"events": events[:3]}, {"events": events[3:]}]

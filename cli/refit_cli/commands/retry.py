@@ -7,8 +7,10 @@ import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from refit.domain.errors import ActionRefused, RunNotFound
 from refit.domain.naming import ModelKeys, checked_model_name, retry_id
-from refit.domain.vocabulary import EventName, RunStatus
+from refit.domain.pipeline.retry_choice import run_to_retry
+from refit.domain.vocabulary import EventName
 from rich.markup import escape
 
 from refit_cli import options, terminal
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
     from refit_cli.connection import StackConnection
 
-_RETRIED = (RunStatus.FAILED, RunStatus.REFUSED)
 _SHOWN_FILES = 5
 
 
@@ -173,55 +174,11 @@ def _run_to_retry(connection: StackConnection, model: str, named: str | None) ->
     runs = connection.models.runs(model)
     if not runs:
         raise unknown_model(model, connection.models.models(), connection.location)
-    by_id = {run.run: run for run in runs}
     active = connection.models.state(model).active_run
-    if active is not None:
-        status = f" ({by_id[active].status})" if active in by_id else ""
-        raise BadInput(
-            f"run {active} of {model} is active{status}, so no other run can start",
-            f"wait until it has ended: refit watch {model}",
-        )
-    run = _named_or_last(runs, model, named)
-    while (again := by_id.get(retry_id(model, run.run))) is not None:
-        run = again
-    if run.may_be_deployed_again:
-        return run
-    if run.cause != "drop":
-        raise BadInput(
-            f"run {run.run} of {model} is a retraining, which has no dropped files to repeat",
-            f"start another retraining: refit retrain {model}",
-        )
-    if run.status is RunStatus.AWAITING_APPROVAL or not run.status.is_final:
-        raise BadInput(
-            f"run {run.run} of {model} is {run.status}: only a run that has ended is repeated",
-            "approve or reject its version first"
-            if run.status is RunStatus.AWAITING_APPROVAL
-            else f"wait until it has ended: refit watch {model}",
-        )
-    if named is None and run.status not in _RETRIED:
-        raise BadInput(
-            f"the last run of dropped data of {model}, {run.run}, is {run.status}: nothing failed",
-            f"to run its files again all the same, name it: refit retry {model} --run {run.run}",
-        )
-    return run
-
-
-def _named_or_last(runs: list[Run], model: str, named: str | None) -> Run:
-    if named is None:
-        run = next((run for run in runs if run.cause == "drop"), None)
-        if run is None:
-            raise BadInput(
-                f"{model} has no run of dropped data",
-                f"upload data: refit put {model} FILE",
-            )
-        return run
-    run = next((run for run in runs if run.run == named), None)
-    if run is None:
-        raise BadInput(
-            f"the model {model!r} has no run {named!r}",
-            f"list its runs with `refit status {model}`",
-        )
-    return run
+    try:
+        return run_to_retry(model, runs, active, named)
+    except (ActionRefused, RunNotFound) as error:
+        raise BadInput(error.reason, error.advice) from error
 
 
 def _contents(model: str, drop: Drop) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from refit.domain.naming import checked_model_name
+from refit.usecases.run_answers import metrics_of
 from rich.markup import escape
 from rich.table import Table
 
@@ -18,13 +19,13 @@ from refit_cli.runtime import runtime_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from refit.domain.answers.runs import TrainingProgress
     from refit.domain.pipeline.batch import Batch
     from refit.domain.pipeline.model_state import ModelState
     from refit.domain.pipeline.run import Run
 
     from refit_cli.connection import StackConnection
     from refit_cli.loop_status import LoopStatus
-    from refit_cli.training_status import TrainingStatus
 
 _SHOWN_RUNS = 20
 
@@ -69,7 +70,7 @@ def status(
             if model is not None and model not in names:
                 raise unknown_model(model, names, connection.location)
             models = [_model_status(connection, name) for name in ([model] if model else names)]
-            training = _newest_training(connection, models[0]) if model else []
+            training = _newest_training(connection, models[0]) if model else ()
             stack = _stack_json(connection)
     except NotReachable as error:
         if json:
@@ -78,7 +79,7 @@ def status(
     if json:
         shown = [status.as_json() for status in models]
         if model is not None:
-            shown[0]["training"] = [job.as_json() for job in training]
+            shown[0]["training"] = [job.model_dump(mode="json", by_alias=True) for job in training]
         terminal.write_json(stack | {"models": shown})
         return
     _print_stack(stack)
@@ -151,18 +152,21 @@ def _model_status(connection: StackConnection, name: str) -> ModelStatus:
     )
 
 
-def _newest_training(connection: StackConnection, model: ModelStatus) -> list[TrainingStatus]:
-    from refit_cli.training_status import read_training_status
+def _newest_training(
+    connection: StackConnection, model: ModelStatus
+) -> tuple[TrainingProgress, ...]:
+    from refit.usecases.training_status import curves_so_far, training_progress
 
-    return read_training_status(connection, model.runs[0]) if model.runs else []
+    if not model.runs:
+        return ()
+    return training_progress(curves_so_far(connection.services, model.runs[0]))
 
 
 def _trials(connection: StackConnection, name: str, run: Run) -> str | None:
     """Return how far the tuning job of a run is that trains now."""
     from refit.domain.naming import ResourceNames
     from refit.domain.vocabulary import RunStatus
-
-    from refit_cli.watching.tuning import TuningFollower
+    from refit.stores.tuning_progress import TuningFollower
 
     if run.status is not RunStatus.TRAINING:
         return None
@@ -179,7 +183,7 @@ def _run_json(run: Run) -> dict[str, Any]:
         "version": run.version,
         "startedAt": run.started_at.isoformat(),
         "finishedAt": run.finished_at.isoformat() if run.finished_at else None,
-        "metrics": _metrics(run),
+        "metrics": metrics_of(run),
         "learned": run.learned and run.learned.model_dump(mode="json"),
         "tuning": run.tuning and run.tuning.model_dump(mode="json"),
         "featuresFrom": run.features_from and run.features_from.model_dump(mode="json"),
@@ -187,13 +191,6 @@ def _run_json(run: Run) -> dict[str, Any]:
         "continued": run.continued and run.continued.model_dump(mode="json"),
         "error": run.error,
         "message": run.message,
-    }
-
-
-def _metrics(run: Run) -> dict[str, float | str]:
-    return {
-        name: value if isinstance(value, str) else float(value)
-        for name, value in run.metrics.items()
     }
 
 
@@ -306,7 +303,7 @@ def _training_texts(run: Run) -> list[str]:
     return [*texts, *(record.sentence for record in records if record)]
 
 
-def _print_runs(model: ModelStatus, training: list[TrainingStatus]) -> None:
+def _print_runs(model: ModelStatus, training: tuple[TrainingProgress, ...]) -> None:
     console = terminal.results()
     console.print()
     if model.state.removing_since is not None:
@@ -332,7 +329,7 @@ def _print_runs(model: ModelStatus, training: list[TrainingStatus]) -> None:
         if model.trials and not run.tuning and run is model.runs[0]:
             console.print(f"  {escape(model.trials)}")
         if run.metrics:
-            console.print(f"  {escape(_metrics_text(_metrics(run)))}")
+            console.print(f"  {escape(_metrics_text(metrics_of(run)))}")
         if run.message:
             console.print(f"  [dim]{escape(run.message)}[/]")
     hidden = len(model.runs) - _SHOWN_RUNS

@@ -15,9 +15,10 @@ from refit_cli import terminal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from refit.stores.execution_states import StateSpan
+
     from refit_cli.demo.data import Digits
     from refit_cli.demo.traffic import TrafficCall
-    from refit_cli.watching.progress import StateSpan
 
 CONFIDENCE = 0.95
 

@@ -3,51 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from refit.domain.errors import ObjectNotFound
 from refit.domain.naming import RunKeys
+from refit.usecases.run_records import RunRecords, if_written, read_run_records
 
 from refit_cli.errors import BadInput, unknown_model
 from refit_cli.report.importance import Importance, read_importance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from refit.domain.evaluation.gate import GateDecision
-    from refit.domain.evaluation.report import Evaluation
     from refit.domain.evaluation.training_curves import Curves
-    from refit.domain.pipeline.manifest import Drop, Manifest
     from refit.domain.pipeline.model_state import Champion
     from refit.domain.pipeline.run import Run
 
     from refit_cli.connection import StackConnection
 
-Read = TypeVar("Read")
-
-TUNING_FILE = "tuning.json"
-
 
 @dataclass(frozen=True)
-class RunFacts:
-    """All that is known of a run.
+class RunFacts(RunRecords):
+    """What a run wrote, and all else that is known of it.
 
     Attributes:
         champion: the version that is live now.
         profile: profile.json.
-        tuning: tuning.json.
         hyperparameters: those of the job that trained the model; empty if not known.
     """
 
     run: Run
     champion: Champion | None
-    drop: Drop | None
-    manifest: Manifest | None
     profile: dict[str, Any] | None
-    evaluation: Evaluation | None
-    decision: GateDecision | None
-    curves: Curves | None
-    tuning: dict[str, Any] | None
     importance: Importance
     hyperparameters: dict[str, str]
 
@@ -61,26 +45,17 @@ def read_facts(connection: StackConnection, model: str, run_id: str | None) -> R
     run = _run(connection, model, run_id)
     keys = RunKeys(model, run.run)
     artifacts, bucket = connection.artifacts, connection.bucket
-
-    def of_run(read: Callable[[str, str], Read]) -> Read | None:
-        return _if_written(lambda: read(model, run.run))
-
-    schema = of_run(artifacts.schema)
-    curves = of_run(artifacts.curves)
+    written = read_run_records(connection.services, model, run.run)
+    schema = if_written(lambda: artifacts.schema(model, run.run))
     return RunFacts(
+        **vars(written),
         run=run,
         champion=connection.models.champion(model),
-        drop=of_run(artifacts.drop),
-        manifest=of_run(artifacts.manifest),
-        profile=_if_written(lambda: bucket.read_json(keys.profile)),
-        evaluation=of_run(artifacts.evaluation),
-        decision=of_run(artifacts.decision),
-        curves=curves,
-        tuning=_if_written(lambda: bucket.read_json(f"{keys.root}{TUNING_FILE}")),
+        profile=if_written(lambda: bucket.read_json(keys.profile)),
         importance=read_importance(connection, run, [f.name for f in schema.features])
         if schema
         else Importance(missing="the run has not prepared its data"),
-        hyperparameters=_hyperparameters(connection, curves),
+        hyperparameters=_hyperparameters(connection, written.curves),
     )
 
 
@@ -96,13 +71,6 @@ def _run(connection: StackConnection, model: str, run_id: str | None) -> Run:
     raise BadInput(
         f"the model {model!r} has no run {run_id!r}", f"list its runs with `refit status {model}`"
     )
-
-
-def _if_written(read: Callable[[], Read]) -> Read | None:
-    try:
-        return read()
-    except ObjectNotFound:
-        return None
 
 
 def _hyperparameters(connection: StackConnection, curves: Curves | None) -> dict[str, str]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     )
     from refit.domain.learned import LearnedColumn
     from refit.domain.pipeline.manifest import Manifest
+    from refit.domain.pipeline.tuning_record import TuningRecord
 
 MOST_CLASSES = 30
 """Classes of a confusion matrix that a page can show; of more, the largest confusions are shown."""
@@ -156,29 +157,29 @@ def fold_table(folds: FoldScores) -> ValueTable:
     return ValueTable(["fold", "rows", *names], rows, note)
 
 
-def trial_table(tuning: dict[str, Any]) -> ValueTable | None:
+def trial_table(tuning: TuningRecord) -> ValueTable | None:
     """Return the trials of a tuning, the best first; None if there are none."""
-    trials = tuning.get("trials") or []
-    if not trials:
+    if not tuning.trials:
         return None
-    parameters = [trial.get("parameters") or trial.get("hyperparameters") or {} for trial in trials]
-    names = list(dict.fromkeys(name for searched in parameters for name in searched))
-    sign = -1 if tuning.get("maximize") else 1
+    names = list(dict.fromkeys(name for it in tuning.trials for name in it.hyperparameters))
+    sign = -1 if tuning.maximize else 1
+    ranked = sorted(
+        tuning.trials, key=lambda it: (it.objective is None, sign * (it.objective or 0.0))
+    )
     rows = [
         [
-            trial.get("name", number),
-            trial.get("status"),
-            trial.get("objective"),
-            trial.get("seconds"),
-            *(searched.get(name) for name in names),
+            trial.name,
+            trial.status,
+            trial.objective,
+            trial.seconds,
+            *(trial.hyperparameters.get(name) for name in names),
         ]
-        for number, (trial, searched) in enumerate(zip(trials, parameters, strict=True), start=1)
+        for trial in ranked
     ]
-    rows.sort(key=lambda row: (row[2] is None, sign * (row[2] or 0.0)))
-    objective = str(tuning.get("metric") or "objective")
-    best = tuning.get("best")
-    note = f"The best trial is {best}, by the metric of the last round." if best else ""
-    return ValueTable(["trial", "status", objective, "seconds", *names], rows[:MOST_ROWS], note)
+    note = ""
+    if tuning.best:
+        note = f"The best trial is {tuning.best.name}, by the metric of the last round."
+    return ValueTable(["trial", "status", tuning.metric, "seconds", *names], rows[:MOST_ROWS], note)
 
 
 def column_rows(profile: dict[str, Any]) -> list[dict[str, Any]]:

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from refit.domain.evaluation.gate import GateDecision
     from refit.domain.evaluation.report import Estimate, Evaluation
+    from refit.stores.execution_states import StateSpan
 
     from refit_cli.watching.follower import RunView
-    from refit_cli.watching.progress import StateSpan
 
 STATUS_STYLE: dict[str, str] = {
     RunStatus.DEPLOYED: "bold green",

@@ -10,11 +10,12 @@ from refit.domain.errors import ObjectNotFound
 from refit.domain.naming import ResourceNames
 from refit.domain.pipeline.algorithms import algorithm_of
 from refit.domain.vocabulary import RunStatus
+from refit.stores.execution_states import ExecutionStates, StateSpan
+from refit.stores.tuning_progress import TuningFollower, TuningProgress
 
 from refit_cli.errors import BadInput
-from refit_cli.watching.progress import ExecutionHistory, StateSpan, TrainingLog
+from refit_cli.watching.progress import TrainingLog
 from refit_cli.watching.selection import dropped_files, has_ended, run_to_follow
-from refit_cli.watching.tuning import TuningFollower, TuningProgress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,7 +95,7 @@ class Follower:
         self._requested_run = run
         self._followed_run = run
         self._waiting_for = ""
-        self._histories: dict[str, ExecutionHistory] = {}
+        self._histories: dict[str, ExecutionStates] = {}
         self._log: TrainingLog | None = None
         self._tuning: TuningFollower | None = None
         self._reported_learned: Learned | None = None
@@ -183,7 +184,7 @@ class Follower:
                 continue
             if machine not in self._histories:
                 stepfunctions = self._connection.client("stepfunctions")
-                self._histories[machine] = ExecutionHistory(stepfunctions, machine, execution)
+                self._histories[machine] = ExecutionStates(stepfunctions, machine, execution)
             events += [_state_event(span) for span in self._histories[machine].poll()]
         self.view.spans = [span for history in self._histories.values() for span in history.spans]
         return events

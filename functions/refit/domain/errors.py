@@ -16,7 +16,22 @@ RefitError
 │   ├── TooManyBadRows            more rows were refused than `[data] max_bad_fraction` allows
 │   ├── SchemaChanged             the columns differ from those of the live model
 │   ├── PayloadInvalid            a prediction request has the wrong form, width or values
-│   └── PayloadTooLarge           a request or one row of it is larger than the services carry
+│   ├── PayloadTooLarge           a request or one row of it is larger than the services carry
+│   ├── ParameterInvalid          a parameter of a request has a value that is not allowed
+│   ├── RunNotFound               the model has no such run
+│   ├── VersionNotFound           the model has no such version
+│   └── ActionRefused             the state of the model does not allow what a user requests
+│       ├── NothingToRetrain          no version is live
+│       ├── NotBlocked                retraining is not blocked
+│       ├── NothingToRetry            no run, or not this one, can be repeated
+│       ├── RunActive                 a run is active, so no other one can start
+│       ├── AlreadyApproved           the version is approved
+│       ├── AlreadyRejected           the version is rejected
+│       ├── VersionNotApproved        the version is not approved
+│       ├── AlreadyLive               the version is live
+│       ├── NotOlderThanLive          the version is newer than the live one
+│       ├── DeploymentActive          a version is being deployed
+│       └── ModelBeingRemoved         the model is being removed
 ├── TransientError            may pass by itself; retried by the state machine or the queue
 │   ├── ServiceThrottled          AWS asked to slow down, or answered 5xx
 │   ├── DeploymentInProgress      another deployment of the model holds the lock
@@ -125,6 +140,66 @@ class PayloadInvalid(CallerError):
 
 class PayloadTooLarge(CallerError):
     """When a request is larger than API Gateway, Lambda or SageMaker carry."""
+
+
+class ParameterInvalid(CallerError):
+    """When a path or query parameter of a request is unknown or has a value that is not allowed."""
+
+
+class RunNotFound(CallerError):
+    """When a model has no such run."""
+
+
+class VersionNotFound(CallerError):
+    """When a model has no such version."""
+
+
+class ActionRefused(CallerError):
+    """When the state of a model does not allow what a user requests."""
+
+
+class NothingToRetrain(ActionRefused):
+    """When a retraining is requested and no version is live."""
+
+
+class NotBlocked(ActionRefused):
+    """When a model is to be unblocked whose retraining is not blocked."""
+
+
+class NothingToRetry(ActionRefused):
+    """When no run of a model, or not the requested one, can be repeated."""
+
+
+class RunActive(ActionRefused):
+    """When a run is to be repeated while another one is active."""
+
+
+class AlreadyApproved(ActionRefused):
+    """When a version is to be approved that is approved."""
+
+
+class AlreadyRejected(ActionRefused):
+    """When a version is to be rejected that is rejected."""
+
+
+class VersionNotApproved(ActionRefused):
+    """When a model is to be rolled back to a version that is not approved."""
+
+
+class AlreadyLive(ActionRefused):
+    """When a model is to be rolled back to its live version."""
+
+
+class NotOlderThanLive(ActionRefused):
+    """When a model is to be rolled back to a version that is newer than the live one."""
+
+
+class DeploymentActive(ActionRefused):
+    """When a model is to be rolled back while a version is being deployed."""
+
+
+class ModelBeingRemoved(ActionRefused):
+    """When an action is requested for a model that is being removed."""
 
 
 class ServiceThrottled(TransientError):

@@ -131,6 +131,10 @@ class ModelKeys:
     def violations(self, version: int, start: datetime) -> str:
         return f"{self.cohort(version, start)}constraint_violations.json"
 
+    def inputs(self, version: int, start: datetime) -> str:
+        """Histograms of the inputs of one cohort beside those of the training data."""
+        return f"{self.cohort(version, start)}inputs.json"
+
     def run(self, run: str) -> RunKeys:
         return RunKeys(self.model, run)
 

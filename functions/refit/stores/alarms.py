@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Alarms:
-    """Puts and deletes CloudWatch alarms."""
+    """Puts, describes and deletes CloudWatch alarms."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -28,6 +28,14 @@ class Alarms:
         for request in requests:
             with translate_transient_errors():
                 self._client.put_metric_alarm(**request)
+
+    def describe(self, names: list[str]) -> list[dict[str, Any]]:
+        """Return those of up to 100 alarms that exist, in the order of their names."""
+        with translate_transient_errors():
+            answer = self._client.describe_alarms(
+                AlarmNames=names, AlarmTypes=["MetricAlarm"], MaxRecords=len(names)
+            )
+        return list(answer["MetricAlarms"])
 
     def delete(self, names: list[str]) -> None:
         """Delete up to 100 alarms; a name without an alarm is ignored."""

@@ -113,17 +113,33 @@ class Table:
             attributes: projection expression; None for whole items.
             consistent: False for a read that costs half and may miss the writes of the last second.
         """
-        expression = ConditionExpressionBuilder().build_expression(condition, True)
-        request: dict[str, Any] = {
-            "TableName": self.name,
-            "KeyConditionExpression": expression.condition_expression,
-            "ExpressionAttributeNames": expression.attribute_name_placeholders,
-            "ExpressionAttributeValues": _wire(expression.attribute_value_placeholders),
-        }
+        request = self._key_request(condition)
         request |= {"IndexName": index} if index else {"ConsistentRead": consistent}
         if attributes:
             request["ProjectionExpression"] = attributes
         yield from self._pages("query", request)
+
+    def newest(
+        self, condition: ConditionBase, limit: int | None = None, *, consistent: bool = True
+    ) -> Iterator[Item]:
+        """Yield the items that match a key condition, those with the last sort keys first.
+
+        Args:
+            condition: key condition made with `boto3.dynamodb.conditions.Key`.
+            limit: number of items that DynamoDB reads at a time; None for 1 MB.
+            consistent: False for a read that costs half and may miss the writes of the last second.
+        """
+        request = self._key_request(condition) | {"ConsistentRead": consistent}
+        request["ScanIndexForward"] = False
+        if limit is not None:
+            request["PaginationConfig"] = {"PageSize": limit}
+        yield from self._pages("query", request)
+
+    def first(self, condition: ConditionBase, limit: int) -> list[Item]:
+        """Return the first items that match a key condition, in the order of their sort keys."""
+        request = self._key_request(condition) | {"ConsistentRead": True}
+        request["PaginationConfig"] = {"PageSize": limit}
+        return list(islice(self._pages("query", request), limit))
 
     def scan(self, condition: ConditionBase, attributes: str) -> Iterator[Item]:
         """Yield the items that match a condition. Reads the whole table, so it is slow and costs.
@@ -143,6 +159,15 @@ class Table:
         if values := expression.attribute_value_placeholders:
             request["ExpressionAttributeValues"] = _wire(values)
         yield from self._pages("scan", request)
+
+    def _key_request(self, condition: ConditionBase) -> dict[str, Any]:
+        expression = ConditionExpressionBuilder().build_expression(condition, True)
+        return {
+            "TableName": self.name,
+            "KeyConditionExpression": expression.condition_expression,
+            "ExpressionAttributeNames": expression.attribute_name_placeholders,
+            "ExpressionAttributeValues": _wire(expression.attribute_value_placeholders),
+        }
 
     def delete_many(self, keys: Iterable[Mapping[str, Any]]) -> None:
         """Delete items; a key without an item is ignored. The keys must be distinct.

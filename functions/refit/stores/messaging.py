@@ -28,8 +28,10 @@ class Messaging:
         self._client = client
         self._environment = environment
 
-    def publish(self, name: EventName, detail: dict[str, Any]) -> None:
-        """Put one event on the bus. Its prefix tells the stack, as the bus may serve several.
+    def publish(self, name: EventName, detail: dict[str, Any]) -> str:
+        """Put one event on the bus, and return its id.
+
+        Its prefix tells the stack, as the bus may serve several.
 
         Raises:
             ServiceThrottled: when the event bus did not accept the event.
@@ -43,6 +45,7 @@ class Messaging:
             answer = self._client("events").put_events(Entries=[entry])
         if answer["FailedEntryCount"]:
             raise ServiceThrottled(f"the event bus rejected {name.value}: {answer['Entries'][0]}")
+        return str(answer["Entries"][0]["EventId"])
 
     def notify(self, subject: str, message: str) -> None:
         """Send a notice to the subscribers of the notices topic."""

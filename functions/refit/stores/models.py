@@ -3,6 +3,7 @@
 Items (pk, sk):
     MODEL#<model>  STATE               domain/pipeline/model_state.py
     MODEL#<model>  RUN#<run>           domain/pipeline/run.py
+    MODEL#<model>  BEGUN#<time>#<run>  index of the runs by their start
     MODEL#<model>  VERSION#<10 digits> the run and package of a version number
     MODEL#<model>  ACCEPTED#<version>  the run that used `schema_change = "accept"` of a model.toml
     MODELS         <model>             index of the models
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     from refit.stores.dynamodb import Item, Table, Write
     from refit.stores.retries import RetryPolicy
 
+
+BEGUN = "BEGUN#"
+_VERSION = "VERSION#"
 
 _NOT_REMOVING = Attr("removing_since").not_exists()
 
@@ -102,8 +106,19 @@ class ModelStore:
 
     def run_of_version(self, model: str, version: int) -> str | None:
         """Return the run that made a version, or None when there is no such version."""
-        item = self._table.get(_key(model, f"VERSION#{version:010d}"))
+        item = self._table.get(_key(model, f"{_VERSION}{version:010d}"))
         return str(item["run"]) if item else None
+
+    def package_of_version(self, model: str, version: int) -> str | None:
+        """Return the model package of a version, or None when there is no such version."""
+        item = self._table.get(_key(model, f"{_VERSION}{version:010d}"))
+        return str(item["package_arn"]) if item else None
+
+    def packages_after(self, model: str, version: int) -> list[tuple[int, str]]:
+        """Return number and model package of all versions after a version, in order."""
+        bounds = Key("sk").between(f"{_VERSION}{version + 1:010d}", f"{_VERSION}~")
+        items = self._table.query(Key("pk").eq(model_pk(model)) & bounds)
+        return [(int(item["version"]), str(item["package_arn"])) for item in items]
 
     def begin_run(
         self,
@@ -147,7 +162,8 @@ class ModelStore:
             condition=Attr("pk").not_exists(),
         )
         index = self._table.put_request({"pk": "MODELS", "sk": model})
-        writes = [record, self._lock(model, run, now, takes, champion), index]
+        begun = self._table.put_request(_key(model, f"{BEGUN}{now}#{run}") | {"run": run})
+        writes = [record, self._lock(model, run, now, takes, champion), index, begun]
         for _ in self._conflicts.attempts():
             codes = transact(self._table.client, writes)
             if not codes:
@@ -166,7 +182,7 @@ class ModelStore:
     def _lock(
         self, model: str, run: str, now: str, takes: TakesFiles | None, champion: int | None
     ) -> Write:
-        changes: Item = {"active_run": run, "active_since": now}
+        changes: Item = {"active_run": run, "active_since": now, "last_run": run}
         condition: ConditionBase = Attr("active_run").not_exists() & _NOT_REMOVING
         if takes is not None:
             changes |= {"consumed_by": run, "pending": False}
@@ -204,7 +220,7 @@ class ModelStore:
         """Record the run and the model package of a version number."""
         values = {"run": run, "package_arn": package_arn, "version": version}
         self._table.apply(
-            self._table.update_request(_key(model, f"VERSION#{version:010d}"), set=values)
+            self._table.update_request(_key(model, f"{_VERSION}{version:010d}"), set=values)
         )
         self.update_run(model, run, version=version, package_arn=package_arn)
 

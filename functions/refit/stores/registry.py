@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from refit.domain.errors import ParameterInvalid
 from refit.domain.one_line import one_line
 from refit.stores.clients import error_code, translate_transient_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
 RUN_PROPERTY = "refit:run"
 _MAX_DESCRIPTION = 1024  # characters in ApprovalDescription
@@ -33,6 +35,15 @@ class PackageVersion:
     run: str | None
     approval: str = "Approved"
     image: str = ""
+
+
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """A version as the list of its group shows it, which may be some seconds old."""
+
+    version: int
+    approval: str
+    created_at: datetime
 
 
 class ModelRegistry:
@@ -133,11 +144,55 @@ class ModelRegistry:
             for entry in sorted(versions, key=lambda v: -int(v["ModelPackageVersion"])):
                 yield entry["ModelPackageArn"]
 
+    def page(
+        self, group: str, limit: int, token: str | None
+    ) -> tuple[list[RegisteredVersion], str | None]:
+        """Return a page of the versions of a group, newest first, and the token of the next page.
+
+        Raises:
+            ParameterInvalid: when the registry does not know the token (any more).
+        """
+        request: dict[str, Any] = {
+            "ModelPackageGroupName": group,
+            "SortBy": "CreationTime",
+            "SortOrder": "Descending",
+            "MaxResults": limit,
+        }
+        if token is not None:
+            request["NextToken"] = token
+        try:
+            with translate_transient_errors():
+                answer = self._client.list_model_packages(**request)
+        except ClientError as error:
+            if error_code(error) not in {"ValidationException", "ResourceNotFound"}:
+                raise
+            if token is None:
+                return [], None  # there is no group before the first version
+            raise ParameterInvalid(
+                "next is a token that the model registry does not know any more; begin again"
+            ) from error
+        versions = [
+            RegisteredVersion(
+                version=int(entry["ModelPackageVersion"]),
+                approval=entry["ModelApprovalStatus"],
+                created_at=entry["CreationTime"],
+            )
+            for entry in answer["ModelPackageSummaryList"]
+        ]
+        return versions, answer.get("NextToken")
+
+    def approve_package(self, arn: str, reason: str) -> None:
+        """Set the approval status of a version to Approved and record who did."""
+        self._set_approval(arn, "Approved", reason)
+
     def reject_package(self, arn: str, reason: str) -> None:
         """Set the approval status of a version to Rejected and record the reason."""
+        self._set_approval(arn, "Rejected", reason)
+
+    def _set_approval(self, arn: str, status: str, reason: str) -> None:
         with translate_transient_errors():
             self._client.update_model_package(
                 ModelPackageArn=arn,
-                ModelApprovalStatus="Rejected",
+                ModelApprovalStatus=status,
                 ApprovalDescription=one_line(reason, _MAX_DESCRIPTION),
             )

@@ -53,6 +53,7 @@ class RunArtifacts:
         self._parsed = lru_cache(maxsize=_CACHED_ARTIFACTS)(self._parse)
         self._feature_inputs = lru_cache(maxsize=_CACHED_ARTIFACTS)(self._read_feature_inputs)
         self._columns = lru_cache(maxsize=_CACHED_ARTIFACTS)(self._read_columns)
+        self._largest = lru_cache(maxsize=_CACHED_ARTIFACTS)(self._read_largest)
         self._consumed = lru_cache(maxsize=_CACHED_FILE_LISTS)(self._read_consumed)
         self._run_of = lru_cache(maxsize=_CACHED_ARTIFACTS)(self._find_run)
         self._champion = lru_cache(maxsize=_CACHED_ARTIFACTS)(self._read_champion)
@@ -112,6 +113,10 @@ class RunArtifacts:
         profile: dict[str, Any] = json.loads(self._bucket.read(RunKeys(model, run).profile))
         return TrainingLabels.model_validate(profile["label"])
 
+    def largest_number(self, model: str, run: str) -> float | None:
+        """Return the largest number of all training columns; None without numbers."""
+        return self._largest(model, run)
+
     def evaluation(self, model: str, run: str) -> Evaluation:
         """Return the metrics of challenger and champion."""
         from refit.domain.evaluation.report import Evaluation  # noqa: PLC0415 (not for predict)
@@ -168,6 +173,11 @@ class RunArtifacts:
 
     def _parse(self, kind: type[BaseModel], key: str) -> BaseModel:
         return kind.model_validate_json(self._bucket.read(key))
+
+    def _read_largest(self, model: str, run: str) -> float | None:
+        columns = self._bucket.read_json(RunKeys(model, run).profile)["columns"]
+        found = (column.get("max") for column in columns)
+        return max((float(value) for value in found if value is not None), default=None)
 
     def _read_consumed(self, model: str, run: str) -> ConsumedFiles:
         return ConsumedFiles.parse(self._bucket.read(RunKeys(model, run).consumed).decode())

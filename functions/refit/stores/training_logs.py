@@ -5,6 +5,7 @@ A job has one stream for each container, `<job>/algo-1-<time>`.
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -42,14 +43,21 @@ class TrainingLogs:
         created = [(stream["creationTime"], str(stream["logStreamName"])) for stream in streams]
         return max(created)[1] if created else None
 
-    def lines_after(self, stream: str, token: str | None) -> tuple[list[str], str]:
+    def lines_after(
+        self, stream: str, token: str | None, most_pages: int | None = None
+    ) -> tuple[list[str], str]:
         """Return the lines of a stream after a token, from its beginning if it is None.
+
+        Args:
+            stream: name of the stream.
+            token: where to continue; None for the beginning.
+            most_pages: number of pages, of 1 MB each, that are read at most; None for all.
 
         Returns:
             The lines, and the token from which to continue.
         """
         lines: list[str] = []
-        while True:
+        for read in count(1):
             with translate_transient_errors():
                 page = self._client.get_log_events(
                     logGroupName=LOG_GROUP,
@@ -60,9 +68,10 @@ class TrainingLogs:
             lines += [event["message"] for event in page["events"]]
             # A page may be empty before the end. At the end, the token stays the same.
             next_token = str(page["nextForwardToken"])
-            if next_token == token:
-                return lines, next_token
+            if next_token == token or read == most_pages:
+                break
             token = next_token
+        return lines, next_token
 
     def lines_of(self, job: str) -> list[str]:
         """Return all lines of a job's newest stream that have arrived."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from refit.domain.errors import ServiceThrottled
 from refit.domain.moments import iso
-from refit.domain.monitoring.live_quality import newest, quality_of
+from refit.domain.monitoring.live_quality import newest, quality_of, trend_of
 from refit.domain.monitoring.verdict import Verdict, alarm_after
 from refit.domain.vocabulary import EventName
 from refit.stores.retries import WRITE_CONFLICTS
@@ -71,14 +71,16 @@ def _judge(services: Services, model: str, version: int, run: str, now: datetime
     cohorts = services.monitoring.recent_cohorts(model, version, run, settled_until, now)
     schema = services.artifacts.schema(model, run)
     baseline = services.artifacts.baseline(model, run)
+    window = newest(cohorts, _WINDOW_COHORTS)
     return Verdict(
         version=version,
         run=run,
         checked_at=now,
         quality=judge_live_quality(services, model, run, cohorts, now),
-        live=quality_of(newest(cohorts, _WINDOW_COHORTS), schema, baseline.quality),
+        live=quality_of(window, schema, baseline.quality),
         inputs=judge_live_inputs(services, model, run, cohorts, inputs_before, now),
         alarm=None,
+        trend=trend_of(window, schema),
     )
 
 
@@ -108,7 +110,7 @@ def _notify(services: Services, model: str, verdict: Verdict) -> None:
     alarm, quality = verdict.alarm, verdict.quality
     if alarm is None or alarm.notified or alarm.claimed_at != verdict.checked_at:
         return
-    numbers = quality.model_dump(mode="json")
+    numbers = quality.model_dump(mode="json", exclude={"parts", "steps"})
     services.messaging.publish(
         EventName.DRIFT_DETECTED,
         {

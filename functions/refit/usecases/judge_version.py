@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from refit.domain.errors import ObjectNotFound
 from refit.domain.monitoring.input_counts import InputCounts, merged
 from refit.domain.monitoring.input_drift import check_columns, input_verdict_of
+from refit.domain.monitoring.input_histograms import inputs_record
 from refit.domain.monitoring.quality_drift import judge_quality
 from refit.domain.monitoring.report_violations import violations_of_inputs, violations_of_quality
 from refit.domain.monitoring.violations import Violations
@@ -100,7 +101,11 @@ def _judge_inputs_of_cohort(
         return None
     columns = services.artifacts.columns(model, run)
     settings = services.artifacts.settings(model, run).monitoring
-    violations = violations_of_inputs(check_columns(columns, counts, settings))
+    findings = check_columns(columns, counts, settings)
+    record = inputs_record(columns, counts, findings)
+    key = ModelKeys(model).inputs(cohort.version, cohort.start)
+    services.bucket.put_json(key, record.model_dump(mode="json"))
+    violations = violations_of_inputs(findings)
     if violations:
         _record_violations(services, model, cohort.version, cohort.start, violations)
     baseline = services.artifacts.baseline(model, run)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     )
     from refit.stores.inferences import InferenceStore
     from refit.stores.labels import LabelStore
+    from refit.stores.lists import ModelLists
     from refit.stores.messaging import Messaging
     from refit.stores.monitoring import MonitoringStore
     from refit.stores.prediction_cache import PredictionCache
@@ -86,6 +87,12 @@ class Services:
     @cached_property
     def models(self) -> ModelStore:
         return ModelStore(self.model_table, self.clock)
+
+    @cached_property
+    def lists(self) -> ModelLists:
+        from refit.stores.lists import ModelLists  # noqa: PLC0415
+
+        return ModelLists(self.model_table)
 
     @cached_property
     def artifacts(self) -> RunArtifacts:

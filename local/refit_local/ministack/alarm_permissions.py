@@ -1,9 +1,10 @@
-"""IAM: authorize DeleteAlarms on the alarm that the request names.
+"""IAM: authorize DeleteAlarms on the alarm that the request names, and DescribeAlarms on alarm:*.
 
-AWS        authorizes `cloudwatch:DeleteAlarms` on the alarm's ARN
-MiniStack  authorizes it on all alarms, so that a policy for some alarms denies every deletion
+AWS        authorizes `cloudwatch:DeleteAlarms` on the alarm's ARN, and `cloudwatch:DescribeAlarms`
+           on `alarm:*`, whatever the names of the request
+MiniStack  authorizes them on all resources, so that a policy for alarms denies every request
 Source     Service Authorization Reference, "Actions, resources, and condition keys for Amazon
-           CloudWatch"
+           CloudWatch"; GitHub, aws-samples/amazon-cloudwatch-auto-alarms, issue 1 (`alarm:*`)
 
 Only the first alarm of a request is checked; Refit deletes alarms with one name prefix.
 """
@@ -28,7 +29,10 @@ def _resource_arn(
     original: Callable[..., str], service: str, method: str, path: str, *request: Any
 ) -> str:
     headers, body, _, region, account = request
-    if service == "monitoring" and headers.get("x-amz-target", "").endswith(".DeleteAlarms"):
+    target = headers.get("x-amz-target", "") if service == "monitoring" else ""
+    if target.endswith(".DescribeAlarms"):
+        return f"arn:aws:cloudwatch:{region}:{account}:alarm:*"
+    if target.endswith(".DeleteAlarms"):
         names = json.loads(body).get("AlarmNames") or ["*"]
         return f"arn:aws:cloudwatch:{region}:{account}:alarm:{names[0]}"
     return original(service, method, path, *request)

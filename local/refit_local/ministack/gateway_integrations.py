@@ -1,15 +1,18 @@
-"""API Gateway: the caller's API key in the event, throttled and slow functions, metric of errors.
+"""API Gateway: the API key in the event, failed, throttled and slow functions, metric of errors.
 
 AWS        gives a function the id of the API key; answers a throttled function with the gateway
            response INTEGRATION_FAILURE, never with 429, and a function that takes longer than the
-           integration's timeout (29 seconds) with INTEGRATION_TIMEOUT, while it runs on; publishes
-           5XXError; takes the gateway responses of an OpenAPI definition
-MiniStack  leaves the key out, passes 429 on, waits without end, publishes no metric of an API, and
-           ignores the gateway responses of a definition
+           integration's timeout (29 seconds) with INTEGRATION_TIMEOUT, while it runs on; answers a
+           function that failed with 502 and no word of its error; publishes 5XXError; takes the
+           gateway responses and the method ANY of an OpenAPI definition
+MiniStack  leaves the key out, passes 429 and the texts of errors on, waits without end, publishes
+           no metric of an API, and ignores the gateway responses and the method ANY of a
+           definition
 Source     API Gateway Developer Guide, "Variables for data models, authorizers, mapping templates,
            and CloudWatch access logging" (identity.apiKeyId), "Gateway response types", "Amazon API
            Gateway dimensions and metrics", "Amazon API Gateway quotas" (integration timeout), and
-           "x-amazon-apigateway-gateway-responses object"; AWS re:Post, "API Gateway proxy
+           "x-amazon-apigateway-gateway-responses object" and "x-amazon-apigateway-any-method
+           object"; AWS re:Post, "API Gateway proxy
            integration does not forward Lambda throttling" and "Inconsistencies in response codes
            depending on whether API Gateway response settings are configured"
 """
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
     from refit_local.ministack.hooks import Document
 
 INTEGRATION_TIMEOUT_MS = 29_000
+_ANY = "x-amazon-apigateway-any-method"
+BAD_GATEWAY = 502
+_FAILED = "refit: the function failed"
 _THROTTLED = "refit: the function is throttled"
 
 
@@ -37,7 +43,9 @@ def install() -> None:
     Hook.GATEWAY_PROXY_ANSWER.wrap(_proxy_answer)
     Hook.GATEWAY_PROXY.wrap(_invoke)
     Hook.GATEWAY_HANDLE.wrap(_handle)
+    Hook.GATEWAY_ERROR_ANSWER.wrap(_error_answer)
     Hook.GATEWAY_IMPORT.wrap(_import)
+    Hook.GATEWAY_METHODS.get().add("any")
 
 
 def _event(original: Callable[..., Document], *args: Any, **options: Any) -> Document:
@@ -58,7 +66,8 @@ def _proxy_answer(
 ) -> tuple[Any, str | None]:
     if result.get("throttle"):
         return {"statusCode": _THROTTLED}, None
-    return original(result)
+    answer, failure = original(result)
+    return ({"statusCode": _FAILED}, None) if failure else (answer, None)
 
 
 async def _invoke(original: Callable[..., Awaitable[Any]], *args: Any, **options: Any) -> Any:
@@ -70,7 +79,18 @@ async def _invoke(original: Callable[..., Awaitable[Any]], *args: Any, **options
     answer = call.result()
     if isinstance(answer, tuple) and answer[0] == _THROTTLED:
         return Hook.GATEWAY_ERROR.get()("INTEGRATION_FAILURE", "Internal server error")
+    if isinstance(answer, tuple) and answer[0] == _FAILED:
+        error = Hook.GATEWAY_ERROR.get()("DEFAULT_5XX", "Internal server error")
+        error.status = BAD_GATEWAY
+        return error
     return answer
+
+
+def _error_answer(
+    original: Callable[..., tuple[int, Any, Any]], error: Any, *args: Any
+) -> tuple[int, Any, Any]:
+    status, *rest = original(error, *args)
+    return getattr(error, "status", status), rest[0], rest[1]
 
 
 async def _handle(
@@ -84,7 +104,11 @@ async def _handle(
 
 
 def _import(original: Callable[..., str], definition: Document, *rest: Any) -> str:
-    api_id = original(definition, *rest)
+    paths = {
+        path: {"any" if name == _ANY else name: method for name, method in methods.items()}
+        for path, methods in (definition.get("paths") or {}).items()
+    }
+    api_id = original({**definition, "paths": paths}, *rest)
     for kind, response in (definition.get("x-amazon-apigateway-gateway-responses") or {}).items():
         Hook.GATEWAY_RESPONSE.get()(api_id, kind, response)
     return api_id

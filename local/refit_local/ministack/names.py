@@ -188,8 +188,10 @@ class Hook(Enum):
     GATEWAY_KEY = (_GATEWAY, "_check_api_key", "the API key in events of APIs")
     GATEWAY_PROXY = (_GATEWAY, "_invoke_lambda_proxy_v1", "throttled functions of APIs")
     GATEWAY_PROXY_ANSWER = (_GATEWAY, "_lambda_proxy_response", "throttled functions of APIs")
+    GATEWAY_METHODS = (_GATEWAY, "_OPENAPI_HTTP_METHODS", "the method ANY of a definition")
     GATEWAY_IMPORT = (_GATEWAY, "_import_rest_api", "gateway responses of an OpenAPI definition")
     GATEWAY_RESPONSE = (_GATEWAY, "_put_gateway_response", "gateway responses of a definition")
+    GATEWAY_ERROR_ANSWER = (_GATEWAY, "_gateway_error_response", "failed functions of APIs")
     GATEWAY_STAGES = (_GATEWAY, "_stages_v1", "compressed bodies of requests")
     GATEWAY_ERROR = (_GATEWAY, "_gw_error", "compressed bodies of requests")
 

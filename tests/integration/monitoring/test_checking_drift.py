@@ -282,7 +282,7 @@ def test_inputs_like_the_training_data_cause_no_violations(live: Stack) -> None:
     verdict = check(live)
     assert verdict.inputs is not None
     assert (verdict.inputs.rows, verdict.inputs.flagged) == (1000, 0)
-    assert not [key for key in live.keys(f"{MODEL}/monitoring/") if key.endswith(".json")]
+    assert not [key for key in live.keys(f"{MODEL}/monitoring/") if key.endswith("violations.json")]
 
 
 def test_the_inputs_of_a_cohort_are_judged_once(live: Stack) -> None:
@@ -326,7 +326,7 @@ def test_a_quality_violation_is_stored_with_those_of_the_inputs(live: Stack) -> 
     names = [
         [violation["feature_name"] for violation in live.get(key)["violations"]]
         for key in live.keys(f"{MODEL}/monitoring/")
-        if key.endswith(".json")
+        if key.endswith("violations.json")
     ]
     assert ["f0", "prediction"] in [sorted(cohort) for cohort in names]
     assert ["accuracy", "f0", "prediction"] in [sorted(cohort) for cohort in names]

@@ -26,6 +26,14 @@ def handler(event, context):
     print("answered")
     return {"statusCode": 200, "body": "late"}
 """
+METHOD = """
+def handler(event, context):
+    return {"statusCode": 200, "body": f"{context.function_name} {event['httpMethod']}"}
+"""
+FAILING = """
+def handler(event, context):
+    raise RuntimeError("a secret")
+"""
 ERROR = '{"error": {"code": "$context.error.responseType"}}'
 
 
@@ -152,6 +160,55 @@ def test_a_function_that_takes_longer_than_the_integration_is_answered_with_504_
     assert answer.status_code == 504
     assert answer.json()["message"] == "Endpoint request timed out"
     assert until(lambda: [line for line in aws.log("/aws/lambda/slow") if "answered" in line])
+
+
+def test_any_method_of_a_definition_is_answered_and_an_own_method_comes_first(
+    aws: LocalAws,
+) -> None:
+    def integrated(function: str) -> dict[str, Any]:
+        uri = f"{LAMBDA_PATH}/{aws.function(function, METHOD)}/invocations"
+        proxy = {"type": "aws_proxy", "httpMethod": "POST", "uri": uri}
+        return {"x-amazon-apigateway-integration": proxy}
+
+    path = {"x-amazon-apigateway-any-method": integrated("any"), "options": integrated("own")}
+    definition = {
+        "openapi": "3.0.1",
+        "info": {"title": "any", "version": "1"},
+        "paths": {"/models/{model}": path},
+    }
+    resources = {"Api": {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Body": definition}}}
+    cloudformation = aws.client("cloudformation")
+    cloudformation.create_stack(StackName="any", TemplateBody=json.dumps({"Resources": resources}))
+    cloudformation.get_waiter("stack_create_complete").wait(StackName="any")
+    described = cloudformation.describe_stack_resource(StackName="any", LogicalResourceId="Api")
+    api_id = described["StackResourceDetail"]["PhysicalResourceId"]
+    aws.client("apigateway").create_deployment(restApiId=api_id, stageName="v1")
+    url = f"{aws.url}/_aws/execute-api/{api_id}/v1/models/digits"
+    answers = {
+        method: requests.request(method, url, timeout=20).text
+        for method in ("GET", "DELETE", "OPTIONS")
+    }
+    assert answers == {"GET": "any GET", "DELETE": "any DELETE", "OPTIONS": "own OPTIONS"}
+
+
+def test_a_function_that_fails_is_answered_with_502_in_the_form_of_the_api(
+    aws: LocalAws,
+) -> None:
+    gateway = aws.client("apigateway")
+    api_id = gateway.create_rest_api(name="failing")["id"]
+    [root] = gateway.get_resources(restApiId=api_id)["items"]
+    method = {"restApiId": api_id, "resourceId": root["id"], "httpMethod": "GET"}
+    gateway.put_method(**method, authorizationType="NONE")
+    uri = f"{LAMBDA_PATH}/{aws.function('failing', FAILING)}/invocations"
+    gateway.put_integration(**method, type="AWS_PROXY", integrationHttpMethod="POST", uri=uri)
+    gateway.put_gateway_response(
+        restApiId=api_id,
+        responseType="DEFAULT_5XX",
+        responseTemplates={"application/json": ERROR},
+    )
+    gateway.create_deployment(restApiId=api_id, stageName="v1")
+    response = requests.get(f"{aws.url}/_aws/execute-api/{api_id}/v1/", timeout=20)
+    assert (response.status_code, response.json()) == (502, {"error": {"code": "DEFAULT_5XX"}})
 
 
 def test_the_gateway_responses_of_a_definition_are_in_effect(aws: LocalAws) -> None:

@@ -21,6 +21,19 @@ def user(aws: LocalAws, name: str, action: str, resource: str) -> dict[str, str]
     }
 
 
+def test_alarms_are_described_by_whom_a_policy_lets_describe_all_alarms_and_no_other(
+    aws: LocalAws,
+) -> None:
+    arn = "arn:aws:cloudwatch:us-east-1:000000000000:alarm:"
+    keys = user(aws, "some-alarms", "cloudwatch:DescribeAlarms", f"{arn}mine-*")
+    with pytest.raises(ClientError) as refused:
+        aws.client("cloudwatch", **keys).describe_alarms(AlarmNames=["mine-1"])
+    assert "AccessDenied" in refused.value.response["Error"]["Code"]
+    keys = user(aws, "all-alarms", "cloudwatch:DescribeAlarms", f"{arn}*")
+    answer = aws.client("cloudwatch", **keys).describe_alarms(AlarmNames=["mine-1"])
+    assert answer["MetricAlarms"] == []
+
+
 ENDPOINT = "arn:aws:sagemaker:us-east-1:000000000000:endpoint/mine-*"
 
 

@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from refit.domain.evaluation.report import FoldScores
 from refit.domain.evaluation.training_curves import Curves, JobCurves
+from refit.domain.pipeline.tuning_record import TuningRecord
 from refit_cli.report.charts import curve_charts
 from refit_cli.report.importance import ModelUnreadable, importance_of
 from refit_cli.report.tables import fold_table, trial_table
@@ -117,7 +118,8 @@ def test_html_in_names_of_columns_classes_and_values_does_nothing(report):
     new["per_class"] = dict(zip(classes, new["per_class"].values(), strict=True))
     each = [{"rows": 5, "metrics": {HOSTILE: 0.5}}]
     quality["folds"] = {"rows": 5, "mean": {HOSTILE: 0.5}, "spread": {}, "each": each}
-    tuning = {"trials": [{"name": HOSTILE, "hyperparameters": {HOSTILE: HOSTILE}}]}
+    trial = {"name": HOSTILE, "status": HOSTILE, "hyperparameters": {HOSTILE: HOSTILE}}
+    tuning = {"job": "j", "status": "Completed", "metric": "m", "maximize": True, "trials": [trial]}
     page = report(
         evaluation=quality,
         gate=gate(HOSTILE),
@@ -255,11 +257,17 @@ def test_folds_have_their_metrics_with_mean_and_spread():
 @pytest.mark.parametrize(("maximize", "order"), [(True, "bac"), (False, "abc")])
 def test_trials_are_ordered_from_the_best_and_those_without_a_value_come_last(maximize, order):
     trials = [
-        {"name": "c", "status": "Failed", "objective": None, "parameters": {"eta": "0.3"}},
-        {"name": "a", "status": "Completed", "objective": 0.2, "parameters": {"eta": "0.1"}},
-        {"name": "b", "status": "Completed", "objective": 0.4, "parameters": {"max_depth": "3"}},
+        {"name": "c", "status": "Failed", "objective": None, "hyperparameters": {"eta": "0.3"}},
+        {"name": "a", "status": "Completed", "objective": 0.2, "hyperparameters": {"eta": "0.1"}},
+        {
+            "name": "b",
+            "status": "Completed",
+            "objective": 0.4,
+            "hyperparameters": {"max_depth": "3"},
+        },
     ]
-    table = trial_table({"trials": trials, "maximize": maximize, "metric": "validation:auc"})
+    record = {"job": "j", "status": "Completed", "metric": "validation:auc", "trials": trials}
+    table = trial_table(TuningRecord.model_validate(record | {"maximize": maximize}))
     assert "".join(row[0] for row in table.rows) == order
     assert table.columns == ["trial", "status", "validation:auc", "seconds", "eta", "max_depth"]
 

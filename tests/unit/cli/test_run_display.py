@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from refit.domain.evaluation.training_curves import BoostingRound
 from refit.domain.pipeline.run import Run
+from refit.stores.execution_states import ExecutionStates, StateSpan
 from refit_cli import terminal
 from refit_cli.errors import ExitCode
 from refit_cli.watching import display
@@ -18,7 +19,6 @@ from refit_cli.watching.chart import HEIGHT, metric_chart
 from refit_cli.watching.display import shown_stages, sparkline, stages_of
 from refit_cli.watching.follower import RunView
 from refit_cli.watching.outcome import WatchOutcome
-from refit_cli.watching.progress import ExecutionHistory, StateSpan
 from refit_cli.watching.reporters import LiveView
 from rich.console import Console
 
@@ -80,7 +80,7 @@ def test_a_sparkline_of_equal_values_is_flat_and_can_do_without_unicode():
 
 def test_the_history_reports_a_span_when_it_starts_and_when_it_ends():
     histories = Histories()
-    followed = ExecutionHistory(histories, "train", "arn")
+    followed = ExecutionStates(histories, "train", "arn")
     histories.events["arn"] = history(("Prepare", 0, 2), ("Train", 2, None), ended=False)
     assert [(span.state, span.left_at is None) for span in followed.poll()] == [
         ("Prepare", False),
@@ -95,7 +95,7 @@ def test_the_history_reports_a_span_when_it_starts_and_when_it_ends():
 
 def test_a_failed_execution_ends_the_state_it_was_in():
     histories = Histories()
-    followed = ExecutionHistory(histories, "train", "arn")
+    followed = ExecutionStates(histories, "train", "arn")
     events = history(("Train", 0, None), ended=False)
     failed = {"id": 9, "type": "ExecutionFailed", "timestamp": datetime.now(UTC)}
     histories.events["arn"] = [*events, failed]
@@ -113,7 +113,7 @@ def test_states_that_only_control_the_flow_are_left_out():
         {"id": 99, "type": "ChoiceStateEntered", **moment, **choice},
         *events,
     ]
-    followed = ExecutionHistory(histories, "train", "arn")
+    followed = ExecutionStates(histories, "train", "arn")
     assert [span.state for span in followed.poll()] == ["Train"]
 
 

@@ -84,7 +84,8 @@ def test_json_has_the_stack_the_live_version_and_all_runs(refit, digits):
     description = json.loads(refit("status", "--json").stdout)
     assert description["localStack"] is None
     assert description["stack"]["bucket"] == "refit-data"
-    assert description["stack"]["apiKeyIds"] == {"predict": "predict-id", "label": "label-id"}
+    purposes = ("predict", "label", "operate")
+    assert description["stack"]["apiKeyIds"] == {name: f"{name}-id" for name in purposes}
     (model,) = description["models"]
     assert model["champion"]["version"] == 1
     assert model["champion"]["endpointStatus"] == "missing"

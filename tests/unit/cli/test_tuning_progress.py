@@ -6,7 +6,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from refit_cli.watching.tuning import TuningFollower
+from refit.stores.tuning_progress import TuningFollower
 
 from tests.support.aws_clients import client_error
 

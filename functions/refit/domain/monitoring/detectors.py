@@ -208,11 +208,13 @@ class CombinedEvidence:
 
     Attributes:
         logs: (n_cohorts,) logarithms of the evidence after each cohort.
+        parts: (n_detectors,) logarithms of what each detector contributes after the last cohort.
         carrier: the detector that contributes most to the evidence after the last cohort.
         change: index of the cohort from which on that detector's best bet has gained most.
     """
 
     logs: Floats
+    parts: Floats
     carrier: Bet
     change: int
 
@@ -230,11 +232,12 @@ def weigh(bets: Sequence[Bet], cap: Floats) -> CombinedEvidence:
     ]
     means = np.stack([log_mean(each, np.full(ALTERNATIVES, 1 / ALTERNATIVES)) for each in stakes])
     weights = np.array([bet.detector.weight for bet in bets])
-    index = int(np.argmax(means[:, -1] + np.log(weights)))
+    parts = means[:, -1] + np.log(weights)
+    index = int(np.argmax(parts))
     carrier = bets[index]
     gains = np.minimum(carrier.gains[:, stakes[index][-1].argmax()], cap)
     change = int(np.argmin(np.cumsum(gains) - gains))
-    return CombinedEvidence(log_mean(means.T, weights), carrier, change)
+    return CombinedEvidence(log_mean(means.T, weights), parts, carrier, change)
 
 
 def _columns(pairs: Sequence[tuple[int, int]]) -> tuple[Integers, Integers]:

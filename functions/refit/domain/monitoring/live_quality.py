@@ -9,7 +9,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from refit.domain.monitoring.verdict import LiveQuality
+from refit.domain.monitoring.verdict import LiveQuality, TrendPoint
+from refit.domain.quality_metrics import USUAL_METRIC
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,6 +53,22 @@ def quality_of(
         metrics=metrics_of(cohorts, labelled),
         baseline=dict(baseline),
     )
+
+
+def trend_of(cohorts: Sequence[Cohort], schema: Schema) -> tuple[TrendPoint, ...]:
+    """Return the usual metric of each cohort."""
+    points = []
+    for cohort in cohorts:
+        quality = quality_of([cohort], schema)
+        points.append(
+            TrendPoint(
+                start=cohort.start,
+                predictions=quality.predictions,
+                labelled=quality.labelled,
+                value=quality.metrics.get(USUAL_METRIC[schema.task]),
+            )
+        )
+    return tuple(points)
 
 
 def _ratio(total: float, count: int) -> float | None:

@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refit.domain.monitoring.detectors import bet_of, detectors_of, tolerated_error_rate, weigh
-from refit.domain.monitoring.verdict import QualityVerdict
+from refit.domain.monitoring.verdict import EvidencePart, EvidenceStep, QualityVerdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -55,6 +55,9 @@ if TYPE_CHECKING:
 
 ONE_FILE_COHORTS = 3
 """An alarm whose cohorts have one capture file each needs at least this many cohorts."""
+
+SHOWN_STEPS = 24
+_SHOWN_PARTS = 10
 
 
 def judge_quality(
@@ -94,8 +97,8 @@ def judge_quality(
     if evidence.logs[-1] < threshold and is_one_file.any():
         uncapped = weigh(bets, no_cap)
         if uncapped.logs[-1] >= threshold:
-            return _verdict(mature, bets[0], uncapped, settings, one_file=True)
-    return _verdict(mature, bets[0], evidence, settings, one_file=False)
+            return _verdict(mature, bets, uncapped, settings, one_file=True)
+    return _verdict(mature, bets, evidence, settings, one_file=False)
 
 
 def _complete(cohorts: Sequence[Cohort], settings: MonitoringSettings) -> Integers:
@@ -108,7 +111,7 @@ def _complete(cohorts: Sequence[Cohort], settings: MonitoringSettings) -> Intege
 
 def _verdict(
     cohorts: Sequence[Cohort],
-    overall: Bet,
+    bets: Sequence[Bet],
     evidence: CombinedEvidence,
     settings: MonitoringSettings,
     *,
@@ -117,15 +120,14 @@ def _verdict(
     exceeds = evidence.logs >= math.log(settings.false_alarm_every)
     reached = bool(exceeds[-1])
     first = evidence.change if reached else 0
-    bet = evidence.carrier if reached else overall
+    bet = evidence.carrier if reached else bets[0]
     window = cohorts[first:]
     labels = sum(cohort.matured.labelled for cohort in window)
     coverage = labels / sum(cohort.predictions for cohort in window)
     judged = sum(cohort.matured.labelled for cohort in cohorts)
     held_back = _held_back(judged, coverage, settings, one_file) if reached else None
     drifted = reached and held_back is None
-    counted = int(bet.predictions.counted[first:].sum())
-    errors = int(bet.predictions.errors[first:].sum())
+    counted, errors = _counted(bet, first)
     verdict = QualityVerdict(
         drifted=drifted,
         log10_evidence=float(evidence.logs[-1]) / math.log(10),
@@ -144,8 +146,52 @@ def _verdict(
         alarm_cohort=cohorts[_last_crossing(exceeds)].start if drifted else None,
         held_back=held_back,
         sentence="",
+        parts=_parts(bets, evidence, first),
+        steps=_steps(cohorts, bets[0], evidence),
     )
     return verdict.model_copy(update={"sentence": _sentence(verdict)})
+
+
+def _counted(bet: Bet, first: int) -> tuple[int, int]:
+    """Return the counted predictions, from a cohort on, and how many of them are wrong."""
+    predictions = bet.predictions
+    return int(predictions.counted[first:].sum()), int(predictions.errors[first:].sum())
+
+
+def _parts(bets: Sequence[Bet], evidence: CombinedEvidence, first: int) -> tuple[EvidencePart, ...]:
+    parts = []
+    for index in np.argsort(-evidence.parts, kind="stable")[:_SHOWN_PARTS]:
+        bet = bets[index]
+        counted, errors = _counted(bet, first)
+        parts.append(
+            EvidencePart(
+                class_name=bet.detector.class_name,
+                weight=bet.detector.weight,
+                log10_evidence=float(evidence.parts[index]) / math.log(10),
+                counted=counted,
+                errors=errors,
+                error_rate=errors / counted if counted else None,
+                tolerated_error_rate=_tolerated(bet, first),
+                baseline_error=bet.detector.error,
+            )
+        )
+    return tuple(parts)
+
+
+def _steps(
+    cohorts: Sequence[Cohort], overall: Bet, evidence: CombinedEvidence
+) -> tuple[EvidenceStep, ...]:
+    logs = evidence.logs / math.log(10)
+    return tuple(
+        EvidenceStep(
+            start=cohort.start,
+            log10_evidence=float(log10),
+            tolerated_error_rate=float(limit),
+        )
+        for cohort, log10, limit in list(zip(cohorts, logs, overall.limits, strict=True))[
+            -SHOWN_STEPS:
+        ]
+    )
 
 
 def _tolerated(bet: Bet, first: int) -> float:

@@ -38,6 +38,42 @@ class VerdictPart(BaseModel):
     )
 
 
+class EvidencePart(VerdictPart):
+    """What one detector contributes to the evidence: the whole model, or one class.
+
+    The contributions add up to the evidence. The numbers describe the cohorts from `since` on.
+
+    Attributes:
+        class_name: the class; None for the model as a whole.
+        weight: share of the stakes that bet on this error rate.
+        log10_evidence: log10 of the contribution; None before the first judged prediction.
+        counted: predictions that the detector counts.
+        tolerated_error_rate: as in `QualityVerdict`.
+        baseline_error: error rate on the held-out rows.
+    """
+
+    class_name: str | None
+    weight: float
+    log10_evidence: Annotated[float | None, AfterValidator(_none_if_infinite)] = Field(
+        serialization_alias="log10"
+    )
+    counted: int
+    errors: int
+    error_rate: float | None
+    tolerated_error_rate: float = Field(serialization_alias="bar")
+    baseline_error: float
+
+
+class EvidenceStep(VerdictPart):
+    """The evidence after one cohort, and the error rate that was tolerated in it."""
+
+    start: Moment
+    log10_evidence: Annotated[float | None, AfterValidator(_none_if_infinite)] = Field(
+        serialization_alias="log10"
+    )
+    tolerated_error_rate: float = Field(serialization_alias="bar")
+
+
 class QualityVerdict(VerdictPart):
     """The result of the test for quality drift, and its reasons.
 
@@ -68,6 +104,8 @@ class QualityVerdict(VerdictPart):
         alarm_cohort: the cohort since which the evidence has been above the threshold.
         held_back: why there is no alarm although the evidence is above the threshold.
         sentence: a summary for people.
+        parts: what the evidence consists of, largest first.
+        steps: the evidence after each of the last cohorts, oldest first.
     """
 
     drifted: bool
@@ -89,6 +127,8 @@ class QualityVerdict(VerdictPart):
     alarm_cohort: Moment | None
     held_back: str | None
     sentence: str
+    parts: tuple[EvidencePart, ...] = ()
+    steps: tuple[EvidenceStep, ...] = ()
 
     @property
     def evidence(self) -> float:
@@ -122,6 +162,19 @@ class LiveQuality(VerdictPart):
     label_delay_s: float | None = Field(serialization_alias="labelDelaySeconds")
     metrics: dict[str, float]
     baseline: dict[str, float]
+
+
+class TrendPoint(VerdictPart):
+    """One cohort in a short series.
+
+    Attributes:
+        value: accuracy or, of a regression, RMSE; None without labels.
+    """
+
+    start: Moment
+    predictions: int
+    labelled: int
+    value: float | None
 
 
 class InputVerdict(VerdictPart):
@@ -168,6 +221,7 @@ class Verdict(VerdictPart):
     Attributes:
         checked_at: when the counters were read.
         alarm: the newest alarm of the model, whether or not it is still active.
+        trend: the last cohorts, oldest first.
         revision: number of changes. A change is stored only if the revision is still the one that
             was read.
     """
@@ -179,6 +233,7 @@ class Verdict(VerdictPart):
     live: LiveQuality
     inputs: InputVerdict | None
     alarm: DriftAlarm | None
+    trend: tuple[TrendPoint, ...] = ()
     revision: int = 0
 
     @property

@@ -31,6 +31,7 @@ class ModelState(BaseModel):
 
     Attributes:
         active_run: holds the lock of the model, since `active_since`.
+        last_run: the run that began last.
         deployment: holds the deployment lock; `deployment_execution` is the ARN of its execution,
             and `deployment_run` the run that it deploys.
         pending: new data arrived while a run was active; the next run starts when that one ends.
@@ -46,6 +47,7 @@ class ModelState(BaseModel):
     champion: Champion | None = None
     active_run: str | None = None
     active_since: str | None = None
+    last_run: str | None = None
     deployment: str | None = None
     deployment_execution: str | None = None
     deployment_run: str | None = None

@@ -7,6 +7,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from refit.stores.clients import translate_transient_errors
+
 _MISSING = frozenset({"ValidationException", "ResourceNotFound"})
 
 
@@ -76,9 +78,10 @@ class TuningFollower:
 
     def _describe(self, attempt: int) -> dict[str, Any] | None:
         try:
-            answer = self._sagemaker.describe_hyper_parameter_tuning_job(
-                HyperParameterTuningJobName=f"{self._stem}-{attempt}"
-            )
+            with translate_transient_errors():
+                answer = self._sagemaker.describe_hyper_parameter_tuning_job(
+                    HyperParameterTuningJobName=f"{self._stem}-{attempt}"
+                )
         except ClientError as error:
             if error.response["Error"]["Code"] not in _MISSING:
                 raise

@@ -1,0 +1,279 @@
+"""Request what a user wants of a model: retrain, unblock, retry, and decisions on versions.
+
+A request changes nothing itself that an event or the model registry would not change: the same
+functions and state machines carry it out, whoever asks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from refit.domain.answers.actions import ActionAnswer, Follow
+from refit.domain.errors import (
+    AlreadyApproved,
+    AlreadyLive,
+    AlreadyRejected,
+    DeploymentActive,
+    NotBlocked,
+    NothingToRetrain,
+    NotOlderThanLive,
+    VersionNotApproved,
+    VersionNotFound,
+)
+from refit.domain.naming import retry_id
+from refit.domain.pipeline.retry_choice import run_to_retry
+from refit.domain.retraining.state import RetrainingStatus
+from refit.domain.vocabulary import EventName
+from refit.usecases.known_model import operable_model
+
+if TYPE_CHECKING:
+    from refit.domain.answers.actions import ActionName
+    from refit.domain.pipeline.model_state import Champion
+    from refit.stores.registry import PackageVersion
+    from refit.usecases.services import Services
+
+
+@dataclass(frozen=True)
+class UserRequest:
+    """Who requests something of which model."""
+
+    services: Services
+    model: str
+    by: str
+
+    def publish(self, name: EventName, **detail: str) -> str:
+        return self.services.messaging.publish(name, {"model": self.model, "by": self.by} | detail)
+
+    def answer(
+        self,
+        action: ActionName,
+        text: str,
+        follow: Follow,
+        *,
+        event: str | None = None,
+        version: int | None = None,
+        run: str | None = None,
+    ) -> ActionAnswer:
+        return ActionAnswer(
+            model=self.model,
+            action=action,
+            by=self.by,
+            event=event,
+            version=version,
+            run=run,
+            text=text,
+            follow=follow,
+        )
+
+    def follow_model(self, until: str) -> Follow:
+        return Follow(path=f"/models/{self.model}", until=until)
+
+    def follow_run(self, run: str, until: str) -> Follow:
+        return Follow(path=f"/models/{self.model}/runs/{run}", until=until)
+
+    def package(self, version: int) -> PackageVersion:
+        """Return a version of the model that Refit made.
+
+        Raises:
+            VersionNotFound: when there is none.
+        """
+        arn = self.services.models.package_of_version(self.model, version)
+        package = self.services.registry.find_package(arn) if arn else None
+        if package is None:
+            raise VersionNotFound(
+                f"the model {self.model!r} has no version {version}",
+                advice=f"List its versions with GET /models/{self.model}/versions",
+            )
+        return package
+
+
+def request_retraining(request: UserRequest) -> ActionAnswer:
+    """Request a retraining.
+
+    Raises:
+        NothingToRetrain: when no version is live.
+    """
+    champion = _champion(request)
+    event = request.publish(EventName.RETRAINING_REQUESTED)
+    return request.answer(
+        "retrain",
+        f"A retraining on the data of version {champion.version} and all newer labels starts when "
+        "no other run is active.",
+        request.follow_model("`lastRun.cause` is `request`; `loop.retraining.owed` says why not"),
+        event=event,
+        version=champion.version,
+    )
+
+
+def request_unblocking(request: UserRequest) -> ActionAnswer:
+    """Request that retraining is allowed again.
+
+    Raises:
+        NothingToRetrain: when no version is live.
+        NotBlocked: when retraining is not blocked.
+    """
+    champion = _champion(request)
+    state = request.services.monitoring.retraining(request.model).state
+    if state is not RetrainingStatus.BLOCKED:
+        raise NotBlocked(f"the retraining of {request.model} is not blocked: its state is {state}")
+    event = request.publish(EventName.RETRAINING_UNBLOCKED)
+    return request.answer(
+        "unblock",
+        "If the model still drifts, a retraining starts as soon as there are enough labels.",
+        request.follow_model("`stage` is not `blocked`"),
+        event=event,
+        version=champion.version,
+    )
+
+
+def request_retry(request: UserRequest, named: str | None) -> ActionAnswer:
+    """Request that the files of a run are run again, or its version deployed again.
+
+    Args:
+        request: who asks, and of which model.
+        named: the run to repeat; None for the last run of dropped data.
+
+    Raises:
+        RunActive: when a run is active.
+        RunNotFound: when there is no such run.
+        NothingToRetry: when there is none that can be repeated.
+    """
+    state = operable_model(request.services, request.model).state
+    runs = request.services.models.runs(request.model)
+    old = run_to_retry(request.model, runs, state.active_run, named)
+    again = retry_id(request.model, old.run)
+    event = request.publish(EventName.RETRY_REQUESTED, run=old.run)
+    if old.may_be_deployed_again:
+        return request.answer(
+            "retry",
+            f"Version {old.version} is deployed again without training. If it is not the newest "
+            f"approved version any more, run {again} repeats the files of run {old.run}.",
+            request.follow_run(old.run, "`status` is DEPLOYED or FAILED"),
+            event=event,
+            version=old.version,
+            run=old.run,
+        )
+    return request.answer(
+        "retry",
+        f"Run {again} repeats the files of run {old.run} with the settings of now.",
+        request.follow_run(again, "it exists, and `status` is final"),
+        event=event,
+        run=again,
+    )
+
+
+def approve_version(request: UserRequest, version: int) -> ActionAnswer:
+    """Approve a version in the model registry, whose event starts the deployment.
+
+    Raises:
+        VersionNotFound: when there is no such version.
+        AlreadyApproved: when it is approved.
+    """
+    operable_model(request.services, request.model)
+    package = request.package(version)
+    if package.approval == "Approved":
+        raise AlreadyApproved(f"version {version} of {request.model} is approved already")
+    request.services.registry.approve_package(package.arn, f"Approved by {request.by}")
+    return request.answer(
+        "approve",
+        f"Version {version} is approved. It is deployed if no newer version is approved.",
+        request.follow_model(f"`champion.version` is {version}"),
+        version=version,
+        run=package.run,
+    )
+
+
+def reject_version(request: UserRequest, version: int) -> ActionAnswer:
+    """Reject a version in the model registry, whose event starts what has to follow.
+
+    Raises:
+        VersionNotFound: when there is no such version.
+        AlreadyRejected: when it is rejected.
+    """
+    champion = operable_model(request.services, request.model).state.champion
+    package = request.package(version)
+    if package.approval == "Rejected":
+        raise AlreadyRejected(f"version {version} of {request.model} is rejected already")
+    request.services.registry.reject_package(package.arn, f"Rejected by {request.by}")
+    is_live = champion is not None and champion.version == version
+    return request.answer(
+        "reject",
+        f"Version {version} is rejected. The newest version that is still approved is deployed in "
+        "its place; if there is none, it stays live."
+        if is_live
+        else f"Version {version} is rejected and will not be deployed.",
+        request.follow_model(
+            f"`champion.version` is not {version}" if is_live else "the version shows it"
+        ),
+        version=version,
+        run=package.run,
+    )
+
+
+def roll_back_to(request: UserRequest, version: int) -> ActionAnswer:
+    """Make an approved older version live again, by rejecting all newer approved versions.
+
+    The newest approved version is the one that is live. The older ones of the newer versions are
+    rejected first, which changes nothing, and the live one last, whose event starts the deployment.
+    An interrupted request leaves the live version live, and can be repeated.
+
+    Raises:
+        NothingToRetrain: when no version is live.
+        VersionNotFound: when there is no such version.
+        AlreadyLive: when it is live.
+        NotOlderThanLive: when it is newer than the live version.
+        VersionNotApproved: when it is not approved.
+        DeploymentActive: when a version is being deployed.
+    """
+    state = operable_model(request.services, request.model).state
+    champion = _champion(request)
+    package = request.package(version)
+    if state.deployment is not None:
+        raise DeploymentActive(
+            f"a version of {request.model} is being deployed", advice="Try again when it has ended"
+        )
+    if version == champion.version:
+        raise AlreadyLive(f"version {version} of {request.model} is live")
+    if version > champion.version:
+        raise NotOlderThanLive(
+            f"version {version} of {request.model} is newer than version {champion.version}, "
+            "which is live",
+            advice="Approve it, or retry its run, to deploy it",
+        )
+    if package.approval != "Approved":
+        raise VersionNotApproved(
+            f"version {version} of {request.model} is {package.approval}",
+            advice="Approve it first, which does not deploy it while a newer one is approved",
+        )
+    rejected = _reject_newer(request, version)
+    listed = ", ".join(str(each) for each in rejected)
+    return request.answer(
+        "rollback",
+        f"Version {version} is deployed in the place of version {champion.version}. Rejected for "
+        f"it: {listed}.",
+        request.follow_model(f"`champion.version` is {version}"),
+        version=version,
+        run=package.run,
+    )
+
+
+def _reject_newer(request: UserRequest, version: int) -> list[int]:
+    """Reject the approved versions after a version, the newest last; return their numbers."""
+    registry, rejected = request.services.registry, []
+    reason = f"Rolled back to version {version} by {request.by}"
+    for newer, arn in request.services.models.packages_after(request.model, version):
+        package = registry.find_package(arn)
+        if package is not None and package.approval == "Approved":
+            registry.reject_package(arn, reason)
+            rejected.append(newer)
+    return rejected
+
+
+def _champion(request: UserRequest) -> Champion:
+    champion = operable_model(request.services, request.model).state.champion
+    if champion is None:
+        raise NothingToRetrain(
+            f"no version of {request.model!r} is live", advice="Drop data to train one"
+        )
+    return champion
