@@ -13,6 +13,7 @@ from refit_cli.commands import (
     batch,
     check,
     demo,
+    destroy,
     doctor,
     label,
     local_stack,
@@ -84,11 +85,12 @@ def refit() -> None:
       refit label digits labels.csv     send the true labels of predictions
       refit remove digits               remove the model with all its data
       refit down                        stop the local stack
+      refit destroy                     delete a stack with all that it made
       refit doctor --aws                what an AWS account lacks before a deployment
 
     [bold]Which stack[/]  The local stack on port REFIT_PORT (default 4566) if it is
     running, otherwise AWS, with the usual credentials and --stack-name. The
-    command remove never uses AWS unless stack and account are named.
+    commands remove and destroy use AWS only if stack and account are named.
 
     [bold]Exit codes[/]   0 success · 1 the run or request failed · 2 invalid usage or
     input · 3 stack not found or not reachable · 4 timeout · 130 interrupted
@@ -109,6 +111,7 @@ app.command("retrain")(retrain.retrain)
 app.command("unblock")(retrain.unblock)
 app.command("recount")(recount.recount)
 app.command("remove")(remove.remove)
+app.command("destroy")(destroy.destroy)
 app.command("doctor")(doctor.doctor)
 app.command("down")(local_stack.down)
 app.command("demo")(demo.demo)

@@ -46,6 +46,37 @@ Aws = Annotated[
         help="Use AWS even if a local stack is running.",
     ),
 ]
+NamedPort = Annotated[
+    int | None,
+    typer.Option(
+        "--port",
+        min=0,
+        max=65535,
+        metavar="N",
+        show_default=False,
+        rich_help_panel=STACK_PANEL,
+        help="Use the local stack on port N. Default: REFIT_PORT, or "
+        f"{DEFAULT_PORT}. It must be running.",
+    ),
+]
+NamedStack = Annotated[
+    str | None,
+    typer.Option(
+        "--stack-name",
+        metavar="NAME",
+        rich_help_panel=STACK_PANEL,
+        help="Name of the CloudFormation stack on AWS. REFIT_STACK is not used.",
+    ),
+]
+Account = Annotated[
+    str | None,
+    typer.Option(
+        "--account",
+        metavar="ID",
+        rich_help_panel=STACK_PANEL,
+        help="Id of the AWS account. Default: you are asked to type it.",
+    ),
+]
 LocalPort = Annotated[
     int,
     typer.Option(

@@ -149,6 +149,7 @@ class Hook(Enum):
     EXPRESSION_TOKENS = (_TABLES, "_tokenize", "expressions that are parsed once")
 
     S3_HANDLE = (_S3, "handle_request", "large objects that do not block other services")
+    DELETE_BUCKET = (_S3, "_delete_bucket", "a stack does not delete a bucket with objects")
     UPLOAD_PART = (_S3, "_upload_part", "upload parts on disk")
     UPLOADS = (_S3, "_multipart_uploads", "upload parts on disk")
     COMPLETE_UPLOAD = (_S3, "_complete_multipart_upload", "the time of an upload in parts")

@@ -26,6 +26,7 @@ COMMANDS = (  # as registered
     "unblock",
     "recount",
     "remove",
+    "destroy",
     "doctor",
     "down",
     "demo",
