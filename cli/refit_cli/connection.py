@@ -242,6 +242,14 @@ class StackConnection:
                 "select a Refit stack with --stack-name, or deploy again",
             ) from missing
 
+    @cached_property
+    def function_logs(self) -> str:
+        """The log group of all functions."""
+        resource = self.client("cloudformation").describe_stack_resource(
+            StackName=self.stack_name, LogicalResourceId="FunctionLogs"
+        )
+        return str(resource["StackResourceDetail"]["PhysicalResourceId"])
+
     def _read_stack(self) -> tuple[dict[str, str], dict[str, str]]:
         """Return outputs and parameters."""
         try:

@@ -17,6 +17,7 @@ from refit_cli.commands import (
     doctor,
     label,
     local_stack,
+    logs,
     predict,
     put,
     recount,
@@ -79,6 +80,7 @@ def refit() -> None:
       refit check train.csv             what would be learned; nothing is uploaded
       refit put digits train.csv --label digit    check and upload data
       refit watch digits                follow training, evaluation, deployment
+      refit logs digits --follow        what functions and jobs say, in order
       refit report digits               write a report of the run as HTML
       refit predict digits rows.csv     get predictions from the live model
       refit batch digits big.parquet    predict a whole file, without an endpoint
@@ -105,6 +107,7 @@ app.command("predict")(predict.predict)
 app.command("batch")(batch.batch)
 app.command("label")(label.label)
 app.command("status")(status.status)
+app.command("logs")(logs.logs)
 app.command("report")(report.report)
 app.command("retry")(retry.retry)
 app.command("retrain")(retrain.retrain)

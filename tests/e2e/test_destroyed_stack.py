@@ -81,6 +81,15 @@ def listed(user: User) -> dict[str, int]:
     return found
 
 
+def sources_of_logs(stack: StackInfo) -> set[str]:
+    """Return the sources of the lines that `refit logs` shows, in the order of time."""
+    result = CliRunner().invoke(app, ["logs", "digits", "--port", str(stack.port), "--json"])
+    assert result.exit_code == 0, result.output
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert lines == sorted(lines, key=lambda line: line["time"])
+    return {line["source"] for line in lines}
+
+
 def destroy(stack: StackInfo, *options: str) -> dict[str, Any]:
     arguments = ["destroy", "--port", str(stack.port), "--yes", "--json", *options]
     result = CliRunner().invoke(app, arguments)
@@ -96,6 +105,7 @@ def test_nothing_is_left_of_a_stack_and_its_model(stack: StackInfo, digits: Digi
     user.drop("digits", {"digits.csv": digits.csv(slice(0, 600))})
     assert user.wait_for_end("digits")["status"] == "DEPLOYED"
     assert user.predict("digits", digits.rows(slice(0, 3))).status_code == 200
+    assert sources_of_logs(stack) == {"function", "state", "training", "transform"}
     # The run of the second drop is active when the stack is destroyed.
     user.drop("digits", {"more.csv": digits.csv(slice(600, 900))})
     user.wait_for_status("digits", 2, "TRAINING")

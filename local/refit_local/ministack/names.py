@@ -196,6 +196,9 @@ class Hook(Enum):
 
     LOG_GROUPS = (_LOGS, "_log_groups", "logs of a service of our own")
     LOG_GROUP_ARN = (_LOGS, "_make_group_arn", "logs of a service of our own")
+    FILTER_LOGS = (_LOGS, "_filter_log_events", "FilterLogEvents in pages")
+    LOG_GROUP_OF = (_LOGS, "_resolve_log_group_name", "FilterLogEvents in pages")
+    LOG_PATTERN = (_LOGS, "_compile_filter_pattern", "FilterLogEvents in pages")
     APPEND_LOG = (_LOGS, "_append_log_events", "logs of a service of our own")
     PUT_EVENTS = (_EVENTS, "_put_events", "events whose source is aws.*")
     METRIC_POINTS = (_METRICS, "_metric_bucket", "alarms on their own dimensions")

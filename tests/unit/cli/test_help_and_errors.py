@@ -20,6 +20,7 @@ COMMANDS = (  # as registered
     "batch",
     "label",
     "status",
+    "logs",
     "report",
     "retry",
     "retrain",
