@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from refit_cli.commands import (
     batch,
     check,
+    cost,
     demo,
     destroy,
     doctor,
@@ -88,6 +89,7 @@ def refit() -> None:
       refit remove digits               remove the model with all its data
       refit down                        stop the local stack
       refit destroy                     delete a stack with all that it made
+      refit cost --models 3             what a month costs on AWS
       refit doctor --aws                what an AWS account lacks before a deployment
 
     [bold]Which stack[/]  The local stack on port REFIT_PORT (default 4566) if it is
@@ -115,6 +117,7 @@ app.command("unblock")(retrain.unblock)
 app.command("recount")(recount.recount)
 app.command("remove")(remove.remove)
 app.command("destroy")(destroy.destroy)
+app.command("cost")(cost.cost)
 app.command("doctor")(doctor.doctor)
 app.command("down")(local_stack.down)
 app.command("demo")(demo.demo)

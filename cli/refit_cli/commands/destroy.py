@@ -55,13 +55,13 @@ def destroy(
     stays, and is named.
 
     [bold]Examples[/]
-      refit destroy                               the local stack; refit down ends it
+      refit destroy                       the local stack; refit down ends it
       refit destroy --delete-data --yes --json
       refit destroy --aws --stack-name refit --account 123456789012
 
-    [bold]Exit codes[/]  0 destroyed, nothing is left · 1 something is left or could not
-    be deleted · 2 not confirmed, the stack is not named or cannot be deleted now ·
-    3 stack not found or not reachable · 4 timeout · 130 interrupted
+    [bold]Exit codes[/]  0 destroyed, nothing is left · 1 something is left or could
+    not be deleted · 2 not confirmed, the stack is not named or cannot be deleted
+    now · 3 stack not found or not reachable · 4 timeout · 130 interrupted
     """
     from refit_cli.connection import connected
     from refit_cli.destruction.deployed import find_stack

@@ -28,6 +28,7 @@ COMMANDS = (  # as registered
     "recount",
     "remove",
     "destroy",
+    "cost",
     "doctor",
     "down",
     "demo",
