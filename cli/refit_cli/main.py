@@ -16,6 +16,7 @@ from refit_cli.commands import (
     demo,
     destroy,
     doctor,
+    export,
     label,
     local_stack,
     logs,
@@ -83,6 +84,7 @@ def refit() -> None:
       refit watch digits                follow training, evaluation, deployment
       refit logs digits --follow        what functions and jobs say, in order
       refit report digits               write a report of the run as HTML
+      refit export digits               write the model card of the live version
       refit predict digits rows.csv     get predictions from the live model
       refit batch digits big.parquet    predict a whole file, without an endpoint
       refit label digits labels.csv     send the true labels of predictions
@@ -111,6 +113,7 @@ app.command("label")(label.label)
 app.command("status")(status.status)
 app.command("logs")(logs.logs)
 app.command("report")(report.report)
+app.command("export")(export.export)
 app.command("retry")(retry.retry)
 app.command("retrain")(retrain.retrain)
 app.command("unblock")(retrain.unblock)

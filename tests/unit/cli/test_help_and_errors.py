@@ -22,6 +22,7 @@ COMMANDS = (  # as registered
     "status",
     "logs",
     "report",
+    "export",
     "retry",
     "retrain",
     "unblock",
