@@ -102,9 +102,17 @@ class StackConnection:
         runtime: creates the sessions.
         local: the local stack; None for AWS.
         stack_name: name of the CloudFormation stack.
+        config: timeouts and retries of the clients.
     """
 
-    def __init__(self, runtime: CommandRuntime, local: StackInfo | None, stack_name: str) -> None:
+    def __init__(
+        self,
+        runtime: CommandRuntime,
+        local: StackInfo | None,
+        stack_name: str,
+        config: Config = _CONFIG,
+    ) -> None:
+        self._config = config
         self.runtime = runtime
         self.local = local
         self.stack_name = stack_name
@@ -203,7 +211,7 @@ class StackConnection:
             self._clients[service] = self._session.client(
                 service,
                 endpoint_url=self.local.endpoint_url if self.local else None,
-                config=_CONFIG,
+                config=self._config,
             )
         return self._clients[service]
 

@@ -98,6 +98,9 @@ def refit() -> None:
     running, otherwise AWS, with the usual credentials and --stack-name. The
     commands remove and destroy use AWS only if stack and account are named.
 
+    [bold]Completion[/]   refit --install-completion, then restart the shell: commands,
+    options, and the names of the models of the stack.
+
     [bold]Exit codes[/]   0 success · 1 the run or request failed · 2 invalid usage or
     input · 3 stack not found or not reachable · 4 timeout · 130 interrupted
     """

@@ -7,13 +7,20 @@ from typing import Annotated, Literal
 
 import typer
 
+from refit_cli.completion import model_names
+
 DEFAULT_PORT = 4566
 DEFAULT_STACK = "refit"
 
 STACK_PANEL = "Which stack"
 
 Model = Annotated[
-    str, typer.Argument(metavar="MODEL", help="Name of the model: a-z, 0-9 and hyphens.")
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="Name of the model: a-z, 0-9 and hyphens.",
+        autocompletion=model_names,
+    ),
 ]
 Port = Annotated[
     int | None,
