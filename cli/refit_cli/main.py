@@ -13,6 +13,7 @@ from refit_cli.commands import (
     batch,
     check,
     cost,
+    decide,
     demo,
     destroy,
     doctor,
@@ -88,6 +89,8 @@ def refit() -> None:
       refit predict digits rows.csv     get predictions from the live model
       refit batch digits big.parquet    predict a whole file, without an endpoint
       refit label digits labels.csv     send the true labels of predictions
+      refit approve digits              approve the version that waits for it
+      refit rollback digits 3           deploy an earlier version again
       refit remove digits               remove the model with all its data
       refit down                        stop the local stack
       refit destroy                     delete a stack with all that it made
@@ -120,6 +123,9 @@ app.command("export")(export.export)
 app.command("retry")(retry.retry)
 app.command("retrain")(retrain.retrain)
 app.command("unblock")(retrain.unblock)
+app.command("approve")(decide.approve)
+app.command("reject")(decide.reject)
+app.command("rollback")(decide.rollback)
 app.command("recount")(recount.recount)
 app.command("remove")(remove.remove)
 app.command("destroy")(destroy.destroy)
