@@ -171,6 +171,10 @@ def _report(
             f"[green]{what}[/]  stack {connection.stack_name}; nothing of it is left that costs"
             + (", except for its data" if kept else "")
         )
+        if connection.local is not None:
+            terminal.inform(
+                f"end the empty local stack: [bold]refit down --port {connection.local.port}[/]"
+            )
 
 
 def _say_what_stays(stays: Mapping[str, str]) -> None:

@@ -39,6 +39,7 @@ _STS = "ministack.services.sts"
 _IAM = "ministack.services.iam"
 _TABLES = "ministack.services.dynamodb"
 _RESOURCES = "ministack.services.cloudformation.provisioners"
+_FORMATION = "ministack.services.cloudformation"
 _METRICS = "ministack.services.cloudwatch"
 _EVENTS = "ministack.services.eventbridge"
 _PROVISIONERS = "ministack.services.cloudformation.provisioners"
@@ -149,6 +150,12 @@ class Hook(Enum):
     EXPRESSION_TOKENS = (_TABLES, "_tokenize", "expressions that are parsed once")
 
     S3_HANDLE = (_S3, "handle_request", "large objects that do not block other services")
+    STACKS = (_FORMATION, "_stacks", "a stack that waits for executions before its deletion")
+    DELETE_STACK = (
+        f"{_FORMATION}.handlers",
+        "_delete_stack_async",
+        "a stack that waits for executions before its deletion",
+    )
     DELETE_BUCKET = (_S3, "_delete_bucket", "a stack does not delete a bucket with objects")
     UPLOAD_PART = (_S3, "_upload_part", "upload parts on disk")
     UPLOADS = (_S3, "_multipart_uploads", "upload parts on disk")

@@ -1,4 +1,4 @@
-"""CloudFormation deletes a bucket only if it is empty, and retains what the template says."""
+"""CloudFormation deletes empty buckets only, waits for executions, and retains what it has to."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ BUCKET = {
 def created(aws: LocalAws, name: str, **resources: dict[str, Any]) -> dict[str, str]:
     """Create a stack, and return its physical ids by logical ids."""
     formation = aws.client("cloudformation")
-    formation.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": resources}))
+    formation.create_stack(
+        StackName=name,
+        TemplateBody=json.dumps({"Resources": resources}),
+        Capabilities=["CAPABILITY_IAM"],
+    )
     formation.get_waiter("stack_create_complete").wait(
         StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
     )
@@ -34,13 +38,18 @@ def deleted(aws: LocalAws, name: str) -> str:
     formation = aws.client("cloudformation")
     stack = formation.describe_stacks(StackName=name)["Stacks"][0]["StackId"]
     formation.delete_stack(StackName=stack)
+    return end_of_deletion(aws, stack)
+
+
+def end_of_deletion(aws: LocalAws, stack: str) -> str:
+    formation = aws.client("cloudformation")
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         status: str = formation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
         if status in {"DELETE_COMPLETE", "DELETE_FAILED"}:
             return status
         time.sleep(0.1)
-    raise AssertionError(f"{name} is not deleted")
+    raise AssertionError(f"{stack} is not deleted")
 
 
 def test_a_bucket_with_an_old_version_is_not_deleted_and_the_stack_says_so(aws: LocalAws) -> None:
@@ -74,3 +83,47 @@ def test_a_retained_bucket_outlives_its_stack_which_is_known_by_its_id(aws: Loca
     (stack,) = [each for each in listed if each["StackName"] == "with-a-kept-bucket"]
     events = formation.describe_stack_events(StackName=stack["StackId"])["StackEvents"]
     assert bucket in {each.get("PhysicalResourceId") for each in events}
+
+
+def test_a_stack_is_deleted_when_the_executions_of_its_state_machines_have_ended(
+    aws: LocalAws,
+) -> None:
+    role = {
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "AssumeRolePolicyDocument": {
+                "Version": "2012-10-17",
+                "Statement": [
+                    {
+                        "Effect": "Allow",
+                        "Principal": {"Service": "states.amazonaws.com"},
+                        "Action": "sts:AssumeRole",
+                    }
+                ],
+            }
+        },
+    }
+    definition = {
+        "StartAt": "Wait",
+        "States": {"Wait": {"Type": "Wait", "Seconds": 600, "End": True}},
+    }
+    machine = {
+        "Type": "AWS::StepFunctions::StateMachine",
+        "Properties": {
+            "RoleArn": {"Fn::GetAtt": ["Role", "Arn"]},
+            "DefinitionString": json.dumps(definition),
+        },
+    }
+    arn = created(aws, "with-a-machine", Role=role, Machine=machine)["Machine"]
+    states, formation = aws.client("stepfunctions"), aws.client("cloudformation")
+    execution = states.start_execution(stateMachineArn=arn)["executionArn"]
+    stack = formation.describe_stacks(StackName="with-a-machine")["Stacks"][0]["StackId"]
+    formation.delete_stack(StackName=stack)
+    for _ in range(5):
+        described = formation.describe_stacks(StackName=stack)["Stacks"][0]
+        assert described["StackStatus"] == "DELETE_IN_PROGRESS"
+        time.sleep(0.1)
+    running = states.list_executions(stateMachineArn=arn, statusFilter="RUNNING")["executions"]
+    assert [each["executionArn"] for each in running] == [execution]
+    states.stop_execution(executionArn=execution)
+    assert end_of_deletion(aws, stack) == "DELETE_COMPLETE"
