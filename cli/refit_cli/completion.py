@@ -27,7 +27,7 @@ def _models(ctx: typer.Context) -> list[str]:
     from botocore.config import Config
 
     from refit_cli.connection import StackConnection, port_of_environment
-    from refit_cli.options import DEFAULT_PORT, DEFAULT_STACK
+    from refit_cli.stack_target import DEFAULT_PORT, DEFAULT_STACK
 
     given: dict[str, Any] = ctx.params
     runtime = runtime_of(ctx)

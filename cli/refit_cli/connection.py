@@ -37,7 +37,7 @@ from refit.stores.shards import Shards
 from refit_cli.api.model_api import ApiAccess
 from refit_cli.api.request_signature import RequestSignature
 from refit_cli.errors import BadInput, NotReachable, RunFailed
-from refit_cli.options import DEFAULT_PORT, StackTarget
+from refit_cli.stack_target import DEFAULT_PORT, StackTarget
 from refit_cli.terminal import inform
 
 if TYPE_CHECKING:

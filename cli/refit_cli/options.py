@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import typer
 
+from refit_cli import stack_target
 from refit_cli.completion import model_names
 
-DEFAULT_PORT = 4566
-DEFAULT_STACK = "refit"
+DEFAULT_PORT = stack_target.DEFAULT_PORT
+DEFAULT_STACK = stack_target.DEFAULT_STACK
+StackTarget = stack_target.StackTarget
 
 STACK_PANEL = "Which stack"
 
@@ -124,18 +125,3 @@ Split = Annotated[
 Json = Annotated[
     bool, typer.Option("--json", help="Write JSON to stdout, for scripts.", show_default=False)
 ]
-
-
-@dataclass(frozen=True)
-class StackTarget:
-    """Which stack the options of a command select.
-
-    Attributes:
-        port: port of the local stack; 0 selects AWS, None leaves the choice to REFIT_PORT.
-        stack_name: name of the CloudFormation stack on AWS.
-        aws: whether AWS is selected explicitly.
-    """
-
-    port: int | None = None
-    stack_name: str = DEFAULT_STACK
-    aws: bool = False

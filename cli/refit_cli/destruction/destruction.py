@@ -64,7 +64,7 @@ class Destruction:
         timeout_s: float | None,
     ) -> None:
         client, waiter = connection.client, Waiter(connection.poll_s, timeout_s)
-        self._client = client
+        self._client, self._waiter = client, waiter
         self._stack = stack
         self._delete_data = delete_data
         machines = stack.of_type("AWS::StepFunctions::StateMachine")
@@ -100,7 +100,7 @@ class Destruction:
             TimedOut: when AWS did not finish a deletion in time.
         """
         _say("stopping the rules, schedules and event sources")
-        stop_events(self._stack, self._client)
+        stop_events(self._stack, self._client, self._waiter)
         _remove(self._models)
         if any(self._stack_kind.resources()):
             _say(f"deleting the stack {self._stack.name}, which takes minutes on AWS")

@@ -26,20 +26,34 @@ _GONE = frozenset({"ResourceNotFoundException"})
 _SHOWN_FAILURES = 5
 
 
-def stop_events(stack: DeployedStack, client: Callable[[str], Any]) -> None:
-    """Disable the rules, schedules and event source mappings, so that nothing starts meanwhile."""
+def stop_events(stack: DeployedStack, client: Callable[[str], Any], waiter: Waiter) -> None:
+    """Disable rules, schedules and event source mappings, so that nothing starts meanwhile."""
     for rule in sorted(stack.of_type("AWS::Events::Rule")):
-        _if_it_exists(client("events").disable_rule, Name=rule)
+        try:
+            client("events").disable_rule(Name=rule)
+        except ClientError as error:
+            if error_code(error) not in _GONE:
+                raise
+    functions = client("lambda")
     for mapping in sorted(stack.of_type("AWS::Lambda::EventSourceMapping")):
-        _if_it_exists(client("lambda").update_event_source_mapping, UUID=mapping, Enabled=False)
+        waiter.until(
+            partial(_polls_no_more, functions, mapping), f"the end of event source {mapping}"
+        )
 
 
-def _if_it_exists(operation: Callable[..., Any], **request: Any) -> None:
+def _polls_no_more(functions: Any, mapping: str) -> bool:
+    """Return whether a mapping is disabled or gone; begin to disable one that is enabled."""
     try:
-        operation(**request)
+        state = functions.get_event_source_mapping(UUID=mapping)["State"]
+        if state == "Enabled":
+            functions.update_event_source_mapping(UUID=mapping, Enabled=False)
     except ClientError as error:
+        if error_code(error) == "ResourceInUseException":  # while it is changed
+            return False
         if error_code(error) not in _GONE:
             raise
+        return True
+    return state in {"Disabled", "Deleting"}
 
 
 class Stack(Kind):

@@ -24,6 +24,7 @@ RESOURCES = {
     "AWS::S3::Bucket": [BUCKET],
     "AWS::DynamoDB::Table": [TABLE, INFERENCES],
     "AWS::Events::Rule": ["refit-DropRule-1"],
+    "AWS::Lambda::EventSourceMapping": ["mapping-1", "mapping-2"],
     "AWS::Logs::LogGroup": ["refit-FunctionLogs-1"],
     "AWS::IAM::Role": ["refit-JobsRole-1"],
     "AWS::CloudWatch::Alarm": ["refit-ApiErrorsAlarm-1"],
@@ -140,6 +141,41 @@ class Machines(FakeExecutions):
         return {"executions": [{"executionArn": arn} for arn in self.running[stateMachineArn]]}
 
 
+@dataclass
+class Mappings:
+    """Lambda with event source mappings. A change takes a look, and is refused meanwhile."""
+
+    states: dict[str, str] = field(
+        default_factory=lambda: {"mapping-1": "Enabled", "mapping-2": "Disabling"}
+    )
+
+    def can_paginate(self, operation: str) -> bool:
+        return False
+
+    def list_event_source_mappings(self) -> dict[str, Any]:
+        return {"EventSourceMappings": [{"UUID": name} for name in self.states]}
+
+    def get_event_source_mapping(self, UUID: str) -> dict[str, str]:
+        if UUID not in self.states:
+            raise client_error("ResourceNotFoundException")
+        state = self.states[UUID]
+        if state == "Disabling":
+            self.states[UUID] = "Disabled"
+        return {"State": state}
+
+    def update_event_source_mapping(self, UUID: str, Enabled: bool) -> None:
+        assert not Enabled
+        if self.states[UUID] != "Enabled":
+            raise client_error("ResourceInUseException")
+        self.states[UUID] = "Disabling"
+
+
+@pytest.fixture
+def mappings(clients):
+    clients["lambda"] = Mappings()
+    return clients["lambda"]
+
+
 @pytest.fixture
 def sagemaker(clients):
     """A SageMaker that serves digits, with what another user and another stack have."""
@@ -168,7 +204,7 @@ def machines(clients):
 
 
 @pytest.fixture
-def formation(stack, sagemaker, machines, clients, local_stacks):
+def formation(stack, sagemaker, machines, mappings, clients, local_stacks):
     """A stack in moto, on a local stack that runs."""
     local_stacks.up(4566, None, keep=False, detach=True, log=lambda _: None)
     stack.create_inference_table()
@@ -204,6 +240,7 @@ def formation(stack, sagemaker, machines, clients, local_stacks):
             lambda: iam.delete_role(RoleName="refit-JobsRole-1"),
             lambda: cloudwatch.delete_alarms(AlarmNames=["refit-ApiErrorsAlarm-1"]),
             machines.machines.clear,
+            mappings.states.clear,
         ]
     )
     clients.update(cloudformation=fake, sts=Sts())
@@ -309,14 +346,17 @@ def test_the_data_of_a_stack_that_is_gone_is_deleted_later(refit, formation, qui
     assert "nothing to destroy" in again.stdout
 
 
-def test_nothing_starts_while_the_models_are_removed(refit, formation, sagemaker, quickly):
+def test_nothing_starts_while_the_models_are_removed(
+    refit, formation, sagemaker, mappings, quickly
+):
     states = []
     sagemaker.stop_training_job = lambda TrainingJobName: (
         states.append(boto3.client("events").describe_rule(Name="refit-DropRule-1")["State"]),
+        states.extend(mappings.states.values()),
         FakeRegistry.stop_training_job(sagemaker, TrainingJobName),
     )
     assert refit("destroy", "--yes", runtime=quickly).exit_code == 0
-    assert states == ["DISABLED"]
+    assert states == ["DISABLED", "Disabled", "Disabled"]
 
 
 def test_what_starts_during_the_deletion_of_the_stack_is_removed_after_it(
