@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from refit_cli.removal.kinds import Waiter
 
 _GONE = frozenset({"ResourceNotFoundException"})
+_BUSY_BUCKET = frozenset({"BucketNotEmpty", "OperationAborted"})
 _SHOWN_FAILURES = 5
 
 
@@ -158,7 +159,7 @@ class Buckets(StackResources):
                 content.remove()
             self._s3.delete_bucket(Bucket=bucket)
         except ClientError as error:
-            if error_code(error) == "BucketNotEmpty":
+            if error_code(error) in _BUSY_BUCKET:
                 return False
             if error_code(error) != "NoSuchBucket":
                 raise

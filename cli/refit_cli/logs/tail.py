@@ -85,16 +85,28 @@ def tail_of(connection: StackConnection, model: str, run_id: str | None, since: 
             return [run for run in current if run.run == run_id]
         return [run for run in current if run.updated_at >= since]
 
+    def batches() -> list[str]:
+        if run_id is not None:
+            return []
+        return [
+            each.batch for each in connection.batches.of_model(model) if each.updated_at >= since
+        ]
+
     def executions() -> list[str]:
-        arns = [(run.train_execution_arn, run.deploy_execution_arn) for run in runs()]
-        return [arn for both in arns for arn in both if arn]
+        of_runs = [(run.train_execution_arn, run.deploy_execution_arn) for run in runs()]
+        of_batches = [f"{batch_machine}:{model}-{batch}" for batch in batches()]
+        return [*of_batches, *(arn for both in of_runs for arn in both if arn)]
+
+    def with_jobs() -> list[str]:
+        return [*(run.run for run in runs()), *batches()]
 
     logs, prefix = connection.client("logs"), connection.stack.name_prefix
+    batch_machine = connection.stack.state_machines[2].replace(":stateMachine:", ":execution:")
     sources: list[LogSource] = [
         FunctionLines(logs, connection.function_logs, model, run_id),
         StateLines(connection.client("stepfunctions"), executions),
         JobLines("training", logs, prefix, model, lambda: [run.run for run in runs()]),
-        JobLines("transform", logs, prefix, model, lambda: [run.run for run in runs()]),
+        JobLines("transform", logs, prefix, model, with_jobs),
     ]
     return Tail(sources, int(since.timestamp() * 1000))
 

@@ -13,11 +13,12 @@ import pytest
 from refit_cli.logs.lines import LogLine
 from refit_cli.logs.tail import Tail
 
-from tests.support.cli import CloudFormation, history
+from tests.support.cli import BATCH, CloudFormation, history
 
 RUN, OTHER = "0123456789ab", "ba9876543210"
 GROUP = "refit-FunctionLogs-1"
 TRAINING = "/aws/sagemaker/TrainingJobs"
+TRANSFORM = "/aws/sagemaker/TransformJobs"
 EXECUTION = f"arn:aws:states:us-east-1:123456789012:execution:refit-train:{RUN}"
 
 
@@ -139,6 +140,30 @@ def test_an_unknown_model_or_run_is_named(refit, digits):
     result = refit("logs", "digits", "--run", "ffff")
     assert result.exit_code == 2
     assert "has no run 'ffff'" in result.stderr
+
+
+def test_batches_are_shown_with_the_runs(refit, digits):
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    batch = {
+        "batch": "bbbbbbbbbbbb",
+        "model": "digits",
+        "file": "a.csv",
+        "file_version": "1",
+        "status": "SUCCEEDED",
+        "started_at": now,
+        "updated_at": now,
+    }
+    digits.put_item("digits", "BATCH#bbbbbbbbbbbb", batch)
+    execution = BATCH.replace(":stateMachine:", ":execution:") + ":digits-bbbbbbbbbbbb"
+    digits.histories.events[execution] = history(("Predict", 20, 30))
+    write(TRANSFORM, "refit-digits-bbbbbbbbbbbb-batch-0/x", (15, "predicted"))
+    texts = {line["text"] for line in lines_of(refit("logs", "digits", "--json"))}
+    assert {
+        "refit-batch: Predict begins",
+        "refit-digits-bbbbbbbbbbbb-batch-0: predicted",
+    } <= texts
+    texts = {line["text"] for line in lines_of(refit("logs", "digits", "--run", RUN, "--json"))}
+    assert "refit-batch: Predict begins" not in texts
 
 
 class Growing:
