@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from tests.e2e.conftest import Digits
 
+pytestmark = pytest.mark.timeout(600)  # the stack of its own may have to be built first
+
 # Service, operation, the list in the answer, and the name in an entry.
 LISTS = (
     ("s3", "list_buckets", "Buckets", "Name"),

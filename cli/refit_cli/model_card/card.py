@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from refit_cli.errors import BadInput, unknown_model
-from refit_cli.model_card.limits import limits_of
+from refit_cli.model_card.limits import limits_of, ranges_of
 from refit_cli.model_card.lineage import read_lineage
 from refit_cli.report.facts import read_facts
 from refit_cli.report.summary import summary_of
@@ -93,6 +93,7 @@ def _data(facts: RunFacts) -> dict[str, Any] | None:
         "split": manifest.split.model_dump(mode="json"),
         "split_by": manifest.split.described,
         "learned": manifest.learned.model_dump(mode="json") if manifest.learned else None,
+        "ranges": ranges_of(facts.profile),
         "features_from": manifest.features_from.model_dump(mode="json")
         if manifest.features_from
         else None,

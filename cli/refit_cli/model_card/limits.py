@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,12 +46,14 @@ def _of_the_data(facts: RunFacts) -> Iterator[str]:
         yield f"{manifest.rows.quarantined:,} rows were refused and taught it nothing."
     if learned:
         yield from learned.doubts
-        if learned.leaks:
-            columns = ", ".join(repr(name) for name in learned.leaks)
-            yield f"Columns that alone give the label, which may not be known in use: {columns}."
-    for column in (facts.profile or {}).get("columns", []):
-        if column.get("type") == "number" and column.get("min") is not None:
-            yield (
-                f"{column['name']!r} was between {column['min']:g} and {column['max']:g} in "
-                "training; predictions beyond that are extrapolated."
-            )
+    if ranges_of(facts.profile):
+        yield "Numbers beyond their ranges in training (see Data) rest on no training row."
+
+
+def ranges_of(profile: dict[str, Any] | None) -> dict[str, list[float]]:
+    """Return the smallest and the largest value of each number in training, by its column."""
+    return {
+        column["name"]: [column["min"], column["max"]]
+        for column in (profile or {}).get("columns", [])
+        if column.get("type") == "number" and column.get("min") is not None
+    }

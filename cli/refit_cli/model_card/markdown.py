@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$!])")
+_SHOWN_COLUMNS = 100
 _SHOWN_FILES = 50
 _SHOWN_CORRECTIONS = 20
 _SIDES = {
@@ -115,13 +116,22 @@ def _data(card: dict[str, Any]) -> Iterator[str]:
         f"held out, {rows['quarantined']:,} refused; split by {text(data['split_by'])}."
     )
     if learned := data["learned"]:
+        columns, ranges = learned["columns"], data["ranges"]
         yield table(
-            ["column", "type", "missing", "why"],
+            ["column", "type", "missing", "range", "why"],
             [
-                (each["name"], each["type"], each["missing"], each["reason"] or "")
-                for each in learned["columns"]
+                (
+                    each["name"],
+                    each["type"],
+                    each["missing"],
+                    " to ".join(f"{limit:g}" for limit in ranges.get(each["name"], [])),
+                    each["reason"] or "",
+                )
+                for each in columns[:_SHOWN_COLUMNS]
             ],
         )
+        if len(columns) > _SHOWN_COLUMNS:
+            yield f"And {len(columns) - _SHOWN_COLUMNS:,} more columns, which the JSON names."
     files = data["files"]
     yield table(
         ["file", "version", "bytes", "written"],
@@ -138,8 +148,8 @@ def _lineage(card: dict[str, Any]) -> Iterator[str]:
         yield "None: it was trained on uploaded files only."
         return
     yield (
-        f"{lineage['labels']:,} labels of predictions, of which {lineage['corrections']:,} were "
-        f"corrected before; {lineage['withdrawn']:,} were withdrawn. Rows: "
+        f"Labels of predictions: {lineage['labels']:,}; corrected before: "
+        f"{lineage['corrections']:,}; withdrawn: {lineage['withdrawn']:,}. Rows: "
         f"{lineage['rows']['train']:,} for training, {lineage['rows']['validation']:,} for "
         f"validation, {lineage['rows']['test']:,} held out."
     )

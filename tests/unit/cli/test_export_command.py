@@ -120,8 +120,9 @@ def test_a_slice_that_is_gone_is_said_to_be_missing(refit, digits):
 def test_the_limits_name_what_was_not_tested_and_what_is_doubtful(card):
     limits = " ".join(card["limits"])
     assert "200 held-out rows of the same data" in limits
-    assert "Columns that alone give the label, which may not be known in use: 'code'" in limits
-    assert "'long' was between 1.5 and 9 in training" in limits
+    assert "column 'code' alone gives the label" in limits
+    assert "Numbers beyond their ranges in training" in limits
+    assert card["data"]["ranges"] == {"long": [1.5, 9.0]}
 
 
 def test_the_markdown_has_every_part(refit, digits, tmp_path):
@@ -138,9 +139,10 @@ def test_the_markdown_has_every_part(refit, digits, tmp_path):
         "## Labels that trained it",
         "## Training",
         "## Limits",
-        "2 labels of predictions, of which 1 were corrected before",
+        "Labels of predictions: 2; corrected before: 1; withdrawn: 1.",
         "| b-0 | 6 | 5 |",
         "| num\\_round | 100 |",
+        "| long | number | 0 | 1.5 to 9 |",
     ):
         assert line in content, line
     assert "| accuracy | 0.9 | 0.8" in content
