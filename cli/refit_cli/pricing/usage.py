@@ -5,8 +5,11 @@ docs/aws.md, section Costs, has the same amounts; a test compares them.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
+
+from refit_local.stack.record import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +19,6 @@ if TYPE_CHECKING:
 Part = Literal["stack", "models", "traffic"]
 
 HOURS = 730
-STACK_ALARMS = 38
 MODEL_ALARMS = 9
 MODEL_METRICS = 29
 EVENT_QUEUES = 6
@@ -87,6 +89,12 @@ class Cost:
         return {"part": self.part, "what": self.what, **usd, "why": self.why}
 
 
+def stack_alarms() -> int:
+    """Count the alarms of template.yaml, which other changes add to."""
+    template = (PROJECT / "template.yaml").read_text("utf-8")
+    return len(re.findall(r"^    Type: AWS::CloudWatch::Alarm$", template, re.MULTILINE))
+
+
 def month(prices: Prices, traffic: Traffic) -> list[Cost]:
     """Return the month's price in lines."""
     return [*_stack(prices), *_models(prices, traffic), *_traffic(prices, traffic)]
@@ -99,8 +107,9 @@ def total(costs: list[Cost], part: Part | None = None) -> tuple[float, float]:
 
 
 def _stack(prices: Prices) -> Iterator[Cost]:
+    alarms = stack_alarms()
     for what, amount, why in (
-        ("alarms", STACK_ALARMS * prices.usd("alarm_month"), f"{STACK_ALARMS} alarms"),
+        ("alarms", alarms * prices.usd("alarm_month"), f"{alarms} alarms"),
         ("dashboard", prices.usd("dashboard_month"), "one"),
         (
             "queues",

@@ -113,7 +113,7 @@ def test_a_run_costs_what_the_docs_say(lines):
 
 
 def test_the_quantities_are_those_of_the_template():
-    assert len(of_type("AWS::CloudWatch::Alarm")) == usage.STACK_ALARMS
+    assert len(of_type("AWS::CloudWatch::Alarm")) == usage.stack_alarms()
     assert len(AlarmKind) == usage.MODEL_ALARMS
     polled = {
         str(event["Properties"]["Queue"])
