@@ -205,7 +205,7 @@ def test_follow_goes_on_until_it_is_interrupted(refit, digits, runtime, monkeypa
             raise KeyboardInterrupt
 
     monkeypatch.setattr("refit_cli.logs.tail.time.sleep", interrupted)
-    result = refit("logs", "digits", "--follow", "--since", "96s")
+    result = refit("logs", "digits", "--follow")
     assert result.exit_code == 130
     assert result.stdout.splitlines()[-1].endswith("later model=digits")
     assert result.stdout.count("run requested") == 1
