@@ -39,7 +39,7 @@ from refit.usecases.services import Services
 from refit_cli.api.model_api import ApiAccess
 from refit_cli.api.request_signature import RequestSignature
 from refit_cli.errors import BadInput, NotReachable, RunFailed
-from refit_cli.options import DEFAULT_PORT, StackTarget
+from refit_cli.stack_target import DEFAULT_PORT, StackTarget
 from refit_cli.terminal import inform
 
 if TYPE_CHECKING:
@@ -104,9 +104,17 @@ class StackConnection:
         runtime: creates the sessions.
         local: the local stack; None for AWS.
         stack_name: name of the CloudFormation stack.
+        config: timeouts and retries of the clients.
     """
 
-    def __init__(self, runtime: CommandRuntime, local: StackInfo | None, stack_name: str) -> None:
+    def __init__(
+        self,
+        runtime: CommandRuntime,
+        local: StackInfo | None,
+        stack_name: str,
+        config: Config = _CONFIG,
+    ) -> None:
+        self._config = config
         self.runtime = runtime
         self.local = local
         self.stack_name = stack_name
@@ -216,7 +224,7 @@ class StackConnection:
             self._clients[service] = self._session.client(
                 service,
                 endpoint_url=self.local.endpoint_url if self.local else None,
-                config=_CONFIG,
+                config=self._config,
             )
         return self._clients[service]
 
@@ -255,6 +263,14 @@ class StackConnection:
                 "not a Refit stack, has another version, or its deployment failed",
                 "select a Refit stack with --stack-name, or deploy again",
             ) from missing
+
+    @cached_property
+    def function_logs(self) -> str:
+        """The log group of all functions."""
+        resource = self.client("cloudformation").describe_stack_resource(
+            StackName=self.stack_name, LogicalResourceId="FunctionLogs"
+        )
+        return str(resource["StackResourceDetail"]["PhysicalResourceId"])
 
     def _read_stack(self) -> tuple[dict[str, str], dict[str, str]]:
         """Return outputs and parameters."""

@@ -60,7 +60,7 @@ class DestructiveTarget:
         if named.replace("-", "").strip() != actual:
             raise BadInput(
                 f"the credentials are of the AWS account {actual}, not of {named.strip() or 'none'}"
-                "; nothing was removed",
+                "; nothing was deleted",
                 "select other credentials with AWS_PROFILE, or name the account that you mean",
             )
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import typer
 
-DEFAULT_PORT = 4566
-DEFAULT_STACK = "refit"
+from refit_cli import stack_target
+from refit_cli.completion import model_names
+
+DEFAULT_PORT = stack_target.DEFAULT_PORT
+DEFAULT_STACK = stack_target.DEFAULT_STACK
+StackTarget = stack_target.StackTarget
 
 STACK_PANEL = "Which stack"
 
 Model = Annotated[
-    str, typer.Argument(metavar="MODEL", help="Name of the model: a-z, 0-9 and hyphens.")
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="Name of the model: a-z, 0-9 and hyphens.",
+        autocompletion=model_names,
+    ),
 ]
 Port = Annotated[
     int | None,
@@ -44,6 +52,37 @@ Aws = Annotated[
         "--aws",
         rich_help_panel=STACK_PANEL,
         help="Use AWS even if a local stack is running.",
+    ),
+]
+NamedPort = Annotated[
+    int | None,
+    typer.Option(
+        "--port",
+        min=0,
+        max=65535,
+        metavar="N",
+        show_default=False,
+        rich_help_panel=STACK_PANEL,
+        help="Use the local stack on port N. Default: REFIT_PORT, or "
+        f"{DEFAULT_PORT}. It must be running.",
+    ),
+]
+NamedStack = Annotated[
+    str | None,
+    typer.Option(
+        "--stack-name",
+        metavar="NAME",
+        rich_help_panel=STACK_PANEL,
+        help="Name of the CloudFormation stack on AWS. REFIT_STACK is not used.",
+    ),
+]
+Account = Annotated[
+    str | None,
+    typer.Option(
+        "--account",
+        metavar="ID",
+        rich_help_panel=STACK_PANEL,
+        help="Id of the AWS account. Default: you are asked to type it.",
     ),
 ]
 LocalPort = Annotated[
@@ -86,18 +125,3 @@ Split = Annotated[
 Json = Annotated[
     bool, typer.Option("--json", help="Write JSON to stdout, for scripts.", show_default=False)
 ]
-
-
-@dataclass(frozen=True)
-class StackTarget:
-    """Which stack the options of a command select.
-
-    Attributes:
-        port: port of the local stack; 0 selects AWS, None leaves the choice to REFIT_PORT.
-        stack_name: name of the CloudFormation stack on AWS.
-        aws: whether AWS is selected explicitly.
-    """
-
-    port: int | None = None
-    stack_name: str = DEFAULT_STACK
-    aws: bool = False

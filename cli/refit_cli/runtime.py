@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import typer
     from refit_local.stack.record import StackInfo
 
+    from refit_cli.readiness.machine import Machine
+
 
 class LocalStacks:
     """The local stacks of this machine, by port."""
@@ -82,6 +84,7 @@ class CommandRuntime:
         user_name: returns the login name of the user.
         can_ask: says whether there is a terminal to ask the user on.
         find_program: returns the path of a program that runs, or None.
+        machine: what `refit doctor` reads of this machine; None for the real one.
         poll_s: seconds between two reads of a followed run; None chooses by stack.
         settle_s: how long a removal waits for late writes; None chooses by stack.
         history_grace_s: longest time for which an execution's history lags behind the run's record.
@@ -93,6 +96,7 @@ class CommandRuntime:
     user_name: Callable[[], str] = getpass.getuser
     can_ask: Callable[[], bool] = can_ask
     find_program: Callable[[str], str | None] = _find_program
+    machine: Machine | None = None
     poll_s: float | None = None
     settle_s: float | None = None
     history_grace_s: float = 5.0

@@ -321,6 +321,36 @@ def test_rejecting_the_live_version_deploys_the_latest_approved_one(
     assert user.predict(MODEL, digits.rows(slice(1500, 1501))).json()["modelVersion"] == 1
 
 
+def run_command(user: User, *arguments: str) -> dict[str, Any]:
+    """Run the command `refit`; return what it wrote as JSON."""
+    command = [Path(sys.executable).with_name("refit"), *arguments, "--json"]
+    done = subprocess.run(
+        [*command, "--port", str(user.stack.port)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    written: dict[str, Any] = json.loads(done.stdout)
+    return written
+
+
+def wait_for_champion(user: User, version: int) -> None:
+    wait_for(
+        lambda: user.state(MODEL)["champion"]["version"] == version or None,
+        f"version {version} as champion",
+        60,
+    )
+
+
+def test_a_version_is_approved_and_rolled_back_by_the_command(user: User) -> None:
+    assert run_command(user, "approve", MODEL, "2")["live"] == 1
+    wait_for_champion(user, 2)
+    wait_for(lambda: user.state(MODEL).get("deployment") is None or None, "no deployment")
+    assert run_command(user, "rollback", MODEL, "1")["rejected"] == [2]
+    wait_for_champion(user, 1)
+    card = run_command(user, "export", MODEL)
+    assert (card["version"], card["is_live"]) == (1, True)
+    assert card["training"]["hyperparameters"]["num_round"]
+
+
 def test_a_version_that_awaits_approval_is_deployed_when_approved(
     user: User, digits: Digits
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tests.support.aws_clients import client_error
@@ -23,6 +24,10 @@ _LISTS = {
     "list_transform_jobs": ("TransformJobSummaries", "TransformJobName"),
     "list_endpoint_configs": ("EndpointConfigs", "EndpointConfigName"),
     "list_models": ("Models", "ModelName"),
+}
+_NAMES = {
+    "list_endpoints": ("Endpoints", "EndpointName"),
+    "list_model_package_groups": ("ModelPackageGroupSummaryList", "ModelPackageGroupName"),
 }
 
 
@@ -57,6 +62,8 @@ class FakeRegistry:
     def get_paginator(self, operation: str) -> _Pages:
         if operation == "list_model_packages":
             return _Pages(self._list_packages)
+        if operation in _NAMES:
+            return _Pages(partial(self._list_names, operation))
 
         def answer(NameContains: str, StatusEquals: str = "") -> dict[str, Any]:
             summaries, member = _LISTS[operation]
@@ -68,6 +75,11 @@ class FakeRegistry:
             return {summaries: found}
 
         return _Pages(answer)
+
+    def _list_names(self, operation: str, NameContains: str) -> dict[str, Any]:
+        summaries, member = _NAMES[operation]
+        names = self.endpoints if operation == "list_endpoints" else self.packages
+        return {summaries: [{member: name} for name in names if NameContains in name]}
 
     def describe_hyper_parameter_tuning_job(self, HyperParameterTuningJobName: str) -> None:
         raise client_error("ResourceNotFound")

@@ -1,9 +1,9 @@
-"""`refit doctor`: say what an AWS account lacks, before anything is deployed or spent."""
+"""`refit doctor`: say what this machine or an AWS account lacks, and what mends it."""
 # ruff: noqa: PLC0415 (imports that are slow wait until the command runs)
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 (Typer reads the annotations)
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,29 +33,31 @@ def doctor(
     stack_name: options.StackName = options.DEFAULT_STACK,
     json: options.Json = False,
 ) -> None:
-    """Check whether an account can deploy and run Refit. Nothing is changed.
+    """Check whether this machine or an account can run Refit. Nothing is changed.
 
-    Checks credentials, Region and image, the stack's name, the quotas of
-    SageMaker and Lambda, the permissions to deploy, and the tools. Each line
-    says what is needed, what was found, and what to do. The quotas are those of
-    one model with the default settings, or with --settings.
+    Of this machine: system, Python, port, disk, memory and browser. Of the local
+    stack or the AWS account: credentials, Region and image, the stack's name, the
+    quotas of SageMaker and Lambda, the permissions to deploy, and the tools. With
+    --aws: of the account only. Each line says what is needed, what was found, and
+    the command that mends it. The quotas are those of one model with the default
+    settings, or with --settings. Without credentials, AWS is not checked.
 
     [bold]Examples[/]
-      refit doctor --aws
+      refit doctor                           this machine, and what it reaches
+      refit doctor --aws                     before a deployment
       refit doctor --aws --settings model.toml
-      refit doctor --aws --json | jq '.findings[] | select(.status == "missing")'
-      refit doctor                                    the local stack
+      refit doctor --json | jq '.findings[] | select(.status == "missing")'
 
     [bold]Exit codes[/]  0 ready · 1 something is missing · 2 the settings are not
-    valid · 3 no credentials or no Region, or AWS is not reachable
+    valid · 3 with --aws: no credentials, no Region, or not reachable
     """
-    from refit_cli.connection import connected
-
     runtime = runtime_of(context)
     model = _settings(settings)
-    with connected(options.StackTarget(port, stack_name, aws), runtime) as connection:
-        findings = examine(connection, model, runtime)
-        location = connection.location
+    target = options.StackTarget(port, stack_name, aws)
+    if aws or port == 0:
+        location, findings = _examine_target(target, model, runtime)
+    else:
+        location, findings = _examine_machine(target, model, runtime)
     if json:
         found = [finding.as_json() for finding in findings]
         terminal.write_json({"location": location, "ready": _ready(findings), "findings": found})
@@ -63,6 +65,43 @@ def doctor(
         _print(location, findings)
     if not _ready(findings):
         raise typer.Exit(ExitCode.FAILED)
+
+
+def _examine_target(
+    target: options.StackTarget, model: ModelSettings, runtime: CommandRuntime
+) -> tuple[str, list[Finding]]:
+    from refit_cli.connection import connected
+
+    with connected(target, runtime) as connection:
+        return connection.location, examine(connection, model, runtime)
+
+
+def _examine_machine(
+    target: options.StackTarget, model: ModelSettings, runtime: CommandRuntime
+) -> tuple[str, list[Finding]]:
+    """Examine this machine, and then the stack or the account that it reaches, if it does."""
+    from refit_cli.connection import port_of_environment
+    from refit_cli.errors import NotReachable
+    from refit_cli.readiness.findings import Finding, Status
+    from refit_cli.readiness.machine import Machine, machine_findings
+
+    port = target.port or port_of_environment() or options.DEFAULT_PORT
+    runs = runtime.local_stacks.info(port) is not None
+    machine = runtime.machine or Machine()
+    found = machine_findings(machine, Path.cwd(), port, runtime.find_program, runs=runs)
+    reached = options.StackTarget(port if runs else None, target.stack_name)
+    try:
+        location, findings = _examine_target(reached, model, runtime)
+    except NotReachable as error:
+        unchecked = Finding(
+            "AWS account",
+            Status.UNCHECKED,
+            "credentials and a Region, to use AWS",
+            error.message,
+            "aws configure, then refit doctor --aws; the local stack needs neither",
+        )
+        return "this machine", [*found, unchecked]
+    return f"this machine and {location}", [*found, *findings]
 
 
 def examine(

@@ -10,6 +10,7 @@ import typer
 from refit.domain.naming import checked_model_name
 
 from refit_cli import options, terminal
+from refit_cli.completion import model_names
 from refit_cli.errors import unknown_model
 from refit_cli.runtime import runtime_of
 
@@ -18,7 +19,11 @@ def recount(
     context: typer.Context,
     model: Annotated[
         str | None,
-        typer.Argument(metavar="MODEL", help="Count those of this model. Default: all models."),
+        typer.Argument(
+            metavar="MODEL",
+            help="Count those of this model. Default: all models.",
+            autocompletion=model_names,
+        ),
     ] = None,
     port: options.Port = None,
     stack_name: options.StackName = options.DEFAULT_STACK,

@@ -27,41 +27,13 @@ def remove(
         bool, typer.Option("--yes", "-y", help="Do not ask. On AWS, --account is required too.")
     ] = False,
     timeout_s: options.Timeout = None,
-    port: Annotated[
-        int | None,
-        typer.Option(
-            "--port",
-            min=0,
-            max=65535,
-            metavar="N",
-            show_default=False,
-            rich_help_panel=options.STACK_PANEL,
-            help="Use the local stack on port N. Default: REFIT_PORT, or "
-            f"{options.DEFAULT_PORT}. It must be running.",
-        ),
-    ] = None,
+    port: options.NamedPort = None,
     aws: Annotated[
         bool,
         typer.Option("--aws", rich_help_panel=options.STACK_PANEL, help="Remove a model on AWS."),
     ] = False,
-    stack_name: Annotated[
-        str | None,
-        typer.Option(
-            "--stack-name",
-            metavar="NAME",
-            rich_help_panel=options.STACK_PANEL,
-            help="Name of the CloudFormation stack on AWS. REFIT_STACK is not used.",
-        ),
-    ] = None,
-    account: Annotated[
-        str | None,
-        typer.Option(
-            "--account",
-            metavar="ID",
-            rich_help_panel=options.STACK_PANEL,
-            help="Id of the AWS account. Default: you are asked to type it.",
-        ),
-    ] = None,
+    stack_name: options.NamedStack = None,
+    account: options.Account = None,
     json: options.Json = False,
 ) -> None:
     """Remove a model: endpoint, versions, data, labels and alarms.

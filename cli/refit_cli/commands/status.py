@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from refit_cli import options, terminal
+from refit_cli.completion import model_names
 from refit_cli.errors import NotReachable, unknown_model
 from refit_cli.runtime import runtime_of
 
@@ -34,7 +35,11 @@ def status(
     context: typer.Context,
     model: Annotated[
         str | None,
-        typer.Argument(metavar="MODEL", help="Show this model and its runs. Default: all models."),
+        typer.Argument(
+            metavar="MODEL",
+            help="Show this model and its runs. Default: all models.",
+            autocompletion=model_names,
+        ),
     ] = None,
     port: options.Port = None,
     stack_name: options.StackName = options.DEFAULT_STACK,

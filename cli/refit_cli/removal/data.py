@@ -20,14 +20,14 @@ _SHOWN_ERRORS = 3
 
 
 class ObjectVersions(Kind):
-    """All versions and delete markers of the objects below the model's prefix."""
+    """All versions and delete markers of the objects below a prefix."""
 
     key = "object_versions"
     noun = ("object version", "object versions")
 
-    def __init__(self, client: Any, bucket: str, model: str) -> None:
+    def __init__(self, client: Any, bucket: str, prefix: str) -> None:
         self._client = client
-        self._request = {"Bucket": bucket, "Prefix": f"{model}/"}
+        self._request = {"Bucket": bucket, "Prefix": prefix}
         self._bucket = bucket
 
     def resources(self) -> Iterator[Resource]:
@@ -63,15 +63,15 @@ class ObjectVersions(Kind):
 
 
 class Uploads(Kind):
-    """Multipart uploads below the model's prefix that were not completed."""
+    """Multipart uploads below a prefix that were not completed."""
 
     key = "uploads"
     noun = ("unfinished upload", "unfinished uploads")
 
-    def __init__(self, client: Any, bucket: str, model: str) -> None:
+    def __init__(self, client: Any, bucket: str, prefix: str) -> None:
         self._client = client
         self._bucket = bucket
-        self._prefix = f"{model}/"
+        self._prefix = prefix
 
     def resources(self) -> Iterator[Resource]:
         """Yield the uploads by their keys."""
@@ -140,8 +140,8 @@ def data_kinds(connection: StackConnection, model: str) -> list[Kind]:
     """Return the kinds in the order in which they are removed."""
     s3, bucket = connection.client("s3"), connection.stack.bucket
     return [
-        Uploads(s3, bucket, model),
-        ObjectVersions(s3, bucket, model),
+        Uploads(s3, bucket, f"{model}/"),
+        ObjectVersions(s3, bucket, f"{model}/"),
         Inferences(connection.labels, model),
         ModelItems(connection.models, model),
     ]

@@ -61,7 +61,7 @@ class Removal:
 
     def found(self) -> list[Found]:
         """Return what exists of the model now, without the kinds of which nothing exists."""
-        return [found for found in map(_counted, self._kinds) if found.count]
+        return [found for found in map(counted, self._kinds) if found.count]
 
     def run(self, found: Sequence[Found]) -> None:
         """Remove the model. It can be called again after an interruption at any point.
@@ -98,7 +98,8 @@ class Removal:
         self._waiter.until(lambda: utc_now() >= settles_at, "the end of late writes")
 
 
-def _counted(kind: Kind) -> Found:
+def counted(kind: Kind) -> Found:
+    """Count what exists of a kind, and remember the first names."""
     resources = kind.resources()
     first = list(islice(resources, _LISTED_NAMES))
     count, size_bytes = len(first), sum(resource.size_bytes for resource in first)

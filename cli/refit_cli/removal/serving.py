@@ -1,4 +1,4 @@
-"""Executions, jobs, alarms, the endpoint, models and packages of one model.
+"""Executions, jobs, alarms, the endpoint, models and packages of one model, or of all of a stack.
 
 SageMaker lists resources by a part of their name, and the names of `flowers` are part of those of
 `flowers-2`. So each name is compared with the form that Refit gives it.
@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 from refit.domain.monitoring.alarms import alarm_names
-from refit.domain.naming import RUN_ID_LENGTH, ResourceNames, model_of_group
+from refit.domain.naming import (
+    MODEL_NAME_PATTERN,
+    RUN_ID_LENGTH,
+    ResourceNames,
+    model_of_group,
+)
 from refit.stores.clients import error_code
 from refit.stores.endpoints import Endpoints
 
 from refit_cli.removal.kinds import Kind, Resource, Waiter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from refit_cli.connection import StackConnection
 
@@ -30,6 +36,39 @@ _FOLD = r"f[0-9]{1,2}"
 _DEPLOYED = r"v[0-9]+-[0-9a-f]{8}"
 _CHANGING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
 _MISSING = frozenset({"ValidationException", "ResourceNotFound"})
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Whose resources are meant: those of one model, or of all models of a stack.
+
+    Attributes:
+        prefix: NamePrefix of the stack.
+        model: None for all models.
+        runs: returns the runs of the model, for names that have a run and no model; None for all.
+    """
+
+    prefix: str
+    model: str | None = None
+    runs: Callable[[], set[str]] | None = None
+
+    @property
+    def stem(self) -> str:
+        """A part of the names of all resources, by which SageMaker lists them."""
+        return f"{self.prefix}-{self.model}-" if self.model else f"{self.prefix}-"
+
+    @property
+    def model_pattern(self) -> str:
+        """A pattern of the name of the model, or of any model."""
+        return re.escape(self.model) if self.model else MODEL_NAME_PATTERN
+
+    def name(self, suffix: str) -> re.Pattern[str]:
+        """Return the pattern of names that have the model and then the pattern `suffix`."""
+        return re.compile(f"{re.escape(self.prefix)}-{self.model_pattern}{suffix}")
+
+    def known_runs(self) -> set[str] | None:
+        """Read the runs of the model; None if every run is meant."""
+        return None if self.runs is None else self.runs()
 
 
 class RunningExecutions(Kind):
@@ -86,17 +125,15 @@ class RunningJobs(Kind):
     The records of ended jobs stay. They cost nothing, and their names are not used again.
     """
 
-    def __init__(
-        self, kind: str, suffix: str, client: Any, names: ResourceNames, waiter: Waiter
-    ) -> None:
+    def __init__(self, kind: str, suffix: str, client: Any, scope: Scope, waiter: Waiter) -> None:
         """Select a kind of `_JOBS`; `suffix` is what follows the run in a name."""
         self.key = f"{kind}_jobs"
         self.noun = (f"running {kind} job", f"running {kind} jobs")
         self._kind = kind
         self._operation, self._title = _JOBS[kind]
         self._client = client
-        self._stem = f"{names.prefix}-{names.model}-"
-        self._name = re.compile(f"{re.escape(self._stem)}{_RUN}{suffix}")
+        self._stem = scope.stem
+        self._name = scope.name(f"-{_RUN}{suffix}")
         self._waiter = waiter
 
     def resources(self) -> Iterator[Resource]:
@@ -129,19 +166,17 @@ class RunningJobs(Kind):
 class RunningTuning(RunningJobs):
     """Tuning jobs of the model's runs that run, and with them their trials."""
 
-    def __init__(
-        self, client: Any, names: ResourceNames, runs: Callable[[], set[str]], waiter: Waiter
-    ) -> None:
+    def __init__(self, client: Any, scope: Scope, waiter: Waiter) -> None:
         """Select the jobs of the runs; their names do not have the model's."""
-        super().__init__("tuning", f"-{_RETRY}", client, names, waiter)
-        self._stem = f"{names.prefix}-"
+        super().__init__("tuning", f"-{_RETRY}", client, scope, waiter)
+        self._stem = f"{scope.prefix}-"
         self._name = re.compile(f"{re.escape(self._stem)}{_RUN}-{_RETRY}")
-        self._runs = runs
+        self._scope = scope
 
     def _names(self, status: str) -> Iterator[str]:
-        runs = self._runs()
+        runs = self._scope.known_runs()
         for name in super()._names(status):
-            if name.removeprefix(self._stem)[:RUN_ID_LENGTH] in runs:
+            if runs is None or name.removeprefix(self._stem)[:RUN_ID_LENGTH] in runs:
                 yield name
 
 
@@ -168,35 +203,45 @@ class Alarms(Kind):
             self._client.delete_alarms(AlarmNames=existing)
 
 
-class Endpoint(Kind):
-    """The endpoint of the model."""
+class ModelEndpoints(Kind):
+    """The endpoint of the model, or of each model."""
 
     key = "endpoints"
     noun = ("endpoint", "endpoints")
 
-    def __init__(self, connection: StackConnection, names: ResourceNames, waiter: Waiter) -> None:
-        self._endpoints = Endpoints(connection.client)
-        self._name = names.endpoint
+    def __init__(
+        self,
+        client_of: Callable[[str], Any],
+        names: Callable[[], Iterable[str]],
+        waiter: Waiter,
+    ) -> None:
+        self._endpoints = Endpoints(client_of)
+        self._names = names
         self._waiter = waiter
 
     def resources(self) -> Iterator[Resource]:
-        """Yield the endpoint in any status."""
-        if self._endpoints.describe(self._name) is not None:
-            yield Resource(self._name)
+        """Yield the endpoints in any status."""
+        for name in self._names():
+            if self._endpoints.describe(name) is not None:
+                yield Resource(name)
 
     def remove(self) -> None:
-        """Delete the endpoint, and wait until it is gone.
+        """Delete the endpoints, and wait until they are gone.
 
         SageMaker refuses to delete an endpoint that is being created or updated.
         """
-        self._waiter.until(self._is_gone, f"the deletion of endpoint {self._name}")
+        names = list(self._names())
+        self._waiter.until(
+            lambda: not [name for name in names if not self._is_gone(name)],
+            f"the deletion of endpoint {', '.join(names)}",
+        )
 
-    def _is_gone(self) -> bool:
-        state = self._endpoints.describe(self._name)
+    def _is_gone(self, name: str) -> bool:
+        state = self._endpoints.describe(name)
         if state is None:
             return True
         if state.status not in _CHANGING:
-            self._endpoints.delete(self._name)
+            self._endpoints.delete(name)
         return False
 
 
@@ -206,10 +251,10 @@ class EndpointConfigs(Kind):
     key = "endpoint_configs"
     noun = ("endpoint configuration", "endpoint configurations")
 
-    def __init__(self, client: Any, names: ResourceNames) -> None:
+    def __init__(self, client: Any, scope: Scope) -> None:
         self._client = client
-        self._stem = f"{names.prefix}-{names.model}-"
-        self._name = re.compile(f"{re.escape(self._stem)}{_DEPLOYED}")
+        self._stem = scope.stem
+        self._name = scope.name(f"-{_DEPLOYED}")
 
     def resources(self) -> Iterator[Resource]:
         """Yield the endpoint configurations."""
@@ -234,23 +279,23 @@ class SageMakerModels(Kind):
     key = "models"
     noun = ("SageMaker model", "SageMaker models")
 
-    def __init__(self, client: Any, names: ResourceNames, runs: Callable[[], set[str]]) -> None:
+    def __init__(self, client: Any, scope: Scope) -> None:
         self._client = client
-        self._stem = f"{names.prefix}-"
+        self._stem = f"{scope.prefix}-"
         of_run = f"{_RUN}-(({_FOLD}-)?{_RETRY}|(f-)?batch|ensemble|features)"
-        of_model = f"{re.escape(names.model)}-({_DEPLOYED}(-features)?|{of_run})"
+        of_model = f"{scope.model_pattern}-({_DEPLOYED}(-features)?|{of_run})"
         of_trial = f"(?P<run>{_RUN})-{_TRIAL}"
         self._name = re.compile(f"{re.escape(self._stem)}({of_model}|{of_trial})")
-        self._runs = runs
+        self._scope = scope
 
     def resources(self) -> Iterator[Resource]:
         """Yield the models."""
-        runs = self._runs()
+        runs = self._scope.known_runs()
         pages = self._client.get_paginator("list_models")
         for page in pages.paginate(NameContains=self._stem):
             for model in page["Models"]:
                 match = self._name.fullmatch(model["ModelName"])
-                if match and (match["run"] is None or match["run"] in runs):
+                if match and (runs is None or match["run"] is None or match["run"] in runs):
                     yield Resource(model["ModelName"])
 
     def remove(self) -> None:
@@ -265,20 +310,21 @@ class ModelPackages(Kind):
     key = "model_packages"
     noun = ("model package", "model packages")
 
-    def __init__(self, client: Any, names: ResourceNames) -> None:
+    def __init__(self, client: Any, groups: Callable[[], Iterable[str]]) -> None:
         self._client = client
-        self._group = names.model_package_group
+        self._groups = groups
 
     def resources(self) -> Iterator[Resource]:
         """Yield the ARNs of the packages."""
         pages = self._client.get_paginator("list_model_packages")
-        try:
-            for page in pages.paginate(ModelPackageGroupName=self._group):
-                for package in page["ModelPackageSummaryList"]:
-                    yield Resource(package["ModelPackageArn"])
-        except ClientError as error:
-            if error_code(error) not in _MISSING:
-                raise
+        for group in self._groups():
+            try:
+                for page in pages.paginate(ModelPackageGroupName=group):
+                    for package in page["ModelPackageSummaryList"]:
+                        yield Resource(package["ModelPackageArn"])
+            except ClientError as error:
+                if error_code(error) not in _MISSING:
+                    raise
 
     def remove(self) -> None:
         """Delete the packages."""
@@ -286,32 +332,33 @@ class ModelPackages(Kind):
             _delete(self._client.delete_model_package, ModelPackageName=package.name)
 
 
-class ModelPackageGroup(Kind):
+class ModelPackageGroups(Kind):
     """The model package group of the model. A new group counts its versions from 1."""
 
     key = "model_package_groups"
     noun = ("model package group", "model package groups")
 
-    def __init__(self, client: Any, names: ResourceNames) -> None:
+    def __init__(self, client: Any, groups: Callable[[], Iterable[str]]) -> None:
         self._client = client
-        self._group = names.model_package_group
+        self._groups = groups
 
     def resources(self) -> Iterator[Resource]:
-        """Yield the group."""
-        try:
-            self._client.describe_model_package_group(ModelPackageGroupName=self._group)
-        except ClientError as error:
-            if error_code(error) not in _MISSING:
-                raise
-            return
-        yield Resource(self._group)
+        """Yield the groups that exist."""
+        for group in self._groups():
+            try:
+                self._client.describe_model_package_group(ModelPackageGroupName=group)
+            except ClientError as error:
+                if error_code(error) not in _MISSING:
+                    raise
+            else:
+                yield Resource(group)
 
     def remove(self) -> None:
-        """Delete the group. Its packages must be deleted: SageMaker refuses a group with packages.
+        """Delete the groups. SageMaker refuses a group with packages: these must be deleted before.
 
         A package that was registered meanwhile is left to the second pass of the removal.
         """
-        for group in self.resources():
+        for group in list(self.resources()):
             try:
                 _delete(self._client.delete_model_package_group, ModelPackageGroupName=group.name)
             except ClientError as error:
@@ -328,24 +375,32 @@ def _delete(operation: Callable[..., Any], **request: str) -> None:
             raise
 
 
+def running_jobs(client: Any, scope: Scope, waiter: Waiter) -> list[Kind]:
+    """Return the kinds of jobs, in the order in which they must be stopped."""
+    side = f"-(challenger|champion|(f-)?batch|features|{_FOLD}-oof)-{_RETRY}"
+    return [
+        RunningTuning(client, scope, waiter),
+        RunningJobs("training", f"-({_FOLD}-)?{_RETRY}", client, scope, waiter),
+        RunningJobs("transform", side, client, scope, waiter),
+    ]
+
+
 def serving_kinds(connection: StackConnection, model: str, waiter: Waiter) -> list[Kind]:
     """Return the kinds in the order in which they must be removed."""
     names = ResourceNames(connection.stack.name_prefix, model)
     sagemaker = connection.client("sagemaker")
+    scope = Scope(names.prefix, model, lambda: {run.run for run in connection.models.runs(model)})
 
-    def runs() -> set[str]:
-        return {run.run for run in connection.models.runs(model)}
+    def groups() -> list[str]:
+        return [names.model_package_group]
 
-    side = f"-(challenger|champion|(f-)?batch|features|{_FOLD}-oof)-{_RETRY}"
     return [
         RunningExecutions(connection, model, waiter),
-        RunningTuning(sagemaker, names, runs, waiter),
-        RunningJobs("training", f"-({_FOLD}-)?{_RETRY}", sagemaker, names, waiter),
-        RunningJobs("transform", side, sagemaker, names, waiter),
+        *running_jobs(sagemaker, scope, waiter),
         Alarms(connection.client("cloudwatch"), names),  # before the endpoint: none is raised
-        Endpoint(connection, names, waiter),
-        EndpointConfigs(sagemaker, names),
-        SageMakerModels(sagemaker, names, runs),
-        ModelPackages(sagemaker, names),
-        ModelPackageGroup(sagemaker, names),
+        ModelEndpoints(connection.client, lambda: [names.endpoint], waiter),
+        EndpointConfigs(sagemaker, scope),
+        SageMakerModels(sagemaker, scope),
+        ModelPackages(sagemaker, groups),
+        ModelPackageGroups(sagemaker, groups),
     ]

@@ -39,6 +39,7 @@ _STS = "ministack.services.sts"
 _IAM = "ministack.services.iam"
 _TABLES = "ministack.services.dynamodb"
 _RESOURCES = "ministack.services.cloudformation.provisioners"
+_FORMATION = "ministack.services.cloudformation"
 _METRICS = "ministack.services.cloudwatch"
 _EVENTS = "ministack.services.eventbridge"
 _PROVISIONERS = "ministack.services.cloudformation.provisioners"
@@ -149,6 +150,13 @@ class Hook(Enum):
     EXPRESSION_TOKENS = (_TABLES, "_tokenize", "expressions that are parsed once")
 
     S3_HANDLE = (_S3, "handle_request", "large objects that do not block other services")
+    STACKS = (_FORMATION, "_stacks", "a stack that waits for executions before its deletion")
+    DELETE_STACK = (
+        f"{_FORMATION}.handlers",
+        "_delete_stack_async",
+        "a stack that waits for executions before its deletion",
+    )
+    DELETE_BUCKET = (_S3, "_delete_bucket", "a stack does not delete a bucket with objects")
     UPLOAD_PART = (_S3, "_upload_part", "upload parts on disk")
     UPLOADS = (_S3, "_multipart_uploads", "upload parts on disk")
     COMPLETE_UPLOAD = (_S3, "_complete_multipart_upload", "the time of an upload in parts")
@@ -197,6 +205,9 @@ class Hook(Enum):
 
     LOG_GROUPS = (_LOGS, "_log_groups", "logs of a service of our own")
     LOG_GROUP_ARN = (_LOGS, "_make_group_arn", "logs of a service of our own")
+    FILTER_LOGS = (_LOGS, "_filter_log_events", "FilterLogEvents in pages")
+    LOG_GROUP_OF = (_LOGS, "_resolve_log_group_name", "FilterLogEvents in pages")
+    LOG_PATTERN = (_LOGS, "_compile_filter_pattern", "FilterLogEvents in pages")
     APPEND_LOG = (_LOGS, "_append_log_events", "logs of a service of our own")
     PUT_EVENTS = (_EVENTS, "_put_events", "events whose source is aws.*")
     METRIC_POINTS = (_METRICS, "_metric_bucket", "alarms on their own dimensions")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
 from refit.domain.model_settings import ModelSettings, parse_settings
+from refit_cli.readiness.machine import GB, Machine, Memory
 from refit_cli.readiness.needs import quotas_needed
 from refit_cli.readiness.permissions import DEPLOY_ACTIONS
 
@@ -16,6 +18,7 @@ from tests.support.template import RESOURCES, TEMPLATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 ENDPOINT = "ml.m5.large for endpoint usage"
 USER = "arn:aws:iam::123456789012:user/ada"
@@ -321,6 +324,108 @@ def test_people_read_one_line_for_each_check_and_the_verdict(refit, account: Acc
     lines = refit("doctor", "--aws").stdout.splitlines()
     assert f"missing    {ENDPOINT}: needed 2" in " ".join(lines)
     assert lines[-1].startswith("1 missing")
+
+
+class SmallMachine(Machine):
+    """A machine on which everything that the local stack needs is there, unless a test changes it.
+
+    Attributes:
+        taken: ports on which other programs listen.
+    """
+
+    python = (3, 12)
+    kind = ("Linux", "x86_64")
+    taken: tuple[int, ...] = ()
+    disk_bytes = 10 * GB
+    found_memory = Memory(8 * GB, 5 * GB)
+
+    def is_free(self, port: int) -> bool:
+        return port not in self.taken
+
+    def free_disk_bytes(self, folder: Path) -> int:
+        return self.disk_bytes
+
+    def memory(self) -> Memory:
+        return self.found_memory
+
+
+@pytest.fixture
+def machine(refit, runtime):
+    """Run the doctor on a machine with these properties; return its exit code and findings."""
+
+    def run(*arguments: object, find=lambda name: f"/bin/{name}", **values: Any):
+        chosen = SmallMachine()
+        for name, value in values.items():
+            setattr(chosen, name, value)
+        runs_on = replace(runtime, machine=chosen, find_program=find)
+        command = refit("doctor", "--json", *arguments, runtime=runs_on)
+        findings = json.loads(command.stdout)["findings"]
+        return command.exit_code, {finding["check"]: finding for finding in findings}
+
+    return run
+
+
+def test_a_machine_without_aws_is_ready_and_the_account_is_not_checked(machine) -> None:
+    code, findings = machine()
+    assert code == 0
+    account = findings.pop("AWS account")
+    assert account["status"] == "unchecked"
+    assert "aws configure" in account["advice"]
+    assert set(findings) == {
+        "machine",
+        "Python of this command",
+        "port 4566",
+        "disk",
+        "memory",
+        "browser",
+    }
+    assert {finding["status"] for finding in findings.values()} == {"ready"}
+
+
+@pytest.mark.parametrize(
+    ("values", "check", "status", "advice"),
+    [
+        ({"kind": ("Darwin", "arm64")}, "machine", "missing", "Linux on x86-64"),
+        ({"python": (3, 10)}, "Python of this command", "missing", "make PYTHON="),
+        ({"python": (3, 14)}, "Python of this command", "missing", "make PYTHON="),
+        ({"taken": (4566, 4567)}, "port 4566", "missing", "refit up --port 4568"),
+        ({"disk_bytes": 2 * GB}, "disk", "missing", "refit down --discard"),
+        ({"found_memory": Memory(2 * GB, GB)}, "memory", "missing", "--reserve-memory"),
+        ({"found_memory": Memory(8 * GB, GB)}, "memory", "note", "--reserve-memory"),
+        ({"find": lambda name: None}, "browser", "note", "apt-get install chromium"),
+    ],
+)
+def test_what_the_machine_lacks_is_said_with_what_mends_it(
+    machine, values: dict[str, Any], check: str, status: str, advice: str
+) -> None:
+    code, findings = machine(**values)
+    assert code == (1 if status == "missing" else 0)
+    assert findings[check]["status"] == status
+    assert advice in findings[check]["advice"]
+
+
+def test_the_port_of_the_local_stack_that_runs_is_ready(
+    machine, account: Account, local_stacks
+) -> None:
+    local_stacks.up(4566, None, keep=False, detach=True, log=lambda _: None)
+    code, findings = machine(taken=(4566,))
+    assert (code, findings["port 4566"]["found"]) == (0, "the local stack runs on it")
+    assert findings[ENDPOINT]["status"] == "ready"
+
+
+def test_the_account_is_checked_too_if_there_are_credentials(machine, account: Account) -> None:
+    account.quotas[ENDPOINT] = 0.0
+    code, findings = machine()
+    assert (code, findings["disk"]["status"]) == (1, "ready")
+    assert findings[ENDPOINT]["status"] == "missing"
+
+
+def test_the_real_machine_can_be_read(tmp_path) -> None:
+    real = Machine()
+    assert real.memory().total >= real.memory().available > 0
+    assert real.free_disk_bytes(tmp_path) > 0
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        assert not real.is_free(server.getsockname()[1])
 
 
 def test_the_permissions_cover_every_service_of_the_template() -> None:

@@ -1,0 +1,125 @@
+"""A stack of its own, with a live model, is destroyed: first all but the data, then the data."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from refit_cli.main import app
+from refit_local.stack import lifecycle
+from typer.testing import CliRunner
+
+from tests.e2e.conftest import free_port
+from tests.e2e.driver import User
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from refit_local.stack.record import StackInfo
+
+    from tests.e2e.conftest import Digits
+
+pytestmark = pytest.mark.timeout(600)  # the stack of its own may have to be built first
+
+# Service, operation, the list in the answer, and the name in an entry.
+LISTS = (
+    ("s3", "list_buckets", "Buckets", "Name"),
+    ("dynamodb", "list_tables", "TableNames", None),
+    ("lambda", "list_functions", "Functions", "FunctionName"),
+    ("lambda", "list_event_source_mappings", "EventSourceMappings", "UUID"),
+    ("lambda", "list_layers", "Layers", "LayerName"),
+    ("stepfunctions", "list_state_machines", "stateMachines", "name"),
+    ("sqs", "list_queues", "QueueUrls", None),
+    ("sns", "list_topics", "Topics", "TopicArn"),
+    ("events", "list_rules", "Rules", "Name"),
+    ("firehose", "list_delivery_streams", "DeliveryStreamNames", None),
+    ("apigateway", "get_rest_apis", "items", "name"),
+    ("apigateway", "get_api_keys", "items", "id"),
+    ("apigateway", "get_usage_plans", "items", "id"),
+    ("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
+    ("cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName"),
+    ("iam", "list_roles", "Roles", "RoleName"),
+    ("sagemaker", "list_endpoints", "Endpoints", "EndpointName"),
+    ("sagemaker", "list_endpoint_configs", "EndpointConfigs", "EndpointConfigName"),
+    ("sagemaker", "list_models", "Models", "ModelName"),
+    (
+        "sagemaker",
+        "list_model_package_groups",
+        "ModelPackageGroupSummaryList",
+        "ModelPackageGroupName",
+    ),
+)
+OF_SAM = ("aws-sam-cli-managed", "refit-packages")
+DATA = {"s3 list_buckets": 1, "dynamodb list_tables": 2}
+
+
+@pytest.fixture
+def stack() -> Iterator[StackInfo]:
+    port = free_port()
+    stack = lifecycle.up(port)
+    try:
+        yield stack
+    finally:
+        lifecycle.down(port, discard=True)
+
+
+def listed(user: User) -> dict[str, int]:
+    """Return how many resources of each kind the account has, without what SAM itself has."""
+    found = {}
+    for service, operation, result, name in LISTS:
+        client = user.client(service)
+        names = [
+            entry if name is None else entry[name] for entry in getattr(client, operation)()[result]
+        ]
+        count = sum(not str(each).startswith(OF_SAM) for each in names)
+        if count:
+            found[f"{service} {operation}"] = count
+    logs = user.client("logs")
+    for group in logs.describe_log_groups()["logGroups"]:
+        streams = logs.describe_log_streams(logGroupName=group["logGroupName"])["logStreams"]
+        if streams or "Endpoints" in group["logGroupName"]:
+            found[group["logGroupName"]] = len(streams)
+    return found
+
+
+def sources_of_logs(stack: StackInfo) -> set[str]:
+    """Return the sources of the lines that `refit logs` shows, in the order of time."""
+    result = CliRunner().invoke(app, ["logs", "digits", "--port", str(stack.port), "--json"])
+    assert result.exit_code == 0, result.output
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert lines == sorted(lines, key=lambda line: line["time"])
+    return {line["source"] for line in lines}
+
+
+def destroy(stack: StackInfo, *options: str) -> dict[str, Any]:
+    arguments = ["destroy", "--port", str(stack.port), "--yes", "--json", *options]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    description: dict[str, Any] = json.loads(result.stdout)
+    return description
+
+
+def test_nothing_is_left_of_a_stack_and_its_model(stack: StackInfo, digits: Digits) -> None:
+    user = User(stack)
+    before = listed(user)
+    assert before["lambda list_functions"] > 20
+    user.drop("digits", {"digits.csv": digits.csv(slice(0, 600))})
+    assert user.wait_for_end("digits")["status"] == "DEPLOYED"
+    assert user.predict("digits", digits.rows(slice(0, 3))).status_code == 200
+    assert sources_of_logs(stack) == {"function", "state", "training", "transform"}
+    # The run of the second drop is active when the stack is destroyed.
+    user.drop("digits", {"more.csv": digits.csv(slice(600, 900))})
+    user.wait_for_status("digits", 2, "TRAINING")
+
+    first = destroy(stack)
+    found = {kind: each["count"] for kind, each in first["found"].items()}
+    assert found["endpoints"] == found["model_packages"] == 1
+    assert found["alarms"] == 9
+    assert found["executions"] >= 1
+    assert set(first["kept"]) >= {"AWS::S3::Bucket", "AWS::DynamoDB::Table", "object_versions"}
+    assert listed(user) == DATA
+
+    assert destroy(stack, "--delete-data")["left"] == {}
+    assert listed(user) == {}
+    assert destroy(stack, "--delete-data")["found"] == {}
