@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 
 from refit.domain.one_line import one_line
 from refit.stores.registry import ModelRegistry
+from refit.usecases.reject_newer_versions import reject_newer_versions
 
 from refit_cli.errors import BadInput, unknown_model
 from refit_cli.removal.removal import check_not_being_removed
 from refit_cli.user_commands import user_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from refit.stores.registry import PackageVersion
 
     from refit_cli.connection import StackConnection
@@ -54,6 +53,7 @@ class Versions:
         self._model = model
         self._registry = ModelRegistry(connection.client("sagemaker"))
         self._sagemaker = connection.client("sagemaker")
+        self._models = connection.models
         self._state = connection.models.state(model)
         self._by = user_name(connection)
         runs = connection.models.runs(model)
@@ -99,8 +99,7 @@ class Versions:
     def roll_back(self, version: int) -> Decided:
         """Make an approved older version live again, by rejecting all newer approved versions.
 
-        The live version is rejected last: its event starts the deployment. An interrupted rollback
-        leaves the live version live, and can be repeated.
+        An interrupted rollback leaves the live version live, and can be repeated.
 
         Raises:
             BadInput: when there is no such version, it is not approved, or not older than the live
@@ -123,21 +122,10 @@ class Versions:
             raise BadInput(
                 f"a version of {self._model} is being deployed", "try again when it has ended"
             )
-        rejected = []
-        for newer in self._newer(version):
-            self._registry.reject_package(
-                newer.arn, f"Rolled back to version {version} by {self._by}"
-            )
-            rejected.append(newer.version)
+        rejected = reject_newer_versions(
+            self._models, self._registry, self._model, version, live, self._by
+        )
         return Decided(version, live, self._by, tuple(rejected))
-
-    def _newer(self, version: int) -> Iterator[PackageVersion]:
-        """Yield the approved versions after a version, the live one last."""
-        numbers = sorted(number for number in self._arns if number > version)
-        for number in sorted(numbers, key=lambda each: (each == self.live, each)):
-            package = self._registry.find_package(self._arns[number])
-            if package is not None and package.approval == "Approved":
-                yield package
 
     def _package(self, version: int) -> PackageVersion:
         arn = self._arns.get(version)

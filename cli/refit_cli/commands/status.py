@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from refit.domain.naming import checked_model_name
-from refit.usecases.run_answers import metrics_of
 from rich.markup import escape
 from rich.table import Table
 
@@ -181,6 +180,8 @@ def _trials(connection: StackConnection, name: str, run: Run) -> str | None:
 
 
 def _run_json(run: Run) -> dict[str, Any]:
+    from refit.usecases.run_answers import metrics_of
+
     return {
         "run": run.run,
         "status": run.status,
@@ -334,6 +335,8 @@ def _print_runs(model: ModelStatus, training: tuple[TrainingProgress, ...]) -> N
         if model.trials and not run.tuning and run is model.runs[0]:
             console.print(f"  {escape(model.trials)}")
         if run.metrics:
+            from refit.usecases.run_answers import metrics_of
+
             console.print(f"  {escape(_metrics_text(metrics_of(run)))}")
         if run.message:
             console.print(f"  [dim]{escape(run.message)}[/]")

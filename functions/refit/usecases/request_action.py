@@ -26,6 +26,7 @@ from refit.domain.pipeline.retry_choice import run_to_retry
 from refit.domain.retraining.state import RetrainingStatus
 from refit.domain.vocabulary import EventName
 from refit.usecases.known_model import operable_model
+from refit.usecases.reject_newer_versions import reject_newer_versions
 
 if TYPE_CHECKING:
     from refit.domain.answers.actions import ActionName
@@ -214,9 +215,8 @@ def reject_version(request: UserRequest, version: int) -> ActionAnswer:
 def roll_back_to(request: UserRequest, version: int) -> ActionAnswer:
     """Make an approved older version live again, by rejecting all newer approved versions.
 
-    The newest approved version is the one that is live. The older ones of the newer versions are
-    rejected first, which changes nothing, and the live one last, whose event starts the deployment.
-    An interrupted request leaves the live version live, and can be repeated.
+    The newest approved version is the one that is live. An interrupted request leaves the live
+    version live, and can be repeated.
 
     Raises:
         NothingToRetrain: when no version is live.
@@ -246,7 +246,14 @@ def roll_back_to(request: UserRequest, version: int) -> ActionAnswer:
             f"version {version} of {request.model} is {package.approval}",
             advice="Approve it first, which does not deploy it while a newer one is approved",
         )
-    rejected = _reject_newer(request, version)
+    rejected = reject_newer_versions(
+        request.services.models,
+        request.services.registry,
+        request.model,
+        version,
+        champion.version,
+        request.by,
+    )
     listed = ", ".join(str(each) for each in rejected)
     return request.answer(
         "rollback",
@@ -256,18 +263,6 @@ def roll_back_to(request: UserRequest, version: int) -> ActionAnswer:
         version=version,
         run=package.run,
     )
-
-
-def _reject_newer(request: UserRequest, version: int) -> list[int]:
-    """Reject the approved versions after a version, the newest last; return their numbers."""
-    registry, rejected = request.services.registry, []
-    reason = f"Rolled back to version {version} by {request.by}"
-    for newer, arn in request.services.models.packages_after(request.model, version):
-        package = registry.find_package(arn)
-        if package is not None and package.approval == "Approved":
-            registry.reject_package(arn, reason)
-            rejected.append(newer)
-    return rejected
 
 
 def _champion(request: UserRequest) -> Champion:

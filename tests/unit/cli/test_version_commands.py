@@ -53,6 +53,8 @@ def registry(stack, clients):
     fake = Registry(v1=REJECTED, v2=APPROVED, v3=APPROVED, v4=APPROVED, v5=PENDING)
     clients["sagemaker"] = fake
     for version in fake.approvals:
+        item = {"version": version, "package_arn": arn(version)}
+        stack.put_item("digits", f"VERSION#{version:010d}", item)
         started = datetime.now(UTC) - timedelta(hours=9 - version)
         status = "AWAITING_APPROVAL" if version == 5 else "DEPLOYED"
         run = f"r{version}"
