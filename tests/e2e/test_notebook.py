@@ -28,7 +28,7 @@ SAID = (
 """What its cells print, in this order."""
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_the_notebook_runs_from_top_to_bottom_on_the_local_stack(
     user: User, tmp_path: Path
 ) -> None:
