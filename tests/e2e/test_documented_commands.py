@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 TEXTS = {found.text.splitlines()[0]: found.text for found in documented()}
 MODEL = "iris"
 OTHER_NAME = "flowers"
-"""What other pages call the model and the file; another test has a model of this name."""
+"""What other pages call the model; another test has a model of this name."""
 
 
 @pytest.fixture(scope="module")
@@ -47,15 +48,14 @@ def files_of_other_pages(folder: Path) -> None:
     shutil.copy(folder / "iris.csv", folder / "flowers.csv")
 
 
-@pytest.mark.parametrize("first_line", RUN_AS_THEY_STAND)
+@pytest.mark.parametrize("first_line", RUN_AS_THEY_STAND, ids=lambda line: line[:50])
 def test_a_documented_command_does_what_its_page_says(
     first_line: str, folder: Path, environment: dict[str, str]
 ) -> None:
     command = TEXTS[first_line]
     if OTHER_NAME in command or "rows.csv" in command:
         files_of_other_pages(folder)
-        command = command.replace(f"{OTHER_NAME} ", f"{MODEL} ")
-        command = command.replace(f"models/{OTHER_NAME}/", f"models/{MODEL}/")
+        command = re.sub(rf"\b{OTHER_NAME}\b(?!\.csv)", MODEL, command)
     done = subprocess.run(
         ["bash", "-euc", command],
         cwd=folder,
