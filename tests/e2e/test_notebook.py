@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import nbformat
 import pytest
 
+from tests.e2e import hostility
+
 if TYPE_CHECKING:
     from tests.e2e.driver import User
 
@@ -29,6 +31,7 @@ SAID = (
 
 
 @pytest.mark.timeout(1200)
+@pytest.mark.skipif(hostility.is_wanted(), reason="the cells do not repeat what a fault ends")
 def test_the_notebook_runs_from_top_to_bottom_on_the_local_stack(
     user: User, tmp_path: Path
 ) -> None:
