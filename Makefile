@@ -56,7 +56,7 @@ notebook: setup ## execute the notebook, on the local stack (DATA=mnist.pkl.gz, 
 		$(if $(FOLDS),--folds $(FOLDS)) $(if $(TRIALS),--trials $(TRIALS))
 
 test-notebook-sdk: setup $(SDK)/.installed ## execute its part on the SageMaker Python SDK (1 GB)
-	@JUPYTER_PATH=$(SDK)/share/jupyter $(NOTEBOOK) --parts sdk --kernel refit-sdk
+	@JUPYTER_PATH=$(CURDIR)/$(SDK)/share/jupyter $(NOTEBOOK) --parts sdk --kernel refit-sdk
 
 # An environment of its own: the pins of the SDK collide with Refit's.
 $(SDK)/.installed: notebooks/sdk-requirements.txt
