@@ -101,7 +101,7 @@ RUN_AS_THEY_STAND = (
 """First lines of commands; those of several lines have a here-document."""
 
 CI = ".ci/run"
-LOCAL_STACK = "tests/integration/stack/test_stack_lifecycle.py"
+CODE = "tests/unit/cli/test_putting_code.py"
 RUN_BY = {
     "make setup": CI,
     "make test": CI,
@@ -129,7 +129,8 @@ RUN_BY = {
     "refit put reviews reviews.csv --settings examples/sklearn/model.toml": (
         "tests/e2e/test_own_container.py"
     ),
-    "refit put demand sales.csv --settings model.toml": "tests/e2e/test_scripts_of_users.py",
+    "refit put demand sales.csv --settings model.toml --code train.py": CODE,
+    "refit put demand --code train.py": CODE,
     "cat > model.toml <<'END'": "tests/e2e/test_scripts_of_users.py",
     "python examples/deskew/deskew.py --directions mnist.pkl.gz prepared": (
         "tests/unit/examples/test_deskewing.py"
@@ -174,7 +175,6 @@ NOT_RUN = {
     "aws apigateway get-usage --usage-plan-id ID "
     "--start-date 2026-11-01 --end-date 2026-11-30": AWS,
     "aws s3 cp truth.csv s3://$BUCKET/flowers/ground-truth/": AWS_CLI,
-    "aws s3 cp train.py s3://BUCKET/demand/code/train.py": AWS_CLI,
     "export AWS_ENDPOINT_URL=http://127.0.0.1:4566 AWS_DEFAULT_REGION=us-east-1": AWS_CLI,
     "export AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=…": AWS_CLI,
     "aws sagemaker list-training-jobs": AWS_CLI,
