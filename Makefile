@@ -16,15 +16,17 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 SAM := SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR=$(CURDIR)/.refit/sam-settings $(BIN)/sam
 LOCK := .refit/lock
 SECURITY := .refit/security
+SDK := .refit/sdk
+NOTEBOOK := $(BIN)/python notebooks/run.py --port $(PORT)
 SEEDS ?= 1
 TESTS ?= tests/e2e/test_drops.py tests/e2e/test_monitoring_and_retraining.py \
 	tests/e2e/test_failed_messages.py
 
 .PHONY: help setup demo test hostile check check-security lint types up down verify-aws verify-local \
-	verify-clean lock lock-security clean
+	verify-clean lock lock-security clean notebook test-notebook-sdk docs
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.installed ## install everything into .venv (again after requirements.lock changes)
 
@@ -48,6 +50,25 @@ demo: setup ## run the whole loop on digits, 1½ minutes (DATA=mnist.pkl.gz, REP
 
 test: setup ## run the tests (ARGS="tests/unit -k split" selects some)
 	@$(BIN)/pytest $(ARGS)
+
+notebook: setup ## execute the notebook, on the local stack (DATA=mnist.pkl.gz, FOLDS=5, TRIALS=6)
+	@$(NOTEBOOK) --output .refit/handwritten_digits.ipynb $(if $(DATA),--data "$(DATA)") \
+		$(if $(FOLDS),--folds $(FOLDS)) $(if $(TRIALS),--trials $(TRIALS))
+
+test-notebook-sdk: setup $(SDK)/.installed ## execute its part on the SageMaker Python SDK (1 GB)
+	@JUPYTER_PATH=$(CURDIR)/$(SDK)/share/jupyter $(NOTEBOOK) --parts sdk --kernel refit-sdk
+
+# An environment of its own: the pins of the SDK collide with Refit's.
+$(SDK)/.installed: notebooks/sdk-requirements.txt
+	@echo "setting up $(SDK): downloads about 300 MB, takes 1.1 GB and two to five minutes"
+	@$(BIN)/python -m venv --clear $(SDK)
+	@$(SDK)/bin/python -m pip --disable-pip-version-check -qq install -r $<
+	@$(SDK)/bin/python -m pip --disable-pip-version-check -qq install --no-deps -e .
+	@$(SDK)/bin/python -m ipykernel install --prefix $(SDK) --name refit-sdk >/dev/null
+	@touch $@
+
+docs: setup ## render docs/ as a site in .refit/site; broken links fail
+	@$(BIN)/python docs/build_site.py
 
 hostile: setup ## run end-to-end tests on hostile local stacks (SEEDS="1 2 3", TESTS=tests/e2e)
 	@for seed in $(SEEDS); do REFIT_HOSTILE=$$seed $(BIN)/pytest -n 0 -s --timeout 900 $(TESTS); done

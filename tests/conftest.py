@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 END_TO_END = "e2e"
 GZIP_MAGIC = b"\x1f\x8b"
 ON_SECOND_STACK = {
+    "test_documented_commands",
     "test_failures_of_aws",
     "test_monitoring_and_retraining",
     "test_quotas_of_instances",

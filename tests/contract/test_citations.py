@@ -12,7 +12,7 @@ CITATION = re.compile(r'(docs/[\w-]+\.md)(?:,\s+("[^"]+"(?:\s+and\s+"[^"]+")*))?
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 NAMED_FILE = re.compile(r"`([\w./-]+/[\w.-]+\.(?:py|json|yaml|md))`")
 FOLDERS = (ROOT, ROOT / "functions/refit", ROOT / "docs")
-DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 SOURCES = sorted(
     path
     for folder in ("functions", "local", "cli", "benchmarks")
