@@ -1,0 +1,158 @@
+// The state of a model: live version, quality, retraining, alarms and settings.
+import { pathOf } from "../lib/api.js";
+import { count, duration, metricTitle, metricValue, percent } from "../lib/format.js";
+import { usePages } from "../lib/resource.js";
+import { html } from "../lib/view.js";
+import { ALARMS, CAUSES, RETRAINING, RUNS } from "../lib/words.js";
+import { Ago, Badge, Card, Empty, Facts, Loaded, Scroll, Skeleton } from "../parts/basics.js";
+import { Sparkline } from "../parts/sparkline.js";
+
+export function Overview({ answer, model }) {
+  const { champion, loop, trend, alarms, settings } = answer;
+  return html`<div class="grid">
+      <${Live} champion=${champion} loop=${loop} trend=${trend} />
+      <${Retraining} loop=${loop} />
+    </div>
+    <${Alarms} alarms=${alarms} />
+    <${Causes} model=${model} />
+    ${settings && html`<${Settings} settings=${settings} />`}`;
+}
+
+function Live({ champion, loop, trend }) {
+  if (!champion) {
+    return html`<${Card} title="Live version" id="live">
+      <${Empty} title="No version is live">
+        <p>The first version that passes the gate is deployed.</p>
+      <//>
+    <//>`;
+  }
+  const quality = loop?.quality;
+  const [metric, value] = Object.entries(quality?.metrics ?? {})[0] ?? [null, null];
+  const heldOut = metric === null ? null : quality.baseline[metric];
+  return html`<${Card}
+    title=${`Version ${champion.version} is live`}
+    id="live"
+    aside=${html`<span class="muted">since <${Ago} at=${champion.promotedAt} /></span>`}
+  >
+    <div class="hero">
+      <div class="figure">
+        <span class="big">${metric === null ? "–" : metricValue(metric, value)}</span>
+        <span class="muted">
+          ${metric === null ? "no labels yet" : `${metricTitle(metric)} on labelled predictions`}
+        </span>
+      </div>
+      <${Sparkline} trend=${trend} metric=${metric ?? "accuracy"} heldOut=${heldOut} />
+    </div>
+    <${Facts}
+      of=${[
+        metric !== null && ["On held-out rows", metricValue(metric, heldOut)],
+        quality && ["Predictions", count(quality.predictions, "prediction").split(" ")[0]],
+        quality && ["Labelled", percent(quality.coverage, 0)],
+        quality?.labelDelaySeconds != null && ["Label delay", duration(quality.labelDelaySeconds)],
+        ["Endpoint", champion.endpointStatus ?? "–"],
+      ].filter(Boolean)}
+    />
+  <//>`;
+}
+
+function Retraining({ loop }) {
+  if (!loop) {
+    return html`<${Card} title="Retraining" id="retraining">
+      <${Empty} title="Nothing to retrain"><p>It begins with the first live version.</p><//>
+    <//>`;
+  }
+  const { state, since, reason, owed, failures, cooledUntil, last, note } = loop.retraining;
+  return html`<${Card}
+    title="Retraining"
+    id="retraining"
+    aside=${html`<${Badge} of=${state} texts=${RETRAINING} />`}
+  >
+    ${loop.evidence && html`<p>${loop.evidence.sentence}</p>`}
+    ${reason && html`<p>${reason}</p>`} ${owed && html`<p>A retraining is due: ${owed.why}</p>`}
+    ${note && html`<p>${note}</p>`}
+    <${Facts}
+      of=${[
+        since && ["In this state since", html`<${Ago} at=${since} />`],
+        loop.lookedAt && ["Last check", html`<${Ago} at=${loop.lookedAt} />`],
+        failures > 0 && ["Without improvement", count(failures, "retraining")],
+        state === "cooling" && cooledUntil && ["Cooling until", html`<${Ago} at=${cooledUntil} />`],
+        last && ["Last retraining", RUNS[last.status]?.[0] ?? last.status, last.message],
+      ].filter(Boolean)}
+    />
+  <//>`;
+}
+
+function Alarms({ alarms }) {
+  const raised = alarms.filter((alarm) => alarm.state === "ALARM").length;
+  const state = raised > 0 ? `${raised} raised` : "none raised";
+  return html`<${Card} title="Alarms" id="alarms" aside=${html`<span class="muted">${state}</span>`}>
+    ${alarms.length === 0 &&
+    html`<p class="muted">The alarms of a model are made with its first deployment.</p>`}
+    <ul class="rows">
+      ${alarms.map(
+        (alarm) => html`<li key=${alarm.name} class="row-alarm">
+          <${Badge} of=${alarm.state} texts=${ALARMS} />
+          <div>
+            <b>${alarm.kind.replaceAll("-", " ")}</b>
+            <p class="muted">${alarm.state === "ALARM" ? alarm.reason : alarm.description}</p>
+          </div>
+          ${alarm.since && html`<span class="muted"><${Ago} at=${alarm.since} /></span>`}
+        </li>`,
+      )}
+    </ul>
+  <//>`;
+}
+
+function Causes({ model }) {
+  const pages = usePages(pathOf("models", model, "runs"), (page) => page.runs, (run) => run.run);
+  const retrainings = pages.items.filter((run) => run.cause !== "drop");
+  return html`<${Card} title="Why it was retrained" id="causes">
+    <${Loaded} resource=${pages} skeleton=${html`<${Skeleton} lines=${2} />`}>
+      ${() =>
+        retrainings.length === 0
+          ? html`<p class="muted">It was not retrained yet. New files are listed under Runs.</p>`
+          : html`<ul class="rows">
+              ${retrainings.map(
+                (run) => html`<li key=${run.run} class="row-cause">
+                  <div>
+                    <a href=${`#/models/${encodeURIComponent(model)}/runs/${run.run}`}>
+                      ${run.causeText ?? `Started by ${CAUSES[run.cause]}.`}
+                    </a>
+                    ${run.message && html`<p class="muted">${run.message}</p>`}
+                  </div>
+                  <span class="muted"><${Ago} at=${run.startedAt} /></span>
+                  <${Badge} of=${run.status} texts=${RUNS} />
+                </li>`,
+              )}
+            </ul>`}
+    <//>
+  <//>`;
+}
+
+function Settings({ settings }) {
+  const sections = Object.entries(settings.values).filter(
+    ([, values]) => values !== null && typeof values === "object",
+  );
+  const text = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+  return html`<details class="card settings">
+    <summary><h2>Settings in force</h2></summary>
+    <p class="muted">From model.toml, as run ${settings.run} recorded it, with all defaults.</p>
+    <${Scroll} label="Settings in force">
+      <table>
+        <thead>
+          <tr><th scope="col">setting</th><th scope="col">value</th></tr>
+        </thead>
+        <tbody>
+          ${sections.flatMap(([section, values]) =>
+            Object.entries(values).map(
+              ([key, value]) => html`<tr key=${`${section}.${key}`}>
+                <th scope="row"><code>[${section}] ${key}</code></th>
+                <td><code>${text(value)}</code></td>
+              </tr>`,
+            ),
+          )}
+        </tbody>
+      </table>
+    <//>
+  </details>`;
+}
