@@ -78,7 +78,7 @@ def test_every_function_has_a_role_of_its_own_and_names_its_resources() -> None:
     }
     for name, function in FUNCTIONS.items():
         assert "Role" not in function
-        for policy in function["Policies"]:
+        for policy in function.get("Policies", []):
             assert not isinstance(policy, str), f"{name}: a managed policy is wider than the need"
             for statement in policy["Statement"]:
                 actions = statement["Action"]

@@ -94,9 +94,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return _response(200, file.text, file.content_type, headers)
 
 
-def _response(
-    status: int, body: str, content_type: str, headers: dict[str, str]
-) -> dict[str, Any]:
+def _response(status: int, body: str, content_type: str, headers: dict[str, str]) -> dict[str, Any]:
     return {
         "statusCode": status,
         "headers": {**SECURITY_HEADERS, "Content-Type": content_type, **headers},
