@@ -108,9 +108,9 @@ function Connection() {
   useEffect(() => {
     if (lostSince !== null) announce(`No connection since ${timeOf(lostSince)}.`);
   }, [lostSince]);
-  if (lostSince === null) return html`<span class="live"><span class="dot"></span>Live</span>`;
+  if (lostSince === null) return html`<span class="connection"><span class="dot"></span>Live</span>`;
   const seconds = Math.max(0, Math.ceil((nextTryAt - now) / 1000));
-  return html`<span class="lost">
+  return html`<span class="connection lost">
     <span class="dot"></span>No connection since ${timeOf(lostSince)}, next try in ${seconds} s
   </span>`;
 }

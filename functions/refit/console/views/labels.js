@@ -1,6 +1,6 @@
 // Labels: how many predictions have one, how late they are, and what became of them.
 import { pathOf } from "../lib/api.js";
-import { count, duration, percent } from "../lib/format.js";
+import { duration, percent } from "../lib/format.js";
 import { html } from "../lib/view.js";
 import { Ago, Card, Empty, Facts } from "../parts/basics.js";
 
@@ -25,8 +25,8 @@ export function Labels({ answer }) {
       <${Facts}
         of=${[
           ["Labelled", percent(quality?.coverage, 0)],
-          ["Predictions", count(quality?.predictions, "prediction")],
-          ["With a label", count(quality?.labelled, "prediction")],
+          ["Predictions", (quality?.predictions ?? 0).toLocaleString("en")],
+          ["With a label", (quality?.labelled ?? 0).toLocaleString("en")],
           ["Average delay of a label", duration(quality?.labelDelaySeconds)],
           ["Last label", labels.lastLabelAt ? html`<${Ago} at=${labels.lastLabelAt} />` : "none"],
         ]}
@@ -36,7 +36,7 @@ export function Labels({ answer }) {
       </div>
       <p class="muted">
         Version ${champion.version}${quality?.since ? html`, predictions since <${Ago} at=${quality.since} />` : ""}.
-        Send labels with <code>POST /${pathOf("models", model, "ground-truth")}</code> or
+        ${" Send labels with "}<code>POST /${pathOf("models", model, "ground-truth")}</code>${" or "}
         <code>refit label ${model} FILE</code>.
       </p>
     <//>

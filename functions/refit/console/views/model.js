@@ -60,7 +60,7 @@ function Shown({ answer, tab, run }) {
         ${champion && html`<${Action} name="retrain" subject=${{ model }} />`}
       </div>
     </div>
-    <div class="card loop-card">
+    <div class=${`card loop-card ${tab === "" ? "" : "of-tab"}`}>
       <${Loop} stage=${stage} text=${text} notes=${notesOf(answer)} />
     </div>
     <nav class="tabs" aria-label=${`Views of ${model}`}>

@@ -46,7 +46,7 @@ function Live({ champion, loop, trend }) {
     <${Facts}
       of=${[
         metric !== null && ["On held-out rows", metricValue(metric, heldOut)],
-        quality && ["Predictions", count(quality.predictions, "prediction").split(" ")[0]],
+        quality && ["Predictions", quality.predictions.toLocaleString("en")],
         quality && ["Labelled", percent(quality.coverage, 0)],
         quality?.labelDelaySeconds != null && ["Label delay", duration(quality.labelDelaySeconds)],
         ["Endpoint", champion.endpointStatus ?? "–"],

@@ -73,6 +73,6 @@ function Version({ of: version, model, live }) {
 function dataText(data) {
   if (!data) return "";
   const rows = data.rows && `${count(data.rows.train, "training row")}, ${data.rows.test.toLocaleString("en")} held out`;
-  const labelled = data.labelled > 0 && `${data.labelled.toLocaleString("en")} of them labelled predictions`;
+  const labelled = data.labelled > 0 && `with ${count(data.labelled, "labelled prediction")}`;
   return [count(data.filesTotal, "file"), rows, labelled].filter(Boolean).join(", ") + ".";
 }
