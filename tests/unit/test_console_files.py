@@ -50,6 +50,12 @@ def test_the_page_is_html_that_the_browser_checks_for_changes() -> None:
     assert "{version}" not in page["body"]
 
 
+def test_the_page_says_what_to_do_where_the_slash_is_missing() -> None:
+    text = " ".join(answer(None)["body"].split())
+    assert "add a slash to the end of the address" in text
+    assert re.findall(r'(?:src|href)="(?!console/)', text) == [], "relative to the stage"
+
+
 def test_a_file_below_the_version_of_the_page_is_kept_for_ever() -> None:
     file = answer(f"{version_of_the_page()}/lib/api.js")
     assert file["statusCode"] == 200

@@ -102,7 +102,7 @@ export function evidence(log10) {
 }
 
 export function headline(metrics) {
-  const others = /^(champion_|base_|fresh_)/;
+  const others = /rows$|^(champion_|base_|fresh_)/;
   return Object.entries(metrics ?? {}).filter(
     ([name, value]) => typeof value === "number" && !others.test(name),
   );

@@ -25,7 +25,8 @@ export function forgetAll() {
 class Poller {
   constructor(path) {
     Object.assign(this, { path, data: null, error: null, loadedAt: null, failures: 0 });
-    Object.assign(this, { text: null, timer: null, loading: false, isFast: () => false });
+    Object.assign(this, { text: null, timer: null, loading: false });
+    Object.assign(this, { isFast: () => false, isFinal: () => false });
     this.listeners = new Set();
   }
 
@@ -45,7 +46,7 @@ class Poller {
 
   async poll() {
     this.stop();
-    if (this.loading || document.hidden) return;
+    if (this.loading || document.hidden || this.hasEnded()) return;
     this.loading = true;
     try {
       const data = await get(this.path);
@@ -63,7 +64,11 @@ class Poller {
     } finally {
       this.loading = false;
     }
-    if (this.listeners.size > 0 && !this.error?.isAboutKey) this.schedule();
+    if (this.listeners.size > 0 && !this.error?.isAboutKey && !this.hasEnded()) this.schedule();
+  }
+
+  hasEnded() {
+    return this.data !== null && this.error === null && this.isFinal(this.data);
   }
 
   schedule() {
@@ -116,11 +121,12 @@ export function refreshAll() {
   });
 }
 
-// The newest answer of a path: {data, error, loadedAt}. It is polled while it is shown.
-export function useResource(path, isFast = () => false) {
+// The newest answer of a path: {data, error, loadedAt}. It is polled while it is shown, until it is
+// final.
+export function useResource(path, isFast = () => false, isFinal = () => false) {
   const [, render] = useState(0);
   const poller = pollerOf(path);
-  poller.isFast = isFast;
+  Object.assign(poller, { isFast, isFinal });
   useEffect(() => poller.listen(() => render((count) => count + 1)), [poller]);
   return { data: poller.data, error: poller.error, loadedAt: poller.loadedAt };
 }

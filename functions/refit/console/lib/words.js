@@ -76,6 +76,11 @@ export function isBusy(stage) {
   return BUSY.has(stage);
 }
 
+// Whether a run does not change any more. One that awaits approval still can.
+export function hasEnded(run) {
+  return run.finishedAt !== null && run.status !== "AWAITING_APPROVAL";
+}
+
 export function isRunning(run) {
   return run !== null && run !== undefined && RUNS[run.status]?.[1] === "busy";
 }

@@ -15,7 +15,7 @@ export function Ago({ at }) {
 
 export function Card({ title, aside, children, id, className = "" }) {
   const heading = title && html`<h2 id=${id}>${title}</h2>`;
-  return html`<section class=${`card ${className}`} aria-labelledby=${id}>
+  return html`<section class=${`card ${className}`}>
     ${(title || aside) && html`<header class="card-head">${heading}${aside}</header>`} ${children}
   </section>`;
 }

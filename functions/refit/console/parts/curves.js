@@ -6,10 +6,10 @@ import { Chart } from "./chart.js";
 
 const COLORS = ["accent", "second", "third", "fourth"];
 
-// "validation:mlogloss" has the side validation and the metric mlogloss.
+// "validation-mlogloss" is the metric mlogloss on the validation rows.
 function sidesOf(name) {
-  const at = name.search(/[:#]/);
-  return at < 0 ? ["", name] : [name.slice(0, at), name.slice(at + 1)];
+  const [, side, metric] = name.match(/^(train|validation)[-:](.+)$/) ?? [null, "", name];
+  return [side, metric];
 }
 
 function byMetric(curves) {

@@ -34,7 +34,6 @@ export function Evaluation({ of: evaluation }) {
 
 function Metrics({ title, rows, of: evaluation }) {
   const { challenger, champion, baseline } = rows;
-  const version = evaluation.champion_version ?? evaluation.championVersion;
   return html`<div class="block">
     <h3>${title} <span class="muted">${count(rows.rows, "row")}</span></h3>
     <${Scroll} label=${title}>
@@ -44,7 +43,7 @@ function Metrics({ title, rows, of: evaluation }) {
             <th scope="col">metric</th>
             <th scope="col" class="num">this run</th>
             <th scope="col" class="num">${percent(evaluation.confidence, 0)} interval</th>
-            ${champion && html`<th scope="col" class="num">version ${version}</th>`}
+            ${champion && html`<th scope="col" class="num">version ${evaluation.championVersion}</th>`}
             <th scope="col" class="num">no skill</th>
           </tr>
         </thead>

@@ -11,13 +11,15 @@ const PEN = 20;
 
 export function Pad({ answer }) {
   const { form, model } = answer;
-  const { imageSide: side, imageMaximum: largest, examples } = form;
+  const side = form.imageSide;
+  const sample = form.columns.map((column) => Number(column.example ?? 0));
+  const largest = largestOf(sample);
   const key = useKey("predict");
   const prediction = usePrediction(model);
   const [strokes, setStrokes] = useState([]);
   const [example, setExample] = useState(null);
   const row = useMemo(
-    () => (strokes.length > 0 ? rowOf(strokes, side, largest) : (example?.values ?? null)),
+    () => (strokes.length > 0 ? rowOf(strokes, side, largest) : example),
     [strokes, example, side, largest],
   );
   const clear = () => {
@@ -30,15 +32,15 @@ export function Pad({ answer }) {
     setStrokes((before) => [...(isNew ? before : before.slice(0, -1)), stroke]);
     setExample(null);
   };
-  const load = (chosen) => {
+  const load = () => {
     clear();
-    setExample(chosen);
-    if (key !== null) prediction.predict(chosen.values);
+    setExample(sample);
+    if (key !== null) prediction.predict(sample);
   };
   return html`<div class="try">
     <${Card} title="Draw" id="draw">
       <p class="muted" id="pad-help">
-        Draw with the mouse, a pen or a finger. With the keyboard, choose one of the pictures below.
+        Draw with the mouse, a pen or a finger. With the keyboard, use the picture below.
       </p>
       <div class="pad-row">
         <${Canvas} strokes=${strokes} example=${example} side=${side} largest=${largest} onDraw=${draw} />
@@ -60,7 +62,12 @@ export function Pad({ answer }) {
           Predict
         </button>
       </div>
-      <${Examples} examples=${examples} side=${side} largest=${largest} onLoad=${load} />
+      <div class="examples">
+        <h3>A picture of the training data</h3>
+        <button type="button" aria-label="Use the picture of the training data" onClick=${load}>
+          <${Picture} values=${sample} side=${side} largest=${largest} size=${56} label="" />
+        </button>
+      </div>
     <//>
     <${Card} title="Prediction" id="prediction">
       ${key === null
@@ -70,21 +77,10 @@ export function Pad({ answer }) {
   </div>`;
 }
 
-function Examples({ examples, side, largest, onLoad }) {
-  if (!examples?.length) return null;
-  return html`<div class="examples">
-    <h3 id="examples">Pictures that were held out of the training</h3>
-    <ul aria-labelledby="examples">
-      ${examples.map(
-        (example, index) => html`<li key=${index}>
-          <button type="button" aria-label=${`Use the picture of ${example.label}`} onClick=${() => onLoad(example)}>
-            <${Picture} values=${example.values} side=${side} largest=${largest} size=${44} label="" />
-            <span>${example.label}</span>
-          </button>
-        </li>`,
-      )}
-    </ul>
-  </div>`;
+// Pixels are shares, counts to 16, as in scikit-learn's digits, or bytes.
+function largestOf(sample) {
+  const largest = Math.max(...sample);
+  return [1, 16, 255].find((limit) => largest <= limit) ?? largest;
 }
 
 function Canvas({ strokes, example, side, largest, onDraw }) {
@@ -131,7 +127,7 @@ function paint(canvas, strokes, example, side, largest) {
   context.clearRect(0, 0, SIZE, SIZE);
   if (strokes.length === 0 && example !== null) {
     const cell = SIZE / side;
-    example.values.forEach((value, index) => {
+    example.forEach((value, index) => {
       context.globalAlpha = Math.min(1, Math.max(0, Number(value) / largest || 0));
       const [x, y] = [index % side, Math.floor(index / side)];
       context.fillRect(x * cell, y * cell, cell + 0.5, cell + 0.5);

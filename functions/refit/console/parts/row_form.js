@@ -13,10 +13,8 @@ export function RowForm({ answer }) {
   const key = useKey("predict");
   const prediction = usePrediction(model);
   const form = useRef(null);
-  const [example, setExample] = useState(0);
   const columns = schema.columns.filter((column) => column.type !== "ignored");
   const [all, setAll] = useState(false);
-  const examples = schema.examples ?? [];
   const submit = (event) => {
     event.preventDefault();
     const entries = [...new FormData(event.target)].filter(([, text]) => text !== "");
@@ -28,12 +26,9 @@ export function RowForm({ answer }) {
     prediction.predict(Object.fromEntries(typed));
   };
   const fill = () => {
-    const values = examples.length > 0 ? examples[example % examples.length].values : null;
-    schema.columns.forEach((column, index) => {
-      const field = form.current.elements.namedItem(column.name);
-      if (field !== null) field.value = (values ? values[index] : column.example) ?? "";
+    columns.forEach((column) => {
+      form.current.elements.namedItem(column.name).value = column.example ?? "";
     });
-    setExample(example + 1);
     prediction.clear();
   };
   return html`<div class="try">

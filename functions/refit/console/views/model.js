@@ -34,10 +34,10 @@ export function Model({ model, tab, run }) {
   );
   useStageAnnouncements(model, resource.data);
   return html`<main id="main" tabindex="-1">
+    ${resource.data === null && html`<h1>${model}</h1>`}
     <${Loaded}
       resource=${resource}
-      skeleton=${html`<h1>${model}</h1>
-        <${Skeleton} lines=${1} height=${180} /><${Skeleton} lines=${3} height=${96} />`}
+      skeleton=${html`<${Skeleton} lines=${1} height=${180} /><${Skeleton} lines=${3} height=${96} />`}
     >
       ${(answer) => html`<${Shown} answer=${answer} tab=${tab} run=${run} />`}
     <//>

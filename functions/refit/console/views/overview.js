@@ -1,11 +1,13 @@
 // The state of a model: live version, quality, retraining, alarms and settings.
 import { pathOf } from "../lib/api.js";
 import { count, duration, metricTitle, metricValue, percent } from "../lib/format.js";
-import { usePages } from "../lib/resource.js";
+import { usePages, useResource } from "../lib/resource.js";
 import { html } from "../lib/view.js";
-import { ALARMS, CAUSES, RETRAINING, RUNS } from "../lib/words.js";
+import { ALARMS, CAUSES, hasEnded, isRunning, RETRAINING, RUNS } from "../lib/words.js";
 import { Ago, Badge, Card, Empty, Facts, Loaded, Scroll, Skeleton } from "../parts/basics.js";
 import { Sparkline } from "../parts/sparkline.js";
+
+const NEWEST = 5; // retrainings whose cause is read
 
 export function Overview({ answer, model }) {
   const { champion, loop, trend, alarms, settings } = answer;
@@ -68,7 +70,7 @@ function Retraining({ loop }) {
     aside=${html`<${Badge} of=${state} texts=${RETRAINING} />`}
   >
     ${loop.evidence && html`<p>${loop.evidence.sentence}</p>`}
-    ${reason && html`<p>${reason}</p>`} ${owed && html`<p>A retraining is due: ${owed.why}</p>`}
+    ${state !== "healthy" && reason && html`<p>${reason}</p>`} ${owed && html`<p>A retraining is due: ${owed.why}</p>`}
     ${note && html`<p>${note}</p>`}
     <${Facts}
       of=${[
@@ -83,24 +85,38 @@ function Retraining({ loop }) {
 }
 
 function Alarms({ alarms }) {
-  const raised = alarms.filter((alarm) => alarm.state === "ALARM").length;
-  const state = raised > 0 ? `${raised} raised` : "none raised";
+  const raised = alarms.filter((alarm) => alarm.state === "ALARM");
+  const others = alarms.filter((alarm) => alarm.state !== "ALARM");
+  const state = raised.length > 0 ? `${raised.length} raised` : "none raised";
   return html`<${Card} title="Alarms" id="alarms" aside=${html`<span class="muted">${state}</span>`}>
     ${alarms.length === 0 &&
     html`<p class="muted">The alarms of a model are made with its first deployment.</p>`}
-    <ul class="rows">
-      ${alarms.map(
+    ${raised.length > 0 &&
+    html`<ul class="rows">
+      ${raised.map(
         (alarm) => html`<li key=${alarm.name} class="row-alarm">
           <${Badge} of=${alarm.state} texts=${ALARMS} />
           <div>
-            <b>${alarm.kind.replaceAll("-", " ")}</b>
-            <p class="muted">${alarm.state === "ALARM" ? alarm.reason : alarm.description}</p>
+            <b>${nameOf(alarm)}</b>
+            <p>${alarm.description}</p>
+            <p class="muted">${alarm.reason}</p>
           </div>
           ${alarm.since && html`<span class="muted"><${Ago} at=${alarm.since} /></span>`}
         </li>`,
       )}
+    </ul>`}
+    <ul class="chips">
+      ${others.map(
+        (alarm) => html`<li key=${alarm.name}>
+          <${Badge} of=${alarm.state} texts=${ALARMS} /> ${nameOf(alarm)}
+        </li>`,
+      )}
     </ul>
   <//>`;
+}
+
+function nameOf({ kind }) {
+  return kind[0].toUpperCase() + kind.slice(1).replaceAll("-", " ");
 }
 
 function Causes({ model }) {
@@ -112,21 +128,26 @@ function Causes({ model }) {
         retrainings.length === 0
           ? html`<p class="muted">It was not retrained yet. New files are listed under Runs.</p>`
           : html`<ul class="rows">
-              ${retrainings.map(
-                (run) => html`<li key=${run.run} class="row-cause">
-                  <div>
-                    <a href=${`#/models/${encodeURIComponent(model)}/runs/${run.run}`}>
-                      ${run.causeText ?? `Started by ${CAUSES[run.cause]}.`}
-                    </a>
-                    ${run.message && html`<p class="muted">${run.message}</p>`}
-                  </div>
-                  <span class="muted"><${Ago} at=${run.startedAt} /></span>
-                  <${Badge} of=${run.status} texts=${RUNS} />
-                </li>`,
-              )}
+              ${retrainings
+                .slice(0, NEWEST)
+                .map((run) => html`<${Cause} key=${run.run} run=${run} model=${model} />`)}
             </ul>`}
     <//>
   <//>`;
+}
+
+function Cause({ run, model }) {
+  const record = useResource(pathOf("models", model, "runs", run.run), isRunning, hasEnded).data;
+  return html`<li class="row-cause">
+    <div>
+      <p>${record?.causeText ?? `From ${CAUSES[run.cause]}.`}</p>
+      <p class="muted">
+        <a href=${`#/models/${encodeURIComponent(model)}/runs/${run.run}`}>Run ${run.run}</a>${run.message && `: ${run.message}`}
+      </p>
+    </div>
+    <span class="muted"><${Ago} at=${run.startedAt} /></span>
+    <${Badge} of=${run.status} texts=${RUNS} />
+  </li>`;
 }
 
 function Settings({ settings }) {

@@ -3,7 +3,7 @@ import { pathOf } from "../lib/api.js";
 import { bytes, count, duration, number } from "../lib/format.js";
 import { useNow, useResource } from "../lib/resource.js";
 import { html } from "../lib/view.js";
-import { CHECKS, isRunning, RUNS } from "../lib/words.js";
+import { CHECKS, hasEnded, isRunning, RUNS } from "../lib/words.js";
 import { Action } from "../parts/actions.js";
 import { Ago, Badge, Card, Facts, Loaded, Scroll, Skeleton } from "../parts/basics.js";
 import { Curves } from "../parts/curves.js";
@@ -11,7 +11,7 @@ import { Evaluation } from "../parts/evaluation.js";
 import { LearnedColumns } from "../parts/learned.js";
 
 export function Run({ answer, model, run }) {
-  const resource = useResource(pathOf("models", model, "runs", run), isRunning);
+  const resource = useResource(pathOf("models", model, "runs", run), isRunning, hasEnded);
   const isNewest = answer.lastRun?.run === run;
   return html`<p><a href=${`#/models/${encodeURIComponent(model)}/runs`}>All runs</a></p>
     <${Loaded} resource=${resource} skeleton=${html`<${Skeleton} lines=${3} height=${160} />`}>
@@ -45,7 +45,7 @@ function Head({ of: run, isNewest }) {
         [run.finishedAt ? "Took" : "Running for", duration((end - new Date(run.startedAt)) / 1000)],
         run.version !== null && ["Version", run.version],
         run.continued?.version && ["Continued from", `version ${run.continued.version}`],
-        run.features_from && ["Features from", `${run.features_from.model}, version ${run.features_from.version}`],
+        run.featuresFrom && ["Features from", `${run.featuresFrom.model}, version ${run.featuresFrom.version}`],
         run.script && ["Trained by", run.script.program],
         run.tuningProgress && ["Tuning", `trial ${run.tuningProgress.trial} of ${run.tuningProgress.of}`],
       ].filter(Boolean)}

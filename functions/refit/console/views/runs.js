@@ -35,7 +35,7 @@ function Run({ of: run, model }) {
     <div>
       <a href=${`#/models/${encodeURIComponent(model)}/runs/${run.run}`}>Run ${run.run}</a>
       <p class="muted">
-        ${run.causeText ?? `From ${CAUSES[run.cause]}.`}${run.version !== null && ` Version ${run.version}.`}
+        ${`From ${CAUSES[run.cause]}.`}${run.version !== null && ` Version ${run.version}.`}
         ${run.error && html` <span class="bad-text">${run.error}</span>`}
       </p>
     </div>
