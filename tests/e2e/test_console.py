@@ -293,8 +293,9 @@ def test_no_view_scrolls_sideways_on_a_phone(console: Console) -> None:
 def test_a_lost_connection_is_shown_with_its_time_and_ends_by_itself(console: Console) -> None:
     page = console.page
     page.set_viewport_size({"width": 1280, "height": 1000})
+    console.open_tab("/labels")
+    page.get_by_text("How well predictions are labelled").wait_for()
     page.route("**/models**", lambda route: route.abort())
-    console.open(f"/models/{MODEL}/labels")
     page.evaluate("dispatchEvent(new Event('online'))")
     page.locator(".connection.lost").get_by_text("No connection since").wait_for()
     page.get_by_text("How well predictions are labelled").wait_for()
