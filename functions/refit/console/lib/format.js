@@ -33,6 +33,7 @@ export function number(value, digits = 4) {
   if (typeof value === "string") return value;
   if (Number.isInteger(value)) return value.toLocaleString("en");
   const size = Math.abs(value);
+  if (size < 1e-12) return "0"; // the edge of a bin can be the smallest number below 0
   if (size >= 1e6 || size < 1e-4) return value.toExponential(2);
   return Number(value.toPrecision(digits)).toString();
 }
@@ -98,7 +99,7 @@ export function evidence(log10) {
   if (log10 === null || log10 === undefined) return NONE;
   if (log10 < 3) return number(10 ** log10, 2);
   if (log10 < 6) return Math.round(10 ** log10).toLocaleString("en");
-  return `10^${log10.toFixed(1)}`;
+  return `10^${Math.round(log10 * 10) / 10}`;
 }
 
 export function headline(metrics) {

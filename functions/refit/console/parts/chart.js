@@ -29,10 +29,11 @@ function useTheme() {
   return chosen ?? (dark ? "dark" : "light");
 }
 
-// Times of day, or dates where the chart is longer than two days.
+// Times of day, or dates where the chart is longer than two days. The seconds of short charts.
 function timeLabels(plot, values) {
   const { min, max } = plot.scales.x;
-  const style = max - min > 172_800 ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit" };
+  const time = { hour: "2-digit", minute: "2-digit", ...(max - min < 600 && { second: "2-digit" }) };
+  const style = max - min > 172_800 ? { day: "numeric", month: "short" } : time;
   const form = new Intl.DateTimeFormat("en-GB", style);
   return values.map((value) => form.format(value * 1000));
 }
@@ -51,7 +52,7 @@ function optionsOf({ series, isTime, format, range, steps }, width, show) {
     cursor: { points: { size: 7 }, drag: { x: false, y: false } },
     scales: { x: { time: isTime }, y: { range } },
     axes: [
-      { ...axis, grid: { show: false }, space: 70, ...(isTime && { values: timeLabels }) },
+      { ...axis, grid: { show: false }, space: 70, size: 32, ...(isTime && { values: timeLabels }) },
       { ...axis, size: 62, values: (_, values) => values.map(format), ...(steps && { incrs: steps }) },
     ],
     series: [

@@ -1,10 +1,11 @@
 // Drift of the inputs: columns ranked by how far they are from the training data.
 import { count, number, percent, timeOf } from "../lib/format.js";
-import { html } from "../lib/view.js";
+import { html, useState } from "../lib/view.js";
 import { Card, Empty, Loaded, Skeleton } from "../parts/basics.js";
 import { Histogram } from "../parts/histogram.js";
 import { useQuality } from "./quality.js";
 
+const FIRST = 9;
 const ROLES = { feature: "input", prediction: "prediction", score: "probability" };
 
 export function Inputs({ model }) {
@@ -31,18 +32,22 @@ function Summary({ inputs }) {
       ${estimatedAccuracy !== null &&
       ` From the probabilities, an accuracy of ${percent(estimatedAccuracy)} is expected before labels arrive.`}
     </p>
-    <ul class="rows">
-      ${shifts.map(
-        (shift) => html`<li key=${shift.feature_name + shift.description} class="row-shift">
-          <b>${shift.feature_name}</b>
-          <span>${shift.description}</span>
-        </li>`,
-      )}
-    </ul>
+    ${shifts.length > 0 && html`<details>
+      <summary>The ${count(shifts.length, "check")} that failed most</summary>
+      <ul class="rows">
+        ${shifts.map(
+          (shift) => html`<li key=${shift.feature_name + shift.description} class="row-shift">
+            <b>${shift.feature_name}</b>
+            <span>${shift.description}</span>
+          </li>`,
+        )}
+      </ul>
+    </details>`}
   <//>`;
 }
 
 function Columns({ columns }) {
+  const [all, setAll] = useState(false);
   if (columns.length === 0) return null;
   return html`<section aria-labelledby="ranked">
     <div class="section-head">
@@ -53,7 +58,7 @@ function Columns({ columns }) {
       </ul>
     </div>
     <ol class="columns">
-      ${columns.map(
+      ${(all ? columns : columns.slice(0, FIRST)).map(
         (column) => html`<li key=${column.role + column.name} class="card">
           <header class="card-head">
             <h3>${column.name}</h3>
@@ -68,5 +73,11 @@ function Columns({ columns }) {
         </li>`,
       )}
     </ol>
+    ${columns.length > FIRST &&
+    html`<p class="more">
+      <button type="button" aria-expanded=${String(all)} onClick=${() => setAll(!all)}>
+        ${all ? "Show fewer columns" : `Show all ${columns.length} columns`}
+      </button>
+    </p>`}
   </section>`;
 }

@@ -63,7 +63,9 @@ function Quality({ quality }) {
     <span class="muted">
       ${metricTitle(metric)}${heldOut !== null && `, held-out ${metricValue(metric, heldOut)}`}
     </span>
-    <span class="muted">${count(predictions, "prediction")}, ${coverage} labelled</span>
+    <span class="muted">
+      ${predictions === 0 ? "no predictions yet" : `${count(predictions, "prediction")}, ${coverage} labelled`}
+    </span>
     ${drifted && html`<span class="bad-text">Quality has drifted</span>`}
     ${!drifted && shiftedInputs > 0 &&
     html`<span class="warn-text">${count(shiftedInputs, "input check")} failed</span>`}

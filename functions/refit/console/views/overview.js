@@ -70,7 +70,7 @@ function Retraining({ loop }) {
     aside=${html`<${Badge} of=${state} texts=${RETRAINING} />`}
   >
     ${loop.evidence && html`<p>${loop.evidence.sentence}</p>`}
-    ${state !== "healthy" && reason && html`<p>${reason}</p>`} ${owed && html`<p>A retraining is due: ${owed.why}</p>`}
+    ${state !== "healthy" && !loop.evidence?.drifted && reason && html`<p>${reason}</p>`} ${owed && html`<p>A retraining is due: ${owed.why}</p>`}
     ${note && html`<p>${note}</p>`}
     <${Facts}
       of=${[

@@ -111,9 +111,8 @@ function Evidence({ answer, cohorts }) {
       ${alarm &&
       html`<p class=${alarm.takenBackAt ? "muted" : "bad-text"}>
         ${alarm.takenBackAt
-          ? html`An alarm was raised <${Ago} at=${alarm.raisedAt} /> and taken back <${Ago} at=${alarm.takenBackAt} />: `
-          : html`Alarm raised <${Ago} at=${alarm.raisedAt} />: `}
-        ${alarm.sentence}
+          ? html`An alarm was raised <${Ago} at=${alarm.raisedAt} /> and taken back <${Ago} at=${alarm.takenBackAt} />: ${alarm.sentence}`
+          : html`Alarm raised <${Ago} at=${alarm.raisedAt} />.`}
       </p>`}
       ${judged.length > 1 &&
       html`<${Chart}
