@@ -143,9 +143,9 @@ def _use(page: Page, view: str) -> None:
 
 
 def save(picture: Image.Image, name: str) -> None:
-    """Write a picture with a palette of 64 colours, which halves its size."""
+    """Write a picture with a palette of 128 colours, which halves its size."""
     path = FOLDER / f"{name}.png"
-    picture.convert("RGB").quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
+    picture.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
     if path.stat().st_size > LARGEST_BYTES:
         raise SystemExit(f"{path} has more than {LARGEST_BYTES:,} bytes: crop it")
 

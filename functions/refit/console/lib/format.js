@@ -28,6 +28,12 @@ export function percent(value, digits = 1) {
   return value === null || value === undefined ? NONE : `${(value * 100).toFixed(digits)} %`;
 }
 
+// A message of the API as a sentence of the page.
+export function sentence(text) {
+  const begun = text[0].toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(begun) ? begun : `${begun}.`;
+}
+
 export function number(value, digits = 4) {
   if (value === null || value === undefined) return NONE;
   if (typeof value === "string") return value;

@@ -1,6 +1,6 @@
 // One run: what it does now, and what it found.
 import { pathOf } from "../lib/api.js";
-import { bytes, count, duration, number } from "../lib/format.js";
+import { bytes, count, duration, number, sentence } from "../lib/format.js";
 import { useNow, useResource } from "../lib/resource.js";
 import { html } from "../lib/view.js";
 import { CHECKS, hasEnded, isRunning, RUNS } from "../lib/words.js";
@@ -38,7 +38,7 @@ function Head({ of: run, isNewest }) {
   >
     <p>${run.causeText}</p>
     ${run.message &&
-    html`<p class=${run.status === "FAILED" ? "bad-text" : ""}>${run.error && html`<b>${run.error}: </b>`}${run.message}</p>`}
+    html`<p class=${run.status === "FAILED" ? "bad-text" : ""}>${run.error && html`<b>${run.error}: </b>`}${sentence(run.message)}</p>`}
     <${Facts}
       of=${[
         ["Started", html`<${Ago} at=${run.startedAt} />`],
@@ -57,11 +57,12 @@ function Head({ of: run, isNewest }) {
 
 function States({ of: run }) {
   if (run.states.length === 0) return null;
+  const shown = run.states.filter((visit) => visit.seconds >= 1 || visit.leftAt === null);
   const longest = Math.max(...run.states.map((visit) => visit.seconds), 1);
   const words = (state) => state.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
   return html`<${Card} title="Steps" id="steps">
     <ol class="steps">
-      ${run.states.map((visit, index) => {
+      ${shown.map((visit, index) => {
         const isOpen = visit.leftAt === null;
         return html`<li key=${index} class=${isOpen ? "open" : ""}>
           <span class="step-name">${words(visit.state)}${isOpen && html` <span class="muted">now</span>`}</span>
@@ -72,6 +73,8 @@ function States({ of: run }) {
         </li>`;
       })}
     </ol>
+    ${shown.length < run.states.length &&
+    html`<p class="muted">${count(run.states.length - shown.length, "more step")} took less than a second each.</p>`}
   <//>`;
 }
 
