@@ -95,7 +95,7 @@ def demo(
             f"\nThe local stack is still running: [bold]{prefix}refit status {model}[/]; "
             f"stop it with [bold]{prefix}refit down[/]"
         )
-        _print_console(stacks.info(port))
+        print_console(stacks.info(port))
     else:
         terminal.inform(
             "\nTo see the model in the browser, and to draw digits for it: "
@@ -105,7 +105,8 @@ def demo(
         raise RunFailed("the demo did not end with one retraining and a better model")
 
 
-def _print_console(info: StackInfo | None) -> None:
+def print_console(info: StackInfo | None) -> None:
+    """Say how to open the console of a local stack, if it runs."""
     if info is None:
         return
     terminal.inform(
