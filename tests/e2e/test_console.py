@@ -186,8 +186,8 @@ def test_a_drawn_digit_is_predicted_and_its_truth_is_counted(console: Console) -
     console.give_key("label")
     assert page.get_by_test_id("prediction").inner_text() in {*"012345678", HTML_CLASS}
     page.get_by_role("button", name="It was 3").click()
-    page.get_by_text("Joined with its prediction").wait_for()
     page.get_by_text(re.compile("^Counted: 1 labelled prediction, 0 before")).wait_for()
+    page.get_by_text("Joined with its prediction").wait_for()
 
 
 def draw(page: Page, points: list[tuple[float, float]]) -> None:

@@ -4,7 +4,7 @@ import { keyOf } from "./session.js";
 const ROOT = new URL("../../../", import.meta.url);
 const TIMEOUT_MS = 35_000; // API Gateway ends an integration after 29 s
 
-export class ApiError extends Error {
+class ApiError extends Error {
   // status is 0 when no answer arrived.
   constructor(status, code, message, retryAfterS = null) {
     super(message);

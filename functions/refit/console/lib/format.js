@@ -48,7 +48,7 @@ export function count(value, singular, plural = `${singular}s`) {
   return `${(value ?? 0).toLocaleString("en")} ${value === 1 ? singular : plural}`;
 }
 
-export function isShare(metric) {
+function isShare(metric) {
   return SHARES.has(metric);
 }
 
@@ -81,7 +81,7 @@ export function ago(moment, now) {
   return dateOf(moment);
 }
 
-export function dateOf(moment) {
+function dateOf(moment) {
   return new Date(moment).toLocaleDateString("en-GB", { dateStyle: "medium" });
 }
 

@@ -3,11 +3,7 @@ const PREFIX = "refit-key-";
 const memory = new Map(); // used where session storage is disabled
 const listeners = new Set();
 
-export const KEYS = {
-  operate: "operate",
-  predict: "predict",
-  label: "label",
-};
+const PURPOSES = ["operate", "predict", "label"];
 
 export function keyOf(purpose) {
   try {
@@ -29,7 +25,7 @@ export function setKey(purpose, value) {
 }
 
 export function signOut() {
-  Object.keys(KEYS).forEach((purpose) => setKey(purpose, null));
+  PURPOSES.forEach((purpose) => setKey(purpose, null));
 }
 
 export function onKeyChange(listener) {

@@ -76,9 +76,11 @@ export function isBusy(stage) {
   return BUSY.has(stage);
 }
 
-// Whether a run does not change any more. One that awaits approval still can.
+const ENDED = new Set(["DEPLOYED", "REFUSED", "SUPERSEDED"]);
+
+// Whether a run does not change any more. One that failed can be repeated.
 export function hasEnded(run) {
-  return run.finishedAt !== null && run.status !== "AWAITING_APPROVAL";
+  return ENDED.has(run.status);
 }
 
 export function isRunning(run) {

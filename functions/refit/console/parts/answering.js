@@ -85,7 +85,7 @@ function Truth({ id, answer }) {
     try {
       const path = pathOf("models", model, "ground-truth");
       const body = { labels: [{ inferenceId: id, label }] };
-      const before = countsOf(answer);
+      const before = countedOf(answer);
       const [result] = (await post(path, body, "label")).results;
       setSent({ label, status: result.status, reason: result.reason ?? null, before });
       announce(`The label ${label} was ${LABEL_RESULTS[result.status]}.`);
@@ -99,7 +99,7 @@ function Truth({ id, answer }) {
     <h3 id="truth">What was it really?</h3>
     <${Choices} form=${form} chosen=${sent?.label} onChoose=${send} />
     ${problem && html`<p class="bad-text" role="alert">${problem}</p>`}
-    ${sent && html`<${Progress} sent=${sent} now=${countsOf(answer)} />`}
+    ${sent && html`<${Progress} sent=${sent} now=${countedOf(answer)} />`}
   </div>`;
 }
 
@@ -135,24 +135,24 @@ function Choices({ form, chosen, onChoose }) {
   </form>`;
 }
 
-function countsOf({ loop }) {
-  return { accepted: loop?.labels.new ?? 0, counted: loop?.quality?.labelled ?? 0 };
+function countedOf({ loop }) {
+  return loop?.quality?.labelled ?? 0;
 }
 
 function Progress({ sent, now }) {
   if (sent.status === "rejected") {
     return html`<p class="bad-text" role="alert">The label was rejected: ${sent.reason}.</p>`;
   }
-  const isJoined = sent.status !== "held" || now.accepted > sent.before.accepted;
-  const isCounted = now.counted > sent.before.counted;
+  const isCounted = now > sent.before;
+  const isJoined = sent.status !== "held" || isCounted;
   return html`<ol class="progress" aria-live="polite">
     <li class="done">Label ${String(sent.label)} sent: ${LABEL_RESULTS[sent.status]}</li>
     <li class=${isJoined ? "done" : "waiting"}>
-      ${isJoined ? "Joined with its prediction" : "Waits until its prediction is captured"}
+      ${isJoined ? "Joined with its prediction" : "Is joined when its prediction has been captured"}
     </li>
     <li class=${isCounted ? "done" : "waiting"} data-testid="counted">
       ${isCounted
-        ? `Counted: ${count(now.counted, "labelled prediction")}, ${sent.before.counted.toLocaleString("en")} before`
+        ? `Counted: ${count(now, "labelled prediction")}, ${sent.before.toLocaleString("en")} before`
         : "Is counted at the next check of the model"}
     </li>
   </ol>`;
@@ -160,7 +160,7 @@ function Progress({ sent, now }) {
 
 function useFollowing(sent, answer) {
   const done = useRef(false);
-  done.current = sent !== null && countsOf(answer).counted > sent.before.counted;
+  done.current = sent !== null && countedOf(answer) > sent.before;
   useEffect(() => {
     if (sent === null || sent.status === "rejected") return undefined;
     let times = 0;

@@ -1,5 +1,5 @@
 // Small parts that all views share.
-import { ago, dateTime, timeOf } from "../lib/format.js";
+import { ago, dateTime } from "../lib/format.js";
 import { useNow } from "../lib/resource.js";
 import { html, useEffect, useState } from "../lib/view.js";
 
@@ -13,9 +13,9 @@ export function Ago({ at }) {
   return html`<time datetime=${at} title=${dateTime(at)}>${ago(at, now)}</time>`;
 }
 
-export function Card({ title, aside, children, id, className = "" }) {
+export function Card({ title, aside, children, id }) {
   const heading = title && html`<h2 id=${id}>${title}</h2>`;
-  return html`<section class=${`card ${className}`}>
+  return html`<section class="card">
     ${(title || aside) && html`<header class="card-head">${heading}${aside}</header>`} ${children}
   </section>`;
 }
@@ -49,13 +49,12 @@ export function Skeleton({ lines = 3, height = 20 }) {
   </div>`;
 }
 
-export function Problem({ error, since }) {
+export function Problem({ error }) {
   return html`<div class="problem" role="alert">
     <p class="problem-title">
       ${error.status === 404 ? "Not found" : "This could not be loaded"}
     </p>
     <p>${error.message}</p>
-    ${since && html`<p class="muted">The last answer is of ${timeOf(since)}.</p>`}
   </div>`;
 }
 

@@ -1,6 +1,6 @@
 // Line charts by uPlot, which draws on a canvas. Each chart also has its numbers as a table.
 import UPlot from "../vendor/uplot.js";
-import { html, useEffect, useRef, useState } from "../lib/view.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../lib/view.js";
 import { Scroll, useMedia } from "./basics.js";
 
 const HEIGHT = 220;
@@ -83,21 +83,23 @@ export function Chart({ title, x, series, isTime = true, format, xFormat, range 
   const [index, setIndex] = useState(null);
   const shape = `${theme} ${series.map((line) => line.title + line.color).join("|")}`;
   const data = [x, ...series.map((line) => line.values)];
-  useEffect(() => {
-    const width = () => Math.max(200, holder.current.clientWidth);
+  // Layout effects: they run while the elements exist, also where a view is left at once.
+  useLayoutEffect(() => {
+    const node = holder.current;
+    const width = () => Math.max(200, node.clientWidth);
     const settings = { series, isTime, format, range, steps };
-    plot.current = new UPlot(optionsOf(settings, width(), setIndex), data, holder.current);
+    plot.current = new UPlot(optionsOf(settings, width(), setIndex), data, node);
     const observer = new ResizeObserver(() =>
       plot.current.setSize({ width: width(), height: HEIGHT }),
     );
-    observer.observe(holder.current);
+    observer.observe(node);
     return () => {
       observer.disconnect();
       plot.current.destroy();
     };
   }, [shape]);
   const text = JSON.stringify(data);
-  useEffect(() => plot.current.setData(data), [text]);
+  useLayoutEffect(() => plot.current.setData(data), [text]);
   const shown = index !== null && index < x.length ? index : x.length - 1;
   return html`<figure class="chart">
     <figcaption>

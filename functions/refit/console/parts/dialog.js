@@ -1,9 +1,9 @@
 // A dialog of the browser: it keeps the focus inside, Escape closes it, and the focus returns.
-import { html, useEffect, useRef } from "../lib/view.js";
+import { html, useLayoutEffect, useRef } from "../lib/view.js";
 
 export function Dialog({ title, onClose, children }) {
   const dialog = useRef(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const opener = document.activeElement;
     dialog.current.showModal();
     return () => opener?.isConnected && opener.focus();

@@ -1,6 +1,6 @@
 // A pad to draw on. What is drawn is scaled to the picture that the model was trained on.
 import { rowOf } from "../lib/drawing.js";
-import { html, useEffect, useMemo, useRef, useState } from "../lib/view.js";
+import { html, useLayoutEffect, useMemo, useRef, useState } from "../lib/view.js";
 import { Result, usePrediction } from "./answering.js";
 import { Card } from "./basics.js";
 import { KeyForm, useKey } from "./keys.js";
@@ -86,7 +86,7 @@ function largestOf(sample) {
 function Canvas({ strokes, example, side, largest, onDraw }) {
   const canvas = useRef(null);
   const current = useRef(null);
-  useEffect(() => paint(canvas.current, strokes, example, side, largest), [strokes, example]);
+  useLayoutEffect(() => paint(canvas.current, strokes, example, side, largest), [strokes, example]);
   const pointOf = (event) => {
     const box = canvas.current.getBoundingClientRect();
     return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];

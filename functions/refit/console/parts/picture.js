@@ -1,11 +1,11 @@
 // A row of a square number of values as a picture.
-import { html, useEffect, useRef } from "../lib/view.js";
+import { html, useLayoutEffect, useRef } from "../lib/view.js";
 
 // values: numbers from 0 to the largest value, row by row. Ink is dark on light, as on paper.
 export function Picture({ values, side, largest, label, size = 64 }) {
   const canvas = useRef(null);
   const text = values.join();
-  useEffect(() => {
+  useLayoutEffect(() => {
     const context = canvas.current.getContext("2d");
     const image = context.createImageData(side, side);
     values.forEach((value, index) => {

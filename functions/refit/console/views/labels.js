@@ -5,10 +5,10 @@ import { html } from "../lib/view.js";
 import { Ago, Card, Empty, Facts } from "../parts/basics.js";
 
 const OUTCOMES = [
-  ["new", "Accepted", "The first label of a prediction. It is counted once."],
+  ["new", "Accepted at once", "The first label of a prediction that was known. It is counted once."],
   ["repeat", "Repeated", "The same label again. It changes nothing."],
   ["corrected", "Corrected", "Another label for the same prediction. It replaces the first one."],
-  ["held", "Held now", "Its prediction has not arrived yet. It waits."],
+  ["held", "Held now", "Its prediction has not arrived yet. It is counted when it does."],
   ["expired", "Expired", "Its prediction did not arrive in time. It is in quarantine."],
   ["rejected", "Rejected", "It cannot be used. It is in quarantine with the reason."],
 ];

@@ -1,12 +1,12 @@
 // Sign in with the operate key.
 import { tryKey } from "../lib/api.js";
 import { setKey } from "../lib/session.js";
-import { html, useEffect, useRef, useState } from "../lib/view.js";
+import { html, useLayoutEffect, useRef, useState } from "../lib/view.js";
 
 export function SignIn({ refusal }) {
   const [state, setState] = useState({ isTrying: false, problem: refusal });
   const input = useRef(null);
-  useEffect(() => input.current.focus(), []);
+  useLayoutEffect(() => input.current.focus(), []);
   const signIn = async (event) => {
     event.preventDefault();
     const key = new FormData(event.target).get("key").trim();
