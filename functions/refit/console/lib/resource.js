@@ -6,9 +6,11 @@ const FAST_MS = 2_000;
 const SLOW_MS = 15_000;
 const LONGEST_MS = 60_000;
 const KEPT = 60;
+const HURRY_MS = 30_000;
 
 const pollers = new Map();
 const connection = { lostSince: null, nextTryAt: null };
+let hurryUntil = 0;
 const connectionListeners = new Set();
 let onRefusedKey = () => {};
 
@@ -72,7 +74,8 @@ class Poller {
   }
 
   schedule() {
-    let delay = this.data !== null && this.isFast(this.data) ? FAST_MS : SLOW_MS;
+    const isFast = Date.now() < hurryUntil || (this.data !== null && this.isFast(this.data));
+    let delay = isFast ? FAST_MS : SLOW_MS;
     if (this.failures > 0) {
       const backoff = Math.min(LONGEST_MS, FAST_MS * 2 ** (this.failures - 1));
       delay = Math.max(backoff * (0.75 + Math.random() / 2), (this.error.retryAfterS ?? 0) * 1000);
@@ -113,7 +116,12 @@ document.addEventListener("visibilitychange", () => {
 });
 addEventListener("online", () => refreshAll());
 
-// Ask again at once, for example after an action.
+// After an action: ask at once, and often for a while, until its effect shows.
+export function hurry() {
+  hurryUntil = Date.now() + HURRY_MS;
+  refreshAll();
+}
+
 export function refreshAll() {
   pollers.forEach((poller) => {
     poller.failures = 0;

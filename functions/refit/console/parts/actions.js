@@ -1,6 +1,6 @@
 // Actions on a model. Each one says what will happen, and asks before it is done.
 import { pathOf, post } from "../lib/api.js";
-import { refreshAll } from "../lib/resource.js";
+import { hurry } from "../lib/resource.js";
 import { html, useState } from "../lib/view.js";
 import { announce } from "./announcer.js";
 import { Dialog } from "./dialog.js";
@@ -85,7 +85,7 @@ function Confirm({ action, subject, onClose }) {
     try {
       const answer = await post(action.path(subject), action.body?.(subject));
       announce(answer.text, true);
-      refreshAll();
+      hurry();
       onClose();
     } catch (error) {
       setState({ isSending: false, problem: error.message });

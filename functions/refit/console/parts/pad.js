@@ -13,7 +13,7 @@ export function Pad({ answer }) {
   const { form, model } = answer;
   const side = form.imageSide;
   const sample = form.columns.map((column) => Number(column.example ?? 0));
-  const largest = largestOf(sample);
+  const largest = form.imageMax || Math.max(...sample, 1);
   const key = useKey("predict");
   const prediction = usePrediction(model);
   const [strokes, setStrokes] = useState([]);
@@ -75,12 +75,6 @@ export function Pad({ answer }) {
         : html`<${Result} prediction=${prediction} answer=${answer} />`}
     <//>
   </div>`;
-}
-
-// Pixels are shares, counts to 16, as in scikit-learn's digits, or bytes.
-function largestOf(sample) {
-  const largest = Math.max(...sample);
-  return [1, 16, 255].find((limit) => largest <= limit) ?? largest;
 }
 
 function Canvas({ strokes, example, side, largest, onDraw }) {
