@@ -22,8 +22,8 @@ SEEDS ?= 1
 TESTS ?= tests/e2e/test_drops.py tests/e2e/test_monitoring_and_retraining.py \
 	tests/e2e/test_failed_messages.py
 
-.PHONY: help setup demo test hostile check check-security lint types up down verify-aws verify-local \
-	verify-clean lock lock-security clean notebook test-notebook-sdk docs
+.PHONY: help setup demo test notebook test-notebook-sdk docs screenshots vendor-console hostile check \
+	check-security lint types up down verify-aws verify-local verify-clean lock lock-security clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,12 @@ $(SDK)/.installed: notebooks/sdk-requirements.txt
 
 docs: setup ## render docs/ as a site in .refit/site; broken links fail
 	@$(BIN)/python docs/build_site.py
+
+screenshots: setup ## take the pictures of docs/console.md, five minutes (PORT=4566, needs Chromium)
+	@$(BIN)/python -m tests.screenshots $(PORT)
+
+vendor-console: setup ## copy the console's libraries again, as .ci/console/package-lock.json pins them
+	@$(BIN)/python .ci/console/vendor.py
 
 hostile: setup ## run end-to-end tests on hostile local stacks (SEEDS="1 2 3", TESTS=tests/e2e)
 	@for seed in $(SEEDS); do REFIT_HOSTILE=$$seed $(BIN)/pytest -n 0 -s --timeout 900 $(TESTS); done

@@ -96,6 +96,11 @@ class StackOutputs:
     state_machines: tuple[str, str, str]
     parameters: dict[str, str]
 
+    @property
+    def console_url(self) -> str:
+        """Address of the console, the root of the API's stage."""
+        return f"{self.api_url.rstrip('/')}/"
+
 
 class StackConnection:
     """The clients and the outputs of one stack, each created or read on first use.

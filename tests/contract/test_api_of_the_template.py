@@ -13,6 +13,9 @@ from tests.support.template import FUNCTIONS, RESOURCES, TEMPLATE, of_type
 LOGGING = "AWSLambdaBasicExecutionRole"
 
 
+PUBLIC_PATHS = {"/", "/console/{file+}"}  # the static files of the console
+
+
 class ManagedPolicies:
     def load(self) -> dict[str, str]:
         return {LOGGING: f"arn:aws:iam::aws:policy/service-role/{LOGGING}"}
@@ -48,6 +51,7 @@ def test_every_route_requires_a_key_and_if_asked_a_signature(
         (method, path): route
         for path, methods in body["paths"].items()
         for method, route in methods.items()
+        if path not in PUBLIC_PATHS
     }
     asked_first = {path for method, path in routes if method == "options"}
     assert asked_first == {path for _, path in routes}, "browsers ask before they send"
@@ -59,6 +63,23 @@ def test_every_route_requires_a_key_and_if_asked_a_signature(
         assert {name for scheme in route["security"] for name in scheme} == required
         # With credentials of the caller, it would need permission to invoke the function.
         assert "credentials" not in route["x-amazon-apigateway-integration"]
+
+
+@pytest.mark.parametrize("authorizer", ["NONE", "AWS_IAM"])
+def test_the_files_of_the_console_need_neither_key_nor_signature_and_can_only_be_read(
+    monkeypatch: pytest.MonkeyPatch, authorizer: str
+) -> None:
+    body = translated(monkeypatch, ApiAuthorizer=authorizer)["Api"]["Properties"]["Body"]
+    for path in PUBLIC_PATHS:
+        (method,) = body["paths"][path]
+        assert method == "get"
+        security = body["paths"][path][method].get("security", [])
+        assert {name for scheme in security for name in scheme} <= {"NONE"}
+
+
+def test_the_function_of_the_console_may_do_nothing_and_knows_no_key() -> None:
+    assert "Policies" not in FUNCTIONS["ConsoleFunction"]
+    assert "Environment" not in FUNCTIONS["ConsoleFunction"]
 
 
 def test_a_throttled_function_is_answered_as_unavailable_and_a_defect_is_not(
@@ -79,7 +100,9 @@ def test_a_key_opens_predictions_or_ground_truth_or_all_routes_that_operate_mode
         event["Properties"]["Path"]: function["Environment"]["Variables"]["API_KEY_ID"]["Ref"]
         for function in FUNCTIONS.values()
         for event in function.get("Events", {}).values()
-        if event["Type"] == "Api" and event["Properties"]["Method"] != "OPTIONS"
+        if event["Type"] == "Api"
+        and event["Properties"]["Method"] != "OPTIONS"
+        and event["Properties"]["Path"] not in PUBLIC_PATHS
     }
     assert opened.pop("/models/{model}/predictions") == "PredictApiKey"
     assert opened.pop("/models/{model}/ground-truth") == "LabelApiKey"

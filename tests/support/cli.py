@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 BUCKET = "refit-data"
 TABLE = "refit-models"
 API_URL = "https://api.example.test/v1"
-API_KEYS = {"predict": "the-key-of-predictions", "label": "the-key-of-labels"}
+API_KEYS = {
+    "predict": "the-key-of-predictions",
+    "label": "the-key-of-labels",
+    "operate": "the-key-of-operators",
+}
 TRAIN, DEPLOY, BATCH = (
     f"arn:aws:states:us-east-1:123456789012:stateMachine:refit-{name}"
     for name in ("train", "deploy", "batch")

@@ -112,6 +112,14 @@ RUN_BY = {
     "refit doctor": "tests/unit/cli/test_doctor_command.py",
     "refit doctor --aws": "tests/unit/cli/test_doctor_command.py",
     "refit up --detach": "tests/unit/cli/test_local_stack_commands.py",
+    "refit demo --keep": "tests/unit/cli/test_demo_parts.py",
+    "refit status": "tests/unit/cli/test_status_command.py",
+    "refit destroy --aws --stack-name refit --account 123456789012": (
+        "tests/unit/cli/test_destroy_command.py"
+    ),
+    "refit destroy --aws --stack-name refit --account 123456789012 --delete-data": (
+        "tests/unit/cli/test_destroy_command.py"
+    ),
     "refit down": "tests/unit/cli/test_local_stack_commands.py",
     "refit up --images images.toml": "tests/e2e/test_own_container.py",
     "refit up --allow-scripts": "tests/e2e/test_scripts_of_users.py",

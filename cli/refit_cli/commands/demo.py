@@ -18,6 +18,8 @@ from refit_cli.errors import BadInput, RunFailed
 from refit_cli.runtime import runtime_of
 
 if TYPE_CHECKING:
+    from refit_local.stack.record import StackInfo
+
     from refit_cli.connection import StackConnection
     from refit_cli.demo.data import LiveDigits, Scale
     from refit_cli.demo.report import DemoReport, StageTimes
@@ -93,8 +95,25 @@ def demo(
             f"\nThe local stack is still running: [bold]{prefix}refit status {model}[/]; "
             f"stop it with [bold]{prefix}refit down[/]"
         )
+        print_console(stacks.info(port))
+    else:
+        terminal.inform(
+            "\nTo see the model in the browser, and to draw digits for it: "
+            "[bold]refit demo --keep[/], then open the address that it prints"
+        )
     if result.retrainings != 1 or result.drifted_new.accuracy <= result.drifted_old.accuracy:
         raise RunFailed("the demo did not end with one retraining and a better model")
+
+
+def print_console(info: StackInfo | None) -> None:
+    """Say how to open the console of a local stack, if it runs."""
+    if info is None:
+        return
+    terminal.inform(
+        f"Open [bold]{info.api_url}/[/] and sign in with the operate key "
+        f"[bold]{info.api_keys['operate']}[/]: the console shows the model, and has a pad to draw "
+        "digits on"
+    )
 
 
 def _check_files(data: Path | None, report: Path | None) -> None:

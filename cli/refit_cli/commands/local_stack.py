@@ -255,6 +255,7 @@ def _description(info: StackInfo, outputs: StackOutputs) -> dict[str, object]:
         "bucket": outputs.bucket,
         "modelTable": outputs.model_table,
         "apiUrl": info.api_url,
+        "consoleUrl": outputs.console_url,
         "apiKeys": info.api_keys,
     }
 
@@ -264,6 +265,9 @@ def _print_description(info: StackInfo, outputs: StackOutputs, seconds: float | 
     state = "is running" if seconds is None else f"ready after {terminal.duration(seconds)}"
     prefix = command_prefix(info.port)
     console.print(f"[bold green]local stack[/]  port {info.port} {state}")
+    console.print(
+        f"[bold]console[/]      {outputs.console_url}  [dim]sign in with the operate key[/]"
+    )
     console.print(f"[bold]API[/]          {info.api_url}")
     for purpose, key in info.api_keys.items():
         console.print(f"[bold]key[/]          {key}  [dim]opens {purpose} (x-api-key)[/]")

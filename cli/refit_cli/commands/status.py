@@ -226,6 +226,7 @@ def _stack_json(connection: StackConnection) -> dict[str, Any]:
             "bucket": stack.bucket,
             "modelTable": stack.model_table,
             "apiUrl": stack.api_url,
+            "consoleUrl": stack.console_url,
             "apiKeyIds": stack.api_key_ids,
         },
     }
@@ -241,6 +242,9 @@ def _print_stack(description: dict[str, Any]) -> None:
         )
     console.print(f"[bold]stack[/]        {stack['name']}")
     console.print(f"[bold]bucket[/]       {stack['bucket']}")
+    console.print(
+        f"[bold]console[/]      {stack['consoleUrl']}  [dim]sign in with the operate key[/]"
+    )
     console.print(f"[bold]API[/]          {stack['apiUrl']}")
     shown = local["apiKeys"] if local else stack["apiKeyIds"]
     for purpose, key in shown.items():

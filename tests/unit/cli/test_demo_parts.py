@@ -10,12 +10,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
+from refit_cli.commands.demo import print_console
 from refit_cli.demo import picture
 from refit_cli.demo.data import Digits, held_out_digits, write_digits
 from refit_cli.demo.report import DemoReport, EvidencePoint, Exam, TimelineEntry
 from refit_cli.demo.traffic import Traffic, TrafficCall
 
-from tests.support.cli import BUCKET
+from tests.support.cli import API_KEYS, API_URL, BUCKET
 
 
 def test_the_digits_are_written_label_first_without_those_of_traffic_and_exam(tmp_path):
@@ -175,3 +176,10 @@ def test_a_stack_that_the_demo_started_is_stopped_on_ctrl_c_unless_it_is_to_be_k
     result = refit("demo", *keep)
     assert result.exit_code == 130
     assert [call[0] for call in local_stacks.calls] == ["up", *stopped]
+
+
+def test_the_demo_ends_with_the_address_of_the_console_and_its_key(capsys):
+    print_console(SimpleNamespace(api_url=API_URL, api_keys=API_KEYS))
+    told = capsys.readouterr().err
+    assert f"{API_URL}/" in told
+    assert API_KEYS["operate"] in told

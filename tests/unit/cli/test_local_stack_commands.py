@@ -19,6 +19,7 @@ def test_detached_it_returns_when_the_stack_is_ready_and_prints_its_addresses(
     for text in (
         API_URL,
         *API_KEYS.values(),
+        f"{API_URL}/  sign in with the operate key",
         "refit-data",
         "REFIT_PORT=26002 refit put MODEL FILE",
     ):
@@ -30,6 +31,7 @@ def test_json_has_all_that_a_script_needs_to_connect(refit, stack, local_stacks)
     description = json.loads(refit("up", "--detach", "--json").stdout)
     assert description["port"] == 4566
     assert description["apiUrl"] == API_URL
+    assert description["consoleUrl"] == f"{API_URL}/"
     assert description["apiKeys"] == API_KEYS
     assert description["bucket"] == "refit-data"
     assert {"endpointUrl", "accessKeyId", "secretAccessKey", "region"} <= set(description)

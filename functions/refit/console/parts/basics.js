@@ -1,0 +1,88 @@
+// Small parts that all views share.
+import { ago, dateTime } from "../lib/format.js";
+import { useNow } from "../lib/resource.js";
+import { html, useEffect, useState } from "../lib/view.js";
+
+export function Badge({ of, texts }) {
+  const [text, tone] = texts[of] ?? [String(of), "quiet"];
+  return html`<span class=${`badge ${tone}`}><span class="dot" aria-hidden="true"></span>${text}</span>`;
+}
+
+export function Ago({ at }) {
+  const now = useNow();
+  return html`<time datetime=${at} title=${dateTime(at)}>${ago(at, now)}</time>`;
+}
+
+export function Card({ title, aside, children, id }) {
+  const heading = title && html`<h2 id=${id}>${title}</h2>`;
+  return html`<section class="card">
+    ${(title || aside) && html`<header class="card-head">${heading}${aside}</header>`} ${children}
+  </section>`;
+}
+
+export function Facts({ of }) {
+  return html`<dl class="facts">
+    ${of.map(
+      ([name, value, note]) => html`<div key=${name}>
+        <dt>${name}</dt>
+        <dd>${value}${note && html`<span class="note">${note}</span>`}</dd>
+      </div>`,
+    )}
+  </dl>`;
+}
+
+export function Empty({ title, children }) {
+  return html`<div class="empty">
+    <p class="empty-title">${title}</p>
+    <div class="muted">${children}</div>
+  </div>`;
+}
+
+// Grey shapes in the place of what is being loaded, so that nothing moves when it arrives.
+export function Skeleton({ lines = 3, height = 20 }) {
+  return html`<div class="skeleton" role="status">
+    <span class="hidden">Loading</span>
+    ${Array.from(
+      { length: lines },
+      (_, line) => html`<div key=${line} class="bone" style=${{ height: `${height}px` }}></div>`,
+    )}
+  </div>`;
+}
+
+export function Problem({ error }) {
+  return html`<div class="problem" role="alert">
+    <p class="problem-title">
+      ${error.status === 404 ? "Not found" : "This could not be loaded"}
+    </p>
+    <p>${error.message}</p>
+  </div>`;
+}
+
+// Shows what was loaded; before that a skeleton, or why it could not be loaded.
+export function Loaded({ resource, skeleton, children }) {
+  if (resource.data !== null) return children(resource.data);
+  if (resource.error !== null) return html`<${Problem} error=${resource.error} />`;
+  return skeleton ?? html`<${Skeleton} />`;
+}
+
+// A table that scrolls by itself where it is too wide, also with the keyboard.
+export function Scroll({ label, children }) {
+  return html`<div class="scroll" role="region" aria-label=${label} tabindex="0">${children}</div>`;
+}
+
+export function More({ pages }) {
+  if (pages.failure) return html`<${Problem} error=${pages.failure} />`;
+  if (pages.more === null) return null;
+  return html`<p class="more"><button type="button" onClick=${pages.more}>Show older</button></p>`;
+}
+
+export function useMedia(query) {
+  const [matches, setMatches] = useState(() => matchMedia(query).matches);
+  useEffect(() => {
+    const media = matchMedia(query);
+    const listener = () => setMatches(media.matches);
+    media.addEventListener("change", listener);
+    return () => media.removeEventListener("change", listener);
+  }, [query]);
+  return matches;
+}

@@ -1,0 +1,179 @@
+// The state of a model: live version, quality, retraining, alarms and settings.
+import { pathOf } from "../lib/api.js";
+import { count, duration, metricTitle, metricValue, percent } from "../lib/format.js";
+import { usePages, useResource } from "../lib/resource.js";
+import { html } from "../lib/view.js";
+import { ALARMS, CAUSES, hasEnded, isRunning, RETRAINING, RUNS } from "../lib/words.js";
+import { Ago, Badge, Card, Empty, Facts, Loaded, Scroll, Skeleton } from "../parts/basics.js";
+import { Sparkline } from "../parts/sparkline.js";
+
+const NEWEST = 5; // retrainings whose cause is read
+
+export function Overview({ answer, model }) {
+  const { champion, loop, trend, alarms, settings } = answer;
+  return html`<div class="grid">
+      <${Live} champion=${champion} loop=${loop} trend=${trend} />
+      <${Retraining} loop=${loop} />
+    </div>
+    <${Alarms} alarms=${alarms} />
+    <${Causes} model=${model} />
+    ${settings && html`<${Settings} settings=${settings} />`}`;
+}
+
+function Live({ champion, loop, trend }) {
+  if (!champion) {
+    return html`<${Card} title="Live version" id="live">
+      <${Empty} title="No version is live">
+        <p>The first version that passes the gate is deployed.</p>
+      <//>
+    <//>`;
+  }
+  const quality = loop?.quality;
+  const [metric, value] = Object.entries(quality?.metrics ?? {})[0] ?? [null, null];
+  const heldOut = metric === null ? null : quality.baseline[metric];
+  return html`<${Card}
+    title=${`Version ${champion.version} is live`}
+    id="live"
+    aside=${html`<span class="muted">since <${Ago} at=${champion.promotedAt} /></span>`}
+  >
+    <div class="hero">
+      <div class="figure">
+        <span class="big">${metric === null ? "–" : metricValue(metric, value)}</span>
+        <span class="muted">
+          ${metric === null ? "no labels yet" : `${metricTitle(metric)} on labelled predictions`}
+        </span>
+      </div>
+      <${Sparkline} trend=${trend} metric=${metric ?? "accuracy"} heldOut=${heldOut} />
+    </div>
+    <${Facts}
+      of=${[
+        metric !== null && ["On held-out rows", metricValue(metric, heldOut)],
+        quality && ["Predictions", quality.predictions.toLocaleString("en")],
+        quality && ["Labelled", percent(quality.coverage, 0)],
+        quality?.labelDelaySeconds != null && ["Label delay", duration(quality.labelDelaySeconds)],
+        ["Endpoint", champion.endpointStatus ?? "–"],
+      ].filter(Boolean)}
+    />
+  <//>`;
+}
+
+function Retraining({ loop }) {
+  if (!loop) {
+    return html`<${Card} title="Retraining" id="retraining">
+      <${Empty} title="Nothing to retrain"><p>It begins with the first live version.</p><//>
+    <//>`;
+  }
+  const { state, since, reason, owed, failures, cooledUntil, last, note } = loop.retraining;
+  return html`<${Card}
+    title="Retraining"
+    id="retraining"
+    aside=${html`<${Badge} of=${state} texts=${RETRAINING} />`}
+  >
+    ${loop.evidence && html`<p>${loop.evidence.sentence}</p>`}
+    ${state !== "healthy" && !loop.evidence?.drifted && reason && html`<p>${reason}</p>`} ${owed && html`<p>A retraining is due: ${owed.why}</p>`}
+    ${note && html`<p>${note}</p>`}
+    <${Facts}
+      of=${[
+        since && ["In this state since", html`<${Ago} at=${since} />`],
+        loop.lookedAt && ["Last check", html`<${Ago} at=${loop.lookedAt} />`],
+        failures > 0 && ["Without improvement", count(failures, "retraining")],
+        state === "cooling" && cooledUntil && ["Cooling until", html`<${Ago} at=${cooledUntil} />`],
+        last && ["Last retraining", RUNS[last.status]?.[0] ?? last.status, last.message],
+      ].filter(Boolean)}
+    />
+  <//>`;
+}
+
+function Alarms({ alarms }) {
+  const raised = alarms.filter((alarm) => alarm.state === "ALARM");
+  const others = alarms.filter((alarm) => alarm.state !== "ALARM");
+  const state = raised.length > 0 ? `${raised.length} raised` : "none raised";
+  return html`<${Card} title="Alarms" id="alarms" aside=${html`<span class="muted">${state}</span>`}>
+    ${alarms.length === 0 &&
+    html`<p class="muted">The alarms of a model are made with its first deployment.</p>`}
+    ${raised.length > 0 &&
+    html`<ul class="rows">
+      ${raised.map(
+        (alarm) => html`<li key=${alarm.name} class="row-alarm">
+          <${Badge} of=${alarm.state} texts=${ALARMS} />
+          <div>
+            <b>${nameOf(alarm)}</b>
+            <p>${alarm.description}</p>
+            <p class="muted">${alarm.reason}</p>
+          </div>
+          ${alarm.since && html`<span class="muted"><${Ago} at=${alarm.since} /></span>`}
+        </li>`,
+      )}
+    </ul>`}
+    <ul class="chips">
+      ${others.map(
+        (alarm) => html`<li key=${alarm.name}>
+          <${Badge} of=${alarm.state} texts=${ALARMS} /> ${nameOf(alarm)}
+        </li>`,
+      )}
+    </ul>
+  <//>`;
+}
+
+function nameOf({ kind }) {
+  return kind[0].toUpperCase() + kind.slice(1).replaceAll("-", " ");
+}
+
+function Causes({ model }) {
+  const pages = usePages(pathOf("models", model, "runs"), (page) => page.runs, (run) => run.run);
+  const retrainings = pages.items.filter((run) => run.cause !== "drop");
+  return html`<${Card} title="Why it was retrained" id="causes">
+    <${Loaded} resource=${pages} skeleton=${html`<${Skeleton} lines=${2} />`}>
+      ${() =>
+        retrainings.length === 0
+          ? html`<p class="muted">It was not retrained yet. New files are listed under Runs.</p>`
+          : html`<ul class="rows">
+              ${retrainings
+                .slice(0, NEWEST)
+                .map((run) => html`<${Cause} key=${run.run} run=${run} model=${model} />`)}
+            </ul>`}
+    <//>
+  <//>`;
+}
+
+function Cause({ run, model }) {
+  const record = useResource(pathOf("models", model, "runs", run.run), isRunning, hasEnded).data;
+  return html`<li class="row-cause">
+    <div>
+      <p>${record?.causeText ?? `From ${CAUSES[run.cause]}.`}</p>
+      <p class="muted">
+        <a href=${`#/models/${encodeURIComponent(model)}/runs/${run.run}`}>Run ${run.run}</a>${run.message && `: ${run.message}`}
+      </p>
+    </div>
+    <span class="muted"><${Ago} at=${run.startedAt} /></span>
+    <${Badge} of=${run.status} texts=${RUNS} />
+  </li>`;
+}
+
+function Settings({ settings }) {
+  const sections = Object.entries(settings.values).filter(
+    ([, values]) => values !== null && typeof values === "object",
+  );
+  const text = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+  return html`<details class="card settings">
+    <summary><h2>Settings in force</h2></summary>
+    <p class="muted">From model.toml, as run ${settings.run} recorded it, with all defaults.</p>
+    <${Scroll} label="Settings in force">
+      <table>
+        <thead>
+          <tr><th scope="col">setting</th><th scope="col">value</th></tr>
+        </thead>
+        <tbody>
+          ${sections.flatMap(([section, values]) =>
+            Object.entries(values).map(
+              ([key, value]) => html`<tr key=${`${section}.${key}`}>
+                <th scope="row"><code>[${section}] ${key}</code></th>
+                <td><code>${text(value)}</code></td>
+              </tr>`,
+            ),
+          )}
+        </tbody>
+      </table>
+    <//>
+  </details>`;
+}

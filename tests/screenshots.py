@@ -1,0 +1,188 @@
+"""Take the pictures of the console that the documentation shows.
+
+    make screenshots
+
+Uses the local stack on the port, or starts one. Trains two models, sends predictions and labels,
+and writes each view to docs/console/, light and dark, and some as a phone shows them.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import expect, sync_playwright
+from refit_local.stack import lifecycle, record
+from sklearn.datasets import load_iris
+
+from tests.e2e.conftest import Digits
+from tests.e2e.driver import User
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+FOLDER = Path(__file__).parents[1] / "docs/console"
+DIGITS, FLOWERS = "digits", "flowers"
+SETTINGS = """
+[monitoring]
+cohort_s = 10
+label_age_s = 3
+label_wait_s = 12
+
+[retraining]
+enabled = false
+"""
+TRAINED, TRAFFIC = slice(0, 900), slice(900, 1780)
+STEADY_CALLS, DRIFTED_CALLS, ROWS = 14, 5, 22
+PAUSE_S = 9
+LARGEST_BYTES = 150_000
+SLOW_MS = 60_000
+TALLEST = 1_900
+DESKTOP, PHONE = (1180, 820), (360, 740)
+VIEWS = {
+    "sign-in": None,
+    "models": "/",
+    "overview": f"/models/{DIGITS}",
+    "quality": f"/models/{DIGITS}/quality",
+    "inputs": f"/models/{DIGITS}/inputs",
+    "labels": f"/models/{DIGITS}/labels",
+    "versions": f"/models/{DIGITS}/versions",
+    "run": f"/models/{DIGITS}/runs/{{run}}",
+    "draw": f"/models/{DIGITS}/try",
+    "form": f"/models/{FLOWERS}/try",
+}
+ON_A_PHONE = ["models", "overview", "quality", "draw"]
+THREE = [(0.3, 0.25), (0.5, 0.15), (0.7, 0.3), (0.5, 0.48), (0.72, 0.66), (0.5, 0.86), (0.3, 0.75)]
+
+
+def flowers() -> bytes:
+    """Return the flowers of scikit-learn as CSV with a header."""
+    data = load_iris()
+    names = [name.removesuffix(" (cm)").replace(" ", "_") for name in data.feature_names]
+    lines = [",".join(["species", *names])]
+    for label, row in zip(data.target, data.data, strict=True):
+        lines.append(",".join([str(data.target_names[label]), *map(str, row)]))
+    return "\n".join([*lines, ""]).encode()
+
+
+def make_models(user: User) -> None:
+    """Train both models, and send predictions and labels, of which the last ones have drifted."""
+    digits = Digits()
+    user.drop(DIGITS, {"digits.csv": digits.csv(TRAINED)}, SETTINGS)
+    user.drop(FLOWERS, {"flowers.csv": flowers()}, "[data]\nlabel = 'species'\n")
+    user.wait_for_end(DIGITS, timeout_s=600)
+    user.wait_for_end(FLOWERS, timeout_s=600)
+    for call in range(STEADY_CALLS + DRIFTED_CALLS):
+        rows = slice(TRAFFIC.start + call * ROWS, TRAFFIC.start + (call + 1) * ROWS)
+        images = digits.images[rows]
+        if call >= STEADY_CALLS:
+            images = np.rot90(images.reshape(-1, 8, 8), axes=(1, 2)).reshape(-1, 64)
+        answer = user.predict(DIGITS, images.tolist()).json()["predictions"]
+        texts = digits.texts(rows)
+        user.label(
+            DIGITS,
+            [
+                {"inferenceId": row["inferenceId"], "label": text}
+                for row, text in zip(answer, texts, strict=True)
+            ],
+        )
+        time.sleep(PAUSE_S)
+
+
+def take(browser: Browser, user: User, view: str, theme: Any, size: tuple[int, int]) -> Image.Image:
+    """Return the picture of one view."""
+    width, height = size
+    context = browser.new_context(
+        color_scheme=theme, viewport={"width": width, "height": height}, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    page.set_default_timeout(SLOW_MS)
+    url = f"{user.stack.api_url}/"
+    page.goto(url)
+    address = VIEWS[view]
+    if address is not None:
+        for purpose, key in user.stack.api_keys.items():
+            page.evaluate(f"sessionStorage.setItem('refit-key-{purpose}', '{key}')")
+        page.goto(f"{url}#{address.format(run=user.runs(DIGITS)[-1]['run'])}")
+        page.reload()
+        page.locator("main h1").wait_for()
+        page.wait_for_load_state("networkidle")
+        expect(page.locator(".skeleton")).to_have_count(0, timeout=SLOW_MS)
+    _use(page, view)
+    page.evaluate("scrollTo(0, 0)")
+    picture = Image.open(io.BytesIO(page.screenshot(full_page=True)))
+    context.close()
+    return picture.crop((0, 0, width, min(picture.height, TALLEST)))
+
+
+def _use(page: Page, view: str) -> None:
+    if view == "draw":
+        pad = page.get_by_label("Pad to draw on")
+        pad.scroll_into_view_if_needed()
+        box: Any = pad.bounding_box()
+        places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in THREE]
+        page.mouse.move(*places[0])
+        page.mouse.down()
+        for place in places[1:]:
+            page.mouse.move(*place, steps=5)
+        page.mouse.up()
+        page.get_by_role("button", name="Predict").click()
+        page.get_by_test_id("prediction").wait_for()
+    elif view == "form":
+        page.get_by_role("button", name="Fill with an example").click()
+        page.get_by_role("button", name=re.compile("^Predict")).click()
+        page.get_by_test_id("prediction").wait_for()
+
+
+def save(picture: Image.Image, name: str) -> None:
+    """Write a picture with a palette of 128 colours, which halves its size."""
+    path = FOLDER / f"{name}.png"
+    picture.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+    if path.stat().st_size > LARGEST_BYTES:
+        raise SystemExit(f"{path} has more than {LARGEST_BYTES:,} bytes: crop it")
+
+
+def beside(left: Image.Image, right: Image.Image) -> Image.Image:
+    """Return two pictures in one."""
+    gap = 24
+    size = (left.width + gap + right.width, max(left.height, right.height))
+    both = Image.new("RGB", size, "#808080")
+    both.paste(left, (0, 0))
+    both.paste(right, (left.width + gap, 0))
+    return both
+
+
+def main(port: int) -> None:
+    """Take all pictures."""
+    chromium = shutil.which(os.environ.get("CHROMIUM", "chromium"))
+    if chromium is None:
+        raise SystemExit("Chromium is needed: apt-get install chromium, or set CHROMIUM")
+    running = record.read(port)
+    user = User(running.info if running else lifecycle.up(port))
+    if DIGITS not in user.models():
+        make_models(user)
+    FOLDER.mkdir(exist_ok=True)
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=chromium, args=options)
+        for view in VIEWS:
+            for theme in ("light", "dark"):
+                save(take(browser, user, view, theme, DESKTOP), f"{view}-{theme}")
+        for view in ON_A_PHONE:
+            phones = [take(browser, user, view, theme, PHONE) for theme in ("light", "dark")]
+            save(beside(*phones), f"{view}-phone")
+        browser.close()
+    if running is None:
+        lifecycle.down(port)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
