@@ -120,6 +120,10 @@ RUN_BY = {
     "refit destroy --aws --stack-name refit --account 123456789012 --delete-data": (
         "tests/unit/cli/test_destroy_command.py"
     ),
+    "refit export digits": "tests/unit/cli/test_export_command.py",
+    "refit export digits --version 3 --output digits-v3.json": (
+        "tests/unit/cli/test_export_command.py"
+    ),
     "refit down": "tests/unit/cli/test_local_stack_commands.py",
     "refit up --images images.toml": "tests/e2e/test_own_container.py",
     "refit up --allow-scripts": "tests/e2e/test_scripts_of_users.py",
