@@ -102,7 +102,10 @@ class Histories:
         return self
 
     def paginate(
-        self, executionArn: str, includeExecutionData: bool, PaginationConfig: dict[str, Any]
+        self,
+        executionArn: str,
+        includeExecutionData: bool,
+        PaginationConfig: dict[str, Any] | None = None,
     ) -> list[dict[str, list[dict[str, Any]]]]:
         events = self.events.get(executionArn, [])
         return [{"events": events[:3]}, {"events": events[3:]}]

@@ -172,10 +172,8 @@ NOT_RUN = {
     "AllowedImages=arn:aws:ecr:$REGION:$ACCOUNT:repository/refit-sklearn": AWS,
     "refit put flowers flowers.csv --label species --aws --stack-name refit": AWS,
     "refit remove flowers --aws --stack-name refit --account 123456789012": AWS,
-    "refit remove MODEL …": AWS,
     "refit status --aws --stack-name refit-prod": AWS,
     "make verify-aws": AWS,
-    "aws cloudformation delete-stack --stack-name refit": AWS,
     "aws iam create-open-id-connect-provider --url https://token.actions.githubusercontent.com "
     "--client-id-list sts.amazonaws.com": AWS,
     "aws iam create-role --role-name refit-deploy-prod "
