@@ -55,6 +55,7 @@ class Learned(BaseModel):
         label: name of the label column.
         classes: texts of the classes; None for a regression.
         columns: the other columns, in the order of the file.
+        all_columns: number of all other columns by type, where `columns` has not all of them.
         header: whether names were found in the data.
         decimal: `,` if a column has decimal commas.
         rows: number of good rows.
@@ -71,6 +72,7 @@ class Learned(BaseModel):
     task: Task
     classes: tuple[str, ...] | None
     columns: tuple[LearnedColumn, ...]
+    all_columns: dict[LearnedType, int] = {}
     header: bool
     delimiter: str
     decimal: Literal[".", ","]
@@ -92,7 +94,7 @@ class Learned(BaseModel):
         )
 
     def _features(self) -> str:
-        counts = Counter(column.type for column in self.columns)
+        counts = self._types()
         parts = [
             f"{counts[kind]:,} {names[counts[kind] != 1]}"
             for kind, names in _PLURALS.items()
@@ -101,6 +103,9 @@ class Learned(BaseModel):
         ignored = counts["ignored"]
         left_out = f" ({ignored:,} column{'s' * (ignored != 1)} left out)" if ignored else ""
         return (", ".join(parts) or "no column") + left_out
+
+    def _types(self) -> Counter[LearnedType]:
+        return Counter(self.all_columns or [column.type for column in self.columns])
 
     def with_doubts(self, doubts: Sequence[str]) -> Learned:
         """Return the record with further doubts."""
@@ -143,4 +148,9 @@ class Learned(BaseModel):
             for number, column in enumerate(self.columns)
             if number < _LARGEST_STORED_COLUMNS or column.type == "ignored"
         ]
-        return self.model_copy(update={"columns": tuple(kept[: 2 * _LARGEST_STORED_COLUMNS])})
+        return self.model_copy(
+            update={
+                "columns": tuple(kept[: 2 * _LARGEST_STORED_COLUMNS]),
+                "all_columns": dict(self._types()),
+            }
+        )
