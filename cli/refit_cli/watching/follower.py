@@ -144,15 +144,15 @@ class Follower:
                 )
             return run
         if run is None or run.status == RunStatus.SUPERSEDED:
-            runs = self._connection.models.runs(model)
-            run = run_to_follow(self._connection, model, runs)
+            run = run_to_follow(self._connection, model)
             self._followed_run = run.run if run else None
-            self._waiting_for = "" if run else self._reason_to_wait(runs)
+            self._waiting_for = "" if run else self._reason_to_wait()
         return run
 
-    def _reason_to_wait(self, runs: list[Run]) -> str:
+    def _reason_to_wait(self) -> str:
         if not dropped_files(self._connection.bucket, self.view.model):
             return f"no data has been uploaded yet: refit put {self.view.model} FILE"
+        runs = self._connection.models.runs(self.view.model)
         if runs and not has_ended(runs[0]):
             return f"run {runs[0].run} is {runs[0].status}; the run of your data starts after it"
         return "the run starts when no more files are uploaded for a moment"

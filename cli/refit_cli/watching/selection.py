@@ -24,18 +24,19 @@ def has_ended(run: Run) -> bool:
     return run.status in ENDED
 
 
-def run_to_follow(connection: StackConnection, model: str, runs: list[Run]) -> Run | None:
+def run_to_follow(connection: StackConnection, model: str) -> Run | None:
     """Return the run to follow: the newest, or None while there is data that no run has taken.
 
     So `refit watch` waits for the run of a `refit put` just before it, and does not report the
-    outcome of the run before. `runs` are the model's runs, newest first.
+    outcome of the run before. The runs are read last, so that the run that has taken the data is
+    among them.
     """
-    if not runs:
-        return None
     state = connection.models.state(model)
     consumed = connection.artifacts.consumed_files(model, state.consumed_by)
     files = dropped_files(connection.bucket, model)
-    return None if any(file not in consumed for file in files) else runs[0]
+    if any(file not in consumed for file in files):
+        return None
+    return next(iter(connection.models.runs(model)), None)
 
 
 def dropped_files(bucket: Bucket, model: str) -> list[ObjectVersion]:

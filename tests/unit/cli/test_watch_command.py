@@ -9,6 +9,7 @@ import pytest
 from refit.domain.pipeline.drop import ConsumedFiles
 from refit.domain.pipeline.manifest import ObjectVersion
 from refit.domain.vocabulary import RunStatus
+from refit.stores.models import ModelStore
 from refit_cli.watching import selection
 
 from tests.support.cli import history
@@ -113,6 +114,23 @@ def test_the_run_of_new_data_is_waited_for_and_the_old_outcome_is_not_reported_a
     result = refit("watch", "digits", "--timeout", 0.2, "--json")
     assert result.exit_code == 4
     assert [event["event"] for event in events(result)] == ["waiting", "outcome"]
+
+
+def test_a_run_that_takes_the_data_while_the_command_looks_is_followed(refit, stack, monkeypatch):
+    before = datetime.now(UTC) - timedelta(hours=1)
+    drop(stack, "r1")
+    stack.add_run("digits", "r1", "DEPLOYED", started_at=before)
+    drop(stack)
+    state = ModelStore.state
+
+    def begins(store, model):
+        monkeypatch.setattr(ModelStore, "state", state)
+        drop(stack, "r2")
+        stack.add_run("digits", "r2", "FAILED", message="no usable row")
+        return store.state(model)
+
+    monkeypatch.setattr(ModelStore, "state", begins)
+    assert outcome_of(refit("watch", "digits", "--timeout", 5, "--json"))["run"] == "r2"
 
 
 def test_the_same_file_uploaded_again_is_new_data(refit, stack):
