@@ -107,8 +107,8 @@ class Stack:
 
     def states(self) -> dict[str, str]:
         """Return the state of each alarm, by its logical name or its kind."""
-        cloudwatch = self.aws.client("cloudwatch")
-        alarms = cloudwatch.describe_alarms()["MetricAlarms"]
+        pages = self.aws.client("cloudwatch").get_paginator("describe_alarms").paginate()
+        alarms = [alarm for page in pages for alarm in page["MetricAlarms"]]
         states = {alarm["AlarmName"]: alarm["StateValue"] for alarm in alarms}
         physical = {name: self.names[name] for name in of_type("AWS::CloudWatch::Alarm")}
         physical |= {alarm.kind: alarm.name for alarm in MODEL_ALARMS.values()}
@@ -194,6 +194,9 @@ CAUSES: dict[str, Callable[[Stack], None]] = {
             "RemoveAlarms",
             "CompactLedger",
             "StartBatch",
+            "ReadModels",
+            "OperateModels",
+            "Console",
         )
     },
     "CountLabelsBehindAlarm": lambda stack: stack.put_of(
@@ -217,7 +220,7 @@ CAUSES: dict[str, Callable[[Stack], None]] = {
         f"{name}ThrottlesAlarm": lambda stack, name=name: stack.put_of(
             f"{name}Function", "AWS/Lambda", "Throttles", "FunctionName", 1
         )
-        for name in ("Predict", "RecordGroundTruth")
+        for name in ("Predict", "RecordGroundTruth", "ReadModels", "OperateModels", "Console")
     },
     "ApiErrorsAlarm": lambda stack: stack.put_in_each_minute(
         "AWS/ApiGateway", "5XXError", 1, ApiName="refit"
@@ -335,9 +338,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with running_emulator(tmp_path_factory.mktemp("alarms"), alarm_minute_s=MINUTE_S) as aws:
         cloudformation = aws.client("cloudformation")
         aws.client("s3").create_bucket(Bucket="bucket")
+        template = json.dumps(reduced_template()).encode()
+        aws.client("s3").put_object(Bucket="bucket", Key="template.json", Body=template)
         cloudformation.create_stack(
             StackName="refit",
-            TemplateBody=json.dumps(reduced_template(), separators=(",", ":")),
+            TemplateURL=f"{aws.url}/bucket/template.json",  # too large for a request
             Capabilities=["CAPABILITY_IAM"],
         )
 
