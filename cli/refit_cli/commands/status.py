@@ -131,7 +131,7 @@ class ModelStatus:
                 "promotedAt": champion.promoted_at,
             },
             "activeRun": self.state.active_run,
-            "owed": self.state.pending,
+            "pending": self.state.pending,
             "removingSince": self.state.removing_since and self.state.removing_since.isoformat(),
             "loop": self.loop and self.loop.as_json(),
             "runs": [_run_json(run) for run in self.runs],

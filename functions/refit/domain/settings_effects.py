@@ -1,8 +1,8 @@
 """Find settings without an effect, because another setting that they need is not set.
 
-A key is refused if the setting that it needs is absent: whoever writes `[tuning] strategy` expects
-a tuning. If that setting is turned off, as by `max_jobs = 0`, the keys were probably kept on
-purpose, and a note says that they have no effect.
+A key is refused if the setting that it needs is absent: a person who writes `[tuning] strategy`
+expects a tuning. If that setting is turned off, as by `max_jobs = 0`, the keys were probably kept
+on purpose, and a note says that they have no effect.
 """
 
 from __future__ import annotations

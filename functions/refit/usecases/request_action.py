@@ -1,7 +1,7 @@
 """Request what a user wants of a model: retrain, unblock, retry, and decisions on versions.
 
 A request changes nothing itself that an event or the model registry would not change: the same
-functions and state machines carry it out, whoever asks.
+functions and state machines carry it out for the API and for the command.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def request_retraining(request: UserRequest) -> ActionAnswer:
         "retrain",
         f"A retraining on the data of version {champion.version} and all newer labels starts when "
         "no other run is active.",
-        request.follow_model("`lastRun.cause` is `request`; `loop.retraining.owed` says why not"),
+        request.follow_model("`lastRun.cause` is `request`; `loop.retraining.pending` tells why"),
         event=event,
         version=champion.version,
     )

@@ -384,7 +384,7 @@ def test_json_has_the_whole_state_of_monitoring_and_retraining(refit, digits):
             "run": "r8",
             "cause": "drift",
             "requestedBy": "ada",
-            "owed": {"why": "run r9 is active", "since": noon},
+            "pending": {"why": "run r9 is active", "since": noon},
             "failures": 1,
             "cooledUntil": noon,
             "last": {

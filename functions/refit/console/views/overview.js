@@ -63,14 +63,14 @@ function Retraining({ loop }) {
       <${Empty} title="Nothing to retrain"><p>It begins with the first live version.</p><//>
     <//>`;
   }
-  const { state, since, reason, owed, failures, cooledUntil, last, note } = loop.retraining;
+  const { state, since, reason, pending, failures, cooledUntil, last, note } = loop.retraining;
   return html`<${Card}
     title="Retraining"
     id="retraining"
     aside=${html`<${Badge} of=${state} texts=${RETRAINING} />`}
   >
     ${loop.evidence && html`<p>${loop.evidence.sentence}</p>`}
-    ${state !== "healthy" && !loop.evidence?.drifted && reason && html`<p>${reason}</p>`} ${owed && html`<p>A retraining is due: ${owed.why}</p>`}
+    ${state !== "healthy" && !loop.evidence?.drifted && reason && html`<p>${reason}</p>`} ${pending && html`<p>A retraining is due: ${pending.why}</p>`}
     ${note && html`<p>${note}</p>`}
     <${Facts}
       of=${[

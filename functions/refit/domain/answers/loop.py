@@ -89,7 +89,7 @@ class RetrainingAnswer(Answer):
     run: str | None
     cause: RetrainingCause | None
     pending: PendingRetraining | None = Field(
-        serialization_alias="owed", description="A retraining that is due, and why it waits."
+        description="A retraining that is due, and why it waits."
     )
     failures: int
     cooled_until: Moment | None

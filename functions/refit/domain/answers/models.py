@@ -115,9 +115,7 @@ class ModelAnswer(Answer):
     text: str = Field(description="The stage in one sentence.")
     champion: ChampionAnswer | None
     active_run: str | None
-    pending: bool = Field(
-        serialization_alias="owed", description="New data waits for the active run to end."
-    )
+    pending: bool = Field(description="New data waits for the active run to end.")
     removing_since: Moment | None
     loop: LoopAnswer | None = Field(description="Null without a live version.")
     trend: tuple[TrendPoint, ...] = Field(description="The last cohorts, oldest first; at most 24.")

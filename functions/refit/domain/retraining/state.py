@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import AliasGenerator, BaseModel, ConfigDict, Field
+from pydantic import AliasGenerator, BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from refit.domain.moments import Moment
@@ -100,7 +100,7 @@ class RetrainingState(RetrainingPart):
     run: str | None = None
     cause: RetrainingCause | None = None
     request: UserCommand | None = None
-    pending: PendingRetraining | None = Field(None, serialization_alias="owed")
+    pending: PendingRetraining | None = None
     started: tuple[Moment, ...] = ()
     failures: int = 0
     labels_used: int = 0
