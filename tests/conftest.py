@@ -1,4 +1,4 @@
-"""For all tests: how they share processes and stacks; botocore reads its models once per process.
+"""For all tests: how they share workers and stacks; botocore reads its models once per process.
 
 Tests marked `aws` run against a stack that is deployed already: `make verify-local`, and
 `make verify-aws`. Given the stack by `--deployed`, only they run.
@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import botocore.session
+import psutil
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
@@ -18,18 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from xdist.remote import Producer
+    from xdist.workermanage import WorkerController
 
 END_TO_END = "e2e"
 GZIP_MAGIC = b"\x1f\x8b"
-ON_SECOND_STACK = {
-    "test_documented_commands",
-    "test_failures_of_aws",
-    "test_monitoring_and_retraining",
-    "test_quotas_of_instances",
-    "test_soak",
-    "test_training_and_deployment",
-}
-"""The files of end-to-end tests that take half of the time of all."""
+LONGEST = ("test_soak", "test_failures_of_aws")
+"""The files of end-to-end tests that begin first, so that none is left alone at the end."""
+BYTES_PER_STACK = 5 * 1024**3
+STACKS = max(1, min(3, psutil.virtual_memory().total // BYTES_PER_STACK))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,7 +37,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     # End-to-end tests wait much of the time, so they come first: other tests run meanwhile.
-    items.sort(key=lambda item: item.path.parent.name != END_TO_END)
+    items.sort(
+        key=lambda item: (item.path.parent.name != END_TO_END, item.path.stem not in LONGEST)
+    )
     given = config.getoption("--deployed") is not None
     reason = "not marked `aws`" if given else "runs against a deployed stack: make verify-local"
     for item in items:
@@ -54,19 +53,51 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesOnTwoStacks:
-    return FilesOnTwoStacks(config, log)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return one worker for each stack, and one for other tests."""
+    return STACKS + 1
 
 
-class FilesOnTwoStacks(LoadFileScheduling):
-    """Runs each file in one process, and all end-to-end files in two: two stacks suffice."""
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesOnStacks:
+    return FilesOnStacks(config, log)
 
-    def _split_scope(self, nodeid: str) -> str:
-        file = super()._split_scope(nodeid)
-        path = PurePosixPath(file)
-        if path.parent.name != END_TO_END:
-            return file
-        return "second stack" if path.stem in ON_SECOND_STACK else "first stack"
+
+class FilesOnStacks(LoadFileScheduling):
+    """Runs each file in one worker, and the end-to-end files in as many workers as stacks.
+
+    A worker starts a stack for its first end-to-end test, and all its end-to-end tests share it.
+    """
+
+    def __init__(self, config: pytest.Config, log: Producer | None = None) -> None:
+        super().__init__(config, log)
+        self._with_stack: set[WorkerController] = set()
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        file = self._next_file(node)
+        if file is None:
+            return
+        if _is_end_to_end(file):
+            self._with_stack.add(node)
+        self.workqueue.move_to_end(file, last=False)
+        super()._assign_work_unit(node)
+
+    def _reschedule(self, node: WorkerController) -> None:
+        if self.workqueue and self._next_file(node) is None:
+            node.shutdown()
+        else:
+            super()._reschedule(node)
+
+    def _next_file(self, node: WorkerController) -> str | None:
+        has_stack = node in self._with_stack or len(self._with_stack) < STACKS
+        for file in self.workqueue:
+            if has_stack or not _is_end_to_end(file):
+                return file
+        return None
+
+
+def _is_end_to_end(file: str) -> bool:
+    return PurePosixPath(file).parent.name == END_TO_END
 
 
 @pytest.fixture(scope="session", autouse=True)

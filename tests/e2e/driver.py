@@ -83,6 +83,7 @@ class User:
     def __init__(self, stack: StackInfo, pace: Pace = LOCAL, retries: int = 0) -> None:
         self.stack = stack
         self.pace = pace
+        self._clients: dict[str, Any] = {}
         stacks = self.client("cloudformation").describe_stacks(StackName=stack.stack_name)
         self.outputs = {
             output["OutputKey"]: output["OutputValue"] for output in stacks["Stacks"][0]["Outputs"]
@@ -97,14 +98,17 @@ class User:
         self.http.headers["x-api-key"] = stack.api_keys["predict"]
 
     def client(self, service: str) -> Any:
-        return boto3.client(
-            service,
-            endpoint_url=self.stack.endpoint_url,
-            region_name=self.stack.region,
-            config=Config(retries={"mode": "standard", "total_max_attempts": 6}),
-            aws_access_key_id=self.stack.access_key_id,
-            aws_secret_access_key=self.stack.secret_access_key,
-        )
+        """Return the client of a service; to create one takes longer than most calls."""
+        if service not in self._clients:
+            self._clients[service] = boto3.client(
+                service,
+                endpoint_url=self.stack.endpoint_url,
+                region_name=self.stack.region,
+                config=Config(retries={"mode": "standard", "total_max_attempts": 6}),
+                aws_access_key_id=self.stack.access_key_id,
+                aws_secret_access_key=self.stack.secret_access_key,
+            )
+        return self._clients[service]
 
     def physical_id(self, logical_id: str) -> str:
         """Return the name of a resource of the template."""
