@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import botocore.session
 import psutil
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ LONGEST = ("test_soak", "test_failures_of_aws")
 """The files of end-to-end tests that begin first, so that none is left alone at the end."""
 BYTES_PER_STACK = 5 * 1024**3
 STACKS = max(1, min(3, psutil.virtual_memory().total // BYTES_PER_STACK))
+
+# Busy machines would fail tests by Hypothesis' own limit of 200 ms for an example.
+settings.register_profile("refit", deadline=None)
+settings.load_profile("refit")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -8,8 +8,8 @@ Live Tail (StartLiveTail) is not used: it samples lines beyond 500 a second, and
 
 from __future__ import annotations
 
-import time
 from collections import Counter
+from time import sleep, time
 from typing import TYPE_CHECKING
 
 from refit.domain.naming import RUN_ID_LENGTH
@@ -44,7 +44,7 @@ class Tail:
 
     def new_lines(self) -> list[LogLine]:
         """Return what no call has returned yet, in the order of time."""
-        began_ms = int(time.time() * 1000)
+        began_ms = int(time() * 1000)
         found = sorted(line for source in self._sources for line in source.lines(self._since_ms))
         equal: Counter[tuple[int, str, str]] = Counter()
         unseen, looked_at = [], set()
@@ -63,7 +63,7 @@ class Tail:
         """Yield new lines for ever."""
         while True:
             yield self.new_lines()
-            time.sleep(poll_s)
+            sleep(poll_s)
 
 
 def tail_of(connection: StackConnection, model: str, run_id: str | None, since: datetime) -> Tail:

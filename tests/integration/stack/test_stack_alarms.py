@@ -316,15 +316,27 @@ def model_metrics(stack: Stack, *, alarming: bool) -> Iterator[None]:
         thread.join()
 
 
-def alarms_seen_in(stack: Stack, state: str) -> set[str]:
-    """Poll until every alarm has been in a state at least once, or the time is up."""
+@contextmanager
+def alarms_seen_in(stack: Stack, state: str) -> Iterator[set[str]]:
+    """Look at the alarms in the block, then until all have been in a state, or the time is up."""
     seen: set[str] = set()
-    end = time.monotonic() + DEADLINE_S
-    while seen < set(ALL_ALARMS) and time.monotonic() < end:
-        seen |= {name for name, current in stack.states().items() if current == state}
-        time.sleep(0.2)
+    end = threading.Event()
+
+    def look() -> None:
+        while not end.wait(0.2):
+            seen.update(name for name, current in stack.states().items() if current == state)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield seen
+        deadline = time.monotonic() + DEADLINE_S
+        while seen < set(ALL_ALARMS) and time.monotonic() < deadline:
+            time.sleep(0.2)
+    finally:
+        end.set()
+        thread.join()
     stack.receive_notices()
-    return seen
 
 
 def subscribe(aws: LocalAws, topic: str) -> str:
@@ -373,18 +385,17 @@ class Observed:
 
 @pytest.fixture(scope="module")
 def observed(stack: Stack) -> Observed:
-    with model_metrics(stack, alarming=False):
-        ok_before = alarms_seen_in(stack, "OK")
-        stack.notified.clear()
-    with model_metrics(stack, alarming=True):
+    with model_metrics(stack, alarming=False), alarms_seen_in(stack, "OK") as ok_before:
+        pass
+    stack.notified.clear()
+    with model_metrics(stack, alarming=True), alarms_seen_in(stack, "ALARM") as in_alarm:
         for cause in CAUSES.values():
             cause(stack)
-        in_alarm = alarms_seen_in(stack, "ALARM")
     for queue in DEAD_LETTERS:
         stack.aws.client("sqs").purge_queue(QueueUrl=stack.names[queue])
     notified_of_alarm = set(stack.notified["ALARM"])
-    with model_metrics(stack, alarming=False):
-        ok_after = alarms_seen_in(stack, "OK")
+    with model_metrics(stack, alarming=False), alarms_seen_in(stack, "OK") as ok_after:
+        pass
     notified_of_ok = set(stack.notified["OK"])
     return Observed(ok_before, in_alarm, notified_of_alarm, ok_after, notified_of_ok)
 

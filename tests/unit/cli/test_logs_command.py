@@ -204,7 +204,7 @@ def test_follow_goes_on_until_it_is_interrupted(refit, digits, runtime, monkeypa
         if len(looks) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("refit_cli.logs.tail.time.sleep", interrupted)
+    monkeypatch.setattr("refit_cli.logs.tail.sleep", interrupted)
     result = refit("logs", "digits", "--follow")
     assert result.exit_code == 130
     assert result.stdout.splitlines()[-1].endswith("later model=digits")
