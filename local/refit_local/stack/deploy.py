@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from botocore.exceptions import ClientError
 
 from refit_local.sagemaker.machine.images import LocalImages
 from refit_local.stack.errors import DeployFailed
@@ -199,6 +200,17 @@ def _run(command: list[str], environment: dict[str, str], folder: Path) -> tuple
                 process.wait()
         output_file.seek(0)
         return code, output_file.read().decode(errors="replace")
+
+
+def is_deployed(info: StackInfo) -> bool:
+    """Return whether the stack exists; `refit destroy` leaves a local stack without one."""
+    try:
+        client(info, "cloudformation").describe_stacks(StackName=info.stack_name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationError":
+            raise
+        return False
+    return True
 
 
 def read_deployment(info: StackInfo) -> Deployment:

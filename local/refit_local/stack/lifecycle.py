@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from refit_local.stack import record, server_process, state_folder
-from refit_local.stack.deploy import Deployment, deploy
+from refit_local.stack.deploy import Deployment, deploy, is_deployed
 from refit_local.stack.errors import PortTaken, StackBusy
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ def up(
 ) -> StackInfo:
     """Start a local stack and deploy the template; return a running one unchanged.
 
+    A running one whose stack was destroyed gets a new one.
+
     Without `detach` the stack stops when this process ends, for whatever reason; `attend` waits.
 
     Args:
@@ -61,8 +63,12 @@ def up(
                 f"a local stack is being started on port {port} (process {recorded.info.pid}); "
                 f"wait for it, or stop it with `refit down --port {port}`"
             )
-        log(f"the local stack is already running on port {port} (process {recorded.info.pid})")
-        return recorded.info
+        running = f"the local stack is already running on port {port} (process {recorded.info.pid})"
+        if is_deployed(recorded.info):
+            log(running)
+            return recorded.info
+        log(f"{running}, without a stack in it; building and deploying the template")
+        return _record_ready(recorded, deploy(recorded.info, log, project))
     _check_port(port)
     state = (state_dir or record.folder(port) / "state").resolve()
     keep = state_folder.prepare(port, state, keep=keep, log=log)
@@ -79,11 +85,16 @@ def up(
 
 
 def _make_ready(server: ServerProcess, deployed: Deployment, *, detach: bool) -> StackInfo:
-    info = replace(server.record.info, api_url=deployed.api_url, api_keys=deployed.api_keys)
-    record.write(replace(server.record, info=info, ready=True))
+    info = _record_ready(server.record, deployed)
     if detach:
         _owned.pop(info.port, None)
         server.release()
+    return info
+
+
+def _record_ready(recorded: record.Record, deployed: Deployment) -> StackInfo:
+    info = replace(recorded.info, api_url=deployed.api_url, api_keys=deployed.api_keys)
+    record.write(replace(recorded, info=info, ready=True))
     return info
 
 

@@ -27,6 +27,7 @@ from refit_local.ministack.services import HostedService
 from refit_local.sagemaker.faults import LIST_LAG_VARIABLE, LOG_LAG_VARIABLE
 from refit_local.stack.emulator_settings import environment, make_folders
 from refit_local.stack.hosted_sagemaker import install_sagemaker
+from refit_local.stack.request_guard import guarded
 
 KEEP_ALIVE_S = 75
 CHILD_GRACE_S = 5.0
@@ -104,7 +105,7 @@ async def serve(
         os.environ.setdefault(LOG_LAG_VARIABLE, HOSTILE_LOG_LAG_S)
         background.append(asyncio.create_task(hostile.report_regularly(faults)))
     try:
-        await serve_http(names.Hook.APP.get(), config, shutdown_trigger=end.wait)
+        await serve_http(guarded(names.Hook.APP.get()), config, shutdown_trigger=end.wait)
     finally:
         for task in background:
             task.cancel()

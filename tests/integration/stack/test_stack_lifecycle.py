@@ -140,6 +140,25 @@ def test_kept_state_is_there_after_the_next_up(project: Path, port: int) -> None
     assert not restarted.state_dir.exists()
 
 
+def test_up_deploys_again_when_the_stack_of_a_running_one_was_destroyed(
+    project: Path, port: int
+) -> None:
+    info = lifecycle.up(port, project=project)
+    cloudformation = client(info, "cloudformation")
+    cloudformation.delete_stack(StackName=info.stack_name)
+    cloudformation.get_waiter("stack_delete_complete").wait(
+        StackName=info.stack_name, WaiterConfig={"Delay": 1}
+    )
+    log: list[str] = []
+    again = lifecycle.up(port, log=log.append, project=project)
+    assert "without a stack in it; building and deploying the template" in log[0]
+    assert again.pid == info.pid
+    assert again.api_keys != info.api_keys
+    assert lifecycle.info(port) == again
+    assert_api_requires_its_key(again)
+    invoke_echo(again)
+
+
 def assert_api_requires_its_key(info: StackInfo) -> None:
     url = f"{info.api_url}/echo"
     assert requests.post(url, data="hello", timeout=20).status_code == 403
