@@ -13,6 +13,8 @@ PORT ?= $(or $(REFIT_PORT),4566)
 VERIFY_PORT ?= 4567
 VERIFY := $(BIN)/python -m tests.verify
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+# In a terminal, pip shows each package as it comes.
+SETUP_PIP := $(if $(MAKE_TERMOUT),$(BIN)/python -m pip --disable-pip-version-check,$(PIP))
 SAM := SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR=$(CURDIR)/.refit/sam-settings $(BIN)/sam
 LOCK := .refit/lock
 SECURITY := .refit/security
@@ -40,7 +42,7 @@ setup: .venv/.installed ## install everything into .venv (again after requiremen
 	[ -x $(BIN)/python ] && $(BIN)/python -c '$(SUPPORTED)' 2>/dev/null \
 		|| $(PYTHON) -m venv --clear .venv \
 		|| { echo "On Debian and Ubuntu: sudo apt install python3-venv" >&2; exit 1; }; \
-	$(PIP) install --no-deps --require-hashes -r requirements.lock; \
+	$(SETUP_PIP) install --no-deps --require-hashes -r requirements.lock; \
 	$(PIP) install --no-deps --no-build-isolation -e .; \
 	touch $@; \
 	echo "ready after $$(( $$(date +%s) - began )) s: $(BIN)/refit"
