@@ -91,6 +91,7 @@ class StackOutputs:
     inference_table: str
     name_prefix: str
     api_url: str
+    dashboard_url: str
     api_authorizer: str
     api_key_ids: dict[ApiKey, str]
     state_machines: tuple[str, str, str]
@@ -249,6 +250,7 @@ class StackConnection:
                 inference_table=outputs["InferenceTableName"],
                 name_prefix=outputs["NamePrefix"],
                 api_url=(self.local.api_url if self.local else None) or outputs["ApiUrl"],
+                dashboard_url=outputs["DashboardUrl"],
                 api_authorizer=outputs["ApiAuthorizer"],
                 api_key_ids={
                     "predict": outputs["PredictApiKeyId"],

@@ -41,6 +41,7 @@ OUTPUTS = {
     "InferenceTableName": "refit-inferences",
     "NamePrefix": "refit",
     "ApiUrl": API_URL,
+    "DashboardUrl": "https://us-east-1.console.aws.amazon.com/cloudwatch/home#dashboards:name=refit",
     "ApiAuthorizer": "NONE",
     "PredictApiKeyId": "predict-id",
     "LabelApiKeyId": "label-id",

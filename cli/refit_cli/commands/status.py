@@ -227,6 +227,7 @@ def _stack_json(connection: StackConnection) -> dict[str, Any]:
             "modelTable": stack.model_table,
             "apiUrl": stack.api_url,
             "consoleUrl": stack.console_url,
+            "dashboardUrl": None if local else stack.dashboard_url,
             "apiKeyIds": stack.api_key_ids,
         },
     }
@@ -245,6 +246,8 @@ def _print_stack(description: dict[str, Any]) -> None:
     console.print(
         f"[bold]console[/]      {stack['consoleUrl']}  [dim]sign in with the operate key[/]"
     )
+    if stack["dashboardUrl"]:
+        console.print(f"[bold]dashboard[/]    {stack['dashboardUrl']}")
     console.print(f"[bold]API[/]          {stack['apiUrl']}")
     shown = local["apiKeys"] if local else stack["apiKeyIds"]
     for purpose, key in shown.items():

@@ -20,7 +20,7 @@ Part = Literal["stack", "models", "traffic"]
 
 HOURS = 730
 MODEL_ALARMS = 9
-MODEL_METRICS = 29
+MODEL_METRICS = 36
 EVENT_QUEUES = 6
 # Lambda polls each queue by five pollers, which wait for 20 seconds.
 QUEUE_REQUESTS = EVENT_QUEUES * 5 * 3 * 60 * HOURS

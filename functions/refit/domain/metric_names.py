@@ -22,6 +22,9 @@ PREDICTIONS_REFUSED = "PredictionsRefused"
 PREDICTIONS_UNANSWERED = "PredictionsUnanswered"
 """Requests answered with 503: the endpoint or a service was not ready. Count."""
 
+RUN_SECONDS = "RunSeconds"
+"""From the start of a run to its end. Seconds; one value for each run that ended."""
+
 RUNS_FAILED = "RunsFailed"
 """Runs that ended in FAILED. Count."""
 
@@ -79,11 +82,19 @@ BASELINE_RMSE = "BaselineRMSE"
 ESTIMATED_ACCURACY = "EstimatedAccuracy"
 """Estimated from the captured probabilities, before labels arrive. Percent."""
 
+ERROR_RATE = "ErrorRate"
+TOLERATED_ERROR_RATE = "ToleratedErrorRate"
+"""What the test for quality drift compares: the share of wrong predictions, and up to which share
+the live version counts as no worse than on its held-out rows. Percent."""
+
 DRIFT_EVIDENCE = "DriftEvidence"
 """log10 of the evidence that the live model is worse than its baseline. No unit."""
 
 QUALITY_DRIFT = "QualityDrift"
 """1 while the evidence is above the alarm threshold, else 0. Count."""
+
+LIVE_VERSION = "LiveVersion"
+"""The number of the live version. No unit."""
 
 INPUT_DRIFT = "InputDrift"
 """Features and predictions whose distribution has shifted, in the latest cohort. Count."""

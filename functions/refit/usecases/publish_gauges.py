@@ -31,7 +31,8 @@ class Gauge:
 
 def publish_verdict_gauges(model: str, verdict: Verdict, retraining: RetrainingState) -> None:
     """Publish the results of a drift check, and the state of the retraining at that time."""
-    gauges = _quality_gauges(verdict.quality) + _live_gauges(verdict.live)
+    gauges = [Gauge(metric_names.LIVE_VERSION, verdict.version, MetricUnit.NoUnit)]
+    gauges += _quality_gauges(verdict.quality) + _live_gauges(verdict.live)
     if verdict.inputs is not None:
         gauges += _input_gauges(verdict.inputs)
     _publish(model, gauges + _retraining_gauges(retraining, verdict.checked_at))
@@ -68,10 +69,16 @@ def _publish(model: str, gauges: Iterable[Gauge]) -> None:
 
 def _quality_gauges(quality: QualityVerdict) -> list[Gauge]:
     evidence = max(0.0, quality.log10_evidence or 0.0)  # evidence below 1 counts as none
-    return [
+    tolerated = 100 * quality.tolerated_error_rate
+    gauges = [
         Gauge(metric_names.DRIFT_EVIDENCE, evidence, MetricUnit.NoUnit),
         Gauge(metric_names.QUALITY_DRIFT, float(quality.drifted)),
+        Gauge(metric_names.TOLERATED_ERROR_RATE, tolerated, MetricUnit.Percent),
     ]
+    if quality.error_rate is not None:
+        rate = 100 * quality.error_rate
+        gauges.append(Gauge(metric_names.ERROR_RATE, rate, MetricUnit.Percent))
+    return gauges
 
 
 def _live_gauges(live: LiveQuality) -> list[Gauge]:

@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from aws_lambda_powertools.metrics import MetricUnit
+
 from refit.domain import metric_names
 from refit.domain.moments import iso
 from refit.domain.vocabulary import EventName, RunStatus
 from refit.telemetry import put_metric
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from refit.domain.pipeline.failure import Failure
+    from refit.domain.pipeline.run import Run
     from refit.usecases.services import Services
 
 _NOTIFIED = frozenset({RunStatus.FAILED, RunStatus.REFUSED, RunStatus.AWAITING_APPROVAL})
@@ -40,24 +45,26 @@ def record_outcome(services: Services, outcome: RunOutcome) -> None:
 
     If the record fails and the call is repeated, the notice is sent again.
     """
-    _notify(services, outcome)
+    run = services.models.run(outcome.model, outcome.run)
+    now = services.now()
+    _notify(services, outcome, run)
+    _publish(outcome, run, now)
     services.models.update_run(
         outcome.model,
         outcome.run,
         status=outcome.status,
         message=outcome.message[:_MAX_MESSAGE_CHARACTERS],
-        finished_at=iso(services.now()),
+        finished_at=iso(now),
         error=outcome.failure.name if outcome.failure else None,
     )
 
 
-def _learned_text(services: Services, outcome: RunOutcome) -> str:
+def _learned_text(run: Run | None) -> str:
     """Return what the run learned of its data, if it got that far."""
-    run = services.models.run(outcome.model, outcome.run)
     return f"\n\n{run.learned.text}" if run and run.learned else ""
 
 
-def _notify(services: Services, outcome: RunOutcome) -> None:
+def _notify(services: Services, outcome: RunOutcome, run: Run | None) -> None:
     services.messaging.publish(
         EventName.RUN_FINISHED,
         {
@@ -70,6 +77,12 @@ def _notify(services: Services, outcome: RunOutcome) -> None:
     )
     if outcome.status in _NOTIFIED:
         subject = f"Refit: {outcome.model} run {outcome.run} {outcome.status}"
-        services.messaging.notify(subject, outcome.message + _learned_text(services, outcome))
+        services.messaging.notify(subject, outcome.message + _learned_text(run))
+
+
+def _publish(outcome: RunOutcome, run: Run | None, now: datetime) -> None:
+    if run is not None and run.finished_at is None:  # a version that was approved has ended before
+        elapsed_s = (now - run.started_at).total_seconds()
+        put_metric(metric_names.RUN_SECONDS, outcome.model, elapsed_s, MetricUnit.Seconds)
     if outcome.status is RunStatus.FAILED:
         put_metric(metric_names.RUNS_FAILED, outcome.model)

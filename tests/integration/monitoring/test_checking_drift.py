@@ -345,6 +345,9 @@ def test_every_check_publishes_the_metrics_of_alarms_and_dashboard(
     assert values["Accuracy"] == pytest.approx(95)
     assert values["BaselineAccuracy"] == 95
     assert values["LabelCoverage"] == 100
+    assert values["ErrorRate"] == pytest.approx(5)
+    assert 5 < values["ToleratedErrorRate"] < 100
+    assert values["LiveVersion"] == 1
     assert 0 <= values["DriftEvidence"] < 4
     assert values["QualityDrift"] == 0
     assert values["InputDrift"] == 2

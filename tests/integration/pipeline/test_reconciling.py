@@ -103,6 +103,24 @@ def test_a_check_ends_a_run_whose_execution_was_stopped_and_whose_event_was_lost
     assert "FAILED" in notice["Subject"]
 
 
+def run_seconds(capsys: pytest.CaptureFixture[str]) -> list[float]:
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return [value for line in lines for value in line.get("RunSeconds", [])]
+
+
+def test_the_duration_of_a_run_is_published_once_when_it_ends(
+    sagemaker: FakeSageMaker, stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started()
+    waits = RunOutcome("digits", RUN, RunStatus.AWAITING_APPROVAL, "approve it")
+    finish_run(services(), waits)
+    (elapsed_s,) = run_seconds(capsys)
+    assert 0 <= elapsed_s < 60
+    # Its version was approved later: the run does not last until then.
+    finish_run(services(), replace(waits, status=RunStatus.DEPLOYED, message="live"))
+    assert run_seconds(capsys) == []
+
+
 class EndsMeanwhile:
     """A client of Step Functions whose execution ends, with its outcome, when it is described."""
 

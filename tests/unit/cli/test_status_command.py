@@ -26,7 +26,7 @@ from refit.domain.retraining.state import (
 )
 from refit.stores.training_logs import LOG_GROUP
 
-from tests.support.cli import API_URL, CHAMPION
+from tests.support.cli import API_URL, CHAMPION, OUTPUTS
 from tests.support.learned import LEARNED
 from tests.support.model_files import manifest
 
@@ -87,6 +87,7 @@ def test_json_has_the_stack_the_live_version_and_all_runs(refit, digits):
     purposes = ("predict", "label", "operate")
     assert description["stack"]["apiKeyIds"] == {name: f"{name}-id" for name in purposes}
     assert description["stack"]["consoleUrl"] == f"{API_URL}/"
+    assert description["stack"]["dashboardUrl"] == OUTPUTS["DashboardUrl"]
     (model,) = description["models"]
     assert model["champion"]["version"] == 1
     assert model["champion"]["endpointStatus"] == "missing"
