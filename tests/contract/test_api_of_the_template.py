@@ -10,6 +10,7 @@ from samtranslator.translator.transform import transform
 
 from tests.support.template import FUNCTIONS, RESOURCES, TEMPLATE, of_type
 
+DEPLOYMENT = "AWS::ApiGateway::Deployment"
 LOGGING = "AWSLambdaBasicExecutionRole"
 
 
@@ -89,8 +90,34 @@ def test_a_throttled_function_is_answered_as_unavailable_and_a_defect_is_not(
     answers = body["x-amazon-apigateway-gateway-responses"]
     assert answers["INTEGRATION_FAILURE"]["statusCode"] == "503"
     parameters = answers["INTEGRATION_FAILURE"]["responseParameters"]
-    assert parameters == {"gatewayresponse.header.Retry-After": "'2'"}
+    assert parameters["gatewayresponse.header.Retry-After"] == "'2'"
     assert "statusCode" not in answers["DEFAULT_5XX"]
+
+
+def test_the_gateway_s_own_errors_have_the_cors_headers_of_the_functions_for_an_allowed_origin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resources = translated(monkeypatch, ApiAllowedOrigin="https://page.example.com")
+    answers = resources["Api"]["Properties"]["Body"]["x-amazon-apigateway-gateway-responses"]
+    for answer in answers.values():
+        headers = {
+            name.removeprefix("gatewayresponse.header."): value
+            for name, value in answer["responseParameters"].items()
+        }
+        nothing = {"Ref": "AWS::NoValue"}
+        origin = {"Fn::If": ["HasAllowedOrigin", "'https://page.example.com'", nothing]}
+        assert headers["Access-Control-Allow-Origin"] == origin
+        assert headers["Vary"] == {"Fn::If": ["HasAllowedOrigin", "'Origin'", nothing]}
+
+
+def test_another_allowed_origin_is_deployed_to_the_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A stage serves the gateway responses of its deployment, which CloudFormation does not renew.
+    deployments = [
+        {name for name, resource in resources.items() if resource["Type"] == DEPLOYMENT}
+        for origin in ("", "https://page.example.com")
+        for resources in [translated(monkeypatch, ApiAllowedOrigin=origin)]
+    ]
+    assert deployments[0] != deployments[1]
 
 
 def test_a_key_opens_predictions_or_ground_truth_or_all_routes_that_operate_models() -> None:

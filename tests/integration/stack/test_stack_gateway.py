@@ -230,3 +230,62 @@ def test_the_gateway_responses_of_a_definition_are_in_effect(aws: LocalAws) -> N
     )
     assert response["statusCode"] == "503"
     assert response["responseTemplates"] == {"application/json": ERROR}
+
+
+def test_the_cors_headers_of_a_gateway_response_depend_on_a_condition_of_the_template(
+    aws: LocalAws,
+) -> None:
+    for name, origin in (("open", "https://page.example.com"), ("closed", "")):
+        allowed = {"Fn::If": ["HasOrigin", f"'{origin}'", {"Ref": "AWS::NoValue"}]}
+        parameters = {"gatewayresponse.header.Access-Control-Allow-Origin": allowed}
+        definition = {
+            "openapi": "3.0.1",
+            "info": {"title": name, "version": "1"},
+            "paths": {"/": {"get": {"x-amazon-apigateway-integration": {"type": "MOCK"}}}},
+            "x-amazon-apigateway-gateway-responses": {
+                "DEFAULT_4XX": {"responseParameters": parameters}
+            },
+        }
+        url = deploy_api(aws, f"cors-{name}", definition, {"HasOrigin": bool(origin)})
+        response = requests.get(f"{url}nothing-is-here", timeout=20)
+        assert 400 <= response.status_code < 500
+        assert response.headers.get("Access-Control-Allow-Origin") == (origin or None)
+
+
+def deploy_api(
+    aws: LocalAws,
+    name: str,
+    definition: dict[str, Any],
+    conditions: dict[str, bool],
+    **stage: Any,
+) -> str:
+    """Deploy an API with a stage as CloudFormation does, and return its URL."""
+    resources = {
+        "Api": {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Body": definition}},
+        "Deployment": {
+            "Type": "AWS::ApiGateway::Deployment",
+            "Properties": {"RestApiId": {"Ref": "Api"}},
+        },
+        "Stage": {
+            "Type": "AWS::ApiGateway::Stage",
+            "Properties": {
+                "RestApiId": {"Ref": "Api"},
+                "DeploymentId": {"Ref": "Deployment"},
+                "StageName": "v1",
+                **stage,
+            },
+        },
+    }
+    template = {
+        "Conditions": {
+            condition: {"Fn::Equals": [str(holds), "True"]}
+            for condition, holds in conditions.items()
+        },
+        "Resources": resources,
+    }
+    cloudformation = aws.client("cloudformation")
+    cloudformation.create_stack(StackName=name, TemplateBody=json.dumps(template))
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=name)
+    described = cloudformation.describe_stack_resource(StackName=name, LogicalResourceId="Api")
+    api_id = described["StackResourceDetail"]["PhysicalResourceId"]
+    return f"{aws.url}/_aws/execute-api/{api_id}/v1/"
