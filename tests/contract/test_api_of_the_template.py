@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import Any
 
 import pytest
@@ -118,6 +119,31 @@ def test_another_allowed_origin_is_deployed_to_the_stage(monkeypatch: pytest.Mon
         for resources in [translated(monkeypatch, ApiAllowedOrigin=origin)]
     ]
     assert deployments[0] != deployments[1]
+
+
+def test_every_route_that_needs_no_key_has_limits_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resources = translated(monkeypatch, ApiRateLimit="50", ApiBurstLimit="100")
+    without_key = {
+        (path, method.upper())
+        for path, methods in resources["Api"]["Properties"]["Body"]["paths"].items()
+        for method, route in methods.items()
+        if "api_key" not in {name for scheme in route.get("security", []) for name in scheme}
+    }
+    (stage,) = [
+        resource["Properties"]
+        for resource in resources.values()
+        if resource["Type"] == "AWS::ApiGateway::Stage"
+    ]
+    limited = set()
+    for setting in stage["MethodSettings"]:
+        path = setting["ResourcePath"]
+        # CloudFormation: "/~1resource~1subresource", and "/" for the root.
+        assert path == "/" or re.fullmatch(r"/(~1[^/~]+)+", path)
+        limited.add((path.replace("/~1", "/").replace("~1", "/"), setting["HttpMethod"]))
+        assert (setting["ThrottlingRateLimit"], setting["ThrottlingBurstLimit"]) == ("50", "100")
+    assert limited == without_key
 
 
 def test_a_key_opens_predictions_or_ground_truth_or_all_routes_that_operate_models() -> None:

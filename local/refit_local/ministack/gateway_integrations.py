@@ -1,25 +1,28 @@
-"""API Gateway: the API key in the event, failed, throttled and slow functions, metric of errors.
+"""API Gateway: key in events; failed, throttled, slow functions; metric of errors; stage settings.
 
 AWS        gives a function the id of the API key; answers a throttled function with the gateway
            response INTEGRATION_FAILURE, never with 429, and a function that takes longer than the
            integration's timeout (29 seconds) with INTEGRATION_TIMEOUT, while it runs on; answers a
            function that failed with 502 and no word of its error; publishes 5XXError; takes the
-           gateway responses and the method ANY of an OpenAPI definition
+           gateway responses and the method ANY of an OpenAPI definition; decodes the paths in the
+           method settings of a stage, /~1models~1{model}
 MiniStack  leaves the key out, passes 429 and the texts of errors on, waits without end, publishes
            no metric of an API, and ignores the gateway responses and the method ANY of a
-           definition
+           definition; takes such a path as it is, so that the settings apply to nothing
 Source     API Gateway Developer Guide, "Variables for data models, authorizers, mapping templates,
            and CloudWatch access logging" (identity.apiKeyId), "Gateway response types", "Amazon API
            Gateway dimensions and metrics", "Amazon API Gateway quotas" (integration timeout), and
            "x-amazon-apigateway-gateway-responses object" and "x-amazon-apigateway-any-method
            object"; AWS re:Post, "API Gateway proxy
            integration does not forward Lambda throttling" and "Inconsistencies in response codes
-           depending on whether API Gateway response settings are configured"
+           depending on whether API Gateway response settings are configured"; CloudFormation
+           User Guide, "AWS::ApiGateway::Stage MethodSetting"
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any
 
 from refit_local.ministack.hooks import put_metric
@@ -46,6 +49,7 @@ def install() -> None:
     Hook.GATEWAY_ERROR_ANSWER.wrap(_error_answer)
     Hook.GATEWAY_IMPORT.wrap(_import)
     Hook.GATEWAY_METHODS.get().add("any")
+    Hook.METHOD_SETTINGS.wrap(_method_settings)
 
 
 def _event(original: Callable[..., Document], *args: Any, **options: Any) -> Document:
@@ -112,3 +116,11 @@ def _import(original: Callable[..., str], definition: Document, *rest: Any) -> s
     for kind, response in (definition.get("x-amazon-apigateway-gateway-responses") or {}).items():
         Hook.GATEWAY_RESPONSE.get()(api_id, kind, response)
     return api_id
+
+
+def _method_settings(original: Callable[[Any], Document], settings: Any) -> Document:
+    decoded = [
+        {**setting, "ResourcePath": re.sub("^/~1|~1", "/", setting.get("ResourcePath", "/*"))}
+        for setting in settings or []
+    ]
+    return original(decoded)

@@ -200,6 +200,7 @@ class Hook(Enum):
     GATEWAY_IMPORT = (_GATEWAY, "_import_rest_api", "gateway responses of an OpenAPI definition")
     GATEWAY_RESPONSE = (_GATEWAY, "_put_gateway_response", "gateway responses of a definition")
     GATEWAY_ERROR_ANSWER = (_GATEWAY, "_gateway_error_response", "failed functions of APIs")
+    METHOD_SETTINGS = (_PROVISIONERS, "_apigw_method_settings", "method settings of stages")
     GATEWAY_STAGES = (_GATEWAY, "_stages_v1", "compressed bodies of requests")
     GATEWAY_ERROR = (_GATEWAY, "_gw_error", "compressed bodies of requests")
 

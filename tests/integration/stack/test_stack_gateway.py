@@ -252,6 +252,37 @@ def test_the_cors_headers_of_a_gateway_response_depend_on_a_condition_of_the_tem
         assert response.headers.get("Access-Control-Allow-Origin") == (origin or None)
 
 
+def test_a_method_that_needs_no_key_is_throttled_by_the_settings_of_its_stage(
+    aws: LocalAws,
+) -> None:
+    function = aws.function("public", METHOD)
+    integration = {
+        "type": "AWS_PROXY",
+        "httpMethod": "POST",
+        "uri": f"{LAMBDA_PATH}/{function}/invocations",
+    }
+    methods = {
+        method: {"x-amazon-apigateway-integration": integration} for method in ("get", "options")
+    }
+    definition = {
+        "openapi": "3.0.1",
+        "info": {"title": "public", "version": "1"},
+        "paths": {"/console/{file+}": methods, "/": methods},
+    }
+    # A token in 100 seconds: none comes back while the test runs.
+    limits = {"ThrottlingRateLimit": 0.01, "ThrottlingBurstLimit": 2}
+    settings = [
+        {"ResourcePath": path, "HttpMethod": "GET", **limits}
+        for path in ("/", "/~1console~1{file+}")
+    ]
+    url = deploy_api(aws, "throttled", definition, {}, MethodSettings=settings)
+    for path in ("", "console/app.js"):
+        statuses = [requests.get(url + path, timeout=20).status_code for _ in range(3)]
+        assert statuses == [200, 200, 429], path
+    # Each method has limits of its own.
+    assert requests.options(url, timeout=20).status_code == 200
+
+
 def deploy_api(
     aws: LocalAws,
     name: str,
