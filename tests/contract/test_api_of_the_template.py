@@ -162,6 +162,18 @@ def test_a_key_opens_predictions_or_ground_truth_or_all_routes_that_operate_mode
     assert set(opened.values()) == {"OperateApiKey"}
 
 
+def test_each_key_is_replaced_when_its_own_name_changes_and_first_has_none() -> None:
+    for name, key in of_type("AWS::ApiGateway::ApiKey").items():
+        # CloudFormation replaces a key whose Name or Value changes, and nothing else does.
+        assert key["Name"] == {
+            "Fn::If": [f"Has{name}Name", {"Ref": f"{name}Name"}, {"Ref": "AWS::NoValue"}]
+        }
+        assert "Value" not in key
+        assert TEMPLATE["Parameters"][f"{name}Name"]["Default"] == ""
+        has_name = {"Fn::Not": [{"Fn::Equals": [{"Ref": f"{name}Name"}, ""]}]}
+        assert TEMPLATE["Conditions"][f"Has{name}Name"] == has_name
+
+
 def test_every_key_is_limited_by_the_usage_plan_in_rate_and_per_day() -> None:
     plan = RESOURCES["ApiUsagePlan"]["Properties"]
     assert plan["Throttle"]["RateLimit"] == {"Ref": "ApiRateLimit"}

@@ -283,6 +283,57 @@ def test_a_method_that_needs_no_key_is_throttled_by_the_settings_of_its_stage(
     assert requests.options(url, timeout=20).status_code == 200
 
 
+def test_a_key_with_a_new_name_replaces_the_old_one_and_leaves_the_others(
+    aws: LocalAws, api: Api
+) -> None:
+    rest_api_id = api.url.split("/")[-3]
+    named = {"Fn::If": ["HasName", {"Ref": "Name"}, {"Ref": "AWS::NoValue"}]}
+    plan = {"ApiStages": [{"ApiId": rest_api_id, "Stage": "v1"}]}
+    resources: dict[str, Any] = {
+        "Plan": {"Type": "AWS::ApiGateway::UsagePlan", "Properties": plan},
+        "Key": {"Type": "AWS::ApiGateway::ApiKey", "Properties": {"Name": named, "Enabled": True}},
+        "Other": {"Type": "AWS::ApiGateway::ApiKey", "Properties": {"Enabled": True}},
+    }
+    for key in ("Key", "Other"):
+        resources[f"{key}InPlan"] = {
+            "Type": "AWS::ApiGateway::UsagePlanKey",
+            "Properties": {
+                "KeyId": {"Ref": key},
+                "KeyType": "API_KEY",
+                "UsagePlanId": {"Ref": "Plan"},
+            },
+        }
+    template = {
+        "Parameters": {"Name": {"Type": "String", "Default": ""}},
+        "Conditions": {"HasName": {"Fn::Not": [{"Fn::Equals": [{"Ref": "Name"}, ""]}]}},
+        "Resources": resources,
+    }
+    cloudformation, gateway = aws.client("cloudformation"), aws.client("apigateway")
+
+    def values() -> dict[str, str]:
+        described = cloudformation.describe_stack_resources(StackName="keys")["StackResources"]
+        ids = {entry["LogicalResourceId"]: entry["PhysicalResourceId"] for entry in described}
+        return {
+            key: gateway.get_api_key(apiKey=ids[key], includeValue=True)["value"]
+            for key in ("Key", "Other")
+        }
+
+    request = {"StackName": "keys", "TemplateBody": json.dumps(template)}
+    cloudformation.create_stack(**request)
+    cloudformation.get_waiter("stack_create_complete").wait(StackName="keys")
+    before = values()
+    assert {api.post(value).status_code for value in before.values()} == {200}
+    renamed = [{"ParameterKey": "Name", "ParameterValue": "leaked-2"}]
+    cloudformation.update_stack(**request, Parameters=renamed)
+    cloudformation.get_waiter("stack_update_complete").wait(StackName="keys")
+    after = values()
+    assert after["Other"] == before["Other"]
+    assert api.post(after["Other"]).status_code == 200
+    assert after["Key"] != before["Key"]
+    assert api.post(after["Key"]).status_code == 200
+    assert api.post(before["Key"]).status_code == 403
+
+
 def deploy_api(
     aws: LocalAws,
     name: str,
