@@ -98,7 +98,7 @@ def test_a_throttled_function_is_answered_as_unavailable_and_a_defect_is_not(
 def test_the_gateway_s_own_errors_have_the_cors_headers_of_the_functions_for_an_allowed_origin(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    resources = translated(monkeypatch, ApiAllowedOrigin="https://page.example.com")
+    resources = translated(monkeypatch)
     answers = resources["Api"]["Properties"]["Body"]["x-amazon-apigateway-gateway-responses"]
     for answer in answers.values():
         headers = {
@@ -106,25 +106,27 @@ def test_the_gateway_s_own_errors_have_the_cors_headers_of_the_functions_for_an_
             for name, value in answer["responseParameters"].items()
         }
         nothing = {"Ref": "AWS::NoValue"}
-        origin = {"Fn::If": ["HasAllowedOrigin", "'https://page.example.com'", nothing]}
+        allowed = {"Fn::Sub": "'${ApiAllowedOrigin}'"}
+        origin = {"Fn::If": ["HasAllowedOrigin", allowed, nothing]}
         assert headers["Access-Control-Allow-Origin"] == origin
         assert headers["Vary"] == {"Fn::If": ["HasAllowedOrigin", "'Origin'", nothing]}
 
 
 def test_another_allowed_origin_is_deployed_to_the_stage(monkeypatch: pytest.MonkeyPatch) -> None:
-    # A stage serves the gateway responses of its deployment, which CloudFormation does not renew.
-    deployments = [
-        {name for name, resource in resources.items() if resource["Type"] == DEPLOYMENT}
-        for origin in ("", "https://page.example.com")
-        for resources in [translated(monkeypatch, ApiAllowedOrigin=origin)]
-    ]
-    assert deployments[0] != deployments[1]
+    # A stage serves the gateway responses of its deployment. SAM makes a new one for another
+    # definition, and sees the parameter's name in it, not its value.
+    deployments = []
+    for seconds in (1, 2):
+        monkeypatch.setattr("samtranslator.model.apigateway.time.time", lambda now=seconds: float(now))
+        resources = translated(monkeypatch)
+        deployments += [name for name, each in resources.items() if each["Type"] == DEPLOYMENT]
+    assert len(set(deployments)) == 2
 
 
 def test_every_route_that_needs_no_key_has_limits_of_its_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    resources = translated(monkeypatch, ApiRateLimit="50", ApiBurstLimit="100")
+    resources = translated(monkeypatch)
     without_key = {
         (path, method.upper())
         for path, methods in resources["Api"]["Properties"]["Body"]["paths"].items()
@@ -142,7 +144,8 @@ def test_every_route_that_needs_no_key_has_limits_of_its_own(
         # CloudFormation: "/~1resource~1subresource", and "/" for the root.
         assert path == "/" or re.fullmatch(r"/(~1[^/~]+)+", path)
         limited.add((path.replace("/~1", "/").replace("~1", "/"), setting["HttpMethod"]))
-        assert (setting["ThrottlingRateLimit"], setting["ThrottlingBurstLimit"]) == ("50", "100")
+        assert setting["ThrottlingRateLimit"] == {"Ref": "ApiRateLimit"}
+        assert setting["ThrottlingBurstLimit"] == {"Ref": "ApiBurstLimit"}
     assert limited == without_key
 
 

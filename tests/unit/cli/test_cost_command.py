@@ -153,6 +153,6 @@ def test_an_unknown_instance_type_needs_its_price(refit, lines):
 
 def test_the_table_has_the_sums_and_names_region_and_date(refit):
     result = refit("cost", "--models", 2)
-    assert "the models        171.82 to 189.22" in re.sub(r"  +", "        ", result.stdout)
+    assert "the models        171.82 to 193.42" in re.sub(r"  +", "        ", result.stdout)
     assert "2 × ml.m5.large, 730 hours at $0.115" in result.stdout
     assert "list prices of us-east-1, 2026-11, without free tiers" in result.stderr
