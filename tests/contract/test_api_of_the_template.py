@@ -117,7 +117,8 @@ def test_another_allowed_origin_is_deployed_to_the_stage(monkeypatch: pytest.Mon
     # definition, and sees the parameter's name in it, not its value.
     deployments = []
     for seconds in (1, 2):
-        monkeypatch.setattr("samtranslator.model.apigateway.time.time", lambda now=seconds: float(now))
+        clock = "samtranslator.model.apigateway.time.time"
+        monkeypatch.setattr(clock, lambda now=seconds: float(now))
         resources = translated(monkeypatch)
         deployments += [name for name, each in resources.items() if each["Type"] == DEPLOYMENT]
     assert len(set(deployments)) == 2
