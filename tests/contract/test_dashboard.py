@@ -274,18 +274,17 @@ def test_every_graph_names_its_region_and_a_period_that_cloudwatch_takes() -> No
 
 def test_the_url_of_the_dashboard_has_the_console_of_each_partition() -> None:
     text, values = TEMPLATE["Outputs"]["DashboardUrl"]["Value"]["Fn::Sub"]
-    assert values == {
-        "Console": {"Fn::FindInMap": ["Console", {"Ref": "AWS::Partition"}, "Domain"]}
-    }
-    domains = {key: entry["Domain"] for key, entry in TEMPLATE["Mappings"]["Console"].items()}
-    assert domains == {
-        "aws": "console.aws.amazon.com",
-        "aws-cn": "console.amazonaws.cn",
-        "aws-us-gov": "console.amazonaws-us-gov.com",
-    }
+    condition, of_china, others = values["Console"]["Fn::If"]
+    other, of_gov_cloud, of_aws = others["Fn::If"]
+    for name, partition in ((condition, "aws-cn"), (other, "aws-us-gov")):
+        is_partition = {"Fn::Equals": [{"Ref": "AWS::Partition"}, partition]}
+        assert TEMPLATE["Conditions"][name] == is_partition
+    assert of_china == "console.amazonaws.cn"
+    assert of_gov_cloud == "console.amazonaws-us-gov.com"
+    assert of_aws == "console.aws.amazon.com"
     for reference, value in (
         ("${AWS::Region}", "eu-west-1"),
-        ("${Console}", domains["aws"]),
+        ("${Console}", of_aws),
         ("${Dashboard}", "refit-eu-west-1"),  # Ref is its name
     ):
         text = text.replace(reference, value)
