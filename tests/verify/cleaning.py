@@ -6,7 +6,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
-from refit_cli.errors import CommandError, TimedOut
+from refit_cli.destruction.deployed import DeployedStack
+from refit_cli.destruction.destruction import Destruction
+from refit_cli.errors import TimedOut
+from refit_cli.removal.data import ObjectVersions, Uploads
 from refit_cli.removal.removal import Removal
 
 from tests.verify import own_stack
@@ -18,18 +21,10 @@ if TYPE_CHECKING:
 
     from tests.verify.progress import Progress
 
-RETAINED = frozenset(
-    {
-        "AWS::S3::Bucket",
-        "AWS::DynamoDB::Table",
-        "AWS::Lambda::LayerVersion",
-        "AWS::Logs::LogGroup",
-    }
-)
+OUTLIVING = frozenset({"AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::Logs::LogGroup"})
+"""What can be left when CloudFormation has deleted the stack, and is deleted after it."""
 SAM_STACK = "aws-sam-cli-managed-default"
 _DELETION_S = 1800
-_MISSING = ("NotFound", "NoSuch", "NonExistent", "404", "ValidationException")
-_DELETED_AT_ONCE = 1000
 
 
 def clean(target: Target, progress: Progress, log: Callable[[str], None]) -> dict[str, list[str]]:
@@ -44,18 +39,15 @@ def clean(target: Target, progress: Progress, log: Callable[[str], None]) -> dic
         progress.stack_id = stack["StackId"]
         progress.resources = own_stack.resources(target, stack["StackId"]) or progress.resources
         progress.save()
-        remove_models(target, stack, log)
     log("removing what the probes and interrupted runs left")
     sweep(target)
-    if stack is not None:
-        log(f"deleting the stack {STACK}")
-        target.client("cloudformation").delete_stack(StackName=stack["StackId"])
-        _wait_until_deleted(target, stack["StackId"])
-    log("deleting what the stack retains: bucket, tables, layers")
-    retained = delete_retained(target, progress)
+    if progress.stack_id is not None:
+        log(f"destroying the stack {STACK} with its data")
+        destroy(target, progress.stack_id, progress.resources)
     _delete_packages(target)
     left = remains(target)
-    if of_the_stack := of_stack(target, progress.stack_id, retained):
+    outliving = [each for each in progress.resources if each[0] in OUTLIVING]
+    if of_the_stack := of_stack(target, progress.stack_id, outliving):
         left["resource of the stack"] = of_the_stack
     return left
 
@@ -141,41 +133,24 @@ def delete_role(iam: Any, name: str) -> None:
     iam.delete_role(RoleName=name)
 
 
-def delete_retained(target: Target, progress: Progress) -> list[list[str]]:
-    """Delete the bucket, tables, layers and logs that outlive the stack, and return them."""
-    retained = [each for each in progress.resources if each[0] in RETAINED]
-    for kind, name in retained:
-        try:
-            match kind:
-                case "AWS::S3::Bucket":
-                    empty_bucket(target.client("s3"), name)
-                    target.client("s3").delete_bucket(Bucket=name)
-                case "AWS::DynamoDB::Table":
-                    target.client("dynamodb").delete_table(TableName=name)
-                    target.client("dynamodb").get_waiter("table_not_exists").wait(TableName=name)
-                case "AWS::Lambda::LayerVersion":
-                    layer, _, version = name.rpartition(":")
-                    target.client("lambda").delete_layer_version(
-                        LayerName=layer, VersionNumber=int(version)
-                    )
-                case "AWS::Logs::LogGroup":
-                    target.client("logs").delete_log_group(logGroupName=name)
-        except ClientError as error:
-            if not any(part in error.response["Error"]["Code"] for part in _MISSING):
-                raise
-    return retained
+def destroy(target: Target, stack_id: str, recorded: list[list[str]]) -> None:
+    """Destroy the stack with its data, as `refit destroy --delete-data` does.
 
-
-def empty_bucket(s3: Any, bucket: str, prefix: str = "") -> None:
-    """Delete all versions and unfinished uploads of the objects with a prefix."""
-    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
-        entries = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-        objects = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in entries]
-        for start in range(0, len(objects), _DELETED_AT_ONCE):
-            part = objects[start : start + _DELETED_AT_ONCE]
-            s3.delete_objects(Bucket=bucket, Delete={"Objects": part, "Quiet": True})
-    for upload in s3.list_multipart_uploads(Bucket=bucket, Prefix=prefix).get("Uploads", []):
-        s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+    Args:
+        target: where the stack is, or was: this goes on after an interruption at any point.
+        stack_id: its ARN.
+        recorded: type and physical id of its resources.
+    """
+    resources: dict[str, set[str]] = {}
+    for kind, name in recorded:
+        resources.setdefault(kind, set()).add(name)
+    stack = DeployedStack(
+        name=STACK,
+        stack_id=stack_id,
+        prefix=PREFIX,
+        resources={kind: frozenset(names) for kind, names in resources.items()},
+    )
+    Destruction(target.connection(), stack, delete_data=True, timeout_s=_DELETION_S).run()
 
 
 def _delete_packages(target: Target) -> None:
@@ -183,7 +158,9 @@ def _delete_packages(target: Target) -> None:
     managed = own_stack.find(target, SAM_STACK)
     for output in (managed or {}).get("Outputs", []):
         if output["OutputKey"] == "SourceBucket":
-            empty_bucket(target.client("s3"), output["OutputValue"], f"{STACK}/")
+            uploaded = target.client("s3"), output["OutputValue"], f"{STACK}/"
+            for content in (Uploads(*uploaded), ObjectVersions(*uploaded)):
+                content.remove()
 
 
 def _delete_endpoint(target: Target, name: str) -> None:
@@ -200,26 +177,9 @@ def _delete_endpoint(target: Target, name: str) -> None:
     _until(is_gone, f"deleting the endpoint {name}", target)
 
 
-def _wait_until_deleted(target: Target, stack_id: str) -> None:
-    def is_gone() -> bool:
-        stack = own_stack.find(target, stack_id)
-        if stack is not None and stack["StackStatus"] == "DELETE_FAILED":
-            reason = stack.get("StackStatusReason", "no reason is given")
-            raise StackNotDeleted(f"{STACK} could not be deleted: {reason}")
-        return stack is None
-
-    _until(is_gone, f"deleting the stack {STACK}", target)
-
-
 def _until(is_done: Callable[[], bool], what: str, target: Target) -> None:
     end = time.monotonic() + _DELETION_S
     while not is_done():
         if time.monotonic() > end:
             raise TimedOut(f"{what} did not end within {_DELETION_S} s")
         time.sleep(target.pace.poll_s)
-
-
-class StackNotDeleted(CommandError):
-    """When CloudFormation could not delete the stack."""
-
-    exit_code = 1

@@ -9,6 +9,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
+from refit_cli.connection import StackConnection
 from refit_cli.runtime import CommandRuntime
 from refit_local.stack.deploy import local_api_url
 from refit_local.stack.record import StackInfo
@@ -17,7 +18,6 @@ from tests.verify import cleaning, report
 from tests.verify.probes import PROBES
 from tests.verify.probes.base import Answer, Lab, NoSubject, Probe, asked
 from tests.verify.probes.state_fields import FIELDS
-from tests.verify.progress import Progress
 from tests.verify.remains import is_ours, of_stack
 from tests.verify.target import PREFIX, STACK, Target
 
@@ -168,10 +168,23 @@ def test_the_api_of_a_stack_on_aws_keeps_its_url() -> None:
     assert local_api_url(TARGET.info, url) == url
 
 
+class WithoutStacks:
+    """CloudFormation after it has deleted the stack."""
+
+    def describe_stacks(self, StackName: str) -> None:
+        error = {"Code": "ValidationError", "Message": f"Stack with id {StackName} does not exist"}
+        raise ClientError({"Error": error}, "DescribeStacks")
+
+
+def client_without_stacks(connection: StackConnection, service: str) -> Any:
+    return WithoutStacks() if service == "cloudformation" else boto3.client(service)
+
+
 @mock_aws
 def test_the_bucket_and_the_tables_that_a_stack_retains_are_deleted(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     s3 = boto3.client("s3", region_name="us-east-1")
@@ -189,8 +202,9 @@ def test_the_bucket_and_the_tables_that_a_stack_retains_are_deleted(
         BillingMode="PAY_PER_REQUEST",
     )
     kept = [["AWS::S3::Bucket", "kept"], ["AWS::DynamoDB::Table", "kept"]]
-    begun = Progress(tmp_path / "p.json", "1", "us-east-1", resources=kept)
+    monkeypatch.setattr(StackConnection, "client", client_without_stacks)
+    stack_id = f"arn:aws:cloudformation:us-east-1:123456789012:stack/{STACK}/1"
     for _ in range(2):  # the second time, they have gone
-        cleaning.delete_retained(TARGET, begun)
+        cleaning.destroy(TARGET, stack_id, kept)
     assert s3.list_buckets()["Buckets"] == []
     assert dynamodb.list_tables()["TableNames"] == []
