@@ -2,8 +2,9 @@
 
     make screenshots
 
-Uses the local stack on the port, or starts one. Trains two models, sends predictions and labels,
-and writes each view to docs/console/, light and dark, and some as a phone shows them.
+Uses the local stack on the port, or starts one. Trains two models, sends predictions and labels
+until one has drifted, and writes each view to docs/console/, light and dark, and some as a phone
+shows them. Models of an earlier call are used again: `refit down --discard` deletes them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 from refit_local.stack import lifecycle, record
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_wine
 
 from tests.e2e.conftest import Digits
 from tests.e2e.driver import User
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 FOLDER = Path(__file__).parents[1] / "docs/console"
-DIGITS, FLOWERS = "digits", "flowers"
+DIGITS, WINE = "handwriting", "wine"
 SETTINGS = """
 [monitoring]
 cohort_s = 10
@@ -55,21 +56,22 @@ VIEWS = {
     "inputs": f"/models/{DIGITS}/inputs",
     "labels": f"/models/{DIGITS}/labels",
     "versions": f"/models/{DIGITS}/versions",
+    "runs": f"/models/{DIGITS}/runs",
     "run": f"/models/{DIGITS}/runs/{{run}}",
     "draw": f"/models/{DIGITS}/try",
-    "form": f"/models/{FLOWERS}/try",
+    "form": f"/models/{WINE}/try",
 }
 ON_A_PHONE = ["models", "overview", "quality", "draw"]
 THREE = [(0.3, 0.25), (0.5, 0.15), (0.7, 0.3), (0.5, 0.48), (0.72, 0.66), (0.5, 0.86), (0.3, 0.75)]
 
 
-def flowers() -> bytes:
-    """Return the flowers of scikit-learn as CSV with a header."""
-    data = load_iris()
-    names = [name.removesuffix(" (cm)").replace(" ", "_") for name in data.feature_names]
-    lines = [",".join(["species", *names])]
+def wine() -> bytes:
+    """Return the wines of scikit-learn as CSV with a header, with their cultivars by name."""
+    data = load_wine()
+    cultivars = ("Barolo", "Grignolino", "Barbera")
+    lines = [",".join(["cultivar", *data.feature_names])]
     for label, row in zip(data.target, data.data, strict=True):
-        lines.append(",".join([str(data.target_names[label]), *map(str, row)]))
+        lines.append(",".join([cultivars[label], *map(str, row)]))
     return "\n".join([*lines, ""]).encode()
 
 
@@ -77,9 +79,9 @@ def make_models(user: User) -> None:
     """Train both models, and send predictions and labels, of which the last ones have drifted."""
     digits = Digits()
     user.drop(DIGITS, {"digits.csv": digits.csv(TRAINED)}, SETTINGS)
-    user.drop(FLOWERS, {"flowers.csv": flowers()}, "[data]\nlabel = 'species'\n")
+    user.drop(WINE, {"wine.csv": wine()}, "[data]\nlabel = 'cultivar'\n")
     user.wait_for_end(DIGITS, timeout_s=600)
-    user.wait_for_end(FLOWERS, timeout_s=600)
+    user.wait_for_end(WINE, timeout_s=600)
     for call in range(STEADY_CALLS + DRIFTED_CALLS):
         rows = slice(TRAFFIC.start + call * ROWS, TRAFFIC.start + (call + 1) * ROWS)
         images = digits.images[rows]

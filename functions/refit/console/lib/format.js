@@ -81,6 +81,11 @@ export function ago(moment, now) {
   return dateOf(moment);
 }
 
+export function until(moment, now) {
+  const seconds = (new Date(moment) - now) / 1000;
+  return seconds < 1 ? "now" : `in ${duration(seconds)}`;
+}
+
 function dateOf(moment) {
   return new Date(moment).toLocaleDateString("en-GB", { dateStyle: "medium" });
 }
@@ -109,7 +114,7 @@ export function evidence(log10) {
 }
 
 export function headline(metrics) {
-  const others = /rows$|^(champion_|base_|fresh_)/;
+  const others = /rows$|^threshold$|^(champion_|base_|fresh_)/;
   return Object.entries(metrics ?? {}).filter(
     ([name, value]) => typeof value === "number" && !others.test(name),
   );
