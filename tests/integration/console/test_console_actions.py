@@ -193,7 +193,7 @@ def test_the_form_of_a_regression_predicts_a_number_and_sends_a_number_as_its_la
     console.open(f"/models/{HOUSES}/try")
     page.get_by_role("button", name="whose label is 310,000").click()
     page.get_by_role("button", name="Predict").click()
-    expect(page.get_by_test_id("prediction")).to_have_text("287500")
+    expect(page.get_by_test_id("prediction")).to_have_text("287,512")
     page.get_by_label("What was it really?").fill("300000.5")
     page.get_by_role("button", name="Send the label").click()
     page.get_by_text("Label 300000.5 sent: accepted").wait_for()

@@ -40,7 +40,8 @@ export function number(value, digits = 4) {
   if (Number.isInteger(value)) return value.toLocaleString("en");
   const size = Math.abs(value);
   if (size < 1e-12) return "0"; // the edge of a bin can be the smallest number below 0
-  if (size >= 1e6 || size < 1e-4) return value.toExponential(2);
+  if (size >= 1e15 || size < 1e-4) return value.toExponential(2);
+  if (size >= 1000) return Math.round(value).toLocaleString("en");
   return Number(value.toPrecision(digits)).toString();
 }
 

@@ -78,4 +78,5 @@ def _by_turns(rows: Integers, labels: Integers) -> Integers:
     by_class = rows[np.argsort(labels[rows], kind="stable")]
     classes, starts = np.unique(labels[by_class], return_index=True)
     turns = np.arange(len(by_class)) - starts[np.searchsorted(classes, labels[by_class])]
-    return by_class[np.lexsort((labels[by_class], turns))]
+    ordered: Integers = by_class[np.lexsort((labels[by_class], turns))]
+    return ordered
