@@ -55,10 +55,12 @@ VIEWS = {
     "versions": f"/models/{DIGITS}/versions",
     "runs": f"/models/{DIGITS}/runs",
     "run": f"/models/{DIGITS}/runs/{{run}}",
+    "held-out": f"/models/{DIGITS}/runs/{{run}}",
     "draw": f"/models/{DIGITS}/try",
     "form": f"/models/{WINE}/try",
 }
 ON_A_PHONE = ["models", "overview", "quality", "draw"]
+PREDICTING = ("draw", "form")
 
 
 def wine() -> bytes:
@@ -116,9 +118,11 @@ def take(browser: Browser, user: User, view: str, theme: Any, size: tuple[int, i
         settled(page)
     _use(page, view)
     page.evaluate("scrollTo(0, 0)")
-    picture = Image.open(io.BytesIO(page.screenshot(full_page=True)))
+    card = page.locator(".card").filter(has=page.get_by_role("heading", name="Some held-out rows"))
+    shot = card.screenshot() if view == "held-out" else page.screenshot(full_page=True)
+    picture = Image.open(io.BytesIO(shot))
     context.close()
-    return picture.crop((0, 0, width, min(picture.height, TALLEST)))
+    return picture.crop((0, 0, picture.width, min(picture.height, TALLEST)))
 
 
 def _use(page: Page, view: str) -> None:
@@ -166,12 +170,13 @@ def main(port: int) -> None:
         make_models(user)
     FOLDER.mkdir(exist_ok=True)
     with chromium() as browser:
-        for view in VIEWS:
+        # Views that send a prediction come last: it is in the pictures that are taken after it.
+        for view in sorted(VIEWS, key=PREDICTING.__contains__):
             for theme in ("light", "dark"):
                 save(take(browser, user, view, theme, DESKTOP), f"{view}-{theme}")
-        for view in ON_A_PHONE:
-            phones = [take(browser, user, view, theme, PHONE) for theme in ("light", "dark")]
-            save(beside(*phones), f"{view}-phone")
+            if view in ON_A_PHONE:
+                phones = [take(browser, user, view, theme, PHONE) for theme in ("light", "dark")]
+                save(beside(*phones), f"{view}-phone")
     print(f"the pictures are in {FOLDER}: look at each one")
     if running is None:
         lifecycle.down(port)

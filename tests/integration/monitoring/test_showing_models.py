@@ -201,7 +201,10 @@ def test_quality_names_the_parts_of_the_evidence_and_what_changed_it(live: FakeR
     assert len(starts) == 15
     worse = {cohort["start"] for cohort in quality["series"] if cohort["errorRate"] > 0.5}
     assert {change["start"] for change in quality["changes"]} <= worse
-    assert "multiplied" in quality["changes"][0]["text"]
+    largest = quality["changes"][0]
+    factor = largest["after"] - largest["before"]
+    assert factor > 15
+    assert f"multiplied the evidence by 10^{factor:.1f}." in largest["text"]
     judged = [cohort for cohort in quality["series"] if cohort["log10"] is not None]
     assert judged
     assert all(0 < cohort["bar"] < 0.5 for cohort in judged)

@@ -29,12 +29,17 @@ export function Examples({ of: examples, champion }) {
     <p class="muted">
       ${isRegression
         ? "The first ones have the largest errors."
-        : `${count(rows.filter((row) => row.wrong).length, "wrong prediction")} first, those of the highest probability before the others.`}
+        : orderOf(rows.filter((row) => row.wrong).length)}
     </p>
     ${side === null
       ? html`<${Table} of=${examples} champion=${champion} isRegression=${isRegression} />`
       : html`<${Pictures} of=${examples} champion=${champion} />`}
   <//>`;
+}
+
+function orderOf(wrong) {
+  if (wrong === 0) return "Each of these was predicted correctly.";
+  return `First ${count(wrong, "wrong prediction")}, the most certain one at the front.`;
 }
 
 function Pictures({ of: { imageSide: side, imageMax: largest, rows }, champion }) {
