@@ -138,10 +138,9 @@ def new_console(browser: Browser, api: RecordedApi) -> Iterator[Any]:
         page.set_default_timeout(20_000)
         page.route("**/*", api.handle)
         complaints = listen(page)
-        page.goto(URL)
         for purpose, key in keys.items():
-            page.evaluate(f"sessionStorage.setItem('refit-key-{purpose}', '{key}')")
-        page.reload()
+            page.add_init_script(f"sessionStorage.setItem('refit-key-{purpose}', '{key}')")
+        page.goto(URL)
         return OpenConsole(page, complaints)
 
     yield open_page
