@@ -2,7 +2,7 @@
 import { pathOf, post } from "../lib/api.js";
 import { number, percent } from "../lib/format.js";
 import { setKey } from "../lib/session.js";
-import { html, useState } from "../lib/view.js";
+import { html, useEffect, useState } from "../lib/view.js";
 import { announce } from "./announcer.js";
 import { Card } from "./basics.js";
 import { KeyForm, useKey } from "./keys.js";
@@ -33,6 +33,13 @@ export function usePrediction(model) {
 // prediction: of usePrediction. known: the label, if the row is one of the held-out rows.
 export function PredictionCard({ prediction, answer, known }) {
   const key = useKey("predict");
+  const { row } = prediction.state;
+  useEffect(() => {
+    // On a narrow screen the result is below the inputs.
+    if (row !== null && matchMedia("(max-width: 900px)").matches) {
+      document.getElementById("prediction").scrollIntoView();
+    }
+  }, [row]);
   return html`<${Card} title="Prediction" id="prediction">
     ${key === null
       ? html`<${KeyForm} purpose="predict" refusal=${prediction.state.problem} />`
