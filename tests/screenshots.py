@@ -2,16 +2,15 @@
 
     make screenshots
 
-Uses the local stack on the port, or starts one. Trains two models, sends predictions and labels,
-and writes each view to docs/console/, light and dark, and some as a phone shows them.
+Uses the local stack on the port, or starts one. Trains two models, sends predictions and labels
+until one has drifted, and writes each view to docs/console/, light and dark, and some as a phone
+shows them. Models of an earlier call are used again: `refit down --discard` deletes them.
 """
 
 from __future__ import annotations
 
 import io
-import os
 import re
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -19,18 +18,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import expect, sync_playwright
 from refit_local.stack import lifecycle, record
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_wine
 
 from tests.e2e.conftest import Digits
 from tests.e2e.driver import User
+from tests.support.browser import CHROMIUM, PHONE, SLOW_MS, THREE, chromium, draw, settled
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 FOLDER = Path(__file__).parents[1] / "docs/console"
-DIGITS, FLOWERS = "digits", "flowers"
+DIGITS, WINE = "handwriting", "wine"
 SETTINGS = """
 [monitoring]
 cohort_s = 10
@@ -44,9 +43,8 @@ TRAINED, TRAFFIC = slice(0, 900), slice(900, 1780)
 STEADY_CALLS, DRIFTED_CALLS, ROWS = 14, 5, 22
 PAUSE_S = 9
 LARGEST_BYTES = 150_000
-SLOW_MS = 60_000
 TALLEST = 1_900
-DESKTOP, PHONE = (1180, 820), (360, 740)
+DESKTOP = (1180, 820)
 VIEWS = {
     "sign-in": None,
     "models": "/",
@@ -55,21 +53,23 @@ VIEWS = {
     "inputs": f"/models/{DIGITS}/inputs",
     "labels": f"/models/{DIGITS}/labels",
     "versions": f"/models/{DIGITS}/versions",
+    "runs": f"/models/{DIGITS}/runs",
     "run": f"/models/{DIGITS}/runs/{{run}}",
+    "held-out": f"/models/{DIGITS}/runs/{{run}}",
     "draw": f"/models/{DIGITS}/try",
-    "form": f"/models/{FLOWERS}/try",
+    "form": f"/models/{WINE}/try",
 }
 ON_A_PHONE = ["models", "overview", "quality", "draw"]
-THREE = [(0.3, 0.25), (0.5, 0.15), (0.7, 0.3), (0.5, 0.48), (0.72, 0.66), (0.5, 0.86), (0.3, 0.75)]
+PREDICTING = ("draw", "form")
 
 
-def flowers() -> bytes:
-    """Return the flowers of scikit-learn as CSV with a header."""
-    data = load_iris()
-    names = [name.removesuffix(" (cm)").replace(" ", "_") for name in data.feature_names]
-    lines = [",".join(["species", *names])]
+def wine() -> bytes:
+    """Return the wines of scikit-learn as CSV with a header, with their cultivars by name."""
+    data = load_wine()
+    cultivars = ("Barolo", "Grignolino", "Barbera")
+    lines = [",".join(["cultivar", *data.feature_names])]
     for label, row in zip(data.target, data.data, strict=True):
-        lines.append(",".join([str(data.target_names[label]), *map(str, row)]))
+        lines.append(",".join([cultivars[label], *map(str, row)]))
     return "\n".join([*lines, ""]).encode()
 
 
@@ -77,9 +77,9 @@ def make_models(user: User) -> None:
     """Train both models, and send predictions and labels, of which the last ones have drifted."""
     digits = Digits()
     user.drop(DIGITS, {"digits.csv": digits.csv(TRAINED)}, SETTINGS)
-    user.drop(FLOWERS, {"flowers.csv": flowers()}, "[data]\nlabel = 'species'\n")
+    user.drop(WINE, {"wine.csv": wine()}, "[data]\nlabel = 'cultivar'\n")
     user.wait_for_end(DIGITS, timeout_s=600)
-    user.wait_for_end(FLOWERS, timeout_s=600)
+    user.wait_for_end(WINE, timeout_s=600)
     for call in range(STEADY_CALLS + DRIFTED_CALLS):
         rows = slice(TRAFFIC.start + call * ROWS, TRAFFIC.start + (call + 1) * ROWS)
         images = digits.images[rows]
@@ -115,29 +115,23 @@ def take(browser: Browser, user: User, view: str, theme: Any, size: tuple[int, i
         page.reload()
         page.locator("main h1").wait_for()
         page.wait_for_load_state("networkidle")
-        expect(page.locator(".skeleton")).to_have_count(0, timeout=SLOW_MS)
+        settled(page)
     _use(page, view)
     page.evaluate("scrollTo(0, 0)")
-    picture = Image.open(io.BytesIO(page.screenshot(full_page=True)))
+    card = page.locator(".card").filter(has=page.get_by_role("heading", name="Some held-out rows"))
+    shot = card.screenshot() if view == "held-out" else page.screenshot(full_page=True)
+    picture = Image.open(io.BytesIO(shot))
     context.close()
-    return picture.crop((0, 0, width, min(picture.height, TALLEST)))
+    return picture.crop((0, 0, picture.width, min(picture.height, TALLEST)))
 
 
 def _use(page: Page, view: str) -> None:
     if view == "draw":
-        pad = page.get_by_label("Pad to draw on")
-        pad.scroll_into_view_if_needed()
-        box: Any = pad.bounding_box()
-        places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in THREE]
-        page.mouse.move(*places[0])
-        page.mouse.down()
-        for place in places[1:]:
-            page.mouse.move(*place, steps=5)
-        page.mouse.up()
+        draw(page, THREE)
         page.get_by_role("button", name="Predict").click()
         page.get_by_test_id("prediction").wait_for()
     elif view == "form":
-        page.get_by_role("button", name="Fill with an example").click()
+        page.get_by_role("button", name="Use a held-out row").first.click()
         page.get_by_role("button", name=re.compile("^Predict")).click()
         page.get_by_test_id("prediction").wait_for()
 
@@ -162,24 +156,28 @@ def beside(left: Image.Image, right: Image.Image) -> Image.Image:
 
 def main(port: int) -> None:
     """Take all pictures."""
-    chromium = shutil.which(os.environ.get("CHROMIUM", "chromium"))
-    if chromium is None:
-        raise SystemExit("Chromium is needed: apt-get install chromium, or set CHROMIUM")
+    if CHROMIUM is None:
+        raise SystemExit(
+            "The pictures need Chromium, and there is none: apt-get install chromium, "
+            "or set CHROMIUM to its path"
+        )
     running = record.read(port)
+    if running is None:
+        print(f"no local stack is running on port {port}: starting one, and stopping it at the end")
     user = User(running.info if running else lifecycle.up(port))
     if DIGITS not in user.models():
+        print("training two models, and sending predictions and labels for three minutes")
         make_models(user)
     FOLDER.mkdir(exist_ok=True)
-    with sync_playwright() as playwright:
-        options = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=chromium, args=options)
-        for view in VIEWS:
+    with chromium() as browser:
+        # Views that send a prediction come last: it is in the pictures that are taken after it.
+        for view in sorted(VIEWS, key=PREDICTING.__contains__):
             for theme in ("light", "dark"):
                 save(take(browser, user, view, theme, DESKTOP), f"{view}-{theme}")
-        for view in ON_A_PHONE:
-            phones = [take(browser, user, view, theme, PHONE) for theme in ("light", "dark")]
-            save(beside(*phones), f"{view}-phone")
-        browser.close()
+            if view in ON_A_PHONE:
+                phones = [take(browser, user, view, theme, PHONE) for theme in ("light", "dark")]
+                save(beside(*phones), f"{view}-phone")
+    print(f"the pictures are in {FOLDER}: look at each one")
     if running is None:
         lifecycle.down(port)
 

@@ -4,7 +4,7 @@ import { timeOf } from "./lib/format.js";
 import { keyOf, onKeyChange, signOut } from "./lib/session.js";
 import { html, render, useEffect, useRef, useState } from "./lib/view.js";
 import { announce, Announcer } from "./parts/announcer.js";
-import { Model } from "./views/model.js";
+import { Model, titleOfTab } from "./views/model.js";
 import { Models } from "./views/models.js";
 import { SignIn } from "./views/sign_in.js";
 
@@ -52,7 +52,7 @@ function App() {
     signOut();
   };
   const { model, tab, run } = route;
-  useTitle(key === null ? "Sign in" : [run && `Run ${run}`, tab, model ?? "Models"]);
+  useTitle(key === null ? "Sign in" : [run && `Run ${run}`, titleOfTab(tab), model ?? "Models"]);
   usePlaceAnnouncement(`${model} ${tab} ${run}`);
   return html`<a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
     <${Bar} model=${key === null ? null : model} onLeave=${key === null ? null : leave} />

@@ -276,6 +276,11 @@ class RunKeys:
         return f"{self.root}evaluation_statistics.json"
 
     @property
+    def evaluation_examples(self) -> str:
+        """Some held-out rows with their predictions, for people to look at."""
+        return f"{self.root}evaluation_examples.json"
+
+    @property
     def curves(self) -> str:
         """The metrics of each round of the run's training jobs."""
         return f"{self.root}curves.json"

@@ -24,13 +24,14 @@ from refit.domain.column_reading import (
     name_key,
     similar_name,
 )
-from refit.domain.date_forms import COMPACT
+from refit.domain.date_forms import COMPACT, date_text
 from refit.domain.errors import PayloadInvalid
 from refit.domain.feature_source import FeatureSource
 from refit.domain.number_forms import PLAIN, NumberForm
 from refit.domain.vocabulary import Task
 
 _HOW_MISSING = "(send null or an empty cell for a missing value)"
+_SMALLEST_IMAGE = 16  # columns
 
 
 class Feature(BaseModel):
@@ -90,6 +91,17 @@ class Feature(BaseModel):
         if not isinstance(value, bool) and value in self.reading.missing_numbers:
             return None
         return self._category_code(value) if self.type == "category" else self._number(value)
+
+    def decode(self, cell: str) -> str | None:
+        """Return an encoded cell as a file of this column has it; None if it is missing."""
+        if not cell:
+            return None
+        if self.type == "number":
+            return cell.replace(".", self.form.decimal)
+        if self.type == "date":
+            return date_text(float(cell), self.date_form or "")
+        texts = TRUTH_TEXTS if self.type == "boolean" else self.values or ()
+        return texts[int(float(cell))]
 
     def _text(self, value: str) -> float | None:
         try:
@@ -192,6 +204,24 @@ class Schema(BaseModel):
     def all_columns(self) -> tuple[str, ...]:
         """Names of the columns of a row without its label, in the order of the file."""
         return self.columns or tuple(feature.name for feature in self.own.features)
+
+    @property
+    def image_side(self) -> int | None:
+        """Side of the square picture that a row can be, also if columns are left out, or None."""
+        side = math.isqrt(len(self.all_columns))
+        is_square = side * side == len(self.all_columns) >= _SMALLEST_IMAGE
+        is_numeric = all(feature.type == "number" for feature in self.own.features)
+        return side if is_square and is_numeric and self.features_from is None else None
+
+    def decode_line(self, line: str) -> tuple[str | None, ...]:
+        """Return the cells of a line of encoded features as a file of rows has them.
+
+        Predictions of another model, which no file has, are left out.
+        """
+        cells = line.rstrip("\r\n").split(",")
+        return tuple(
+            feature.decode(cell) for feature, cell in zip(self.own.features, cells, strict=False)
+        )
 
     def encode_instance(self, instance: Sequence[Any] | Mapping[str, Any]) -> list[float | None]:
         """Encode one row of a prediction request.

@@ -6,7 +6,7 @@ Input       {"model", "run", "champion": {"run", "version"} or null, "comparable
 Output      {"metrics": headline metrics of the challenger, and of the champion beside them}
 Raises      EvaluationIncomplete, ServiceThrottled
 
-Writes evaluation.json, baseline.json and evaluation_statistics.json.
+Writes evaluation.json, baseline.json, evaluation_statistics.json and evaluation_examples.json.
 """
 
 from __future__ import annotations

@@ -127,6 +127,8 @@ class ModelStore:
         cause: RunCause,
         takes: TakesFiles | None,
         champion: int | None = None,
+        reason: str | None = None,
+        retry_of: str | None = None,
     ) -> BeginResult:
         """Record a run and take the lock of the model, in one transaction.
 
@@ -137,6 +139,8 @@ class ModelStore:
             takes: given when the run takes new files from the drop folder. Its consumed.txt must
                 have been written.
             champion: the version that must be live; None when any version may be live.
+            reason: why a retraining begins, for a person.
+            retry_of: the run that is repeated, if it is.
 
         Returns:
             STARTED when this call began the run. KNOWN when the run was begun before. BUSY when
@@ -158,6 +162,8 @@ class ModelStore:
                 "status": RunStatus.STARTED,
                 "started_at": now,
                 "updated_at": now,
+                **({"reason": reason} if reason else {}),
+                **({"retry_of": retry_of} if retry_of else {}),
             },
             condition=Attr("pk").not_exists(),
         )

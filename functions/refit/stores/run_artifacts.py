@@ -24,6 +24,7 @@ from refit.domain.pipeline.manifest import Drop, Manifest
 from refit.domain.schema import Schema
 
 if TYPE_CHECKING:
+    from refit.domain.evaluation.examples import ExampleRows
     from refit.domain.evaluation.gate import GateDecision
     from refit.domain.evaluation.report import Evaluation
     from refit.domain.evaluation.training_curves import Curves
@@ -122,6 +123,12 @@ class RunArtifacts:
         from refit.domain.evaluation.report import Evaluation  # noqa: PLC0415 (not for predict)
 
         return self._artifact(Evaluation, RunKeys(model, run).evaluation)
+
+    def examples(self, model: str, run: str) -> ExampleRows:
+        """Return some held-out rows with their predictions."""
+        from refit.domain.evaluation.examples import ExampleRows  # noqa: PLC0415 (not for predict)
+
+        return self._artifact(ExampleRows, RunKeys(model, run).evaluation_examples)
 
     def curves(self, model: str, run: str) -> Curves:
         """Return the metrics of each round of the run's training jobs."""

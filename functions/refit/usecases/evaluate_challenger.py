@@ -3,7 +3,8 @@
 The use case reads the predictions of the batch transform jobs and writes evaluation.json (format:
 domain/evaluation/report.py), baseline.json (the baseline of the version:
 domain/monitoring/baseline.py), evaluation_statistics.json (Model Monitor's format, for SageMaker
-Studio) and, with `[prediction]`, decision.json (domain/decision_rule.py).
+Studio), evaluation_examples.json (some held-out rows: domain/evaluation/examples.py) and, with
+`[prediction]`, decision.json (domain/decision_rule.py).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from refit.domain.evaluation import (
     quality_statistics,
 )
 from refit.domain.evaluation.deciding_metric import deciding_metric, headline_metrics
+from refit.domain.evaluation.example_choice import classified_examples, measured_examples
 from refit.domain.evaluation.measured_rows import ClassifiedRows, NumberRows
 from refit.domain.evaluation.positive_class import positive_class
 from refit.domain.evaluation.report import EvaluatedRows, Evaluation
@@ -34,10 +36,12 @@ from refit.domain.pipeline.algorithms import algorithm_of
 from refit.domain.quality_metrics import METRICS
 from refit.usecases.evaluate_folds import FoldFiles, ScoredRows
 from refit.usecases.evaluation_files import EvaluationFiles
+from refit.usecases.write_examples import readable_rows, write_examples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from refit.domain.evaluation.examples import ExampleRow
     from refit.domain.evaluation.outcomes import ClassOutcome
     from refit.domain.evaluation.quality_statistics import Statistics
     from refit.domain.evaluation.report import ChampionRun, Comparison, ModelQuality
@@ -54,11 +58,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Measurement:
-    """The results on one set of held-out rows."""
+    """The results on one set of held-out rows.
+
+    Attributes:
+        examples: rows to look at, without their values.
+    """
 
     evaluated: EvaluatedRows
     statistics: Statistics
     baseline: Baseline
+    examples: list[ExampleRow]
 
 
 @dataclass(frozen=True)
@@ -152,6 +161,7 @@ def evaluate_challenger(
         services.bucket.put_json(keys.decision, challenger.rule.model_dump(mode="json"))
     services.bucket.put_json(keys.baseline, latest.baseline.model_dump(mode="json"))
     services.bucket.put_json(keys.evaluation_statistics, new.statistics)
+    write_examples(services, keys, schema, new.examples)
     services.bucket.put_json(keys.evaluation, evaluation.model_dump(mode="json"))
     return _headline(evaluation, manifest)
 
@@ -282,6 +292,7 @@ class HeldOutRows:
             )
             by_chance = chance.chance_of_classifier(version.metric, measured, version.confidence)
             evaluated = evaluated.model_copy(update={"chance": by_chance})
+        live = None
         if champion is not None:
             known = champion.schema.classes or ()
             live = self._files.outcome(
@@ -303,7 +314,9 @@ class HeldOutRows:
             "fresh" if rows == "fresh" else "new",
         )
         statistics = quality_statistics.classification_statistics(labels, outcome, classes)
-        return Measurement(evaluated, statistics, baseline)
+        among = self._readable(rows, len(labels))
+        examples = classified_examples(labels[:among], outcome, live, classes)
+        return Measurement(evaluated, statistics, baseline, examples)
 
     def _measure_regression(self, rows: HeldOutSet) -> Measurement:
         version = self._challenger
@@ -320,6 +333,7 @@ class HeldOutRows:
             measured = NumberRows(labels, predictions, metrics.row_weights(weights, len(labels)))
             by_chance = chance.chance_of_regression(version.metric, measured, version.confidence)
             evaluated = evaluated.model_copy(update={"chance": by_chance})
+        live = None
         if self._champion is not None:
             live = self._files.numbers(rows, "champion", len(labels), self._champion.form)
             evaluated = _compared(
@@ -336,7 +350,13 @@ class HeldOutRows:
             "fresh" if rows == "fresh" else "new",
         )
         statistics = quality_statistics.regression_statistics(labels, predictions)
-        return Measurement(evaluated, statistics, baseline)
+        among = self._readable(rows, len(labels))
+        examples = measured_examples(labels[:among], predictions[:among], live)
+        return Measurement(evaluated, statistics, baseline, examples)
+
+    def _readable(self, rows: HeldOutSet, count: int) -> int:
+        """Return among how many of the first rows examples are chosen: only new rows are shown."""
+        return readable_rows(self._files.services, self._files.keys, count) if rows == "new" else 0
 
     def _weights(self, rows: HeldOutSet, count: int) -> Floats | None:
         return self._files.weights(rows, count) if self._challenger.is_weighted else None

@@ -59,7 +59,7 @@ def _version(
         created_at=registered.created_at,
         status=run and run.status,
         cause=run and run.cause,
-        cause_text=run and cause_text(run, drop),
+        cause_text=run and cause_text(run),
         metrics=metrics_of(run) if run else {},
         data=data_answer(drop, manifest, _MAX_FILES),
     )

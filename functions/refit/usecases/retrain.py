@@ -170,7 +170,9 @@ def _begin(services: Services, model: str, start: RetrainingStart) -> None:
     if services.models.run(model, start.run) is None:
         drop = _drop_of(services, model, start, champion)
         services.bucket.put_json(RunKeys(model, start.run).drop, drop.model_dump(mode="json"))
-    begun = services.models.begin_run(model, start.run, start.cause, None, champion=start.version)
+    begun = services.models.begin_run(
+        model, start.run, start.cause, None, champion=start.version, reason=start.reason
+    )
     logger.info("begin retraining", extra={"model": model, "run": start.run, "result": begun})
     if begun is not BeginResult.BUSY:
         start_run(services, model, start.run)

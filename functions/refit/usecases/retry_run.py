@@ -37,7 +37,7 @@ def retry_run(services: Services, model: str, run: str) -> None:
         retried = drop.model_copy(update={"run": again, "retry_of": run})
         key = RunKeys(model, again).drop
         services.bucket.put_json(key, retried.model_dump(mode="json"))
-        begun = services.models.begin_run(model, again, "drop", None)
+        begun = services.models.begin_run(model, again, "drop", None, retry_of=run)
         logger.info("retry", extra={"model": model, "run": again, "of": run, "result": begun})
         if begun is BeginResult.STARTED:
             start_or_refuse(services, retried)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from refit.domain.answers.runs import DataAnswer, FileAnswer, RunSummary
+from refit.domain.answers.stage import cause_text
 
 if TYPE_CHECKING:
     from refit.domain.pipeline.manifest import Drop, Manifest
@@ -20,6 +21,7 @@ def run_summary(run: Run) -> RunSummary:
         run=run.run,
         status=run.status,
         cause=run.cause,
+        cause_text=shortened(cause_text(run)),
         version=run.version,
         started_at=run.started_at,
         finished_at=run.finished_at,

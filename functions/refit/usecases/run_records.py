@@ -12,6 +12,7 @@ from refit.domain.pipeline.tuning_record import TuningRecord
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from refit.domain.evaluation.examples import ExampleRows
     from refit.domain.evaluation.gate import GateDecision
     from refit.domain.evaluation.report import Evaluation
     from refit.domain.evaluation.training_curves import Curves
@@ -28,6 +29,7 @@ class RunRecords:
     drop: Drop | None
     manifest: Manifest | None
     evaluation: Evaluation | None
+    examples: ExampleRows | None
     decision: GateDecision | None
     curves: Curves | None
     tuning: TuningRecord | None
@@ -44,6 +46,7 @@ def read_run_records(services: Services, model: str, run: str) -> RunRecords:
         drop=of_run(artifacts.drop),
         manifest=of_run(artifacts.manifest),
         evaluation=of_run(artifacts.evaluation),
+        examples=of_run(artifacts.examples),
         decision=of_run(artifacts.decision),
         curves=of_run(artifacts.curves),
         tuning=if_written(lambda: _tuning(services, model, run)),

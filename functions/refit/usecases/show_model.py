@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import isqrt
 from typing import TYPE_CHECKING
 
 from refit.domain.answers.models import (
@@ -33,7 +32,6 @@ _MAX_CHARACTERS = 1_000_000
 """Of all names and values of a form, so that the answer stays below Lambda's 6 MB in UTF-8."""
 
 _PER_COLUMN = 100
-_SMALLEST_IMAGE = 16  # columns
 
 
 def show_model(services: Services, model: str) -> ModelAnswer:
@@ -115,16 +113,8 @@ def form_of(schema: Schema, manifest: Manifest) -> FormAnswer:
         classes=schema.classes and schema.classes[:_MAX_CLASSES],
         columns=tuple(columns),
         columns_total=len(names),
-        image_side=_image_side(schema),
+        image_side=schema.image_side,
     )
-
-
-def _image_side(schema: Schema) -> int | None:
-    """Return the side of the square picture that a row can be; columns may be left out."""
-    side = isqrt(len(schema.all_columns))
-    is_square = side * side == len(schema.all_columns) >= _SMALLEST_IMAGE
-    is_numeric = all(feature.type == "number" for feature in schema.own.features)
-    return side if is_square and is_numeric and schema.features_from is None else None
 
 
 def _alarms(services: Services, model: str) -> tuple[AlarmAnswer, ...]:

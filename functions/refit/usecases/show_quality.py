@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _MAX_CHANGES = 5
 _SMALLEST_CHANGE = 0.01  # of log10
+_WRITTEN_AS_POWER = 6  # as in the sentence of the verdict
 
 
 def show_quality(services: Services, model: str, page: PageRequest) -> QualityAnswer:
@@ -93,14 +94,20 @@ def evidence_changes(steps: tuple[EvidenceStep, ...]) -> tuple[EvidenceChange, .
 def _change(step: EvidenceStep, before: float | None, change: float) -> EvidenceChange:
     assert step.log10_evidence is not None, "the caller has looked"
     moved = "multiplied" if change > 0 else "divided"
-    factor = 10 ** min(abs(change), 15)
     return EvidenceChange(
         start=step.start,
         before=before,
         after=step.log10_evidence,
         text=f"The labels of the cohort of {step.start:%Y-%m-%d %H:%M:%S} UTC have {moved} the "
-        f"evidence by {factor:,.3g}.",
+        f"evidence by {_factor_text(abs(change))}.",
     )
+
+
+def _factor_text(log10: float) -> str:
+    if log10 >= _WRITTEN_AS_POWER:
+        return f"10^{log10:.1f}"
+    factor = 10**log10
+    return f"{factor:,.0f}" if factor >= 100 else f"{factor:.3g}"
 
 
 def _without_version(model: str) -> QualityAnswer:

@@ -16,11 +16,11 @@ from refit.domain.answers.runs import (
     TuningAnswer,
     TuningProgressAnswer,
 )
-from refit.domain.answers.stage import cause_text
 from refit.domain.vocabulary import RunStatus
 from refit.stores.clients import error_code
 from refit.stores.execution_states import ExecutionStates
 from refit.stores.tuning_progress import TuningFollower
+from refit.usecases.example_answers import examples_answer
 from refit.usecases.known_model import known_model, known_run
 from refit.usecases.run_answers import data_answer, run_summary
 from refit.usecases.run_records import read_run_records
@@ -54,11 +54,9 @@ def show_run(services: Services, model: str, run: str) -> RunAnswer:
     record = known_run(services, model, run)
     written = read_run_records(services, model, run)
     jobs = curves_so_far(services, record)
-    drop = written.drop
     return RunAnswer(
         **dict(run_summary(record)),
         model=model,
-        cause_text=cause_text(record, drop),
         learned=record.learned,
         tuning=record.tuning,
         features_from=record.features_from,
@@ -70,8 +68,9 @@ def show_run(services: Services, model: str, run: str) -> RunAnswer:
         curves=tuple(_curves(jobs))[:_MAX_CURVES],
         gate=written.decision,
         evaluation=_evaluation(written.evaluation) if written.evaluation else None,
+        examples=examples_answer(services, record, written),
         trials=_trials(written.tuning) if written.tuning else None,
-        data=data_answer(drop, written.manifest),
+        data=data_answer(written.drop, written.manifest),
     )
 
 

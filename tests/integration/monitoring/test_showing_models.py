@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.client import BaseClient
+from refit.domain.evaluation.examples import ExampleRow
 from refit.domain.evaluation.training_curves import Curves, JobCurves
 from refit.domain.inferences.cohort_key import cohort_start
+from refit.domain.learned import Learned, LearnedColumn
 from refit.domain.moments import utc_now
 from refit.domain.monitoring.input_counts import InputCounter, columns_of
 from refit.domain.naming import ModelKeys, RunKeys
@@ -199,7 +201,10 @@ def test_quality_names_the_parts_of_the_evidence_and_what_changed_it(live: FakeR
     assert len(starts) == 15
     worse = {cohort["start"] for cohort in quality["series"] if cohort["errorRate"] > 0.5}
     assert {change["start"] for change in quality["changes"]} <= worse
-    assert "multiplied" in quality["changes"][0]["text"]
+    largest = quality["changes"][0]
+    factor = largest["after"] - largest["before"]
+    assert factor > 15
+    assert f"multiplied the evidence by 10^{factor:.1f}." in largest["text"]
     judged = [cohort for cohort in quality["series"] if cohort["log10"] is not None]
     assert judged
     assert all(0 < cohort["bar"] < 0.5 for cohort in judged)
@@ -265,6 +270,69 @@ def test_a_run_is_shown_with_cause_curves_and_data(live: FakeRegistry) -> None:
     assert run["training"][0]["rounds"] == 1000
     assert run["data"]["files"][0]["key"] == "digits/raw/a.csv"
     assert (run["gate"], run["evaluation"], run["trials"]) == (None, None, None)
+
+
+def example(values: tuple[str | None, ...]) -> dict[str, Any]:
+    return ExampleRow(number=0, values=values, truth="3", predicted="8").model_dump(mode="json")
+
+
+def test_held_out_rows_of_a_table_are_shown_with_the_columns_that_the_model_uses(
+    live: FakeRegistry,
+) -> None:
+    keys = RunKeys(MODEL, "run1")
+    columns = [{"name": "size", "type": "number"}, {"name": "age", "type": "number"}]
+    table = {"task": "classification", "label": "kind", "classes": ["3", "8"]}
+    left_out = {"columns": ["id", "size", "age"], "left_out": {"id": "it is unique"}}
+    services().bucket.put_json(keys.schema, table | left_out | {"features": columns})
+    services().bucket.put_json(keys.evaluation_examples, {"rows": [example(("1.5", None))]})
+    examples = get("/models/digits/runs/run1")["examples"]
+    assert (examples["columns"], examples["imageSide"]) == (["size", "age"], None)
+    assert examples["rows"][0]["values"] == ["1.5", None]
+    assert (examples["rows"][0]["truth"], examples["rows"][0]["predicted"]) == ("3", "8")
+
+
+def test_held_out_pictures_have_a_value_for_each_pixel_also_for_those_that_are_left_out(
+    live: FakeRegistry, stack: Stack
+) -> None:
+    keys = RunKeys(MODEL, "run1")
+    names = [f"p{number}" for number in range(64)]
+    pixels = [{"name": name, "type": "number"} for name in names[1:]]
+    table = {"task": "classification", "label": "digit", "classes": ["3", "8"]}
+    left_out = {"columns": names, "left_out": {"p0": "it is constant"}}
+    services().bucket.put_json(keys.schema, table | left_out | {"features": pixels})
+    profile = {"columns": [{"name": "p1", "max": 16}]}
+    services().bucket.put_json(keys.profile, profile)
+    column = LearnedColumn(name="p0", type="ignored", missing=0, example="7", reason="constant")
+    learned = Learned(
+        label="digit",
+        task="classification",
+        classes=("3", "8"),
+        columns=(column,),
+        header=True,
+        delimiter=",",
+        decimal=".",
+        rows=2,
+        refused=0,
+        refused_reasons={},
+    )
+    manifest = stack.get(keys.manifest) | {"learned": learned.model_dump(mode="json")}
+    services().bucket.put_json(keys.manifest, manifest)
+    rows = {"rows": [example(("16",) * 63)]}
+    services().bucket.put_json(keys.evaluation_examples, rows)
+    examples = get("/models/digits/runs/run1")["examples"]
+    assert (examples["imageSide"], examples["imageMax"]) == (8, 16)
+    assert examples["rows"][0]["values"] == ["7", *["16"] * 63]
+
+
+def test_the_reason_of_a_retraining_is_said_in_the_lists_without_a_read_of_its_own(
+    live: FakeRegistry,
+) -> None:
+    reason = "40 of 100 predictions are wrong."
+    services().models.begin_run(MODEL, "again", "drift", None, champion=1, reason=reason)
+    said = f"Drift was detected: {reason}"
+    assert get("/models/digits/runs")["runs"][0]["causeText"] == said
+    assert get("/models")["models"][0]["lastRun"]["causeText"] == said
+    assert get("/models/digits/runs/again")["causeText"] == said
 
 
 def test_versions_are_listed_newest_first_with_approval_and_data(

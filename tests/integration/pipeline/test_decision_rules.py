@@ -49,6 +49,7 @@ def put_run(stack: Stack, settings: str, champion_settings: str = "") -> np.ndar
         stack.put(f"{root}/manifest.json", manifest(root[-12:], text))
         stack.put(f"{root}/schema.json", SCHEMA)
         stack.put(f"{root}/profile.json", {"label": {"classes": {"no": 750, "yes": 250}}})
+    stack.put(f"{ROOT}/evaluation/in/new.csv", column(range(400)))
     for name, count, seed in (("new", 400, 1), ("base", 400, 2), ("validation", 600, 3)):
         labels, scores = fraud_rows(count, seed)
         stack.put(f"{ROOT}/evaluation/{name}.labels", column(labels))

@@ -70,6 +70,7 @@ def classified(stack: Stack) -> Stack:
     stack.put(f"{ROOT}/profile.json", {"label": {"classes": {"a": 480, "b": 480, "c": 480}}})
     stack.put(f"{CHAMPION_ROOT}/manifest.json", run_manifest())
     stack.put(f"{CHAMPION_ROOT}/schema.json", schema(["a", "b"]))
+    stack.put(f"{ROOT}/evaluation/in/new.csv", labels(np.arange(ROWS)))
     stack.put(f"{ROOT}/evaluation/new.labels", labels(truth))
     stack.put(f"{ROOT}/evaluation/base.labels", labels(base))
     stack.put(f"{ROOT}/evaluation/challenger/new.csv.out", batch_output(truth, 0.95, 3))
@@ -101,6 +102,34 @@ def test_both_models_are_evaluated_on_the_new_and_the_base_rows(classified: Stac
             *("accuracy", "balanced_accuracy", "log_loss", "brier", "f1", "precision", "recall")
         }
     assert stored["new"]["comparisons"]["accuracy"]["p_value"] < 0.001
+
+
+def test_held_out_rows_are_kept_for_people_the_wrong_ones_first(classified: Stack) -> None:
+    evaluate.handler(sample("evaluate"), CONTEXT)
+    rows = classified.get(f"{ROOT}/evaluation_examples.json")["rows"]
+    assert [row["wrong"] for row in rows] == [True] * 6 + [False] * 6
+    assert all(row["values"] == [str(row["number"])] for row in rows)
+    first = rows[0]
+    assert (first["truth"], first["predicted"], first["live"]) == ("a", "b", "b")
+    assert {row["truth"] for row in rows[6:]} == {"a", "b", "c"}
+
+
+def test_held_out_rows_of_a_regression_are_kept_the_largest_errors_first(stack: Stack) -> None:
+    regression(stack, ("new",))
+    evaluate.handler(sample("evaluate_first"), CONTEXT)
+    rows = stack.get(f"{ROOT}/evaluation_examples.json")["rows"]
+    errors = [abs(row["predicted"] - row["truth"]) for row in rows]
+    assert errors == sorted(errors, reverse=True)
+    assert [row["wrong"] for row in rows] == [None] * 12
+
+
+def test_of_a_large_file_only_the_first_rows_are_looked_at(
+    classified: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("refit.usecases.write_examples._MOST_BYTES", 100)
+    evaluate.handler(sample("evaluate"), CONTEXT)
+    rows = classified.get(f"{ROOT}/evaluation_examples.json")["rows"]
+    assert max(row["number"] for row in rows) < 30
 
 
 def test_the_statistics_have_the_format_that_sagemaker_studio_shows(classified: Stack) -> None:
@@ -156,6 +185,7 @@ def regression(stack: Stack, sets: tuple[str, ...]) -> None:
         stack.put(f"{root}/schema.json", schema(None))
         stack.put(f"{root}/manifest.json", run_manifest())
         stack.put(f"{root}/profile.json", {"label": {"mean": 0.0}})
+    stack.put(f"{ROOT}/evaluation/in/new.csv", labels(np.arange(ROWS)))
     for rows in sets:
         truth = generator.normal(size=ROWS)
         stack.put(f"{ROOT}/evaluation/{rows}.labels", labels(truth))

@@ -166,6 +166,7 @@ def put_evaluation(stack: Stack, settings: str) -> None:
     schema = {"task": "classification", "label": "l", "features": [], "classes": ["no", "yes"]}
     stack.put(RUN.schema, schema)
     stack.put(RUN.profile, {"label": {"classes": {"no": 150, "yes": 150}}})
+    stack.put(f"{RUN.evaluation_input}new.csv", "0\n" * 400)
     put_rows(
         stack, RUN.evaluation_labels("new"), f"{RUN.evaluation_output('challenger')}new", 400, 40
     )

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from refit.domain.answers.stage import Stage, StageFacts, cause_text, stage_of
-from refit.domain.pipeline.manifest import Drop
 from refit.domain.pipeline.model_state import Champion, ModelState
 from refit.domain.pipeline.run import Run
 from refit.domain.retraining.state import PendingRetraining, RetrainingState, RetrainingStatus
@@ -105,12 +104,12 @@ def test_without_data_and_while_it_is_removed_a_model_says_so() -> None:
 
 
 def test_the_cause_of_a_run_is_said_in_a_sentence() -> None:
-    drop = Drop(model="digits", run="new", cause="drop", files=())
-    retried = drop.model_copy(update={"retry_of": "old"})
-    drifted = drop.model_copy(update={"reason": "40 of 100 predictions are wrong."})
-    assert cause_text(run(RunStatus.TRAINING), drop) == "Files were dropped."
-    assert cause_text(run(RunStatus.TRAINING), retried) == "A user repeated run old."
-    drift = cause_text(run(RunStatus.TRAINING, "drift"), drifted)
-    assert drift == "Drift was detected: 40 of 100 predictions are wrong."
-    asked = cause_text(run(RunStatus.TRAINING, "request"), None)
+    dropped = run(RunStatus.TRAINING)
+    assert cause_text(dropped) == "Files were dropped."
+    retried = dropped.model_copy(update={"retry_of": "old"})
+    assert cause_text(retried) == "A user repeated run old."
+    reason = {"reason": "40 of 100 predictions are wrong."}
+    drifted = run(RunStatus.TRAINING, "drift").model_copy(update=reason)
+    assert cause_text(drifted) == "Drift was detected: 40 of 100 predictions are wrong."
+    asked = cause_text(run(RunStatus.TRAINING, "request"))
     assert asked == "A user requested a retraining."

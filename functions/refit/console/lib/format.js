@@ -40,7 +40,8 @@ export function number(value, digits = 4) {
   if (Number.isInteger(value)) return value.toLocaleString("en");
   const size = Math.abs(value);
   if (size < 1e-12) return "0"; // the edge of a bin can be the smallest number below 0
-  if (size >= 1e6 || size < 1e-4) return value.toExponential(2);
+  if (size >= 1e15 || size < 1e-4) return value.toExponential(2);
+  if (size >= 1000) return Math.round(value).toLocaleString("en");
   return Number(value.toPrecision(digits)).toString();
 }
 
@@ -81,6 +82,11 @@ export function ago(moment, now) {
   return dateOf(moment);
 }
 
+export function until(moment, now) {
+  const seconds = (new Date(moment) - now) / 1000;
+  return seconds < 1 ? "now" : `in ${duration(seconds)}`;
+}
+
 function dateOf(moment) {
   return new Date(moment).toLocaleDateString("en-GB", { dateStyle: "medium" });
 }
@@ -109,7 +115,7 @@ export function evidence(log10) {
 }
 
 export function headline(metrics) {
-  const others = /rows$|^(champion_|base_|fresh_)/;
+  const others = /rows$|^threshold$|^(champion_|base_|fresh_)/;
   return Object.entries(metrics ?? {}).filter(
     ([name, value]) => typeof value === "number" && !others.test(name),
   );

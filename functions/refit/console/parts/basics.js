@@ -1,5 +1,5 @@
 // Small parts that all views share.
-import { ago, dateTime } from "../lib/format.js";
+import { ago, dateTime, until } from "../lib/format.js";
 import { useNow } from "../lib/resource.js";
 import { html, useEffect, useState } from "../lib/view.js";
 
@@ -11,6 +11,11 @@ export function Badge({ of, texts }) {
 export function Ago({ at }) {
   const now = useNow();
   return html`<time datetime=${at} title=${dateTime(at)}>${ago(at, now)}</time>`;
+}
+
+export function Until({ at }) {
+  const now = useNow();
+  return html`<time datetime=${at} title=${dateTime(at)}>${until(at, now)}</time>`;
 }
 
 export function Card({ title, aside, children, id }) {

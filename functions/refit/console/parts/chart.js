@@ -48,6 +48,7 @@ function optionsOf({ series, isTime, format, range, steps }, width, show) {
   return {
     width,
     height: HEIGHT,
+    padding: [null, 28, null, null], // room for half of the last label of the time axis
     legend: { show: false },
     cursor: { points: { size: 7 }, drag: { x: false, y: false } },
     scales: { x: { time: isTime }, y: { range } },

@@ -1,9 +1,10 @@
 // A pad to draw on. What is drawn is scaled to the picture that the model was trained on.
 import { rowOf } from "../lib/drawing.js";
 import { html, useLayoutEffect, useMemo, useRef, useState } from "../lib/view.js";
-import { Result, usePrediction } from "./answering.js";
+import { PredictionCard, usePrediction } from "./answering.js";
 import { Card } from "./basics.js";
-import { KeyForm, useKey } from "./keys.js";
+import { ExampleButtons, useExamples } from "./examples.js";
+import { useKey } from "./keys.js";
 import { Picture } from "./picture.js";
 
 const SIZE = 280;
@@ -12,14 +13,14 @@ const PEN = 20;
 export function Pad({ answer }) {
   const { form, model } = answer;
   const side = form.imageSide;
-  const sample = form.columns.map((column) => Number(column.example ?? 0));
-  const largest = form.imageMax || Math.max(...sample, 1);
+  const examples = useExamples(answer);
+  const largest = form.imageMax || 1;
   const key = useKey("predict");
   const prediction = usePrediction(model);
   const [strokes, setStrokes] = useState([]);
-  const [example, setExample] = useState(null);
+  const [example, setExample] = useState(null); // {row, truth}
   const row = useMemo(
-    () => (strokes.length > 0 ? rowOf(strokes, side, largest) : example),
+    () => (strokes.length > 0 ? rowOf(strokes, side, largest) : (example?.row ?? null)),
     [strokes, example, side, largest],
   );
   const clear = () => {
@@ -32,18 +33,19 @@ export function Pad({ answer }) {
     setStrokes((before) => [...(isNew ? before : before.slice(0, -1)), stroke]);
     setExample(null);
   };
-  const load = () => {
+  const use = ({ values, truth }) => {
     clear();
-    setExample(sample);
-    if (key !== null) prediction.predict(sample);
+    const pixels = values.map((value) => Number(value ?? 0));
+    setExample({ row: pixels, truth });
+    if (key !== null) prediction.predict(pixels);
   };
   return html`<div class="try">
     <${Card} title="Draw" id="draw">
       <p class="muted" id="pad-help">
-        Draw with the mouse, a pen or a finger. With the keyboard, use the picture below.
+        Draw with the mouse, a pen or a finger. With the keyboard, use a picture below.
       </p>
       <div class="pad-row">
-        <${Canvas} strokes=${strokes} example=${example} side=${side} largest=${largest} onDraw=${draw} />
+        <${Canvas} strokes=${strokes} example=${example?.row ?? null} side=${side} largest=${largest} onDraw=${draw} />
         <div class="seen">
           ${row === null
             ? html`<div class="picture blank" aria-hidden="true"></div>`
@@ -62,18 +64,9 @@ export function Pad({ answer }) {
           Predict
         </button>
       </div>
-      <div class="examples">
-        <h3>A picture of the training data</h3>
-        <button type="button" aria-label="Use the picture of the training data" onClick=${load}>
-          <${Picture} values=${sample} side=${side} largest=${largest} size=${56} label="" />
-        </button>
-      </div>
+      <${ExampleButtons} of=${examples} side=${side} largest=${largest} onUse=${use} />
     <//>
-    <${Card} title="Prediction" id="prediction">
-      ${key === null
-        ? html`<${KeyForm} purpose="predict" refusal=${prediction.state.problem} />`
-        : html`<${Result} prediction=${prediction} answer=${answer} />`}
-    <//>
+    <${PredictionCard} prediction=${prediction} answer=${answer} known=${example?.truth ?? null} />
   </div>`;
 }
 

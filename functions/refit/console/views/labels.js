@@ -5,7 +5,7 @@ import { html } from "../lib/view.js";
 import { Ago, Card, Empty, Facts } from "../parts/basics.js";
 
 const OUTCOMES = [
-  ["new", "Accepted at once", "The first label of a prediction that was known. It is counted once."],
+  ["new", "Accepted at once", "The first label of a prediction that was known. Labels that were held first are not in this number."],
   ["repeat", "Repeated", "The same label again. It changes nothing."],
   ["corrected", "Corrected", "Another label for the same prediction. It replaces the first one."],
   ["held", "Held now", "Its prediction has not arrived yet. It is counted when it does."],
@@ -27,7 +27,7 @@ export function Labels({ answer }) {
           ["Labelled", percent(quality?.coverage, 0)],
           ["Predictions", (quality?.predictions ?? 0).toLocaleString("en")],
           ["With a label", (quality?.labelled ?? 0).toLocaleString("en")],
-          ["Average delay of a label", duration(quality?.labelDelaySeconds)],
+          ["Average delay", duration(quality?.labelDelaySeconds)],
           ["Last label", labels.lastLabelAt ? html`<${Ago} at=${labels.lastLabelAt} />` : "none"],
         ]}
       />

@@ -27,6 +27,11 @@ const TABS = [
   ["try", "Try it", Try],
 ];
 
+// Null for the overview, whose title is that of the model.
+export function titleOfTab(tab) {
+  return tab === "" ? null : (TABS.find(([name]) => name === tab)?.[1] ?? null);
+}
+
 export function Model({ model, tab, run }) {
   const resource = useResource(
     pathOf("models", model),

@@ -1,13 +1,13 @@
 // The state of a model: live version, quality, retraining, alarms and settings.
 import { pathOf } from "../lib/api.js";
 import { count, duration, metricTitle, metricValue, percent } from "../lib/format.js";
-import { usePages, useResource } from "../lib/resource.js";
+import { usePages } from "../lib/resource.js";
 import { html } from "../lib/view.js";
-import { ALARMS, CAUSES, hasEnded, isRunning, RETRAINING, RUNS } from "../lib/words.js";
-import { Ago, Badge, Card, Empty, Facts, Loaded, Scroll, Skeleton } from "../parts/basics.js";
+import { ALARMS, RETRAINING, RUNS } from "../lib/words.js";
+import { Ago, Badge, Card, Empty, Facts, Loaded, Scroll, Skeleton, Until } from "../parts/basics.js";
 import { Sparkline } from "../parts/sparkline.js";
 
-const NEWEST = 5; // retrainings whose cause is read
+const NEWEST = 5; // retrainings
 
 export function Overview({ answer, model }) {
   const { champion, loop, trend, alarms, settings } = answer;
@@ -77,7 +77,7 @@ function Retraining({ loop }) {
         since && ["In this state since", html`<${Ago} at=${since} />`],
         loop.lookedAt && ["Last check", html`<${Ago} at=${loop.lookedAt} />`],
         failures > 0 && ["Without improvement", count(failures, "retraining")],
-        state === "cooling" && cooledUntil && ["Cooling until", html`<${Ago} at=${cooledUntil} />`],
+        state === "cooling" && cooledUntil && ["Cooling ends", html`<${Until} at=${cooledUntil} />`],
         last && ["Last retraining", RUNS[last.status]?.[0] ?? last.status, last.message],
       ].filter(Boolean)}
     />
@@ -137,10 +137,9 @@ function Causes({ model }) {
 }
 
 function Cause({ run, model }) {
-  const record = useResource(pathOf("models", model, "runs", run.run), isRunning, hasEnded).data;
   return html`<li class="row-cause">
     <div>
-      <p>${record?.causeText ?? `From ${CAUSES[run.cause]}.`}</p>
+      <p>${run.causeText}</p>
       <p class="muted">
         <a href=${`#/models/${encodeURIComponent(model)}/runs/${run.run}`}>Run ${run.run}</a>${run.message && `: ${run.message}`}
       </p>

@@ -8,6 +8,7 @@ import { Action } from "../parts/actions.js";
 import { Ago, Badge, Card, Facts, Loaded, Scroll, Skeleton } from "../parts/basics.js";
 import { Curves } from "../parts/curves.js";
 import { Evaluation } from "../parts/evaluation.js";
+import { Examples } from "../parts/examples.js";
 import { LearnedColumns } from "../parts/learned.js";
 
 export function Run({ answer, model, run }) {
@@ -21,6 +22,7 @@ export function Run({ answer, model, run }) {
         html`<${Curves} curves=${record.curves} training=${record.training} isRunning=${isRunning(record)} />`}
         ${record.gate && html`<${Gate} gate=${record.gate} />`}
         ${record.evaluation && html`<${Evaluation} of=${record.evaluation} />`}
+        ${record.examples && html`<${Examples} of=${record.examples} champion=${record.evaluation?.championVersion} />`}
         ${record.trials && html`<${Trials} trials=${record.trials} />`}
         ${record.learned && html`<${LearnedColumns} of=${record.learned} />`}
         ${record.data && html`<${Data} data=${record.data} />`}`}

@@ -3,7 +3,7 @@ import { pathOf } from "../lib/api.js";
 import { duration, headline, metricTitle, metricValue } from "../lib/format.js";
 import { useNow, usePages } from "../lib/resource.js";
 import { html } from "../lib/view.js";
-import { CAUSES, isRunning, RUNS } from "../lib/words.js";
+import { isRunning, RUNS } from "../lib/words.js";
 import { Ago, Badge, Empty, Loaded, More, Skeleton } from "../parts/basics.js";
 
 export function Runs({ model }) {
@@ -35,7 +35,7 @@ function Run({ of: run, model }) {
     <div>
       <a href=${`#/models/${encodeURIComponent(model)}/runs/${run.run}`}>Run ${run.run}</a>
       <p class="muted">
-        ${`From ${CAUSES[run.cause]}.`}${run.version !== null && ` Version ${run.version}.`}
+        ${run.causeText}${run.version !== null && ` Version ${run.version}.`}
         ${run.error && html` <span class="bad-text">${run.error}</span>`}
       </p>
     </div>

@@ -26,6 +26,7 @@ class RunSummary(Answer):
     run: str
     status: RunStatus
     cause: RunCause
+    cause_text: str = Field(description="Why the run began, in one sentence.")
     version: int | None
     started_at: Moment
     finished_at: Moment | None
@@ -148,11 +149,39 @@ class DataAnswer(Answer):
     lost: dict[str, int] = Field(description="Labelled rows that were not used, by reason.")
 
 
+class ExampleAnswer(Answer):
+    """A held-out row."""
+
+    values: tuple[str | None, ...] = Field(
+        description="In the order of `columns`, as a file has them; null if missing."
+    )
+    truth: str | float = Field(description="Its label.")
+    predicted: str | float = Field(description="What the version of the run predicts.")
+    probability: float | None = Field(description="Of the predicted class; null for a regression.")
+    live: str | float | None = Field(
+        description="What the version that was live predicted; null without one that could."
+    )
+    wrong: bool | None = Field(description="Null for a regression.")
+
+
+class ExamplesAnswer(Answer):
+    """Some held-out rows, for people to look at."""
+
+    columns: tuple[str, ...] = Field(
+        description="The columns that the model uses; those of a picture are all columns."
+    )
+    image_side: int | None = Field(description="As in the form of the model.")
+    image_max: float | None = Field(description="As in the form of the model.")
+    rows: tuple[ExampleAnswer, ...] = Field(
+        description="At most 12, and fewer if rows are long. First come those that are predicted "
+        "wrong with the highest probability; of a regression those with the largest error."
+    )
+
+
 class RunAnswer(RunSummary):
     """`GET /models/{model}/runs/{run}`. A part that the run has not written (yet) is null."""
 
     model: str
-    cause_text: str = Field(description="Why the run began, in one sentence.")
     learned: Learned | None = Field(description="Wide tables: at most 200 columns.")
     tuning: TuningSummary | None
     features_from: FeatureSource | None
@@ -164,5 +193,6 @@ class RunAnswer(RunSummary):
     curves: tuple[Curve, ...] = Field(description="At most 60.")
     gate: GateDecision | None
     evaluation: EvaluationAnswer | None
+    examples: ExamplesAnswer | None = Field(description="Held-out rows with their predictions.")
     trials: TuningAnswer | None
     data: DataAnswer | None

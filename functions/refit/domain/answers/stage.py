@@ -10,7 +10,6 @@ from refit.domain.retraining.state import RetrainingStatus
 from refit.domain.vocabulary import RunStatus
 
 if TYPE_CHECKING:
-    from refit.domain.pipeline.manifest import Drop
     from refit.domain.pipeline.model_state import ModelState
     from refit.domain.pipeline.run import Run
     from refit.domain.retraining.state import RetrainingState
@@ -68,20 +67,12 @@ def stage_of(facts: StageFacts) -> tuple[Stage, str]:
     return _of_active_run(facts) or _of_live_version(facts) or _without_version(facts.run)
 
 
-def cause_text(run: Run, drop: Drop | None) -> str:
-    """Say why a run began, in one sentence.
-
-    Args:
-        run: the run.
-        drop: what it started with, if that is known.
-    """
+def cause_text(run: Run) -> str:
+    """Say why a run began, in one sentence."""
     if run.cause == "drop":
-        is_retry = drop is not None and drop.retry_of is not None
-        return (
-            f"A user repeated run {drop.retry_of}." if drop and is_retry else "Files were dropped."
-        )
+        return f"A user repeated run {run.retry_of}." if run.retry_of else "Files were dropped."
     start = "Drift was detected" if run.cause == "drift" else "A user requested a retraining"
-    return f"{start}: {drop.reason}" if drop and drop.reason else f"{start}."
+    return f"{start}: {run.reason}" if run.reason else f"{start}."
 
 
 def _of_active_run(facts: StageFacts) -> tuple[Stage, str] | None:

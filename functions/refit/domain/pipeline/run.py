@@ -21,6 +21,8 @@ class Run(BaseModel):
     """The RUN item of a model. An attribute that the item does not have (yet) is None.
 
     Attributes:
+        reason: why a retraining began, for a person.
+        retry_of: the run whose files this run repeats; None if it is no retry.
         train_execution_arn: execution of the TRAIN state machine.
         deploy_execution_arn: latest execution of the DEPLOY state machine for this run.
         error: name of the error that failed the run.
@@ -42,6 +44,8 @@ class Run(BaseModel):
     started_at: Moment
     updated_at: Moment
     finished_at: Moment | None = None
+    reason: str | None = None
+    retry_of: str | None = None
     train_execution_arn: str | None = None
     deploy_execution_arn: str | None = None
     version: int | None = None
