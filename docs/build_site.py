@@ -11,6 +11,10 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (
@@ -20,11 +24,22 @@ PAGES = (
     "docs/*.png",
     "docs/*.svg",
     "docs/assets/*",
+    "docs/console/*",
     "examples/*/README.md",
     "benchmarks/README.md",
 )
+PICTURE = re.compile(r"!\[[^\]]*\]\(([^)]+)\)|\bsrc=\"([^\"]+)\"")
 LINKED_FILES = ("benchmarks/*.py", "examples/*/model.toml")
 """Files that pages link to; they are shown as they are."""
+
+
+def missing_pictures(pages: Path) -> Iterator[str]:
+    """Say which pictures of the pages are not among the files. Zensical checks links only."""
+    for page in sorted(pages.rglob("*.md")):
+        for match in PICTURE.finditer(page.read_text("utf-8")):
+            target = match[1] or match[2]
+            if not (page.parent / target).is_file():
+                yield f"{page.relative_to(pages)}: the picture {target} does not exist"
 
 
 def main() -> None:
@@ -36,6 +51,8 @@ def main() -> None:
             target = pages / path.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, target)
+    if missing := list(missing_pictures(pages)):
+        sys.exit("\n".join([*missing, "the site was not built"]))
     program = Path(sys.executable).with_name("zensical")
     done = subprocess.run(
         [program, "build", "--strict", "--clean", "--config-file", ROOT / "zensical.toml"],

@@ -3,245 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from api_routes import EVERY_ROUTE, KEYS, ROUTES, Route
 from pydantic.json_schema import models_json_schema
-from refit.domain.answers.actions import ActionAnswer, RetryBody, RollbackBody
+from reference_tables import meaning_of, table
 from refit.domain.answers.answer import ErrorAnswer
-from refit.domain.answers.models import ModelAnswer, ModelsAnswer
-from refit.domain.answers.paging import MAX_TOKEN, Paging
-from refit.domain.answers.predictions import (
-    GroundTruthAnswer,
-    GroundTruthBody,
-    PredictionsAnswer,
-    PredictionsBody,
-)
-from refit.domain.answers.quality import QualityAnswer
-from refit.domain.answers.runs import RunAnswer, RunsAnswer
-from refit.domain.answers.versions import VersionsAnswer
+from refit.domain.answers.paging import MAX_TOKEN
 from refit.domain.naming import MODEL_NAME_PATTERN
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
 FOLDER = Path(__file__).parent
-
-OPERATE, PREDICT, LABEL = "OperateApiKey", "PredictApiKey", "LabelApiKey"
-KEYS = {
-    PREDICT: "Opens predictions only.",
-    LABEL: "Opens ground truth only.",
-    OPERATE: "Opens all routes that show or operate models, and no other.",
-}
-
-
-@dataclass(frozen=True)
-class Route:
-    """One operation.
-
-    Attributes:
-        errors: codes that the function answers, by status, besides those of every route.
-        body_types: content types of the body besides JSON.
-    """
-
-    method: str
-    path: str
-    name: str
-    summary: str
-    answer: type[BaseModel]
-    key: str = OPERATE
-    success: int = 200
-    body: type[BaseModel] | None = None
-    is_body_required: bool = True
-    paging: Paging | None = None
-    errors: tuple[tuple[int, str], ...] = ()
-    body_types: tuple[str, ...] = ()
-
-
-_MODEL = ((400, "ModelNameInvalid"), (404, "ModelNotFound"))
-_PAGE = ((400, "ParameterInvalid"),)
-_NO_QUERY = _PAGE  # an unknown query parameter is refused
-_VERSION = (*_MODEL, *_NO_QUERY, (404, "VersionNotFound"))
-
-ROUTES = (
-    Route(
-        "GET",
-        "/models",
-        "listModels",
-        "List the models, in the order of their names.",
-        ModelsAnswer,
-        paging=Paging.MODELS,
-        errors=_PAGE,
-    ),
-    Route(
-        "GET",
-        "/models/{model}",
-        "showModel",
-        "Show a model: its stage in the loop, live version, settings, form, labels and alarms.",
-        ModelAnswer,
-        errors=(*_MODEL, *_NO_QUERY),
-    ),
-    Route(
-        "GET",
-        "/models/{model}/runs",
-        "listRuns",
-        "List the runs of a model, newest first.",
-        RunsAnswer,
-        paging=Paging.RUNS,
-        errors=(*_MODEL, *_PAGE),
-    ),
-    Route(
-        "GET",
-        "/models/{model}/runs/{run}",
-        "showRun",
-        "Show a run: states, progress, curves, gate, evaluation, and what data made it.",
-        RunAnswer,
-        errors=(*_MODEL, *_NO_QUERY, (404, "RunNotFound")),
-    ),
-    Route(
-        "GET",
-        "/models/{model}/quality",
-        "showQuality",
-        "Show the quality of the live version over time, evidence of drift, and shifted inputs.",
-        QualityAnswer,
-        paging=Paging.COHORTS,
-        errors=(*_MODEL, *_PAGE),
-    ),
-    Route(
-        "GET",
-        "/models/{model}/versions",
-        "listVersions",
-        "List the versions of a model, newest first.",
-        VersionsAnswer,
-        paging=Paging.VERSIONS,
-        errors=(*_MODEL, *_PAGE),
-    ),
-    Route(
-        "POST",
-        "/models/{model}/retrain",
-        "retrain",
-        "Start a retraining on the data of the live version and all newer labels.",
-        ActionAnswer,
-        success=202,
-        errors=(*_MODEL, *_NO_QUERY, (409, "NothingToRetrain"), (409, "ModelBeingRemoved")),
-    ),
-    Route(
-        "POST",
-        "/models/{model}/unblock",
-        "unblock",
-        "Allow retraining again after retrainings without improvement.",
-        ActionAnswer,
-        success=202,
-        errors=(
-            *_MODEL,
-            *_NO_QUERY,
-            (409, "NothingToRetrain"),
-            (409, "NotBlocked"),
-            (409, "ModelBeingRemoved"),
-        ),
-    ),
-    Route(
-        "POST",
-        "/models/{model}/retry",
-        "retry",
-        "Run the same dropped files again, or deploy again if only the deployment failed.",
-        ActionAnswer,
-        success=202,
-        body=RetryBody,
-        is_body_required=False,
-        errors=(
-            *_MODEL,
-            *_NO_QUERY,
-            (400, "PayloadInvalid"),
-            (404, "RunNotFound"),
-            (409, "NothingToRetry"),
-            (409, "RunActive"),
-            (409, "ModelBeingRemoved"),
-        ),
-    ),
-    Route(
-        "POST",
-        "/models/{model}/versions/{version}/approve",
-        "approve",
-        "Approve a version. It is deployed if it is the newest approved one.",
-        ActionAnswer,
-        success=202,
-        errors=(*_VERSION, (409, "AlreadyApproved"), (409, "ModelBeingRemoved")),
-    ),
-    Route(
-        "POST",
-        "/models/{model}/versions/{version}/reject",
-        "reject",
-        "Reject a version. If it is live, the newest version that is still approved is deployed.",
-        ActionAnswer,
-        success=202,
-        errors=(*_VERSION, (409, "AlreadyRejected"), (409, "ModelBeingRemoved")),
-    ),
-    Route(
-        "POST",
-        "/models/{model}/rollback",
-        "rollback",
-        "Deploy an approved older version again, by rejecting all newer approved versions.",
-        ActionAnswer,
-        success=202,
-        body=RollbackBody,
-        errors=(
-            *_MODEL,
-            *_NO_QUERY,
-            (400, "PayloadInvalid"),
-            (404, "VersionNotFound"),
-            (409, "NothingToRetrain"),
-            (409, "VersionNotApproved"),
-            (409, "AlreadyLive"),
-            (409, "NotOlderThanLive"),
-            (409, "DeploymentActive"),
-            (409, "ModelBeingRemoved"),
-        ),
-    ),
-    Route(
-        "POST",
-        "/models/{model}/predictions",
-        "predict",
-        "Predict rows with the live version.",
-        PredictionsAnswer,
-        key=PREDICT,
-        body=PredictionsBody,
-        errors=(
-            *_MODEL,
-            (400, "PayloadInvalid"),
-            (413, "PayloadTooLarge"),
-            (503, "EndpointNotReady"),
-        ),
-        body_types=("text/csv", "application/x-ndjson"),
-    ),
-    Route(
-        "POST",
-        "/models/{model}/ground-truth",
-        "recordGroundTruth",
-        "Record what really happened to predictions.",
-        GroundTruthAnswer,
-        key=LABEL,
-        success=202,
-        body=GroundTruthBody,
-        errors=(*_MODEL, (400, "PayloadInvalid"), (413, "PayloadTooLarge")),
-    ),
-)
-
-_EVERY_ROUTE = (
-    (403, "KeyNotAllowed"),
-    (405, "MethodNotAllowed"),
-    (403, "MISSING_AUTHENTICATION_TOKEN"),
-    (413, "REQUEST_TOO_LARGE"),
-    (415, "UNSUPPORTED_MEDIA_TYPE"),
-    (429, "QUOTA_EXCEEDED"),
-    (429, "THROTTLED"),
-    (502, "DEFAULT_5XX"),
-    (503, "INTEGRATION_FAILURE"),
-    (503, "ServiceThrottled"),
-    (504, "INTEGRATION_TIMEOUT"),
-)
-
 
 _PARAMETERS: dict[str, dict[str, Any]] = {
     "model": {"type": "string", "pattern": rf"^{MODEL_NAME_PATTERN}$", "example": "digits"},
@@ -423,7 +198,7 @@ def _responses(route: Route) -> dict[str, Any]:
 
 def _errors(route: Route) -> dict[int, list[str]]:
     errors: dict[int, list[str]] = {}
-    for status, code in sorted({*route.errors, *_EVERY_ROUTE}):
+    for status, code in sorted({*route.errors, *EVERY_ROUTE}):
         errors.setdefault(status, []).append(code)
     return errors
 
@@ -443,7 +218,7 @@ def page() -> str:
         if route.paging
     ]
     parts += [COSTS, *(_section(route) for route in ROUTES), "\n# Forms of the answers\n"]
-    parts += [_table(name, schemas[name]) for name in sorted(schemas)]
+    parts += [_form_section(name, schemas[name]) for name in sorted(schemas)]
     return "".join(parts)
 
 
@@ -452,7 +227,7 @@ def _error_rows() -> list[str]:
     for route in ROUTES:
         for pair in route.errors:
             codes.setdefault(pair, []).append(route.name)
-    rows = [(*pair, "all") for pair in _EVERY_ROUTE]
+    rows = [(*pair, "all") for pair in EVERY_ROUTE]
     rows += [(*pair, ", ".join(f"`{name}`" for name in names)) for pair, names in codes.items()]
     return [
         f"| {status} | `{code}`{' (API Gateway)' if code.isupper() else ''} | {where} |\n"
@@ -477,16 +252,16 @@ def _link(name: str) -> str:
     return f"[{name}](#{name.lower()})"
 
 
-def _table(name: str, schema: dict[str, Any]) -> str:
+def _form_section(name: str, schema: dict[str, Any]) -> str:
     text = schema.get("description", "").split("\n\n")[0].replace("\n", " ")
     if "enum" in schema:
         values = ", ".join(f"`{value}`" for value in schema["enum"])
         return f"\n### {name}\n\n{text}\n\n{values}\n"
-    lines = [f"\n### {name}\n\n{text}\n\n| name | form | meaning |\n|---|---|---|\n"]
-    for key, field in schema.get("properties", {}).items():
-        meaning = field.get("description", "").replace("|", "\\|").replace("\n", " ")
-        lines.append(f"| `{key}` | {_form(field)} | {meaning} |\n")
-    return "".join(lines)
+    rows = [
+        (f"`{key}`", _form(field), meaning_of(field))
+        for key, field in schema.get("properties", {}).items()
+    ]
+    return f"\n### {name}\n\n{text}\n\n{table(('name', 'form', 'meaning'), rows)}"
 
 
 def _form(schema: dict[str, Any]) -> str:  # noqa: PLR0911 (one for each form)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from reference_tables import escaped, meaning_of, table
 from refit.domain.allowed_values import allowed_values, forms
 from refit.domain.model_settings import ModelSettings
 
@@ -46,7 +47,7 @@ def allowed(schema: dict[str, Any]) -> str:
 
 def code(text: str) -> str:
     """Return a text that may be written as code in a table."""
-    return f"`{text}`".replace("\t", "\\t").replace("|", "\\|")
+    return escaped(f"`{text}`".replace("\t", "\\t"))
 
 
 def page() -> str:
@@ -56,21 +57,24 @@ def page() -> str:
     for section, reference in schema["properties"].items():
         definition = schema["$defs"][reference["$ref"].rpartition("/")[2]]
         parts.append(f"\n## `[{section}]`\n\n{definition['description'].splitlines()[0]}\n")
-        parts += rows(definition)
+        parts.append(section_table(definition))
     container = schema["$defs"]["ContainerSettings"]
     parts.append(f"\n## `[training.container]`\n\n{container['description'].splitlines()[0]}\n")
-    return "".join([*parts, *rows(container)])
+    return "".join([*parts, section_table(container)])
 
 
-def rows(definition: dict[str, Any]) -> list[str]:
-    """Return the lines of the table of a section."""
-    lines = ["\n| key | default | allowed | meaning |\n|---|---|---|---|\n"]
-    for key, field in definition["properties"].items():
-        default = field.get("default")
-        shown = "none" if default is None else f"`{str(default).lower()}`"
-        meaning = field.get("description", "").replace("|", "\\|")
-        lines.append(f"| `{key}` | {shown} | {allowed(field)} | {meaning} |\n")
-    return lines
+def section_table(definition: dict[str, Any]) -> str:
+    """Return the table of a section."""
+    rows = [
+        (f"`{key}`", _default(field), allowed(field), meaning_of(field))
+        for key, field in definition["properties"].items()
+    ]
+    return "\n" + table(("key", "default", "allowed", "meaning"), rows)
+
+
+def _default(field: dict[str, Any]) -> str:
+    default = field.get("default")
+    return "none" if default is None else f"`{str(default).lower()}`"
 
 
 if __name__ == "__main__":

@@ -65,7 +65,9 @@ def test_the_site_loads_nothing_from_another_server_and_can_be_searched(project:
     assert (html / "docs/assets/iframe-worker.js").is_file()
 
 
-@pytest.mark.parametrize("link", ["[x](nowhere.md)", "[x](aws.md#nothing)"])
+@pytest.mark.parametrize(
+    "link", ["[x](nowhere.md)", "[x](aws.md#nothing)", "![x](console/nothing.png)"]
+)
 def test_a_broken_link_fails_the_build_and_is_named(project: Path, link: str) -> None:
     page = project / "docs/concepts.md"
     page.write_text(f"{page.read_text()}\n{link}\n")

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
-from typing import TYPE_CHECKING
 
+import generate_api
+import generate_settings
 from refit.domain import errors
 from refit.handlers import operate_models, read_models
 
 from tests.support.template import FUNCTIONS, ROOT, TEMPLATE, of_type
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 
 def test_every_queue_has_a_dead_letter_queue_and_every_dead_letter_queue_an_alarm() -> None:
@@ -102,26 +98,14 @@ def test_layers_and_functions_pin_the_versions_of_the_lock() -> None:
             assert locked[name.lower().replace("_", "-")] == version, f"{file}: {name}"
 
 
-def generator(name: str) -> ModuleType:
-    """Return a module of docs/ that generates pages."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / f"docs/{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # its dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_the_reference_of_the_api_is_up_to_date() -> None:
-    generate = generator("generate_api")
     advice = "run `python docs/generate_api.py`"
-    assert (ROOT / "docs/api.md").read_text() == generate.page(), advice
-    assert (ROOT / "docs/openapi.json").read_text() == generate.openapi_text(), advice
+    assert (ROOT / "docs/api.md").read_text() == generate_api.page(), advice
+    assert (ROOT / "docs/openapi.json").read_text() == generate_api.openapi_text(), advice
 
 
 def test_the_reference_of_the_api_has_the_routes_of_the_functions_and_of_the_template() -> None:
-    described = {(route.path, route.method) for route in generator("generate_api").ROUTES}
+    described = {(route.path, route.method) for route in generate_api.ROUTES}
     operating = {**read_models.ROUTES, **operate_models.ROUTES}
     handled = {(path, method) for path, methods in operating.items() for method in methods}
     posted = {("/models/{model}/predictions", "POST"), ("/models/{model}/ground-truth", "POST")}
@@ -138,14 +122,13 @@ def test_the_reference_of_the_api_has_the_routes_of_the_functions_and_of_the_tem
 
 
 def test_the_reference_of_the_api_names_errors_that_exist() -> None:
-    codes = {code for route in generator("generate_api").ROUTES for _, code in route.errors}
+    codes = {code for route in generate_api.ROUTES for _, code in route.errors}
     assert all(issubclass(getattr(errors, code), errors.RefitError) for code in codes)
     refusals = {kind.__name__ for kind in errors.ActionRefused.__subclasses__()}
     assert refusals <= codes
 
 
 def test_the_settings_reference_is_up_to_date() -> None:
-    generate = generator("generate_settings")
-    assert (ROOT / "docs/settings.md").read_text() == generate.page(), (
+    assert (ROOT / "docs/settings.md").read_text() == generate_settings.page(), (
         "run `python docs/generate_settings.py`"
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = tuple(
     path
-    for pattern in ("*.md", "docs/*.md", "examples/*/README.md")
+    for pattern in ("*.md", "docs/*.md", "examples/*/README.md", "benchmarks/README.md")
     for path in sorted(ROOT.glob(pattern))
 )
 _BLOCK = re.compile(r"^(?P<indent> *)```sh\n(?P<body>.*?)^(?P=indent)```", re.MULTILINE | re.DOTALL)
@@ -102,6 +102,7 @@ RUN_AS_THEY_STAND = (
 
 CI = ".ci/run"
 CODE = "tests/unit/cli/test_putting_code.py"
+LOCAL = "tests/unit/cli/test_local_stack_commands.py"
 RUN_BY = {
     "make setup": CI,
     "make test": CI,
@@ -111,7 +112,7 @@ RUN_BY = {
     "make notebook": "tests/e2e/test_notebook.py",
     "refit doctor": "tests/unit/cli/test_doctor_command.py",
     "refit doctor --aws": "tests/unit/cli/test_doctor_command.py",
-    "refit up --detach": "tests/unit/cli/test_local_stack_commands.py",
+    "refit up --detach": LOCAL,
     "refit demo --keep": "tests/unit/cli/test_demo_parts.py",
     "refit status": "tests/unit/cli/test_status_command.py",
     "refit destroy --aws --stack-name refit --account 123456789012": (
@@ -124,11 +125,11 @@ RUN_BY = {
     "refit export digits --version 3 --output digits-v3.json": (
         "tests/unit/cli/test_export_command.py"
     ),
-    "refit down": "tests/unit/cli/test_local_stack_commands.py",
-    "refit up --images images.toml": "tests/e2e/test_own_container.py",
-    "refit up --allow-scripts": "tests/e2e/test_scripts_of_users.py",
-    "refit up --detach --allow-scripts": "tests/e2e/test_scripts_of_users.py",
-    "refit up --detach --images examples/sklearn/images.toml": "tests/e2e/test_own_container.py",
+    "refit down": LOCAL,
+    "refit up --images images.toml": LOCAL,
+    "refit up --allow-scripts": LOCAL,
+    "refit up --detach --allow-scripts": LOCAL,
+    "refit up --detach --images examples/sklearn/images.toml": LOCAL,
     "refit put flowers flowers.csv --label species": "tests/unit/cli/test_put_command.py",
     "refit watch flowers": "tests/unit/cli/test_watch_command.py",
     "refit remove flowers": "tests/unit/cli/test_remove_command.py",
@@ -139,7 +140,7 @@ RUN_BY = {
     "refit watch churn --batch": "tests/unit/cli/test_batch_command.py",
     "refit status churn": "tests/unit/cli/test_status_command.py",
     "refit put reviews reviews.csv --settings examples/sklearn/model.toml": (
-        "tests/e2e/test_own_container.py"
+        "tests/unit/cli/test_put_command.py"
     ),
     "refit put demand sales.csv --settings model.toml --code train.py": CODE,
     "refit put demand --code train.py": CODE,

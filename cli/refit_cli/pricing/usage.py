@@ -25,7 +25,7 @@ EVENT_QUEUES = 6
 # Lambda polls each queue by five pollers, which wait for 20 seconds.
 QUEUE_REQUESTS = EVENT_QUEUES * 5 * 3 * 60 * HOURS
 # One check a minute: Lambda, S3 and DynamoDB requests, and logs (docs/aws.md).
-DRIFT_CHECKS_USD = 1.0
+DRIFT_CHECKS_USD = 1.1
 # Predict: 50 ms at 1,024 MB, 1.2 KB of logs and metrics for each request.
 PREDICT_GB_S, PREDICT_LOG_BYTES = 0.05, 1200
 # A record of 600 bytes is billed as 5 KB; a file of captures has records of many rows.

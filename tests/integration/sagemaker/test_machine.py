@@ -22,7 +22,8 @@ from local_sagemaker import (
     training_request,
     until,
 )
-from refit_local.sagemaker.machine.shares import MachineLimits
+from refit_local.sagemaker.machine.processes import AlgorithmCommand, AlgorithmProcess
+from refit_local.sagemaker.machine.shares import MachineLimits, Share
 
 if TYPE_CHECKING:
     from local_sagemaker import RunningSageMaker, SageMakerLauncher
@@ -110,6 +111,16 @@ def test_a_training_that_exceeds_its_share_fails_and_the_endpoint_keeps_answerin
     assert "ml.m5.large gets 0.25 GiB on this machine" in job["FailureReason"]
     assert answers > 0
     assert ask(small, "beside") == "v1"
+
+
+def test_the_threads_of_an_algorithm_do_not_spin_while_they_wait() -> None:
+    # Timing it would need a busy machine; libgomp reads this variable when XGBoost is loaded.
+    program = "import os; print(os.environ.get('OMP_WAIT_POLICY'))"
+    lines: list[str] = []
+    share = Share("ml.m5.large", 512 * MB, cores=(0,))
+    command = AlgorithmCommand((sys.executable, "-c", program), environment={}, nice=1)
+    assert AlgorithmProcess(command, share, lines.append).wait(60) == 0
+    assert lines == ["PASSIVE"]
 
 
 def test_a_job_waits_for_the_memory_of_earlier_jobs(small: RunningSageMaker) -> None:

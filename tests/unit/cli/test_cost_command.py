@@ -132,6 +132,7 @@ def test_every_price_has_its_unit_and_source_and_the_file_has_one_date():
         assert price.usd > 0
         assert price.unit
         assert price.source.startswith("https://aws.amazon.com/")
+        assert "unverified" not in price.source
     month = datetime.strptime(f"{prices.date}-01T00:00:00+0000", "%Y-%m-%dT%H:%M:%S%z")
     assert f"as known in {month:%B %Y}" in COSTS
 
@@ -153,6 +154,6 @@ def test_an_unknown_instance_type_needs_its_price(refit, lines):
 
 def test_the_table_has_the_sums_and_names_region_and_date(refit):
     result = refit("cost", "--models", 2)
-    assert "the models        171.82 to 193.42" in re.sub(r"  +", "        ", result.stdout)
+    assert "the models        172.02 to 193.62" in re.sub(r"  +", "        ", result.stdout)
     assert "2 × ml.m5.large, 730 hours at $0.115" in result.stdout
     assert "list prices of us-east-1, 2026-11, without free tiers" in result.stderr

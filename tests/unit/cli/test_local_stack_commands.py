@@ -43,6 +43,14 @@ def test_a_seed_makes_the_stack_hostile(refit, stack, local_stacks, monkeypatch)
     assert os.environ["REFIT_HOSTILE"] == "3"
 
 
+def test_an_option_allows_scripts_of_users(refit, stack, local_stacks, monkeypatch):
+    monkeypatch.setenv("REFIT_ALLOW_SCRIPTS", "")  # restored after the test
+    assert refit("up", "--detach").exit_code == 0
+    assert os.environ["REFIT_ALLOW_SCRIPTS"] == ""
+    assert refit("up", "--detach", "--allow-scripts").exit_code == 0
+    assert os.environ["REFIT_ALLOW_SCRIPTS"] == "yes"
+
+
 def test_a_file_of_images_is_read_from_any_folder(
     refit, stack, local_stacks, monkeypatch, tmp_path
 ):
