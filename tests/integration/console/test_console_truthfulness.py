@@ -231,7 +231,7 @@ def test_an_alarm_that_was_raised_before_the_live_version_names_an_earlier_one(
     console.open(f"/models/{DIGITS}")
     page.get_by_text("Raised before version 2 went live").wait_for()
     expect(page.get_by_text("the live version of digits is worse")).to_have_count(0)
-    expect(page.locator(".row-alarm .badge")).to_have_text("Alarm, earlier version")
+    expect(page.locator(".row-alarm .badge")).to_have_text("Outdated")
     api.show(with_alarm(59, description=text, reason=reason))
     look_again(page)
     page.get_by_text("the live version of digits is worse").wait_for()
