@@ -16,8 +16,8 @@ from refit.handlers.console import (
     FOREVER,
     REVALIDATE,
     SECURITY_HEADERS,
+    console,
     handler,
-    static_files,
 )
 
 from tests.support.events import sample
@@ -64,6 +64,13 @@ def test_a_file_below_the_version_of_the_page_is_kept_for_ever() -> None:
     assert file["body"] == (FOLDER / "lib/api.js").read_text()
 
 
+def test_a_file_below_another_version_is_served_but_not_kept() -> None:
+    """During a deployment, an old function answers a new page, and the other way round."""
+    file = answer("0123456789abcdef/lib/api.js")
+    assert file["statusCode"] == 200
+    assert file["headers"]["Cache-Control"] == REVALIDATE
+
+
 def test_another_content_of_any_file_gives_another_version(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -71,11 +78,11 @@ def test_another_content_of_any_file_gives_another_version(
     (tmp_path / "index.html").write_bytes((FOLDER / "index.html").read_bytes())
     (tmp_path / "app.js").write_text("changed")
     monkeypatch.setattr("refit.handlers.console.FOLDER", tmp_path)
-    static_files.cache_clear()
+    console.cache_clear()
     try:
         assert version_of_the_page() != before
     finally:
-        static_files.cache_clear()
+        console.cache_clear()
 
 
 @pytest.mark.parametrize("file", [None, "v/app.js"])
@@ -152,7 +159,7 @@ def test_a_script_imports_files_that_exist(path: Path) -> None:
 
 
 def test_all_files_fit_into_one_answer_each_and_are_small_together() -> None:
-    sizes = [len(file.text.encode()) for file in static_files().values()]
+    sizes = [len(file.text.encode()) for file in console().files.values()]
     assert max(sizes) < 200_000
     assert sum(sizes) < 500_000
 

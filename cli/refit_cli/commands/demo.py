@@ -96,6 +96,7 @@ def demo(
             f"stop it with [bold]{prefix}refit down[/]"
         )
         print_console(stacks.info(port))
+        terminal.inform(what_is_live(result.upright_new.version))
     else:
         terminal.inform(
             "\nTo see the model in the browser, and to draw digits for it: "
@@ -113,6 +114,16 @@ def print_console(info: StackInfo | None) -> None:
         f"Open [bold]{info.api_url}/[/] and sign in with the operate key "
         f"[bold]{info.api_keys['operate']}[/]: the console shows the model, and has a pad to draw "
         "digits on"
+    )
+
+
+def what_is_live(version: int) -> str:
+    """Say what the version that is live after the demo has learned."""
+    from refit_cli.demo.data import ROTATION_DEGREES  # imports scikit-learn
+
+    return (
+        f"Version {version}, which is live now, has learned upright digits and digits that are "
+        f"rotated by {ROTATION_DEGREES} degrees: draw them upright, and large"
     )
 
 

@@ -4,15 +4,20 @@ import { timeOf } from "./lib/format.js";
 import { keyOf, onKeyChange, signOut } from "./lib/session.js";
 import { html, render, useEffect, useRef, useState } from "./lib/view.js";
 import { announce, Announcer } from "./parts/announcer.js";
-import { Model, titleOfTab } from "./views/model.js";
+import { hasTab, Model, titleOfTab } from "./views/model.js";
 import { Models } from "./views/models.js";
+import { NoView } from "./views/no_view.js";
 import { SignIn } from "./views/sign_in.js";
 
 function routeOf(hash) {
-  const parts = hash.replace(/^#\/?/, "").split("/").map(decoded);
-  if (parts[0] !== "models" || !parts[1]) return { model: null, tab: "", run: null };
-  const [, model, tab = "", run = null] = parts;
-  return { model, tab, run: tab === "runs" ? run : null };
+  const parts = hash.replace(/^#\/?/, "").replace(/\/$/, "").split("/").map(decoded);
+  const [first, model = null, tab = "", run = null, ...others] = parts;
+  const isKnown =
+    ["", "models"].includes(first) &&
+    (model === null || (first === "models" && hasTab(tab))) &&
+    (run === null || tab === "runs") &&
+    others.length === 0;
+  return isKnown ? { model, tab, run } : { model: null, tab: "", run: null, isUnknown: true };
 }
 
 function decoded(text) {
@@ -51,16 +56,19 @@ function App() {
     forgetAll();
     signOut();
   };
-  const { model, tab, run } = route;
-  useTitle(key === null ? "Sign in" : [run && `Run ${run}`, titleOfTab(tab), model ?? "Models"]);
-  usePlaceAnnouncement(`${model} ${tab} ${run}`);
+  const { model, tab, run, isUnknown = false } = route;
+  const place = isUnknown ? "Not found" : [run && `Run ${run}`, titleOfTab(tab), model ?? "Models"];
+  useTitle(key === null ? "Sign in" : place);
+  usePlaceAnnouncement(`${model} ${tab} ${run} ${isUnknown}`);
   return html`<a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
     <${Bar} model=${key === null ? null : model} onLeave=${key === null ? null : leave} />
     ${key === null
       ? html`<${SignIn} refusal=${refusal} />`
-      : model === null
-        ? html`<${Models} />`
-        : html`<${Model} key=${model} model=${model} tab=${tab} run=${run} />`}
+      : isUnknown
+        ? html`<${NoView} />`
+        : model === null
+          ? html`<${Models} />`
+          : html`<${Model} key=${model} model=${model} tab=${tab} run=${run} />`}
     <${Announcer} />`;
 }
 

@@ -64,9 +64,17 @@ class StaticFile:
     etag: str
 
 
+@dataclass(frozen=True)
+class Console:
+    """All files of the console by their path below its folder, and their version."""
+
+    files: dict[str, StaticFile]
+    version: str
+
+
 @cache
-def static_files() -> dict[str, StaticFile]:
-    """Return all files of the console by their path below its folder."""
+def console() -> Console:
+    """Read the console."""
     texts = {
         path.relative_to(FOLDER).as_posix(): path.read_text("utf-8")
         for path in sorted(FOLDER.rglob("*"))
@@ -74,21 +82,29 @@ def static_files() -> dict[str, StaticFile]:
     }
     version = _digest("\0".join(f"{name}\0{text}" for name, text in texts.items()))
     texts[PAGE] = texts[PAGE].replace(VERSION, version)
-    return {
+    files = {
         name: StaticFile(text, CONTENT_TYPES[Path(name).suffix], f'"{_digest(text)}"')
         for name, text in texts.items()
     }
+    return Console(files, version)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Answer with a file. A path below /console/ begins with the version of the page."""
+    """Answer with a file. A path below /console/ begins with the version of the page.
+
+    During a deployment, the page of one version can ask the function of another one for its files.
+    They are served, but the browser must not keep them under that address.
+    """
     requested = (event.get("pathParameters") or {}).get("file")
-    name = PAGE if requested is None else requested.partition("/")[2]
-    file = static_files().get(name)
+    version, _, name = ("", "", PAGE) if requested is None else requested.partition("/")
+    file = console().files.get(name)
     if file is None or (requested is not None and name == PAGE):
         error = {"code": "FileNotFound", "message": "the console has no such file"}
         return _response(404, json.dumps({"error": error}), "application/json", {})
-    headers = {"ETag": file.etag, "Cache-Control": REVALIDATE if name == PAGE else FOREVER}
+    headers = {
+        "ETag": file.etag,
+        "Cache-Control": FOREVER if version == console().version else REVALIDATE,
+    }
     if _header(event, "if-none-match") == file.etag:
         return _response(304, "", file.content_type, headers)
     return _response(200, file.text, file.content_type, headers)

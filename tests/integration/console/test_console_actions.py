@@ -101,6 +101,53 @@ def test_a_drawn_digit_is_sent_as_a_row_of_the_size_of_the_training_data(
         assert max(edges) == 0
 
 
+def ink_of(row: list[float]) -> float:
+    """Return the ink of an 8×8 picture, in pixels with full ink."""
+    return sum(row) / 16
+
+
+@pytest.mark.parametrize(
+    "points", [[(0.5, 0.15), (0.5, 0.85)], [(0.42, 0.3), (0.5, 0.2), (0.5, 0.8)]]
+)
+def test_a_drawn_1_has_full_ink_as_the_training_data_has(
+    console: OpenConsole, api: RecordedApi, points: list[tuple[float, float]]
+) -> None:
+    page = open_pad(console, api)
+    draw(page, points)
+    page.get_by_role("button", name="Predict").click()
+    page.get_by_test_id("prediction").wait_for()
+    row = sent_row(api)
+    rows = [row[start : start + 8] for start in range(0, 64, 8)]
+    assert all(max(cells) >= 15 for cells in rows[1:-1]), rows
+    assert 14 <= ink_of(row) <= 25, "99 of 100 digits of scikit-learn"
+
+
+def test_a_drawn_digit_fills_the_height_and_has_as_much_ink_as_the_training_data(
+    console: OpenConsole, api: RecordedApi
+) -> None:
+    page = open_pad(console, api)
+    draw(page, THREE)
+    page.get_by_role("button", name="Predict").click()
+    page.get_by_test_id("prediction").wait_for()
+    row = sent_row(api)
+    assert 16 <= ink_of(row) <= 25
+    assert sum(value >= 15 for value in row) >= 5
+    assert max(row[:8]) >= 8
+    assert max(row[-8:]) >= 8
+
+
+@pytest.mark.parametrize("points", [[(0.2, 0.5), (0.8, 0.51)], [(0.5, 0.5), (0.5, 0.5)]])
+def test_a_line_or_a_dot_stays_one(
+    console: OpenConsole, api: RecordedApi, points: list[tuple[float, float]]
+) -> None:
+    page = open_pad(console, api)
+    draw(page, points)
+    page.get_by_role("button", name="Predict").click()
+    page.get_by_test_id("prediction").wait_for()
+    row = sent_row(api)
+    assert max(row[:16] + row[-16:]) == 0
+
+
 def test_a_finger_draws_on_the_pad_without_scrolling_the_page(
     new_console: Any, api: RecordedApi
 ) -> None:
@@ -147,7 +194,7 @@ def test_a_run_without_held_out_rows_offers_the_picture_of_the_training_data(
 @pytest.mark.parametrize(
     ("status", "text"),
     [
-        (LabelStatus.NEW, "Is counted at the next check of the model"),
+        (LabelStatus.NEW, "Waiting for a check that changes the count of labelled predictions"),
         (LabelStatus.HELD, "Is joined when its prediction has been captured"),
         (LabelStatus.REPEAT, "Nothing changes"),
         (LabelStatus.CORRECTED, "Counts in place of the label before"),

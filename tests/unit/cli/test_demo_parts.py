@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
-from refit_cli.commands.demo import print_console
+from refit_cli.commands.demo import print_console, what_is_live
 from refit_cli.demo import picture
 from refit_cli.demo.data import Digits, held_out_digits, write_digits
 from refit_cli.demo.report import DemoReport, EvidencePoint, Exam, TimelineEntry
@@ -183,3 +183,9 @@ def test_the_demo_ends_with_the_address_of_the_console_and_its_key(capsys):
     told = capsys.readouterr().err
     assert f"{API_URL}/" in told
     assert API_KEYS["operate"] in told
+
+
+def test_the_end_of_the_demo_says_what_the_live_version_has_learned() -> None:
+    assert what_is_live(2).startswith(
+        "Version 2, which is live now, has learned upright digits and digits that are rotated by 25"
+    )

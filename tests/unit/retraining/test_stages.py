@@ -113,3 +113,12 @@ def test_the_cause_of_a_run_is_said_in_a_sentence() -> None:
     assert cause_text(drifted) == "Drift was detected: 40 of 100 predictions are wrong."
     asked = cause_text(run(RunStatus.TRAINING, "request"))
     assert asked == "A user requested a retraining."
+
+
+def test_the_cause_of_a_run_says_each_thing_once() -> None:
+    sentence = {"reason": "Drift: 40 of 100 predictions are wrong."}
+    drifted = run(RunStatus.TRAINING, "drift").model_copy(update=sentence)
+    assert cause_text(drifted) == "Drift was detected: 40 of 100 predictions are wrong."
+    by = {"reason": "Requested by ada."}
+    asked = run(RunStatus.TRAINING, "request").model_copy(update=by)
+    assert cause_text(asked) == "Requested by ada."

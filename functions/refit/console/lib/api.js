@@ -5,7 +5,7 @@ const ROOT = new URL("../../../", import.meta.url);
 const TIMEOUT_MS = 35_000; // API Gateway ends an integration after 29 s
 
 class ApiError extends Error {
-  // status is 0 when no answer arrived.
+  // status is 0 when no answer arrived. The code is null when the answer is none of Refit's.
   constructor(status, code, message, retryAfterS = null) {
     super(message);
     Object.assign(this, { status, code, retryAfterS });
@@ -15,8 +15,14 @@ class ApiError extends Error {
     return this.status === 0 || this.status === 429 || this.status >= 500;
   }
 
+  // Every refusal of a Refit stack has a code. Without one, something else answers: the stack was
+  // removed, or its address has changed.
+  get isForeign() {
+    return !this.isPassing && this.code === null;
+  }
+
   get isAboutKey() {
-    return this.status === 401 || this.status === 403;
+    return !this.isForeign && (this.status === 401 || this.status === 403);
   }
 }
 
@@ -59,16 +65,22 @@ async function send(url, options, key) {
   }
   const body = await response.json().catch(() => null);
   if (response.ok) return body;
-  const { code = `Status${response.status}`, message = response.statusText } = body?.error ?? {};
+  const { code = null, message = response.statusText } = body?.error ?? {};
   const retryAfter = Number(response.headers.get("retry-after")) || null;
   throw new ApiError(response.status, code, worded(response.status, code, message), retryAfter);
 }
 
 function worded(status, code, message) {
   if (code === "MISSING_AUTHENTICATION_TOKEN") return SIGNATURE;
-  if (code === "KeyNotAllowed") return "This key belongs to this stack, but does not open this route.";
-  if (status === 401 || status === 403) return "This stack does not know this key.";
   if (status === 429) return "Too many requests: the limit of the API key is reached.";
   if (status >= 500) return "The API has a problem at the moment.";
+  if (code === null) {
+    return (
+      `No Refit stack answers at this address any more (status ${status}). It was removed, or has ` +
+      "another address now: `refit status` prints it."
+    );
+  }
+  if (code === "KeyNotAllowed") return "This key belongs to this stack, but does not open this route.";
+  if (status === 401 || status === 403) return "This stack does not know this key.";
   return message;
 }

@@ -79,8 +79,10 @@ class Poller {
     if (this.failures > 0) {
       const backoff = Math.min(LONGEST_MS, FAST_MS * 2 ** (this.failures - 1));
       delay = Math.max(backoff * (0.75 + Math.random() / 2), (this.error.retryAfterS ?? 0) * 1000);
-      if (this.error.isPassing) {
+      if (this.error.isPassing || this.error.isForeign) {
         setConnection(connection.lostSince ?? Date.now(), Date.now() + delay);
+      } else {
+        setConnection(null, null); // it was refused, so the API answers
       }
     }
     this.timer = setTimeout(() => this.poll(), delay);

@@ -38,6 +38,7 @@ export const APPROVALS = {
 export const ALARMS = {
   OK: ["OK", "good"],
   ALARM: ["Alarm", "bad"],
+  OUTDATED: ["Outdated", "warn"],
   INSUFFICIENT_DATA: ["No data yet", "quiet"],
 };
 

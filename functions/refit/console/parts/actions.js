@@ -1,5 +1,6 @@
 // Actions on a model. Each one says what will happen, and asks before it is done.
 import { pathOf, post } from "../lib/api.js";
+import { useFocusHandover } from "../lib/focus.js";
 import { hurry } from "../lib/resource.js";
 import { html, useState } from "../lib/view.js";
 import { announce } from "./announcer.js";
@@ -64,9 +65,11 @@ const ACTIONS = {
 // subject: {model, version, run, isLive}, as far as the action needs it.
 export function Action({ name, subject, isPrimary = false }) {
   const [isOpen, setOpen] = useState(false);
+  const button = useFocusHandover();
   const action = ACTIONS[name];
   const label = subject.version && `${action.button}: version ${subject.version}`;
   return html`<button
+      ref=${button}
       type="button"
       class=${isPrimary ? "primary" : ""}
       aria-label=${label}

@@ -12,7 +12,12 @@ const SHOWN_CLASSES = 10;
 
 // Returns {state, predict, clear}; state is {row, isSending, problem, version}.
 export function usePrediction(model) {
+  const key = useKey("predict");
   const [state, setState] = useState({ row: null, isSending: false, problem: null, version: null });
+  // A refusal of the key is about that key only, not about the next one.
+  useEffect(() => {
+    if (key !== null) setState((before) => ({ ...before, problem: null }));
+  }, [key]);
   const clear = () => setState({ row: null, isSending: false, problem: null, version: null });
   const predict = async (instance) => {
     setState((before) => ({ ...before, isSending: true, problem: null }));

@@ -13,9 +13,11 @@ export function Ago({ at }) {
   return html`<time datetime=${at} title=${dateTime(at)}>${ago(at, now)}</time>`;
 }
 
-export function Until({ at }) {
+// past: what to say once the moment is over.
+export function Until({ at, past }) {
   const now = useNow();
-  return html`<time datetime=${at} title=${dateTime(at)}>${until(at, now)}</time>`;
+  const isPast = new Date(at) <= now;
+  return html`<time datetime=${at} title=${dateTime(at)}>${isPast ? past : until(at, now)}</time>`;
 }
 
 export function Card({ title, aside, children, id }) {
@@ -54,20 +56,37 @@ export function Skeleton({ lines = 3, height = 20 }) {
   </div>`;
 }
 
+// The messages of the API name its routes, which is no help to a person at this page.
+const MISSING = {
+  ModelNotFound: "There is no model of this name. It may have been removed.",
+  RunNotFound: "The model has no run of this name.",
+};
+
 export function Problem({ error }) {
   return html`<div class="problem" role="alert">
     <p class="problem-title">
-      ${error.status === 404 ? "Not found" : "This could not be loaded"}
+      ${error.status === 404 && !error.isForeign ? "Not found" : "This could not be loaded"}
     </p>
-    <p>${error.message}</p>
+    <p><${Text} of=${MISSING[error.code] ?? error.message} /></p>
+    ${error.code === "ModelNotFound" && html`<p><a href="#/">All models</a></p>`}
   </div>`;
 }
 
-// Shows what was loaded; before that a skeleton, or why it could not be loaded.
+export function isShown({ data, error }) {
+  return data !== null && (error === null || error.isPassing);
+}
+
+// Shows what was loaded; before that a skeleton, or why it could not be loaded. What was loaded
+// stays during a failure that passes, but not when it was removed or is refused now.
 export function Loaded({ resource, skeleton, children }) {
-  if (resource.data !== null) return children(resource.data);
+  if (isShown(resource)) return children(resource.data);
   if (resource.error !== null) return html`<${Problem} error=${resource.error} />`;
   return skeleton ?? html`<${Skeleton} />`;
+}
+
+// A text of the API: what stands in backticks, such as a command, is set as code.
+export function Text({ of: text }) {
+  return text.split("`").map((part, index) => (index % 2 === 0 ? part : html`<code>${part}</code>`));
 }
 
 // A table that scrolls by itself where it is too wide, also with the keyboard.

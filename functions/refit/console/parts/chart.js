@@ -4,6 +4,7 @@ import { html, useEffect, useLayoutEffect, useRef, useState } from "../lib/view.
 import { Scroll, useMedia } from "./basics.js";
 
 const HEIGHT = 220;
+const WHOLE = [1, 2, 5].flatMap((digit) => [0, 1, 2, 3, 4].map((power) => digit * 10 ** power)).sort((a, b) => a - b);
 
 // The value of a colour variable in the present theme, which a canvas cannot look up by itself.
 function color(name) {
@@ -51,9 +52,9 @@ function optionsOf({ series, isTime, format, range, steps }, width, show) {
     padding: [null, 28, null, null], // room for half of the last label of the time axis
     legend: { show: false },
     cursor: { points: { size: 7 }, drag: { x: false, y: false } },
-    scales: { x: { time: isTime }, y: { range } },
+    scales: { x: { time: isTime, range: wideEnough }, y: { range } },
     axes: [
-      { ...axis, grid: { show: false }, space: 70, size: 32, ...(isTime && { values: timeLabels }) },
+      { ...axis, grid: { show: false }, space: 70, size: 32, ...(isTime ? { values: timeLabels } : { incrs: WHOLE }) },
       { ...axis, size: 62, values: (_, values) => values.map(format), ...(steps && { incrs: steps }) },
     ],
     series: [
@@ -77,13 +78,25 @@ function padded(plot, low, high) {
   return [low - space, high + space];
 }
 
-export function Chart({ title, x, series, isTime = true, format, xFormat, range = padded, steps }) {
+// The range of a single point, which has no length, would be chosen by uPlot: years of time.
+function wideEnough(plot, low, high) {
+  if (low === null) return [0, 1];
+  return low === high ? [low - 1, high + 1] : [low, high];
+}
+
+// end: where the interval of the last point ends. The dashed levels are drawn up to there, so that
+// they are lines also where there is one point only.
+export function Chart({ title, x, end = null, series, isTime = true, format, xFormat, range = padded, steps }) {
   const holder = useRef(null);
   const plot = useRef(null);
   const theme = useTheme();
   const [index, setIndex] = useState(null);
   const shape = `${theme} ${series.map((line) => line.title + line.color).join("|")}`;
-  const data = [x, ...series.map((line) => line.values)];
+  const hasEnd = end !== null && end > x.at(-1);
+  const atEnd = (line) => (line.dash ? line.values.at(-1) : null);
+  const data = hasEnd
+    ? [[...x, end], ...series.map((line) => [...line.values, atEnd(line)])]
+    : [x, ...series.map((line) => line.values)];
   // Layout effects: they run while the elements exist, also where a view is left at once.
   useLayoutEffect(() => {
     const node = holder.current;

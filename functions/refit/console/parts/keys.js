@@ -1,4 +1,5 @@
 // Ask for an API key where it is first needed.
+import { useFocusHandover } from "../lib/focus.js";
 import { keyOf, onKeyChange, setKey } from "../lib/session.js";
 import { html, useEffect, useState } from "../lib/view.js";
 
@@ -14,13 +15,14 @@ export function useKey(purpose) {
 }
 
 export function KeyForm({ purpose, refusal }) {
+  const form = useFocusHandover();
   const save = (event) => {
     event.preventDefault();
     const value = new FormData(event.target).get("key").trim();
     if (value) setKey(purpose, value);
   };
   const id = `key-${purpose}`;
-  return html`<form class="key-form" onSubmit=${save}>
+  return html`<form ref=${form} class="key-form" onSubmit=${save}>
     <label for=${id}>The ${purpose} key</label>
     <p class="muted" id=${`${id}-why`}>${WHY[purpose]} <code>refit status</code> shows it.</p>
     ${refusal && html`<p class="bad-text" role="alert">${refusal}</p>`}

@@ -1,4 +1,5 @@
-// What a prediction really was: ask, send the label, and follow it until it is counted.
+// What a prediction really was: ask, send the label, and follow the counts of the next check. The API
+// says what became of a label when it is sent, and how many labels a check has counted, but not which.
 import { pathOf, post } from "../lib/api.js";
 import { count } from "../lib/format.js";
 import { refreshAll } from "../lib/resource.js";
@@ -10,15 +11,15 @@ import { KeyForm, useKey } from "./keys.js";
 
 const MOST_BUTTONS = 20;
 const FOLLOW_MS = 2_000;
-const FOLLOW_TIMES = 90;
+const FOLLOW_MINUTES = 3;
 const FOLLOWED = new Set(["new", "held"]); // other labels change no number
 
 export function Truth({ id, answer }) {
   const { form, model } = answer;
   const key = useKey("label");
-  const [sent, setSent] = useState(null); // {label, status, reason, before}
+  const [sent, setSent] = useState(null); // {label, status, reason, before, at}
   const [problem, setProblem] = useState(null);
-  useFollowing(sent, answer);
+  const hasGivenUp = useFollowing(sent, answer);
   const send = async (label) => {
     setProblem(null);
     try {
@@ -26,7 +27,7 @@ export function Truth({ id, answer }) {
       const body = { labels: [{ inferenceId: id, label }] };
       const before = countedOf(answer);
       const [result] = (await post(path, body, "label")).results;
-      setSent({ label, status: result.status, reason: result.reason ?? null, before });
+      setSent({ label, status: result.status, reason: result.reason ?? null, before, at: Date.now() });
       announce(`The label ${label} was ${LABEL_RESULTS[result.status]}.`);
     } catch (error) {
       if (error.isAboutKey) setKey("label", null);
@@ -38,7 +39,7 @@ export function Truth({ id, answer }) {
     <h3 id="truth">What was it really?</h3>
     <${Choices} form=${form} chosen=${sent?.label} onChoose=${send} />
     ${problem && html`<p class="bad-text" role="alert">${problem}</p>`}
-    ${sent && html`<${Progress} sent=${sent} now=${countedOf(answer)} />`}
+    ${sent && html`<${Progress} sent=${sent} now=${countedOf(answer)} hasGivenUp=${hasGivenUp} />`}
   </div>`;
 }
 
@@ -78,7 +79,7 @@ function countedOf({ loop }) {
   return loop?.quality?.labelled ?? 0;
 }
 
-function Progress({ sent, now }) {
+function Progress({ sent, now, hasGivenUp }) {
   if (sent.status === "rejected") {
     return html`<p class="bad-text" role="alert">The label was rejected: ${sent.reason}.</p>`;
   }
@@ -88,32 +89,40 @@ function Progress({ sent, now }) {
       <li class="done">${sent.status === "repeat" ? "Nothing changes" : "Counts in place of the label before"}</li>
     </ol>`;
   }
-  const isCounted = now > sent.before;
-  const isJoined = sent.status !== "held" || isCounted;
+  const hasChanged = now !== sent.before;
+  const isJoined = sent.status !== "held";
+  const hasEnded = hasChanged || hasGivenUp;
   return html`<ol class="progress" aria-live="polite">
     <li class="done">Label ${String(sent.label)} sent: ${LABEL_RESULTS[sent.status]}</li>
-    <li class=${isJoined ? "done" : "waiting"}>
-      ${isJoined ? "Joined with its prediction" : "Is joined when its prediction has been captured"}
+    <li class=${isJoined ? "done" : hasEnded ? "" : "waiting"}>
+      ${isJoined
+        ? "Joined with its prediction"
+        : "Is joined when its prediction has been captured; until then, Labels counts it as held"}
     </li>
-    <li class=${isCounted ? "done" : "waiting"} data-testid="counted">
-      ${isCounted
-        ? `Counted: ${count(now, "labelled prediction")}, ${sent.before.toLocaleString("en")} before`
-        : "Is counted at the next check of the model"}
+    <li class=${hasChanged ? "done" : hasEnded ? "" : "waiting"}>
+      ${hasChanged
+        ? `Since then, a check has counted ${count(now, "labelled prediction")}, ${sent.before.toLocaleString("en")} before`
+        : hasGivenUp
+          ? `No check has changed the count of labelled predictions in ${FOLLOW_MINUTES} minutes. Labels shows it.`
+          : "Waiting for a check that changes the count of labelled predictions"}
     </li>
   </ol>`;
 }
 
 function useFollowing(sent, answer) {
+  const [hasGivenUp, setGivenUp] = useState(false);
   const done = useRef(false);
-  done.current = sent !== null && countedOf(answer) > sent.before;
+  done.current = sent !== null && countedOf(answer) !== sent.before;
   useEffect(() => {
+    setGivenUp(false);
     if (!FOLLOWED.has(sent?.status)) return undefined;
-    let times = 0;
     const timer = setInterval(() => {
-      times += 1;
-      if (done.current || times > FOLLOW_TIMES) clearInterval(timer);
+      const isLate = Date.now() - sent.at > FOLLOW_MINUTES * 60_000;
+      if (isLate) setGivenUp(true);
+      if (done.current || isLate) clearInterval(timer);
       else refreshAll();
     }, FOLLOW_MS);
     return () => clearInterval(timer);
   }, [sent]);
+  return hasGivenUp;
 }

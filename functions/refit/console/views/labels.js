@@ -1,6 +1,6 @@
 // Labels: how many predictions have one, how late they are, and what became of them.
 import { pathOf } from "../lib/api.js";
-import { duration, percent } from "../lib/format.js";
+import { count, duration, percent } from "../lib/format.js";
 import { html } from "../lib/view.js";
 import { Ago, Card, Empty, Facts } from "../parts/basics.js";
 
@@ -35,7 +35,7 @@ export function Labels({ answer }) {
         <div style=${{ width: `${(quality?.coverage ?? 0) * 100}%` }}></div>
       </div>
       <p class="muted">
-        Version ${champion.version}${quality?.since ? html`, predictions since <${Ago} at=${quality.since} />` : ""}.
+        Version ${champion.version}, live since <${Ago} at=${champion.promotedAt} />${quality ? `: predictions of ${count(quality.cohorts, "cohort")}` : ""}.
         ${" Send labels with "}<code>POST /${pathOf("models", model, "ground-truth")}</code>${" or "}
         <code>refit label ${model} FILE</code>.
       </p>

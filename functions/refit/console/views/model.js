@@ -6,7 +6,7 @@ import { html, useEffect, useRef } from "../lib/view.js";
 import { isBusy, isRunning, STAGES } from "../lib/words.js";
 import { Action } from "../parts/actions.js";
 import { announce } from "../parts/announcer.js";
-import { Badge, Loaded, Skeleton } from "../parts/basics.js";
+import { Badge, isShown, Loaded, Skeleton } from "../parts/basics.js";
 import { Loop } from "../parts/loop.js";
 import { Inputs } from "./inputs.js";
 import { Labels } from "./labels.js";
@@ -27,6 +27,10 @@ const TABS = [
   ["try", "Try it", Try],
 ];
 
+export function hasTab(tab) {
+  return TABS.some(([name]) => name === tab);
+}
+
 // Null for the overview, whose title is that of the model.
 export function titleOfTab(tab) {
   return tab === "" ? null : (TABS.find(([name]) => name === tab)?.[1] ?? null);
@@ -39,7 +43,7 @@ export function Model({ model, tab, run }) {
   );
   useStageAnnouncements(model, resource.data);
   return html`<main id="main" tabindex="-1">
-    ${resource.data === null && html`<h1>${model}</h1>`}
+    ${!isShown(resource) && html`<h1>${model}</h1>`}
     <${Loaded}
       resource=${resource}
       skeleton=${html`<${Skeleton} lines=${1} height=${180} /><${Skeleton} lines=${3} height=${96} />`}
@@ -51,7 +55,7 @@ export function Model({ model, tab, run }) {
 
 function Shown({ answer, tab, run }) {
   const { model, stage, text, champion, activeRun: active, lastRun } = answer;
-  const View = run ? Run : (TABS.find(([name]) => name === tab)?.[2] ?? Overview);
+  const View = run ? Run : TABS.find(([name]) => name === tab)[2];
   const failed = lastRun?.status === "FAILED" && !active;
   const root = `#/models/${encodeURIComponent(model)}`;
   return html`<div class="title">

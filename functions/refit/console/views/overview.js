@@ -4,7 +4,18 @@ import { count, duration, metricTitle, metricValue, percent } from "../lib/forma
 import { usePages } from "../lib/resource.js";
 import { html } from "../lib/view.js";
 import { ALARMS, RETRAINING, RUNS } from "../lib/words.js";
-import { Ago, Badge, Card, Empty, Facts, Loaded, Scroll, Skeleton, Until } from "../parts/basics.js";
+import {
+  Ago,
+  Badge,
+  Card,
+  Empty,
+  Facts,
+  Loaded,
+  Scroll,
+  Skeleton,
+  Text,
+  Until,
+} from "../parts/basics.js";
 import { Sparkline } from "../parts/sparkline.js";
 
 const NEWEST = 5; // retrainings
@@ -15,7 +26,7 @@ export function Overview({ answer, model }) {
       <${Live} champion=${champion} loop=${loop} trend=${trend} />
       <${Retraining} loop=${loop} />
     </div>
-    <${Alarms} alarms=${alarms} />
+    <${Alarms} alarms=${alarms} champion=${champion} loop=${loop} />
     <${Causes} model=${model} />
     ${settings && html`<${Settings} settings=${settings} />`}`;
 }
@@ -70,21 +81,33 @@ function Retraining({ loop }) {
     aside=${html`<${Badge} of=${state} texts=${RETRAINING} />`}
   >
     ${loop.evidence && html`<p>${loop.evidence.sentence}</p>`}
-    ${state !== "healthy" && !loop.evidence?.drifted && reason && html`<p>${reason}</p>`} ${pending && html`<p>A retraining is due: ${pending.why}</p>`}
-    ${note && html`<p>${note}</p>`}
+    ${state !== "healthy" && !loop.evidence?.drifted && reason && html`<p><${Text} of=${reason} /></p>`}
+    ${pending && html`<p>A retraining is due: <${Text} of=${pending.why} /></p>`}
+    ${note && html`<p><${Text} of=${note} /></p>`}
     <${Facts}
       of=${[
         since && ["In this state since", html`<${Ago} at=${since} />`],
         loop.lookedAt && ["Last check", html`<${Ago} at=${loop.lookedAt} />`],
         failures > 0 && ["Without improvement", count(failures, "retraining")],
-        state === "cooling" && cooledUntil && ["Cooling ends", html`<${Until} at=${cooledUntil} />`],
+        state === "cooling" && cooledUntil && ["Cooling ends", html`<${Until} at=${cooledUntil} past="at the next check" />`],
         last && ["Last retraining", RUNS[last.status]?.[0] ?? last.status, last.message],
       ].filter(Boolean)}
     />
   <//>`;
 }
 
-function Alarms({ alarms }) {
+// Whether an alarm of drift is about a version that is not live any more. CloudWatch keeps it in its
+// state for a while, and its text speaks of the live version.
+function isOutdated({ kind, since }, champion, loop) {
+  const drifts = {
+    "quality-drift": loop?.evidence?.drifted,
+    "input-drift": loop?.inputs?.flagged > 0,
+  };
+  if (!champion || since === null || !(kind in drifts) || drifts[kind]) return false;
+  return new Date(since) < new Date(champion.promotedAt);
+}
+
+function Alarms({ alarms, champion, loop }) {
   const raised = alarms.filter((alarm) => alarm.state === "ALARM");
   const others = alarms.filter((alarm) => alarm.state !== "ALARM");
   const state = raised.length > 0 ? `${raised.length} raised` : "none raised";
@@ -94,15 +117,7 @@ function Alarms({ alarms }) {
     ${raised.length > 0 &&
     html`<ul class="rows">
       ${raised.map(
-        (alarm) => html`<li key=${alarm.name} class="row-alarm">
-          <${Badge} of=${alarm.state} texts=${ALARMS} />
-          <div>
-            <b>${nameOf(alarm)}</b>
-            <p>${alarm.description}</p>
-            <p class="muted">${alarm.reason}</p>
-          </div>
-          ${alarm.since && html`<span class="muted"><${Ago} at=${alarm.since} /></span>`}
-        </li>`,
+        (alarm) => html`<${Raised} key=${alarm.name} of=${alarm} outdatedBy=${isOutdated(alarm, champion, loop) ? champion.version : null} />`,
       )}
     </ul>`}
     <ul class="chips">
@@ -113,6 +128,28 @@ function Alarms({ alarms }) {
       )}
     </ul>
   <//>`;
+}
+
+// outdatedBy: the version that went live after the alarm; null for an alarm about the live one.
+function Raised({ of: alarm, outdatedBy }) {
+  const isOutdated = outdatedBy !== null;
+  return html`<li class="row-alarm">
+    <${Badge} of=${isOutdated ? "OUTDATED" : alarm.state} texts=${ALARMS} />
+    <div>
+      <b>${nameOf(alarm)}</b>
+      <p>
+        ${isOutdated
+          ? `Raised before version ${outdatedBy} went live, so it is about an earlier version. A later check of version ${outdatedBy} ends it.`
+          : html`<${Text} of=${alarm.description} />`}
+      </p>
+      ${alarm.reason &&
+      html`<details>
+        <summary>What CloudWatch says</summary>
+        <p class="muted">${alarm.reason}</p>
+      </details>`}
+    </div>
+    ${alarm.since && html`<span class="muted"><${Ago} at=${alarm.since} /></span>`}
+  </li>`;
 }
 
 function nameOf({ kind }) {
@@ -139,9 +176,9 @@ function Causes({ model }) {
 function Cause({ run, model }) {
   return html`<li class="row-cause">
     <div>
-      <p>${run.causeText}</p>
+      <p><${Text} of=${run.causeText} /></p>
       <p class="muted">
-        <a href=${`#/models/${encodeURIComponent(model)}/runs/${run.run}`}>Run ${run.run}</a>${run.message && `: ${run.message}`}
+        <a href=${`#/models/${encodeURIComponent(model)}/runs/${run.run}`}>Run ${run.run}</a>${run.message && html`: <${Text} of=${run.message} />`}
       </p>
     </div>
     <span class="muted"><${Ago} at=${run.startedAt} /></span>

@@ -39,6 +39,7 @@ export function Quality({ model }) {
 function OverTime({ answer, cohorts, pages }) {
   const { metric, heldOut, evidence, version } = answer;
   const x = cohorts.map((cohort) => new Date(cohort.start) / 1000);
+  const end = endOf(cohorts);
   const live = cohorts.map((cohort) => cohort.metrics[metric.name] ?? null);
   const level = heldOut[metric.name] ?? null;
   const series = [
@@ -56,7 +57,7 @@ function OverTime({ answer, cohorts, pages }) {
       <p class="muted">
         ${`Each point is a cohort: all predictions of one interval, as far as they are labelled. ${metric.higherIsBetter ? "Higher" : "Lower"} is better.`}
       </p>
-      <${Chart} title=${metric.title} x=${x} series=${series} format=${format} xFormat=${whenOf} />
+      <${Chart} title=${metric.title} x=${x} end=${end} series=${series} format=${format} xFormat=${whenOf} />
       <${More} pages=${pages} />
     <//>
     ${metric.name !== "accuracy" && html`<${ErrorRates} cohorts=${cohorts} evidence=${evidence} x=${x} />`}`;
@@ -72,7 +73,7 @@ function ErrorRates({ cohorts, evidence, x }) {
       A prediction counts as wrong if its error is larger than the settings tolerate. The test for
       drift compares this share with the tolerated one.
     </p>
-    <${Chart} title="Share of wrong predictions" x=${x} series=${series} format=${percent} xFormat=${whenOf} />
+    <${Chart} title="Share of wrong predictions" x=${x} end=${endOf(cohorts)} series=${series} format=${percent} xFormat=${whenOf} />
   <//>`;
 }
 
@@ -82,12 +83,16 @@ function tolerated(cohorts, evidence, shown) {
   return { title: "tolerated", color: "bad", dash: DASH, values };
 }
 
+function endOf(cohorts) {
+  return new Date(cohorts.at(-1).end) / 1000;
+}
+
 function whenOf(seconds) {
   return dateTime(seconds * 1000);
 }
 
 function Evidence({ answer, cohorts }) {
-  const { evidence, parts, changes, alarm } = answer;
+  const { evidence, parts, changes, alarm, version } = answer;
   if (!evidence) return null;
   const judged = cohorts.filter((cohort) => cohort.log10 !== null);
   const limit = Math.log10(evidence.threshold);
@@ -109,7 +114,8 @@ function Evidence({ answer, cohorts }) {
       />
       ${evidence.heldBack && html`<p class="warn-text">${evidence.heldBack}</p>`}
       ${alarm &&
-      html`<p class=${alarm.takenBackAt ? "muted" : "bad-text"}>
+      html`<p class=${alarm.takenBackAt || alarm.version !== version ? "muted" : "bad-text"}>
+        ${alarm.version !== version && `About version ${alarm.version}, not the live one: `}
         ${alarm.takenBackAt
           ? html`An alarm was raised <${Ago} at=${alarm.raisedAt} /> and taken back <${Ago} at=${alarm.takenBackAt} />: ${alarm.sentence}`
           : html`Alarm raised <${Ago} at=${alarm.raisedAt} />.`}
@@ -118,6 +124,7 @@ function Evidence({ answer, cohorts }) {
       html`<${Chart}
         title="Evidence of drift"
         x=${judged.map((cohort) => new Date(cohort.start) / 1000)}
+        end=${endOf(judged)}
         series=${series}
         format=${evidenceText}
         xFormat=${whenOf}

@@ -5,7 +5,7 @@ import { useNow, useResource } from "../lib/resource.js";
 import { html } from "../lib/view.js";
 import { CHECKS, hasEnded, isRunning, RUNS } from "../lib/words.js";
 import { Action } from "../parts/actions.js";
-import { Ago, Badge, Card, Facts, Loaded, Scroll, Skeleton } from "../parts/basics.js";
+import { Ago, Badge, Card, Facts, Loaded, Scroll, Skeleton, Text } from "../parts/basics.js";
 import { Curves } from "../parts/curves.js";
 import { Evaluation } from "../parts/evaluation.js";
 import { Examples } from "../parts/examples.js";
@@ -38,9 +38,9 @@ function Head({ of: run, isNewest }) {
     id="run"
     aside=${html`<${Badge} of=${run.status} texts=${RUNS} />`}
   >
-    <p>${run.causeText}</p>
+    <p><${Text} of=${run.causeText} /></p>
     ${run.message &&
-    html`<p class=${run.status === "FAILED" ? "bad-text" : ""}>${run.error && html`<b>${run.error}: </b>`}${sentence(run.message)}</p>`}
+    html`<p class=${run.status === "FAILED" ? "bad-text" : ""}>${run.error && html`<b>${run.error}: </b>`}<${Text} of=${sentence(run.message)} /></p>`}
     <${Facts}
       of=${[
         ["Started", html`<${Ago} at=${run.startedAt} />`],

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from refit.domain.monitoring.verdict import DRIFTED
 from refit.domain.retraining.state import RetrainingStatus
 from refit.domain.vocabulary import RunStatus
 
@@ -71,8 +72,10 @@ def cause_text(run: Run) -> str:
     """Say why a run began, in one sentence."""
     if run.cause == "drop":
         return f"A user repeated run {run.retry_of}." if run.retry_of else "Files were dropped."
-    start = "Drift was detected" if run.cause == "drift" else "A user requested a retraining"
-    return f"{start}: {run.reason}" if run.reason else f"{start}."
+    if run.cause == "drift":
+        facts = (run.reason or "").removeprefix(DRIFTED)
+        return f"Drift was detected: {facts}" if facts else "Drift was detected."
+    return run.reason or "A user requested a retraining."
 
 
 def _of_active_run(facts: StageFacts) -> tuple[Stage, str] | None:

@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refit.domain.monitoring.detectors import bet_of, detectors_of, tolerated_error_rate, weigh
-from refit.domain.monitoring.verdict import EvidencePart, EvidenceStep, QualityVerdict
+from refit.domain.monitoring.verdict import DRIFTED, EvidencePart, EvidenceStep, QualityVerdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -263,7 +263,7 @@ def _sentence(verdict: QualityVerdict) -> str:
         f"alarm threshold {verdict.threshold:,.0f}."
     )
     if verdict.drifted:
-        return f"Drift: {numbers}"
+        return f"{DRIFTED}{numbers}"
     if verdict.held_back:
         return f"Held back, because {verdict.held_back}: {numbers}"
     return f"No drift: {numbers}"

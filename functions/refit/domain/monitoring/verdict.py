@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 NOTIFICATION_TIMEOUT = timedelta(minutes=10)
 """If the check that raised an alarm has not notified people by then, a later check does."""
 
+DRIFTED = "Drift: "
+"""How the sentence of a verdict begins if there is drift."""
+
 _MAX_LOG10_EVIDENCE = 300
 
 
