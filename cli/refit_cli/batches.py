@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from refit_cli import terminal
 from refit_cli.errors import BadInput, RunFailed, TimedOut
+from refit_cli.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,7 +125,7 @@ def batch_line(found: Batch) -> str:
     if found.version is not None:
         parts.append(f"version {found.version}")
     if found.rows is not None:
-        parts.append(f"{found.rows:,} rows")
+        parts.append(counted(found.rows, "row"))
     if found.refused:
         parts.append(f"[yellow]{found.refused:,} refused[/]")
     if found.finished_at is not None:

@@ -371,7 +371,7 @@ def _not_responding(error: Exception, connection: StackConnection) -> NotReachab
 
 def _selected_local_stack(target: StackTarget, local_stacks: LocalStacks) -> StackInfo | None:
     """Return the local stack to use, or None for AWS."""
-    if target.aws or target.port == 0:
+    if target.aws or target.port == 0 or target.missing_port is not None:
         return None
     if target.port is not None:
         local = local_stacks.info(target.port)
@@ -407,6 +407,8 @@ def port_of_environment() -> int | None:
 
 
 def _why_aws(target: StackTarget) -> str:
+    if target.missing_port is not None:
+        return f"no local stack is running on port {target.missing_port}"
     port = port_of_environment()
     if target.aws or target.port == 0 or port == 0:
         return "AWS was selected"

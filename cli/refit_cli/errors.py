@@ -2,6 +2,7 @@
 
 CommandError
 ├── RunFailed       1    the run or the request failed, or its outcome is not the requested one
+├── Refused         1    the state of the model or stack does not allow it (409 of the API)
 ├── BadInput        2    an argument, a file or a value is invalid
 ├── NotReachable    3    no stack, no credentials, or no response
 └── TimedOut        4    the --timeout has expired
@@ -44,6 +45,12 @@ class CommandError(Exception):
 
 class RunFailed(CommandError):
     """When a run, a request or the demo failed."""
+
+    exit_code = ExitCode.FAILED
+
+
+class Refused(CommandError):
+    """When the state of the model or the stack does not allow what was requested."""
 
     exit_code = ExitCode.FAILED
 

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from refit_cli import terminal
+from refit_cli.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,25 +40,19 @@ def refused_lines(learned: Learned) -> list[str]:
         for reason, count in reasons[:_SHOWN_REASONS]
     ]
     hidden = len(reasons) - _SHOWN_REASONS
-    return [*lines, f"[dim]and {hidden} more reasons[/]"] if hidden > 0 else lines
+    return [*lines, f"[dim]and {counted(hidden, 'more reason')}[/]"] if hidden > 0 else lines
 
 
-def print_learned(learned: Learned, *, columns: bool = True) -> None:
-    """Print the record, with or without the table of the columns."""
+def print_learned(learned: Learned) -> None:
+    """Print the record, with the table of the columns."""
     console = terminal.results()
     first, *others = learned_lines(learned)
     console.print(f"[bold]{first}[/]")
-    if columns:
-        console.print()
-        console.print(columns_table(learned))
-        console.print()
+    console.print()
+    console.print(columns_table(learned))
+    console.print()
     for line in others:
         console.print(line)
-
-
-def has_ignored(learned: Learned) -> bool:
-    """Return whether a column is left out."""
-    return any(column.type == "ignored" for column in learned.columns)
 
 
 def columns_table(learned: Learned) -> Table:
@@ -78,7 +73,7 @@ def columns_table(learned: Learned) -> Table:
         table.add_row(*run.cells())
     hidden = sum(len(run.columns) for run in runs[_MOST_ROWS:])
     if hidden:
-        table.add_row(f"[dim]and {hidden:,} more columns; --json lists all[/]")
+        table.add_row(f"[dim]and {counted(hidden, 'more column')}; --json lists all[/]")
     return table
 
 

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from refit_cli import terminal
+from refit_cli.plurals import counted
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -112,15 +113,15 @@ def _quality_lines(live: LiveQuality | None) -> list[str]:
     if not live.predictions:
         return ["no predictions yet"]
     if not live.labelled:
-        return [f"no labels yet for {live.predictions:,} predictions"]
+        return [f"no labels yet for {counted(live.predictions, 'prediction')}"]
     metrics = [
         f"{METRICS[name].title} {figure(name, value, '.4g')}{_baseline(name, live.baseline)}"
         for name, value in live.metrics.items()
     ]
     return [
         ", ".join(metrics),
-        f"[dim]{live.labelled:,} labelled of {live.predictions:,} predictions, "
-        f"{live.cohorts:,} cohorts, {_time(live.since)} to {_time(live.until)}[/]",
+        f"[dim]{live.labelled:,} labelled of {counted(live.predictions, 'prediction')}, "
+        f"{counted(live.cohorts, 'cohort')}, {_time(live.since)} to {_time(live.until)}[/]",
     ]
 
 
@@ -172,11 +173,11 @@ def _input_lines(inputs: InputVerdict) -> list[str]:
     estimate = ""
     if inputs.estimated_accuracy is not None:
         estimate = f"; estimated accuracy {inputs.estimated_accuracy:.1%}"
-    cohort = f"in the cohort of {_time(inputs.cohort)} ({inputs.rows:,} rows){estimate}"
+    cohort = f"in the cohort of {_time(inputs.cohort)} ({counted(inputs.rows, 'row')}){estimate}"
     if not inputs.flagged:
         return [f"no shift from the training data {cohort}"]
     shown = inputs.shifts[:_SHOWN_SHIFTS]
-    lines = [f"[yellow]{inputs.flagged} shifts[/] {cohort}"]
+    lines = [f"[yellow]{counted(inputs.flagged, 'shift')}[/] {cohort}"]
     for shift in shown:
         critical = "[bold]critical[/] " if shift.critical else ""
         lines.append(f"{critical}{escape(shift.feature_name)}  [dim]{escape(shift.description)}[/]")

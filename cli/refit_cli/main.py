@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 from refit.domain.errors import CallerError
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from refit_cli.commands import (
     batch,
@@ -35,8 +35,47 @@ from refit_cli.errors import BadInput, CommandError, ExitCode
 from refit_cli.terminal import inform, print_error
 
 
+class RefitCommand(TyperCommand):
+    """A command whose help shows a flag as a flag: Typer gives it the type `<bool>`."""
+
+    def get_params(self, ctx: Any) -> Any:
+        """Return the parameters, with `--help`."""
+        return _without_type_of_flags(super().get_params(ctx))
+
+
 class RefitGroup(TyperGroup):
     """Runs a command and turns its exceptions into one message and an exit code."""
+
+    def get_params(self, ctx: Any) -> Any:
+        """Return the parameters, with `--help`."""
+        return _without_type_of_flags(super().get_params(ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Read what is before the command.
+
+        Raises:
+            typer.Exit: for an option of a command, after saying that it goes after the command.
+        """
+        if (error := self._misplaced_option(ctx, args)) is not None:
+            print_error(error)
+            raise typer.Exit(error.exit_code)
+        return super().parse_args(ctx, args)
+
+    def _misplaced_option(self, ctx: Any, words: list[str]) -> BadInput | None:
+        own = {name for parameter in self.get_params(ctx) for name in parameter.opts}
+        at = next((at for at, word in enumerate(words) if word in self.commands), len(words))
+        for word in words[:at]:
+            option = word.partition("=")[0]
+            if option.startswith("-") and option not in own:
+                having = [name for name, each in self.commands.items() if _has(each, option)]
+                if not having or (at < len(words) and words[at] not in having):
+                    return None
+                command = " ".join([*(words[at:] or ["COMMAND"]), *words[:at]])
+                return BadInput(
+                    f"{option} is an option of the commands, so it goes after the command",
+                    f"refit {command}",
+                )
+        return None
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the commands in the order of registration, which is the order of use."""
@@ -62,6 +101,17 @@ class RefitGroup(TyperGroup):
             raise typer.Exit(ExitCode.INTERRUPTED) from error
         finally:
             signal.signal(signal.SIGTERM, previous_handler)
+
+
+def _has(command: Any, option: str) -> bool:
+    return any(option in parameter.opts for parameter in command.params)
+
+
+def _without_type_of_flags(parameters: list[Any]) -> list[Any]:
+    for parameter in parameters:
+        if getattr(parameter, "is_bool_flag", False):
+            parameter.metavar = ""
+    return parameters
 
 
 app = typer.Typer(
@@ -104,32 +154,33 @@ def refit() -> None:
     [bold]Completion[/]   refit --install-completion, then restart the shell: commands,
     options, and the names of the models of the stack.
 
-    [bold]Exit codes[/]   0 success · 1 the run or request failed · 2 invalid usage or
-    input · 3 stack not found or not reachable · 4 timeout · 130 interrupted
+    [bold]Exit codes[/]  0 success · 1 the run or request failed, or the state of the
+    model does not allow it · 2 invalid usage or input, or no such model, run or
+    version · 3 stack not found or not reachable · 4 timeout · 130 interrupted
     """
 
 
-app.command("up")(local_stack.up)
-app.command("check")(check.check)
-app.command("put")(put.put)
-app.command("watch")(watch.watch)
-app.command("predict")(predict.predict)
-app.command("batch")(batch.batch)
-app.command("label")(label.label)
-app.command("status")(status.status)
-app.command("logs")(logs.logs)
-app.command("report")(report.report)
-app.command("export")(export.export)
-app.command("retry")(retry.retry)
-app.command("retrain")(retrain.retrain)
-app.command("unblock")(retrain.unblock)
-app.command("approve")(decide.approve)
-app.command("reject")(decide.reject)
-app.command("rollback")(decide.rollback)
-app.command("recount")(recount.recount)
-app.command("remove")(remove.remove)
-app.command("destroy")(destroy.destroy)
-app.command("cost")(cost.cost)
-app.command("doctor")(doctor.doctor)
-app.command("down")(local_stack.down)
-app.command("demo")(demo.demo)
+app.command("up", cls=RefitCommand)(local_stack.up)
+app.command("check", cls=RefitCommand)(check.check)
+app.command("put", cls=RefitCommand)(put.put)
+app.command("watch", cls=RefitCommand)(watch.watch)
+app.command("predict", cls=RefitCommand)(predict.predict)
+app.command("batch", cls=RefitCommand)(batch.batch)
+app.command("label", cls=RefitCommand)(label.label)
+app.command("status", cls=RefitCommand)(status.status)
+app.command("logs", cls=RefitCommand)(logs.logs)
+app.command("report", cls=RefitCommand)(report.report)
+app.command("export", cls=RefitCommand)(export.export)
+app.command("retry", cls=RefitCommand)(retry.retry)
+app.command("retrain", cls=RefitCommand)(retrain.retrain)
+app.command("unblock", cls=RefitCommand)(retrain.unblock)
+app.command("approve", cls=RefitCommand)(decide.approve)
+app.command("reject", cls=RefitCommand)(decide.reject)
+app.command("rollback", cls=RefitCommand)(decide.rollback)
+app.command("recount", cls=RefitCommand)(recount.recount)
+app.command("remove", cls=RefitCommand)(remove.remove)
+app.command("destroy", cls=RefitCommand)(destroy.destroy)
+app.command("cost", cls=RefitCommand)(cost.cost)
+app.command("doctor", cls=RefitCommand)(doctor.doctor)
+app.command("down", cls=RefitCommand)(local_stack.down)
+app.command("demo", cls=RefitCommand)(demo.demo)

@@ -16,8 +16,10 @@ class StackTarget:
         port: port of the local stack; 0 selects AWS, None leaves the choice to REFIT_PORT.
         stack_name: name of the CloudFormation stack on AWS.
         aws: whether AWS is selected explicitly.
+        missing_port: where the command has looked for a local stack, so that AWS is used.
     """
 
     port: int | None = None
     stack_name: str = DEFAULT_STACK
     aws: bool = False
+    missing_port: int | None = None

@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.markup import escape
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from refit_cli.errors import CommandError
 
 # Output that is not a terminal has no width: tables are not cut and lines are not wrapped.
@@ -38,6 +40,12 @@ def _console(*, is_terminal: bool, stderr: bool) -> Console:
         soft_wrap=not is_terminal,
         width=None if is_terminal else _NO_TERMINAL_WIDTH,
     )
+
+
+def fits(console: Console, table: Table) -> bool:
+    """Return whether a console is wide enough for a table, so that no cell is cut."""
+    unlimited = console.options.update(max_width=_NO_TERMINAL_WIDTH)
+    return console.measure(table, options=unlimited).maximum <= console.width
 
 
 def is_interactive() -> bool:

@@ -134,7 +134,7 @@ def checked_file(path: Path, key: str) -> PlannedFile:
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}") from error
     if size == 0:
-        raise BadInput(f"{path} is empty")
+        raise BadInput(f"{path} is empty", "give a file with rows")
     if path.suffix == ".toml":
         raise BadInput(
             f"{path} is a settings file, not data",

@@ -9,6 +9,7 @@ from refit.domain.inferences.label_records import MAX_RECORDS
 
 from refit_cli.api.model_api import ModelApi, body_with_list, error_of
 from refit_cli.errors import RunFailed
+from refit_cli.plurals import counted
 
 if TYPE_CHECKING:
     from refit_cli.api.model_api import ApiAccess
@@ -48,8 +49,9 @@ class GroundTruthApi:
         body = json.dumps({"labels": records}, separators=(",", ":"), allow_nan=False).encode()
         response = self._api.post(body, "application/json")
         if response.status_code != 202:
-            raise error_of(response, f"{len(records)} labels")
+            raise error_of(response, counted(len(records), "label"))
         results = body_with_list(response, "results")["results"]
         if len(results) != len(records):
-            raise RunFailed(f"the API returned {len(results)} results for {len(records)} labels")
+            sent = counted(len(records), "label")
+            raise RunFailed(f"the API returned {counted(len(results), 'result')} for {sent}")
         return list(results)

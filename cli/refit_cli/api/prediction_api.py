@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from refit_cli.api.model_api import PARALLEL_CALLS, ModelApi, body_with_list, error_of
 from refit_cli.errors import RunFailed
+from refit_cli.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -139,7 +140,8 @@ class PredictionApi:
         body = body_with_list(response, "predictions")
         answers = body["predictions"]
         if len(answers) != len(batch):
-            raise RunFailed(f"the API returned {len(answers)} predictions for {len(batch)} rows")
+            sent = counted(len(batch), "row")
+            raise RunFailed(f"the API returned {counted(len(answers), 'prediction')} for {sent}")
         if self._max_rows == FIRST_CALL_ROWS:
             row_bytes = max(1, len(response.content) // len(batch))
             self._max_rows = max(1, self._response_bytes // row_bytes)

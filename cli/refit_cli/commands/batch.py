@@ -48,9 +48,9 @@ def batch(
       refit batch churn customers.csv.gz --output scored.csv.gz
       refit watch churn --batch            follow the newest batch
 
-    [bold]Exit codes[/]  0 predicted · 1 the batch failed · 2 a name or file is invalid, or
-    no version is live · 3 stack not found or not reachable · 4 timeout ·
-    130 interrupted; the batch goes on
+    [bold]Exit codes[/]  0 predicted · 1 the batch failed, or the model is being removed ·
+    2 a name or file is invalid, or the model has no live version · 3 stack not
+    found or not reachable · 4 timeout · 130 interrupted; the batch goes on
     """
     from refit.domain.pipeline.batch import MAX_FILE_BYTES
     from refit.domain.pipeline.drop_files import is_marker
@@ -99,7 +99,8 @@ def batch(
     if json:
         terminal.write_json({"event": "result", "downloaded": str(target), **batch_json(found)})
     else:
-        terminal.results().print(f"{found.rows:,} rows are predicted: {escape(str(target))}")
+        predicted = "1 row is" if found.rows == 1 else f"{found.rows:,} rows are"
+        terminal.results().print(f"{predicted} predicted: {escape(str(target))}")
         if found.quarantine:
             terminal.inform(
                 f"[yellow]{found.refused:,} {'row was' if found.refused == 1 else 'rows were'} "

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from refit.domain.naming import checked_model_name
 from rich.markup import escape
 
 from refit_cli import options, terminal
+from refit_cli.request_json import request_json
 from refit_cli.runtime import runtime_of
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from refit_cli.versions import Decided, Versions
 
+_Action = Literal["approve", "reject", "rollback"]
 Version = Annotated[
     int, typer.Argument(min=1, metavar="VERSION", help="Number of the version, as in status.")
 ]
@@ -50,16 +53,17 @@ def approve(
       refit approve digits && refit watch digits
       refit approve digits 4
 
-    [bold]Exit codes[/]  0 approved · 2 no such model or version, none waits, or it is
-    approved already · 3 stack not found or not reachable
+    [bold]Exit codes[/]  0 approved · 1 none waits, it is approved already, or the model
+    is being removed · 2 no such model or version · 3 stack not found or not
+    reachable
     """
     target = options.StackTarget(port, stack_name, aws)
     decided = _decide(context, target, model, lambda versions: versions.approve(version))
     newer = decided.live is not None and decided.live > decided.version
-    then = (
-        f"version {decided.live}, which is newer, stays live"
-        if newer
-        else f"it is deployed next: [bold]refit watch {model}[/]"
+    then = _Then(
+        f"version {decided.live}, which is newer, stays live" if newer else "it is deployed next",
+        "the version shows it" if newer else f"`champion.version` is {decided.version}",
+        None if newer else f"refit watch {model}",
     )
     _report("approve", model, decided, then, json=json)
 
@@ -83,16 +87,18 @@ def reject(
     [bold]Examples[/]
       refit reject digits 4
 
-    [bold]Exit codes[/]  0 rejected · 2 no such model or version, or it is rejected
-    already · 3 stack not found or not reachable
+    [bold]Exit codes[/]  0 rejected · 1 it is rejected already, or the model is being
+    removed · 2 no such model or version · 3 stack not found or not reachable
     """
     target = options.StackTarget(port, stack_name, aws)
     decided = _decide(context, target, model, lambda versions: versions.reject(version))
-    then = (
-        "the newest approved version is deployed in its place, if there is one: "
-        f"[bold]refit status {model}[/]"
-        if decided.live == version
-        else "it will not be deployed"
+    is_live = decided.live == version
+    then = _Then(
+        "the newest approved version is deployed in its place, if there is one"
+        if is_live
+        else "it will not be deployed",
+        f"`champion.version` is not {version}" if is_live else "the version shows it",
+        f"refit status {model}" if is_live else None,
     )
     _report("reject", model, decided, then, json=json)
 
@@ -117,14 +123,18 @@ def rollback(
     [bold]Examples[/]
       refit rollback digits 3 && refit status digits
 
-    [bold]Exit codes[/]  0 requested · 2 no such model or version, it is not approved or
-    not older than the live one, or a deployment is active · 3 stack not found or
-    not reachable
+    [bold]Exit codes[/]  0 requested · 1 the version is not approved or not older than
+    the live one, a deployment is active, or the model is being removed · 2 no
+    such model or version · 3 stack not found or not reachable
     """
     target = options.StackTarget(port, stack_name, aws)
     decided = _decide(context, target, model, lambda versions: versions.roll_back(version))
     rejected = ", ".join(map(str, decided.rejected))
-    then = f"rejected for it: {rejected}; it is deployed next: [bold]refit status {model}[/]"
+    then = _Then(
+        f"rejected for it: {rejected}; it is deployed next",
+        f"`champion.version` is {version}",
+        f"refit status {model}",
+    )
     _report("rollback", model, decided, then, json=json)
 
 
@@ -142,20 +152,35 @@ def _decide(
         return decide(Versions(connection, model))
 
 
-def _report(action: str, model: str, decided: Decided, then: str, *, json: bool) -> None:
+@dataclass(frozen=True)
+class _Then:
+    """What a decision leads to.
+
+    Attributes:
+        until: when it has happened, in terms of the API's answer about the model.
+        command: shows it; None if nothing follows.
+    """
+
+    text: str
+    until: str
+    command: str | None
+
+
+def _report(action: _Action, model: str, decided: Decided, then: _Then, *, json: bool) -> None:
     if json:
-        terminal.write_json(
-            {
-                "model": model,
-                "action": action,
-                "version": decided.version,
-                "live": decided.live,
-                "by": decided.by,
-                "rejected": list(decided.rejected),
-            }
+        answer = request_json(
+            action,
+            model,
+            decided.by,
+            f"Version {decided.version}: {then.text}.",
+            until=then.until,
+            command=then.command or f"refit status {model}",
+            version=decided.version,
+            run=decided.run,
         )
+        terminal.write_json(answer | {"live": decided.live, "rejected": list(decided.rejected)})
         return
     done = {"approve": "approved", "reject": "rejected", "rollback": "requested"}[action]
     what = f"version {decided.version} of {model}"
     terminal.results().print(f"[green]{done}[/]  {what}, by {escape(decided.by)}")
-    terminal.inform(then)
+    terminal.inform(f"{then.text}: [bold]{then.command}[/]" if then.command else then.text)

@@ -9,6 +9,7 @@ import typer
 
 from refit_cli import options, terminal
 from refit_cli.errors import BadInput, RunFailed
+from refit_cli.plurals import counted
 from refit_cli.runtime import CommandRuntime, runtime_of
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from refit_cli.removal.removal import Found
 
 _SHOWN_NAMES = 3
+_LONGEST_NAME = 40
+_WITHOUT_NAMES = frozenset({"object_versions", "uploads"})  # names of data: long, and no help
 
 
 def destroy(
@@ -59,9 +62,9 @@ def destroy(
       refit destroy --delete-data --yes --json
       refit destroy --aws --stack-name refit --account 123456789012
 
-    [bold]Exit codes[/]  0 destroyed, nothing is left · 1 something is left or could
-    not be deleted · 2 not confirmed, the stack is not named or cannot be deleted
-    now · 3 stack not found or not reachable · 4 timeout · 130 interrupted
+    [bold]Exit codes[/]  0 destroyed, nothing is left · 1 something is left, or the
+    stack cannot be deleted now · 2 not confirmed, or the stack is not named ·
+    3 stack not found or not reachable · 4 timeout · 130 interrupted
     """
     from refit_cli.connection import connected
     from refit_cli.destruction.deployed import find_stack
@@ -90,26 +93,28 @@ def _preview(connection: StackConnection, destruction: Destruction, found: Seque
         terminal.inform(f"[bold]stack {name}[/] on {connection.location}, to be deleted:")
         _show(found)
     if kept := destruction.kept():
-        terminal.inform("[bold]stays[/] without --delete-data:")
+        terminal.inform("\n[bold green]stays[/], because --delete-data is not given:")
         _show(kept)
 
 
 def _show(found: Sequence[Found]) -> None:
-    """Show counts and names, one kind a line, on stderr."""
+    """Show counts, one kind a line, on stderr; names only where there are few."""
     from rich.markup import escape
 
     for each in found:
         size = f", {terminal.size(each.size_bytes)}" if each.size_bytes else ""
-        names = ", ".join(map(_short, each.names[:_SHOWN_NAMES]))
-        more = f" and {each.count - _SHOWN_NAMES:,} more" if each.count > _SHOWN_NAMES else ""
-        terminal.inform(f"  {each.kind.counted(each.count)}{size}  [dim]{escape(names)}{more}[/]")
+        has_names = each.count <= _SHOWN_NAMES and each.kind.key not in _WITHOUT_NAMES
+        names = f"  [dim]{escape(', '.join(map(_short, each.names)))}[/]" if has_names else ""
+        terminal.inform(f"  {each.kind.counted(each.count)}{size}{names}")
 
 
 def _short(name: str) -> str:
-    """Return the last part of an ARN or of the URL of a queue; other names as they are."""
+    """Return a name that takes little room: of an ARN or a URL, the last part."""
     if name.startswith("arn:"):
-        return name.rsplit(":", 1)[-1]
-    return name.rsplit("/", 1)[-1] if name.startswith("http") else name
+        name = name.rsplit(":", 1)[-1]
+    elif name.startswith("http"):
+        name = name.rsplit("/", 1)[-1]
+    return name if len(name) <= _LONGEST_NAME else f"…{name[1 - _LONGEST_NAME :]}"
 
 
 def _confirm(name: str, usage: str, runtime: CommandRuntime) -> None:
@@ -160,8 +165,10 @@ def _report(
     if left:
         terminal.inform("[red]left:[/]")
         _show(left)
+        count = sum(each.count for each in left)
         raise RunFailed(
-            f"{sum(each.count for each in left)} resources of the stack are left, such as "
+            f"{counted(count, 'resource')} of the stack {'is' if count == 1 else 'are'} left, "
+            "such as "
             f"{', '.join(each.names[0] for each in left)}",
             "run the same command again",
         )

@@ -89,7 +89,11 @@ def _examine_machine(
     runs = runtime.local_stacks.info(port) is not None
     machine = runtime.machine or Machine()
     found = machine_findings(machine, Path.cwd(), port, runtime.find_program, runs=runs)
-    reached = options.StackTarget(port if runs else None, target.stack_name)
+    reached = (
+        options.StackTarget(port, target.stack_name)
+        if runs
+        else options.StackTarget(stack_name=target.stack_name, missing_port=port)
+    )
     try:
         location, findings = _examine_target(reached, model, runtime)
     except NotReachable as error:

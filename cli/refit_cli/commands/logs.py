@@ -47,9 +47,11 @@ def logs(
 
     The lines of the functions that name the model, the states of its runs with
     the reasons of failures, and the output of its training, tuning and transform
-    jobs, in the order of time and coloured by source. Times are UTC. CloudWatch
-    shows a line some seconds after it was written, so with --follow late lines
-    stand after newer ones. Each look reads CloudWatch Logs a few times.
+    jobs, in the order of time and coloured by source. A line has its time in
+    UTC, the function, state machine or job, the level, the message, and what the
+    function said beside it; --json has all fields. CloudWatch shows a line some
+    seconds after it was written, so with --follow late lines stand after newer
+    ones. Each look reads CloudWatch Logs a few times.
 
     [bold]Examples[/]
       refit logs digits
@@ -70,9 +72,9 @@ def logs(
         tail = tail_of(connection, model, run, begin)
         if follow:
             for lines in tail.follow(connection.poll_s):
-                _show(lines, json=json)
+                _show(lines, model, json=json)
         lines = tail.new_lines()
-        _show(lines, json=json)
+        _show(lines, model, json=json)
         if not lines and not json:
             terminal.inform(f"no lines of {model} since {begin:%Y-%m-%d %H:%M:%S} UTC")
 
@@ -86,10 +88,10 @@ def _duration(text: str) -> timedelta:
     return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
 
 
-def _show(lines: Iterable[LogLine], *, json: bool) -> None:
+def _show(lines: Iterable[LogLine], model: str, *, json: bool) -> None:
     console = terminal.results()
     for line in lines:
         if json:
             terminal.write_json(line.as_json())
         else:
-            console.print(line.as_markup())
+            console.print(line.as_markup(model))

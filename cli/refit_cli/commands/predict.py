@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from refit_cli import options, terminal
 from refit_cli.errors import BadInput
+from refit_cli.plurals import counted
 from refit_cli.runtime import runtime_of
 
 if TYPE_CHECKING:
@@ -84,8 +85,8 @@ def predict(
     later refer to the inferenceId.
 
     [bold]Exit codes[/]  0 the rows are predicted · 1 the API failed · 2 a file or name
-    is invalid, or more rows are skipped than max_bad_fraction allows · 3 stack,
-    API key or endpoint not available
+    is invalid, the model has no live version, or more rows are skipped than
+    max_bad_fraction allows · 3 stack, API key or endpoint not available
     """
     from refit.tabular.predicted_rows import Reading
 
@@ -229,7 +230,7 @@ def _print_row(row: PredictedRow, score: _Score) -> None:
 def _print_summary(score: _Score, calls: int, seconds: float) -> None:
     speed = f"{score.rows / seconds:,.0f} rows/s" if seconds > 0 else ""
     terminal.inform(
-        f"[dim]{score.rows:,} rows in {calls} request{'' if calls == 1 else 's'}, "
+        f"[dim]{counted(score.rows, 'row')} in {counted(calls, 'request')}, "
         f"{terminal.duration(seconds)}, {speed}; model version {score.version}"
         f"{score.summary}[/]"
     )

@@ -87,9 +87,10 @@ def put(
       refit put churn --settings model.toml   settings only, for the next run
       refit put churn --code train.py         the program that model.toml names
 
-    [bold]Exit codes[/]  0 uploaded · 1 not uploaded because of doubts · 2 a name, file
-    or setting is invalid, or a run would refuse the data; nothing was uploaded ·
-    3 stack not found or not reachable · 130 interrupted; no data was uploaded
+    [bold]Exit codes[/]  0 uploaded · 1 not uploaded because of doubts, or because the
+    model is being removed · 2 a name, file or setting is invalid, or a run would
+    refuse the data; nothing was uploaded · 3 stack not found or not reachable ·
+    130 interrupted; no data was uploaded
     """
     from refit_cli.code_uploads import read_code, upload_code
     from refit_cli.connection import connected
@@ -292,12 +293,10 @@ def _ask_for_label(check: Check) -> str:
 
 
 def _show(check: Check) -> None:
-    from refit_cli.learned_text import has_ignored, print_learned
+    from refit_cli.learned_text import print_learned
 
-    learned = check.learned
-    if learned is not None:
-        columns = bool(learned.doubts or check.error) or has_ignored(learned)
-        print_learned(learned, columns=columns)
+    if check.learned is not None:
+        print_learned(check.learned)
 
 
 def _print_code(bucket: str, uploaded: list[UploadedCode]) -> None:

@@ -9,7 +9,8 @@ import typer
 from refit.domain.naming import checked_model_name
 
 from refit_cli import options, terminal
-from refit_cli.errors import BadInput, RunFailed, unknown_model
+from refit_cli.errors import BadInput, Refused, RunFailed, unknown_model
+from refit_cli.plurals import counted
 from refit_cli.runtime import CommandRuntime, runtime_of
 
 if TYPE_CHECKING:
@@ -55,9 +56,9 @@ def remove(
       refit remove digits --aws --stack-name refit --account 123456789012
 
     [bold]Exit codes[/]  0 removed, nothing is left · 1 something is left or could not
-    be deleted · 2 no such model, not confirmed, the stack is not named, or a live
-    model reads its predictions · 3 stack not found or not reachable · 4 timeout ·
-    130 interrupted
+    be deleted, or a live model reads its predictions · 2 no such model, not
+    confirmed, or the stack is not named · 3 stack not found or not reachable ·
+    4 timeout · 130 interrupted
     """
     from refit_cli.connection import connected
     from refit_cli.destructive import DestructiveTarget
@@ -81,7 +82,7 @@ def _check_unused(connection: StackConnection, model: str) -> None:
     """Check that the features of no live model come from this one.
 
     Raises:
-        BadInput: when those of a model do; names it.
+        Refused: when those of a model do; names it.
     """
     from refit.domain.errors import ObjectNotFound
 
@@ -94,7 +95,7 @@ def _check_unused(connection: StackConnection, model: str) -> None:
         except ObjectNotFound:
             continue
         if source is not None and source.model == model:
-            raise BadInput(
+            raise Refused(
                 f"nothing was removed: version {champion.version} of {user!r}, which is live, "
                 f"reads predictions of {source.text} ([data] features_from)",
                 f"first remove {user}, or train a version of it without features_from",
@@ -165,8 +166,10 @@ def _report(
     if left:
         terminal.inform("[red]left:[/]")
         show(left)
+        count = sum(each.count for each in left)
         raise RunFailed(
-            f"{sum(each.count for each in left)} resources of {model} are left, such as "
+            f"{counted(count, 'resource')} of {model} {'is' if count == 1 else 'are'} left, "
+            "such as "
             f"{', '.join(each.names[0] for each in left)}",
             f"run it again: refit remove {model}",
         )

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import typer  # noqa: TC002 (typer reads the annotations)
 from refit.domain.naming import checked_model_name
-from refit.domain.vocabulary import EventName
+from refit.domain.vocabulary import EventName, RunStatus
 from rich.markup import escape
 
 from refit_cli import options, terminal
-from refit_cli.errors import BadInput, TimedOut, unknown_model
+from refit_cli.errors import Refused, TimedOut, unknown_model
+from refit_cli.request_json import request_json
 from refit_cli.runtime import runtime_of
 from refit_cli.user_commands import publish, user_name
 
@@ -44,9 +45,9 @@ def retrain(
       refit retrain digits && refit status digits
 
     [bold]Exit codes[/]  0 requested; with --follow, the new version is live · 1 the
-    run failed or the gate refused the model · 2 no such model, or no live
-    version · 3 stack not found or not reachable · 4 timeout · 130 interrupted;
-    the request stays
+    model has no live version; with --follow, the run failed or the gate refused
+    the model · 2 no such model · 3 stack not found or not reachable · 4 timeout ·
+    130 interrupted; the request stays
     """
     from refit_cli.connection import connected
 
@@ -56,16 +57,29 @@ def retrain(
         version = _live_version(connection, model)
         user = user_name(connection)
         event = publish(connection, EventName.RETRAINING_REQUESTED, {"model": model, "by": user})
+        text = (
+            f"It uses the training data of version {version} and all newer labels, and starts when "
+            "no other run is active."
+        )
         if json and not follow:
-            terminal.write_json({"model": model, "event": event, "by": user, "version": version})
+            answer = request_json(
+                "retrain",
+                model,
+                user,
+                text,
+                until="`lastRun.cause` is `request`; `loop.retraining.pending` tells why",
+                command=f"refit status {model}",
+                event=event,
+                version=version,
+            )
+            terminal.write_json(answer)
         elif not json:
             terminal.results().print(
                 f"[green]requested[/]  retraining of {model}, by {escape(user)}"
             )
             terminal.inform(
-                f"It uses the training data of version {version} and all newer labels, and starts "
-                "when no other run is active. See whether it is pending with "
-                f"[bold]refit status {model}[/]; follow the run with [bold]refit watch {model}[/]"
+                f"{text} See whether it is pending with [bold]refit status {model}[/]; follow the "
+                f"run with [bold]refit watch {model}[/]"
             )
         if follow:
             _follow(connection, model, event, timeout_s, json)
@@ -90,43 +104,74 @@ def unblock(
       refit unblock digits
       refit unblock digits && refit status digits
 
-    [bold]Exit codes[/]  0 unblocked, or not blocked · 2 no such model, or no live
-    version · 3 stack not found or not reachable
+    [bold]Exit codes[/]  0 unblocked · 1 nothing is blocked, or the model has no live
+    version · 2 no such model · 3 stack not found or not reachable
     """
     from refit_cli.connection import connected
 
     checked_model_name(model)
     target = options.StackTarget(port, stack_name, aws)
     with connected(target, runtime_of(context)) as connection:
-        _live_version(connection, model)
-        state = connection.monitoring.retraining(model).state.value
+        version = _live_version(connection, model)
+        _check_blocked(connection, model)
         user = user_name(connection)
         event = publish(connection, EventName.RETRAINING_UNBLOCKED, {"model": model, "by": user})
+    text = "If the model still drifts, a retraining starts when there are enough labels"
     if json:
-        terminal.write_json({"model": model, "event": event, "by": user, "state": state})
-        return
-    if state != "blocked":
-        terminal.results().print(f"{model} was not blocked: its state is {state}")
+        answer = request_json(
+            "unblock",
+            model,
+            user,
+            f"{text}.",
+            until="`stage` is not `blocked`",
+            command=f"refit status {model}",
+            event=event,
+            version=version,
+        )
+        terminal.write_json(answer)
         return
     terminal.results().print(f"[green]unblocked[/]  {model}, by {escape(user)}")
     terminal.inform(
-        "If the model still drifts, a retraining starts when there are enough labels: see "
-        f"[bold]refit status {model}[/], and follow the run with [bold]refit watch {model}[/]"
+        f"{text}: see [bold]refit status {model}[/], and follow the run with "
+        f"[bold]refit watch {model}[/]"
     )
+
+
+def _check_blocked(connection: StackConnection, model: str) -> None:
+    """Check that the command has something to do.
+
+    Raises:
+        Refused: when retraining is not blocked, and does not wait for an approval.
+    """
+    from refit.domain.retraining.state import RetrainingStatus
+
+    retraining = connection.monitoring.retraining(model)
+    run = connection.models.run(model, retraining.run) if retraining.run else None
+    awaits_approval = (
+        retraining.state is RetrainingStatus.RETRAINING
+        and run is not None
+        and run.status is RunStatus.AWAITING_APPROVAL
+    )
+    if retraining.state is not RetrainingStatus.BLOCKED and not awaits_approval:
+        raise Refused(
+            f"the retraining of {model} is not blocked: its state is {retraining.state}",
+            f"to retrain it now: refit retrain {model}",
+        )
 
 
 def _live_version(connection: StackConnection, model: str) -> int:
     """Return the live version.
 
     Raises:
-        BadInput: when the model does not exist or has no live version.
+        BadInput: when the model does not exist.
+        Refused: when it has no live version.
     """
     champion = connection.models.state(model).champion
     if champion:
         return champion.version
     models = connection.models.models()
     if model in models:
-        raise BadInput(
+        raise Refused(
             f"no version of {model!r} is live on {connection.location}, so there is nothing to "
             "retrain",
             f"see its runs with `refit status {model}`, or upload data: refit put {model} FILE",

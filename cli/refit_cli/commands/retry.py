@@ -14,7 +14,9 @@ from refit.domain.vocabulary import EventName
 from rich.markup import escape
 
 from refit_cli import options, terminal
-from refit_cli.errors import BadInput, TimedOut, unknown_model
+from refit_cli.errors import BadInput, Refused, TimedOut, unknown_model
+from refit_cli.plurals import counted
+from refit_cli.request_json import request_json
 from refit_cli.runtime import runtime_of
 from refit_cli.user_commands import publish, user_name
 
@@ -59,10 +61,10 @@ def retry(
       refit put digits --settings model.toml && refit retry digits
       refit retry digits --run 3f0c9a1b2d4e --follow
 
-    [bold]Exit codes[/]  0 requested; with --follow, the new version is live · 1 the
-    run failed or the gate refused the model · 2 no such model or run, a run is
-    active, or there is nothing to repeat · 3 stack not found or not reachable ·
-    4 timeout · 130 interrupted; the request stays
+    [bold]Exit codes[/]  0 requested; with --follow, the new version is live · 1 a run
+    is active, or there is nothing to repeat; with --follow, the run failed or
+    the gate refused the model · 2 no such model or run · 3 stack not found or not
+    reachable · 4 timeout · 130 interrupted; the request stays
     """
     from refit_cli.connection import connected
     from refit_cli.removal.removal import check_not_being_removed
@@ -79,8 +81,20 @@ def retry(
             if not json:
                 _print_deployment(model, old, new)
             elif not follow:
-                result = {"model": model, "run": old.run, "version": old.version, "by": user}
-                terminal.write_json(result | {"event": event})
+                answer = request_json(
+                    "retry",
+                    model,
+                    user,
+                    f"Version {old.version} is deployed again without training. "
+                    f"{_unless_newest(old, new)}",
+                    until="`status` is DEPLOYED or FAILED",
+                    command=f"refit watch {model} --run {old.run}",
+                    event=event,
+                    version=old.version,
+                    run=old.run,
+                    followed_run=old.run,
+                )
+                terminal.write_json(answer)
             if follow:
                 _follow(connection, model, (old, new), timeout_s, json)
             return
@@ -92,8 +106,18 @@ def retry(
             files = [
                 {"key": file.key, "version": file.version, "size": file.size} for file in drop.files
             ]
-            result = {"model": model, "run": new, "retryOf": old.run, "event": event, "by": user}
-            terminal.write_json(result | {"files": files})
+            answer = request_json(
+                "retry",
+                model,
+                user,
+                f"Run {new} repeats the files of run {old.run} with the settings of now.",
+                until="it exists, and `status` is final",
+                command=f"refit watch {model} --run {new}",
+                event=event,
+                run=new,
+                followed_run=new,
+            )
+            terminal.write_json(answer | {"retryOf": old.run, "files": files})
         if follow:
             _follow(connection, model, (old, new), timeout_s, json)
 
@@ -104,8 +128,14 @@ def _print_deployment(model: str, old: Run, new: str) -> None:
     )
     terminal.inform(
         f"Only the deployment of run {old.run} failed ({old.error}). Follow it with [bold]refit "
-        f"watch {model} --run {old.run}[/]. If version {old.version} is not the newest approved "
-        f"version any more, run {new} repeats the dropped files of run {old.run} instead."
+        f"watch {model} --run {old.run}[/]. {_unless_newest(old, new)}"
+    )
+
+
+def _unless_newest(old: Run, new: str) -> str:
+    return (
+        f"If version {old.version} is not the newest approved version any more, run {new} repeats "
+        f"the dropped files of run {old.run} instead."
     )
 
 
@@ -169,7 +199,8 @@ def _run_to_retry(connection: StackConnection, model: str, named: str | None) ->
     """Return the run to repeat.
 
     Raises:
-        BadInput: when there is none, it must not be repeated, or a run is active.
+        BadInput: when there is no such model or run.
+        Refused: when there is nothing to repeat, it must not be repeated, or a run is active.
     """
     runs = connection.models.runs(model)
     if not runs:
@@ -177,7 +208,9 @@ def _run_to_retry(connection: StackConnection, model: str, named: str | None) ->
     active = connection.models.state(model).active_run
     try:
         return run_to_retry(model, runs, active, named)
-    except (ActionRefused, RunNotFound) as error:
+    except ActionRefused as error:
+        raise Refused(error.reason, error.advice) from error
+    except RunNotFound as error:
         raise BadInput(error.reason, error.advice) from error
 
 
@@ -186,5 +219,5 @@ def _contents(model: str, drop: Drop) -> str:
     names = [file.key.removeprefix(raw) for file in drop.files]
     shown = ", ".join(names[:_SHOWN_FILES])
     more = f" and {len(names) - _SHOWN_FILES} more" if len(names) > _SHOWN_FILES else ""
-    count = "1 file" if len(names) == 1 else f"{len(names):,} files"
+    count = counted(len(names), "file")
     return f"{count}, {terminal.size(sum(file.size for file in drop.files))}: {shown}{more}"

@@ -14,6 +14,7 @@ from rich.table import Table
 from refit_cli import options, terminal
 from refit_cli.completion import model_names
 from refit_cli.errors import NotReachable, unknown_model
+from refit_cli.plurals import counted
 from refit_cli.runtime import runtime_of
 
 if TYPE_CHECKING:
@@ -265,18 +266,27 @@ def _print_models(models: list[ModelStatus]) -> None:
     for title in ("model", "live", "endpoint", "state", "newest run", "status", "started"):
         table.add_column(title, no_wrap=True)
     for model in models:
-        champion = model.state.champion
-        newest = model.runs[0] if model.runs else None
-        table.add_row(
-            f"[bold]{model.name}[/]",
-            f"version {champion.version}" if champion else "none",
-            model.endpoint_status or "",
-            _state(model),
-            newest.run if newest else "",
-            _styled(newest.status) if newest else "",
-            terminal.ago(newest.started_at) if newest else "",
-        )
-    console.print(table)
+        table.add_row(f"[bold]{model.name}[/]", *_live_cells(model), *_newest_cells(model))
+    if terminal.fits(console, table):
+        console.print(table)
+        return
+    for model in models:  # so that no name, id or status is cut
+        console.print(f"[bold]{model.name}[/]")
+        for title, cells in (("live", _live_cells(model)), ("newest run", _newest_cells(model))):
+            console.print(f"  [dim]{title:<10}[/]  {'  '.join(filter(None, cells))}")
+
+
+def _live_cells(model: ModelStatus) -> tuple[str, ...]:
+    champion = model.state.champion
+    live = f"version {champion.version}" if champion else "none"
+    return live, model.endpoint_status or "", _state(model)
+
+
+def _newest_cells(model: ModelStatus) -> tuple[str, ...]:
+    if not model.runs:
+        return ("", "", "")
+    newest = model.runs[0]
+    return newest.run, _styled(newest.status), terminal.ago(newest.started_at)
 
 
 def _state(model: ModelStatus) -> str:
@@ -311,7 +321,7 @@ def _print_loop(model: ModelStatus) -> None:
 def _training_texts(run: Run) -> list[str]:
     """Say what is special about the training of a run."""
     source = run.features_from
-    texts = [f"features from {source.text} ({source.columns} columns)"] if source else []
+    texts = [f"features from {source.text} ({counted(source.columns, 'column')})"] if source else []
     records = (run.script, run.continued, run.tuning)
     return [*texts, *(record.sentence for record in records if record)]
 
@@ -349,7 +359,7 @@ def _print_runs(model: ModelStatus, training: tuple[TrainingProgress, ...]) -> N
             console.print(f"  [dim]{escape(run.message)}[/]")
     hidden = len(model.runs) - _SHOWN_RUNS
     if hidden > 0:
-        console.print(f"[dim]and {hidden} older runs; --json lists all of them[/]")
+        console.print(f"[dim]and {counted(hidden, 'older run')}; --json lists all of them[/]")
 
 
 def _print_batches(model: ModelStatus) -> None:
@@ -365,7 +375,8 @@ def _print_batches(model: ModelStatus) -> None:
             console.print(f"  [dim]{escape(batch.message)}[/]")
     hidden = len(model.batches) - _SHOWN_RUNS
     if hidden > 0:
-        console.print(f"[dim]and {hidden} older batches; --json lists all of them[/]")
+        older = counted(hidden, "older batch", "older batches")
+        console.print(f"[dim]and {older}; --json lists all of them[/]")
 
 
 def _styled(run_status: str) -> str:

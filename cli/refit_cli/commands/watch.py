@@ -50,8 +50,9 @@ def watch(
 
     After `refit put` it waits for the run of the uploaded data. If that run has
     ended, its outcome is printed. What was learned from the data is shown once
-    it is known: label, columns, doubts, refused rows. With --json, stdout has one
-    event per line: waiting, run, status, entered, left, learned, round,
+    it is known: label, columns, doubts, refused rows. The time of a line is when
+    it happened; what is known late stands after newer lines. With --json, stdout
+    has one event per line: waiting, run, status, entered, left, learned, round,
     evaluation, gate, endpoint, and finally outcome.
 
     [bold]Examples[/]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 from refit.stores.clients import error_code
 
-from refit_cli.errors import BadInput, NotReachable
+from refit_cli.errors import BadInput, NotReachable, Refused
 
 if TYPE_CHECKING:
     from refit_cli.connection import StackConnection
@@ -45,7 +45,8 @@ def find_stack(connection: StackConnection) -> DeployedStack:
 
     Raises:
         NotReachable: when there is none.
-        BadInput: when it is no Refit stack, or cannot be deleted now.
+        BadInput: when it is no Refit stack.
+        Refused: when it cannot be deleted now.
     """
     client, name = connection.client("cloudformation"), connection.stack_name
     described = described_stack(client, name)
@@ -96,13 +97,13 @@ def _deleted(client: Any, name: str) -> str | None:
 def _check_deletable(stack: dict[str, Any]) -> None:
     name, status = stack["StackName"], stack["StackStatus"]
     if stack.get("EnableTerminationProtection"):
-        raise BadInput(
+        raise Refused(
             f"nothing was destroyed: the stack {name!r} is protected against its deletion",
             "aws cloudformation update-termination-protection --no-enable-termination-protection "
             f"--stack-name {name}",
         )
     if status.endswith("_IN_PROGRESS") and status not in {_DELETING, "REVIEW_IN_PROGRESS"}:
-        raise BadInput(
+        raise Refused(
             f"nothing was destroyed: the stack {name!r} is being changed ({status})",
             "wait for the end of the change, then run this command again",
         )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from botocore.exceptions import ClientError
 from refit.stores.clients import error_code
 
-from refit_cli.logs.lines import LogLine, text_of_function
+from refit_cli.logs.lines import LogLine, line_of_function
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -57,13 +57,8 @@ class FunctionLines:
         ):
             record = _record(event["message"])
             if record is not None and self._is_meant(record):
-                yield LogLine(
-                    event["timestamp"],
-                    "function",
-                    event["logStreamName"],
-                    number,
-                    text_of_function(record),
-                )
+                stream = event["logStreamName"]
+                yield line_of_function(event["timestamp"], stream, number, record)
 
     def _is_meant(self, record: dict[str, Any]) -> bool:
         if self._run is not None:
@@ -102,9 +97,14 @@ class JobLines:
                 ):
                     stream = event["logStreamName"]
                     if stream.startswith(stem):
-                        job = stream.partition("/")[0]
-                        text = f"{job}: {event['message'].rstrip()}"
-                        yield LogLine(event["timestamp"], self._kind, stream, number, text)
+                        at, text = event["timestamp"], event["message"].rstrip()
+                        job = self._short(stream.partition("/")[0])
+                        yield LogLine(at, self._kind, stream, number, text, origin=job)
+
+    def _short(self, job: str) -> str:
+        """Return the name of a job without what all jobs of the model have in common."""
+        name = job.removeprefix(f"{self._prefix}-")
+        return name.removeprefix(f"{self._model}-")
 
 
 class StateLines:
@@ -112,11 +112,15 @@ class StateLines:
 
     Args:
         stepfunctions: the boto3 client.
+        prefix: NamePrefix of the stack.
         executions: returns the ARNs of the executions that are meant.
     """
 
-    def __init__(self, stepfunctions: Any, executions: Callable[[], Iterable[str]]) -> None:
+    def __init__(
+        self, stepfunctions: Any, prefix: str, executions: Callable[[], Iterable[str]]
+    ) -> None:
         self._stepfunctions = stepfunctions
+        self._prefix = prefix
         self._executions = executions
         self._ended: set[str] = set()
 
@@ -138,8 +142,16 @@ class StateLines:
                     moment_ms = int(event["timestamp"].timestamp() * 1000)
                     text = _text_of_event(event)
                     if text is not None and moment_ms >= since_ms:
-                        shown = f"{machine}: {text}"
-                        yield LogLine(moment_ms, "state", name, event["id"], shown)
+                        level = "ERROR" if kind.endswith(("Failed", "TimedOut")) else "INFO"
+                        yield LogLine(
+                            moment_ms,
+                            "state",
+                            name,
+                            event["id"],
+                            text,
+                            origin=machine.removeprefix(f"{self._prefix}-"),
+                            level=level,
+                        )
         except ClientError as error:
             if error_code(error) != "ExecutionDoesNotExist":
                 raise

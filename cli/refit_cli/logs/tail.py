@@ -104,7 +104,7 @@ def tail_of(connection: StackConnection, model: str, run_id: str | None, since: 
     batch_machine = connection.stack.state_machines[2].replace(":stateMachine:", ":execution:")
     sources: list[LogSource] = [
         FunctionLines(logs, connection.function_logs, model, run_id),
-        StateLines(connection.client("stepfunctions"), executions),
+        StateLines(connection.client("stepfunctions"), prefix, executions),
         JobLines("training", logs, prefix, model, lambda: [run.run for run in runs()]),
         JobLines("transform", logs, prefix, model, with_jobs),
     ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from refit_cli.plurals import counted
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -131,14 +133,15 @@ def _data(card: dict[str, Any]) -> Iterator[str]:
             ],
         )
         if len(columns) > _SHOWN_COLUMNS:
-            yield f"And {len(columns) - _SHOWN_COLUMNS:,} more columns, which the JSON names."
+            more = counted(len(columns) - _SHOWN_COLUMNS, "more column")
+            yield f"And {more}, which the JSON names."
     files = data["files"]
     yield table(
         ["file", "version", "bytes", "written"],
         [(f["key"], f["version"], f["size"], f["last_modified"]) for f in files[:_SHOWN_FILES]],
     )
     if len(files) > _SHOWN_FILES:
-        yield f"And {len(files) - _SHOWN_FILES:,} more files, which the JSON names."
+        yield f"And {counted(len(files) - _SHOWN_FILES, 'more file')}, which the JSON names."
 
 
 def _lineage(card: dict[str, Any]) -> Iterator[str]:

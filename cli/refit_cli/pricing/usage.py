@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from refit_local.stack.record import PROJECT
 
+from refit_cli.plurals import counted
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -126,14 +128,22 @@ def _models(prices: Prices, traffic: Traffic) -> Iterator[Cost]:
     why = f"{endpoints} × {traffic.instance}, {HOURS} hours at ${traffic.hour_usd:g}"
     yield Cost("models", "endpoints", endpoint, endpoint, why)
     checks = models * DRIFT_CHECKS_USD
-    yield Cost("models", "drift checks", checks, checks, f"{models} models, once a minute")
+    yield Cost(
+        "models", "drift checks", checks, checks, f"{counted(models, 'model')}, once a minute"
+    )
     alarms = models * MODEL_ALARMS * prices.usd("alarm_month")
     yield Cost("models", "alarms", alarms, alarms, f"{MODEL_ALARMS} of each model")
     metrics = models * MODEL_METRICS * prices.usd("metric_month")
     why = f"up to {MODEL_METRICS} of each model, for the hours in which they are published"
     yield Cost("models", "metrics", 0.0, metrics, why)
     runs = traffic.runs * JOBS_OF_A_RUN * JOB_HOURS * prices.instance_hour("ml.m5.large")
-    yield Cost("models", "runs", runs, runs, f"{traffic.runs} runs of small data, three jobs each")
+    yield Cost(
+        "models",
+        "runs",
+        runs,
+        runs,
+        f"{counted(traffic.runs, 'run')} of small data, three jobs each",
+    )
 
 
 def _traffic(prices: Prices, traffic: Traffic) -> Iterator[Cost]:

@@ -18,7 +18,7 @@ from refit.domain.moments import utc_now
 from rich.markup import escape
 
 from refit_cli import terminal
-from refit_cli.errors import BadInput
+from refit_cli.errors import Refused
 from refit_cli.removal.data import data_kinds
 from refit_cli.removal.kinds import Waiter
 from refit_cli.removal.serving import serving_kinds
@@ -136,11 +136,11 @@ def check_not_being_removed(connection: StackConnection, model: str) -> None:
     """Refuse to add to a model whose removal was interrupted, because no run of it would begin.
 
     Raises:
-        BadInput: saying how to finish the removal.
+        Refused: saying how to finish the removal.
     """
     removing_since = connection.models.state(model).removing_since
     if removing_since is not None:
-        raise BadInput(
+        raise Refused(
             f"{model!r} is being removed since {removing_since:%Y-%m-%d %H:%M:%S} UTC, and the "
             "removal has not ended",
             f"if it was interrupted, finish it with `refit remove {model}`, then upload again",

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from refit.domain.vocabulary import RunStatus
 
+from refit_cli.plurals import counted
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -46,7 +48,7 @@ def _training(facts: RunFacts) -> Iterator[str]:
     if facts.manifest:
         rows = facts.manifest.rows
         yield (
-            f"It was trained on {rows.train:,} rows and validated on {rows.validation:,}; "
+            f"It was trained on {counted(rows.train, 'row')} and validated on {rows.validation:,}; "
             f"{rows.test:,} rows were held out to test it, and {rows.quarantined:,} were refused."
         )
         if source := facts.manifest.features_from:

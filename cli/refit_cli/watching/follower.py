@@ -38,14 +38,19 @@ _AFTER_EVALUATION = frozenset(
 
 @dataclass(frozen=True)
 class RunEvent:
-    """A change of the followed run."""
+    """A change of the followed run.
+
+    Attributes:
+        at: when it happened, which may be long before it is read.
+    """
 
     event: str
+    at: datetime
     data: dict[str, Any]
 
     def as_json(self, model: str, run: str | None) -> dict[str, Any]:
         """Return the event as `refit watch --json` prints it."""
-        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        at = self.at.astimezone(UTC).isoformat(timespec="milliseconds")
         return {"event": self.event, "at": at, "model": model, "run": run, **self.data}
 
 
@@ -107,7 +112,7 @@ class Follower:
         return all(history.ended for history in self._histories.values())
 
     def poll(self) -> list[RunEvent]:
-        """Read everything once, and return what has changed.
+        """Read everything once, and return what has changed, in the order in which it happened.
 
         Raises:
             BadInput: when the requested run does not exist.
@@ -117,21 +122,24 @@ class Follower:
         if run is None:
             return self._waiting_events()
         self.view.run = run
-        events: list[RunEvent] = []
+        begin: list[RunEvent] = []
         if previous is None or previous.run != run.run:
             self._begin(run)
             previous = None
             started_at = run.started_at.isoformat(timespec="milliseconds")
-            events.append(RunEvent("run", {"cause": run.cause, "startedAt": started_at}))
-        events += self._state_events(run)
+            begin.append(
+                RunEvent("run", run.started_at, {"cause": run.cause, "startedAt": started_at})
+            )
+        events = self._state_events(run)
         events += self._tuning_events(run)
         events += self._round_events(run)
         if previous is None or previous.status != run.status:
-            events.append(RunEvent("status", {"status": run.status}))
+            events.append(RunEvent("status", _recorded_at(run), {"status": run.status}))
         told = previous.message if previous else None
         if run.message and run.message != told and not has_ended(run):
-            events.append(RunEvent("message", {"message": run.message}))
-        return events + self._result_events(run)
+            events.append(RunEvent("message", run.updated_at, {"message": run.message}))
+        events += self._result_events(run)
+        return begin + sorted(events, key=lambda event: event.at)
 
     def _current_run(self) -> Run | None:
         model = self.view.model
@@ -150,9 +158,13 @@ class Follower:
         return run
 
     def _reason_to_wait(self) -> str:
-        if not dropped_files(self._connection.bucket, self.view.model):
-            return f"no data has been uploaded yet: refit put {self.view.model} FILE"
-        runs = self._connection.models.runs(self.view.model)
+        model = self.view.model
+        if not dropped_files(self._connection.bucket, model):
+            models = self._connection.models.models()
+            known = "" if model in models else f"there is no model {model!r} yet; "
+            others = f"; models: {', '.join(models)}" if known and models else ""
+            return f"{known}no data has been uploaded: refit put {model} FILE{others}"
+        runs = self._connection.models.runs(model)
         if runs and not has_ended(runs[0]):
             return f"run {runs[0].run} is {runs[0].status}; the run of your data starts after it"
         return "the run starts when no more files are uploaded for a moment"
@@ -161,7 +173,7 @@ class Follower:
         if self._waiting_for == self.view.waiting_for:
             return []
         self.view.waiting_for = self._waiting_for
-        return [RunEvent("waiting", {"for": self._waiting_for})]
+        return [RunEvent("waiting", datetime.now(UTC), {"for": self._waiting_for})]
 
     def _begin(self, run: Run) -> None:
         self.view.waiting_for = ""
@@ -196,7 +208,7 @@ class Follower:
         if progress is None:
             return []
         self.view.tuning = progress
-        return [RunEvent("trial", progress.as_json())]
+        return [RunEvent("trial", datetime.now(UTC), progress.as_json())]
 
     def _round_events(self, run: Run) -> list[RunEvent]:
         if run.status in _BEFORE_TRAINING:
@@ -214,9 +226,10 @@ class Follower:
         return [
             RunEvent(
                 "round",
+                at,
                 {"training": view.trained, "round": round_.number, "metrics": round_.metrics},
             )
-            for round_ in rounds
+            for at, round_ in rounds
         ]
 
     def _begun_log(self, run: Run) -> TrainingLog | None:
@@ -238,21 +251,33 @@ class Follower:
         is_final = run.status not in _BEFORE_TRAINING
         if run.learned and is_final and run.learned != self._reported_learned:
             self._reported_learned = run.learned
-            events.append(_learned_event(run.learned))
+            events.append(_learned_event(run.learned, self._left("Prepare", run)))
         if view.evaluation is None and (has_ended(run) or run.status in _AFTER_EVALUATION):
             view.evaluation = _if_written(self._connection.artifacts.evaluation, run)
             if view.evaluation is not None:
-                events.append(_evaluation_event(view.evaluation))
+                at = self._left("Evaluate", run)
+                events.append(_evaluation_event(view.evaluation, at))
         if view.decision is None and view.evaluation is not None:
             view.decision = _if_written(self._connection.artifacts.decision, run)
             if view.decision is not None:
-                events.append(RunEvent("gate", view.decision.model_dump()))
+                at = self._left("Gate", run)
+                events.append(RunEvent("gate", at, view.decision.model_dump()))
         if view.endpoint is None and run.status == RunStatus.DEPLOYED:
             view.endpoint = self._names.endpoint
             view.endpoint_status = self._connection.endpoint_status(view.endpoint)
             data = {"endpoint": view.endpoint, "endpointStatus": view.endpoint_status}
-            events.append(RunEvent("endpoint", data))
+            events.append(RunEvent("endpoint", _recorded_at(run), data))
         return events
+
+    def _left(self, state: str, run: Run) -> datetime:
+        """Return when a state was left; if that is not known, when the run's record changed."""
+        times = [span.left_at for span in self.view.spans if span.state == state and span.left_at]
+        return max(times, default=_recorded_at(run))
+
+
+def _recorded_at(run: Run) -> datetime:
+    """Return when the run ended, or when its record changed if it has not."""
+    return run.finished_at or run.updated_at
 
 
 def _if_written(read: Callable[[str, str], Artifact], run: Run) -> Artifact | None:
@@ -266,20 +291,21 @@ def _if_written(read: Callable[[str, str], Artifact], run: Run) -> Artifact | No
 def _state_event(span: StateSpan) -> RunEvent:
     data: dict[str, Any] = {"machine": span.machine, "state": span.state}
     if span.left_at is None:
-        return RunEvent("entered", data)
-    return RunEvent("left", data | {"seconds": round(span.seconds(span.left_at), 3)})
+        return RunEvent("entered", span.entered_at, data)
+    return RunEvent("left", span.left_at, data | {"seconds": round(span.seconds(span.left_at), 3)})
 
 
-def _learned_event(learned: Learned) -> RunEvent:
+def _learned_event(learned: Learned, at: datetime) -> RunEvent:
     record = learned.model_dump(mode="json")
-    return RunEvent("learned", {"sentence": learned.sentence, "learned": record})
+    return RunEvent("learned", at, {"sentence": learned.sentence, "learned": record})
 
 
-def _evaluation_event(evaluation: Evaluation) -> RunEvent:
+def _evaluation_event(evaluation: Evaluation, at: datetime) -> RunEvent:
     new = evaluation.new
     champion = _values(new.champion) if new.champion else None
     return RunEvent(
         "evaluation",
+        at,
         {"rows": new.rows, "challenger": _values(new.challenger), "champion": champion},
     )
 

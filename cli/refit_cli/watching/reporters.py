@@ -74,8 +74,12 @@ def follow_and_show(
 class JsonLines:
     """One JSON event per line, for scripts."""
 
+    def __init__(self) -> None:
+        self._last: datetime | None = None
+
     def report(self, event: RunEvent, view: RunView) -> None:
         """Write the event."""
+        self._last = max(event.at, self._last or event.at)
         terminal.write_json(event.as_json(view.model, view.run.run if view.run else None))
 
     def draw(self, view: RunView) -> None:
@@ -98,7 +102,8 @@ class JsonLines:
             "seconds": round(view.seconds(now), 3),
             "stages": stages,
         }
-        self.report(RunEvent("outcome", data), view)
+        has_ended = view.run is not None and view.run.finished_at is not None
+        self.report(RunEvent("outcome", (has_ended and self._last) or now, data), view)
 
 
 class PlainLines:
@@ -108,14 +113,14 @@ class PlainLines:
         self._console = console
 
     def report(self, event: RunEvent, view: RunView) -> None:
-        """Write the event as a line that starts with the time of day."""
+        """Write the event as a line that starts with the time when it happened."""
         if event.event == "learned" and view.learned:
             for line in learned_lines(view.learned):
-                self._console.print(f"{datetime.now():%H:%M:%S}  {line}")
+                self._console.print(f"{_time(event.at)}  {line}")
             return
         text = _sentence(event, view)
         if text:
-            self._console.print(f"{datetime.now():%H:%M:%S}  {escape(text)}")
+            self._console.print(f"{_time(event.at)}  {escape(text)}")
 
     def draw(self, view: RunView) -> None:
         """Do nothing: lines are not redrawn."""
@@ -196,6 +201,12 @@ def print_results(console: Console, view: RunView) -> None:
             f"({view.endpoint_status}), after {terminal.duration(view.seconds(datetime.now(UTC)))}"
         )
         console.print(f"[dim]next[/]  refit predict {view.model} FILE")
+
+
+def _time(moment: datetime) -> str:
+    """Return the local time of day, with the date of another day than today."""
+    local, now = moment.astimezone(), datetime.now(UTC).astimezone()
+    return f"{local:%H:%M:%S}" if local.date() == now.date() else f"{local:%Y-%m-%d %H:%M:%S}"
 
 
 def _sentence(event: RunEvent, view: RunView) -> str | None:

@@ -5,14 +5,22 @@ A job has one stream for each container, `<job>/algo-1-<time>`.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
 from refit.stores.clients import error_code, translate_transient_errors
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+
+
+class LoggedLine(NamedTuple):
+    """A line of a log, and when it was written."""
+
+    at: datetime
+    line: str
 
 
 class TrainingLogs:
@@ -46,6 +54,13 @@ class TrainingLogs:
     def lines_after(
         self, stream: str, token: str | None, most_pages: int | None = None
     ) -> tuple[list[str], str]:
+        """Return the lines of a stream after a token, as `events_after` does, without times."""
+        events, next_token = self.events_after(stream, token, most_pages)
+        return [event.line for event in events], next_token
+
+    def events_after(
+        self, stream: str, token: str | None, most_pages: int | None = None
+    ) -> tuple[list[LoggedLine], str]:
         """Return the lines of a stream after a token, from its beginning if it is None.
 
         Args:
@@ -56,7 +71,7 @@ class TrainingLogs:
         Returns:
             The lines, and the token from which to continue.
         """
-        lines: list[str] = []
+        lines: list[LoggedLine] = []
         for read in count(1):
             with translate_transient_errors():
                 page = self._client.get_log_events(
@@ -65,7 +80,10 @@ class TrainingLogs:
                     startFromHead=True,
                     **({"nextToken": token} if token else {}),
                 )
-            lines += [event["message"] for event in page["events"]]
+            lines += [
+                LoggedLine(datetime.fromtimestamp(event["timestamp"] / 1000, UTC), event["message"])
+                for event in page["events"]
+            ]
             # A page may be empty before the end. At the end, the token stays the same.
             next_token = str(page["nextForwardToken"])
             if next_token == token or read == most_pages:

@@ -48,6 +48,35 @@ def test_the_help_of_every_command_has_examples_and_exit_codes(refit, command):
     assert "Exit codes" in result.output
 
 
+@pytest.mark.parametrize("command", [(), *((command,) for command in COMMANDS)])
+def test_a_flag_is_not_shown_as_an_option_with_a_value(refit, command):
+    output = refit(*command, "--help").output
+    assert "--help" in output
+    assert "bool" not in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (("--port", "4641", "status"), "refit status --port 4641"),
+        (("--port=4641", "watch", "digits", "--json"), "refit watch digits --json --port=4641"),
+        (("--json",), "refit COMMAND --json"),
+    ],
+)
+def test_an_option_before_the_command_is_refused_with_where_it_goes(refit, arguments, advice):
+    result = refit(*arguments)
+    assert result.exit_code == 2
+    assert f"{arguments[0].partition('=')[0]} is an option of the commands" in result.stderr
+    assert f"try:   {advice}\n" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [("--bogus", "status"), ("--delete-data", "status")])
+def test_an_option_that_the_command_does_not_have_is_unknown(refit, arguments):
+    result = refit(*arguments)
+    assert result.exit_code == 2
+    assert f"No such option: {arguments[0]}" in result.stderr
+
+
 @pytest.mark.parametrize("command", app.registered_commands, ids=COMMANDS)
 def test_no_line_of_a_command_s_description_is_broken_on_a_narrow_terminal(command):
     for line in inspect.cleandoc(command.callback.__doc__).splitlines():

@@ -48,7 +48,16 @@ def write(group: str, stream: str, *lines: tuple[float, str]) -> None:
 
 
 def record(message: str, **beside: Any) -> str:
-    return json.dumps({"level": "INFO", "location": "f:1", "message": message, **beside})
+    """Return a line as Powertools writes it in a function."""
+    context = {
+        "cold_start": True,
+        "function_name": "refit-IngestFunction-FA44D9E0D308",
+        "function_memory_size": "512",
+        "function_arn": "arn:aws:lambda:us-east-1:1:function:refit-IngestFunction-FA44D9E0D308",
+        "function_request_id": "0bee693c-9d88-4c4c-84fb-42f8211b4a98",
+        "xray_trace_id": "1-5759e988-bd862e3fe1be46a994272793",
+    }
+    return json.dumps({"level": "INFO", "location": "f:1", "message": message, **context, **beside})
 
 
 @pytest.fixture
@@ -73,7 +82,7 @@ def digits(stack, clients):
         (95, record("run requested", model="digits", run=RUN)),
         (94, record("run requested", model="digits-2", run=OTHER)),
         (93, "START RequestId: digits"),
-        (92, record("uploaded file refused", key="digits/raw/x.csv")),
+        (92, record("uploaded file refused", level="WARNING", key="digits/raw/x.csv")),
         (7200, record("long ago", model="digits")),
     )
     write(TRAINING, f"refit-digits-{RUN}-0/algo-1-1", (45, "[0] train-error:0.5"))
@@ -89,23 +98,50 @@ def lines_of(result) -> list[dict[str, str]]:
 
 def test_functions_states_and_jobs_are_shown_together_in_the_order_of_time(refit, digits):
     lines = lines_of(refit("logs", "digits", "--json"))
-    assert [(line["source"], line["text"]) for line in lines] == [
-        ("function", f"run requested model=digits run={RUN}"),
-        ("function", "uploaded file refused key=digits/raw/x.csv"),
-        ("state", "refit-train: Prepare begins"),
-        ("state", "refit-train: Prepare ends"),
-        ("state", "refit-train: Train begins"),
-        ("training", f"refit-digits-{RUN}-0: [0] train-error:0.5"),
-        ("training", f"refit-{RUN}-0-001-0badcafe: [1] train-error:0.4"),
-        ("state", "refit-train: execution failed: TrainingFailed: no rows"),
+    assert [(line["source"], line["origin"], line["level"], line["text"]) for line in lines] == [
+        ("function", "Ingest", "INFO", "run requested"),
+        ("function", "Ingest", "WARNING", "uploaded file refused"),
+        ("state", "train", "INFO", "Prepare begins"),
+        ("state", "train", "INFO", "Prepare ends"),
+        ("state", "train", "INFO", "Train begins"),
+        ("training", f"{RUN}-0", None, "[0] train-error:0.5"),
+        ("training", f"{RUN}-0-001-0badcafe", None, "[1] train-error:0.4"),
+        ("state", "train", "ERROR", "execution failed: TrainingFailed: no rows"),
     ]
+    assert lines[0]["fields"]["run"] == RUN
+    assert lines[0]["fields"]["function_memory_size"] == "512"
     assert lines == sorted(lines, key=lambda line: line["time"])
 
 
-def test_a_line_for_people_has_time_source_and_text(refit, digits):
-    result = refit("logs", "digits")
-    first = result.stdout.splitlines()[0]
-    assert first.split(maxsplit=2)[1:] == ["function", f"run requested model=digits run={RUN}"]
+def test_a_line_for_people_has_time_function_level_text_and_the_fields_that_help(refit, digits):
+    lines = [line.split(maxsplit=3) for line in refit("logs", "digits").stdout.splitlines()]
+    assert [parts[1:] for parts in lines[:3]] == [
+        ["Ingest", "INFO", f"run requested run={RUN}"],
+        ["Ingest", "WARNING", "uploaded file refused key=digits/raw/x.csv"],
+        ["train", "INFO", "Prepare begins"],
+    ]
+    assert [parts[1:3] for parts in lines[5:6]] == [[f"{RUN}-0", "[0]"]]
+
+
+def test_an_error_is_named_and_its_traceback_is_in_json_only(refit, digits):
+    beside = {
+        "model": "digits",
+        "rows": {"train": 9, "test": 1},
+        "exception": "Traceback (most recent call last):\n  File",
+        "exception_name": "KeyError",
+    }
+    write(GROUP, "2026/11/27/[$LATEST]3", (1, record("not counted", level="ERROR", **beside)))
+    last = refit("logs", "digits").stdout.splitlines()[-1]
+    assert last.endswith("ERROR   not counted rows=train 9, test 1 error=KeyError")
+    fields = lines_of(refit("logs", "digits", "--json"))[-1]["fields"]
+    assert fields["exception"].startswith("Traceback")
+
+
+def test_the_tabs_of_a_job_s_line_are_blanks_for_a_person(refit, digits):
+    stream = f"refit-digits-{RUN}-0/algo-1-1"
+    write(TRAINING, stream, (1, "[2]#011train-error:0.3#011validation-error:0.4"))
+    last = refit("logs", "digits").stdout.splitlines()[-1]
+    assert last.endswith("[2]  train-error:0.3  validation-error:0.4")
 
 
 def test_one_run_is_shown_from_its_beginning_whatever_since_says(refit, digits):
@@ -116,7 +152,7 @@ def test_one_run_is_shown_from_its_beginning_whatever_since_says(refit, digits):
 
 def test_since_reaches_back(refit, digits):
     texts = [line["text"] for line in lines_of(refit("logs", "digits", "--since", "3h", "--json"))]
-    assert texts[0] == "long ago model=digits"
+    assert texts[0] == "long ago"
     assert lines_of(refit("logs", "digits", "--since", "1s", "--json")) == []
 
 
@@ -157,13 +193,13 @@ def test_batches_are_shown_with_the_runs(refit, digits):
     execution = BATCH.replace(":stateMachine:", ":execution:") + ":digits-bbbbbbbbbbbb"
     digits.histories.events[execution] = history(("Predict", 20, 30))
     write(TRANSFORM, "refit-digits-bbbbbbbbbbbb-batch-0/x", (15, "predicted"))
-    texts = {line["text"] for line in lines_of(refit("logs", "digits", "--json"))}
+    lines = lines_of(refit("logs", "digits", "--json"))
     assert {
-        "refit-batch: Predict begins",
-        "refit-digits-bbbbbbbbbbbb-batch-0: predicted",
-    } <= texts
-    texts = {line["text"] for line in lines_of(refit("logs", "digits", "--run", RUN, "--json"))}
-    assert "refit-batch: Predict begins" not in texts
+        ("batch", "Predict begins"),
+        ("bbbbbbbbbbbb-batch-0", "predicted"),
+    } <= {(line["origin"], line["text"]) for line in lines}
+    lines = lines_of(refit("logs", "digits", "--run", RUN, "--json"))
+    assert "batch" not in {line["origin"] for line in lines}
 
 
 class Growing:
@@ -207,5 +243,5 @@ def test_follow_goes_on_until_it_is_interrupted(refit, digits, runtime, monkeypa
     monkeypatch.setattr("refit_cli.logs.tail.sleep", interrupted)
     result = refit("logs", "digits", "--follow")
     assert result.exit_code == 130
-    assert result.stdout.splitlines()[-1].endswith("later model=digits")
+    assert result.stdout.splitlines()[-1].endswith("INFO    later")
     assert result.stdout.count("run requested") == 1

@@ -110,7 +110,7 @@ def test_a_model_whose_predictions_are_features_of_a_live_model_is_not_removed(r
         manifest(CHAMPION.run, model="digits-2", features_from=source),
     )
     result = refit("remove", "digits", "--yes")
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert f"version {CHAMPION.version} of 'digits-2', which is live" in result.stderr
     assert "reads predictions of version 1 of 'digits'" in result.stderr
     assert "first remove digits-2" in result.stderr
@@ -228,7 +228,7 @@ def test_after_ctrl_c_the_model_is_not_live_and_the_same_command_finishes(
     file = tmp_path / "a.csv"
     file.write_text("1,2\n")
     put = refit("put", "digits", file)
-    assert put.exit_code == 2
+    assert put.exit_code == 1
     assert "finish it with `refit remove digits`" in put.stderr
     result = refit("remove", "digits", "--yes", runtime=quickly)
     assert result.exit_code == 0, result.output

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import boto3
 import pytest
+from refit.domain.answers.actions import ActionAnswer
 from refit.domain.retraining.state import (
     PendingRetraining,
     RetrainingResult,
@@ -56,7 +57,25 @@ def test_a_retraining_is_requested_in_the_name_of_the_user(refit, digits, bus):
 
 def test_json_names_the_event(refit, digits, bus):
     result = json.loads(refit("retrain", "digits", "--json").stdout)
-    assert result == {"model": "digits", "event": bus()[0]["id"], "by": "ada", "version": 3}
+    assert result["event"] == bus()[0]["id"]
+
+
+@pytest.mark.parametrize(
+    ("command", "follows"),
+    [("retrain", "`lastRun.cause` is `request`"), ("unblock", "`stage` is not `blocked`")],
+)
+def test_json_has_the_fields_of_the_api_and_says_how_to_follow(
+    refit, digits, bus, command, follows
+):
+    digits.put_item("digits", "RETRAINING", RetrainingState(state=RetrainingStatus.BLOCKED))
+    answer = json.loads(refit(command, "digits", "--json").stdout)
+    assert set(answer) == set(ActionAnswer.model_json_schema(by_alias=True)["properties"])
+    assert (answer["model"], answer["action"], answer["by"]) == ("digits", command, "ada")
+    assert (answer["version"], answer["run"]) == (3, None)
+    assert answer["text"].endswith(".")
+    assert answer["follow"]["path"] == "/models/digits"
+    assert answer["follow"]["until"].startswith(follows)
+    assert answer["follow"]["command"] == "refit status digits"
 
 
 def test_unblock_publishes_the_command_and_says_what_happens_next(refit, digits, bus):
@@ -69,10 +88,23 @@ def test_unblock_publishes_the_command_and_says_what_happens_next(refit, digits,
     assert "refit status digits" in result.stderr
 
 
-def test_unblocking_a_model_that_is_not_blocked_is_no_error_and_is_reported(refit, digits):
-    result = refit("unblock", "digits")
-    assert result.exit_code == 0
-    assert "digits was not blocked: its state is healthy" in result.stdout
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_model_that_is_not_blocked_is_not_unblocked_as_over_the_api(refit, digits, bus, options):
+    result = refit("unblock", "digits", *options)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert "the retraining of digits is not blocked: its state is healthy" in result.stderr
+    assert bus() == []
+
+
+def test_the_wait_for_an_approval_is_ended_by_unblock(refit, digits, bus):
+    waits = RetrainingState(state=RetrainingStatus.RETRAINING, run="r4")
+    digits.put_item("digits", "RETRAINING", waits)
+    digits.add_run("digits", "r4", "TRAINING", cause="drift")
+    assert refit("unblock", "digits").exit_code == 1
+    digits.add_run("digits", "r4", "AWAITING_APPROVAL", cause="drift")
+    assert refit("unblock", "digits").exit_code == 0
+    assert bus()[0]["detail-type"] == "Retraining Unblocked"
 
 
 @pytest.mark.parametrize("command", ["retrain", "unblock"])
@@ -87,7 +119,7 @@ def test_an_unknown_model_is_rejected(refit, digits, bus, command):
 def test_a_model_without_a_live_version_is_rejected(refit, stack, bus, command):
     stack.add_run("letters", "r1", "FAILED")
     result = refit(command, "letters")
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "no version of 'letters' is live" in result.stderr
     assert bus() == []
 

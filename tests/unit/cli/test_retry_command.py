@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import boto3
 import pytest
+from refit.domain.answers.actions import ActionAnswer
 from refit.domain.naming import retry_id
 
 from tests.support.model_files import object_version
@@ -58,6 +59,10 @@ def test_json_names_the_new_run_and_its_files(refit, stack, requests):
     result = json.loads(refit("retry", "digits", "--json").stdout)
     assert result["run"] == retry_id("digits", "r1")
     assert (result["retryOf"], result["event"]) == ("r1", requests()[0]["id"])
+    assert set(ActionAnswer.model_json_schema(by_alias=True)["properties"]) < set(result)
+    new = result["run"]
+    assert result["follow"]["path"] == f"/models/digits/runs/{new}"
+    assert result["follow"]["command"] == f"refit watch digits --run {new}"
     assert result["files"][0] == {"key": "digits/raw/a.csv", "version": "v-a.csv", "size": 1500}
 
 
@@ -76,14 +81,14 @@ def test_a_retraining_in_between_is_not_repeated(refit, stack, requests):
     assert refit("retry", "digits").exit_code == 0
     assert requests()[0]["detail"]["run"] == "r1"
     named = refit("retry", "digits", "--run", "r2")
-    assert named.exit_code == 2
+    assert named.exit_code == 1
     assert "refit retrain digits" in named.stderr
 
 
 def test_a_successful_run_is_repeated_only_if_it_is_named(refit, stack, requests):
     add_run(stack, "r1", "DEPLOYED")
     refused = refit("retry", "digits")
-    assert refused.exit_code == 2
+    assert refused.exit_code == 1
     assert "r1, is DEPLOYED: nothing failed" in refused.stderr
     assert "refit retry digits --run r1" in refused.stderr
     assert requests() == []
@@ -96,7 +101,7 @@ def test_nothing_is_requested_while_a_run_is_active(refit, stack, requests):
     add_run(stack, "r2", "TRAINING")
     stack.put_item("digits", "STATE", {"active_run": "r2"})
     result = refit("retry", "digits", "--run", "r1")
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "run r2 of digits is active (TRAINING)" in result.stderr
     assert requests() == []
 
@@ -104,7 +109,7 @@ def test_nothing_is_requested_while_a_run_is_active(refit, stack, requests):
 def test_a_run_that_awaits_approval_is_not_repeated(refit, stack, requests):
     add_run(stack, "r1", "AWAITING_APPROVAL")
     result = refit("retry", "digits", "--run", "r1")
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "approve or reject" in result.stderr
 
 

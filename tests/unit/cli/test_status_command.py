@@ -25,6 +25,9 @@ from refit.domain.retraining.state import (
     UserCommand,
 )
 from refit.stores.training_logs import LOG_GROUP
+from refit_cli import terminal
+from rich.console import Console
+from rich.text import Text
 
 from tests.support.cli import API_URL, CHAMPION, OUTPUTS
 from tests.support.learned import LEARNED
@@ -61,6 +64,36 @@ def test_each_model_is_a_line_with_its_live_version_and_newest_run(refit, digits
     assert "version 1" in line
     assert "missing" in line  # its endpoint, which moto does not have
     assert "r2" in line
+    assert "FAILED" in line
+
+
+@pytest.fixture
+def on_a_terminal(monkeypatch):
+    """Return a function that makes the output a terminal of a number of columns."""
+
+    def of(columns: int) -> None:
+        monkeypatch.setattr(
+            terminal, "results", lambda: Console(force_terminal=True, width=columns, no_color=True)
+        )
+
+    return of
+
+
+def test_on_a_narrow_terminal_what_is_copied_is_never_cut(refit, digits, on_a_terminal):
+    name, run = "a-model-of-24-characters", "0123456789ab"
+    digits.add_run(name, run, "AWAITING_APPROVAL", version=2)
+    on_a_terminal(60)
+    output = refit("status").stdout
+    assert "…" not in output
+    for whole in (name, run, "AWAITING_APPROVAL", "digits", "version 1", "r2", "FAILED"):
+        assert whole in output, whole
+    assert max(len(Text.from_ansi(line)) for line in output.splitlines()) <= 60
+
+
+def test_on_a_wide_terminal_a_model_is_one_line(refit, digits, on_a_terminal):
+    on_a_terminal(100)
+    (line,) = (line for line in refit("status").stdout.splitlines() if "digits" in line)
+    assert "version 1" in line
     assert "FAILED" in line
 
 

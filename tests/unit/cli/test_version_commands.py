@@ -104,9 +104,17 @@ def test_a_rollback_rejects_the_newer_approved_versions_and_the_live_one_last(re
     assert json.loads(result.stdout) == {
         "model": "digits",
         "action": "rollback",
-        "version": 2,
-        "live": 4,
         "by": "ada",
+        "event": None,
+        "version": 2,
+        "run": "r2",
+        "text": "Version 2: rejected for it: 3, 5, 4; it is deployed next.",
+        "follow": {
+            "path": "/models/digits",
+            "until": "`champion.version` is 2",
+            "command": "refit status digits",
+        },
+        "live": 4,
         "rejected": [3, 5, 4],
     }
 
@@ -122,22 +130,24 @@ def test_an_interrupted_rollback_leaves_the_live_version_and_is_completed_by_the
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "exit_code", "message"),
     [
-        (("approve", "digits", 4), "version 4 of digits is approved already"),
-        (("reject", "digits", 1), "version 1 of digits is rejected already"),
-        (("approve", "digits", 9), "has no version 9; versions: 1, 2, 3, 4, 5"),
-        (("reject", "digits", 9), "has no version 9"),
-        (("rollback", "digits", 9), "has no version 9"),
-        (("rollback", "digits", 4), "is not older than the live version, 4"),
-        (("rollback", "digits", 5), "is not older than the live version, 4"),
-        (("rollback", "digits", 1), "is not approved, but Rejected"),
-        (("approve", "roses"), "there is no model 'roses'"),
+        (("approve", "digits", 4), 1, "version 4 of digits is approved already"),
+        (("reject", "digits", 1), 1, "version 1 of digits is rejected already"),
+        (("approve", "digits", 9), 2, "has no version 9; versions: 1, 2, 3, 4, 5"),
+        (("reject", "digits", 9), 2, "has no version 9"),
+        (("rollback", "digits", 9), 2, "has no version 9"),
+        (("rollback", "digits", 4), 1, "is not older than the live version, 4"),
+        (("rollback", "digits", 5), 1, "is not older than the live version, 4"),
+        (("rollback", "digits", 1), 1, "is not approved, but Rejected"),
+        (("approve", "roses"), 2, "there is no model 'roses'"),
     ],
 )
-def test_what_is_not_possible_is_refused_with_the_reason(refit, registry, arguments, message):
+def test_what_is_not_possible_is_refused_with_the_reason(
+    refit, registry, arguments, exit_code, message
+):
     result = refit(*arguments)
-    assert result.exit_code == 2
+    assert result.exit_code == exit_code
     assert message in result.stderr
     assert registry.changes == []
 
@@ -145,14 +155,14 @@ def test_what_is_not_possible_is_refused_with_the_reason(refit, registry, argume
 def test_nothing_is_approved_when_no_version_waits(refit, registry):
     registry.approvals[5] = APPROVED
     result = refit("approve", "digits")
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "no version of 'digits' waits for an approval" in result.stderr
 
 
 def test_during_a_deployment_nothing_is_rolled_back(refit, stack, registry):
     stack.set_state("digits", champion(4, "r4"), deployment="4-abc")
     result = refit("rollback", "digits", 3)
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "is being deployed" in result.stderr
     assert registry.changes == []
 
@@ -160,5 +170,5 @@ def test_during_a_deployment_nothing_is_rolled_back(refit, stack, registry):
 def test_no_version_of_a_model_that_is_being_removed_is_changed(refit, stack, registry):
     stack.set_state("digits", champion(4, "r4"), removing_since=datetime.now(UTC))
     result = refit("approve", "digits")
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "is being removed" in result.stderr

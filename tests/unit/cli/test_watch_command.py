@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 
+import boto3
 import pytest
 from refit.domain.pipeline.drop import ConsumedFiles
 from refit.domain.pipeline.manifest import ObjectVersion
 from refit.domain.vocabulary import RunStatus
 from refit.stores.models import ModelStore
+from refit.stores.training_logs import LOG_GROUP
 from refit_cli.watching import selection
 
 from tests.support.cli import history
 from tests.support.learned import LEARNED
-from tests.support.model_files import object_version
+from tests.support.model_files import manifest, object_version
 
 EVALUATION = {
     "model": "digits",
@@ -246,6 +248,101 @@ def test_json_has_states_and_their_durations_one_event_per_line(refit, stack):
             {"machine": "deploy", "state": "DescribeEndpoint", "seconds": 1.0},
         ],
     }
+
+
+@pytest.fixture
+def ended_yesterday(stack):
+    """A run that was deployed a day ago, with a training of two rounds."""
+    begin = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
+
+    def after(seconds: float) -> datetime:
+        return begin + timedelta(seconds=seconds)
+
+    drop(stack, "r1")
+    stack.add_run(
+        "digits",
+        "r1",
+        "DEPLOYED",
+        version=3,
+        started_at=begin,
+        finished_at=after(59).isoformat(),
+        learned=LEARNED.model_dump(mode="json"),
+        train_execution_arn="arn:train",
+        deploy_execution_arn="arn:deploy",
+    )
+    stack.put("digits/runs/r1/manifest.json", manifest("r1"))
+    for execution, steps in (
+        ("arn:train", (("Prepare", 1, 10), ("Train", 10, 40))),
+        ("arn:deploy", (("Promote", 50, 58), ("FinishRun", 58, 60))),
+    ):
+        events = history(*steps)
+        origin = events[0]["timestamp"] - timedelta(seconds=steps[0][1])
+        stack.histories.events[execution] = [
+            event | {"timestamp": begin + (event["timestamp"] - origin)} for event in events
+        ]
+    logs = boto3.client("logs")
+    logs.create_log_group(logGroupName=LOG_GROUP)
+    stream = "refit-digits-r1-0/algo-1-1"
+    logs.create_log_stream(logGroupName=LOG_GROUP, logStreamName=stream)
+    rounds = [
+        {
+            "timestamp": int(after(20 + at).timestamp() * 1000),
+            "message": f"[{at}]#011train-rmse:{at}",
+        }
+        for at in range(2)
+    ]
+    logs.put_log_events(logGroupName=LOG_GROUP, logStreamName=stream, logEvents=rounds)
+    return after
+
+
+EXPECTED_TIMES = [
+    ("run", 0),
+    ("left Prepare", 10),
+    ("learned", 10),
+    ("round", 20),
+    ("round", 21),
+    ("left Train", 40),
+    ("left Promote", 58),
+    ("status", 59),
+    ("endpoint", 59),
+    ("left FinishRun", 60),
+    ("outcome", 60),
+]
+
+
+def test_what_has_already_happened_carries_the_time_when_it_happened_in_order(
+    refit, ended_yesterday
+):
+    found = events(refit("watch", "digits", "--timeout", 5, "--json"))
+    assert [
+        (f"{event['event']} {event.get('state', '')}".strip(), event["at"]) for event in found
+    ] == [
+        (name, ended_yesterday(seconds).isoformat(timespec="milliseconds"))
+        for name, seconds in EXPECTED_TIMES
+    ]
+
+
+def test_a_line_of_another_day_has_its_date(refit, ended_yesterday):
+    lines = refit("watch", "digits", "--timeout", 5).stdout.splitlines()
+    local = {
+        seconds: f"{ended_yesterday(seconds).astimezone():%Y-%m-%d %H:%M:%S}  "
+        for seconds in (0, 20, 40)
+    }
+    assert lines[0].startswith(f"{local[0]}run r1 of digits")
+    assert f"{local[40]}train: Train took 30 s" in lines
+    first_round = next(line for line in lines if "round 1" in line)
+    assert first_round.startswith(local[20])
+    assert lines.index(first_round) < lines.index(f"{local[40]}train: Train took 30 s")
+
+
+def test_a_model_that_does_not_exist_is_named_with_those_that_do(refit, stack):
+    stack.add_run("digits", "r1", "DEPLOYED")
+    result = refit("watch", "digis", "--timeout", 0.1)
+    assert result.exit_code == 4
+    assert "there is no model 'digis' yet" in result.stdout
+    assert "refit put digis FILE; models: digits" in result.stdout
+    stack.add_run("flowers", "r1", "DEPLOYED")
+    assert "models: digits, flowers" in refit("watch", "x", "--timeout", 0.1, "--json").stdout
 
 
 def test_the_evaluation_and_the_decision_of_the_gate_are_printed(refit, stack):
