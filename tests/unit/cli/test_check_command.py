@@ -168,6 +168,13 @@ def test_a_file_that_cannot_be_read_is_refused_with_advice(check, tmp_path, make
     assert refusal["advice"]
 
 
+def test_of_an_empty_file_the_advice_is_to_give_rows(check, tmp_path):
+    path = tmp_path / "empty.csv"
+    path.touch()
+    _, _, (refusal,) = check(path)
+    assert refusal["advice"] == "give a file with rows"
+
+
 def test_more_folds_than_the_rows_allow_are_refused(check, tmp_path):
     table = write_csv(tmp_path / "few.csv", flowers()[:48], NAMES)
     settings = tmp_path / "model.toml"

@@ -293,6 +293,31 @@ def test_counts_and_names_are_shown_first_and_nothing_is_deleted_without_a_termi
     assert boto3.client("events").list_rules()["Rules"][0]["State"] == "ENABLED"
 
 
+def test_long_names_do_not_hide_what_stays(refit, stack, formation):
+    key = f"digits/runs/{RUN}/{'x' * 120}.json"
+    stack.put(key, "1")
+    lines = refit("destroy").stderr.splitlines()
+    assert max(map(len, lines)) < 120
+    assert not any("xxx" in line for line in lines)
+    stays = lines.index("stays, because --delete-data is not given:")
+    assert lines[stays + 1].startswith("  1 unfinished upload")
+    assert lines[stays + 2].startswith("  4 object versions, ")
+    assert lines[stays + 3] == f"  1 bucket  {BUCKET}"
+    assert lines[stays + 4].startswith("  2 tables  ")
+
+
+def test_a_stack_that_was_destroyed_is_destroyed_again_without_an_effect(
+    refit, formation, sagemaker, quickly
+):
+    assert refit("destroy", "--yes", runtime=quickly).exit_code == 0
+    deleted = list(sagemaker.deleted)
+    again = refit("destroy", "--yes", runtime=quickly)
+    assert again.exit_code == 0
+    assert "nothing to destroy  stack refit" in again.stdout
+    assert "to be deleted" not in again.stderr
+    assert sagemaker.deleted == deleted
+
+
 def test_everything_but_the_data_is_deleted_and_nothing_of_others(
     refit, formation, sagemaker, machines, quickly
 ):

@@ -382,6 +382,20 @@ def test_a_machine_without_aws_is_ready_and_the_account_is_not_checked(machine) 
     assert {finding["status"] for finding in findings.values()} == {"ready"}
 
 
+def test_the_port_is_named_that_the_command_was_given(machine, monkeypatch) -> None:
+    monkeypatch.setenv("REFIT_PORT", "4567")
+    _, findings = machine("--port", 4641)
+    assert "port 4641" in findings
+    found = findings["AWS account"]["found"]
+    assert found.startswith("no local stack is running on port 4641, and AWS cannot be used")
+
+
+def test_another_local_stack_than_that_of_the_port_is_not_examined(machine, local_stacks) -> None:
+    local_stacks.up(4566, None, keep=False, detach=True, log=lambda _: None)
+    _, findings = machine("--port", 4641)
+    assert findings["AWS account"]["status"] == "unchecked"
+
+
 @pytest.mark.parametrize(
     ("values", "check", "status", "advice"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -211,6 +212,14 @@ def test_an_error_names_the_path_that_cannot_be_uploaded(refit, stack, rows, tmp
     assert says in result.stderr
     assert str(path) in result.stderr
     assert stack.keys() == []
+
+
+@pytest.mark.parametrize("file", ["rows", "doubtful"])
+def test_the_columns_are_shown_of_all_data_also_without_doubts(refit, stack, request, file):
+    result = refit("put", "digits", request.getfixturevalue(file))
+    assert result.exit_code == 0
+    assert re.search(r"^column +type +distinct", result.stdout, re.MULTILINE)
+    assert re.search(r"^wide +number", result.stdout, re.MULTILINE)
 
 
 def test_two_files_with_the_same_name_are_rejected(refit, stack, tmp_path):

@@ -73,7 +73,9 @@ def on_a_terminal(monkeypatch):
 
     def of(columns: int) -> None:
         monkeypatch.setattr(
-            terminal, "results", lambda: Console(force_terminal=True, width=columns, no_color=True)
+            terminal,
+            "results",
+            lambda: Console(force_terminal=True, width=columns, highlight=False),
         )
 
     return of
@@ -82,6 +84,7 @@ def on_a_terminal(monkeypatch):
 def test_on_a_narrow_terminal_what_is_copied_is_never_cut(refit, digits, on_a_terminal):
     name, run = "a-model-of-24-characters", "0123456789ab"
     digits.add_run(name, run, "AWAITING_APPROVAL", version=2)
+    digits.put_item(name, "STATE", {"active_run": run})
     on_a_terminal(60)
     output = refit("status").stdout
     assert "…" not in output
@@ -205,6 +208,13 @@ def test_quality_is_compared_with_the_held_out_rows(refit, digits):
     assert "last check 2026-11-20 12:00:00 UTC" in " ".join(output.split())
     assert "500 labelled of 1,000 predictions, 5 cohorts, 2026-11-20 12:00:00 UTC to" in output
     assert "50.0% of the predictions are labelled, after 1:30 min on average" in output
+
+
+def test_one_of_a_kind_is_named_in_the_singular(refit, digits):
+    one = verdict()
+    one["verdict"]["live"] |= {"labelled": 1, "predictions": 1, "cohorts": 1}
+    digits.put_item("digits", "MONITOR", one)
+    assert "1 labelled of 1 prediction, 1 cohort, " in refit("status", "digits").stdout
 
 
 def test_evidence_is_shown_as_a_bar_and_in_words(refit, digits):
