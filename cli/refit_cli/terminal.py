@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from rich.console import Console
 from rich.markup import escape
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.table import Table
 
     from refit_cli.errors import CommandError
@@ -62,6 +65,16 @@ def write_json(value: Any) -> None:
 def inform(text: str) -> None:
     """Write one line, with Rich markup, to stderr."""
     messages().print(text)
+
+
+@contextmanager
+def says_on_interrupt(text: str) -> Iterator[None]:
+    """Say on Ctrl-C what goes on without the command; the text has Rich markup."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        inform(text)
+        raise
 
 
 def can_ask() -> bool:

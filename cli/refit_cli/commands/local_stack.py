@@ -194,7 +194,8 @@ def start_stack(
         BadInput: when another program uses the port.
         RunFailed: when the stack cannot be started or the template cannot be deployed.
     """
-    with _translate_stack_errors(), _step_log() as log:
+    on_interrupt = terminal.says_on_interrupt("the start has ended; nothing keeps running")
+    with _translate_stack_errors(), on_interrupt, _step_log() as log:
         return stacks.up(port, state, keep=keep, detach=detach, log=log)
 
 

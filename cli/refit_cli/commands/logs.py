@@ -71,8 +71,9 @@ def logs(
     with connected(target, runtime_of(context)) as connection:
         tail = tail_of(connection, model, run, begin)
         if follow:
-            for lines in tail.follow(connection.poll_s):
-                _show(lines, model, json=json)
+            with terminal.says_on_interrupt(f"runs and jobs of {model} continue"):
+                for lines in tail.follow(connection.poll_s):
+                    _show(lines, model, json=json)
         lines = tail.new_lines()
         _show(lines, model, json=json)
         if not lines and not json:

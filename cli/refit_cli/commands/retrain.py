@@ -189,7 +189,9 @@ def _follow(
     from refit_cli.watching.reporters import follow_and_show
 
     started = time.monotonic()
-    run = _wait_for_run(connection, model, event, timeout_s)
+    stays = f"the request stays; see [bold]refit status {model}[/]"
+    with terminal.says_on_interrupt(stays):
+        run = _wait_for_run(connection, model, event, timeout_s)
     remaining_s = None if timeout_s is None else max(0.0, timeout_s - (time.monotonic() - started))
     outcome, _ = follow_and_show(
         connection, model, run=run, until="deployed", timeout_s=remaining_s, json=json

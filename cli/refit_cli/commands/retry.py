@@ -172,13 +172,14 @@ def _follow(
     from refit_cli.watching.reporters import follow_and_show
 
     started = time.monotonic()
-    while (run := _started(connection, model, *runs)) is None:
-        if timeout_s is not None and time.monotonic() - started >= timeout_s:
-            raise TimedOut(
-                f"run {runs[1]} of {model} did not start within {timeout_s:g} s",
-                "if another run began first, a notice says so; see `refit status`",
-            )
-        time.sleep(connection.poll_s)
+    with terminal.says_on_interrupt(f"the request stays; see [bold]refit status {model}[/]"):
+        while (run := _started(connection, model, *runs)) is None:
+            if timeout_s is not None and time.monotonic() - started >= timeout_s:
+                raise TimedOut(
+                    f"run {runs[1]} of {model} did not start within {timeout_s:g} s",
+                    "if another run began first, a notice says so; see `refit status`",
+                )
+            time.sleep(connection.poll_s)
     remaining_s = None if timeout_s is None else max(0.0, timeout_s - (time.monotonic() - started))
     outcome, _ = follow_and_show(
         connection, model, run=run, until="deployed", timeout_s=remaining_s, json=json

@@ -67,6 +67,9 @@ def follow_and_show(
         if found := follower.view.run:
             how = f"refit watch {model} --run {found.run}"
             terminal.inform(f"the run continues; follow it with [bold]{how}[/]")
+        else:
+            how = f"refit watch {model}"
+            terminal.inform(f"uploaded data still starts a run; follow it with [bold]{how}[/]")
         raise
     return outcome, follower.view
 

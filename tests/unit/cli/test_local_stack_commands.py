@@ -27,6 +27,16 @@ def test_detached_it_returns_when_the_stack_is_ready_and_prints_its_addresses(
     assert "MiniStack responds" in result.stderr
 
 
+def test_ctrl_c_during_the_start_says_that_nothing_keeps_running(refit, local_stacks, monkeypatch):
+    def interrupted(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(local_stacks, "up", interrupted)
+    result = refit("up", "--detach")
+    assert result.exit_code == 130
+    assert "nothing keeps running" in result.stderr
+
+
 def test_json_has_all_that_a_script_needs_to_connect(refit, stack, local_stacks):
     description = json.loads(refit("up", "--detach", "--json").stdout)
     assert description["port"] == 4566

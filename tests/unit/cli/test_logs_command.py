@@ -243,5 +243,6 @@ def test_follow_goes_on_until_it_is_interrupted(refit, digits, runtime, monkeypa
     monkeypatch.setattr("refit_cli.logs.tail.sleep", interrupted)
     result = refit("logs", "digits", "--follow")
     assert result.exit_code == 130
+    assert "runs and jobs of digits continue" in result.stderr
     assert result.stdout.splitlines()[-1].endswith("INFO    later")
     assert result.stdout.count("run requested") == 1

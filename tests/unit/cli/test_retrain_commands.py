@@ -174,3 +174,18 @@ def test_with_follow_it_reports_why_the_request_is_pending_and_stops_in_time(
     assert result.exit_code == 4
     assert "pending: run r3 is under way" in result.stderr
     assert "the request stays pending" in result.stderr
+
+
+def test_ctrl_c_before_the_run_has_started_says_that_the_request_stays(
+    refit, digits, as_event_e1, monkeypatch
+):
+    from refit_cli.commands import retrain
+
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(retrain.time, "sleep", interrupt)
+    result = refit("retrain", "digits", "--follow")
+    assert result.exit_code == 130
+    assert "the request stays; see refit status digits" in result.stderr
+    assert "Traceback" not in result.output

@@ -177,3 +177,19 @@ def test_following_a_repeated_deployment_waits_until_it_has_begun(refit, stack, 
     result = refit("retry", "digits", "--follow", "--timeout", "1")
     assert result.exit_code == 4
     assert "did not start within 1 s" in result.stderr
+
+
+def test_ctrl_c_before_the_run_has_started_says_that_the_request_stays(
+    refit, stack, requests, monkeypatch
+):
+    from refit_cli.commands import retry
+
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    add_run(stack, "r1", "FAILED")
+    monkeypatch.setattr(retry.time, "sleep", interrupt)
+    result = refit("retry", "digits", "--follow")
+    assert result.exit_code == 130
+    assert "the request stays; see refit status digits" in result.stderr
+    assert "Traceback" not in result.output

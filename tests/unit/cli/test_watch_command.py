@@ -440,3 +440,19 @@ def test_ctrl_c_leaves_the_run_running_and_says_how_to_follow_it(refit, stack, m
     result = refit("watch", "digits")
     assert result.exit_code == 130
     assert "the run continues; follow it with refit watch digits --run r1" in result.stderr
+
+
+def test_ctrl_c_during_the_wait_for_a_run_says_that_the_data_still_starts_one(
+    refit, stack, monkeypatch
+):
+    from refit_cli.watching import outcome
+
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    drop(stack)
+    monkeypatch.setattr(outcome.time, "sleep", interrupt)
+    result = refit("watch", "digits")
+    assert result.exit_code == 130
+    assert "uploaded data still starts a run" in result.stderr
+    assert "refit watch digits" in result.stderr
