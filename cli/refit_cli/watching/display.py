@@ -17,7 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from refit_cli.terminal import duration, supports_unicode
+from refit_cli.terminal import duration, fits, results, supports_unicode
 from refit_cli.watching.selection import has_ended
 
 if TYPE_CHECKING:
@@ -148,19 +148,31 @@ def stage_table(view: RunView, now: datetime) -> Table:
 
 
 def round_line(view: RunView) -> RenderableType:
-    """Return the progress of training and the course of its metric, in one line."""
+    """Return the progress of training and the course of its metric, in one line.
+
+    On a narrow terminal without the bar, then without the course, so that no figure is cut.
+    """
+    for bar, course in ((True, True), (False, True)):
+        line = _round_grid(view, bar=bar, course=course)
+        if fits(results(), line):
+            return line
+    return _round_grid(view, bar=False, course=False)
+
+
+def _round_grid(view: RunView, *, bar: bool, course: bool) -> Table:
     grid = Table.grid(padding=(0, 1))
     done, planned = view.rounds[-1].number + 1, view.planned_rounds
     fold = "" if view.trained == "training" else view.trained
     cells: list[RenderableType] = [Text(fold.ljust(_INDENT - 1), "dim")]
     cells.append(f"round {done}/{planned}" if planned else f"round {done}")
-    if planned:
+    if planned and bar:
         cells.append(ProgressBar(total=planned, completed=done, width=_BAR_WIDTH))
     metric = shown_metric(list(view.rounds[-1].metrics))
     if metric:
         values = [past.metrics[metric] for past in view.rounds if metric in past.metrics]
         cells.append(f"{metric} {values[-1]:.4f}")
-        cells.append(Text(sparkline(values, ascii_only=not supports_unicode()), style="cyan"))
+        if course:
+            cells.append(Text(sparkline(values, ascii_only=not supports_unicode()), style="cyan"))
     grid.add_row(*cells)
     return grid
 

@@ -9,11 +9,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from refit.domain.evaluation.report import Evaluation
 from refit.domain.evaluation.training_curves import BoostingRound
 from refit.domain.pipeline.run import Run
 from refit.stores.execution_states import ExecutionStates, StateSpan
 from refit_cli import terminal
 from refit_cli.errors import ExitCode
+from refit_cli.learned_text import columns_table
 from refit_cli.watching import display
 from refit_cli.watching.chart import HEIGHT, metric_chart
 from refit_cli.watching.display import shown_stages, sparkline, stages_of
@@ -23,6 +25,7 @@ from refit_cli.watching.reporters import LiveView
 from rich.console import Console
 
 from tests.support.cli import Histories, history
+from tests.support.learned import LEARNED
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -221,3 +224,49 @@ def test_the_live_view_has_the_chart_where_the_terminal_has_room_for_it(monkeypa
     assert len(live_view(30, states=14)) <= 30
     monkeypatch.setattr(terminal, "supports_unicode", lambda: False)
     assert not has_chart(live_view(40))
+
+
+@pytest.mark.parametrize("columns", [50, 60, 80, 100])
+def test_the_line_of_rounds_is_one_line_whose_figures_are_never_cut(monkeypatch, columns):
+    narrow = Console(file=io.StringIO(), width=columns, force_terminal=True, no_color=True)
+    monkeypatch.setattr(display, "results", lambda: narrow)
+    view = RunView("digits", NOW, trained="fold 1", planned_rounds=400)
+    view.rounds = [BoostingRound(at, {"validation-mlogloss": 1 / (at + 1)}) for at in range(30)]
+    with narrow.capture() as captured:
+        narrow.print(display.round_line(view))
+    (line,) = captured.get().splitlines()
+    assert "round 30/400" in line
+    assert "validation-mlogloss 0.0333" in line
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_no_name_and_no_figure_of_the_other_tables_is_cut_on_a_narrow_terminal(columns):
+    narrow = Console(file=io.StringIO(), width=columns, force_terminal=True, no_color=True)
+    estimate = {"value": 0.975, "low": 0.96, "high": 0.985, "method": "wilson"}
+    quality = {"metrics": {"accuracy": estimate, "log_loss": estimate, "roc_auc": estimate}}
+    evaluation = Evaluation.model_validate(
+        {
+            "model": "digits",
+            "run": "r1",
+            "task": "classification",
+            "classes": ["0", "1"],
+            "confidence": 0.95,
+            "champion": {"run": "r0", "version": 123},
+            "comparable": True,
+            "metric": "accuracy",
+            "new": {
+                "rows": 1_000_000,
+                "baseline": {"answer": "0", "metrics": {"accuracy": 0.5, "log_loss": 0.7}},
+                "challenger": quality,
+                "champion": quality,
+            },
+            "base": None,
+        }
+    )
+    tables = [display.evaluation_table(evaluation), columns_table(LEARNED)]
+    with narrow.capture() as captured:
+        for table in tables:
+            narrow.print(table)
+    assert "…" not in captured.get()
+    for whole in ("(decides)", "97.50%", "code", "category", "row numbers"):
+        assert whole in captured.get(), whole
