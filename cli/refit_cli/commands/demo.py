@@ -80,16 +80,26 @@ def demo(
     was_running = stacks.info(port) is not None
     with times.stage("use the running local stack" if was_running else "start the local stack"):
         start_stack(stacks, port, None, keep=False, detach=keep)
+    stays = was_running or keep
+    goes_on = (
+        f"the local stack on port {port} keeps running with what the demo has begun; stop it with "
+        f"[bold]{command_prefix(port)}refit down[/]"
+        if stays
+        else "the demo has ended; its local stack is stopped"
+    )
     try:
-        with connected(options.StackTarget(port), runtime) as connection:
+        with (
+            terminal.says_on_interrupt(goes_on),
+            connected(options.StackTarget(port), runtime) as connection,
+        ):
             model = _unused_name(connection, "digits" if data is None else "mnist")
             result = _run_scenario(connection, model, data, times)
     finally:
-        if not was_running and not keep:
+        if not stays:
             with times.stage("stop the local stack"):
                 stop_stack(stacks, port)
     _print_report(result, times, report)
-    if was_running or keep:
+    if stays:
         prefix = command_prefix(port)
         terminal.inform(
             f"\nThe local stack is still running: [bold]{prefix}refit status {model}[/]; "

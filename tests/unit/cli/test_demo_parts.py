@@ -176,6 +176,8 @@ def test_a_stack_that_the_demo_started_is_stopped_on_ctrl_c_unless_it_is_to_be_k
     result = refit("demo", *keep)
     assert result.exit_code == 130
     assert [call[0] for call in local_stacks.calls] == ["up", *stopped]
+    goes_on = "its local stack is stopped" if stopped else "stop it with refit down"
+    assert goes_on in result.stderr
 
 
 def test_the_demo_ends_with_the_address_of_the_console_and_its_key(capsys):
