@@ -193,7 +193,7 @@ def test_without_a_stack_the_exit_code_is_not_reachable(refit, tmp_path):
         (503, {"error": {"code": "ServiceThrottled", "message": "slow down"}}, 3, "slow down"),
         (500, {"message": "Internal server error"}, 1, "HTTP 500"),
         (202, {"unexpected": 1}, 1, "no list 'results'"),
-        (202, {"results": []}, 1, "0 results for 1 labels"),
+        (202, {"results": []}, 1, "0 results for 1 label"),
     ],
 )
 def test_the_exit_code_names_the_cause_of_an_api_error(label, api, status, body, exit_code, says):

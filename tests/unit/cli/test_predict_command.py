@@ -209,7 +209,7 @@ def test_a_temporary_error_is_retried(api, status):
         (503, {"error": {"code": "EndpointNotReady", "message": "wait"}}, 3, "not ready"),
         (500, {"message": "Internal server error"}, 1, "HTTP 500"),
         (200, {"unexpected": 1}, 1, "no list 'predictions'"),
-        (200, {"predictions": []}, 1, "0 predictions for 1 rows"),
+        (200, {"predictions": []}, 1, "0 predictions for 1 row"),
     ],
 )
 def test_the_exit_code_names_the_cause_of_an_api_error(
