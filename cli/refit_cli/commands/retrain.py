@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer  # noqa: TC002 (typer reads the annotations)
 from refit.domain.naming import checked_model_name
-from refit.domain.vocabulary import EventName, RunStatus
+from refit.domain.vocabulary import EventName
 from rich.markup import escape
 
 from refit_cli import options, terminal
@@ -143,16 +143,11 @@ def _check_blocked(connection: StackConnection, model: str) -> None:
     Raises:
         Refused: when retraining is not blocked, and does not wait for an approval.
     """
-    from refit.domain.retraining.state import RetrainingStatus
+    from refit.domain.retraining.rules import may_be_unblocked
 
     retraining = connection.monitoring.retraining(model)
     run = connection.models.run(model, retraining.run) if retraining.run else None
-    awaits_approval = (
-        retraining.state is RetrainingStatus.RETRAINING
-        and run is not None
-        and run.status is RunStatus.AWAITING_APPROVAL
-    )
-    if retraining.state is not RetrainingStatus.BLOCKED and not awaits_approval:
+    if not may_be_unblocked(retraining.state, run):
         raise Refused(
             f"the retraining of {model} is not blocked: its state is {retraining.state}",
             f"to retrain it now: refit retrain {model}",

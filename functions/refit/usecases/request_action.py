@@ -23,7 +23,7 @@ from refit.domain.errors import (
 )
 from refit.domain.naming import retry_id
 from refit.domain.pipeline.retry_choice import run_to_retry
-from refit.domain.retraining.state import RetrainingStatus
+from refit.domain.retraining.rules import may_be_unblocked
 from refit.domain.vocabulary import EventName
 from refit.usecases.known_model import operable_model
 from refit.usecases.reject_newer_versions import reject_newer_versions
@@ -112,12 +112,16 @@ def request_unblocking(request: UserRequest) -> ActionAnswer:
 
     Raises:
         NothingToRetrain: when no version is live.
-        NotBlocked: when retraining is not blocked.
+        NotBlocked: when retraining is not blocked, and does not wait for an approval.
     """
     champion = _champion(request)
-    state = request.services.monitoring.retraining(request.model).state
-    if state is not RetrainingStatus.BLOCKED:
-        raise NotBlocked(f"the retraining of {request.model} is not blocked: its state is {state}")
+    model = request.model
+    retraining = request.services.monitoring.retraining(model)
+    run = request.services.models.run(model, retraining.run) if retraining.run else None
+    if not may_be_unblocked(retraining.state, run):
+        raise NotBlocked(
+            f"the retraining of {model} is not blocked: its state is {retraining.state}"
+        )
     event = request.publish(EventName.RETRAINING_UNBLOCKED)
     return request.answer(
         "unblock",

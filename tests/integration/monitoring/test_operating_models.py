@@ -82,6 +82,17 @@ def test_only_a_blocked_model_is_unblocked(stack: Stack, registry: FakeRegistry)
     assert (event["detail-type"], event["detail"]["by"]) == ("Retraining Unblocked", BY)
 
 
+def test_unblocking_ends_the_wait_of_a_retraining_for_an_approval(
+    stack: Stack, registry: FakeRegistry
+) -> None:
+    waits = RetrainingState(state=RetrainingStatus.RETRAINING, since=utc_now(), run="run3")
+    assert services().monitoring.save_retraining(MODEL, waits)
+    assert refused("POST", "/models/digits/unblock") == (409, "NotBlocked")
+    services().models.update_run(MODEL, "run3", status=RunStatus.AWAITING_APPROVAL)
+    act("/models/digits/unblock")
+    assert [event["detail-type"] for event in published(stack)] == ["Retraining Unblocked"]
+
+
 @pytest.mark.parametrize("body", [None, {}, {"run": None}, {"run": "run3"}])
 def test_a_failed_run_is_retried(stack: Stack, registry: FakeRegistry, body: Any) -> None:
     fail()

@@ -104,15 +104,26 @@ def _apply_command(
     state = state.with_changes(commands=(*state.commands, command.id)[-_COMMANDS_REMEMBERED:])
     if command.kind == "retrain":
         return state.with_changes(request=state.request or command)
-    is_waiting = state.state is RetrainingStatus.RETRAINING and _awaits_approval(facts)
-    if state.state is RetrainingStatus.BLOCKED or is_waiting:
+    if may_be_unblocked(state.state, facts.run):
         note = f"{command.by} unblocked retraining."
         return _enter(state, RetrainingStatus.HEALTHY, now, failures=0, labels_used=0, note=note)
     return state
 
 
-def _awaits_approval(facts: RetrainingFacts) -> bool:
-    return facts.run is not None and facts.run.status is RunStatus.AWAITING_APPROVAL
+def may_be_unblocked(status: RetrainingStatus, run: Run | None) -> bool:
+    """Return whether unblocking changes something: it also ends the wait for an approval.
+
+    Args:
+        status: of the retraining.
+        run: the run that it has started, if there is one.
+    """
+    return status is RetrainingStatus.BLOCKED or (
+        status is RetrainingStatus.RETRAINING and _awaits_approval(run)
+    )
+
+
+def _awaits_approval(run: Run | None) -> bool:
+    return run is not None and run.status is RunStatus.AWAITING_APPROVAL
 
 
 def _adopt_run(state: RetrainingState, facts: RetrainingFacts, now: datetime) -> RetrainingState:
@@ -157,7 +168,7 @@ def _apply_run_end(
     run = facts.run
     if run is None or not run.status.is_final:
         return state
-    if _awaits_approval(facts) and state.request is None:
+    if _awaits_approval(facts.run) and state.request is None:
         return state
     # A version that AWS could not deploy has improved the model, as far as anyone knows.
     has_failed = run.status in NOT_IMPROVED and not run.may_be_deployed_again
@@ -186,7 +197,7 @@ def _while_run_is_active(
     state: RetrainingState, facts: RetrainingFacts, now: datetime
 ) -> RetrainingState:
     """Return the state during a run; a new request is pending until the run ends."""
-    note = "The challenger awaits approval." if _awaits_approval(facts) else None
+    note = "The challenger awaits approval." if _awaits_approval(facts.run) else None
     state = state.with_changes(note=note)
     if state.request is None:
         return state.with_changes(pending=None)
