@@ -6,6 +6,7 @@ Tests marked `aws` run against a stack that is deployed already: `make verify-lo
 
 from __future__ import annotations
 
+import gc
 from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -29,6 +30,10 @@ LONGEST = ("test_soak", "test_failures_of_aws")
 BYTES_PER_STACK = 5 * 1024**3
 STACKS = max(1, min(3, psutil.virtual_memory().total // BYTES_PER_STACK))
 
+# Modules, tests and botocore's models stay to the end: looking for garbage among them again and
+# again takes a quarter of the time.
+gc.set_threshold(50_000, 20, 10)
+
 # Busy machines would fail tests by Hypothesis' own limit of 200 ms for an example.
 settings.register_profile("refit", deadline=None)
 settings.load_profile("refit")
@@ -50,6 +55,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if (item.get_closest_marker("aws") is not None) != given:
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    gc.freeze()
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

@@ -246,7 +246,12 @@ class User:
         return total
 
     def wait_until_counted(
-        self, model: str, version: int, expected: dict[str, int], timeout_s: float | None = None
+        self,
+        model: str,
+        version: int,
+        expected: dict[str, int],
+        timeout_s: float | None = None,
+        poll_s: float | None = None,
     ) -> None:
         """Wait until a version's counters have the expected values."""
 
@@ -259,7 +264,7 @@ class User:
                 lambda: current() == expected or None,
                 "counting",
                 timeout_s or self.pace.count_s,
-                self.pace.poll_s,
+                poll_s or self.pace.poll_s,
             )
         except AssertionError:
             assert current() == expected

@@ -56,7 +56,8 @@ def test_fifty_thousand_labelled_predictions_without_drift_start_no_retraining(
     with ThreadPoolExecutor(2) as pool:
         errors = sum(pool.map(predict_and_label, batches))
     expected = {"predictions": CALLS * ROWS, "labelled": CALLS * ROWS, "errors": errors}
-    user.wait_until_counted(MODEL, 1, expected, timeout_s=300)
+    # Reading all cohorts takes time from counting them.
+    user.wait_until_counted(MODEL, 1, expected, timeout_s=300, poll_s=2)
     items = user.items(MODEL)
     assert len(user.runs(MODEL)) == 1
     assert items.get("RETRAINING", {}).get("state", "healthy") == "healthy"

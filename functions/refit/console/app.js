@@ -57,8 +57,8 @@ function App() {
     signOut();
   };
   const { model, tab, run, isUnknown = false } = route;
-  const place = isUnknown ? "Not found" : [run && `Run ${run}`, titleOfTab(tab), model ?? "Models"];
-  useTitle(key === null ? "Sign in" : place);
+  const title = isUnknown ? "Not found" : [run && `Run ${run}`, titleOfTab(tab), model ?? "Models"];
+  useTitle(key === null ? "Sign in" : title);
   usePlaceAnnouncement(`${model} ${tab} ${run} ${isUnknown}`);
   return html`<a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
     <${Bar} model=${key === null ? null : model} onLeave=${key === null ? null : leave} />

@@ -45,13 +45,13 @@ def guarded(app: ASGIFramework) -> ASGIFramework:
     """Return an ASGI application that refuses such requests, and passes the others on."""
 
     async def guard(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        found = refusal(scope) if scope["type"] == "http" else None
-        if found is None:
+        refused = refusal(scope) if scope["type"] == "http" else None
+        if refused is None:
             await app(scope, receive, send)
             return
-        headers = [(b"content-type", found.content_type.encode())]
-        await send({"type": "http.response.start", "status": found.status, "headers": headers})
-        body = found.body.encode()
+        headers = [(b"content-type", refused.content_type.encode())]
+        await send({"type": "http.response.start", "status": refused.status, "headers": headers})
+        body = refused.body.encode()
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
     return guard

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 from moto import mock_aws
 from refit_cli.main import app
 from refit_cli.runtime import CommandRuntime
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from tests.support.cli import (
@@ -22,6 +23,17 @@ from tests.support.cli import (
     Session,
     Stack,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _build_the_command_once() -> Iterator[None]:
+    # The runner of Typer builds all subcommands at each call, which takes longer than most of them.
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr("typer.testing._get_command", lru_cache(get_command))
+        yield
 
 
 @pytest.fixture(autouse=True)
