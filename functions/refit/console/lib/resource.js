@@ -137,8 +137,15 @@ export function useResource(path, isFast = () => false, isFinal = () => false) {
   const [, render] = useState(0);
   const poller = pollerOf(path);
   Object.assign(poller, { isFast, isFinal });
-  useEffect(() => poller.listen(() => render((count) => count + 1)), [poller]);
-  return { data: poller.data, error: poller.error, loadedAt: poller.loadedAt };
+  const { data, error, loadedAt } = poller;
+  useEffect(() => {
+    const update = () => render((count) => count + 1);
+    const end = poller.listen(update);
+    // An earlier view's request may have been answered since this one was rendered.
+    if (poller.data !== data || poller.error !== error) update();
+    return end;
+  }, [poller]);
+  return { data, error, loadedAt };
 }
 
 // A list that is polled on its first page, and grows by `more`.
