@@ -106,17 +106,24 @@ def ink_of(row: list[float]) -> float:
     return sum(row) / 16
 
 
+def drawn_row(
+    console: OpenConsole, api: RecordedApi, points: list[tuple[float, float]]
+) -> list[float]:
+    """Draw a line through points of the pad, and return the row that is sent."""
+    page = open_pad(console, api)
+    draw(page, points)
+    page.get_by_role("button", name="Predict").click()
+    page.get_by_test_id("prediction").wait_for()
+    return sent_row(api)
+
+
 @pytest.mark.parametrize(
     "points", [[(0.5, 0.15), (0.5, 0.85)], [(0.42, 0.3), (0.5, 0.2), (0.5, 0.8)]]
 )
 def test_a_drawn_1_has_full_ink_as_the_training_data_has(
     console: OpenConsole, api: RecordedApi, points: list[tuple[float, float]]
 ) -> None:
-    page = open_pad(console, api)
-    draw(page, points)
-    page.get_by_role("button", name="Predict").click()
-    page.get_by_test_id("prediction").wait_for()
-    row = sent_row(api)
+    row = drawn_row(console, api, points)
     rows = [row[start : start + 8] for start in range(0, 64, 8)]
     assert all(max(cells) >= 15 for cells in rows[1:-1]), rows
     assert 14 <= ink_of(row) <= 25, "99 of 100 digits of scikit-learn"
@@ -125,11 +132,7 @@ def test_a_drawn_1_has_full_ink_as_the_training_data_has(
 def test_a_drawn_digit_fills_the_height_and_has_as_much_ink_as_the_training_data(
     console: OpenConsole, api: RecordedApi
 ) -> None:
-    page = open_pad(console, api)
-    draw(page, THREE)
-    page.get_by_role("button", name="Predict").click()
-    page.get_by_test_id("prediction").wait_for()
-    row = sent_row(api)
+    row = drawn_row(console, api, THREE)
     assert 16 <= ink_of(row) <= 25
     assert sum(value >= 15 for value in row) >= 5
     assert max(row[:8]) >= 8
@@ -140,11 +143,7 @@ def test_a_drawn_digit_fills_the_height_and_has_as_much_ink_as_the_training_data
 def test_a_line_or_a_dot_stays_one(
     console: OpenConsole, api: RecordedApi, points: list[tuple[float, float]]
 ) -> None:
-    page = open_pad(console, api)
-    draw(page, points)
-    page.get_by_role("button", name="Predict").click()
-    page.get_by_test_id("prediction").wait_for()
-    row = sent_row(api)
+    row = drawn_row(console, api, points)
     assert max(row[:16] + row[-16:]) == 0
 
 

@@ -27,7 +27,11 @@ def sent(aws: LocalAws, method: str, path: str, **headers: str) -> requests.Resp
     return requests.request(method, f"{aws.url}{path}", headers=named, data="{}", timeout=20)
 
 
-@pytest.mark.parametrize("headers", [{}, {"Origin": PAGE}], ids=["command", "page"])
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Origin": PAGE}, {"Authorization": "AWS4-HMAC-SHA256 Credential=any"}],
+    ids=["command", "page", "signed"],
+)
 @pytest.mark.parametrize("path", ["/_ministack/reset", "/_ministack/config", "/_localstack/health"])
 def test_nobody_reaches_the_routes_of_the_emulator_itself(
     aws: LocalAws, bucket: str, path: str, headers: dict[str, str]
