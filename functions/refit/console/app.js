@@ -2,7 +2,7 @@
 import { forgetAll, useConnection, useNow, whenKeyIsRefused } from "./lib/resource.js";
 import { timeOf } from "./lib/format.js";
 import { keyOf, onKeyChange, signOut } from "./lib/session.js";
-import { html, render, useEffect, useRef, useState } from "./lib/view.js";
+import { html, render, useEffect, useLayoutEffect, useRef, useState } from "./lib/view.js";
 import { announce, Announcer } from "./parts/announcer.js";
 import { hasTab, Model, titleOfTab } from "./views/model.js";
 import { Models } from "./views/models.js";
@@ -30,7 +30,7 @@ function decoded(text) {
 
 function useRoute() {
   const [route, setRoute] = useState(() => routeOf(location.hash));
-  useEffect(() => {
+  useLayoutEffect(() => {
     const change = () => setRoute(routeOf(location.hash));
     addEventListener("hashchange", change);
     return () => removeEventListener("hashchange", change);
@@ -42,7 +42,7 @@ function App() {
   const route = useRoute();
   const [key, setKey] = useState(keyOf("operate"));
   const [refusal, setRefusal] = useState(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const change = () => setKey(keyOf("operate"));
     whenKeyIsRefused((error) => {
       setRefusal(error.message);

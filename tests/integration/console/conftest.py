@@ -105,7 +105,7 @@ def api() -> RecordedApi:
     return recorded_api
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while Playwright runs, its thread has no other event loop
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("there is no browser")

@@ -60,6 +60,18 @@ def test_axe_finds_nothing_on_any_view(new_console: Any, theme: str) -> None:
     assert console.complaints == []
 
 
+def test_an_address_that_changes_while_the_page_starts_is_followed(new_console: Any) -> None:
+    console = new_console()
+    # Effects after painting run half a second late, as on a busy machine.
+    console.page.add_init_script(
+        "const later = setTimeout;"
+        "window.setTimeout = (run, wait, ...others) => later(run, (wait ?? 0) + 500, ...others);"
+        "window.requestAnimationFrame = (run) => later(run, 500);"
+    )
+    console.page.reload()
+    console.open(f"/models/{DIGITS}/try")
+
+
 def test_no_view_scrolls_sideways_on_a_phone(new_console: Any) -> None:
     width, height = PHONE
     console = new_console(viewport={"width": width, "height": height})

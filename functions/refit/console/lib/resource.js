@@ -1,6 +1,6 @@
 // Live data: one poller for each path that a view shows.
 import { get } from "./api.js";
-import { useEffect, useState } from "./view.js";
+import { useEffect, useLayoutEffect, useState } from "./view.js";
 
 const FAST_MS = 2_000;
 const SLOW_MS = 15_000;
@@ -138,13 +138,7 @@ export function useResource(path, isFast = () => false, isFinal = () => false) {
   const poller = pollerOf(path);
   Object.assign(poller, { isFast, isFinal });
   const { data, error, loadedAt } = poller;
-  useEffect(() => {
-    const update = () => render((count) => count + 1);
-    const end = poller.listen(update);
-    // An earlier view's request may have been answered since this one was rendered.
-    if (poller.data !== data || poller.error !== error) update();
-    return end;
-  }, [poller]);
+  useLayoutEffect(() => poller.listen(() => render((count) => count + 1)), [poller]);
   return { data, error, loadedAt };
 }
 
@@ -173,7 +167,7 @@ export function usePages(path, items, idOf, isFast) {
 
 export function useConnection() {
   const [, render] = useState(0);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const listener = () => render((count) => count + 1);
     connectionListeners.add(listener);
     return () => connectionListeners.delete(listener);

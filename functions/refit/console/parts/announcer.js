@@ -1,5 +1,5 @@
 // Changes that a screen reader is told of, and short notices at the lower edge of the page.
-import { html, useEffect, useState } from "../lib/view.js";
+import { html, useEffect, useLayoutEffect, useState } from "../lib/view.js";
 
 const SHOWN_MS = 8_000;
 const listeners = new Set();
@@ -10,7 +10,7 @@ export function announce(text, isShown = false) {
 
 export function Announcer() {
   const [notice, setNotice] = useState(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     listeners.add(setNotice);
     return () => listeners.delete(setNotice);
   }, []);

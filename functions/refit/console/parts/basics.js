@@ -1,7 +1,7 @@
 // Small parts that all views share.
 import { ago, dateTime, until } from "../lib/format.js";
 import { useNow } from "../lib/resource.js";
-import { html, useEffect, useState } from "../lib/view.js";
+import { html, useLayoutEffect, useState } from "../lib/view.js";
 
 export function Badge({ of, texts }) {
   const [text, tone] = texts[of] ?? [String(of), "quiet"];
@@ -102,7 +102,7 @@ export function More({ pages }) {
 
 export function useMedia(query) {
   const [matches, setMatches] = useState(() => matchMedia(query).matches);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const media = matchMedia(query);
     const listener = () => setMatches(media.matches);
     media.addEventListener("change", listener);

@@ -1,6 +1,6 @@
 // Line charts by uPlot, which draws on a canvas. Each chart also has its numbers as a table.
 import UPlot from "../vendor/uplot.js";
-import { html, useEffect, useLayoutEffect, useRef, useState } from "../lib/view.js";
+import { html, useLayoutEffect, useRef, useState } from "../lib/view.js";
 import { Scroll, useMedia } from "./basics.js";
 
 const HEIGHT = 220;
@@ -20,7 +20,7 @@ function color(name) {
 function useTheme() {
   const dark = useMedia("(prefers-color-scheme: dark)");
   const [chosen, setChosen] = useState(document.documentElement.dataset.theme);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const observer = new MutationObserver(() =>
       setChosen(document.documentElement.dataset.theme),
     );

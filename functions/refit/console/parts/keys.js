@@ -1,7 +1,7 @@
 // Ask for an API key where it is first needed.
 import { useFocusHandover } from "../lib/focus.js";
 import { keyOf, onKeyChange, setKey } from "../lib/session.js";
-import { html, useEffect, useState } from "../lib/view.js";
+import { html, useLayoutEffect, useState } from "../lib/view.js";
 
 const WHY = {
   predict: "Predictions have a key of their own, so that clients who predict can do nothing else.",
@@ -10,7 +10,7 @@ const WHY = {
 
 export function useKey(purpose) {
   const [key, change] = useState(keyOf(purpose));
-  useEffect(() => onKeyChange(() => change(keyOf(purpose))), [purpose]);
+  useLayoutEffect(() => onKeyChange(() => change(keyOf(purpose))), [purpose]);
   return key;
 }
 
