@@ -1,0 +1,99 @@
+"""The database file in which the local stack keeps its state.
+
+A transaction that has ended survives the death of the process at any moment, because SQLite has
+handed it to the operating system by then. It need not survive a power failure: SQLite does not wait
+for the disk.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FILE_NAME = "state.db"
+_CACHE_KIB = 16 * 1024
+_JOURNAL_BYTES = 64 * 1024 * 1024
+_LAYOUT = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = OFF;
+CREATE TABLE IF NOT EXISTS snapshots (service TEXT PRIMARY KEY, payload BLOB NOT NULL);
+"""
+
+
+class Database:
+    """A connection that all threads of the process share, one transaction at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, or create it."""
+        self._lock = threading.RLock()
+        self._depth = 0
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        self._connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
+        self._connection.executescript(_LAYOUT)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection to the caller's thread; commit at the end, roll back on an error.
+
+        A transaction within another one of the same thread is part of it: nothing is committed
+        before the outer one ends, and only an error that leaves the outer one rolls back.
+
+        Raises:
+            sqlite3.Error: when the database cannot be written, such as on a full disk. Nothing of
+                the transaction is stored then.
+        """
+        with self._lock:
+            self._depth += 1
+            try:
+                if self._depth == 1:
+                    self._connection.execute("BEGIN IMMEDIATE")
+                yield self._connection
+                if self._depth == 1:
+                    self._connection.execute("COMMIT")
+            except BaseException:
+                if self._depth == 1 and self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+            finally:
+                self._depth -= 1
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection to the caller's thread for reading."""
+        with self._lock:
+            yield self._connection
+
+    def close(self) -> None:
+        """Close the connection. Nothing depends on it: a process may end without."""
+        with self._lock:
+            self._connection.close()
+
+
+def connect(state: Path) -> Database:
+    """Open the database in a state folder, or create it.
+
+    Args:
+        state: an existing folder.
+    """
+    return Database(state / FILE_NAME)
+
+
+def read_snapshot(database: Database, service: str) -> bytes | None:
+    """Return the newest snapshot of a service's state; None if there is none."""
+    with database.reading() as connection:
+        row = connection.execute("SELECT payload FROM snapshots WHERE service = ?", (service,))
+        payload = row.fetchone()
+    return None if payload is None else bytes(payload[0])
+
+
+def write_snapshot(database: Database, service: str, payload: bytes) -> None:
+    """Replace the snapshot of a service's state."""
+    with database.transaction() as connection:
+        connection.execute("REPLACE INTO snapshots VALUES (?, ?)", (service, payload))
