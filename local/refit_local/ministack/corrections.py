@@ -41,11 +41,14 @@ from refit_local.ministack import (
     service_quotas,
     state_machine_deletion,
     state_machine_roles,
+    stored_tables,
     stream_batches,
     table_conflicts,
+    table_expiry,
     table_speed,
     terminal_errors,
 )
+from refit_local.state.database import connect
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,11 +99,15 @@ def install_corrections(state: Path, alarm_minute_s: float = alarms.MINUTE_S) ->
     """Make the emulated services behave as on AWS, where they differ.
 
     Args:
-        state: the folder of the local stack's state; unpacked Lambda packages are put there.
+        state: the folder of the local stack's state, for the database and unpacked Lambda packages.
         alarm_minute_s: the length of a minute of an alarm's period; below 60 in tests only.
     """
     lambda_runtime.provide_sdk(state / LAMBDA_SDK_FOLDER)
     lambda_packages.install(state / "lambda-packages")
     alarms.install(alarm_minute_s)
+    database = connect(state)
+    # Before `table_conflicts`, which makes the writes that it wraps wait for each other.
+    stored_tables.install(database)
+    table_expiry.install(database)
     for correction in _WITHOUT_SETTINGS:
         correction.install()

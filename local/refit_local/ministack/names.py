@@ -29,6 +29,7 @@ _ACTIONS = "ministack.core.iam_actions"
 _EVALUATOR = "ministack.core.iam_evaluator"
 _WORKERS = "ministack.core.lambda_runtime"
 _RESPONSES = "ministack.core.responses"
+_PERSISTENCE = "ministack.core.persistence"
 _STATES = "ministack.services.stepfunctions"
 _LAMBDA = "ministack.services.lambda_svc"
 _LOGS = "ministack.services.cloudwatch_logs"
@@ -64,6 +65,9 @@ class Hook(Enum):
     REGION = (_RESPONSES, "get_region", "the region of a request")
     ACCOUNT_SCOPE = (_RESPONSES, "_request_account_id", "the account of a poll")
     REGION_SCOPE = (_RESPONSES, "_request_region", "the region of a poll")
+
+    STATE_TO_JSON = (_PERSISTENCE, "_json_default", "definitions of tables on disk")
+    STATE_FROM_JSON = (_PERSISTENCE, "_json_object_hook", "definitions of tables on disk")
 
     TRANSACTION_CHECKS = (_ACTIONS, "dynamodb_transaction_checks", "one check for equal items")
     CHECKED_BODY = (_ACTIONS, "json", "request bodies that are parsed once")
@@ -143,6 +147,28 @@ class Hook(Enum):
 
     TABLES_HANDLE = (_TABLES, "handle_request", "transactions that take time")
     TABLES = (_TABLES, "_tables", "the items of a transaction")
+    TABLES_LOCK = (_TABLES, "_lock", "expired items that are read once")
+    TABLES_STATE = (_TABLES, "get_state", "tables on disk")
+    LOAD_TABLES = (_TABLES, "load_persisted_state", "tables on disk")
+    RESTORE_TABLES = (_TABLES, "_restore_state", "tables on disk")
+    TIME_TO_LIVE = (_TABLES, "_ttl_settings", "expired items that are read once")
+    REMOVE_ITEM = (_TABLES, "_remove_item", "expired items that are read once")
+    STREAM_LOGS = (_TABLES, "_stream_records", "streams on disk")
+    STREAM_TRIMMED = (_TABLES, "_stream_trimmed", "streams on disk")
+    PUT_ITEM = (_TABLES, "_put_item", "writes that are stored as a whole")
+    UPDATE_ITEM = (_TABLES, "_update_item", "writes that are stored as a whole")
+    DELETE_ITEM = (_TABLES, "_delete_item", "writes that are stored as a whole")
+    WRITE_BATCH = (_TABLES, "_batch_write_item", "writes that are stored as a whole")
+    WRITE_TRANSACTION = (_TABLES, "_transact_write_items", "writes that are stored as a whole")
+    STATEMENT = (_TABLES, "_execute_statement", "writes that are stored as a whole")
+    STATEMENT_BATCH = (_TABLES, "_batch_execute_statement", "writes that are stored as a whole")
+    STATEMENT_TRANSACTION = (_TABLES, "_execute_transaction", "writes that are stored as a whole")
+    SCAN = (_TABLES, "_scan", "scans that read a page of items")
+    TOKEN_LOOKUP = (_TABLES, "_txn_token_lookup", "tokens of transactions on disk")
+    TOKEN_STORE = (_TABLES, "_txn_token_store", "tokens of transactions on disk")
+    INDEX_MEMBERS = (_TABLES, "_index_members", "indexes of tables on disk")
+    INDEX_SCHEMAS = (_TABLES, "_index_key_schemas", "indexes of tables on disk")
+    INDEX_PARTITION = (_TABLES, "_index_partition", "indexes of tables on disk")
     ITEM_BYTES = (_TABLES, "_item_size_bytes", "the items of a transaction")
     KEY_VALUE = (_TABLES, "_extract_key_val", "the items of a transaction")
     ITEM_COPY = (_TABLES, "copy", "fast copies of items")

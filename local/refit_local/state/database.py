@@ -31,6 +31,7 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         """Open the file, or create it."""
+        self._path = path
         self._lock = threading.RLock()
         self._depth = 0
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -69,6 +70,10 @@ class Database:
         """Give the connection to the caller's thread for reading."""
         with self._lock:
             yield self._connection
+
+    def reader(self) -> sqlite3.Connection:
+        """Return a new connection that reads beside the transactions, for the caller to close."""
+        return sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True)
 
     def close(self) -> None:
         """Close the connection. Nothing depends on it: a process may end without."""
