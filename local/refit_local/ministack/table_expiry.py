@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from refit_local.ministack.names import Hook
+from refit_local.state.table_items import has_expired
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -80,9 +81,5 @@ def delete_expired(database: Database, now: float) -> None:
         for pk, sk in keys:
             with database.transaction():
                 item = items[pk].get(sk)
-                if item is not None and _has_expired(item, attribute, now):
+                if item is not None and has_expired(item, attribute, now):
                     Hook.REMOVE_ITEM.get()(table, pk, sk)
-
-
-def _has_expired(item: dict[str, Any], attribute: str, now: float) -> bool:
-    return float(item.get(attribute, {}).get("N", "inf")) <= now

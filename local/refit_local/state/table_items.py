@@ -134,10 +134,11 @@ class StoredItems(MutableMapping[str, "Partition"]):
 
     def with_attributes(self, names: list[str]) -> list[tuple[str, str, Item]]:
         """Return partition key, sort key and item of all items that have these attributes."""
-        has = "".join(" AND json_type(item, ?) IS NOT NULL" for _ in names)
-        paths = [json_path(name) for name in names]
+        paths = [_json_path(name) for name in names if _has_json_path(name)]
+        has = " AND json_type(item, ?) IS NOT NULL" * len(paths)
         rows = self._rows.read(f"SELECT pk, sk, item FROM items WHERE owner = ?{has}", *paths)
-        return [(pk, sk, _from_text(item)) for pk, sk, item in rows]
+        items = ((pk, sk, _from_text(text)) for pk, sk, text in rows)
+        return [(pk, sk, item) for pk, sk, item in items if all(name in item for name in names)]
 
     def expired(
         self, reader: sqlite3.Connection, attribute: str, now: float
@@ -149,7 +150,10 @@ class StoredItems(MutableMapping[str, "Partition"]):
             attribute: attribute with a Unix time.
             now: Unix time.
         """
-        path = json_path(attribute) + ".N"
+        if not _has_json_path(attribute):
+            items = self.with_attributes([attribute])
+            return [(pk, sk) for pk, sk, item in items if has_expired(item, attribute, now)]
+        path = _json_path(attribute) + ".N"
         return reader.execute(
             "SELECT pk, sk FROM items WHERE owner = ? AND CAST(json_extract(item, ?) AS REAL) <= ?",
             (self._rows.owner, path, now),
@@ -247,6 +251,15 @@ class Partition(MutableMapping[str, Item]):
         return dict(self.items())
 
 
-def json_path(attribute: str) -> str:
-    """Return the path of an attribute in the text of an item."""
+def has_expired(item: Item, attribute: str, now: float) -> bool:
+    """Return whether the time in an attribute of an item has passed."""
+    return float(item.get(attribute, {}).get("N", "inf")) <= now
+
+
+def _has_json_path(attribute: str) -> bool:
+    """Return whether all versions of SQLite find an attribute by its path."""
+    return '"' not in attribute and "\\" not in attribute
+
+
+def _json_path(attribute: str) -> str:
     return f"$.{_to_text(attribute)}"
