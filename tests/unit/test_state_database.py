@@ -81,8 +81,7 @@ def test_a_killed_process_loses_no_transaction_that_has_ended(tmp_path: Path) ->
 def test_a_full_disk_is_an_error_and_changes_nothing(tmp_path: Path) -> None:
     database = connect(tmp_path)
     write_snapshot(database, "sqs", b"small")
-    with database.reading() as connection:
-        connection.execute("PRAGMA max_page_count = 20")
+    database.read("PRAGMA max_page_count = 20")
     with pytest.raises(sqlite3.OperationalError, match="full"):
         write_snapshot(database, "sqs", bytes(1_000_000))
     assert read_snapshot(database, "sqs") == b"small"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import tracemalloc
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -89,10 +90,27 @@ def test_an_item_is_read_as_it_was_written(items: StoredItems) -> None:
     assert list(items["p"]["s"]) == list(ITEM), "the attributes keep their order"
 
 
-def test_a_change_of_an_item_that_was_read_is_not_stored(items: StoredItems) -> None:
-    items["p"]["s"] = ITEM
-    items["p"]["s"]["n"]["N"] = "2"
-    assert items["p"]["s"]["n"] == {"N": "1"}
+def test_items_of_a_failed_transaction_are_forgotten(store: TableItems, items: StoredItems) -> None:
+    def write_and_fail() -> None:
+        with store.database.transaction():
+            items["p"]["s"] = ITEM
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_and_fail()
+    store.forget()
+    assert items["p"].get("s") is None
+
+
+def test_only_the_items_that_were_used_last_are_in_memory(items: StoredItems) -> None:
+    tracemalloc.start()
+    for number in range(1000):
+        items[str(number)]["s"] = {"n": {"N": str(number)}, "text": {"S": str(number) * 5000}}
+        assert items[str(number)]["s"]["n"] == {"N": str(number)}
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size < 5_000_000, "10 MB of items were written"
+    assert items["0"]["s"]["n"] == {"N": "0"}
 
 
 def test_a_missing_item_is_a_key_error(items: StoredItems) -> None:

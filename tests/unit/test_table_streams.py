@@ -70,8 +70,7 @@ def test_a_closed_stream_is_read_until_the_database_is_opened_again(tmp_path: Pa
     assert list(filled(logs, 1)) == [record(0)]
     again = connect(tmp_path)
     assert list(StreamLogs(again)) == [KEY]
-    with again.reading() as connection:
-        assert connection.execute("SELECT count(*) FROM stream_records").fetchone() == (1,)
+    assert again.read("SELECT count(*) FROM stream_records") == [(1,)]
 
 
 def test_records_of_a_failed_transaction_are_forgotten(tmp_path: Path) -> None:

@@ -143,7 +143,8 @@ class _Store:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.tables = _Tables(TableItems(database))
+        self.items = TableItems(database)
+        self.tables = _Tables(self.items)
         self.logs = StreamLogs(database)
         self.positions = StreamPositions(database)
         self.tokens = TransactionTokens(database)
@@ -179,13 +180,19 @@ class _Store:
         try:
             with self.database.transaction():
                 return original(request)
-        except sqlite3.Error as error:
+        except Exception as error:
+            self._forget_unstored()
+            if not isinstance(error, sqlite3.Error):
+                raise
             log.error("a write to DynamoDB was not stored: %s", error)
-            self.logs.reload()
-            self._set_horizons()
-            for table in self.tables.values():
-                table.count_again()
             return _not_stored(error)
+
+    def _forget_unstored(self) -> None:
+        self.items.forget()
+        self.logs.reload()
+        self._set_horizons()
+        for table in self.tables.values():
+            table.count_again()
 
     def _set_horizons(self) -> None:
         trimmed = Hook.STREAM_TRIMMED.get()

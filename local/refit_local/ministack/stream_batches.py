@@ -51,13 +51,32 @@ class _Shard:
         batches: the batches to deliver next, in order; several if a batch was split.
         window_began: when the first record of the batching window was read.
         waits_until: when the next batch is delivered again. Both are monotonic times.
-        sizes: bytes of the records that are collected, by sequence number.
+        collected: records that are read, from `collected_from` on; they become the next batch.
+        collected_from: their first position.
+        sizes: bytes of the records that are collected.
     """
 
     batches: list[Batch] = field(default_factory=list)
     window_began: float | None = None
     waits_until: float = 0.0
-    sizes: dict[str, int] = field(default_factory=dict)
+    collected: list[Document] = field(default_factory=list)
+    collected_from: int = 0
+    sizes: list[int] = field(default_factory=list)
+
+    def take(self, count: int) -> None:
+        """Forget the first records: they are the next batch."""
+        self.collected_from += count
+        del self.collected[:count], self.sizes[:count]
+
+    def collect(self, table: str, start: int, limit: int) -> None:
+        """Read the records that are new since the last time, up to a batch of `limit`."""
+        if start != self.collected_from:
+            self.collected, self.collected_from, self.sizes = [], start, []
+        missing = limit - len(self.collected)
+        if missing > 0 and sum(self.sizes) <= PAYLOAD_BYTES:
+            new = Hook.STREAM_RECORDS.get()(table, start + len(self.collected), missing)
+            self.collected += new
+            self.sizes += [len(json.dumps(record, default=str)) + 2 for record in new]
 
 
 def install() -> None:
@@ -143,19 +162,19 @@ def _continue_with(shard: _Shard, instead: list[Batch], mapping: Document) -> No
 def _read(shard: _Shard, mapping: Document, table: str, start: int) -> bool:
     """Read the next batch, unless its records are still collected; return whether it was read."""
     limit = mapping["BatchSize"]
-    available = Hook.STREAM_RECORDS.get()(table, start, limit)
-    if not available:
+    shard.collect(table, start, limit)
+    if not shard.collected:
         return False
     now = time.monotonic()
     if shard.window_began is None:
         shard.window_began = now
-    records = _within_payload(available, shard.sizes)
-    is_full = len(records) == limit or len(records) < len(available)
+    records = _within_payload(shard.collected, shard.sizes)
+    is_full = len(records) == limit or len(records) < len(shard.collected)
     window_s = mapping.get("MaximumBatchingWindowInSeconds") or 0
     if not is_full and now < shard.window_began + window_s:
         return False
     shard.window_began = None
-    shard.sizes.clear()
+    shard.take(len(records))
     places = {record["dynamodb"]["SequenceNumber"]: start + i for i, record in enumerate(records)}
     kept = Hook.FILTER_RECORDS.get()(records, mapping)
     end = start + len(records)
@@ -168,16 +187,13 @@ def _read(shard: _Shard, mapping: Document, table: str, start: int) -> bool:
     return True
 
 
-def _within_payload(records: list[Document], sizes: dict[str, int]) -> list[Document]:
+def _within_payload(records: list[Document], sizes: list[int]) -> list[Document]:
     size = len('{"Records": []}')
-    for count, record in enumerate(records):
-        number = record["dynamodb"]["SequenceNumber"]
-        if number not in sizes:
-            sizes[number] = len(json.dumps(record, default=str)) + 2
-        size += sizes[number]
+    for count, record_size in enumerate(sizes):
+        size += record_size
         if size > PAYLOAD_BYTES:
             return records[: max(count, 1)]
-    return records
+    return list(records)
 
 
 def _send(message: str, mapping: Document, config: Document) -> None:

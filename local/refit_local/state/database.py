@@ -10,10 +10,11 @@ from __future__ import annotations
 import sqlite3
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 FILE_NAME = "state.db"
@@ -26,6 +27,21 @@ CREATE TABLE IF NOT EXISTS snapshots (service TEXT PRIMARY KEY, payload BLOB NOT
 """
 
 
+class _Exclusive:
+    """Keeps other threads from a connection. A generator would take longer than most reads."""
+
+    def __init__(self, lock: Any, connection: sqlite3.Connection) -> None:
+        self._lock = lock
+        self._connection = connection
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._lock.acquire()
+        return self._connection
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
 class Database:
     """A connection that all threads of the process share, one transaction at a time."""
 
@@ -35,9 +51,10 @@ class Database:
         self._lock = threading.RLock()
         self._depth = 0
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._exclusive = _Exclusive(self._lock, self._connection)
         self._connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         self._connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
-        self._connection.executescript(_LAYOUT)
+        self.create(_LAYOUT)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -65,11 +82,28 @@ class Database:
             finally:
                 self._depth -= 1
 
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
         """Give the connection to the caller's thread for reading."""
+        return self._exclusive
+
+    def read(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        """Return the rows of a query."""
         with self._lock:
-            yield self._connection
+            return self._connection.execute(statement, values).fetchall()
+
+    def write(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Execute a statement, in the transaction of the caller's thread or in one of its own.
+
+        Raises:
+            sqlite3.Error: as `transaction` does.
+        """
+        with self._lock:
+            return self._connection.execute(statement, values)
+
+    def create(self, layout: str) -> None:
+        """Execute statements that create tables, if they are missing."""
+        with self._lock:
+            self._connection.executescript(layout)
 
     def reader(self) -> sqlite3.Connection:
         """Return a new connection that reads beside the transactions, for the caller to close."""
@@ -92,13 +126,10 @@ def connect(state: Path) -> Database:
 
 def read_snapshot(database: Database, service: str) -> bytes | None:
     """Return the newest snapshot of a service's state; None if there is none."""
-    with database.reading() as connection:
-        row = connection.execute("SELECT payload FROM snapshots WHERE service = ?", (service,))
-        payload = row.fetchone()
-    return None if payload is None else bytes(payload[0])
+    rows = database.read("SELECT payload FROM snapshots WHERE service = ?", (service,))
+    return bytes(rows[0][0]) if rows else None
 
 
 def write_snapshot(database: Database, service: str, payload: bytes) -> None:
     """Replace the snapshot of a service's state."""
-    with database.transaction() as connection:
-        connection.execute("REPLACE INTO snapshots VALUES (?, ?)", (service, payload))
+    database.write("REPLACE INTO snapshots VALUES (?, ?)", (service, payload))

@@ -28,6 +28,8 @@ CREATE TABLE IF NOT EXISTS items (
 """
 
 _PAGE = 500
+_RECENT_CHARACTERS = 2_000_000
+_CHARACTERS_OF_KEY = 100
 
 _to_text = json.JSONEncoder(separators=(",", ":")).encode
 _from_text = json.JSONDecoder().decode
@@ -39,36 +41,80 @@ class TableItems:
     def __init__(self, database: Database) -> None:
         """Create the tables of the database, if they are missing."""
         self.database = database
-        with database.reading() as connection:
-            connection.executescript(_LAYOUT)
+        self._tables: dict[int, StoredItems] = {}
+        database.create(_LAYOUT)
 
     def of(self, account: str, region: str, name: str) -> StoredItems:
         """Return the items of a DynamoDB table; none if it is not known yet."""
         key = (account, region, name)
-        with self.database.transaction() as connection:
-            connection.execute(
-                "INSERT OR IGNORE INTO tables (account, region, name) VALUES (?, ?, ?)", key
-            )
-            row = connection.execute(
-                "SELECT id FROM tables WHERE account = ? AND region = ? AND name = ?", key
-            ).fetchone()
-        return StoredItems(self.database, int(row[0]))
+        new = "INSERT OR IGNORE INTO tables (account, region, name) VALUES (?, ?, ?)"
+        self.database.write(new, key)
+        known = "SELECT id FROM tables WHERE account = ? AND region = ? AND name = ?"
+        ((owner,),) = self.database.read(known, key)
+        return self._tables.setdefault(owner, StoredItems(self.database, owner))
+
+    def forget(self) -> None:
+        """Read all items again, after a transaction that failed."""
+        for items in self._tables.values():
+            items.forget()
 
 
 class _Rows:
-    """Statements on the rows of a table."""
+    """Statements on the rows of a table, and the items that were read or written last."""
 
     def __init__(self, database: Database, owner: int) -> None:
         self.database = database
         self.owner = owner
+        self._recent: dict[tuple[str, str], Item | None] = {}
+        self._recent_characters = 0
 
     def read(self, statement: str, *values: Any) -> list[Any]:
-        with self.database.reading() as connection:
-            return connection.execute(statement, (self.owner, *values)).fetchall()
+        return self.database.read(statement, (self.owner, *values))
 
     def write(self, statement: str, *values: Any) -> sqlite3.Cursor:
-        with self.database.transaction() as connection:
-            return connection.execute(statement, (self.owner, *values))
+        return self.database.write(statement, (self.owner, *values))
+
+    def item(self, pk: str, sk: str) -> Item | None:
+        with self.database.reading():
+            if (pk, sk) in self._recent:
+                return self._recent[pk, sk]
+            query = "SELECT item FROM items WHERE owner = ? AND pk = ? AND sk = ?"
+            rows = self.read(query, pk, sk)
+            text = rows[0][0] if rows else ""
+            item = _from_text(text) if text else None
+            self._remember(pk, sk, item, len(text))
+            return item
+
+    def put(self, pk: str, sk: str, item: Item) -> None:
+        text = _to_text(item)
+        with self.database.reading():
+            self.write("REPLACE INTO items VALUES (?, ?, ?, ?)", pk, sk, text)
+            self._remember(pk, sk, item, len(text))
+
+    def delete(self, pk: str, sk: str) -> bool:
+        with self.database.reading():
+            statement = "DELETE FROM items WHERE owner = ? AND pk = ? AND sk = ?"
+            deleted = self.write(statement, pk, sk).rowcount > 0
+            self._remember(pk, sk, None, 0)
+            return deleted
+
+    def delete_all(self, pk: str | None = None) -> None:
+        with self.database.reading():
+            self.forget()
+            if pk is None:
+                self.write("DELETE FROM items WHERE owner = ?")
+            else:
+                self.write("DELETE FROM items WHERE owner = ? AND pk = ?", pk)
+
+    def forget(self) -> None:
+        self._recent = {}
+        self._recent_characters = 0
+
+    def _remember(self, pk: str, sk: str, item: Item | None, characters: int) -> None:
+        self._recent_characters += characters + _CHARACTERS_OF_KEY
+        if self._recent_characters > _RECENT_CHARACTERS:
+            self.forget()
+        self._recent[pk, sk] = item
 
 
 class StoredItems(MutableMapping[str, "Partition"]):
@@ -102,7 +148,7 @@ class StoredItems(MutableMapping[str, "Partition"]):
             Partition(self._rows, pk).update(replacement)
 
     def __delitem__(self, pk: str) -> None:
-        self._rows.write("DELETE FROM items WHERE owner = ? AND pk = ?", pk)
+        self._rows.delete_all(pk)
 
     def __contains__(self, pk: object) -> bool:
         return bool(Partition(self._rows, str(pk)))
@@ -117,7 +163,11 @@ class StoredItems(MutableMapping[str, "Partition"]):
 
     def clear(self) -> None:
         """Delete all items."""
-        self._rows.write("DELETE FROM items WHERE owner = ?")
+        self._rows.delete_all()
+
+    def forget(self) -> None:
+        """Read all items again, after a transaction that failed."""
+        self._rows.forget()
 
     def count(self) -> int:
         """Return the number of items."""
@@ -180,7 +230,7 @@ class StoredItems(MutableMapping[str, "Partition"]):
 class Partition(MutableMapping[str, Item]):
     """The items of a DynamoDB table with the same partition key, by sort key.
 
-    An item that was read is a copy: a change of it is stored when it is assigned.
+    An item that was read must not be changed. MiniStack changes a copy, and assigns it.
     """
 
     __slots__ = ("_pk", "_rows")
@@ -192,33 +242,24 @@ class Partition(MutableMapping[str, Item]):
 
     def get(self, sk: str, default: Any = None) -> Any:
         """Return the item, or the default if there is none."""
-        rows = self._rows.read(
-            "SELECT item FROM items WHERE owner = ? AND pk = ? AND sk = ?", self._pk, sk
-        )
-        return _from_text(rows[0][0]) if rows else default
+        item = self._rows.item(self._pk, sk)
+        return default if item is None else item
 
     def __getitem__(self, sk: str) -> Item:
-        item: Item | None = self.get(sk)
+        item = self._rows.item(self._pk, sk)
         if item is None:
             raise KeyError(sk)
         return item
 
     def __setitem__(self, sk: str, item: Item) -> None:
-        self._rows.write("REPLACE INTO items VALUES (?, ?, ?, ?)", self._pk, sk, _to_text(item))
+        self._rows.put(self._pk, sk, item)
 
     def __delitem__(self, sk: str) -> None:
-        deleted = self._rows.write(
-            "DELETE FROM items WHERE owner = ? AND pk = ? AND sk = ?", self._pk, sk
-        )
-        if not deleted.rowcount:
+        if not self._rows.delete(self._pk, sk):
             raise KeyError(sk)
 
     def __contains__(self, sk: object) -> bool:
-        return bool(
-            self._rows.read(
-                "SELECT 1 FROM items WHERE owner = ? AND pk = ? AND sk = ?", self._pk, sk
-            )
-        )
+        return self._rows.item(self._pk, str(sk)) is not None
 
     def __bool__(self) -> bool:
         return bool(

@@ -17,15 +17,18 @@ _LAYOUT = """
 CREATE TABLE IF NOT EXISTS streams (
     id INTEGER PRIMARY KEY, account TEXT, region TEXT, name TEXT, start INTEGER NOT NULL
 );
-CREATE TABLE IF NOT EXISTS stream_records (
-    stream INTEGER, position INTEGER, record TEXT NOT NULL, PRIMARY KEY (stream, position)
-) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS stream_records (id INTEGER PRIMARY KEY, record TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS stream_positions (
     account TEXT, region TEXT, reader TEXT, position INTEGER NOT NULL,
     PRIMARY KEY (account, region, reader)
 ) WITHOUT ROWID;
 """
 _PAGE = 1000
+_RECORDS_OF_STREAM = 2**40
+"""The ids of the records of stream N begin with N times this number, and follow each other.
+
+A key of several columns would store each record of more than a kilobyte on a page of its own.
+"""
 
 _to_text = json.JSONEncoder(separators=(",", ":")).encode
 _from_text = json.JSONDecoder().decode
@@ -42,20 +45,23 @@ class StreamLog:
         """Give access to the records of the stream with this id."""
         self._database = database
         self._stream = stream
+        self._first_id = stream * _RECORDS_OF_STREAM
         self.reload()
 
     def reload(self) -> None:
         """Read again where the stream starts and ends, after a transaction that failed."""
-        self.start = int(self._read("SELECT start FROM streams WHERE id = ?")[0][0])
-        last = self._read("SELECT max(position) FROM stream_records WHERE stream = ?")[0][0]
-        self._end = self.start if last is None else int(last) + 1
+        query = "SELECT start FROM streams WHERE id = ?"
+        self.start = int(self._database.read(query, (self._stream,))[0][0])
+        query = "SELECT max(id) FROM stream_records WHERE id >= ? AND id < ?"
+        ids = self._first_id, self._first_id + _RECORDS_OF_STREAM
+        last = self._database.read(query, ids)[0][0]
+        self._end = self.start if last is None else int(last) - self._first_id + 1
         self._oldest: Record | None = None
 
     def append(self, record: Record) -> None:
         """Store a record at the end."""
-        row = (self._stream, self._end, _to_text(record))
-        with self._database.transaction() as connection:
-            connection.execute("INSERT INTO stream_records VALUES (?, ?, ?)", row)
+        row = (self._first_id + self._end, _to_text(record))
+        self._database.write("INSERT INTO stream_records VALUES (?, ?)", row)
         self._end += 1
 
     def __len__(self) -> int:
@@ -73,11 +79,9 @@ class StreamLog:
         return self._oldest
 
     def _between(self, begin: int, stop: int) -> list[Record]:
-        rows = self._read(
-            "SELECT record FROM stream_records WHERE stream = ? AND position >= ? AND position < ? "
-            "ORDER BY position",
-            self.start + begin,
-            self.start + stop,
+        rows = self._database.read(
+            "SELECT record FROM stream_records WHERE id >= ? AND id < ? ORDER BY id",
+            (self._first_id + self.start + begin, self._first_id + self.start + stop),
         )
         return [_from_text(record) for (record,) in rows]
 
@@ -87,23 +91,16 @@ class StreamLog:
 
     def __delitem__(self, oldest: slice) -> None:
         start = self.start + len(range(*oldest.indices(len(self))))
-        with self._database.transaction() as connection:
-            connection.execute(
-                "DELETE FROM stream_records WHERE stream = ? AND position < ?",
-                (self._stream, start),
-            )
-            connection.execute("UPDATE streams SET start = ? WHERE id = ?", (start, self._stream))
+        expired = "DELETE FROM stream_records WHERE id >= ? AND id < ?"
+        with self._database.transaction():
+            self._database.write(expired, (self._first_id, self._first_id + start))
+            self._database.write("UPDATE streams SET start = ? WHERE id = ?", (start, self._stream))
         self.start = start
         self._oldest = None
 
     def close(self) -> None:
         """Let the records be deleted when the database is opened the next time."""
-        with self._database.transaction() as connection:
-            connection.execute("UPDATE streams SET name = NULL WHERE id = ?", (self._stream,))
-
-    def _read(self, statement: str, *values: int) -> list[Any]:
-        with self._database.reading() as connection:
-            return connection.execute(statement, (self._stream, *values)).fetchall()
+        self._database.write("UPDATE streams SET name = NULL WHERE id = ?", (self._stream,))
 
 
 class StreamLogs(MutableMapping[Key, StreamLog]):
@@ -112,14 +109,13 @@ class StreamLogs(MutableMapping[Key, StreamLog]):
     def __init__(self, database: Database) -> None:
         """Open the streams that are stored, and delete the records of closed ones."""
         self._database = database
-        with database.reading() as connection:
-            connection.executescript(_LAYOUT)
-        with database.transaction() as connection:
-            closed = "(SELECT id FROM streams WHERE name IS NULL)"
-            connection.execute(f"DELETE FROM stream_records WHERE stream IN {closed}")
-            connection.execute("DELETE FROM streams WHERE name IS NULL")
-            rows = connection.execute("SELECT account, region, name, id FROM streams").fetchall()
-        self._logs = {tuple(key): StreamLog(database, stream) for *key, stream in rows}
+        database.create(_LAYOUT)
+        with database.transaction():
+            for (stream,) in database.read("SELECT id FROM streams WHERE name IS NULL"):
+                log = StreamLog(database, stream)
+                del log[:]
+                database.write("DELETE FROM streams WHERE id = ?", (stream,))
+        self.reload()
 
     def __getitem__(self, key: Key) -> StreamLog:
         return self._logs[key]
@@ -127,10 +123,9 @@ class StreamLogs(MutableMapping[Key, StreamLog]):
     def __setitem__(self, key: Key, records: Any) -> None:
         """Open a stream with these records."""
         self.pop(key, None)
-        with self._database.transaction() as connection:
-            stream = connection.execute(
-                "INSERT INTO streams (account, region, name, start) VALUES (?, ?, ?, 0)", key
-            ).lastrowid
+        new = "INSERT INTO streams (account, region, name, start) VALUES (?, ?, ?, 0)"
+        with self._database.transaction():
+            stream = self._database.write(new, key).lastrowid
             log = StreamLog(self._database, int(stream or 0))
             for record in records:
                 log.append(record)
@@ -147,10 +142,11 @@ class StreamLogs(MutableMapping[Key, StreamLog]):
 
     def reload(self) -> None:
         """Read the streams again, after a transaction that failed."""
-        with self._database.reading() as connection:
-            query = "SELECT account, region, name, id FROM streams WHERE name IS NOT NULL"
-            rows = connection.execute(query).fetchall()
-        self._logs = {tuple(key): StreamLog(self._database, stream) for *key, stream in rows}
+        query = "SELECT account, region, name, id FROM streams WHERE name IS NOT NULL"
+        self._logs: dict[Key, StreamLog] = {
+            tuple(key): StreamLog(self._database, stream)
+            for *key, stream in self._database.read(query)
+        }
 
 
 class StreamPositions(MutableMapping[Key, int]):
@@ -159,11 +155,11 @@ class StreamPositions(MutableMapping[Key, int]):
     def __init__(self, database: Database) -> None:
         """Read the positions."""
         self._database = database
-        with database.reading() as connection:
-            connection.executescript(_LAYOUT)
-            query = "SELECT account, region, reader, position FROM stream_positions"
-            rows = connection.execute(query).fetchall()
-        self._positions: dict[Key, int] = {tuple(key): position for *key, position in rows}
+        database.create(_LAYOUT)
+        query = "SELECT account, region, reader, position FROM stream_positions"
+        self._positions: dict[Key, int] = {
+            tuple(key): position for *key, position in database.read(query)
+        }
 
     def __getitem__(self, key: Key) -> int:
         return self._positions[key]
@@ -171,17 +167,15 @@ class StreamPositions(MutableMapping[Key, int]):
     def __setitem__(self, key: Key, position: int) -> None:
         if self._positions.get(key) == position:
             return
-        with self._database.transaction() as connection:
-            statement = "REPLACE INTO stream_positions VALUES (?, ?, ?, ?)"
-            connection.execute(statement, (*key, position))
+        statement = "REPLACE INTO stream_positions VALUES (?, ?, ?, ?)"
+        self._database.write(statement, (*key, position))
         self._positions[key] = position
 
     def __delitem__(self, key: Key) -> None:
         del self._positions[key]
-        with self._database.transaction() as connection:
-            connection.execute(
-                "DELETE FROM stream_positions WHERE account = ? AND region = ? AND reader = ?", key
-            )
+        self._database.write(
+            "DELETE FROM stream_positions WHERE account = ? AND region = ? AND reader = ?", key
+        )
 
     def __iter__(self) -> Iterator[Key]:
         return iter(list(self._positions))

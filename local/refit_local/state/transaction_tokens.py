@@ -45,8 +45,7 @@ class TransactionTokens:
     def __init__(self, database: Database) -> None:
         """Create the table of the database, if it is missing."""
         self._database = database
-        with database.reading() as connection:
-            connection.executescript(_LAYOUT)
+        database.create(_LAYOUT)
 
     def store(self, scope: tuple[str, str], token: str, entry: dict[str, Any], at: float) -> None:
         """Store the request and the response of a transaction.
@@ -59,23 +58,23 @@ class TransactionTokens:
         """
         outcome = json.dumps({name: entry[name] for name in entry if name != "signature"})
         digest = RequestDigest.of(entry["signature"]).digest
-        with self._database.transaction() as connection:
-            connection.execute(
-                "REPLACE INTO transaction_tokens VALUES (?, ?, ?, ?, ?, ?)",
-                (*scope, token, at, digest, outcome),
-            )
+        self._database.write(
+            "REPLACE INTO transaction_tokens VALUES (?, ?, ?, ?, ?, ?)",
+            (*scope, token, at, digest, outcome),
+        )
 
     def read(self, scope: tuple[str, str], token: str, since: float) -> dict[str, Any] | None:
         """Return the entry of a transaction that was completed later than `since`, or None."""
-        with self._database.reading() as connection:
-            row = connection.execute(
-                "SELECT digest, outcome FROM transaction_tokens "
-                "WHERE account = ? AND region = ? AND token = ? AND completed_at > ?",
-                (*scope, token, since),
-            ).fetchone()
-        return row and {"signature": RequestDigest(row[0]), **json.loads(row[1])}
+        rows = self._database.read(
+            "SELECT digest, outcome FROM transaction_tokens "
+            "WHERE account = ? AND region = ? AND token = ? AND completed_at > ?",
+            (*scope, token, since),
+        )
+        if not rows:
+            return None
+        digest, outcome = rows[0]
+        return {"signature": RequestDigest(digest), **json.loads(outcome)}
 
     def delete_before(self, at: float) -> None:
         """Delete the tokens of transactions that were completed before."""
-        with self._database.transaction() as connection:
-            connection.execute("DELETE FROM transaction_tokens WHERE completed_at <= ?", (at,))
+        self._database.write("DELETE FROM transaction_tokens WHERE completed_at <= ?", (at,))
