@@ -42,6 +42,7 @@ _SERVICE = "dynamodb"
 _ITEMS = "items"
 _INDEX_MEMBERS = "_index_members"
 _DERIVED = ("ItemCount", "TableSizeBytes")
+_BYTES_OF_ITEM = 200  # MiniStack's estimate
 _PAGE_BYTES = 1024 * 1024
 _TOKEN_S = 600
 _SWEEP_S = 60
@@ -94,6 +95,7 @@ class _Table(dict[str, Any]):
         """Set what MiniStack derives from the items of a table."""
         self.pop(_INDEX_MEMBERS, None)
         self["ItemCount"] = self[_ITEMS].count()
+        self["TableSizeBytes"] = self["ItemCount"] * _BYTES_OF_ITEM
 
 
 class _Tables(MutableMapping[tuple[str, str, str], Any]):

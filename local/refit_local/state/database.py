@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE_NAME = "state.db"
+_LOCKED_S = 2.0
+"""How long a write waits for another program that has locked the file."""
 _CACHE_KIB = 16 * 1024
 _JOURNAL_BYTES = 64 * 1024 * 1024
 _LAYOUT = """
@@ -50,7 +52,9 @@ class Database:
         self._path = path
         self._lock = threading.RLock()
         self._depth = 0
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._connection = sqlite3.connect(
+            path, timeout=_LOCKED_S, isolation_level=None, check_same_thread=False
+        )
         self._exclusive = _Exclusive(self._lock, self._connection)
         self._connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         self._connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")

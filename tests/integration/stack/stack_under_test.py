@@ -170,9 +170,21 @@ def running_emulator(
     state: Path, alarm_minute_s: float = 60, **environment: str
 ) -> Iterator[LocalAws]:
     """Run MiniStack with all corrections; alarms may use a shorter minute."""
+    aws, server = started_emulator(state, alarm_minute_s, **environment)
+    yield aws
+    server.terminate()
+    assert server.wait(20) == 0
+    if server.stdin:
+        server.stdin.close()
+
+
+def started_emulator(
+    state: Path, alarm_minute_s: float = 60, **environment: str
+) -> tuple[LocalAws, subprocess.Popen[bytes]]:
+    """Start MiniStack with all corrections; wait until it responds."""
     port = free_port()
     probe = str(Path(__file__).with_name("probe_server.py"))
-    with (state / "log").open("wb") as log:
+    with (state / "log").open("ab") as log:
         server = subprocess.Popen(
             [sys.executable, probe, str(port), state, str(alarm_minute_s)],
             env={**os.environ, **KEYS, **environment},
@@ -190,11 +202,7 @@ def running_emulator(
             return False
 
     until(responds, 30)
-    yield aws
-    server.terminate()
-    assert server.wait(20) == 0
-    if server.stdin:
-        server.stdin.close()
+    return aws, server
 
 
 _RULE_ACTIONS = ["events:PutTargets", "events:PutRule", "events:DescribeRule"]
