@@ -5,7 +5,13 @@ import threading
 from pathlib import Path
 
 import pytest
-from refit_local.state.database import connect, read_snapshot, write_snapshot
+from refit_local.state.database import (
+    FILE_NAME,
+    DatabaseUnreadable,
+    connect,
+    read_snapshot,
+    write_snapshot,
+)
 
 WRITER = """
 import sys
@@ -85,3 +91,9 @@ def test_a_full_disk_is_an_error_and_changes_nothing(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.OperationalError, match="full"):
         write_snapshot(database, "sqs", bytes(1_000_000))
     assert read_snapshot(database, "sqs") == b"small"
+
+
+def test_a_damaged_file_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_bytes(b"not a database" * 1000)
+    with pytest.raises(DatabaseUnreadable, match=r"state\.db cannot be opened.*down --discard"):
+        connect(tmp_path)

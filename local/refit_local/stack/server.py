@@ -28,7 +28,7 @@ from refit_local.sagemaker.faults import LIST_LAG_VARIABLE, LOG_LAG_VARIABLE
 from refit_local.stack.emulator_settings import environment, make_folders
 from refit_local.stack.hosted_sagemaker import install_sagemaker
 from refit_local.stack.request_guard import guarded
-from refit_local.state.database import connect
+from refit_local.state.database import DatabaseUnreadable, connect
 
 KEEP_ALIVE_S = 75
 CHILD_GRACE_S = 5.0
@@ -59,9 +59,12 @@ def main() -> None:
     # MiniStack reads its settings when it is imported, which the corrections do.
     os.environ.update(environment(options.port, state, options.region, keep=options.keep))
     make_folders(state)
-    # All tables are in memory: the default thresholds make garbage collection slow.
+    # Requests and stream records make many objects: the default thresholds make collection slow.
     gc.set_threshold(50_000, 20, 100)
-    asyncio.run(serve(options.port, state, options.region, owned=options.owned))
+    try:
+        asyncio.run(serve(options.port, state, options.region, owned=options.owned))
+    except DatabaseUnreadable as error:
+        sys.exit(str(error))
 
 
 async def serve(

@@ -1,8 +1,10 @@
 """The database file in which the local stack keeps its state.
 
 A transaction that has ended survives the death of the process at any moment, because SQLite has
-handed it to the operating system by then. It need not survive a power failure: SQLite does not wait
-for the disk.
+handed it to the operating system by then. A power failure can damage the file: SQLite does not wait
+for the disk, which would stop the local stack for tenths of a second, several times a minute.
+
+Source: SQLite, "Pragma statements", section "PRAGMA synchronous".
 """
 
 from __future__ import annotations
@@ -27,6 +29,10 @@ PRAGMA journal_mode = WAL;
 PRAGMA synchronous = OFF;
 CREATE TABLE IF NOT EXISTS snapshots (service TEXT PRIMARY KEY, payload BLOB NOT NULL);
 """
+
+
+class DatabaseUnreadable(RuntimeError):
+    """Raised when the database of a state folder cannot be opened."""
 
 
 class _Exclusive:
@@ -124,8 +130,19 @@ def connect(state: Path) -> Database:
 
     Args:
         state: an existing folder.
+
+    Raises:
+        DatabaseUnreadable: when the file is damaged, or cannot be created.
     """
-    return Database(state / FILE_NAME)
+    path = state / FILE_NAME
+    try:
+        return Database(path)
+    except sqlite3.Error as error:
+        raise DatabaseUnreadable(
+            f"the state of the local stack in {path} cannot be opened: {error}. A power failure or "
+            "a full disk can be the cause. `refit down --discard` deletes the state; then "
+            "`refit up` starts without it"
+        ) from error
 
 
 def read_snapshot(database: Database, service: str) -> bytes | None:
