@@ -48,6 +48,7 @@ from refit_local.ministack import (
     table_speed,
     terminal_errors,
 )
+from refit_local.state.database import connect
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,21 +97,20 @@ _WITHOUT_SETTINGS = (
 )
 
 
-def install_corrections(
-    state: Path, database: Database, alarm_minute_s: float = alarms.MINUTE_S
-) -> None:
-    """Make the emulated services behave as on AWS, where they differ.
+def install_corrections(state: Path, alarm_minute_s: float = alarms.MINUTE_S) -> Database:
+    """Make the emulated services behave as on AWS, where they differ; return their database.
 
     Args:
-        state: the folder of the local stack's state; unpacked Lambda packages are put there.
-        database: of the state folder.
+        state: the folder of the local stack's state, for the database and unpacked Lambda packages.
         alarm_minute_s: the length of a minute of an alarm's period; below 60 in tests only.
     """
     lambda_runtime.provide_sdk(state / LAMBDA_SDK_FOLDER)
     lambda_packages.install(state / "lambda-packages")
     alarms.install(alarm_minute_s)
+    database = connect(state)
     # Before `table_conflicts`, which makes the writes that it wraps wait for each other.
     stored_tables.install(database)
     table_expiry.install(database)
     for correction in _WITHOUT_SETTINGS:
         correction.install()
+    return database

@@ -28,7 +28,7 @@ from refit_local.sagemaker.faults import LIST_LAG_VARIABLE, LOG_LAG_VARIABLE
 from refit_local.stack.emulator_settings import environment, make_folders
 from refit_local.stack.hosted_sagemaker import install_sagemaker
 from refit_local.stack.request_guard import guarded
-from refit_local.state.database import DatabaseUnreadable, connect
+from refit_local.state.database import DatabaseUnreadable
 
 KEEP_ALIVE_S = 75
 CHILD_GRACE_S = 5.0
@@ -87,8 +87,7 @@ async def serve(
         alarm_minute_s: the length of a minute of an alarm's period; below 60 in tests only.
     """
     _raise_file_limit()
-    database = connect(state)
-    install_corrections(state, database, alarm_minute_s)
+    install_corrections(state, alarm_minute_s)
     service = install(state, port, region)
     faults = hostile.install_if_wanted(state)
     config = Config()
