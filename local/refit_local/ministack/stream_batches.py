@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 PAYLOAD_BYTES = 6 * 1024 * 1024
 RETRY_AFTER_S = 0.5
+_READ_AT_ONCE = 500
 
 log = logging.getLogger("refit.stack.streams")
 
@@ -72,11 +73,14 @@ class _Shard:
         """Read the records that are new since the last time, up to a batch of `limit`."""
         if start != self.collected_from:
             self.collected, self.collected_from, self.sizes = [], start, []
-        missing = limit - len(self.collected)
-        if missing > 0 and sum(self.sizes) <= PAYLOAD_BYTES:
+        # Not all at once: records of ten thousand large items are more than memory should take.
+        while sum(self.sizes) <= PAYLOAD_BYTES:
+            missing = min(limit - len(self.collected), _READ_AT_ONCE)
             new = Hook.STREAM_RECORDS.get()(table, start + len(self.collected), missing)
             self.collected += new
             self.sizes += [len(json.dumps(record, default=str)) + 2 for record in new]
+            if len(new) < _READ_AT_ONCE:
+                break
 
 
 def install() -> None:
@@ -87,7 +91,10 @@ def install() -> None:
 def _poll(shards: dict[str, _Shard]) -> bool:
     """Deliver a batch of each mapping that has one; return whether there may be more at once."""
     may_have_more = False
-    for account, region, mapping in Hook.MAPPINGS.get()():
+    mappings = list(Hook.MAPPINGS.get()())
+    for deleted in shards.keys() - {mapping["UUID"] for _, _, mapping in mappings}:
+        del shards[deleted]
+    for account, region, mapping in mappings:
         if ":dynamodb:" not in mapping.get("EventSourceArn", "") or not mapping.get(
             "Enabled", True
         ):
