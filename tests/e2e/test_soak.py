@@ -1,4 +1,4 @@
-"""Fifty thousand labelled predictions without drift start no retraining."""
+"""Fifty thousand labelled predictions without drift start no retraining, and take no memory."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
+import psutil
 import pytest
 
 if TYPE_CHECKING:
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
 
 MODEL = "steady"
 CALLS = 100
+FIRST_CALLS = 20
 ROWS = 500
+MOST_GROWTH_BYTES = 150_000_000
 SETTINGS = """
 [monitoring]
 cohort_s = 2
@@ -25,6 +28,13 @@ label_wait_s = 12
 min_labels = 50
 cooldown_s = 0
 """
+
+
+def memory_of(user: User) -> int:
+    """Return the resident bytes of the local stack's server; 0 on AWS."""
+    if user.stack.endpoint_url is None:
+        return 0
+    return int(psutil.Process(user.stack.pid).memory_info().rss)
 
 
 @pytest.mark.timeout(600)
@@ -54,10 +64,13 @@ def test_fifty_thousand_labelled_predictions_without_drift_start_no_retraining(
 
     batches = [generator.integers(900, 1797, ROWS).tolist() for _ in range(CALLS)]
     with ThreadPoolExecutor(2) as pool:
-        errors = sum(pool.map(predict_and_label, batches))
+        errors = sum(pool.map(predict_and_label, batches[:FIRST_CALLS]))
+        memory = memory_of(user)
+        errors += sum(pool.map(predict_and_label, batches[FIRST_CALLS:]))
     expected = {"predictions": CALLS * ROWS, "labelled": CALLS * ROWS, "errors": errors}
     # Reading all cohorts takes time from counting them.
     user.wait_until_counted(MODEL, 1, expected, timeout_s=300, poll_s=2)
+    assert memory_of(user) - memory < MOST_GROWTH_BYTES
     items = user.items(MODEL)
     assert len(user.runs(MODEL)) == 1
     assert items.get("RETRAINING", {}).get("state", "healthy") == "healthy"
