@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import ctypes
 import gc
 import logging
 import os
@@ -33,6 +34,8 @@ from refit_local.state.database import DatabaseUnreadable
 KEEP_ALIVE_S = 75
 CHILD_GRACE_S = 5.0
 RESPONSE_POLL_S = 0.05
+_M_ARENA_MAX = -8
+_ARENAS = 2
 HOSTILE_LIST_LAG_S = "2"
 """How long ListModelPackages of a hostile stack does not show a new package."""
 HOSTILE_LOG_LAG_S = "2"
@@ -61,6 +64,7 @@ def main() -> None:
     make_folders(state)
     # Requests and stream records make many objects: the default thresholds make collection slow.
     gc.set_threshold(50_000, 20, 100)
+    _share_freed_memory()
     try:
         asyncio.run(serve(options.port, state, options.region, owned=options.owned))
     except DatabaseUnreadable as error:
@@ -170,6 +174,16 @@ def _signal(process: psutil.Process, number: int) -> None:
         process.send_signal(number)
     except psutil.NoSuchProcess:
         return
+
+
+def _share_freed_memory() -> None:
+    """Let all threads use the same freed memory; glibc keeps what each of them has freed apart.
+
+    Source: the manual page mallopt(3), M_ARENA_MAX.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # missing outside of glibc
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, _ARENAS)
 
 
 if __name__ == "__main__":
