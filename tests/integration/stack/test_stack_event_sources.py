@@ -61,9 +61,13 @@ def test_a_full_batch_does_not_wait_for_the_window(aws: LocalAws) -> None:
 
 
 def test_a_batch_has_at_most_six_megabytes(aws: LocalAws) -> None:
-    table = consumer(aws, "payload", BatchSize=1000, MaximumBatchingWindowInSeconds=3)
+    window = {"MaximumBatchingWindowInSeconds": 1}
+    table = consumer(aws, "payload", BatchSize=1000, Enabled=False, **window)
     for index in range(20):
         put(aws, table, str(index), 390 * 1024)
+    functions = aws.client("lambda")
+    (mapping,) = functions.list_event_source_mappings(FunctionName="payload")["EventSourceMappings"]
+    functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
     until(lambda: sum(batch["batch"] for batch in batches(aws, table)) == 20)
     found = batches(aws, table)
     assert len(found) == 2
