@@ -45,6 +45,14 @@ def set_during(variable: ContextVar[_Value], value: _Value) -> Iterator[None]:
         variable.reset(token)
 
 
+def scoped_copy(store: Any, change: Callable[[Document], Document]) -> Any:
+    """Return a copy of a store of all accounts and regions, with its records changed."""
+    copy = type(store)()
+    for (account_id, region_name, key), record in list(store.all_items()):
+        copy.set_scoped(account_id, region_name, key, change(record))
+    return copy
+
+
 def put_event(
     source: str, detail_type: str, detail: Mapping[str, Any], resources: Iterable[str]
 ) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 ACCOUNT_ID = "000000000000"
 
 
-def environment(port: int, state: Path, region: str, *, keep: bool) -> dict[str, str]:
+def environment(port: int, state: Path, region: str) -> dict[str, str]:
     """Return MiniStack's settings; the administrator's credentials are set by the caller."""
     return {
         "AUTH": "true",
@@ -28,7 +28,8 @@ def environment(port: int, state: Path, region: str, *, keep: bool) -> dict[str,
         "AWS_ENDPOINT_URL": endpoint_url(port),
         "AWS_EC2_METADATA_DISABLED": "true",
         "STATE_DIR": str(state / "ministack"),
-        "PERSIST_STATE": "1" if keep else "0",
+        # MiniStack saves its state at a clean end only; `durability` stores it all the time.
+        "PERSIST_STATE": "0",
         # On disk even when the state is not kept: otherwise every object stays in memory.
         "S3_PERSIST": "1",
         "S3_DATA_DIR": str(state / "s3"),

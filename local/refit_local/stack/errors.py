@@ -3,7 +3,8 @@
 StackError
 ├── PortTaken             another program listens on the port
 ├── StateFolderInUse      the state folder belongs to another stack or holds other files
-├── StackBusy             another `up` is starting the local stack of this port
+├── StateFolderUnusable   the state folder cannot be read, written or deleted
+├── StackBusy             another `up` or `down` is at work on this port
 ├── StackNotStarted       the server ended, or did not respond in time
 ├── DeployFailed          `sam build` or `sam deploy` failed; the text contains their output
 └── StackNotStopped       a process of the local stack did not end
@@ -24,8 +25,12 @@ class StateFolderInUse(StackError):
     """When the state folder belongs to a running local stack or holds other files."""
 
 
+class StateFolderUnusable(StackError):
+    """When the state folder, or the folder of the port, cannot be read, written or deleted."""
+
+
 class StackBusy(StackError):
-    """When another process is starting the local stack of this port."""
+    """When another process is starting or ending the local stack of this port."""
 
 
 class StackNotStarted(StackError):

@@ -13,6 +13,7 @@ import zipfile
 from py_compile import PycInvalidationMode
 from typing import TYPE_CHECKING, Any
 
+from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 from samcli.yamlhelper import yaml_dump, yaml_parse
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 BUCKET = "refit-packages"
 # The archive is read once, on this machine: speed matters, size does not.
 _COMPRESSION_LEVEL = 1
+# Threads of the upload would print a traceback when the user interrupts it.
+_IN_THIS_THREAD = TransferConfig(use_threads=False)
 _CODE = {
     "AWS::Serverless::Function": "CodeUri",
     "AWS::Serverless::LayerVersion": "ContentUri",
@@ -62,7 +65,7 @@ def upload_packages(s3: Any, build: Path, store: Path) -> Path:
             # All functions share one folder; compiling the layers takes longer than it saves.
             is_function = code == "CodeUri"
             archive = _archive(build / path, store, digest, compiled=is_function)
-            s3.upload_file(str(archive), BUCKET, archive.name)
+            s3.upload_file(str(archive), BUCKET, archive.name, Config=_IN_THIS_THREAD)
             uploaded[digest] = f"s3://{BUCKET}/{digest}.zip"
         resource["Properties"][code] = uploaded[digest]
     _delete_others(store, uploaded)

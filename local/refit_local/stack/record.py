@@ -1,4 +1,7 @@
-"""The files of a local stack in the project: `.refit/<port>/stack.json` and `stack.log`."""
+"""The files of a local stack in the project: `.refit/<port>/stack.json` and `stack.log`.
+
+`stack.log.1` is the log of the server before.
+"""
 
 from __future__ import annotations
 
@@ -77,6 +80,15 @@ def log_path(port: int) -> Path:
     return folder(port) / "stack.log"
 
 
+def rotate_log(port: int) -> Path:
+    """Return the file of a new log; the log of the server before is kept beside it."""
+    path = log_path(port)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        path.replace(path.with_name(f"{path.name}.1"))
+    return path
+
+
 def _record_path(port: int) -> Path:
     return folder(port) / "stack.json"
 
@@ -97,9 +109,11 @@ def read(port: int) -> Record | None:
     """Return the record of a port; None when there is none or it is not readable."""
     try:
         content = json.loads(_record_path(port).read_text())
+        if not isinstance(content, dict):
+            return None
         info = content.pop("info")
         return Record(StackInfo(**{**info, "state_dir": Path(info["state_dir"])}), **content)
-    except (FileNotFoundError, ValueError, TypeError, KeyError):
+    except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 

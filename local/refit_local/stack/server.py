@@ -24,12 +24,13 @@ from hypercorn.config import Config
 
 from refit_local.ministack import alarms, hooks, hostile, names
 from refit_local.ministack.corrections import install_corrections
+from refit_local.ministack.durability import durable_state
 from refit_local.ministack.services import HostedService
 from refit_local.sagemaker.faults import LIST_LAG_VARIABLE, LOG_LAG_VARIABLE
 from refit_local.stack.emulator_settings import environment, make_folders
 from refit_local.stack.hosted_sagemaker import install_sagemaker
 from refit_local.stack.request_guard import guarded
-from refit_local.state.database import DatabaseUnreadable
+from refit_local.state.database import DatabaseUnreadable, connect
 
 KEEP_ALIVE_S = 75
 CHILD_GRACE_S = 5.0
@@ -53,14 +54,13 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--region", default="us-east-1")
-    parser.add_argument("--keep", action="store_true", help="save the state when ending")
     parser.add_argument(
         "--owned", action="store_true", help="end when standard input closes without any input"
     )
     options = parser.parse_args()
     state = options.state.resolve()
     # MiniStack reads its settings when it is imported, which the corrections do.
-    os.environ.update(environment(options.port, state, options.region, keep=options.keep))
+    os.environ.update(environment(options.port, state, options.region))
     make_folders(state)
     # Requests and stream records make many objects: the default thresholds make collection slow.
     gc.set_threshold(50_000, 20, 100)
@@ -93,6 +93,7 @@ async def serve(
     _raise_file_limit()
     install_corrections(state, alarm_minute_s)
     service = install(state, port, region)
+    durable = durable_state.install(connect(state), state)
     faults = hostile.install_if_wanted(state)
     config = Config()
     config.bind = [f"127.0.0.1:{port}"]
@@ -106,7 +107,8 @@ async def serve(
         _end_with_owner(loop, end)
     background = [
         asyncio.create_task(alarms.evaluate_regularly(alarm_minute_s)),
-        asyncio.create_task(_resume(service, port)),
+        asyncio.create_task(_resume(service, durable, port)),
+        asyncio.create_task(durable.store_regularly()),
     ]
     if faults is not None:
         os.environ.setdefault(LIST_LAG_VARIABLE, HOSTILE_LIST_LAG_S)
@@ -122,6 +124,7 @@ async def serve(
         service.shut_down()
         hooks.end_lambda_workers()
         _end_children()
+        durable.store()
     # Do not wait for MiniStack's threads, some of which block forever.
     logging.shutdown()
     sys.stdout.flush()
@@ -134,8 +137,8 @@ def _raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-async def _resume(service: HostedService, port: int) -> None:
-    """Let the service continue from kept state as soon as the server accepts connections."""
+async def _resume(service: HostedService, durable: durable_state.DurableState, port: int) -> None:
+    """Continue from stored state as soon as the server accepts connections."""
     while True:
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -145,6 +148,7 @@ async def _resume(service: HostedService, port: int) -> None:
         writer.close()
         break
     await asyncio.to_thread(service.resume)
+    await asyncio.to_thread(durable.resume)
 
 
 def _end_with_owner(loop: asyncio.AbstractEventLoop, end: asyncio.Event) -> None:

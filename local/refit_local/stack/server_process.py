@@ -63,11 +63,9 @@ def start(port: int, state: Path, *, keep: bool) -> ServerProcess:
     }
     command = [sys.executable, "-m", "refit_local.stack.server", "--owned"]
     command += ["--port", str(port), "--state", str(state), "--region", REGION]
-    log_path = record.log_path(port)
-    log_path.parent.mkdir(parents=True, exist_ok=True)
-    with log_path.open("wb") as log_file:
+    with record.rotate_log(port).open("wb") as log_file:
         process = subprocess.Popen(
-            [*command, "--keep"] if keep else command,
+            command,
             env={**_inherited_environment(), **keys},
             cwd=state,
             stdin=subprocess.PIPE,

@@ -88,7 +88,7 @@ def install(state: Path, port: int, region: str) -> HostedService:
 
 if __name__ == "__main__":
     port, folder, minute_s = int(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
-    os.environ.update(environment(port, folder, "us-east-1", keep=False))
+    os.environ.update(environment(port, folder, "us-east-1"))
     make_folders(folder)
     serving = server.serve(
         port, folder, "us-east-1", owned=True, install=install, alarm_minute_s=minute_s

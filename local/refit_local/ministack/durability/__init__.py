@@ -1,0 +1,1 @@
+"""Keep the state of the emulated services through a kill of the local stack."""
