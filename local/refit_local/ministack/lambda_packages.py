@@ -2,6 +2,7 @@
 
 MiniStack unpacks some ten thousand files for each Lambda process it starts. On AWS `/var/task` and
 `/opt` are read-only, so here processes share one folder, with the bytecode that Python writes.
+It also holds the package of each function in memory: here equal packages are one object.
 """
 
 from __future__ import annotations
@@ -13,8 +14,12 @@ from contextlib import nullcontext
 from pathlib import Path
 from threading import Lock
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 from refit_local.ministack.names import Hook
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def install(folder: Path) -> None:
@@ -28,6 +33,20 @@ def install(folder: Path) -> None:
             LargeFileError=zipfile.LargeZipFile,
         )
     )
+    code: dict[str, bytes] = {}
+    Hook.FETCH_CODE.wrap(
+        lambda original, *place, **version: _shared(code, original, place, version)
+    )
+
+
+def _shared(
+    code: dict[str, bytes], original: Callable[..., bytes | None], place: Any, version: Any
+) -> bytes | None:
+    """Fetch a package; return the same object for the same content."""
+    content = original(*place, **version)
+    if content is None:
+        return None
+    return code.setdefault(hashlib.sha256(content).hexdigest(), content)
 
 
 class Packages:

@@ -30,7 +30,7 @@ from refit_local.sagemaker.faults import LIST_LAG_VARIABLE, LOG_LAG_VARIABLE
 from refit_local.stack.emulator_settings import environment, make_folders
 from refit_local.stack.hosted_sagemaker import install_sagemaker
 from refit_local.stack.request_guard import guarded
-from refit_local.state.database import DatabaseUnreadable, connect
+from refit_local.state.database import DatabaseUnreadable
 
 KEEP_ALIVE_S = 75
 CHILD_GRACE_S = 5.0
@@ -91,9 +91,9 @@ async def serve(
         alarm_minute_s: the length of a minute of an alarm's period; below 60 in tests only.
     """
     _raise_file_limit()
-    install_corrections(state, alarm_minute_s)
+    database = install_corrections(state, alarm_minute_s)
     service = install(state, port, region)
-    durable = durable_state.install(connect(state), state)
+    durable = durable_state.install(database, state)
     faults = hostile.install_if_wanted(state)
     config = Config()
     config.bind = [f"127.0.0.1:{port}"]

@@ -1,19 +1,22 @@
-"""Store accepted events until they are delivered, and deliver them again after a kill.
+"""Store what was accepted until it is delivered, and deliver it again after a kill.
 
-AWS        keeps asynchronous invocations in a queue for up to six hours, and delivers the events of
-           S3 at least once
-MiniStack  holds both in a thread of its process
+AWS        keeps asynchronous invocations in a queue for up to six hours, delivers the events of S3
+           at least once, and keeps records of Firehose for up to 24 hours until they are in S3
+MiniStack  holds them in threads of its process
 Source     Lambda Developer Guide, "How Lambda handles errors and retries with asynchronous
-           invocation"; S3 User Guide, "Amazon S3 Event Notifications"
+           invocation"; S3 User Guide, "Amazon S3 Event Notifications"; Firehose Developer Guide,
+           "Data delivery in Amazon Data Firehose"
 """
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import contextvars
 import json
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from refit_local.ministack.hooks import set_during
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from refit_local.state.database import Database
 
 MAX_AGE_S = 6 * 60 * 60
-INVOCATION, OBJECT = "invocation", "object"
+INVOCATION, OBJECT, RECORDS = "invocation", "object", "records"
 _LAYOUT = """
 CREATE TABLE IF NOT EXISTS accepted_events (
     row INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -46,6 +49,7 @@ class AcceptedEvents:
     """The events that are accepted and not yet delivered."""
 
     database: Database
+    _puts: set[asyncio.Task[None]] = field(default_factory=set)
 
     def install(self) -> None:
         """Store events from now on."""
@@ -56,6 +60,7 @@ class AcceptedEvents:
         Hook.FAIL_ASYNC.wrap(self._fail)
         Hook.EMIT_S3_EVENT.wrap(self._emit)
         Hook.S3_EVENT.wrap(self._deliver)
+        Hook.PUT_RECORDS.put(self._put_records)
 
     def resume(self) -> None:
         """Deliver again what an earlier process had accepted. Call it when all services respond."""
@@ -65,7 +70,7 @@ class AcceptedEvents:
             ).fetchall()
         for row, kind, text, accepted_at in rows:
             if time.time() - accepted_at < MAX_AGE_S:
-                _deliver_again(kind, json.loads(text))
+                self._deliver_again(kind, json.loads(text))
             self._delivered(row)
 
     def _invoke(self, original: Callable[..., None], function: Document, event: Any) -> None:
@@ -113,13 +118,39 @@ class AcceptedEvents:
         with self.database.transaction() as connection:
             connection.execute("DELETE FROM accepted_events WHERE row = ?", (row,))
 
+    def _put_records(self, bucket: str, key: str, body: bytes) -> None:
+        """Write records of Firehose to S3; MiniStack does so after its answer."""
+        text = base64.b64encode(body).decode()
+        row = self._accepted(RECORDS, {"bucket": bucket, "key": key, "body": text})
+        headers = {
+            "content-type": "application/octet-stream",
+            "content-length": str(len(body)),
+            "host": "s3.localhost",
+        }
 
-def _deliver_again(kind: str, stored: Document) -> None:
-    if kind == OBJECT:
-        Hook.EMIT_S3_EVENT.get()(*stored["event"], **stored["settings"])
-        return
-    function, config, _ = Hook.FUNCTION_RECORD.get()(stored["function"])
-    if function is None:
-        log.warning("an event for %s is dropped: the function does not exist", stored["function"])
-        return
-    Hook.INVOKE_ASYNC.get()(Hook.EXECUTION_RECORD.get()(function, config), stored["event"])
+        async def put() -> None:
+            path = f"/{bucket}/{key}"
+            answer = await Hook.S3_HANDLE.get()("PUT", path, headers, body, {}, internal=True)
+            if answer[0] == 200:
+                self._delivered(row)
+
+        try:
+            task = asyncio.get_running_loop().create_task(put())
+        except RuntimeError:
+            asyncio.run(put())
+        else:
+            self._puts.add(task)
+            task.add_done_callback(self._puts.discard)
+
+    def _deliver_again(self, kind: str, stored: Document) -> None:
+        if kind == OBJECT:
+            Hook.EMIT_S3_EVENT.get()(*stored["event"], **stored["settings"])
+            return
+        if kind == RECORDS:
+            self._put_records(stored["bucket"], stored["key"], base64.b64decode(stored["body"]))
+            return
+        function, config, _ = Hook.FUNCTION_RECORD.get()(stored["function"])
+        if function is None:
+            log.warning("an event is dropped, whose function is gone: %s", stored["function"])
+            return
+        Hook.INVOKE_ASYNC.get()(Hook.EXECUTION_RECORD.get()(function, config), stored["event"])

@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from refit_local.ministack import memory_limits
 from refit_local.ministack.durability import full_disk, queue_messages, snapshots
 from refit_local.ministack.durability.accepted_events import AcceptedEvents
 from refit_local.ministack.durability.execution_records import ExecutionRecords
@@ -50,6 +51,7 @@ class DurableState:
     def store(self) -> None:
         """Store what changes without a request."""
         try:
+            memory_limits.apply()
             self._logs.store()
             self._snapshots.save_changed_in_background()
             self._executions.offload()
@@ -77,5 +79,6 @@ def install(database: Database, state: Path) -> DurableState:
     logs = LogEvents(database)
     logs.install()
     full_disk.install()
+    memory_limits.install()
     snapshots.install(stored)
     return DurableState(stored, executions, events, logs)
