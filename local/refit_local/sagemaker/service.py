@@ -77,10 +77,11 @@ class LocalSageMaker:
         self._transform = TransformJobs(self._platform, models)
         self._tuning = TuningJobs(self._platform, self._training)
         self._runtime = EndpointRuntime(self._platform, self._endpoints, self._capture)
+        self._registry = SageMakerModelRegistry(self._platform)
         self._operations: dict[str, Operation] = {
             **_job_operations(self._training, self._transform),
             **_tuning_operations(self._tuning),
-            **_model_operations(models, SageMakerModelRegistry(self._platform)),
+            **_model_operations(models, self._registry),
             **_endpoint_operations(configs, self._endpoints),
             **_tag_operations(ResourceTags(self._platform.store)),
         }
@@ -142,6 +143,8 @@ class LocalSageMaker:
     def resume(self) -> None:
         """Continue from stored state: start the endpoints again and fail unfinished jobs.
 
+        Events that were not published are published.
+
         The host calls it when its other services answer; otherwise the first request does.
         """
         with self._resume_lock:
@@ -151,6 +154,7 @@ class LocalSageMaker:
             self._tuning.resume()
             self._training.resume()
             self._transform.resume()
+            self._registry.resume()
             self._endpoints.resume()
 
     def reset(self) -> None:

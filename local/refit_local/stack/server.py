@@ -16,6 +16,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -115,7 +116,9 @@ async def serve(
         os.environ.setdefault(LOG_LAG_VARIABLE, HOSTILE_LOG_LAG_S)
         background.append(asyncio.create_task(hostile.report_regularly(faults)))
     try:
-        await serve_http(guarded(names.Hook.APP.get()), config, shutdown_trigger=end.wait)
+        await serve_http(
+            guarded(names.Hook.APP.get()), config, shutdown_trigger=partial(_ended, end, durable)
+        )
     finally:
         for task in background:
             task.cancel()
@@ -129,6 +132,11 @@ async def serve(
     logging.shutdown()
     sys.stdout.flush()
     os._exit(0)
+
+
+async def _ended(end: asyncio.Event, durable: durable_state.DurableState) -> None:
+    await end.wait()
+    durable.end()
 
 
 def _raise_file_limit() -> None:

@@ -51,6 +51,12 @@ class Server:
         if self._process.stdin:
             self._process.stdin.close()
 
+    def end(self) -> None:
+        self._process.terminate()
+        assert self._process.wait(20) == 0
+        if self._process.stdin:
+            self._process.stdin.close()
+
     def kill_and_start(self) -> None:
         self.kill()
         self.start()
@@ -174,6 +180,32 @@ def test_an_execution_that_a_kill_cuts_off_fails_with_its_event(server: Server) 
     assert json.loads(event["detail"]["input"]) == {"run": "r1"}
     history = server.aws.client("stepfunctions").get_execution_history(executionArn=execution)
     assert history["events"][-1]["type"] == "ExecutionFailed"
+
+
+def test_an_execution_whose_function_ends_with_the_stack_is_cut_off_as_well(
+    server: Server,
+) -> None:
+    aws = server.aws
+    function = aws.function("sleeps", "import time\ndef handler(event, context): time.sleep(20)")
+    state = {"Type": "Task", "Resource": function, "Arguments": {}, "End": True}
+    catch = [{"ErrorEquals": ["States.ALL"], "Next": "Caught"}]
+    definition = {
+        "StartAt": "Sleep",
+        "States": {"Sleep": {**state, "Catch": catch}, "Caught": {"Type": "Succeed"}},
+    }
+    machine = aws.machine("sleeping", definition, allow("lambda:InvokeFunction"))
+    execution = aws.start(machine)
+    states = aws.client("stepfunctions")
+
+    def entered() -> bool:
+        history = states.get_execution_history(executionArn=execution)["events"]
+        return any(event["type"] == "TaskStateEntered" for event in history)
+
+    until(entered)
+    server.end()
+    server.start()
+    ended = server.aws.ended(execution)
+    assert (ended["status"], ended["error"]) == ("FAILED", "States.Runtime")
 
 
 def test_an_accepted_invocation_is_carried_out_after_a_kill(server: Server) -> None:

@@ -42,6 +42,10 @@ class DurableState:
         self._executions.resume()
         self._events.resume()
 
+    def end(self) -> None:
+        """Leave what is running for the next start. Call it before anything is ended."""
+        self._executions.leave_running()
+
     async def store_regularly(self) -> None:
         """Store what changes without a request, until cancelled."""
         while True:

@@ -56,6 +56,7 @@ class ExecutionRecords:
 
     database: Database
     _emit: Callable[[Document], None] = field(default=lambda _: None)
+    _is_ending: bool = False
 
     def install(self) -> None:
         """Store executions from now on, and load the stored ones.
@@ -86,6 +87,13 @@ class ExecutionRecords:
                 _fail(execution)
             self._emit(execution)
 
+    def leave_running(self) -> None:
+        """Leave what is running for the next start, because the local stack ends now.
+
+        What its tasks fail with while their processes are ended is not how they would have ended.
+        """
+        self._is_ending = True
+
     def offload(self) -> None:
         """Free the memory of the histories of executions that have ended."""
         for _, execution in list(Hook.EXECUTIONS.get().all_items()):
@@ -110,6 +118,8 @@ class ExecutionRecords:
     def _store_and_emit(self, original: Callable[[Document], None], execution: Document) -> None:
         if execution.get("sync"):
             original(execution)
+            return
+        if self._is_ending:
             return
         arn, starts = execution["executionArn"], execution["status"] == _RUNNING
         try:

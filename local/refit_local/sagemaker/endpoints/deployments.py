@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from refit_local.sagemaker.platform import Platform
     from refit_local.sagemaker.records.store import Record
 
+SERVICE_ENDED = "The local SageMaker was shut down during the deployment."
 _ALARM_CHECK_INTERVAL_S = 1.0
 
 
@@ -87,20 +88,28 @@ class EndpointDeployment:
             return
         self._start()
 
-    def _start(self) -> None:
+    def _start(self) -> bool:
         try:
             self._start_green()
         except JobFailed as failure:
             self._fail(failure)
-            return
+            return False
         self._live.swap(self._green)
         if not self._in_service():
             self._discard()
+            return False
+        return True
 
-    def resume(self) -> None:
-        """Start the fleet of an endpoint that was in service in an earlier process."""
-        self._change(EndpointStatus="SystemUpdating")
-        self._start()
+    def resume(self, cut_off: str | None) -> None:
+        """Start the fleet of an endpoint that was in service in an earlier process.
+
+        Args:
+            cut_off: the endpoint config of an update that the process has not ended. It is rolled
+                back, as every update that fails.
+        """
+        self._change("PendingDeploymentSummary", PENDING, EndpointStatus="SystemUpdating")
+        if self._start() and cut_off is not None:
+            self._change(FailureReason=_rolled_back(cut_off, SERVICE_ENDED))
 
     def update(self, config: dict[str, Any] | None) -> None:
         """Take the endpoint from Updating to InService, with the new fleet or the old one.
@@ -180,10 +189,7 @@ class EndpointDeployment:
             )
 
     def _roll_back(self, failure: JobFailed) -> None:
-        reason = shortened(
-            f"Update to endpoint config {self._plan.config_name} failed and was rolled back: "
-            f"{failure.reason}"
-        )
+        reason = _rolled_back(self._plan.config_name, failure.reason)
         shown = {"FailureReason": reason} if failure.reason else {}
         self._change("PendingDeploymentSummary", PENDING, EndpointStatus="InService", **shown)
         if self._green is not None:
@@ -222,6 +228,12 @@ class EndpointDeployment:
         if changed is not None:
             self._platform.events.endpoint(changed)
         return changed is not None
+
+
+def _rolled_back(config_name: str, reason: str) -> str:
+    return shortened(
+        f"Update to endpoint config {config_name} failed and was rolled back: {reason}"
+    )
 
 
 def alarms_in_alarm(platform: Platform, names: list[str]) -> list[str]:

@@ -6,6 +6,7 @@ Source  docs/sagemaker-contract.md, "Endpoints"
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from refit_local.sagemaker.endpoints.deployment_config import (
@@ -14,6 +15,7 @@ from refit_local.sagemaker.endpoints.deployment_config import (
     check_variant_names,
 )
 from refit_local.sagemaker.endpoints.deployments import (
+    SERVICE_ENDED,
     EndpointDeployment,
     LiveEndpoint,
     alarm_states,
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from refit_local.sagemaker.platform import Platform
 
 _IN_PROGRESS = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
-_SERVICE_ENDED = "The local SageMaker was shut down while the endpoint was being created."
 
 
 class SageMakerEndpoints:
@@ -159,7 +160,7 @@ class SageMakerEndpoints:
         return self._live.get(name.lower())
 
     def resume(self) -> None:
-        """Start the endpoints again that an earlier process had in service."""
+        """Start the endpoints again that an earlier process had in service, and fail new ones."""
         for record in self._platform.store.all(ENDPOINT):
             name = record["EndpointName"]
             if record["EndpointStatus"] == "Deleting":
@@ -167,11 +168,16 @@ class SageMakerEndpoints:
             elif "_live" in record:
                 plan = FleetPlan(**record["_live"])
                 deployment = EndpointDeployment(self._platform, self._live_endpoint(name), plan)
-                self._platform.background.start(f"resume endpoint {name}", deployment.resume)
-            elif record["EndpointStatus"] == "Creating":
-                self._platform.store.change(
-                    ENDPOINT, name, EndpointStatus="Failed", FailureReason=_SERVICE_ENDED
+                pending = record.get("PendingDeploymentSummary", {}).get("EndpointConfigName")
+                self._platform.background.start(
+                    f"resume endpoint {name}", partial(deployment.resume, pending)
                 )
+            elif record["EndpointStatus"] == "Creating":
+                changed = self._platform.store.change(
+                    ENDPOINT, name, EndpointStatus="Failed", FailureReason=SERVICE_ENDED
+                )
+                if changed is not None:
+                    self._platform.events.endpoint(changed)
 
     def end(self) -> None:
         """End all model servers."""

@@ -13,6 +13,9 @@ from refit_local.sagemaker.wire.errors import ConflictException, ValidationExcep
 from refit_local.sagemaker.wire.listing import list_answer
 from refit_local.sagemaker.wire.requests import members_of
 
+_UNPUBLISHED = "_unpublished"
+"""Marks a package whose event is yet to be published."""
+
 if TYPE_CHECKING:
     from refit_local.sagemaker.platform import Platform
 
@@ -106,6 +109,7 @@ class SageMakerModelRegistry:
                 "CreatedBy": {},
                 "_tags": request.get("Tags", []),
                 "_client_token": request.get("ClientToken"),
+                _UNPUBLISHED: True,
             }
             try:
                 record = self._store.add(MODEL_PACKAGE, key, record)
@@ -113,8 +117,18 @@ class SageMakerModelRegistry:
                 raise ValidationException(
                     f"Model Package already exists: {record['ModelPackageArn']}"
                 ) from taken
-        self._platform.events.model_package(record)
+        self._publish(record)
         return {"ModelPackageArn": record["ModelPackageArn"]}
+
+    def resume(self) -> None:
+        """Publish the events that an earlier process has not published."""
+        for package in self._store.all(MODEL_PACKAGE):
+            if _UNPUBLISHED in package:
+                self._publish(package)
+
+    def _publish(self, package: Record) -> None:
+        self._platform.events.model_package(package)
+        self._store.change(MODEL_PACKAGE, package["_key"], _UNPUBLISHED)
 
     def describe_package(self, request: dict[str, Any]) -> dict[str, Any]:
         """DescribeModelPackage."""
@@ -162,12 +176,14 @@ class SageMakerModelRegistry:
                     *request["AdditionalInferenceSpecificationsToAdd"],
                 ]
             changes |= _changed_metadata(package, request)
+            approval = package.get("ModelApprovalStatus")
+            if changes.get("ModelApprovalStatus", approval) != approval:
+                changes[_UNPUBLISHED] = True
             changed = self._store.change(
                 MODEL_PACKAGE, package["_key"], **changes, LastModifiedTime=now(), LastModifiedBy={}
             )
-        approval = package.get("ModelApprovalStatus")
-        if changed is not None and changed.get("ModelApprovalStatus") != approval:
-            self._platform.events.model_package(changed)
+        if changed is not None and _UNPUBLISHED in changed:
+            self._publish(changed)
         return {"ModelPackageArn": package["ModelPackageArn"]}
 
     def delete_package(self, request: dict[str, Any]) -> dict[str, Any]:

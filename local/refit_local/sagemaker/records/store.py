@@ -47,8 +47,7 @@ class RecordStore:
         with self._lock:
             if key in self._records[kind]:
                 raise NameTaken(f"there is a {kind} named {key}")
-            self._records[kind][key] = {**copy.deepcopy(record), "_key": key}
-            return self._written(kind, key)
+            return self._written(kind, key, {**copy.deepcopy(record), "_key": key})
 
     def get(self, kind: str, name: str) -> Record | None:
         """Return a copy of the record, or None."""
@@ -63,10 +62,8 @@ class RecordStore:
             record = self._records[kind].get(key)
             if record is None:
                 return None
-            record.update(copy.deepcopy(members))
-            for member in removed:
-                record.pop(member, None)
-            return self._written(kind, key)
+            changed = {name: value for name, value in record.items() if name not in removed}
+            return self._written(kind, key, changed | copy.deepcopy(members))
 
     def remove(self, kind: str, name: str) -> None:
         """Delete a record, if there is one."""
@@ -92,12 +89,13 @@ class RecordStore:
         """The lock for callers that read a record and then change it."""
         return self._lock
 
-    def _written(self, kind: str, key: str) -> Record:
-        record = self._records[kind][key]
+    def _written(self, kind: str, key: str, record: Record) -> Record:
+        """Store a record: first on disk, so that memory has nothing that a full disk refuses."""
         path = self._path(kind, key)
         temporary = path.with_suffix(".draft")
         temporary.write_text(json.dumps(record), "utf-8")
         temporary.replace(path)
+        self._records[kind][key] = record
         return copy.deepcopy(record)
 
     def _path(self, kind: str, key: str) -> Path:
