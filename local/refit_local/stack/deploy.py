@@ -69,12 +69,19 @@ def deploy(info: StackInfo, log: Callable[[str], None], project: Path = PROJECT)
     parameters = ["--parameter-overrides", *_parameters(project)]
     with _locked(folder, log):
         _build(project, folder, parameters, environment, log)
+        # No parameters of the build, which would begin again.
+        allowed = [f"AllowedScripts={os.environ.get(ALLOW_SCRIPTS) or 'no'}", *_allowed_images()]
+        fingerprint = f"{(folder / 'built').read_text()} {' '.join(allowed)}"
+        deployed = info.state_dir / "deployed"
+        if deployed.exists() and deployed.read_text() == fingerprint and is_deployed(info):
+            log("sam deploy: nothing has changed since the last deployment")
+            return read_deployment(info)
+        deployed.unlink(missing_ok=True)
         packaged = upload_packages(client(info, "s3"), folder / "build", folder / "packages")
         rollout = ["deploy", "--template-file", str(packaged)]
         rollout += ["--stack-name", info.stack_name, "--region", info.region]
-        # No parameters of the build, which would begin again.
-        allowed = [f"AllowedScripts={os.environ.get(ALLOW_SCRIPTS) or 'no'}", *_allowed_images()]
         _sam([*rollout, *parameters, *allowed], environment, project, log)
+        deployed.write_text(fingerprint)
     return read_deployment(info)
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PORT = 4566
 POLL_S = 0.1
+PORT_IS_FREE_S = 10.0
 START_ENDS_S = 60.0
 """How long `down` waits for a start whose server it has ended."""
 
@@ -62,7 +63,8 @@ def up(
     """
     recorded = record.read(port)
     if recorded is None or recorded.process() is None:
-        _check_port(port)
+        # A process that was killed a moment ago may still hold its port.
+        _check_port(port, wait_s=0 if recorded is None else PORT_IS_FREE_S)
     else:
         _check_ready(recorded)
     try:
@@ -124,7 +126,8 @@ def _start(
 def _say_what_goes_on(info: StackInfo, started_at: datetime, log: Log) -> None:
     endpoints = client(info, "sagemaker").list_endpoints(MaxResults=100)["Endpoints"]
     names = ", ".join(sorted(endpoint["EndpointName"] for endpoint in endpoints))
-    log(f"goes on with the endpoints {names}" if names else "no endpoint to go on with")
+    if names:
+        log(f"goes on with the endpoints {names}")
     for name in cut_off.ended_since(info, started_at):
         log(f"{name} was cut off when the stack ended; it is FAILED")
 
@@ -214,13 +217,19 @@ def _end(port: int, *, discard: bool, log: Log, ended: bool = False) -> bool:
     return ended
 
 
-def _check_port(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise PortTaken(
-                f"port {port} is taken by another program; choose another with --port N "
-                "or REFIT_PORT=N"
-            ) from error
+def _check_port(port: int, *, wait_s: float) -> None:
+    deadline = time.monotonic() + wait_s
+    while True:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                if time.monotonic() >= deadline:
+                    raise PortTaken(
+                        f"port {port} is taken by another program; choose another with --port N "
+                        "or REFIT_PORT=N"
+                    ) from error
+            else:
+                return
+        time.sleep(POLL_S)

@@ -238,6 +238,20 @@ def test_up_fails_while_another_process_starts_the_stack(project: Path, port: in
     starting.stdout.close()
 
 
+def test_a_down_beside_an_up_leaves_no_folder_behind(project: Path, port: int) -> None:
+    starting = up_in_own_process(project, port)
+    recorded = record.read(port)
+    assert recorded is not None
+    lifecycle.down(port, log=lambda _: None)
+    # The other process gave the lock back before `down` deleted the folder.
+    assert not recorded.info.state_dir.exists()
+    assert record.read(port) is None
+    assert starting.wait(30) != 0
+    assert starting.stdout is not None
+    starting.stdout.close()
+    assert not recorded.info.state_dir.exists()
+
+
 def test_the_stack_stops_when_the_process_that_started_it_is_killed(
     project: Path, port: int
 ) -> None:
