@@ -107,6 +107,7 @@ def _start(
     started_at = datetime.now(UTC)
     keep = state_folder.prepare(port, state, keep=keep, log=log)
     is_new = not state_folder.is_kept(state)
+    _reap(port)
     try:
         server = _owned[port] = server_process.start(port, state, keep=keep)
         server_process.wait_until_ready(server)
@@ -121,6 +122,13 @@ def _start(
         _end(port, discard=False, log=lambda _: None)
         raise
     return _make_ready(server, deployed, detach=detach)
+
+
+def _reap(port: int) -> None:
+    """Close what this process holds of a server that has ended."""
+    server = _owned.pop(port, None)
+    if server is not None:
+        server.reap()
 
 
 def _say_what_goes_on(info: StackInfo, started_at: datetime, log: Log) -> None:
@@ -203,9 +211,7 @@ def _end(port: int, *, discard: bool, log: Log, ended: bool = False) -> bool:
     if process is not None:
         server_process.end(process, port)
         ended = True
-    server = _owned.pop(port, None)
-    if server is not None:
-        server.reap()
+    _reap(port)
     if ended:
         log(f"the local stack on port {port} has stopped")
     else:

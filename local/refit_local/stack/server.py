@@ -25,7 +25,7 @@ from hypercorn.config import Config
 
 from refit_local.ministack import alarms, hooks, hostile, names
 from refit_local.ministack.corrections import install_corrections
-from refit_local.ministack.durability import durable_state
+from refit_local.ministack.durability import durable_state, object_repair
 from refit_local.ministack.services import HostedService
 from refit_local.sagemaker.faults import LIST_LAG_VARIABLE, LOG_LAG_VARIABLE
 from refit_local.stack.emulator_settings import environment, make_folders
@@ -92,6 +92,7 @@ async def serve(
         alarm_minute_s: the length of a minute of an alarm's period; below 60 in tests only.
     """
     _raise_file_limit()
+    object_repair.repair(state / "s3")
     database = install_corrections(state, alarm_minute_s)
     service = install(state, port, region)
     durable = durable_state.install(database, state)

@@ -21,6 +21,8 @@ import requests
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from botocore.config import Config
+
 RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIASTACKUNDERTEST1", "AWS_SECRET_ACCESS_KEY": "stack-under-test"}
 
@@ -73,9 +75,11 @@ class LocalAws:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def client(self, service: str, **credentials: str) -> Any:
+    def client(self, service: str, config: Config | None = None, **credentials: str) -> Any:
         keys = credentials or {name.lower(): value for name, value in KEYS.items()}
-        return boto3.client(service, endpoint_url=self.url, region_name="us-east-1", **keys)
+        return boto3.client(
+            service, endpoint_url=self.url, region_name="us-east-1", config=config, **keys
+        )
 
     def role(self, name: str, service: str, *statements: dict[str, Any]) -> str:
         iam = self.client("iam")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import resource
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
 from stack_under_test import LocalAws, allow, started_emulator, trust_policy, until
 
 if TYPE_CHECKING:
@@ -50,6 +53,15 @@ class Server:
         self._process.wait()
         if self._process.stdin:
             self._process.stdin.close()
+
+    def fill_disk(self) -> None:
+        """Let every write to a file fail."""
+        _, most = resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (1, most))
+
+    def free_disk(self) -> None:
+        _, most = resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (most, most))
 
     def end(self) -> None:
         self._process.terminate()
@@ -223,6 +235,32 @@ def test_an_accepted_invocation_is_carried_out_after_a_kill(server: Server) -> N
     barrier.unlink()
     server.start()
     assert server.aws.received(queue_url_of(server.aws, "invoked")) == [{"number": 1}]
+
+
+def test_what_a_full_disk_cannot_store_is_not_answered(server: Server) -> None:
+    once = Config(retries={"total_max_attempts": 1})
+    s3, sqs = (server.aws.client(name, config=once) for name in ("s3", "sqs"))
+    s3.create_bucket(Bucket="disk")
+    url = sqs.create_queue(QueueName="disk")["QueueUrl"]
+    s3.put_object(Bucket="disk", Key="before", Body=b"1")
+    server.fill_disk()
+    refused = [
+        lambda: s3.put_object(Bucket="disk", Key="full", Body=b"2"),
+        lambda: sqs.send_message(QueueUrl=url, MessageBody="2"),
+        lambda: sqs.create_queue(QueueName="full"),
+    ]
+    for write in refused:
+        with pytest.raises(ClientError) as error:
+            write()
+        assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
+    server.free_disk()
+    s3.put_object(Bucket="disk", Key="after", Body=b"3")
+    sqs.send_message(QueueUrl=url, MessageBody="3")
+    server.kill_and_start()
+    s3, sqs = server.aws.client("s3"), server.aws.client("sqs")
+    keys = {entry["Key"] for entry in s3.list_objects_v2(Bucket="disk")["Contents"]}
+    assert keys == {"before", "after"}
+    assert server.aws.received(queue_url_of(server.aws, "disk")) == [3]
 
 
 def test_the_state_of_a_service_that_no_template_names_survives_as_well(server: Server) -> None:

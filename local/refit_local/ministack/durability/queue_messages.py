@@ -34,8 +34,7 @@ _LAYOUT = (
 
 def install(database: Database) -> None:
     """Store messages from now on, and load the stored ones. Call it when the queues are loaded."""
-    with database.transaction() as connection:
-        connection.execute(_LAYOUT)
+    Messages.prepare(database)
     queues = _queues_of(database)
     for key, queue in list(Hook.QUEUES.get()._data.items()):
         queues._data[key] = _Queue(queue, database)
@@ -87,7 +86,7 @@ class _Queue(dict[str, Any]):
     def __init__(self, queue: Document, database: Database) -> None:
         super().__init__(queue)
         self._database = database
-        super().__setitem__(_MESSAGES, _Messages(queue["url"], database))
+        super().__setitem__(_MESSAGES, Messages(queue["url"], database))
         self[_MESSAGES] = queue[_MESSAGES]
 
     def __setitem__(self, key: str, value: Any) -> None:
@@ -97,7 +96,7 @@ class _Queue(dict[str, Any]):
             super().__setitem__(key, value)
 
 
-class _Messages(list[Any]):
+class Messages(list[Any]):
     """The messages of a queue. A message that is in the list is stored."""
 
     def __init__(self, url: str, database: Database) -> None:
@@ -105,18 +104,28 @@ class _Messages(list[Any]):
         self._url = url
         self._database = database
 
+    @staticmethod
+    def prepare(database: Database) -> None:
+        """Make the table, if there is none."""
+        with database.transaction() as connection:
+            connection.execute(_LAYOUT)
+
     def load(self, message: Document) -> None:
+        """Add a message that is stored."""
         super().append(message)
 
     def append(self, message: Document) -> None:
+        """Store a message and add it."""
         self._insert(message)
         super().append(message)
 
     def remove(self, message: Document) -> None:
+        """Remove a message here and on disk."""
         super().remove(message)
         self._delete([message])
 
     def clear(self) -> None:
+        """Remove all messages here and on disk."""
         removed = list(self)
         super().clear()
         self._delete(removed)
