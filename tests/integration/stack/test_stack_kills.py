@@ -237,6 +237,29 @@ def test_an_accepted_invocation_is_carried_out_after_a_kill(server: Server) -> N
     assert server.aws.received(queue_url_of(server.aws, "invoked")) == [{"number": 1}]
 
 
+def test_every_record_that_firehose_has_accepted_is_in_s3_after_a_kill(server: Server) -> None:
+    server.aws.client("s3").create_bucket(Bucket="delivered")
+    role = server.aws.role("delivers", "firehose", allow("s3:PutObject"))
+    firehose = server.aws.client("firehose")
+    firehose.create_delivery_stream(
+        DeliveryStreamName="records",
+        ExtendedS3DestinationConfiguration={
+            "RoleARN": role,
+            "BucketARN": "arn:aws:s3:::delivered",
+        },
+    )
+    records = [{"Data": f"{number}".encode()} for number in range(200)]
+    firehose.put_record_batch(DeliveryStreamName="records", Records=records)
+    server.kill_and_start()
+    s3 = server.aws.client("s3")
+
+    def bodies() -> set[bytes]:
+        listed = s3.list_objects_v2(Bucket="delivered").get("Contents", [])
+        return {s3.get_object(Bucket="delivered", Key=o["Key"])["Body"].read() for o in listed}
+
+    until(lambda: bodies() == {record["Data"] for record in records})
+
+
 def test_what_a_full_disk_cannot_store_is_not_answered(server: Server) -> None:
     once = Config(retries={"total_max_attempts": 1})
     s3, sqs = (server.aws.client(name, config=once) for name in ("s3", "sqs"))

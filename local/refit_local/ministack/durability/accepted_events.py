@@ -5,7 +5,7 @@ AWS        keeps asynchronous invocations in a queue for up to six hours, delive
 MiniStack  holds them in threads of its process
 Source     Lambda Developer Guide, "How Lambda handles errors and retries with asynchronous
            invocation"; S3 User Guide, "Amazon S3 Event Notifications"; Firehose Developer Guide,
-           "Data delivery in Amazon Data Firehose"
+           "Troubleshoot errors in Amazon Data Firehose", Direct PUT
 """
 
 from __future__ import annotations
