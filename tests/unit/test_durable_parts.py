@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from refit_local.ministack import memory_limits
-from refit_local.ministack.durability import object_repair
+from refit_local.ministack.durability import metric_points, object_repair
 from refit_local.ministack.durability.encoding import LARGE_BYTES, Blobs, decoded, encoded
 from refit_local.ministack.durability.log_events import LogEvents
 from refit_local.ministack.durability.queue_messages import Messages
@@ -123,15 +123,38 @@ def point(age_s: float, value: float, **more: Any) -> dict[str, Any]:
 def test_old_data_points_become_one_a_minute_with_the_same_statistics() -> None:
     old = [point(3610 + number * 0.1, float(number), Count=2.0) for number in range(100)]
     recent = [point(5, 7.0), point(4, 8.0)]
-    ancient = [point(memory_limits.KEPT_S + 1, 1.0)]
+    ancient = [point(metric_points.KEPT_S + 1, 1.0)]
     points = [*ancient, *old, *recent]
     before = Hook.METRIC_STATISTICS.get()(old)
-    memory_limits.shorten(points, NOW)
+    assert metric_points.shorten(points, NOW) == 100
     assert points[-2:] == recent
     assert len(points) == 3
     assert Hook.METRIC_STATISTICS.get()(points[:-2]) == before
-    memory_limits.shorten(points, NOW)
-    assert len(points) == 3
+    assert metric_points.shorten(points, NOW + 60, since=NOW - metric_points.SINGLE_S) == 0
+
+
+def test_data_points_are_there_after_the_next_start(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = ("000000000000", "us-east-1", ("Refit", "Predictions", (("Model", "digits"),)))
+    points = [point(NOW - time.time() + age, float(age), Count=1.0) for age in range(1200, 0, -1)]
+    recent = points[-899:]
+    for known in ([], points):  # the second start finds what the first one has stored
+        metrics = Hook.SCOPED.get()()
+        metrics._data[key] = list(known)
+        monkeypatch.setattr("ministack.services.cloudwatch._metrics", metrics)
+        stored = metric_points.MetricPoints(database)
+        if not known:
+            stored.install()
+            metrics._data[key].extend(points)
+            stored.store()
+        else:
+            metrics._data.clear()
+            stored.install()
+            loaded = metrics._data[key]
+    assert len(loaded) < 899 + 10
+    assert loaded[-890:] == recent[-890:]
+    assert Hook.METRIC_STATISTICS.get()(loaded)["Sum"] == sum(p["Value"] for p in points)
 
 
 def test_the_oldest_log_lines_are_dropped_beyond_the_limit(

@@ -47,7 +47,7 @@ def set_during(variable: ContextVar[_Value], value: _Value) -> Iterator[None]:
 
 def scoped_copy(store: Any, change: Callable[[Document], Document]) -> Any:
     """Return a copy of a store of all accounts and regions, with its records changed."""
-    copy = type(store)()
+    copy = Hook.SCOPED.get()()
     for (account_id, region_name, key), record in list(store.all_items()):
         copy.set_scoped(account_id, region_name, key, change(record))
     return copy

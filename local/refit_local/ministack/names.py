@@ -66,6 +66,7 @@ class Hook(Enum):
     ACCOUNT_SCOPE = (_RESPONSES, "_request_account_id", "the account of a poll")
     REGION_SCOPE = (_RESPONSES, "_request_region", "the region of a poll")
 
+    SCOPED = (_RESPONSES, "AccountRegionScopedDict", "state that survives a kill")
     STATE_KEYS = (_APP, "_state_map", "state that survives a kill")
     SERVICE_MODULE = (_APP, "_get_module", "state that survives a kill")
     FUNCTIONS = (_LAMBDA, "_functions", "state that survives a kill")

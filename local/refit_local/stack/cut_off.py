@@ -32,11 +32,14 @@ def ended_since(info: StackInfo, moment: datetime) -> list[str]:
         info: the running stack.
         moment: when its process started; aware time.
     """
-    return [
-        _name(execution)
+    # Those that the new process is about to end are still running.
+    ends = [e for e in _executions(info, "RUNNING") if e["startDate"] < moment]
+    ended = [
+        execution
         for execution in _executions(info, "FAILED")
         if execution["stopDate"] >= moment and execution.get("cause") == CAUSE
     ]
+    return list({e["executionArn"]: _name(e) for e in (*ends, *ended)}.values())
 
 
 def _executions(info: StackInfo, status: str) -> Iterator[Any]:

@@ -7,6 +7,7 @@ deleted. The file `kept` marks state that is kept when the stack stops, and hold
 from __future__ import annotations
 
 import shutil
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 LAYOUT = "2"
 """Changes when a version of Refit cannot read the state of the version before."""
+_DELETED_S = 2.0
+_POLL_S = 0.1
 _OURS = "refit-stack"
 _KEPT = "kept"
 
@@ -66,13 +69,29 @@ def delete(state: Path) -> None:
     """
     if not (state / _OURS).exists():
         return
-    with _with_a_sentence(state):
-        for path in sorted(state.iterdir(), key=lambda path: path.name == _OURS):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
-        state.rmdir()
+    deadline = time.monotonic() + _DELETED_S
+    while True:
+        try:
+            _delete_marked(state)
+        except OSError as error:
+            # A process that has just been ended may still have written a file.
+            if time.monotonic() < deadline:
+                time.sleep(_POLL_S)
+                continue
+            raise StateFolderUnusable(
+                f"the state in {state} cannot be deleted ({error.strerror}: {error.filename}); "
+                "delete the folder, or make that possible and try again"
+            ) from error
+        return
+
+
+def _delete_marked(state: Path) -> None:
+    for path in sorted(state.iterdir(), key=lambda path: path.name == _OURS):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    state.rmdir()
 
 
 @contextmanager

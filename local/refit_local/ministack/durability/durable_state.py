@@ -12,6 +12,7 @@ from refit_local.ministack.durability import full_disk, queue_messages, snapshot
 from refit_local.ministack.durability.accepted_events import AcceptedEvents
 from refit_local.ministack.durability.execution_records import ExecutionRecords
 from refit_local.ministack.durability.log_events import LogEvents
+from refit_local.ministack.durability.metric_points import MetricPoints
 from refit_local.ministack.durability.snapshots import Snapshots
 from refit_local.ministack.names import Hook
 
@@ -34,6 +35,7 @@ class DurableState:
     _executions: ExecutionRecords
     _events: AcceptedEvents
     _logs: LogEvents
+    _metrics: MetricPoints
 
     def resume(self) -> None:
         """Go on with what an earlier process has left. Call it when all services respond."""
@@ -57,6 +59,7 @@ class DurableState:
         try:
             memory_limits.apply()
             self._logs.store()
+            self._metrics.store()
             self._snapshots.save_changed_in_background()
             self._executions.offload()
         except Exception:
@@ -82,7 +85,9 @@ def install(database: Database, state: Path) -> DurableState:
     events.install()
     logs = LogEvents(database)
     logs.install()
+    metrics = MetricPoints(database)
+    metrics.install()
     full_disk.install()
     memory_limits.install()
     snapshots.install(stored)
-    return DurableState(stored, executions, events, logs)
+    return DurableState(stored, executions, events, logs, metrics)

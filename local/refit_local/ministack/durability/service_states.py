@@ -41,7 +41,6 @@ def parts() -> list[Part]:
         Part("sqs", "sqs", _queues, Hook.RESTORE_QUEUES.get()),
         Part("stepfunctions", "stepfunctions", _state_machines, Hook.RESTORE_MACHINES.get()),
         Part("cloudwatch", "cloudwatch", _alarms, Hook.RESTORE_METRICS.get()),
-        Part("cloudwatch metrics", "metrics", _metrics, Hook.RESTORE_METRICS.get()),
         Part("cloudwatch_logs", "cloudwatch_logs", _log_groups, Hook.RESTORE_LOGS.get()),
     ]
     # The items, streams and definitions of tables are stored by `state.tables`.
@@ -99,6 +98,7 @@ def _state_machines() -> Document:
 
 
 def _alarms() -> Document:
+    """Return the state of CloudWatch without data points, which are stored as they arrive."""
     return {
         "alarms": Hook.ALARMS.get(),
         "composite_alarms": Hook.COMPOSITE_ALARMS.get(),
@@ -107,10 +107,6 @@ def _alarms() -> Document:
         "dashboards": Hook.DASHBOARDS.get(),
         "resource_tags": Hook.METRIC_TAGS.get(),
     }
-
-
-def _metrics() -> Document:
-    return {"metrics": Hook.METRICS.get()}
 
 
 def _log_groups() -> Document:
