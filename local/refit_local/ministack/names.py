@@ -69,7 +69,7 @@ class Hook(Enum):
     SCOPED = (_RESPONSES, "AccountRegionScopedDict", "state that survives a kill")
     STATE_KEYS = (_APP, "_state_map", "state that survives a kill")
     SERVICE_MODULE = (_APP, "_get_module", "state that survives a kill")
-    FUNCTIONS = (_LAMBDA, "_functions", "state that survives a kill")
+    STORED_FUNCTIONS = (_LAMBDA, "_functions", "state that survives a kill")
     LAYERS = (_LAMBDA, "_layers", "state that survives a kill")
     FUNCTION_MAPPINGS = (_LAMBDA, "_esms", "state that survives a kill")
     FUNCTION_URLS = (_LAMBDA, "_function_urls", "state that survives a kill")

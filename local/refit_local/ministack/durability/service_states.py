@@ -70,7 +70,7 @@ def _of_module(key: str, name: str) -> Part:
 
 def _functions() -> Document:
     return {
-        "functions": Hook.FUNCTIONS.get(),
+        "functions": Hook.STORED_FUNCTIONS.get(),
         "layers": Hook.LAYERS.get(),
         "esms": Hook.FUNCTION_MAPPINGS.get(),
         "function_urls": Hook.FUNCTION_URLS.get(),
