@@ -21,6 +21,8 @@ from refit_local.ministack.names import Hook
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_MOST_SHARED = 16
+
 
 def install(folder: Path) -> None:
     """Install this patch into MiniStack; packages are unpacked in `folder`."""
@@ -46,6 +48,8 @@ def _shared(
     content = original(*place, **version)
     if content is None:
         return None
+    if len(code) > _MOST_SHARED:
+        code.clear()  # packages in use stay in their functions
     return code.setdefault(hashlib.sha256(content).hexdigest(), content)
 
 
