@@ -25,6 +25,7 @@ from refit_local.ministack import (
     log_permissions,
     managed_rules,
     map_states,
+    memory_limits,
     missing_objects,
     object_events,
     object_reads,
@@ -94,6 +95,7 @@ _WITHOUT_SETTINGS = (
     service_metrics,
     payload_limits,
     secure_transport,
+    memory_limits,
 )
 
 

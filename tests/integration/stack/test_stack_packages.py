@@ -21,7 +21,7 @@ class Bucket:
 
     def create_bucket(self, **_: Any) -> None: ...
 
-    def upload_file(self, path: str, bucket: str, key: str) -> None:
+    def upload_file(self, path: str, bucket: str, key: str, **_: Any) -> None:
         self.uploaded[f"s3://{bucket}/{key}"] = Path(path).read_bytes()
 
 

@@ -260,7 +260,7 @@ def test_a_scan_returns_each_item_once_on_pages_of_a_megabyte(aws: LocalAws) -> 
 
 
 def test_expired_items_are_deleted(tmp_path: Path) -> None:
-    settings = environment(4566, tmp_path, "us-east-1", keep=False)
+    settings = environment(4566, tmp_path, "us-east-1")
     ran = subprocess.run(
         [sys.executable, "-c", EXPIRY, str(tmp_path)],
         env={**os.environ, **settings, "TMPDIR": str(tmp_path)},

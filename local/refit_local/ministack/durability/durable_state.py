@@ -88,6 +88,5 @@ def install(database: Database, state: Path) -> DurableState:
     metrics = MetricPoints(database)
     metrics.install()
     full_disk.install()
-    memory_limits.install()
     snapshots.install(stored)
     return DurableState(stored, executions, events, logs, metrics)
