@@ -37,15 +37,15 @@ def install(folder: Path) -> None:
     )
     code: dict[str, bytes] = {}
     Hook.FETCH_CODE.wrap(
-        lambda original, *place, **version: _shared(code, original, place, version)
+        lambda original, *source, **version: _shared(code, original, source, version)
     )
 
 
 def _shared(
-    code: dict[str, bytes], original: Callable[..., bytes | None], place: Any, version: Any
+    code: dict[str, bytes], original: Callable[..., bytes | None], source: Any, version: Any
 ) -> bytes | None:
     """Fetch a package; return the same object for the same content."""
-    content = original(*place, **version)
+    content = original(*source, **version)
     if content is None:
         return None
     if len(code) > _MOST_SHARED:

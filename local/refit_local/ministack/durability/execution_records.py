@@ -105,15 +105,17 @@ class ExecutionRecords:
         machines, executions = Hook.STATE_MACHINES.get(), Hook.EXECUTIONS.get()
         with self.database.transaction() as connection:
             rows = connection.execute("SELECT arn, account, region, description FROM executions")
-            for arn, owner, place, text in rows.fetchall():
+            for arn, account_id, region_name, text in rows.fetchall():
                 execution = json.loads(text)
-                if not machines.contains_scoped(owner, place, execution["stateMachineArn"]):
+                if not machines.contains_scoped(
+                    account_id, region_name, execution["stateMachineArn"]
+                ):
                     connection.execute("DELETE FROM executions WHERE arn = ?", (arn,))
                     continue
                 execution[_EVENTS] = StoredHistory(self.database, arn)
                 if execution["status"] == _RUNNING:
                     execution[_EVENTS] = list(execution[_EVENTS])
-                executions.set_scoped(owner, place, arn, execution)
+                executions.set_scoped(account_id, region_name, arn, execution)
 
     def _store_and_emit(self, original: Callable[[Document], None], execution: Document) -> None:
         if execution.get("sync"):
