@@ -189,6 +189,15 @@ class ModelRegistry:
         """Set the approval status of a version to Rejected and record the reason."""
         self._set_approval(arn, "Rejected", reason)
 
+    def delete_package(self, arn: str) -> None:
+        """Delete a version if it exists."""
+        try:
+            with translate_transient_errors():
+                self._client.delete_model_package(ModelPackageName=arn)
+        except ClientError as error:
+            if error_code(error) not in {"ValidationException", "ResourceNotFound"}:
+                raise
+
     def _set_approval(self, arn: str, status: str, reason: str) -> None:
         with translate_transient_errors():
             self._client.update_model_package(

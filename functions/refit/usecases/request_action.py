@@ -79,9 +79,11 @@ class UserRequest:
         Raises:
             VersionNotFound: when there is none.
         """
-        arn = self.services.models.package_of_version(self.model, version)
+        models = self.services.models
+        arn = models.package_of_version(self.model, version)
         package = self.services.registry.find_package(arn) if arn else None
-        if package is None:
+        # A package group that was deleted and made anew has another package under this ARN.
+        if package is None or package.run != models.run_of_version(self.model, version):
             raise VersionNotFound(
                 f"the model {self.model!r} has no version {version}",
                 advice=f"List its versions with GET /models/{self.model}/versions",
