@@ -55,6 +55,14 @@ class BatchExecutions:
         given = {"model": model, "batch": batch}
         return _start_once(self._client, self._state_machine_arn, f"{model}-{batch}", given)
 
+    def arn(self, model: str, batch: str) -> str:
+        """Return the ARN of the execution of a batch, whether or not it exists."""
+        return _execution_arn(self._state_machine_arn, f"{model}-{batch}")
+
+
+def _execution_arn(state_machine_arn: str, name: str) -> str:
+    return f"{state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+
 
 def _start_once(client: Any, state_machine_arn: str, name: str, given: dict[str, str]) -> str:
     try:
@@ -65,7 +73,7 @@ def _start_once(client: Any, state_machine_arn: str, name: str, given: dict[str,
     except ClientError as error:
         if error_code(error) != "ExecutionAlreadyExists":
             raise
-        return f"{state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+        return _execution_arn(state_machine_arn, name)
     return str(answer["executionArn"])
 
 

@@ -146,7 +146,7 @@ def _deployment(
         return ExecutionState(arn, "SUCCEEDED", is_deployment=True)
     if ended is not None and deployment_id(ended.arn) == state.deployment:
         return _execution_state(ended)
-    return _described(services, arn, is_deployment=True) if arn else None
+    return described(services, arn, is_deployment=True) if arn else None
 
 
 def _training(services: Services, run: Run, ended: Execution | None) -> ExecutionState | None:
@@ -154,10 +154,11 @@ def _training(services: Services, run: Run, ended: Execution | None) -> Executio
         return _execution_state(ended)
     if run.train_execution_arn is None:
         return None
-    return _described(services, run.train_execution_arn)
+    return described(services, run.train_execution_arn)
 
 
-def _described(services: Services, arn: str, is_deployment: bool = False) -> ExecutionState:
+def described(services: Services, arn: str, is_deployment: bool = False) -> ExecutionState:
+    """Return the state of an execution; its status is GONE if it does not exist."""
     execution = services.execution_history.describe(arn)
     if execution is None:
         return ExecutionState(arn, "GONE", is_deployment=is_deployment)
