@@ -73,6 +73,7 @@ class FakeSageMaker:
             "ModelApprovalStatus": package.approval,
             "CustomerMetadataProperties": properties,
             "InferenceSpecification": {"Containers": [{"Image": package.image or XGBOOST}]},
+            "LastModifiedTime": package.changed_at,
         }
 
     def invoke_endpoint(self, **request: Any) -> dict[str, Any]:

@@ -203,6 +203,10 @@ class ModelStore:
         """Record that new data arrived while a run is active; return False if none is active."""
         return self._set_state(model, {"pending": True}, Attr("active_run").exists())
 
+    def clear_pending(self, model: str) -> None:
+        """Record that no data is pending, unless a run is active meanwhile."""
+        self._set_state(model, {"pending": False}, Attr("active_run").not_exists())
+
     def update_run(self, model: str, run: str, **values: Any) -> bool:
         """Set attributes of a run, such as its status; None removes an attribute.
 

@@ -19,8 +19,11 @@ from refit.domain.naming import (
 )
 from refit.domain.pipeline.deployment import Action, action_for
 from refit.domain.pipeline.failure import Failure
-from refit.domain.pipeline.reconciliation import VersionState, outcome_of_undeployed
-from refit.domain.vocabulary import RunStatus
+from refit.domain.pipeline.reconciliation import (
+    AWAITS_DEPLOYMENT,
+    VersionState,
+    outcome_of_undeployed,
+)
 from refit.telemetry import logger
 from refit.usecases.check_image import check_image
 from refit.usecases.finish_run import finish_run
@@ -128,11 +131,11 @@ def _end_undeployed(
         Whether the run has ended. Then the locks of the run and of `deployment` are released.
     """
     run = services.models.run(model, changed.run) if changed.run else None
-    if run is None or run.status is not RunStatus.DEPLOYING:
+    if run is None or run.status not in AWAITS_DEPLOYMENT:
         return False
     champion = services.models.champion(model)
     version = VersionState(changed.version, changed.approval, newest.version if newest else None)
-    reason = outcome_of_undeployed(version, champion.version if champion else None)
+    reason = outcome_of_undeployed(version, champion.version if champion else None, run.status)
     if reason is None:
         return False
     failure = Failure(reason.error, reason.message) if reason.error else None
