@@ -39,7 +39,7 @@ def check_drift_of_all_models(services: Services) -> None:
 
 
 def check_drift(services: Services, model: str) -> None:
-    """Reconcile the runs, locks and batches of a model, expire its overdue labels, and check its live version.
+    """Reconcile runs, locks and batches of a model, expire overdue labels, check its live version.
 
     Raises:
         ServiceThrottled: when the verdict kept changing concurrently, or AWS throttled.

@@ -204,17 +204,10 @@ def outcome_of_undeployed(
         live: the live version.
         status: of the run that made the version.
     """
-    if status is RunStatus.AWAITING_APPROVAL:
-        if version.approval == "PendingManualApproval":
-            return None
-        if version.approval == "Rejected":
-            return Outcome(RunStatus.REFUSED, f"version {version.version} was rejected")
+    if waits_for_approval(version, status):
+        return None
     if version.approval == "Rejected":
-        return Outcome(
-            RunStatus.FAILED,
-            f"version {version.version} was rejected before it was live",
-            "VersionRejected",
-        )
+        return _rejected(version, status)
     if version.approval is None:
         return Outcome(
             RunStatus.FAILED,
@@ -230,6 +223,21 @@ def outcome_of_undeployed(
     if live == version.version:
         return Outcome(RunStatus.DEPLOYED, f"version {version.version} is live")
     return None
+
+
+def waits_for_approval(version: VersionState, status: RunStatus) -> bool:
+    """Return whether a person is to decide on the version of a run in this status."""
+    return status is RunStatus.AWAITING_APPROVAL and version.approval == "PendingManualApproval"
+
+
+def _rejected(version: VersionState, status: RunStatus) -> Outcome:
+    if status is RunStatus.AWAITING_APPROVAL:
+        return Outcome(RunStatus.REFUSED, f"version {version.version} was rejected")
+    return Outcome(
+        RunStatus.FAILED,
+        f"version {version.version} was rejected before it was live",
+        "VersionRejected",
+    )
 
 
 def _deployment_steps(facts: ModelFacts) -> list[Step]:
@@ -298,28 +306,32 @@ def _end_of_undeployed(
     is_deployed_now = facts.deployed_run is not None and facts.deployed_run.run == run.run
     if facts.deployment_may_come or (deployment_remains and is_deployed_now):
         return None
-    champion = facts.state.champion
     if version is not None:
+        if waits_for_approval(version, run.status):
+            return None
+        champion = facts.state.champion
         live = champion.version if champion else None
         reason = outcome_of_undeployed(version, live, run.status)
         if reason is not None:
             return reason.end(run.run)
-        if version.approval == "PendingManualApproval" and run.status is not RunStatus.DEPLOYING:
-            return None
-    for execution in (facts.ended, facts.deployment):
-        if execution is not None and _failed_to_deploy(execution, run):
-            return _failed(run, execution)
-    holds_lock = facts.state.active_run == run.run
-    training_failed = facts.training is not None and facts.training.has_failed
-    if holds_lock and version is None and training_failed and facts.training is not None:
-        return _failed(run, facts.training)
+    failed = _failed_execution(facts, waiting)
+    if failed is not None:
+        return _failed(run, failed)
     since = _waits_since(run, version)
     if deployment_remains or since is None or now - since <= GRACE:
         return None
-    message = (
-        f"no execution of DEPLOY took up the version of run {run.run}. {_deploy_again(run)}"
-    )
+    message = f"no execution of DEPLOY took up the version of run {run.run}. {_deploy_again(run)}"
     return EndRun(run.run, RunStatus.FAILED, message, Failure("DeploymentNotStarted", message))
+
+
+def _failed_execution(facts: ModelFacts, waiting: OpenRun) -> ExecutionState | None:
+    """Return the execution whose failure ended the run before its version was deployed."""
+    for execution in (facts.ended, facts.deployment):
+        if execution is not None and _failed_to_deploy(execution, waiting.run):
+            return execution
+    holds_lock = facts.state.active_run == waiting.run.run
+    training = facts.training if holds_lock and waiting.version is None else None
+    return training if training is not None and training.has_failed else None
 
 
 def _waits_since(run: Run, version: VersionState | None) -> datetime | None:

@@ -12,9 +12,9 @@ so lost, late and repeated events do no harm. A retraining that cannot start yet
 every step checks it again.
 
 An episode lasts from an alarm of one live version until a run begins for it. The id of the run is
-derived from the version, its run and the number of the episode. So concurrent steps, and a step after one
-that failed half-way, begin the same run. If an alarm is still active after its retraining and the
-cool-down, the next episode begins.
+derived from the version, its run and the number of the episode. So concurrent steps, and a step
+after one that failed half-way, begin the same run. If an alarm is still active after its retraining
+and the cool-down, the next episode begins.
 """
 
 from __future__ import annotations
