@@ -14,9 +14,5 @@ if TYPE_CHECKING:
 
 def fault_of(names: ResourceNames, champion: Champion, live: EndpointState | None) -> str | None:
     """Say why an endpoint does not serve the champion; None if it does."""
-    return fault_of_endpoint(
-        names,
-        champion.endpoint_config,
-        live.status if live else None,
-        live.config if live else None,
-    )
+    status, config = (live.status, live.config) if live else (None, None)
+    return fault_of_endpoint(names, champion.endpoint_config, status, config)

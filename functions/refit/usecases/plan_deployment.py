@@ -184,7 +184,7 @@ def _plan(
 
 
 def _check_endpoint(services: Services, endpoint: str, live: EndpointState | None) -> None:
-    """Check that SageMaker takes a change of the endpoint; an interrupted deployment may prevent it.
+    """Check that SageMaker takes a change of the endpoint, which may have been left changing.
 
     Raises:
         EndpointNotReady: while it is changing; and after its deletion has begun here, because a
