@@ -123,16 +123,10 @@ ROUTES = (
         "POST",
         "/models/{model}/unblock",
         "unblock",
-        "Allow retraining again after retrainings without improvement.",
+        "Free the model from what nothing works on any more, and allow retraining again.",
         ActionAnswer,
         success=202,
-        errors=(
-            *_MODEL,
-            *_NO_QUERY,
-            (409, "NothingToRetrain"),
-            (409, "NotBlocked"),
-            (409, "ModelBeingRemoved"),
-        ),
+        errors=(*_MODEL, *_NO_QUERY, (409, "NotBlocked"), (409, "ModelBeingRemoved")),
     ),
     Route(
         "POST",

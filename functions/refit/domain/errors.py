@@ -22,7 +22,7 @@ RefitError
 │   ├── VersionNotFound           the model has no such version
 │   └── ActionRefused             the state of the model does not allow what a user requests
 │       ├── NothingToRetrain          no version is live
-│       ├── NotBlocked                retraining is not blocked
+│       ├── NotBlocked                nothing is to be freed, and retraining is not blocked
 │       ├── NothingToRetry            no run, or not this one, can be repeated
 │       ├── RunActive                 a run is active, so no other one can start
 │       ├── AlreadyApproved           the version is approved

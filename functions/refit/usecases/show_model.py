@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from refit.domain.answers.holds import HoldFacts, holds_of
 from refit.domain.answers.models import (
     AlarmAnswer,
     ChampionAnswer,
@@ -14,16 +15,19 @@ from refit.domain.answers.models import (
 )
 from refit.domain.answers.stage import stage_of
 from refit.domain.monitoring.alarms import alarm_names
+from refit.usecases.endpoint_faults import fault_of
 from refit.usecases.known_model import known_model
 from refit.usecases.list_models import stage_facts, verdict_of_champion
 from refit.usecases.loop_status import loop_answer
 from refit.usecases.run_answers import run_summary, shortened
 
 if TYPE_CHECKING:
+    from refit.domain.answers.holds import Hold
     from refit.domain.answers.loop import LoopAnswer
     from refit.domain.pipeline.manifest import Manifest
     from refit.domain.pipeline.model_state import Champion
     from refit.domain.schema import Schema
+    from refit.stores.endpoints import EndpointState
     from refit.stores.lists import Overview
     from refit.usecases.services import Services
 
@@ -44,15 +48,17 @@ def show_model(services: Services, model: str) -> ModelAnswer:
     stage, text = stage_of(stage_facts(overview))
     state, champion = overview.state, overview.state.champion
     verdict = verdict_of_champion(overview)
+    endpoint = services.endpoints.describe(services.names(model).endpoint) if champion else None
     manifest = services.artifacts.manifest(model, champion.run) if champion else None
     return ModelAnswer(
         model=model,
         stage=stage,
         text=text,
-        champion=_champion(services, champion) if champion else None,
+        champion=_champion(champion, endpoint) if champion else None,
         active_run=state.active_run,
         pending=state.pending,
         removing_since=state.removing_since,
+        holds=_holds(services, overview, endpoint),
         loop=_loop(services, overview, champion) if champion else None,
         trend=verdict.trend if verdict else (),
         last_run=run_summary(overview.run) if overview.run else None,
@@ -62,8 +68,15 @@ def show_model(services: Services, model: str) -> ModelAnswer:
     )
 
 
-def _champion(services: Services, champion: Champion) -> ChampionAnswer:
-    endpoint = services.endpoints.describe(champion.endpoint)
+def _holds(
+    services: Services, overview: Overview, endpoint: EndpointState | None
+) -> tuple[Hold, ...]:
+    model, state, champion = overview.model, overview.state, overview.state.champion
+    fault = fault_of(services.names(model), champion, endpoint) if champion else None
+    return holds_of(HoldFacts(model, state, overview.run, overview.retraining, fault))
+
+
+def _champion(champion: Champion, endpoint: EndpointState | None) -> ChampionAnswer:
     status = endpoint.status if endpoint else "missing"
     return ChampionAnswer.model_validate(champion).model_copy(update={"endpoint_status": status})
 
