@@ -234,6 +234,24 @@ def test_a_model_is_rolled_back_to_an_older_version_and_forward_again(
     wait_for(lambda: live() == 2 or None, "the approved version", operated.pace.change_s)
 
 
+def test_an_endpoint_that_was_deleted_by_hand_is_created_again_by_unblocking(
+    operated: User, operator: Operator
+) -> None:
+    free = operator.post("/models/{model}/unblock")
+    assert (free.status_code, free.json()["error"]["code"]) == (409, "NotBlocked")
+    operated.client("sagemaker").delete_endpoint(EndpointName=f"refit-{MODEL}")
+
+    def held_by() -> list[str]:
+        return [hold["kind"] for hold in operator.get(f"/models/{MODEL}")["holds"]]
+
+    wait_for(lambda: held_by() == ["endpoint"] or None, "the loss", operated.pace.change_s)
+    asked = operator.post("/models/{model}/unblock")
+    assert asked.status_code == 202, asked.text
+    assert "Version 2 is deployed again" in asked.json()["text"]
+    wait_for(lambda: held_by() == [] or None, "the endpoint", operated.pace.change_s)
+    assert operated.predict(MODEL, [[5.0, 0.1]]).status_code == 200
+
+
 def test_a_requested_retraining_says_who_asked(operated: User, operator: Operator) -> None:
     asked = operator.post("/models/{model}/retrain")
     assert asked.status_code == 202, asked.text

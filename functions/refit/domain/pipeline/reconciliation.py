@@ -247,15 +247,20 @@ def _deployment_steps(facts: ModelFacts) -> list[Step]:
     run = facts.deployed_run
     steps: list[Step] = []
     if run is not None and run.status is RunStatus.DEPLOYING:
-        steps.append(_end_of_deployment(facts, run, execution))
+        steps.append(_end_of_live(facts, run) or _end_of_deployment(facts, run, execution))
     return [*steps, ReleaseDeploymentLock(held)]
 
 
-def _end_of_deployment(facts: ModelFacts, run: Run, execution: ExecutionState) -> EndRun:
+def _end_of_live(facts: ModelFacts, run: Run) -> EndRun | None:
+    """End a run whose version is live, which is its outcome whatever failed afterwards."""
     champion = facts.state.champion
-    if champion is not None and champion.run == run.run:
-        return EndRun(run.run, RunStatus.DEPLOYED, f"version {champion.version} is live")
-    failure = execution.explained()
+    if champion is None or champion.run != run.run:
+        return None
+    return EndRun(run.run, RunStatus.DEPLOYED, f"version {champion.version} is live")
+
+
+def _end_of_deployment(facts: ModelFacts, run: Run, execution: ExecutionState) -> EndRun:
+    champion, failure = facts.state.champion, execution.explained()
     if facts.live_config and (champion is None or facts.live_config != champion.endpoint_config):
         failure = Failure(
             failure.name,
@@ -274,15 +279,13 @@ def _run_steps(
         return []
     if run is None or run.status.is_final or holder in ended:
         return [ReleaseRunLock(holder)]
-    if run.status is RunStatus.DEPLOYING:
-        waiting = OpenRun(run, facts.version)
-        end = _end_of_undeployed(facts, waiting, now, deployment_remains)
-    elif facts.training is not None and facts.training.has_ended:
+    end = _end_of_live(facts, run)
+    if end is None and run.status is RunStatus.DEPLOYING:
+        end = _end_of_undeployed(facts, OpenRun(run, facts.version), now, deployment_remains)
+    elif end is None and facts.training is not None and facts.training.has_ended:
         end = _failed(run, facts.training)
-    elif facts.training is None and now - run.started_at > GRACE:
+    elif end is None and facts.training is None and now - run.started_at > GRACE:
         return [StartTraining(holder)] if facts.state.removing_since is None else []
-    else:
-        end = None
     return [end, ReleaseRunLock(holder)] if end else []
 
 
@@ -291,7 +294,8 @@ def _open_run_steps(
 ) -> list[Step]:
     """End the runs without a lock that a person has decided on and that no deployment takes up."""
     ends = (
-        _end_of_undeployed(facts, waiting, now, deployment_remains)
+        _end_of_live(facts, waiting.run)
+        or _end_of_undeployed(facts, waiting, now, deployment_remains)
         for waiting in facts.open_runs
         if waiting.run.run not in ended
     )
@@ -302,14 +306,13 @@ def _end_of_undeployed(
     facts: ModelFacts, waiting: OpenRun, now: datetime, deployment_remains: bool
 ) -> EndRun | None:
     """Decide on a run that waits for its deployment; None if it may still come."""
-    run, version = waiting.run, waiting.version
+    run, version, champion = waiting.run, waiting.version, facts.state.champion
     is_deployed_now = facts.deployed_run is not None and facts.deployed_run.run == run.run
     if facts.deployment_may_come or (deployment_remains and is_deployed_now):
         return None
     if version is not None:
         if waits_for_approval(version, run.status):
             return None
-        champion = facts.state.champion
         live = champion.version if champion else None
         reason = outcome_of_undeployed(version, live, run.status)
         if reason is not None:
