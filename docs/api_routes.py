@@ -223,6 +223,7 @@ EVERY_ROUTE = (
     (415, "UNSUPPORTED_MEDIA_TYPE"),
     (429, "QUOTA_EXCEEDED"),
     (429, "THROTTLED"),
+    (500, "ObjectNotFound"),
     (502, "DEFAULT_5XX"),
     (503, "INTEGRATION_FAILURE"),
     (503, "ServiceThrottled"),

@@ -8,6 +8,7 @@ from rich.markup import escape
 
 if TYPE_CHECKING:
     from refit.domain.answers.holds import Hold
+    from refit.domain.naming import RunKeys
 
     from refit_cli.connection import StackConnection
 
@@ -15,17 +16,18 @@ if TYPE_CHECKING:
 def read_holds(connection: StackConnection, model: str) -> tuple[Hold, ...]:
     """Return what holds a model now, as `GET /models/{model}` answers it."""
     from refit.domain.answers.holds import HoldFacts, holds_of  # noqa: PLC0415 (slow)
-    from refit.domain.naming import ResourceNames  # noqa: PLC0415
+    from refit.domain.naming import ResourceNames, RunKeys  # noqa: PLC0415
     from refit.stores.endpoints import Endpoints  # noqa: PLC0415
     from refit.usecases.endpoint_faults import fault_of  # noqa: PLC0415
 
     state = connection.models.state(model)
     run = state.active_run or state.last_run
-    fault = None
+    fault = missing = None
     if state.champion is not None:
         names = ResourceNames(connection.stack.name_prefix, model)
         live = Endpoints(connection.client).describe(names.endpoint)
         fault = fault_of(names, state.champion, live)
+        missing = _missing_file(connection, RunKeys(model, state.champion.run))
     return holds_of(
         HoldFacts(
             model=model,
@@ -33,13 +35,30 @@ def read_holds(connection: StackConnection, model: str) -> tuple[Hold, ...]:
             run=connection.models.run(model, run) if run else None,
             retraining=connection.monitoring.retraining(model),
             endpoint_fault=fault,
+            missing_file=missing,
         )
     )
 
 
+def _missing_file(connection: StackConnection, keys: RunKeys) -> str | None:
+    """Return the first file that predictions of the live version need and that does not exist."""
+    from refit.domain.errors import ObjectNotFound  # noqa: PLC0415 (slow)
+
+    try:
+        for key in (keys.manifest, keys.schema):
+            connection.bucket.size_bytes(key)
+    except ObjectNotFound as error:
+        return str(error)
+    return None
+
+
 def holds_beside_retraining(connection: StackConnection, model: str) -> bool:
     """Return whether more is to be freed than the retraining of a model."""
-    by_command = {hold.kind for hold in read_holds(connection, model)} - {"retraining", "approval"}
+    by_command = {hold.kind for hold in read_holds(connection, model)} - {
+        "retraining",
+        "approval",
+        "files",
+    }
     has_pending_data = connection.models.state(model).pending
     return bool(by_command) or has_pending_data or bool(connection.batches.open(model))
 

@@ -14,6 +14,7 @@ from refit.domain.answers.models import (
     SettingsAnswer,
 )
 from refit.domain.answers.stage import stage_of
+from refit.domain.errors import ObjectNotFound
 from refit.domain.monitoring.alarms import alarm_names
 from refit.usecases.endpoint_faults import fault_of
 from refit.usecases.known_model import known_model
@@ -49,7 +50,13 @@ def show_model(services: Services, model: str) -> ModelAnswer:
     state, champion = overview.state, overview.state.champion
     verdict = verdict_of_champion(overview)
     endpoint = services.endpoints.describe(services.names(model).endpoint) if champion else None
-    manifest = services.artifacts.manifest(model, champion.run) if champion else None
+    manifest, form, missing = None, None, None
+    if champion is not None:
+        try:
+            manifest = services.artifacts.manifest(model, champion.run)
+            form = _form(services, model, manifest)
+        except ObjectNotFound as error:  # a person deleted it, and is to see the rest
+            missing = str(error)
     return ModelAnswer(
         model=model,
         stage=stage,
@@ -58,22 +65,22 @@ def show_model(services: Services, model: str) -> ModelAnswer:
         active_run=state.active_run,
         pending=state.pending,
         removing_since=state.removing_since,
-        holds=_holds(services, overview, endpoint),
+        holds=_holds(services, overview, endpoint, missing),
         loop=_loop(services, overview, champion) if champion else None,
         trend=verdict.trend if verdict else (),
         last_run=run_summary(overview.run) if overview.run else None,
         settings=_settings(manifest) if manifest else None,
-        form=_form(services, model, manifest) if manifest else None,
+        form=form,
         alarms=_alarms(services, model),
     )
 
 
 def _holds(
-    services: Services, overview: Overview, endpoint: EndpointState | None
+    services: Services, overview: Overview, endpoint: EndpointState | None, missing: str | None
 ) -> tuple[Hold, ...]:
     model, state, champion = overview.model, overview.state, overview.state.champion
     fault = fault_of(services.names(model), champion, endpoint) if champion else None
-    return holds_of(HoldFacts(model, state, overview.run, overview.retraining, fault))
+    return holds_of(HoldFacts(model, state, overview.run, overview.retraining, fault, missing))
 
 
 def _champion(champion: Champion, endpoint: EndpointState | None) -> ChampionAnswer:

@@ -139,7 +139,7 @@ def test_what_holds_a_model_is_shown_with_the_command_that_frees_it(refit, digit
     assert "held since 2026-11-20 12:00:00 UTC Run r3 is TRAINING." in output
     assert "to free it: refit unblock digits" in output
     (model,) = json.loads(refit("status", "digits", "--json").stdout)["models"]
-    run, endpoint = model["holds"]
+    run, endpoint, files = model["holds"]
     assert (run["kind"], run["since"], run["command"]) == (
         "run",
         "2026-11-20T12:00:00.000+00:00",
@@ -147,6 +147,8 @@ def test_what_holds_a_model_is_shown_with_the_command_that_frees_it(refit, digit
     )
     assert (endpoint["kind"], endpoint["since"]) == ("endpoint", None)
     assert "refit-digits does not exist" in endpoint["text"]
+    assert (files["kind"], files["command"]) == ("files", "refit put digits FILE")
+    assert "digits/runs/r1/manifest.json does not exist (any more)" in files["text"]
 
 
 def test_the_endpoint_s_status_is_sagemaker_s(refit, digits):

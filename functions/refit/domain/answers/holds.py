@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -19,11 +19,15 @@ if TYPE_CHECKING:
     from refit.domain.pipeline.run import Run
     from refit.domain.retraining.state import RetrainingState
 
+HoldKind: TypeAlias = Literal[
+    "removal", "run", "deployment", "approval", "retraining", "endpoint", "files"
+]
+
 
 class Hold(Answer):
     """One thing that keeps a model from its next run, its next deployment or its predictions."""
 
-    kind: Literal["removal", "run", "deployment", "approval", "retraining", "endpoint"]
+    kind: HoldKind
     since: Moment | None
     text: str = Field(description="What holds the model, in one or two sentences.")
     command: str = Field(description="The command with which a person frees the model.")
@@ -36,6 +40,7 @@ class HoldFacts:
     Attributes:
         run: the active run or, without one, the last run; None before the first one.
         endpoint_fault: why the endpoint does not serve the live version; None if it does.
+        missing_file: which file of the live version was deleted; None if none is known to be.
     """
 
     model: str
@@ -43,6 +48,7 @@ class HoldFacts:
     run: Run | None
     retraining: RetrainingState
     endpoint_fault: str | None = None
+    missing_file: str | None = None
 
 
 def holds_of(facts: HoldFacts) -> tuple[Hold, ...]:
@@ -58,6 +64,7 @@ def holds_of(facts: HoldFacts) -> tuple[Hold, ...]:
         _approval(facts),
         _retraining(facts),
         _endpoint(facts),
+        _files(facts),
     )
     return tuple(hold for hold in holds if hold is not None)
 
@@ -112,8 +119,15 @@ def _endpoint(facts: HoldFacts) -> Hold | None:
     return _hold("endpoint", None, text, f"refit unblock {facts.model}")
 
 
+def _files(facts: HoldFacts) -> Hold | None:
+    if facts.missing_file is None:
+        return None
+    text = f"The live version cannot predict: {facts.missing_file}."
+    return _hold("files", None, text, f"refit put {facts.model} FILE")
+
+
 def _hold(
-    kind: Literal["removal", "run", "deployment", "approval", "retraining", "endpoint"],
+    kind: HoldKind,
     since: datetime | str | None,
     text: str,
     command: str,
