@@ -85,11 +85,11 @@ def test_only_a_blocked_model_is_unblocked(stack: Stack, registry: FakeRegistry)
 def test_unblocking_ends_the_wait_of_a_retraining_for_an_approval(
     stack: Stack, registry: FakeRegistry
 ) -> None:
-    waits = RetrainingState(state=RetrainingStatus.RETRAINING, since=utc_now(), run="run3")
+    waits = RetrainingState(state=RetrainingStatus.RETRAINING, since=utc_now(), run="run4")
     assert services().monitoring.save_retraining(MODEL, waits)
     assert refused("POST", "/models/digits/unblock") == (409, "NotBlocked")
-    services().models.update_run(MODEL, "run3", status=RunStatus.AWAITING_APPROVAL)
-    registry.approvals["arn:3"] = "PendingManualApproval"
+    services().models.update_run(MODEL, "run4", status=RunStatus.AWAITING_APPROVAL)
+    registry.approvals["arn:4"] = "PendingManualApproval"
     act("/models/digits/unblock")
     assert [event["detail-type"] for event in published(stack)] == ["Retraining Unblocked"]
 

@@ -332,3 +332,17 @@ def test_a_deployment_lock_that_names_no_execution_is_released(sagemaker: FakeSa
     services().models.begin_deployment("digits", "d1", "")
     check()
     assert locks() == (RUN, None)
+
+
+def test_a_run_that_was_stopped_leaves_no_sagemaker_model(sagemaker: FakeSageMaker) -> None:
+    execution = started()
+    of_run = [f"refit-digits-{RUN}-{kind}" for kind in ("features", "ensemble", "f1-0", "0")]
+    trial = f"refit-{RUN}-0-003-01234567"
+    others = [f"refit-digits-2-{RUN}-0", "refit-digits-v1-01234567"]
+    sagemaker.models = [*of_run, trial, *others]
+    stop(execution)
+    check()
+    deleted = [
+        request["ModelName"] for name, request in sagemaker.changes if name == "delete_model"
+    ]
+    assert deleted == [*of_run, trial]
