@@ -188,6 +188,7 @@ def model(
         active_run=None,
         pending=False,
         removing_since=None,
+        holds=(),
         loop=loop(name, state),
         trend=trend(),
         last_run=run_summary(),

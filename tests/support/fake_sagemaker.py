@@ -26,6 +26,7 @@ class FakeSageMaker:
         answer: body and variant of the response to InvokeEndpoint.
         invocations: requests of InvokeEndpoint.
         changes: (operation, request) of all other calls that create, update or delete.
+        models: names of the SageMaker models.
     """
 
     def __init__(self) -> None:
@@ -35,6 +36,7 @@ class FakeSageMaker:
         self.answer = ("", "v2")
         self.invocations: list[dict[str, Any]] = []
         self.changes: list[tuple[str, dict[str, Any]]] = []
+        self.models: list[str] = []
 
     def describe_endpoint(self, EndpointName: str) -> dict[str, Any]:
         if self.endpoint is None:
@@ -45,6 +47,10 @@ class FakeSageMaker:
         }
         reason = self.endpoint.failure_reason
         return state | ({"FailureReason": reason} if reason else {})
+
+    def list_models(self, NameContains: str, MaxResults: int) -> dict[str, Any]:
+        shown = [name for name in self.models if NameContains in name]
+        return {"Models": [{"ModelName": name} for name in shown[:MaxResults]]}
 
     def get_paginator(self, operation: str) -> FakeSageMaker:
         assert operation == "list_model_packages"
@@ -73,6 +79,7 @@ class FakeSageMaker:
             "ModelApprovalStatus": package.approval,
             "CustomerMetadataProperties": properties,
             "InferenceSpecification": {"Containers": [{"Image": package.image or XGBOOST}]},
+            "LastModifiedTime": package.changed_at,
         }
 
     def invoke_endpoint(self, **request: Any) -> dict[str, Any]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ORIGIN = datetime(2026, 1, 5, tzinfo=UTC)
 
@@ -24,6 +27,15 @@ class FakeRegistry:
 
     def describe_endpoint(self, EndpointName: str) -> dict[str, Any]:
         return {"EndpointStatus": "InService", "EndpointConfigName": "config"}
+
+    def get_paginator(self, operation: str) -> FakeRegistry:
+        assert operation == "list_model_packages"
+        return self
+
+    def paginate(self, ModelApprovalStatus: str, **_: Any) -> Iterator[dict[str, Any]]:
+        listed = self.list_model_packages(MaxResults=100)["ModelPackageSummaryList"]
+        shown = [each for each in listed if each["ModelApprovalStatus"] == ModelApprovalStatus]
+        yield {"ModelPackageSummaryList": shown}
 
     def list_model_packages(self, **request: Any) -> dict[str, Any]:
         start = int(request.get("NextToken", 0)) if request.get("NextToken", "0").isdigit() else -1

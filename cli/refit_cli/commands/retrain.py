@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from refit_cli import options, terminal
 from refit_cli.errors import Refused, TimedOut, unknown_model
+from refit_cli.model_holds import holds_beside_retraining, request_release
 from refit_cli.request_json import request_json
 from refit_cli.runtime import runtime_of
 from refit_cli.user_commands import publish, user_name
@@ -94,36 +95,49 @@ def unblock(
     aws: options.Aws = False,
     json: options.Json = False,
 ) -> None:
-    """Allow retraining again after consecutive retrainings without improvement.
+    """Free a model from what holds it and nothing works on any more.
 
-    Find the cause first: `refit status MODEL` shows the messages of the runs.
-    If the model still drifts, a retraining starts as soon as there are enough
-    labels. The command also stops the wait for an approval that is not given.
+    Ends runs, deployments and batch predictions whose executions have ended,
+    releases their locks, and starts what waits for them, as the regular check
+    does, but at once. Deploys the newest approved version again if the endpoint
+    is missing, has failed, or was left with another version. What holds a model
+    is shown by `refit status MODEL`; what is being worked on is not interrupted.
+
+    Also allows retraining again after consecutive retrainings without
+    improvement. Find the cause first: `refit status MODEL` shows the messages of
+    the runs. If the model still drifts, a retraining starts as soon as there are
+    enough labels. The command also stops the wait for an approval that is not
+    given.
 
     [bold]Examples[/]
       refit unblock digits
       refit unblock digits && refit status digits
 
-    [bold]Exit codes[/]  0 unblocked · 1 nothing is blocked, or the model has no live
-    version · 2 no such model · 3 stack not found or not reachable
+    [bold]Exit codes[/]  0 unblocked · 1 nothing is blocked · 2 no such model ·
+    3 stack not found or not reachable
     """
     from refit_cli.connection import connected
 
     checked_model_name(model)
     target = options.StackTarget(port, stack_name, aws)
     with connected(target, runtime_of(context)) as connection:
-        version = _live_version(connection, model)
-        _check_blocked(connection, model)
+        version = _known_version(connection, model)
         user = user_name(connection)
-        event = publish(connection, EventName.RETRAINING_UNBLOCKED, {"model": model, "by": user})
-    text = "If the model still drifts, a retraining starts when there are enough labels"
+        if holds_beside_retraining(connection, model):
+            text = request_release(connection, model)
+            event = None
+        else:
+            _check_blocked(connection, model, version)
+            detail = {"model": model, "by": user}
+            event = publish(connection, EventName.RETRAINING_UNBLOCKED, detail)
+            text = "If the model still drifts, a retraining starts when there are enough labels."
     if json:
         answer = request_json(
             "unblock",
             model,
             user,
-            f"{text}.",
-            until="`stage` is not `blocked`",
+            text,
+            until="`stage` is not `blocked`, and `holds` is empty",
             command=f"refit status {model}",
             event=event,
             version=version,
@@ -132,12 +146,12 @@ def unblock(
         return
     terminal.results().print(f"[green]unblocked[/]  {model}, by {escape(user)}")
     terminal.inform(
-        f"{text}: see [bold]refit status {model}[/], and follow the run with "
+        f"{escape(text)} See [bold]refit status {model}[/], and follow a run with "
         f"[bold]refit watch {model}[/]"
     )
 
 
-def _check_blocked(connection: StackConnection, model: str) -> None:
+def _check_blocked(connection: StackConnection, model: str, version: int | None) -> None:
     """Check that the command has something to do.
 
     Raises:
@@ -145,6 +159,8 @@ def _check_blocked(connection: StackConnection, model: str) -> None:
     """
     from refit.domain.retraining.rules import may_be_unblocked
 
+    if version is None:
+        _live_version(connection, model)  # says that there is none
     retraining = connection.monitoring.retraining(model)
     run = connection.models.run(model, retraining.run) if retraining.run else None
     if not may_be_unblocked(retraining.state, run):
@@ -152,6 +168,19 @@ def _check_blocked(connection: StackConnection, model: str) -> None:
             f"the retraining of {model} is not blocked: its state is {retraining.state}",
             f"to retrain it now: refit retrain {model}",
         )
+
+
+def _known_version(connection: StackConnection, model: str) -> int | None:
+    """Return the live version, if there is one.
+
+    Raises:
+        BadInput: when the model does not exist.
+    """
+    champion = connection.models.state(model).champion
+    models = connection.models.models()
+    if champion is None and model not in models:
+        raise unknown_model(model, models, connection.location)
+    return champion.version if champion else None
 
 
 def _live_version(connection: StackConnection, model: str) -> int:

@@ -20,6 +20,7 @@ from refit_cli.runtime import runtime_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from refit.domain.answers.holds import Hold
     from refit.domain.answers.runs import TrainingProgress
     from refit.domain.pipeline.batch import Batch
     from refit.domain.pipeline.model_state import ModelState
@@ -51,8 +52,8 @@ def status(
     For one model, also what its live version and its newest run learned from
     their data, the last round of the newest training, and the state of its
     monitoring: quality compared with the held-out rows, evidence of drift,
-    labels, shifted inputs, pending work, and the state of retraining with its
-    reason.
+    labels, shifted inputs, pending work, the state of retraining with its reason,
+    and what holds the model, since when, with the command that frees it.
 
     [bold]Examples[/]
       refit status
@@ -105,6 +106,7 @@ class ModelStatus:
         loop: state of monitoring and retraining; None without a live version.
         runs: all runs, newest first.
         batches: all batch predictions, newest first.
+        holds: what holds the model, and the command that frees it.
         trials: how far the tuning job of the newest run is; None without one.
     """
 
@@ -114,6 +116,7 @@ class ModelStatus:
     loop: LoopStatus | None
     runs: list[Run]
     batches: list[Batch]
+    holds: tuple[Hold, ...] = ()
     trials: str | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -134,6 +137,7 @@ class ModelStatus:
             "activeRun": self.state.active_run,
             "pending": self.state.pending,
             "removingSince": self.state.removing_since and self.state.removing_since.isoformat(),
+            "holds": [hold.model_dump(mode="json", by_alias=True) for hold in self.holds],
             "loop": self.loop and self.loop.as_json(),
             "runs": [_run_json(run) for run in self.runs],
             "batches": [batch_json(batch) for batch in self.batches],
@@ -142,6 +146,7 @@ class ModelStatus:
 
 def _model_status(connection: StackConnection, name: str) -> ModelStatus:
     from refit_cli.loop_status import read_loop_status
+    from refit_cli.model_holds import read_holds
 
     state = connection.models.state(name)
     runs = connection.models.runs(name)
@@ -153,6 +158,7 @@ def _model_status(connection: StackConnection, name: str) -> ModelStatus:
         loop=read_loop_status(connection, name, champion.version) if champion else None,
         runs=runs,
         batches=connection.batches.of_model(name),
+        holds=read_holds(connection, name),
         trials=_trials(connection, name, runs[0]) if runs else None,
     )
 
@@ -327,6 +333,8 @@ def _training_texts(run: Run) -> list[str]:
 
 
 def _print_runs(model: ModelStatus, training: tuple[TrainingProgress, ...]) -> None:
+    from refit_cli.model_holds import hold_lines
+
     console = terminal.results()
     console.print()
     if model.state.removing_since is not None:
@@ -335,6 +343,8 @@ def _print_runs(model: ModelStatus, training: tuple[TrainingProgress, ...]) -> N
             f"[yellow]being removed[/]  the removal began {began}; if it was interrupted, finish "
             f"it with `refit remove {model.name}`\n"
         )
+    elif model.holds:
+        console.print("\n".join(hold_lines(model.holds)) + "\n")
     if model.state.pending:
         console.print("[cyan]pending[/]  new data is waiting for the active run to end\n")
     for run in model.runs[:_SHOWN_RUNS]:

@@ -120,15 +120,9 @@ def _timeout(view: RunView, timeout_s: float) -> WatchOutcome:
             "Ingest function and its dead-letter queue",
         )
     advice = f"the run continues; follow it with `refit watch {view.model} --run {run.run}`"
-    if run.status == RunStatus.AWAITING_APPROVAL and run.package_arn:
-        advice = f"approve the version: {_approval_command(run.package_arn)}"
+    if run.status == RunStatus.AWAITING_APPROVAL and run.version is not None:
+        decide = f"{view.model} {run.version}"
+        advice = f"approve the version with `refit approve {decide}`, or `refit reject {decide}`"
     return WatchOutcome(
         ExitCode.TIMED_OUT, f"run {run.run} is still {run.status} after {timeout_s:g} s", advice
-    )
-
-
-def _approval_command(package_arn: str) -> str:
-    return (
-        "aws sagemaker update-model-package --model-approval-status Approved "
-        f"--model-package-arn {package_arn}"
     )

@@ -22,7 +22,7 @@ RefitError
 │   ├── VersionNotFound           the model has no such version
 │   └── ActionRefused             the state of the model does not allow what a user requests
 │       ├── NothingToRetrain          no version is live
-│       ├── NotBlocked                retraining is not blocked
+│       ├── NotBlocked                nothing is to be freed, and retraining is not blocked
 │       ├── NothingToRetry            no run, or not this one, can be repeated
 │       ├── RunActive                 a run is active, so no other one can start
 │       ├── AlreadyApproved           the version is approved
@@ -44,6 +44,7 @@ RefitError
     ├── EnsembleNotPacked         the model of a fold is missing or cannot be read
     ├── ModelNotSaved             the training job ended well and saved no model
     ├── TuningFailed              a tuning job was stopped, or has no trial with a model
+    ├── VersionNumberUsed         the registry gave a version a number that another run has
     ├── DeploymentRejected        the live endpoint is not, or does not answer like, the new model
     ├── EndpointDidNotStart       the endpoint failed because of the new model
     └── AnswerMalformed           an endpoint's answer does not fit the rows it was asked
@@ -240,6 +241,10 @@ class ModelNotSaved(OutcomeError):
 
 class TuningFailed(OutcomeError):
     """When a tuning job failed or was stopped, or none of its trials has a model."""
+
+
+class VersionNumberUsed(OutcomeError):
+    """When the model registry gives a version a number that another run of the model has."""
 
 
 class DeploymentRejected(OutcomeError):

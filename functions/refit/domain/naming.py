@@ -451,6 +451,11 @@ class ResourceNames:
         """SageMaker model and endpoint config of one deployment of a version."""
         return f"{self.prefix}-{self.model}-v{version}-{deployment}"
 
+    def is_deployed(self, config: str) -> bool:
+        """Return whether a deployment of Refit created an endpoint config of this name."""
+        stem = re.escape(f"{self.prefix}-{self.model}-v")
+        return re.fullmatch(rf"{stem}[0-9]+-[0-9a-f]{{8}}", config) is not None
+
     @staticmethod
     def deployed_features(deployed: str) -> str:
         """SageMaker model of `[data] features_from` that a deployment serves beside its version."""

@@ -5,7 +5,7 @@ Input       {"group", "version", "package_arn", "approval"}: the model package t
             "execution"                                              events/plan_deployment.json
 Output      {"action": "none"} or {"action": "create" | "update", "model", "run", "version",
             "package_arn", "deployment", "name", "endpoint", "variant", "requests"}
-Raises      DeploymentInProgress, RegistryLags, SettingsInvalid, ServiceThrottled
+Raises      DeploymentInProgress, EndpointNotReady, RegistryLags, SettingsInvalid, ServiceThrottled
 """
 
 from __future__ import annotations

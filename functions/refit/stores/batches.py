@@ -1,7 +1,8 @@
 """Batch predictions of a model, as items of ModelTable.
 
 Items (pk, sk):
-    MODEL#<model>  BATCH#<batch>   domain/pipeline/batch.py
+    MODEL#<model>  BATCH#<batch>       domain/pipeline/batch.py
+    MODEL#<model>  OPEN_BATCH#<batch>  index of the batches that are not known to have ended
 
 Every change is one conditional write, so repeating a step has no further effect.
 """
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from refit.domain.moments import Clock
     from refit.stores.dynamodb import Item, Table
 
+_OPEN = "OPEN_BATCH#"
+
 
 class BatchStore:
     """The batch predictions of models."""
@@ -35,6 +38,7 @@ class BatchStore:
         """Record a batch, unless it was begun before."""
         now = iso(self._clock())
         self._table.apply(self._table.put_request({"pk": "MODELS", "sk": model}))
+        self._table.apply(self._table.put_request(_open_key(model, batch)))
         self._table.apply(
             self._table.put_request(
                 {
@@ -73,6 +77,15 @@ class BatchStore:
         batches = [Batch.model_validate(item) for item in self._table.query(condition)]
         return sorted(batches, key=lambda batch: batch.started_at, reverse=True)
 
+    def open(self, model: str) -> list[str]:
+        """Return the batches of a model that are not known to have ended."""
+        condition = Key("pk").eq(model_pk(model)) & Key("sk").begins_with(_OPEN)
+        return [item["sk"].removeprefix(_OPEN) for item in self._table.query(condition)]
+
+    def close(self, model: str, batch: str) -> None:
+        """Record that a batch has ended."""
+        self._table.delete_many([_open_key(model, batch)])
+
     def update(self, model: str, batch: str, **values: Any) -> bool:
         """Set attributes of a batch, such as its status.
 
@@ -104,3 +117,7 @@ class BatchStore:
 
 def _key(model: str, batch: str) -> Item:
     return {"pk": model_pk(model), "sk": f"BATCH#{batch}"}
+
+
+def _open_key(model: str, batch: str) -> Item:
+    return {"pk": model_pk(model), "sk": f"{_OPEN}{batch}"}

@@ -113,6 +113,13 @@ class Endpoints:
         self._delete("delete_endpoint_config", EndpointConfigName=name)
         self.delete_model(name)
 
+    def models_named(self, stem: str) -> list[str]:
+        """Return the names of the SageMaker models that begin with a stem; at most 100."""
+        with translate_transient_errors():
+            answer = self._client("sagemaker").list_models(NameContains=stem, MaxResults=100)
+        names = (entry["ModelName"] for entry in answer["Models"])
+        return [name for name in names if name.startswith(stem)]
+
     def delete_model(self, name: str) -> None:
         """Delete a SageMaker model if it exists."""
         self._delete("delete_model", ModelName=name)

@@ -55,6 +55,14 @@ class BatchExecutions:
         given = {"model": model, "batch": batch}
         return _start_once(self._client, self._state_machine_arn, f"{model}-{batch}", given)
 
+    def arn(self, model: str, batch: str) -> str:
+        """Return the ARN of the execution of a batch, whether or not it exists."""
+        return _execution_arn(self._state_machine_arn, f"{model}-{batch}")
+
+
+def _execution_arn(state_machine_arn: str, name: str) -> str:
+    return f"{state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+
 
 def _start_once(client: Any, state_machine_arn: str, name: str, given: dict[str, str]) -> str:
     try:
@@ -65,7 +73,7 @@ def _start_once(client: Any, state_machine_arn: str, name: str, given: dict[str,
     except ClientError as error:
         if error_code(error) != "ExecutionAlreadyExists":
             raise
-        return f"{state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+        return _execution_arn(state_machine_arn, name)
     return str(answer["executionArn"])
 
 
@@ -76,24 +84,37 @@ class Deployments:
         self._client = client
         self._state_machine_arn = state_machine_arn
 
+    def start(self, group: str, version: int, package_arn: str) -> None:
+        """Deploy an approved version. If it is live and served, the execution changes nothing."""
+        with translate_transient_errors():
+            self._client.start_execution(
+                stateMachineArn=self._state_machine_arn,
+                input=_deployment_input(group, version, package_arn),
+            )
+
     def repeat(self, group: str, version: int, package_arn: str, failed_arn: str) -> None:
         """Deploy an approved version again, once after each execution that failed."""
-        detail = {
-            "ModelPackageGroupName": group,
-            "ModelPackageVersion": version,
-            "ModelPackageArn": package_arn,
-            "ModelApprovalStatus": "Approved",
-        }
         try:
             with translate_transient_errors():
                 self._client.start_execution(
                     stateMachineArn=self._state_machine_arn,
                     name=f"{group}-v{version}-after-{deployment_id(failed_arn)}",
-                    input=json.dumps({"detail": detail}),
+                    input=_deployment_input(group, version, package_arn),
                 )
         except ClientError as error:
             if error_code(error) != "ExecutionAlreadyExists":
                 raise
+
+
+def _deployment_input(group: str, version: int, package_arn: str) -> str:
+    """Return the input that the event of an approval gives an execution."""
+    detail = {
+        "ModelPackageGroupName": group,
+        "ModelPackageVersion": version,
+        "ModelPackageArn": package_arn,
+        "ModelApprovalStatus": "Approved",
+    }
+    return json.dumps({"detail": detail})
 
 
 class ExecutionHistory:
@@ -108,7 +129,8 @@ class ExecutionHistory:
             with translate_transient_errors():
                 answer = self._client.describe_execution(executionArn=arn)
         except ClientError as error:
-            if error_code(error) != "ExecutionDoesNotExist":
+            # An ARN that is none can only be an item of the table that was changed by hand.
+            if error_code(error) not in {"ExecutionDoesNotExist", "InvalidArn"}:
                 raise
             return None
         return Execution(

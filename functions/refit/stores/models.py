@@ -203,6 +203,10 @@ class ModelStore:
         """Record that new data arrived while a run is active; return False if none is active."""
         return self._set_state(model, {"pending": True}, Attr("active_run").exists())
 
+    def clear_pending(self, model: str) -> None:
+        """Record that no data is pending, unless a run is active meanwhile."""
+        self._set_state(model, {"pending": False}, Attr("active_run").not_exists())
+
     def update_run(self, model: str, run: str, **values: Any) -> bool:
         """Set attributes of a run, such as its status; None removes an attribute.
 
@@ -222,13 +226,21 @@ class ModelStore:
         )
         return self.state(model).pending
 
-    def record_version(self, model: str, version: int, run: str, package_arn: str) -> None:
-        """Record the run and the model package of a version number."""
+    def record_version(self, model: str, version: int, run: str, package_arn: str) -> bool:
+        """Record the run and the model package of a version number.
+
+        Returns:
+            False when the number belongs to another run.
+        """
         values = {"run": run, "package_arn": package_arn, "version": version}
-        self._table.apply(
-            self._table.update_request(_key(model, f"{_VERSION}{version:010d}"), set=values)
+        is_free = Attr("run").not_exists() | Attr("run").eq(run)
+        key = _key(model, f"{_VERSION}{version:010d}")
+        is_recorded = self._table.apply(
+            self._table.update_request(key, set=values, condition=is_free)
         )
-        self.update_run(model, run, version=version, package_arn=package_arn)
+        if is_recorded:
+            self.update_run(model, run, version=version, package_arn=package_arn)
+        return is_recorded
 
     def begin_deployment(self, model: str, deployment: str, execution_arn: str) -> bool:
         """Take the deployment lock. It succeeds if this deployment already holds the lock.

@@ -28,6 +28,7 @@ class PackageVersion:
         run: the run that made it; None for a package that Refit did not create.
         approval: its approval status.
         image: URI of its container image; empty if it has none.
+        changed_at: when it was last changed, for example approved; None if it never was.
     """
 
     version: int
@@ -35,6 +36,7 @@ class PackageVersion:
     run: str | None
     approval: str = "Approved"
     image: str = ""
+    changed_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ class ModelRegistry:
             properties.get(RUN_PROPERTY),
             answer.get("ModelApprovalStatus", ""),
             containers[0].get("Image", ""),
+            answer.get("LastModifiedTime"),
         )
 
     def model_data(self, arn: str) -> str:
@@ -188,6 +191,15 @@ class ModelRegistry:
     def reject_package(self, arn: str, reason: str) -> None:
         """Set the approval status of a version to Rejected and record the reason."""
         self._set_approval(arn, "Rejected", reason)
+
+    def delete_package(self, arn: str) -> None:
+        """Delete a version if it exists."""
+        try:
+            with translate_transient_errors():
+                self._client.delete_model_package(ModelPackageName=arn)
+        except ClientError as error:
+            if error_code(error) not in {"ValidationException", "ResourceNotFound"}:
+                raise
 
     def _set_approval(self, arn: str, status: str, reason: str) -> None:
         with translate_transient_errors():

@@ -77,7 +77,7 @@ class RunArtifacts:
 
     def drop(self, model: str, run: str) -> Drop:
         """Return the drop of the run, which is not cached: it can change until the run begins."""
-        return Drop.model_validate_json(self._bucket.read(RunKeys(model, run).drop))
+        return Drop.model_validate_json(self._read(RunKeys(model, run).drop))
 
     def consumed_files(self, model: str, run: str | None) -> ConsumedFiles:
         """Return what a run and the runs before it took from the drop folder; None took nothing."""
@@ -111,7 +111,7 @@ class RunArtifacts:
             TrainingLabels,
         )
 
-        profile: dict[str, Any] = json.loads(self._bucket.read(RunKeys(model, run).profile))
+        profile: dict[str, Any] = json.loads(self._read(RunKeys(model, run).profile))
         return TrainingLabels.model_validate(profile["label"])
 
     def largest_number(self, model: str, run: str) -> float | None:
@@ -179,10 +179,20 @@ class RunArtifacts:
         return artifact
 
     def _parse(self, kind: type[BaseModel], key: str) -> BaseModel:
-        return kind.model_validate_json(self._bucket.read(key))
+        return kind.model_validate_json(self._read(key))
+
+    def _read(self, key: str) -> bytes:
+        try:
+            return self._bucket.read(key)
+        except ObjectNotFound as error:
+            raise ObjectNotFound(
+                str(error),
+                advice="If it was deleted, restore its last version, or drop data to train a new "
+                "version of the model",
+            ) from error
 
     def _read_largest(self, model: str, run: str) -> float | None:
-        columns = self._bucket.read_json(RunKeys(model, run).profile)["columns"]
+        columns = json.loads(self._read(RunKeys(model, run).profile))["columns"]
         found = (column.get("max") for column in columns)
         return max((float(value) for value in found if value is not None), default=None)
 
@@ -198,7 +208,7 @@ class RunArtifacts:
     def _read_columns(self, model: str, run: str) -> Columns:
         from refit.domain.monitoring.input_counts import columns_of  # noqa: PLC0415 (NumPy)
 
-        profile: dict[str, Any] = json.loads(self._bucket.read(RunKeys(model, run).profile))
+        profile: dict[str, Any] = json.loads(self._read(RunKeys(model, run).profile))
         return columns_of(profile, self.baseline(model, run))
 
     def _period(self) -> int:

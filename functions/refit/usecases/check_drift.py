@@ -19,6 +19,7 @@ from refit.telemetry import logger
 from refit.usecases.expire_labels import expire_labels
 from refit.usecases.judge_version import judge_live_inputs, judge_live_quality
 from refit.usecases.publish_gauges import publish_label_gauges, publish_verdict_gauges
+from refit.usecases.reconcile_batches import reconcile_batches
 from refit.usecases.reconcile_model import reconcile_model
 
 if TYPE_CHECKING:
@@ -38,12 +39,13 @@ def check_drift_of_all_models(services: Services) -> None:
 
 
 def check_drift(services: Services, model: str) -> None:
-    """Reconcile the locks of a model, expire its overdue labels, and check its live version.
+    """Reconcile runs, locks and batches of a model, expire overdue labels, check its live version.
 
     Raises:
         ServiceThrottled: when the verdict kept changing concurrently, or AWS throttled.
     """
     reconcile_model(services, model)
+    reconcile_batches(services, model)
     expire_labels(services, model)
     now = services.now()
     champion = services.models.champion(model)

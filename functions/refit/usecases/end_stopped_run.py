@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING
 
 from refit.domain.naming import model_of_group
+from refit.domain.pipeline.reconciliation import EndRun
 from refit.usecases.reconcile_model import reconcile_model
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ def end_stopped_run(services: Services, execution: Execution) -> str | None:
     model = _model(services, execution)
     if model is None:
         return None
-    ended = reconcile_model(services, model, ended=execution)
-    return ended[0] if ended else None
+    steps = reconcile_model(services, model, ended=execution)
+    return next((step.run for step in steps if isinstance(step, EndRun)), None)
 
 
 def _model(services: Services, execution: Execution) -> str | None:

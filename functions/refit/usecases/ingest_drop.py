@@ -125,6 +125,8 @@ def _new_files(services: Services, model: str, events: set[FileVersion] | None) 
     if not files:
         logger.info("no new files", extra={"model": model})
         services.drop_waits.forget(model)
+        if state.pending:
+            services.models.clear_pending(model)
         return None
     run = run_id(model, [(file.key, file.unique_version) for file in files])
     return _Folder(model, files, run, consumed, state.consumed_by)

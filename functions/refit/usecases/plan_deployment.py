@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from refit.domain.errors import DeploymentInProgress, RegistryLags
+from refit.domain.errors import DeploymentInProgress, EndpointNotReady, RegistryLags
 from refit.domain.naming import (
     ModelKeys,
     ResourceNames,
@@ -17,12 +17,16 @@ from refit.domain.naming import (
     model_of_group,
     model_tags,
 )
-from refit.domain.pipeline.deployment import Action, action_for
+from refit.domain.pipeline.deployment import CHANGING_STATUSES, Action, action_for
 from refit.domain.pipeline.failure import Failure
-from refit.domain.pipeline.reconciliation import VersionState, outcome_of_undeployed
-from refit.domain.vocabulary import RunStatus
+from refit.domain.pipeline.reconciliation import (
+    AWAITS_DEPLOYMENT,
+    VersionState,
+    outcome_of_undeployed,
+)
 from refit.telemetry import logger
 from refit.usecases.check_image import check_image
+from refit.usecases.endpoint_faults import fault_of
 from refit.usecases.finish_run import finish_run
 from refit.usecases.package_models import model_request, package_request
 from refit.usecases.reconcile_model import reconcile_model
@@ -31,6 +35,7 @@ from refit.usecases.record_outcome import RunOutcome
 if TYPE_CHECKING:
     from refit.domain.model_settings import DeploymentSettings, MonitoringSettings
     from refit.domain.pipeline.manifest import Manifest
+    from refit.stores.endpoints import EndpointState
     from refit.stores.registry import PackageVersion
     from refit.usecases.services import Services
 
@@ -68,6 +73,7 @@ def plan_deployment(
 
     Raises:
         DeploymentInProgress: when another deployment of the model holds the lock.
+        EndpointNotReady: while the endpoint takes no change.
         RegistryLags: when the registry does not show yet what the event says.
         SettingsInvalid: when the image of the version is not allowed to run (any more). The lock is
             given back when the execution has failed.
@@ -128,11 +134,11 @@ def _end_undeployed(
         Whether the run has ended. Then the locks of the run and of `deployment` are released.
     """
     run = services.models.run(model, changed.run) if changed.run else None
-    if run is None or run.status is not RunStatus.DEPLOYING:
+    if run is None or run.status not in AWAITS_DEPLOYMENT:
         return False
     champion = services.models.champion(model)
     version = VersionState(changed.version, changed.approval, newest.version if newest else None)
-    reason = outcome_of_undeployed(version, champion.version if champion else None)
+    reason = outcome_of_undeployed(version, champion.version if champion else None, run.status)
     if reason is None:
         return False
     failure = Failure(reason.error, reason.message) if reason.error else None
@@ -148,14 +154,17 @@ def _plan(
 ) -> dict[str, Any]:
     names = services.names(model)
     champion = services.models.champion(model)
+    live = services.endpoints.describe(names.endpoint)
     action = action_for(
         package.version if package else None,
         champion.version if champion else None,
-        services.endpoints.describe(names.endpoint) is not None,
+        live is not None,
+        has_fault=champion is not None and fault_of(names, champion, live) is not None,
     )
     if package is None or package.run is None or action is Action.NONE:
         logger.info("nothing to deploy", extra={"model": model})
         return {"action": Action.NONE}
+    _check_endpoint(services, names.endpoint, live)
     check_image(services, package.image)
     manifest = services.artifacts.manifest(model, package.run)
     name = names.deployed(package.version, deployment)
@@ -172,6 +181,22 @@ def _plan(
         "requests": _requests(services, model, name, package, manifest)
         | {"endpoint": _endpoint_request(services, model, name, action)},
     }
+
+
+def _check_endpoint(services: Services, endpoint: str, live: EndpointState | None) -> None:
+    """Check that SageMaker takes a change of the endpoint, which may have been left changing.
+
+    Raises:
+        EndpointNotReady: while it is changing; and after its deletion has begun here, because a
+            failed endpoint can only be deleted.
+    """
+    if live is None:
+        return
+    if live.status == "Failed":
+        services.endpoints.delete(endpoint)
+        raise EndpointNotReady(f"endpoint {endpoint} is Failed, and is being deleted")
+    if live.status in CHANGING_STATUSES:
+        raise EndpointNotReady(f"endpoint {endpoint} is {live.status}")
 
 
 def _requests(

@@ -78,6 +78,7 @@ class _Source:
         settings_version: version of model.toml; None without the file.
         live: the champion, for messages.
         added: the version of another model that adds columns; None without one.
+        notes: sentences for the record of what was learned.
     """
 
     keys: RunKeys
@@ -88,6 +89,7 @@ class _Source:
     live: LiveVersion | None
     champion_schema: Schema | None
     added: AddedFeatures | None
+    notes: tuple[str, ...] = ()
 
 
 def prepare_data(
@@ -170,7 +172,14 @@ def _source(services: Services, model: str, run: str, *, is_answered: bool) -> _
         raise ModelNotFound(
             f"{model} has no live version any more, so it cannot be retrained: drop data"
         )
-    schema = services.artifacts.schema(model, champion.run) if champion else None
+    schema = _schema_of(services, model, champion, drop) if champion else None
+    notes: tuple[str, ...] = ()
+    if champion is not None and schema is None:
+        notes = (
+            f"Version {champion.version}, which is live, lacks its schema.json or manifest.json, "
+            "which were deleted. So its columns and its quality were not compared.",
+        )
+        champion = None
     return _Source(
         keys=RunKeys(model, run),
         drop=drop,
@@ -180,7 +189,25 @@ def _source(services: Services, model: str, run: str, *, is_answered: bool) -> _
         live=_live_version(services, model, run, champion, settings_version),
         champion_schema=schema,
         added=pin_features(services, RunKeys(model, run), settings.data, schema, is_answered),
+        notes=notes,
     )
+
+
+def _schema_of(services: Services, model: str, champion: Champion, drop: Drop) -> Schema | None:
+    """Return the columns of the live version; None if its files were deleted.
+
+    Such a version cannot predict, so dropped data replaces it as if there were none. A retraining
+    needs it, because it reads its labelled rows.
+    """
+    try:
+        services.artifacts.manifest(model, champion.run)
+        return services.artifacts.schema(model, champion.run)
+    except ObjectNotFound as error:
+        if drop.slices:
+            raise
+        extra = {"model": model, "version": champion.version, "reason": str(error)}
+        logger.warning("the live version lacks a file and is not compared", extra=extra)
+        return None
 
 
 def _live_version(
@@ -240,7 +267,7 @@ def _read(
                 folder,
                 SEED,
                 quarantine,
-                notes=(*effect_notes(source.settings), *tables.notes),
+                notes=(*source.notes, *effect_notes(source.settings), *tables.notes),
                 folds=source.settings.training.folds,
                 added=source.added,
             )

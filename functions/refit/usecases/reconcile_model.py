@@ -14,11 +14,14 @@ from refit.domain.naming import deployment_id, model_of_group
 from refit.domain.pipeline.failure import explain_failure
 from refit.domain.pipeline.model_state import ModelState
 from refit.domain.pipeline.reconciliation import (
+    AWAITS_DEPLOYMENT,
     EndRun,
     ExecutionState,
     ModelFacts,
+    OpenRun,
     ReleaseDeploymentLock,
     ReleaseRunLock,
+    StartPendingDrop,
     StartTraining,
     VersionState,
     reconcile,
@@ -40,7 +43,7 @@ def reconcile_model(
     ended: Execution | None = None,
     ended_run: str | None = None,
     ended_deployment: str | None = None,
-) -> list[str]:
+) -> list[Step]:
     """End the run of executions that have ended, and release the locks that they held.
 
     Args:
@@ -52,7 +55,7 @@ def reconcile_model(
         ended_deployment: the deployment that is ending, although its execution still runs.
 
     Returns:
-        The runs whose outcome was recorded here.
+        The steps that were taken.
 
     Raises:
         ServiceThrottled: when AWS throttled a request; call again to complete.
@@ -64,7 +67,7 @@ def reconcile_model(
     steps = reconcile(facts, services.now())
     for step in steps:
         _carry_out(services, model, step)
-    return [step.run for step in steps if isinstance(step, EndRun)]
+    return steps
 
 
 def _carry_out(services: Services, model: str, step: Step) -> None:
@@ -73,7 +76,7 @@ def _carry_out(services: Services, model: str, step: Step) -> None:
         case EndRun():
             outcome = RunOutcome(model, step.run, step.status, step.message, step.failure)
             record_outcome(services, outcome)
-        case StartTraining():  # the ingest function starts the run that holds the lock
+        case StartTraining() | StartPendingDrop():  # ingest starts the run that holds the lock
             services.messaging.enqueue_ingest(model)
         case ReleaseRunLock():
             if services.models.release_run(model, step.run):
@@ -102,7 +105,7 @@ def _facts(
     """
     before = services.models.state(model)
     if before.active_run is None and before.deployment is None:
-        return ModelFacts(before)
+        return _facts_without_locks(services, model, before, ended)
     holder = _holder(services, model, before)
     open_holder = holder if holder and not holder.status.is_final else None
     training = _training(services, open_holder, ended) if open_holder else None
@@ -116,6 +119,8 @@ def _facts(
         services.models.run(model, state.deployment_run) if state.deployment_run else None
     )
     waiting = run if run is not None and run.status is RunStatus.DEPLOYING else None
+    open_runs = _open_runs(services, model, state, ended)
+    is_awaited = waiting is not None or any(map(_is_approved, open_runs))
     return ModelFacts(
         state=state,
         ended=_execution_state(ended) if ended else None,
@@ -123,10 +128,48 @@ def _facts(
         training=training,
         deployed_run=deployed_run,
         deployment=deployment,
-        deployment_may_come=waiting is not None
-        and _deployment_may_come(services, model, state, ended),
+        deployment_may_come=is_awaited and _deployment_may_come(services, model, state, ended),
         version=_version(services, model, waiting) if waiting else None,
+        open_runs=open_runs,
         live_config=_live_config(services, model, deployed_run, deployment),
+    )
+
+
+def _facts_without_locks(
+    services: Services, model: str, state: ModelState, ended: Execution | None
+) -> ModelFacts:
+    open_runs = _open_runs(services, model, state, ended)
+    is_awaited = any(map(_is_approved, open_runs))
+    return ModelFacts(
+        state,
+        ended=_execution_state(ended) if ended else None,
+        open_runs=open_runs,
+        deployment_may_come=is_awaited and _deployment_may_come(services, model, state, ended),
+    )
+
+
+def _is_approved(waiting: OpenRun) -> bool:
+    return waiting.version is not None and waiting.version.approval == "Approved"
+
+
+def _open_runs(
+    services: Services, model: str, state: ModelState, ended: Execution | None
+) -> tuple[OpenRun, ...]:
+    """Return the last run, and that of the version that was deployed, if they wait without a lock.
+
+    The registry's event of an older version ends the run of that version (plan_deployment).
+    """
+    version = _execution_state(ended).version if ended else None
+    runs = {state.last_run, services.models.run_of_version(model, version) if version else None}
+    records = (
+        services.models.run(model, run)
+        for run in sorted(filter(None, runs))
+        if run not in {state.active_run, state.deployment_run}
+    )
+    return tuple(
+        OpenRun(record, _version(services, model, record))
+        for record in records
+        if record is not None and record.status in AWAITS_DEPLOYMENT
     )
 
 
@@ -146,7 +189,9 @@ def _deployment(
         return ExecutionState(arn, "SUCCEEDED", is_deployment=True)
     if ended is not None and deployment_id(ended.arn) == state.deployment:
         return _execution_state(ended)
-    return _described(services, arn, is_deployment=True) if arn else None
+    if not arn:  # the lock was never taken without an execution, so its item was changed by hand
+        return ExecutionState("unknown", "GONE", is_deployment=True)
+    return described(services, arn, is_deployment=True)
 
 
 def _training(services: Services, run: Run, ended: Execution | None) -> ExecutionState | None:
@@ -154,10 +199,11 @@ def _training(services: Services, run: Run, ended: Execution | None) -> Executio
         return _execution_state(ended)
     if run.train_execution_arn is None:
         return None
-    return _described(services, run.train_execution_arn)
+    return described(services, run.train_execution_arn)
 
 
-def _described(services: Services, arn: str, is_deployment: bool = False) -> ExecutionState:
+def described(services: Services, arn: str, is_deployment: bool = False) -> ExecutionState:
+    """Return the state of an execution; its status is GONE if it does not exist."""
     execution = services.execution_history.describe(arn)
     if execution is None:
         return ExecutionState(arn, "GONE", is_deployment=is_deployment)
@@ -198,7 +244,10 @@ def _version(services: Services, model: str, run: Run) -> VersionState | None:
     package = services.registry.find_package(run.package_arn)
     newest = services.registry.latest_approved(services.names(model).model_package_group)
     return VersionState(
-        run.version, package.approval if package else None, newest.version if newest else None
+        run.version,
+        package.approval if package else None,
+        newest.version if newest else None,
+        package.changed_at if package else None,
     )
 
 

@@ -41,7 +41,7 @@ class RunOutcome:
 
 
 def record_outcome(services: Services, outcome: RunOutcome) -> None:
-    """Notify of the outcome of a run and record it.
+    """Notify of the outcome of a run, delete what it left behind, and record it.
 
     If the record fails and the call is repeated, the notice is sent again.
     """
@@ -49,6 +49,8 @@ def record_outcome(services: Services, outcome: RunOutcome) -> None:
     now = services.now()
     _notify(services, outcome, run)
     _publish(outcome, run, now)
+    if outcome.status is RunStatus.FAILED and run is not None and _may_have_models(run):
+        _delete_models(services, outcome)
     services.models.update_run(
         outcome.model,
         outcome.run,
@@ -57,6 +59,19 @@ def record_outcome(services: Services, outcome: RunOutcome) -> None:
         finished_at=iso(now),
         error=outcome.failure.name if outcome.failure else None,
     )
+
+
+def _may_have_models(run: Run) -> bool:
+    """Return whether TRAIN was begun and did not get to where it has deleted its models."""
+    return run.train_execution_arn is not None and run.version is None
+
+
+def _delete_models(services: Services, outcome: RunOutcome) -> None:
+    """Delete the SageMaker models that a run made for its jobs and could not delete any more."""
+    names = services.names(outcome.model)
+    for stem in (names.job(outcome.run), names.tuning_job(outcome.run)):
+        for model in services.endpoints.models_named(f"{stem}-"):
+            services.endpoints.delete_model(model)
 
 
 def _learned_text(run: Run | None) -> str:

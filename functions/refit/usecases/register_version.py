@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from refit.domain.errors import ModelNotFound
+from refit.domain.errors import ModelNotFound, VersionNumberUsed
 from refit.domain.naming import RunKeys
 from refit.domain.one_line import one_line
 from refit.domain.pipeline.algorithms import algorithm_of
@@ -16,6 +16,7 @@ from refit.domain.vocabulary import RunStatus
 from refit.stores.registry import RUN_PROPERTY
 from refit.usecases.check_image import check_image
 from refit.usecases.plan_evaluation import TRANSFORM_INSTANCE
+from refit.usecases.version_numbers import skip_used_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,6 +63,7 @@ def register_version(services: Services, challenger: Challenger) -> RegisteredVe
     Raises:
         ModelNotFound: when the model was removed.
         SettingsInvalid: when the image is not allowed to run (any more).
+        VersionNumberUsed: when the version number belongs to another run.
     """
     model, run = challenger.model, challenger.run
     check_image(services, challenger.trained.image)
@@ -78,10 +80,18 @@ def register_version(services: Services, challenger: Challenger) -> RegisteredVe
         raise ModelNotFound(f"{model} was removed while run {run} trained")
     group = services.names(model).model_package_group
     services.registry.ensure_group(group, f"Versions of the model {model}, created by Refit")
-    package = services.registry.create_package(
-        _package(services, challenger, group, approval, settings)
-    )
-    services.models.record_version(model, package.version, run, package.arn)
+    request = _package(services, challenger, group, approval, settings)
+    placeholders = skip_used_numbers(services, model, group, request)
+    package = services.registry.create_package(request)
+    for arn in placeholders:
+        services.registry.delete_package(arn)
+    if not services.models.record_version(model, package.version, run, package.arn):
+        services.registry.delete_package(package.arn)  # its approval would deploy it
+        raise VersionNumberUsed(
+            f"SageMaker gave the model of run {run} the version number {package.version}, which "
+            f"another run of {model} has, so the package was deleted. Retry the run with "
+            f"`refit retry {model}`"
+        )
     return RegisteredVersion(package.version, package.arn, status)
 
 

@@ -27,10 +27,12 @@ from refit.domain.retraining.rules import may_be_unblocked
 from refit.domain.vocabulary import EventName
 from refit.usecases.known_model import operable_model
 from refit.usecases.reject_newer_versions import reject_newer_versions
+from refit.usecases.release_model import release_model
 
 if TYPE_CHECKING:
     from refit.domain.answers.actions import ActionName
-    from refit.domain.pipeline.model_state import Champion
+    from refit.domain.pipeline.model_state import Champion, ModelState
+    from refit.domain.retraining.state import RetrainingStatus
     from refit.stores.registry import PackageVersion
     from refit.usecases.services import Services
 
@@ -79,9 +81,11 @@ class UserRequest:
         Raises:
             VersionNotFound: when there is none.
         """
-        arn = self.services.models.package_of_version(self.model, version)
+        models = self.services.models
+        arn = models.package_of_version(self.model, version)
         package = self.services.registry.find_package(arn) if arn else None
-        if package is None:
+        # A package group that was deleted and made anew has another package under this ARN.
+        if package is None or package.run != models.run_of_version(self.model, version):
             raise VersionNotFound(
                 f"the model {self.model!r} has no version {version}",
                 advice=f"List its versions with GET /models/{self.model}/versions",
@@ -108,28 +112,42 @@ def request_retraining(request: UserRequest) -> ActionAnswer:
 
 
 def request_unblocking(request: UserRequest) -> ActionAnswer:
-    """Request that retraining is allowed again.
+    """Free the model from what nothing works on any more, and allow retraining again.
 
     Raises:
-        NothingToRetrain: when no version is live.
-        NotBlocked: when retraining is not blocked, and does not wait for an approval.
+        NotBlocked: when nothing was to be freed, and retraining is not blocked and does not wait
+            for an approval.
     """
-    champion = _champion(request)
-    model = request.model
-    retraining = request.services.monitoring.retraining(model)
-    run = request.services.models.run(model, retraining.run) if retraining.run else None
-    if not may_be_unblocked(retraining.state, run):
-        raise NotBlocked(
-            f"the retraining of {model} is not blocked: its state is {retraining.state}"
+    services, model = request.services, request.model
+    state = operable_model(services, model).state
+    done = release_model(services, model)
+    retraining = services.monitoring.retraining(model)
+    run = services.models.run(model, retraining.run) if retraining.run else None
+    event = None
+    if may_be_unblocked(retraining.state, run):
+        event = request.publish(EventName.RETRAINING_UNBLOCKED)
+        done.append(
+            "If the model still drifts, a retraining starts as soon as there are enough labels."
         )
-    event = request.publish(EventName.RETRAINING_UNBLOCKED)
+    if not done:
+        raise NotBlocked(_not_blocked(model, state, retraining.state))
     return request.answer(
         "unblock",
-        "If the model still drifts, a retraining starts as soon as there are enough labels.",
-        request.follow_model("`stage` is not `blocked`"),
+        " ".join(done),
+        request.follow_model("`stage` is not `blocked`, and `holds` is empty"),
         event=event,
-        version=champion.version,
+        version=state.champion.version if state.champion else None,
     )
+
+
+def _not_blocked(model: str, state: ModelState, retraining: RetrainingStatus) -> str:
+    """Say why there is nothing to free."""
+    text = f"the retraining of {model} is not blocked: its state is {retraining}"
+    if state.active_run is not None:
+        return f"{text}; and run {state.active_run}, which holds the model, is being worked on"
+    if state.deployment is not None:
+        return f"{text}; and a version is being deployed"
+    return text
 
 
 def request_retry(request: UserRequest, named: str | None) -> ActionAnswer:

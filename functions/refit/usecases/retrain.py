@@ -125,6 +125,7 @@ def _facts(
         )
     return RetrainingFacts(
         champion=champion.version if champion else None,
+        champion_run=champion.run if champion else None,
         alarm=alarm,
         changed_at=changed_at,
         new_labels=_new_labels(services, model, champion) if champion else 0,

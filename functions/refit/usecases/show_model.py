@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from refit.domain.answers.holds import HoldFacts, holds_of
 from refit.domain.answers.models import (
     AlarmAnswer,
     ChampionAnswer,
@@ -13,17 +14,21 @@ from refit.domain.answers.models import (
     SettingsAnswer,
 )
 from refit.domain.answers.stage import stage_of
+from refit.domain.errors import ObjectNotFound
 from refit.domain.monitoring.alarms import alarm_names
+from refit.usecases.endpoint_faults import fault_of
 from refit.usecases.known_model import known_model
 from refit.usecases.list_models import stage_facts, verdict_of_champion
 from refit.usecases.loop_status import loop_answer
 from refit.usecases.run_answers import run_summary, shortened
 
 if TYPE_CHECKING:
+    from refit.domain.answers.holds import Hold
     from refit.domain.answers.loop import LoopAnswer
     from refit.domain.pipeline.manifest import Manifest
     from refit.domain.pipeline.model_state import Champion
     from refit.domain.schema import Schema
+    from refit.stores.endpoints import EndpointState
     from refit.stores.lists import Overview
     from refit.usecases.services import Services
 
@@ -44,26 +49,41 @@ def show_model(services: Services, model: str) -> ModelAnswer:
     stage, text = stage_of(stage_facts(overview))
     state, champion = overview.state, overview.state.champion
     verdict = verdict_of_champion(overview)
-    manifest = services.artifacts.manifest(model, champion.run) if champion else None
+    endpoint = services.endpoints.describe(services.names(model).endpoint) if champion else None
+    manifest, form, missing = None, None, None
+    if champion is not None:
+        try:
+            manifest = services.artifacts.manifest(model, champion.run)
+            form = _form(services, model, manifest)
+        except ObjectNotFound as error:  # a person deleted it, and is to see the rest
+            missing = str(error)
     return ModelAnswer(
         model=model,
         stage=stage,
         text=text,
-        champion=_champion(services, champion) if champion else None,
+        champion=_champion(champion, endpoint) if champion else None,
         active_run=state.active_run,
         pending=state.pending,
         removing_since=state.removing_since,
+        holds=_holds(services, overview, endpoint, missing),
         loop=_loop(services, overview, champion) if champion else None,
         trend=verdict.trend if verdict else (),
         last_run=run_summary(overview.run) if overview.run else None,
         settings=_settings(manifest) if manifest else None,
-        form=_form(services, model, manifest) if manifest else None,
+        form=form,
         alarms=_alarms(services, model),
     )
 
 
-def _champion(services: Services, champion: Champion) -> ChampionAnswer:
-    endpoint = services.endpoints.describe(champion.endpoint)
+def _holds(
+    services: Services, overview: Overview, endpoint: EndpointState | None, missing: str | None
+) -> tuple[Hold, ...]:
+    model, state, champion = overview.model, overview.state, overview.state.champion
+    fault = fault_of(services.names(model), champion, endpoint) if champion else None
+    return holds_of(HoldFacts(model, state, overview.run, overview.retraining, fault, missing))
+
+
+def _champion(champion: Champion, endpoint: EndpointState | None) -> ChampionAnswer:
     status = endpoint.status if endpoint else "missing"
     return ChampionAnswer.model_validate(champion).model_copy(update={"endpoint_status": status})
 

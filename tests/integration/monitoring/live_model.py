@@ -31,6 +31,7 @@ def go_live(
     settings: dict[str, Any] | None = None,
     slices: tuple[UsedSlice, ...] = (),
     labels: int = 0,
+    run: str | None = None,
 ) -> RunKeys:
     """Make a version live, with the artifacts of its run.
 
@@ -39,8 +40,9 @@ def go_live(
         settings: model.toml of the run.
         slices: slices of labelled rows that the version was trained on.
         labels: number of labelled predictions in the ledger when the run began.
+        run: the run that made it; None for one that is named after the version.
     """
-    keys = RunKeys(MODEL, f"run{version}")
+    keys = RunKeys(MODEL, run or f"run{version}")
     bucket, models = services().bucket, services().models
     file = ObjectVersion(
         key=f"{MODEL}/raw/a.csv", version="v-a", size=10, last_modified=datetime.now(UTC)

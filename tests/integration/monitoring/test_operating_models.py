@@ -85,12 +85,34 @@ def test_only_a_blocked_model_is_unblocked(stack: Stack, registry: FakeRegistry)
 def test_unblocking_ends_the_wait_of_a_retraining_for_an_approval(
     stack: Stack, registry: FakeRegistry
 ) -> None:
-    waits = RetrainingState(state=RetrainingStatus.RETRAINING, since=utc_now(), run="run3")
+    waits = RetrainingState(state=RetrainingStatus.RETRAINING, since=utc_now(), run="run4")
     assert services().monitoring.save_retraining(MODEL, waits)
     assert refused("POST", "/models/digits/unblock") == (409, "NotBlocked")
-    services().models.update_run(MODEL, "run3", status=RunStatus.AWAITING_APPROVAL)
+    services().models.update_run(MODEL, "run4", status=RunStatus.AWAITING_APPROVAL)
+    registry.approvals["arn:4"] = "PendingManualApproval"
     act("/models/digits/unblock")
     assert [event["detail-type"] for event in published(stack)] == ["Retraining Unblocked"]
+
+
+def test_unblocking_frees_a_model_without_a_live_version_and_says_what_was_done(
+    stack: Stack,
+) -> None:
+    stack.replace_clients(sagemaker=FakeRegistry())
+    services().models.begin_run(MODEL, "run1", "drop", None)
+    services().models.update_run(MODEL, "run1", train_execution_arn=f"{stack.train}:gone")
+    services().models.update_run(MODEL, "run1", status=RunStatus.FAILED)
+    answer = act("/models/digits/unblock")
+    assert answer["text"] == "Run run1 does not hold the model any more."
+    assert (answer["event"], answer["version"]) == (None, None)
+    assert refused("POST", "/models/digits/unblock") == (409, "NotBlocked")
+
+
+def test_a_run_that_is_worked_on_is_named_when_nothing_can_be_freed(stack: Stack) -> None:
+    stack.replace_clients(sagemaker=FakeRegistry())
+    services().models.begin_run(MODEL, "run1", "drop", None)
+    status, content = send(event_of("POST", "/models/digits/unblock"))
+    assert (status, content["error"]["code"]) == (409, "NotBlocked")
+    assert "run run1, which holds the model" in content["error"]["message"]
 
 
 @pytest.mark.parametrize("body", [None, {}, {"run": None}, {"run": "run3"}])

@@ -104,6 +104,21 @@ def test_an_alarm_starts_one_run_on_the_old_files_and_the_new_labels(drifting: S
     }
 
 
+def test_a_model_that_was_removed_leaves_no_run_id_for_the_next_one_of_its_name(
+    drifting: Stack,
+) -> None:
+    removed = advance().run
+    services().models.delete_items(MODEL)
+    services().models.forget(MODEL)
+    go_live(1, run="anew")
+    count_cohort(1, ago(10), labelled=150, errors=60)
+    store_verdict(1)
+    again = advance()
+    assert (again.state, again.episodes) == (RetrainingStatus.RETRAINING, 1)
+    assert again.run != removed
+    assert set(retrainings(drifting)) == {f"{MODEL}-{removed}", f"{MODEL}-{again.run}"}
+
+
 def test_the_training_data_of_the_champion_is_included_and_is_not_fresh(stack: Stack) -> None:
     old = put_slice("a" * 32)
     known = UsedSlice(

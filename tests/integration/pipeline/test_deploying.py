@@ -136,6 +136,40 @@ def test_an_event_for_the_live_version_changes_nothing_and_takes_no_lock(
     assert recorded().status == "STARTED"
 
 
+@pytest.mark.parametrize("status", ["Updating", "Creating", "Deleting"])
+def test_an_endpoint_that_an_interrupted_deployment_left_changing_is_waited_for(
+    sagemaker: FakeSageMaker, status: str
+) -> None:
+    make_champion_live()
+    sagemaker.approved = PackageVersion(2, "arn:package/2", RUN)
+    sagemaker.endpoint = EndpointState(status, CHAMPION_CONFIG, None)
+    with pytest.raises(EndpointNotReady, match=f"is {status}"):
+        planned()
+    assert services().models.state("digits").deployment is not None, "it waits with the lock"
+
+
+def test_a_failed_endpoint_is_deleted_before_a_version_is_deployed(
+    sagemaker: FakeSageMaker,
+) -> None:
+    sagemaker.approved = PackageVersion(2, "arn:package/2", RUN)
+    sagemaker.endpoint = EndpointState("Failed", "refit-digits-v1-01234567", NO_PING)
+    with pytest.raises(EndpointNotReady, match="is being deleted"):
+        planned()
+    assert sagemaker.changes == [("delete_endpoint", {"EndpointName": "refit-digits"})]
+    sagemaker.endpoint = None
+    assert planned()["action"] == "create"
+
+
+def test_an_endpoint_that_a_stopped_deployment_left_with_its_config_gets_the_champion_back(
+    sagemaker: FakeSageMaker,
+) -> None:
+    make_champion_live()
+    sagemaker.approved = PackageVersion(1, "arn:package/1", "aaaaaaaaaaaa")
+    sagemaker.endpoint = EndpointState("InService", NEW_CONFIG, None)
+    plan = planned(1)
+    assert (plan["action"], plan["version"]) == ("update", 1)
+
+
 def recorded() -> Run:
     run = services().models.run("digits", RUN)
     assert run is not None

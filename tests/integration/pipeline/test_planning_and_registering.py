@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import boto3
 import pytest
-from refit.domain.errors import ModelNotSaved, SettingsInvalid
+from refit.domain.errors import ModelNotSaved, SettingsInvalid, VersionNumberUsed
 from refit.handlers import plan_evaluation, plan_training, register
 from refit.handlers.wiring import services
 from refit_local.sagemaker.integration_fields import unsupported_fields
@@ -159,6 +161,55 @@ def test_the_gate_and_the_settings_decide_the_approval(
     assert package["CustomerMetadataProperties"]["refit:run"] == RUN
     assert services().models.run_of_version("digits", registered["version"]) == RUN
     assert services().models.run("digits", RUN).package_arn == registered["package_arn"]
+
+
+class AnewGroup(RecordingClient):
+    """The registry after a person deleted the package group, which numbers from 1 again.
+
+    Attributes:
+        statuses: approval status of each package that was created.
+        deleted: the packages that were deleted.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(boto3.client("sagemaker", REGION))
+        self.statuses: list[str] = []
+        self.deleted: list[str] = []
+
+    def create_model_package(self, **request: Any) -> dict[str, Any]:
+        assert_valid_request("CreateModelPackage", request)
+        self.statuses.append(request["ModelApprovalStatus"])
+        answer: dict[str, Any] = boto3.client("sagemaker", REGION).create_model_package(**request)
+        return answer
+
+    def delete_model_package(self, ModelPackageName: str) -> None:
+        self.deleted.append(ModelPackageName)
+
+
+def test_a_deleted_package_group_gives_no_version_number_a_second_time(active: Stack) -> None:
+    for version in (1, 2):
+        services().models.record_version("digits", version, f"run{version}", f"arn:{version}")
+    registry = AnewGroup()
+    active.replace_clients(sagemaker=registry)
+    registered = register.handler(sample("register"), CONTEXT)
+    assert registered["version"] == 3
+    recorded = [services().models.run_of_version("digits", version) for version in (1, 2, 3)]
+    assert recorded == ["run1", "run2", RUN]
+    assert registry.statuses == ["Rejected", "Rejected", "Approved"], "no placeholder is deployed"
+    assert [arn.rpartition("/")[2] for arn in registry.deleted] == ["1", "2"]
+
+
+def test_a_version_number_of_another_run_fails_the_run_and_is_not_overwritten(
+    active: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services().models.record_version("digits", 1, "run1", "arn:1")
+    monkeypatch.setattr(services().models, "packages_after", lambda *_: [])
+    registry = AnewGroup()
+    active.replace_clients(sagemaker=registry)
+    with pytest.raises(VersionNumberUsed, match="version number 1, which another run of digits"):
+        register.handler(sample("register"), CONTEXT)
+    assert services().models.run_of_version("digits", 1) == "run1"
+    assert len(registry.deleted) == 1, "an approved package would be deployed"
 
 
 def test_the_model_package_is_a_valid_request_with_the_run_as_its_client_token(

@@ -24,6 +24,7 @@ from refit.domain.errors import (
 from refit.domain.schema import Schema
 from refit.handlers.wiring import services
 
+from tests.support.aws_stack import forget_services
 from tests.support.model_files import champion
 from tests.support.prepare_runs import (
     CHAMPION_RUN,
@@ -156,6 +157,22 @@ def test_the_same_drop_gives_another_run_the_same_rows_in_the_same_order(
     assert any("/train/" in part for part in parts) is bool(settings), "training rows of folds"
     for part in parts:
         assert stack.read(RUN.root + part) == stack.read(CHAMPION_RUN.root + part)
+
+
+@pytest.mark.parametrize("name", ["schema", "manifest"])
+def test_dropped_data_replaces_a_live_version_whose_files_were_deleted(
+    stack: Stack, name: str
+) -> None:
+    deploy_champion(stack, csv_table(names="y,a,b,c,d"))
+    stack.delete(getattr(CHAMPION_RUN, name))
+    forget_services()
+    drop_files(stack, {"b.csv": csv_table(names="y,p,q,r,s")})
+    result = prepare_run()
+    assert (result["champion"], result["comparable"]) == (None, False)
+    run = services().models.run("digits", RUN.run)
+    assert run is not None
+    assert run.learned is not None
+    assert "Version 3, which is live, lacks its schema.json" in run.learned.text
 
 
 def test_columns_that_differ_from_those_of_the_champion_are_refused_unless_accepted(

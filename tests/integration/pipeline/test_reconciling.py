@@ -18,6 +18,7 @@ from refit.handlers import check_drift, end_stopped_run
 from refit.handlers.wiring import services
 from refit.stores.registry import PackageVersion
 from refit.usecases.finish_run import finish_run
+from refit.usecases.ingest_drop import DropMessage, ingest_drop
 from refit.usecases.reconcile_model import reconcile_model
 from refit.usecases.record_outcome import RunOutcome
 from refit.usecases.start_run import start_run
@@ -258,3 +259,90 @@ def test_a_version_that_was_rejected_unseen_ends_its_run(
     check()
     assert (recorded().status, recorded().error) == ("FAILED", "VersionRejected")
     assert locks() == (None, None)
+
+
+def await_approval(sagemaker: FakeSageMaker, approval: str) -> None:
+    """Bring the run to where its version waited for an approval, and has this one now."""
+    services().models.record_version("digits", 2, RUN, "arn:package/2")
+    waits = RunOutcome("digits", RUN, RunStatus.AWAITING_APPROVAL, "approve it")
+    finish_run(services(), waits)
+    package = PackageVersion(2, "arn:package/2", RUN, approval, changed_at=utc_now())
+    sagemaker.packages[package.arn] = package
+    sagemaker.approved = package if approval == "Approved" else None
+
+
+def test_a_check_leaves_a_version_alone_that_waits_for_its_approval(
+    sagemaker: FakeSageMaker,
+) -> None:
+    await_approval(sagemaker, "PendingManualApproval")
+    check()
+    assert recorded().status == "AWAITING_APPROVAL"
+
+
+def test_a_version_that_a_person_rejected_unseen_ends_its_run_as_refused(
+    sagemaker: FakeSageMaker,
+) -> None:
+    await_approval(sagemaker, "Rejected")
+    check()
+    assert (recorded().status, recorded().message) == ("REFUSED", "version 2 was rejected")
+
+
+def test_a_deployment_that_dies_before_its_lock_ends_the_run_that_a_person_approved(
+    sagemaker: FakeSageMaker, stack: Stack
+) -> None:
+    await_approval(sagemaker, "Approved")
+    execution = stack.start_deployment("refit-digits", 2)
+    check()
+    assert recorded().status == "AWAITING_APPROVAL", "its deployment runs"
+    stop(execution)
+    assert end_stopped_run.handler(ended_event(execution), CONTEXT) == {"ended": RUN}
+    assert (recorded().status, locks()) == ("FAILED", (None, None))
+
+
+def test_an_approval_whose_event_was_lost_ends_the_run_and_says_how_to_deploy(
+    sagemaker: FakeSageMaker, stack: Stack
+) -> None:
+    await_approval(sagemaker, "Approved")
+    check()
+    assert recorded().status == "AWAITING_APPROVAL", "the event may be late"
+    reconcile_model(stack.at(utc_now() + GRACE + timedelta(minutes=1)), "digits")
+    assert (recorded().status, recorded().error) == ("FAILED", "DeploymentNotStarted")
+    assert "refit approve digits 2" in (recorded().message or "")
+
+
+def test_pending_data_is_ingested_though_its_process_died_after_it_released_the_lock(
+    sagemaker: FakeSageMaker, stack: Stack
+) -> None:
+    services().models.mark_pending("digits")
+    services().models.release_run("digits", RUN)
+    check()
+    assert stack.messages(stack.ingest_queue) == [{"model": "digits"}]
+
+
+def test_a_drop_folder_without_new_files_ends_the_wait_for_pending_data(
+    sagemaker: FakeSageMaker,
+) -> None:
+    services().models.mark_pending("digits")
+    services().models.release_run("digits", RUN)
+    ingest_drop(services(), "digits", [DropMessage()])
+    assert not services().models.state("digits").pending
+
+
+def test_a_deployment_lock_that_names_no_execution_is_released(sagemaker: FakeSageMaker) -> None:
+    services().models.begin_deployment("digits", "d1", "")
+    check()
+    assert locks() == (RUN, None)
+
+
+def test_a_run_that_was_stopped_leaves_no_sagemaker_model(sagemaker: FakeSageMaker) -> None:
+    execution = started()
+    of_run = [f"refit-digits-{RUN}-{kind}" for kind in ("features", "ensemble", "f1-0", "0")]
+    trial = f"refit-{RUN}-0-003-01234567"
+    others = [f"refit-digits-2-{RUN}-0", "refit-digits-v1-01234567"]
+    sagemaker.models = [*of_run, trial, *others]
+    stop(execution)
+    check()
+    deleted = [
+        request["ModelName"] for name, request in sagemaker.changes if name == "delete_model"
+    ]
+    assert deleted == [*of_run, trial]

@@ -203,6 +203,14 @@ def test_a_version_is_recorded_with_its_run(models: ModelStore) -> None:
     assert (run.version, run.package_arn) == (3, "arn:package/3")
 
 
+def test_a_version_number_never_passes_to_another_run(models: ModelStore) -> None:
+    begin(models, "a")
+    assert models.record_version("digits", 1, "a", "arn:package/1")
+    assert models.record_version("digits", 1, "a", "arn:package/1"), "a repeated step"
+    assert not models.record_version("digits", 1, "b", "arn:package/1")
+    assert models.run_of_version("digits", 1) == "a"
+
+
 def test_the_champion_is_the_version_that_was_promoted_last(models: ModelStore) -> None:
     for version in (1, 2):
         models.promote("digits", champion(version, "aaaaaaaaaaaa"))

@@ -170,6 +170,7 @@ def test_the_same_version_number_of_a_model_that_was_begun_again_has_another_run
 ) -> None:
     stack.services.models.record_version("digits", 1, "aaaaaaaaaaaa", "arn:package/1")
     assert artifacts.run_of("digits", 1) == "aaaaaaaaaaaa"
+    stack.services.models.delete_items("digits")
     stack.services.models.record_version("digits", 1, RUN, "arn:package/1")
     clock.advance(10)
     assert artifacts.run_of("digits", 1) == RUN

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import boto3
 import pytest
+import responses
 from refit.domain.answers.actions import ActionAnswer
 from refit.domain.retraining.state import (
     PendingRetraining,
@@ -16,8 +17,10 @@ from refit.domain.retraining.state import (
     RetrainingStatus,
     UserCommand,
 )
+from refit.stores.endpoints import EndpointState
 
-from tests.support.cli import CHAMPION
+from tests.support.cli import API_KEYS, API_URL, CHAMPION
+from tests.support.fake_sagemaker import FakeSageMaker
 
 
 @pytest.fixture
@@ -37,7 +40,15 @@ def bus(stack):
 
 
 @pytest.fixture
-def digits(stack, bus):
+def sagemaker(clients):
+    """An endpoint that serves the live version."""
+    clients["sagemaker"] = FakeSageMaker()
+    clients["sagemaker"].endpoint = EndpointState("InService", CHAMPION.endpoint_config, None)
+    return clients["sagemaker"]
+
+
+@pytest.fixture
+def digits(stack, bus, sagemaker):
     """A model whose version 3 is live."""
     stack.add_run("digits", "r3", "DEPLOYED", version=3)
     stack.set_state("digits", CHAMPION.model_copy(update={"version": 3, "run": "r3"}))
@@ -105,6 +116,47 @@ def test_the_wait_for_an_approval_is_ended_by_unblock(refit, digits, bus):
     digits.add_run("digits", "r4", "AWAITING_APPROVAL", cause="drift")
     assert refit("unblock", "digits").exit_code == 0
     assert bus()[0]["detail-type"] == "Retraining Unblocked"
+
+
+@pytest.fixture
+def api():
+    with responses.RequestsMock() as mock:
+        yield mock
+
+
+URL = f"{API_URL}/models/digits/unblock"
+
+
+@pytest.mark.parametrize(
+    "state", [{"active_run": "r4"}, {"deployment": "d"}, {"pending": True}], ids=str
+)
+def test_what_holds_a_model_is_freed_over_the_api(refit, digits, bus, api, state):
+    digits.set_state("digits", CHAMPION.model_copy(update={"version": 3, "run": "r3"}), **state)
+    done = {"text": "Run r4 ended FAILED: it was stopped. Run r4 does not hold the model any more."}
+    api.post(URL, status=202, json=done)
+    result = refit("unblock", "digits")
+    assert result.exit_code == 0
+    assert "unblocked  digits, by ada" in result.stdout
+    assert "it was stopped" in " ".join(result.stderr.split())
+    assert api.calls[0].request.headers["x-api-key"] == API_KEYS["operate"]
+
+
+def test_an_endpoint_that_is_missing_is_created_again_over_the_api(
+    refit, digits, bus, api, sagemaker
+):
+    sagemaker.endpoint = None
+    api.post(URL, status=202, json={"text": "Version 3 is deployed again."})
+    answer = json.loads(refit("unblock", "digits", "--json").stdout)
+    assert (answer["action"], answer["text"]) == ("unblock", "Version 3 is deployed again.")
+
+
+def test_what_is_worked_on_is_not_interrupted(refit, digits, bus, api):
+    digits.set_state("digits", CHAMPION, active_run="r4")
+    message = "the retraining of digits is not blocked; and run r4 is being worked on"
+    api.post(URL, status=409, json={"error": {"code": "NotBlocked", "message": message}})
+    result = refit("unblock", "digits")
+    assert result.exit_code == 1
+    assert message in " ".join(result.stderr.split())
 
 
 @pytest.mark.parametrize("command", ["retrain", "unblock"])

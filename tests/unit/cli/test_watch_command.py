@@ -207,7 +207,7 @@ def test_until_finished_stops_at_an_approval_and_until_deployed_waits_for_it(ref
     assert refit("watch", "digits", "--until", "finished", "--timeout", 5).exit_code == 0
     waiting = refit("watch", "digits", "--timeout", 0.1)
     assert waiting.exit_code == 4
-    assert "--model-package-arn arn:package/4" in waiting.stderr
+    assert "refit approve digits 4" in waiting.stderr
 
 
 def test_json_has_states_and_their_durations_one_event_per_line(refit, stack):

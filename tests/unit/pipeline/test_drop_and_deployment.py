@@ -7,7 +7,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from refit.domain.pipeline.deployment import Action, action_for, first_mismatch, scores
+from refit.domain.naming import ResourceNames
+from refit.domain.pipeline.deployment import (
+    Action,
+    action_for,
+    fault_of_endpoint,
+    first_mismatch,
+    scores,
+)
 from refit.domain.pipeline.drop import ConsumedFiles, WaitReason, files_of_drop, wait_for_more
 from refit.domain.pipeline.manifest import ObjectVersion
 
@@ -169,3 +176,30 @@ def test_a_missing_row_is_a_mismatch() -> None:
     mismatch = first_mismatch([[1.0], [2.0]], [[1.0]])
     assert mismatch is not None
     assert mismatch.row == 1
+
+
+NAMES = ResourceNames("refit", "digits")
+LIVE = NAMES.deployed(1, "0123abcd")
+
+
+@pytest.mark.parametrize(
+    ("status", "config", "text"),
+    [
+        (None, None, "does not exist"),
+        ("Failed", LIVE, "is Failed"),
+        ("InService", NAMES.deployed(2, "89abcdef"), "a deployment that ended before its version"),
+        ("InService", LIVE, None),
+        ("Updating", LIVE, None),
+        ("InService", "two-instances", None),
+    ],
+)
+def test_an_endpoint_has_a_fault_if_it_does_not_serve_the_live_version(
+    status: str | None, config: str | None, text: str | None
+) -> None:
+    fault = fault_of_endpoint(NAMES, LIVE, status, config)
+    assert (text in fault) if text and fault else (text is None and fault is None)
+
+
+def test_the_live_version_is_deployed_again_to_an_endpoint_with_a_fault() -> None:
+    assert action_for(1, 1, True, has_fault=True) is Action.UPDATE
+    assert action_for(1, 1, False, has_fault=True) is Action.CREATE

@@ -15,8 +15,10 @@ from refit.domain.pipeline.reconciliation import (
     EndRun,
     ExecutionState,
     ModelFacts,
+    OpenRun,
     ReleaseDeploymentLock,
     ReleaseRunLock,
+    StartPendingDrop,
     StartTraining,
     VersionState,
     outcome_of_undeployed,
@@ -133,7 +135,7 @@ def test_a_version_that_no_execution_takes_up_fails_its_run() -> None:
         RunStatus.FAILED,
         "DeploymentNotStarted",
     )
-    assert "Rejected and back to Approved" in end.message
+    assert "`refit reject m 2` and then `refit approve m 2`" in end.message
 
 
 def test_a_deployment_that_failed_before_it_held_its_lock_fails_the_run_at_once() -> None:
@@ -251,6 +253,55 @@ def test_a_version_that_will_not_be_deployed_ends_its_run_with_the_reason(
 def test_the_version_that_should_be_live_has_no_reason_to_end() -> None:
     assert outcome_of_undeployed(VersionState(2, "Approved", 2), 1) is None
     assert outcome_of_undeployed(VersionState(2, "Approved", None), None) is None
+
+
+def open_run(status: str = "AWAITING_APPROVAL", **version: Any) -> OpenRun:
+    """Return version 2, which a person approved at noon, and its run, which holds no lock."""
+    state = {"approval": "Approved", "newest": 2, "changed_at": NOON} | version
+    return OpenRun(run(status, version=2, package_arn="arn:2"), VersionState(2, **state))
+
+
+def without_lock(waiting: OpenRun, **more: Any) -> ModelFacts:
+    return ModelFacts(ModelState(champion=CHAMPION), open_runs=(waiting,), **more)
+
+
+def test_a_version_waits_for_its_approval_without_an_end() -> None:
+    waiting = open_run(approval="PendingManualApproval", newest=1)
+    assert reconcile(without_lock(waiting), LATE) == []
+
+
+def test_a_version_that_a_person_rejects_ends_its_run_as_refused() -> None:
+    end = ended(reconcile(without_lock(open_run(approval="Rejected", newest=1)), SOON))
+    assert (end.status, end.message) == (RunStatus.REFUSED, "version 2 was rejected")
+
+
+@pytest.mark.parametrize(
+    ("version", "status"),
+    [({"approval": None, "newest": 1}, "FAILED"), ({"newest": 3}, "SUPERSEDED")],
+)
+def test_a_version_that_waited_for_an_approval_ends_with_what_became_of_it(
+    version: dict[str, Any], status: str
+) -> None:
+    assert ended(reconcile(without_lock(open_run(**version)), SOON)).status == status
+
+
+def test_an_approved_version_whose_deployment_dies_before_it_holds_a_lock_fails_its_run() -> None:
+    facts = without_lock(open_run(), ended=deployment("FAILED"))
+    assert ended(reconcile(facts, SOON)).message == "no manifest"
+
+
+def test_an_approved_version_that_no_deployment_takes_up_fails_its_run_when_it_is_late() -> None:
+    assert reconcile(without_lock(open_run()), SOON) == []
+    assert reconcile(without_lock(open_run(), deployment_may_come=True), LATE) == []
+    assert "DeploymentNotStarted" in str(ended(reconcile(without_lock(open_run()), LATE)).failure)
+
+
+def test_pending_data_starts_a_run_when_no_run_is_active() -> None:
+    assert reconcile(ModelFacts(ModelState(pending=True)), SOON) == [StartPendingDrop()]
+    removed = ModelState(pending=True, removing_since=NOON)
+    assert reconcile(ModelFacts(removed), SOON) == []
+    active = locked(run(), training=training("RUNNING"), state={"pending": True})
+    assert reconcile(active, SOON) == []
 
 
 EXECUTIONS = st.sampled_from(["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "GONE"])

@@ -40,9 +40,11 @@ class Loop:
     commands_given: int = 0
 
     def facts(self, command: UserCommand | None = None) -> RetrainingFacts:
+        live_run = f"run{self.champion}" if self.champion else None
         run = self.retraining.relevant_run(MODEL)
         return RetrainingFacts(
             champion=self.champion,
+            champion_run=live_run,
             alarm=self.alarm,
             changed_at=CHANGED_AT if self.alarm else None,
             new_labels=self.earlier_labels + self.new_labels,

@@ -425,12 +425,16 @@ def test_a_request_for_a_model_that_is_not_live_is_pending() -> None:
     assert loop.advance().state is RetrainingStatus.RETRAINING
 
 
-def test_the_run_id_of_an_episode_depends_on_model_version_and_number() -> None:
-    runs = {
-        run_of_episode(*episode) for episode in [("a", 1, 1), ("b", 1, 1), ("a", 2, 1), ("a", 1, 2)]
-    }
-    assert len(runs) == 4
-    assert run_of_episode("a", 1, 1) == run_of_episode("a", 1, 1)
+def test_the_run_id_of_an_episode_depends_on_model_run_version_and_number() -> None:
+    episodes = [
+        ("a", "run", 1, 1),
+        ("b", "run", 1, 1),
+        ("a", "run", 2, 1),
+        ("a", "run", 1, 2),
+        ("a", "run of a model that was removed", 1, 1),
+    ]
+    assert len({run_of_episode(*episode) for episode in episodes}) == 5
+    assert run_of_episode("a", "run", 1, 1) == run_of_episode("a", "run", 1, 1)
 
 
 def test_the_state_is_the_same_after_it_was_stored() -> None:
@@ -438,3 +442,14 @@ def test_the_state_is_the_same_after_it_was_stored() -> None:
     assert (
         RetrainingState.model_validate(loop.retraining.model_dump(mode="json")) == loop.retraining
     )
+
+
+def test_a_retraining_whose_record_was_deleted_by_hand_has_ended() -> None:
+    loop = Loop(alarm=ALARM)
+    run = loop.advance().run
+    loop.runs.clear()
+    loop.active_run = None
+    loop.alarm = None
+    state = loop.advance()
+    assert state.state is RetrainingStatus.HEALTHY
+    assert state.note == f"The record of run {run} was deleted."

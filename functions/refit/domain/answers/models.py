@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from refit.domain.answers.answer import Answer, Page
+from refit.domain.answers.holds import Hold
 from refit.domain.answers.loop import LoopAnswer
 from refit.domain.answers.runs import RunSummary
 from refit.domain.answers.stage import Stage
@@ -117,6 +118,9 @@ class ModelAnswer(Answer):
     active_run: str | None
     pending: bool = Field(description="New data waits for the active run to end.")
     removing_since: Moment | None
+    holds: tuple[Hold, ...] = Field(
+        description="What holds the model, and the command with which a person frees it."
+    )
     loop: LoopAnswer | None = Field(description="Null without a live version.")
     trend: tuple[TrendPoint, ...] = Field(description="The last cohorts, oldest first; at most 24.")
     last_run: RunSummary | None

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
 from refit.domain.moments import Moment
+from refit.domain.pipeline.reconciliation import GRACE
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from refit.domain.pipeline.failure import Failure
+    from refit.domain.pipeline.reconciliation import ExecutionState
 
 MAX_FILE_BYTES = 1024**3
 """Largest file that is predicted; the functions read and write it within their time limit."""
@@ -70,6 +78,15 @@ class Batch(BaseModel):
     quarantine: str | None = None
     error: str | None = None
     message: str | None = None
+
+
+def failure_of_batch(batch: Batch, execution: ExecutionState, now: datetime) -> Failure | None:
+    """Return why a batch that has not ended cannot end by itself; None if it can.
+
+    The message of a dropped file may be delivered late, so a missing execution may still begin.
+    """
+    is_waiting = execution.status == "GONE" and now - batch.started_at <= GRACE
+    return None if is_waiting or not execution.has_ended else execution.explained()
 
 
 class BatchParts(BaseModel):

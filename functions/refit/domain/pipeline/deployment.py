@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from refit.domain.naming import ResourceNames
 
 # Batch and live predictions come from the same library on the same bytes; a different instance
 # family may round differently in the last digits of a float32.
@@ -31,17 +35,45 @@ class Mismatch:
     answered: list[float]
 
 
-def action_for(wanted: int | None, live: int | None, endpoint_exists: bool) -> Action:
+def action_for(
+    wanted: int | None, live: int | None, endpoint_exists: bool, *, has_fault: bool = False
+) -> Action:
     """Decide from the present state, not from the event, which may arrive twice or late.
 
     Args:
         wanted: the newest approved version, if any.
         live: the version of the champion, if any.
         endpoint_exists: whether the endpoint of the model exists.
+        has_fault: whether it does not serve the champion (`fault_of_endpoint`).
     """
-    if wanted is None or (wanted == live and endpoint_exists):
+    if wanted is None or (wanted == live and endpoint_exists and not has_fault):
         return Action.NONE
     return Action.UPDATE if endpoint_exists else Action.CREATE
+
+
+def fault_of_endpoint(
+    names: ResourceNames, expected: str, status: str | None, config: str | None
+) -> str | None:
+    """Say why an endpoint does not serve the live version; None if it does.
+
+    A config that no deployment of Refit created is the choice of a person, and no fault.
+
+    Args:
+        names: of the model.
+        expected: endpoint config of the live version.
+        status: of the endpoint; None if it does not exist.
+        config: live config of the endpoint.
+    """
+    if status is None:
+        return f"endpoint {names.endpoint} does not exist"
+    if status == "Failed":
+        return f"endpoint {names.endpoint} is Failed"
+    if config and config != expected and names.is_deployed(config):
+        return (
+            f"endpoint {names.endpoint} has the config {config} of a deployment that ended before "
+            "its version was live"
+        )
+    return None
 
 
 def scores(text: str) -> list[list[float]]:

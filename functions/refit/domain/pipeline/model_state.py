@@ -32,8 +32,8 @@ class ModelState(BaseModel):
     Attributes:
         active_run: holds the lock of the model, since `active_since`.
         last_run: the run that began last.
-        deployment: holds the deployment lock; `deployment_execution` is the ARN of its execution,
-            and `deployment_run` the run that it deploys.
+        deployment: holds the deployment lock since `deployment_since`; `deployment_execution` is
+            the ARN of its execution, and `deployment_run` the run that it deploys.
         pending: new data arrived while a run was active; the next run starts when that one ends.
         consumed_by: the last run that took files from the drop folder. Its consumed.txt lists what
             it and all runs before it have taken; None before the first run.
@@ -49,6 +49,7 @@ class ModelState(BaseModel):
     active_since: str | None = None
     last_run: str | None = None
     deployment: str | None = None
+    deployment_since: str | None = None
     deployment_execution: str | None = None
     deployment_run: str | None = None
     pending: bool = False

@@ -2,8 +2,9 @@
 
 A run holds the lock of its model until it has ended, and a deployment holds the deployment lock. An
 execution normally ends its run itself. If it cannot (it was stopped, its last function failed, its
-event was lost), the decision here ends the run. It only needs the present state, so it does not
-matter which event triggers it, nor how often.
+event was lost), the decision here ends the run. A version that waits for an approval holds no lock;
+its run ends here when a person has decided and no deployment follows. The decision only needs the
+present state, so it does not matter which event triggers it, nor how often.
 """
 
 from __future__ import annotations
@@ -72,11 +73,24 @@ class VersionState:
     Attributes:
         approval: approval status of the version; None when its package does not exist.
         newest: highest approved version that Refit made, if any.
+        changed_at: when the package was last changed, for example approved; None if not known.
     """
 
     version: int
     approval: str | None
     newest: int | None
+    changed_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A run that has not ended for good and does not hold the lock of the model.
+
+    Its version waits for an approval, or was approved by a person and waits for its deployment.
+    """
+
+    run: Run
+    version: VersionState | None
 
 
 @dataclass(frozen=True)
@@ -91,6 +105,7 @@ class ModelFacts:
         deployment: the execution that holds the deployment lock.
         deployment_may_come: whether another execution of DEPLOY of the model is running.
         version: the version of the run that holds the lock.
+        open_runs: further runs whose version waits for an approval or a deployment.
         live_config: endpoint config of the endpoint.
     """
 
@@ -102,6 +117,7 @@ class ModelFacts:
     deployment: ExecutionState | None = None
     deployment_may_come: bool = False
     version: VersionState | None = None
+    open_runs: tuple[OpenRun, ...] = ()
     live_config: str | None = None
 
 
@@ -154,7 +170,15 @@ class ReleaseDeploymentLock:
     deployment: str
 
 
-Step: TypeAlias = EndRun | StartTraining | ReleaseRunLock | ReleaseDeploymentLock
+@dataclass(frozen=True)
+class StartPendingDrop:
+    """Look at the drop folder, because data arrived while a run was active."""
+
+
+Step: TypeAlias = EndRun | StartTraining | ReleaseRunLock | ReleaseDeploymentLock | StartPendingDrop
+
+AWAITS_DEPLOYMENT = frozenset({RunStatus.DEPLOYING, RunStatus.AWAITING_APPROVAL})
+"""Statuses of a run that an approval, a rejection or a deployment ends."""
 
 
 def reconcile(facts: ModelFacts, now: datetime) -> list[Step]:
@@ -162,22 +186,28 @@ def reconcile(facts: ModelFacts, now: datetime) -> list[Step]:
     steps = _deployment_steps(facts)
     ended = {step.run for step in steps if isinstance(step, EndRun)}
     deployment_remains = facts.state.deployment is not None and not steps
-    return [*steps, *_run_steps(facts, now, ended, deployment_remains)]
+    steps += _run_steps(facts, now, ended, deployment_remains)
+    steps += _open_run_steps(facts, now, ended, deployment_remains)
+    state = facts.state
+    if state.pending and state.active_run is None and state.removing_since is None:
+        steps.append(StartPendingDrop())
+    return steps
 
 
-def outcome_of_undeployed(version: VersionState, live: int | None) -> Outcome | None:
-    """Say why a version will not be deployed; None if it is the one that should be live.
+def outcome_of_undeployed(
+    version: VersionState, live: int | None, status: RunStatus = RunStatus.DEPLOYING
+) -> Outcome | None:
+    """Say why a version will not be deployed; None if it should be live or waits for an approval.
 
     Args:
         version: the version, and the newest one beside it.
         live: the live version.
+        status: of the run that made the version.
     """
+    if waits_for_approval(version, status):
+        return None
     if version.approval == "Rejected":
-        return Outcome(
-            RunStatus.FAILED,
-            f"version {version.version} was rejected before it was live",
-            "VersionRejected",
-        )
+        return _rejected(version, status)
     if version.approval is None:
         return Outcome(
             RunStatus.FAILED,
@@ -195,6 +225,21 @@ def outcome_of_undeployed(version: VersionState, live: int | None) -> Outcome | 
     return None
 
 
+def waits_for_approval(version: VersionState, status: RunStatus) -> bool:
+    """Return whether a person is to decide on the version of a run in this status."""
+    return status is RunStatus.AWAITING_APPROVAL and version.approval == "PendingManualApproval"
+
+
+def _rejected(version: VersionState, status: RunStatus) -> Outcome:
+    if status is RunStatus.AWAITING_APPROVAL:
+        return Outcome(RunStatus.REFUSED, f"version {version.version} was rejected")
+    return Outcome(
+        RunStatus.FAILED,
+        f"version {version.version} was rejected before it was live",
+        "VersionRejected",
+    )
+
+
 def _deployment_steps(facts: ModelFacts) -> list[Step]:
     held, execution = facts.state.deployment, facts.deployment
     if held is None or execution is None or not execution.has_ended:
@@ -202,21 +247,26 @@ def _deployment_steps(facts: ModelFacts) -> list[Step]:
     run = facts.deployed_run
     steps: list[Step] = []
     if run is not None and run.status is RunStatus.DEPLOYING:
-        steps.append(_end_of_deployment(facts, run, execution))
+        steps.append(_end_of_live(facts, run) or _end_of_deployment(facts, run, execution))
     return [*steps, ReleaseDeploymentLock(held)]
 
 
-def _end_of_deployment(facts: ModelFacts, run: Run, execution: ExecutionState) -> EndRun:
+def _end_of_live(facts: ModelFacts, run: Run) -> EndRun | None:
+    """End a run whose version is live, which is its outcome whatever failed afterwards."""
     champion = facts.state.champion
-    if champion is not None and champion.run == run.run:
-        return EndRun(run.run, RunStatus.DEPLOYED, f"version {champion.version} is live")
-    failure = execution.explained()
+    if champion is None or champion.run != run.run:
+        return None
+    return EndRun(run.run, RunStatus.DEPLOYED, f"version {champion.version} is live")
+
+
+def _end_of_deployment(facts: ModelFacts, run: Run, execution: ExecutionState) -> EndRun:
+    champion, failure = facts.state.champion, execution.explained()
     if facts.live_config and (champion is None or facts.live_config != champion.endpoint_config):
         failure = Failure(
             failure.name,
             f"{failure.message}. The endpoint is left with the config {facts.live_config}, which "
-            "is not that of the live version. To deploy the newest approved version again, set "
-            "the approval status of its model package to Rejected and back to Approved",
+            "is not that of the live version. To deploy the newest approved version again, run "
+            f"`refit unblock {run.model}`",
         )
     return EndRun(run.run, RunStatus.FAILED, failure.message, failure)
 
@@ -229,42 +279,75 @@ def _run_steps(
         return []
     if run is None or run.status.is_final or holder in ended:
         return [ReleaseRunLock(holder)]
-    if run.status is RunStatus.DEPLOYING:
-        end = _end_of_undeployed(facts, run, now, deployment_remains)
-    elif facts.training is not None and facts.training.has_ended:
+    end = _end_of_live(facts, run)
+    if end is None and run.status is RunStatus.DEPLOYING:
+        end = _end_of_undeployed(facts, OpenRun(run, facts.version), now, deployment_remains)
+    elif end is None and facts.training is not None and facts.training.has_ended:
         end = _failed(run, facts.training)
-    elif facts.training is None and now - run.started_at > GRACE:
+    elif end is None and facts.training is None and now - run.started_at > GRACE:
         return [StartTraining(holder)] if facts.state.removing_since is None else []
-    else:
-        end = None
     return [end, ReleaseRunLock(holder)] if end else []
 
 
+def _open_run_steps(
+    facts: ModelFacts, now: datetime, ended: set[str], deployment_remains: bool
+) -> list[Step]:
+    """End the runs without a lock that a person has decided on and that no deployment takes up."""
+    ends = (
+        _end_of_live(facts, waiting.run)
+        or _end_of_undeployed(facts, waiting, now, deployment_remains)
+        for waiting in facts.open_runs
+        if waiting.run.run not in ended
+    )
+    return [end for end in ends if end is not None]
+
+
 def _end_of_undeployed(
-    facts: ModelFacts, run: Run, now: datetime, deployment_remains: bool
+    facts: ModelFacts, waiting: OpenRun, now: datetime, deployment_remains: bool
 ) -> EndRun | None:
     """Decide on a run that waits for its deployment; None if it may still come."""
+    run, version, champion = waiting.run, waiting.version, facts.state.champion
     is_deployed_now = facts.deployed_run is not None and facts.deployed_run.run == run.run
     if facts.deployment_may_come or (deployment_remains and is_deployed_now):
         return None
-    champion = facts.state.champion
-    if facts.version is not None:
-        reason = outcome_of_undeployed(facts.version, champion.version if champion else None)
+    if version is not None:
+        if waits_for_approval(version, run.status):
+            return None
+        live = champion.version if champion else None
+        reason = outcome_of_undeployed(version, live, run.status)
         if reason is not None:
             return reason.end(run.run)
-    for execution in (facts.ended, facts.deployment):
-        if execution is not None and _failed_to_deploy(execution, run):
-            return _failed(run, execution)
-    training_failed = facts.training is not None and facts.training.has_failed
-    if facts.training is not None and facts.version is None and training_failed:
-        return _failed(run, facts.training)
-    if deployment_remains or now - run.updated_at <= GRACE:
+    failed = _failed_execution(facts, waiting)
+    if failed is not None:
+        return _failed(run, failed)
+    since = _waits_since(run, version)
+    if deployment_remains or since is None or now - since <= GRACE:
         return None
-    message = (
-        f"no execution of DEPLOY took up the version of run {run.run}. To deploy it, set the "
-        "approval status of its model package to Rejected and back to Approved"
-    )
+    message = f"no execution of DEPLOY took up the version of run {run.run}. {_deploy_again(run)}"
     return EndRun(run.run, RunStatus.FAILED, message, Failure("DeploymentNotStarted", message))
+
+
+def _failed_execution(facts: ModelFacts, waiting: OpenRun) -> ExecutionState | None:
+    """Return the execution whose failure ended the run before its version was deployed."""
+    for execution in (facts.ended, facts.deployment):
+        if execution is not None and _failed_to_deploy(execution, waiting.run):
+            return execution
+    holds_lock = facts.state.active_run == waiting.run.run
+    training = facts.training if holds_lock and waiting.version is None else None
+    return training if training is not None and training.has_failed else None
+
+
+def _waits_since(run: Run, version: VersionState | None) -> datetime | None:
+    """Return since when the run waits for a deployment; None if it waits for an approval."""
+    if run.status is RunStatus.DEPLOYING:
+        return run.updated_at
+    return version.changed_at if version is not None else None
+
+
+def _deploy_again(run: Run) -> str:
+    """Say how a person has the version of a run deployed."""
+    which = f"{run.model} {run.version or 'VERSION'}"
+    return f"To deploy it, run `refit reject {which}` and then `refit approve {which}`"
 
 
 def _failed_to_deploy(execution: ExecutionState, run: Run) -> bool:

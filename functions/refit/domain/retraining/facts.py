@@ -19,6 +19,7 @@ class RetrainingFacts:
 
     Attributes:
         champion: the live version; None while there is none.
+        champion_run: the run that made it.
         alarm: description of the drift of the live version; None without an alarm.
         changed_at: estimated time of the change; None without an alarm.
         new_labels: number of labelled predictions that the live version was not trained on.
@@ -29,6 +30,7 @@ class RetrainingFacts:
     """
 
     champion: int | None
+    champion_run: str | None
     alarm: str | None
     changed_at: datetime | None
     new_labels: int

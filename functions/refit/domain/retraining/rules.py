@@ -12,9 +12,9 @@ so lost, late and repeated events do no harm. A retraining that cannot start yet
 every step checks it again.
 
 An episode lasts from an alarm of one live version until a run begins for it. The id of the run is
-derived from the version and the number of the episode. So concurrent steps, and a step after one
-that failed half-way, begin the same run. If an alarm is still active after its retraining and the
-cool-down, the next episode begins.
+derived from the version, its run and the number of the episode. So concurrent steps, and a step
+after one that failed half-way, begin the same run. If an alarm is still active after its retraining
+and the cool-down, the next episode begins.
 """
 
 from __future__ import annotations
@@ -75,10 +75,10 @@ def step(
     if cause is None:
         return RetrainingStep(state.with_changes(pending=None), notices=notices)
     blockers = _blockers(state, facts, settings, cause, now)
-    if blockers or facts.champion is None:
+    if blockers or facts.champion is None or facts.champion_run is None:
         return RetrainingStep(_with_pending(state, "; ".join(blockers), now), notices=notices)
     episode = state.episodes + 1
-    run = run_of_episode(model, facts.champion, episode)
+    run = run_of_episode(model, facts.champion_run, facts.champion, episode)
     if run != before.relevant_run(model):
         # The facts were read for another run. Store this state first; the next step begins the run.
         return RetrainingStep(state, notices=notices)
@@ -166,7 +166,10 @@ def _apply_run_end(
 ) -> RetrainingState:
     """Update the state when the run has finished."""
     run = facts.run
-    if run is None or not run.status.is_final:
+    if run is None:  # the run of this state has begun, so its item was deleted by hand
+        note = f"The record of run {state.run} was deleted."
+        return _enter(state, RetrainingStatus.HEALTHY, now, labels_used=0, note=note)
+    if not run.status.is_final:
         return state
     if _awaits_approval(facts.run) and state.request is None:
         return state
@@ -208,12 +211,15 @@ def _follow_live_version(
     state: RetrainingState, facts: RetrainingFacts, now: datetime
 ) -> RetrainingState:
     """Reset the state when another version is live: failures and alarms belong to the old one."""
-    if facts.champion == state.version:
-        return state
-    reset = state.with_changes(version=facts.champion, failures=0, labels_used=0, pending=None)
+    version, run = facts.champion, facts.champion_run
+    if version == state.version:
+        return state if run == state.version_run else state.with_changes(version_run=run)
+    reset = state.with_changes(
+        version=version, version_run=run, failures=0, labels_used=0, pending=None
+    )
     if state.state not in {RetrainingStatus.DRIFTING, RetrainingStatus.BLOCKED}:
         return reset
-    note = f"Version {facts.champion} replaced version {state.version}, which was {state.state}."
+    note = f"Version {version} replaced version {state.version}, which was {state.state}."
     return _enter(reset, RetrainingStatus.HEALTHY, now, note=note)
 
 

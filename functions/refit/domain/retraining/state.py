@@ -75,6 +75,7 @@ class RetrainingState(RetrainingPart):
         state: status of the retraining.
         since: when `state` last changed; None before the first change.
         version: the live version that the state refers to.
+        version_run: the run that made it; None in a state that was stored before it was recorded.
         episodes: number of episodes whose run has begun.
         reason: sentence that states why the model drifts or is retrained.
         run: the active retraining, or the last one.
@@ -95,6 +96,7 @@ class RetrainingState(RetrainingPart):
     state: RetrainingStatus = RetrainingStatus.HEALTHY
     since: Moment | None = None
     version: int | None = None
+    version_run: str | None = None
     episodes: int = 0
     reason: str | None = None
     run: str | None = None
@@ -121,15 +123,20 @@ class RetrainingState(RetrainingPart):
         """Return the id of the active run or, without one, of the run of the next episode."""
         if self.state is RetrainingStatus.RETRAINING:
             return self.run
-        if self.version is None:
+        if self.version is None or self.version_run is None:
             return None
-        return run_of_episode(model, self.version, self.episodes + 1)
+        return run_of_episode(model, self.version_run, self.version, self.episodes + 1)
 
     def with_changes(self, **changes: Any) -> RetrainingState:
         """Return a copy with some attributes changed."""
         return RetrainingState.model_validate(self.model_dump() | changes)
 
 
-def run_of_episode(model: str, version: int, episode: int) -> str:
-    """Return the id of the run that an episode begins."""
-    return run_id(model, [("episode", str(episode)), ("version", str(version))])
+def run_of_episode(model: str, version_run: str, version: int, episode: int) -> str:
+    """Return the id of the run that an episode begins.
+
+    The version alone does not tell a model from one of the same name that was removed, whose
+    executions and jobs keep their names: the run that made the version does.
+    """
+    causes = [("episode", str(episode)), ("run", version_run), ("version", str(version))]
+    return run_id(model, causes)
