@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
     from refit.domain.model_settings import RetrainingSettings
     from refit.domain.pipeline.run import Run
-    from refit.domain.retraining.facts import RetrainingFacts
+    from refit.domain.retraining.facts import LastComparable, RetrainingFacts
+    from refit.domain.retraining.state import UserCommand
     from refit.domain.vocabulary import RetrainingCause
 
 DAY = timedelta(hours=24)
@@ -103,11 +104,46 @@ def _apply_command(
         return state
     state = state.with_changes(commands=(*state.commands, command.id)[-_COMMANDS_REMEMBERED:])
     if command.kind == "retrain":
-        return state.with_changes(request=state.request or command)
+        return _apply_request(state, command, facts)
     if may_be_unblocked(state.state, facts.run):
         note = f"{command.by} unblocked retraining."
         return _enter(state, RetrainingStatus.HEALTHY, now, failures=0, labels_used=0, note=note)
     return state
+
+
+def _apply_request(
+    state: RetrainingState, command: UserCommand, facts: RetrainingFacts
+) -> RetrainingState:
+    """Record a request, unless an earlier one or the run that it has started answers it."""
+    if answers(state, command, facts.run, facts.last):
+        return state
+    is_first = state.request is None or (command.again and not state.request.again)
+    return state.with_changes(request=command) if is_first else state
+
+
+def answers(
+    state: RetrainingState,
+    command: UserCommand,
+    run: Run | None,
+    last: LastComparable | None,
+) -> bool:
+    """Return whether the active retraining is what a command requests.
+
+    A command that was given before the run began asks for this run, even if it says `again`. One
+    that is given later does so if a user started the run, and no setting has changed since.
+
+    Args:
+        state: before the command.
+        command: a request to retrain.
+        run: the run of `state`.
+        last: the last run, and what has changed since it began.
+    """
+    if state.state is not RetrainingStatus.RETRAINING or run is None or run.status.is_final:
+        return False
+    if command.at < run.started_at:
+        return True
+    has_other_settings = last is not None and last.has_other_settings
+    return state.cause == "request" and not command.again and not has_other_settings
 
 
 def may_be_unblocked(status: RetrainingStatus, run: Run | None) -> bool:
@@ -145,6 +181,7 @@ def _adopt_run(state: RetrainingState, facts: RetrainingFacts, now: datetime) ->
         pending=None,
         started=(*recent, run.started_at) if cause == "drift" else recent,
         labels_used=facts.changed_labels,
+        repeats=cause == "request" and facts.last is not None and not facts.last.is_outdated,
         cooled_until=None,
         note=None,
     )
@@ -172,7 +209,9 @@ def _apply_run_end(
         return state
     # A version that AWS could not deploy has improved the model, as far as anyone knows.
     has_failed = run.status in NOT_IMPROVED and not run.may_be_deployed_again
-    failures = state.failures + 1 if has_failed else state.failures
+    # A user who repeats a retraining learns nothing new about the labels.
+    is_counted = has_failed and not state.repeats
+    failures = state.failures + 1 if is_counted else state.failures
     ended_at = run.finished_at or now
     state = state.with_changes(
         failures=failures,
@@ -261,7 +300,7 @@ def _blockers(
     if facts.active_run is not None:
         reasons.append(f"run {facts.active_run} is active")
     if cause == "request":
-        return reasons if facts.new_labels else [*reasons, "no new label has arrived"]
+        return reasons + _blockers_of_request(state, facts)
     labels = max(0, facts.changed_labels - state.labels_used)
     if labels < settings.min_labels:
         reasons.append(
@@ -277,6 +316,17 @@ def _blockers(
             f"max_per_day is {settings.max_per_day}: the next can start at {_shown(free_at)}"
         )
     return reasons
+
+
+def _blockers_of_request(state: RetrainingState, facts: RetrainingFacts) -> list[str]:
+    last = facts.last
+    is_asked_again = state.request is not None and state.request.again
+    if last is None or last.is_outdated or last.has_failed or is_asked_again:
+        return []
+    return [
+        f"no new label has arrived since run {last.run}, which had the same settings; `again` "
+        "trains on the same data"
+    ]
 
 
 def _with_pending(state: RetrainingState, why: str, now: datetime) -> RetrainingState:

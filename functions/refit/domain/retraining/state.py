@@ -50,12 +50,14 @@ class UserCommand(RetrainingPart):
         id: id of the event that contains the command; a repeated delivery has the same id.
         kind: start a retraining regardless of drift, or unblock a blocked model.
         by: the user who gave the command.
+        again: retrain even if nothing has changed since the last run.
     """
 
     id: str
     kind: Literal["retrain", "unblock"]
     by: str
     at: Moment
+    again: bool = False
 
 
 class RetrainingResult(RetrainingPart):
@@ -84,6 +86,8 @@ class RetrainingState(RetrainingPart):
         started: start times of the retrainings that drift caused in the last 24 hours.
         failures: number of consecutive retrainings that did not improve the model.
         labels_used: number of labels since the change, counted when the last run began.
+        repeats: whether a user requested the last run without any label or setting that the run
+            before it did not have.
         cooled_until: end of the cool-down after a retraining.
         last: how the last retraining ended.
         note: additional information for people.
@@ -104,6 +108,7 @@ class RetrainingState(RetrainingPart):
     started: tuple[Moment, ...] = ()
     failures: int = 0
     labels_used: int = 0
+    repeats: bool = False
     cooled_until: Moment | None = None
     last: RetrainingResult | None = None
     note: str | None = None
