@@ -54,7 +54,7 @@ def retrain(
     the model · 2 no such model · 3 stack not found or not reachable · 4 timeout ·
     130 interrupted; the request stays
     """
-    from refit.usecases.expected_retraining import expected_retraining, retraining_detail
+    from refit.usecases.expected_retraining import expected_retraining
 
     from refit_cli.connection import connected
 
@@ -64,7 +64,7 @@ def retrain(
         state, version = _live_state(connection, model)
         user = user_name(connection)
         expected = expected_retraining(connection.services, model, state, user, again=again)
-        detail = {"model": model, "by": user, **retraining_detail(again=again)}
+        detail = {"model": model, "by": user, **expected.detail}
         event = publish(connection, EventName.RETRAINING_REQUESTED, detail)
         if json and not follow:
             answer = request_json(

@@ -33,12 +33,14 @@ class RetrainDetail(BaseModel):
     Attributes:
         run: the run that finished.
         again: retrain even if nothing has changed since the last run.
+        expected_run: the run of which the user was told that it answers the request.
     """
 
     model: str
     run: str | None = None
     by: str = "a user"
     again: bool = False
+    expected_run: str | None = None
 
 
 class RetrainEvent(BaseModel):
@@ -63,6 +65,7 @@ def _handle(message: dict[str, Any]) -> None:
             by=event.detail.by,
             at=event.time,
             again=event.detail.again,
+            expected_run=event.detail.expected_run,
         )
         if kind
         else None

@@ -25,16 +25,19 @@ class ExpectedRetraining:
             None while another run is active, which may change the live version.
         text: what happens now, in one or two sentences.
         follow: how to follow it.
+        again: whether the request says so.
     """
 
     run: str | None
     text: str
     follow: Follow
+    again: bool
 
-
-def retraining_detail(*, again: bool) -> dict[str, bool]:
-    """Return what the event of a request says in addition to the model and the user."""
-    return {"again": True} if again else {}
+    @property
+    def detail(self) -> dict[str, str | bool]:
+        """What the event of the request says in addition to the model and the user."""
+        detail: dict[str, str | bool] = {"again": True} if self.again else {}
+        return detail | ({"expected_run": self.run} if self.run else {})
 
 
 def expected_retraining(
@@ -53,9 +56,9 @@ def expected_retraining(
     path = f"/models/{model}"
     if run is None:
         until = "`lastRun.cause` is `request`; `loop.retraining.pending` tells why"
-        return ExpectedRetraining(None, text, Follow(path=path, until=until))
+        return ExpectedRetraining(None, text, Follow(path=path, until=until), again)
     until = "it exists, and `status` is final"
-    return ExpectedRetraining(run, text, Follow(path=f"{path}/runs/{run}", until=until))
+    return ExpectedRetraining(run, text, Follow(path=f"{path}/runs/{run}", until=until), again)
 
 
 def _expected(

@@ -25,7 +25,7 @@ from refit.domain.naming import retry_id
 from refit.domain.pipeline.retry_choice import run_to_retry
 from refit.domain.retraining.rules import may_be_unblocked
 from refit.domain.vocabulary import EventName
-from refit.usecases.expected_retraining import expected_retraining, retraining_detail
+from refit.usecases.expected_retraining import expected_retraining
 from refit.usecases.known_model import operable_model
 from refit.usecases.reject_newer_versions import reject_newer_versions
 
@@ -103,7 +103,7 @@ def request_retraining(request: UserRequest, *, again: bool = False) -> ActionAn
     state = operable_model(request.services, request.model).state
     champion = _champion_of(request.model, state)
     expected = expected_retraining(request.services, request.model, state, request.by, again=again)
-    event = request.publish(EventName.RETRAINING_REQUESTED, **retraining_detail(again=again))
+    event = request.publish(EventName.RETRAINING_REQUESTED, **expected.detail)
     return request.answer(
         "retrain",
         expected.text,

@@ -59,7 +59,8 @@ def test_a_retraining_is_requested_as_the_command_requests_it(
     answer = act("/models/digits/retrain")
     (event,) = published(stack)
     assert event["detail-type"] == "Retraining Requested"
-    assert event["detail"] == {"prefix": "refit", "model": MODEL, "by": BY}
+    told = {"expected_run": run_of_episode(MODEL, 3, 1)}
+    assert event["detail"] == {"prefix": "refit", "model": MODEL, "by": BY} | told
     assert (answer["event"], answer["by"], answer["version"]) == (event["id"], BY, 3)
     assert RetrainEvent.model_validate(event).detail.by == BY
     assert answer["run"] == run_of_episode(MODEL, 3, 1)

@@ -50,7 +50,8 @@ def test_a_retraining_is_requested_in_the_name_of_the_user(refit, digits, bus):
     assert result.exit_code == 0
     (event,) = bus()
     assert (event["source"], event["detail-type"]) == ("refit", "Retraining Requested")
-    assert event["detail"] == {"prefix": "refit", "model": "digits", "by": "ada"}
+    told = {"expected_run": run_of_episode("digits", 3, 1)}
+    assert event["detail"] == {"prefix": "refit", "model": "digits", "by": "ada"} | told
     assert "retraining of digits, by ada" in result.stdout
     assert "on the data of version 3" in result.stderr
     assert "refit watch digits" in result.stderr

@@ -407,13 +407,27 @@ def test_changed_settings_or_asking_again_starts_another_run_after_the_active_on
     assert len(loop.begun) == 2
 
 
-def test_again_that_was_said_before_the_run_began_asks_for_this_run() -> None:
+def test_a_request_is_answered_if_drift_starts_the_run_of_which_the_user_was_told() -> None:
+    loop = about_to_begin()
+    told = run_of_episode(MODEL, 1, 1)
+    taken = step(MODEL, loop.retraining, loop.facts(), loop.settings, loop.now)
+    assert taken.start is not None
+    loop.begin(taken.start)
+    state = loop.advance(loop.command("retrain", expected_run=told))
+    assert (state.run, state.cause, state.request) == (told, "drift", None)
+
+
+@pytest.mark.parametrize("has_ended", [False, True])
+def test_two_who_were_told_the_same_run_get_one_run_even_if_both_say_again(
+    has_ended: bool,
+) -> None:
     loop = Loop()
-    late = loop.command("retrain", again=True)
-    loop.now += timedelta(seconds=1)
-    loop.advance(loop.command("retrain", again=True))
-    assert loop.advance(late).request is None
-    loop.end("REFUSED")
+    told = {"again": True, "expected_run": run_of_episode(MODEL, 1, 1)}
+    state = loop.advance(loop.command("retrain", **told))
+    assert state.run == told["expected_run"]
+    if has_ended:
+        loop.end("REFUSED")
+    assert loop.advance(loop.command("retrain", "bob", **told)).request is None
     assert len(loop.begun) == 1
 
 

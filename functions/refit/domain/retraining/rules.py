@@ -114,7 +114,7 @@ def _apply_command(
 def _apply_request(
     state: RetrainingState, command: UserCommand, facts: RetrainingFacts
 ) -> RetrainingState:
-    """Record a request, unless an earlier one or the run that it has started answers it."""
+    """Record a request, unless an earlier one or the run that it started answers it."""
     if answers(state, command, facts.run, facts.last):
         return state
     is_first = state.request is None or (command.again and not state.request.again)
@@ -127,10 +127,11 @@ def answers(
     run: Run | None,
     last: LastComparable | None,
 ) -> bool:
-    """Return whether the active retraining is what a command requests.
+    """Return whether the last retraining is what a command requests.
 
-    A command that was given before the run began asks for this run, even if it says `again`. One
-    that is given later does so if a user started the run, and no setting has changed since.
+    A command asks for the run of which its user was told, even if that began or ended meanwhile.
+    Another one asks for the active run if a user started that, no setting has changed since, and
+    the command does not say `again`.
 
     Args:
         state: before the command.
@@ -138,10 +139,10 @@ def answers(
         run: the run of `state`.
         last: the last run, and what has changed since it began.
     """
+    if command.expected_run is not None and command.expected_run == state.run:
+        return True
     if state.state is not RetrainingStatus.RETRAINING or run is None or run.status.is_final:
         return False
-    if command.at < run.started_at:
-        return True
     has_other_settings = last is not None and last.has_other_settings
     return state.cause == "request" and not command.again and not has_other_settings
 
@@ -169,6 +170,7 @@ def _adopt_run(state: RetrainingState, facts: RetrainingFacts, now: datetime) ->
         return state
     cause = _retraining_cause(run)
     recent = [moment for moment in state.started if moment > now - DAY]
+    is_told = state.request is not None and state.request.expected_run == run.run
     return _enter(
         state,
         RetrainingStatus.RETRAINING,
@@ -177,7 +179,7 @@ def _adopt_run(state: RetrainingState, facts: RetrainingFacts, now: datetime) ->
         reason=_reason(state, facts.alarm, cause),
         run=run.run,
         cause=cause,
-        request=None if cause == "request" else state.request,
+        request=None if cause == "request" or is_told else state.request,
         pending=None,
         started=(*recent, run.started_at) if cause == "drift" else recent,
         labels_used=facts.changed_labels,

@@ -51,6 +51,8 @@ class UserCommand(RetrainingPart):
         kind: start a retraining regardless of drift, or unblock a blocked model.
         by: the user who gave the command.
         again: retrain even if nothing has changed since the last run.
+        expected_run: the run of which the user was told that it answers the command; None if
+            another run was active, so that it could not be told.
     """
 
     id: str
@@ -58,6 +60,7 @@ class UserCommand(RetrainingPart):
     by: str
     at: Moment
     again: bool = False
+    expected_run: str | None = None
 
 
 class RetrainingResult(RetrainingPart):
