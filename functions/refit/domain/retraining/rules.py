@@ -350,5 +350,5 @@ def _notices(model: str, before: RetrainingState, after: RetrainingState) -> tup
         f"further retraining starts automatically. The last one, run {after.last.run}, ended "
         f"{after.last.status}: {after.last.message}\n\n"
         f"See `refit status {model}`. After removing the cause, run `refit unblock {model}` to "
-        f"resume automatic retraining, or `refit retrain {model}` to try once more.",
+        f"resume automatic retraining, or `refit retrain {model} --again` to try once more.",
     )
