@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from refit.domain.answers.actions import ActionAnswer, RetryBody, RollbackBody
+from refit.domain.answers.actions import ActionAnswer, RetrainBody, RetryBody, RollbackBody
 from refit.domain.answers.models import ModelAnswer, ModelsAnswer
 from refit.domain.answers.paging import Paging
 from refit.domain.answers.predictions import (
@@ -117,7 +117,15 @@ ROUTES = (
         "Start a retraining on the data of the live version and all newer labels.",
         ActionAnswer,
         success=202,
-        errors=(*_MODEL, *_NO_QUERY, (409, "NothingToRetrain"), (409, "ModelBeingRemoved")),
+        body=RetrainBody,
+        is_body_required=False,
+        errors=(
+            *_MODEL,
+            *_NO_QUERY,
+            (400, "PayloadInvalid"),
+            (409, "NothingToRetrain"),
+            (409, "ModelBeingRemoved"),
+        ),
     ),
     Route(
         "POST",

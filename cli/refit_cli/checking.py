@@ -25,6 +25,7 @@ from refit.domain.errors import (
 )
 from refit.domain.evaluation.positive_class import check_prediction
 from refit.domain.evaluation.training_labels import TrainingLabels
+from refit.domain.label_limits import label_limits
 from refit.domain.monitoring.critical_features import check_critical_features
 from refit.domain.pipeline.training_plan import DataShape
 from refit.domain.pipeline.tuning_plan import check_ranges
@@ -157,7 +158,7 @@ def check_files(
         check_settings(settings, stack)
         with _opened(files, is_whole_drop=is_whole_drop) as (dropped, folder):
             found = tables_of(dropped, _new(folder / "tables"))
-            data = settings.data
+            data, training = settings.data, settings.training
             if label is not None:
                 chosen = label_setting(label, found.tables, data, prior)
                 data = _with_label(data, chosen)
@@ -171,6 +172,7 @@ def check_files(
                     Quarantine(out),
                     notes=(*effect_notes(settings), *found.notes),
                     folds=settings.training.folds,
+                    limits=label_limits(training.algorithm_name, training.hyperparameters),
                 )
                 learned = drop.learned
                 if not is_whole_drop:

@@ -16,11 +16,14 @@ from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConfigNotFound,
+    ConfigParseError,
     ConnectionError,
     HTTPClientError,
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
+    ProfileNotFound,
 )
 from refit.domain.errors import ServiceThrottled
 from refit.domain.moments import utc_now
@@ -347,6 +350,11 @@ def connected(target: StackTarget, runtime: CommandRuntime) -> Iterator[StackCon
             f"{_why_aws(target)}, and AWS cannot be used: {str(error).rstrip('.')}",
             "start the local stack with `refit up`; or, for AWS, run `aws configure` (or set "
             "AWS_PROFILE and AWS_REGION) and select the stack with --stack-name",
+        ) from error
+    except (ProfileNotFound, ConfigNotFound, ConfigParseError) as error:
+        raise NotReachable(
+            f"the AWS configuration of this user cannot be used: {str(error).rstrip('.')}",
+            "correct or unset AWS_PROFILE, AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE",
         ) from error
     except (ConnectionError, HTTPClientError) as error:
         raise _not_responding(error, connection) from error

@@ -102,6 +102,13 @@ Follow = Annotated[
         "--follow", help="Wait for the run to start, and follow it until it ends or --timeout."
     ),
 ]
+Again = Annotated[
+    bool,
+    typer.Option(
+        "--again",
+        help="Retrain even if no label has come and no setting has changed since the last run.",
+    ),
+]
 Timeout = Annotated[
     float | None,
     typer.Option(

@@ -10,6 +10,8 @@ from refit.stores.retries import RetryPolicy
 from refit_cli.errors import RunFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from refit.domain.vocabulary import EventName
 
     from refit_cli.connection import StackConnection
@@ -27,7 +29,7 @@ REJECTED_EVENTS = RetryPolicy(max_attempts=5, initial_backoff_s=0.2)
 """For an entry that the event bus has rejected, mostly because it throttles."""
 
 
-def publish(connection: StackConnection, name: EventName, detail: dict[str, str]) -> str:
+def publish(connection: StackConnection, name: EventName, detail: Mapping[str, object]) -> str:
     """Publish a user command on the event bus; return the event's id.
 
     Raises:

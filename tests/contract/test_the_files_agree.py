@@ -7,6 +7,7 @@ import re
 import generate_api
 import generate_settings
 from refit.domain import errors
+from refit.domain.redelivery import LONGEST_DELAY_S
 from refit.handlers import operate_models, read_models
 
 from tests.support.template import FUNCTIONS, ROOT, TEMPLATE, of_type
@@ -28,7 +29,8 @@ def test_every_queue_has_a_dead_letter_queue_and_every_dead_letter_queue_an_alar
 
 
 def test_a_message_that_keeps_failing_reaches_its_dead_letter_queue_before_it_expires() -> None:
-    # The longest way there: each time the function crashes, and the visibility timeout passes.
+    # The longest way there: each time the function crashes before it begins, so that the visibility
+    # timeout passes, or it fails and the longest delay passes.
     queues = of_type("AWS::SQS::Queue")
     quiet_s = TEMPLATE["Parameters"]["QuietSeconds"]["MaxValue"]
     for name, queue in queues.items():
@@ -36,7 +38,7 @@ def test_a_message_that_keeps_failing_reaches_its_dead_letter_queue_before_it_ex
             continue
         delay_s = quiet_s if "DelaySeconds" in queue else 0
         receives = queue["RedrivePolicy"]["maxReceiveCount"]
-        longest_s = delay_s + receives * queue["VisibilityTimeout"]
+        longest_s = delay_s + receives * max(queue["VisibilityTimeout"], LONGEST_DELAY_S)
         assert queue["MessageRetentionPeriod"] > 1.5 * longest_s, name
         # SQS keeps the time at which the message was first sent.
         dead_letters = queues[queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]]
@@ -57,6 +59,8 @@ def test_a_queue_hides_a_message_while_it_is_handled_and_failed_ones_return_soon
             is_limited = "MaximumConcurrency" in event["Properties"].get("ScalingConfig", {})
             least_s = timeout_s + 1 if is_limited else 6 * timeout_s
             assert queues[name]["VisibilityTimeout"] >= least_s, name
+            deaths = queues[name]["RedrivePolicy"]["maxReceiveCount"]
+            assert deaths > 2, f"{name}: two deaths would lose a message"
             granted = [
                 statement["Resource"]
                 for policy in function["Policies"]

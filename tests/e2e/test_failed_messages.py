@@ -39,7 +39,6 @@ def test_one_bad_message_is_counted_alarmed_and_tried_again_soon(user: User) -> 
     try:
         alarm = "RetrainFailedMessagesAlarm"
         wait_for(lambda: user.alarm_state(alarm) == "ALARM" or None, "the alarm")
-        # The queue itself would deliver the message again after 360 s.
         wait_for(lambda: failures() >= 2 or None, "the second try", timeout_s=180)
     finally:
         sqs.purge_queue(QueueUrl=queue)

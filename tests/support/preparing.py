@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import IO, TypeAlias
 
+    from refit.domain.label_limits import LabelLimits
     from refit.domain.learned import Learned
     from refit.domain.schema import Schema
 
@@ -120,6 +121,7 @@ class Preparing:
         acceptance_used_by: str | None = None,
         labelled: Sequence[CsvTable] = (),
         folds: int = 0,
+        limits: LabelLimits | None = None,
         **settings: Any,
     ) -> PreparedDrop:
         folder = self.folder
@@ -141,6 +143,7 @@ class Preparing:
             sample_rows,
             live=live,
             folds=folds,
+            limits=limits,
         )
         sinks = [io.BytesIO() for _ in range(5)]
         profile = done.write_train(sinks[0])

@@ -275,9 +275,10 @@ def _stored_settings(connection: StackConnection, model: str) -> tuple[str, str 
     from refit.domain.errors import ObjectNotFound
     from refit.domain.model_settings import settings_text
     from refit.domain.naming import ModelKeys
+    from refit.domain.settings_document import MAX_BYTES
 
     try:
-        content, version = connection.bucket.read_latest(ModelKeys(model).settings)
+        content, version = connection.bucket.read_latest(ModelKeys(model).settings, MAX_BYTES + 1)
     except ObjectNotFound:
         return "", None
     return settings_text(content), version

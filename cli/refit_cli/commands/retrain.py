@@ -19,6 +19,8 @@ from refit_cli.runtime import runtime_of
 from refit_cli.user_commands import publish, user_name
 
 if TYPE_CHECKING:
+    from refit.domain.pipeline.model_state import ModelState
+
     from refit_cli.connection import StackConnection
 
 
@@ -26,6 +28,7 @@ def retrain(
     context: typer.Context,
     model: options.Model,
     *,
+    again: options.Again = False,
     follow: options.Follow = False,
     timeout_s: options.Timeout = None,
     port: options.Port = None,
@@ -36,12 +39,14 @@ def retrain(
     """Retrain a model on its last training data and all newer labels.
 
     Ignores drift, cool-down and the daily limit, and gives a blocked model one
-    more attempt. Needs at least one label that is not in the training data of
-    the live version. If a run is active, the request is queued. The new version
-    goes live only if it is better.
+    more attempt. Needs a label or a setting that the last run did not have, or
+    [bold]--again[/]. A requested run that is active answers the request; if another
+    run is active, the request is queued. The new version goes live only if it is
+    better.
 
     [bold]Examples[/]
       refit retrain digits
+      refit retrain digits --again
       refit retrain digits --follow --timeout 900
       refit retrain digits && refit status digits
 
@@ -50,28 +55,30 @@ def retrain(
     the model · 2 no such model · 3 stack not found or not reachable · 4 timeout ·
     130 interrupted; the request stays
     """
+    from refit.usecases.expected_retraining import expected_retraining
+
     from refit_cli.connection import connected
 
     checked_model_name(model)
     target = options.StackTarget(port, stack_name, aws)
     with connected(target, runtime_of(context)) as connection:
-        version = _live_version(connection, model)
+        state, version = _live_state(connection, model)
         user = user_name(connection)
-        event = publish(connection, EventName.RETRAINING_REQUESTED, {"model": model, "by": user})
-        text = (
-            f"It uses the training data of version {version} and all newer labels, and starts when "
-            "no other run is active."
-        )
+        expected = expected_retraining(connection.services, model, state, user, again=again)
+        detail = {"model": model, "by": user, **expected.detail}
+        event = publish(connection, EventName.RETRAINING_REQUESTED, detail)
         if json and not follow:
             answer = request_json(
                 "retrain",
                 model,
                 user,
-                text,
-                until="`lastRun.cause` is `request`; `loop.retraining.pending` tells why",
+                expected.text,
+                until=expected.follow.until,
                 command=f"refit status {model}",
                 event=event,
                 version=version,
+                run=expected.run,
+                followed_run=expected.run,
             )
             terminal.write_json(answer)
         elif not json:
@@ -79,8 +86,8 @@ def retrain(
                 f"[green]requested[/]  retraining of {model}, by {escape(user)}"
             )
             terminal.inform(
-                f"{text} See whether it is pending with [bold]refit status {model}[/]; follow the "
-                f"run with [bold]refit watch {model}[/]"
+                f"{escape(expected.text)} See whether it is pending with "
+                f"[bold]refit status {model}[/]; follow the run with [bold]refit watch {model}[/]"
             )
         if follow:
             _follow(connection, model, event, timeout_s, json)
@@ -160,7 +167,7 @@ def _check_blocked(connection: StackConnection, model: str, version: int | None)
     from refit.domain.retraining.rules import may_be_unblocked
 
     if version is None:
-        _live_version(connection, model)  # says that there is none
+        _live_state(connection, model)  # says that there is none
     retraining = connection.monitoring.retraining(model)
     run = connection.models.run(model, retraining.run) if retraining.run else None
     if not may_be_unblocked(retraining.state, run):
@@ -183,16 +190,16 @@ def _known_version(connection: StackConnection, model: str) -> int | None:
     return champion.version if champion else None
 
 
-def _live_version(connection: StackConnection, model: str) -> int:
-    """Return the live version.
+def _live_state(connection: StackConnection, model: str) -> tuple[ModelState, int]:
+    """Return the state of a model, and its live version.
 
     Raises:
         BadInput: when the model does not exist.
         Refused: when it has no live version.
     """
-    champion = connection.models.state(model).champion
-    if champion:
-        return champion.version
+    state = connection.models.state(model)
+    if state.champion:
+        return state, state.champion.version
     models = connection.models.models()
     if model in models:
         raise Refused(

@@ -6,13 +6,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from refit.domain.data_settings import Section
+from refit.domain.data_settings import ColumnName, Section
 
 
 class BatchSettings(Section):
     """Predictions of files that are dropped in `batch/in/`."""
 
-    id: str | None = Field(
+    id: ColumnName | None = Field(
         None,
         description="Column that identifies the rows; it is copied into the result, and may be "
         "one that the model does not know. Default: the only column that is called like row ids "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -23,6 +24,22 @@ RowRole: TypeAlias = Literal["weight", "group", "time"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
+MAX_COLUMN_NAME = 1000
+MAX_COLUMN_INDEX = 1_000_000
+
+
+def _column_name(name: str) -> str:
+    """Check what no header of a file can contain, so that a column is never found by it."""
+    if not name.strip() or len(name) > MAX_COLUMN_NAME or "\x00" in name:
+        raise ValueError(
+            f"the name of a column has 1 to {MAX_COLUMN_NAME:,} characters, not only blanks, and "
+            "no NUL"
+        )
+    return name
+
+
+ColumnName = Annotated[str, AfterValidator(_column_name)]
+ColumnNames = Annotated[tuple[ColumnName, ...], Field(strict=False)]
 Texts = Annotated[tuple[str, ...], Field(strict=False)]
 """Also read from a list, as TOML and JSON have it; its items are texts."""
 
@@ -41,17 +58,17 @@ class DataSettings(Section):
         description="`auto`: labels that are texts, truth values or at most 50 distinct whole "
         "numbers, with two rows each on average, are classes.",
     )
-    label: str | int | None = Field(
+    label: ColumnName | Annotated[int, Field(le=MAX_COLUMN_INDEX)] | None = Field(
         None,
         description="Label column: its name in the header, its index from 0, or `last` (also -1). "
         "Not set: [found by the live model and the names](data.md#the-label), or refused.",
     )
-    ignore: Texts = Field(
+    ignore: ColumnNames = Field(
         (),
         description="Names of columns that are no features. Requests that name their columns may "
         "lack them.",
     )
-    columns: dict[str, ColumnSetting] = Field(
+    columns: dict[ColumnName, ColumnSetting] = Field(
         default_factory=dict,
         description="How columns are read, by name: `number`, `category` (texts), `boolean` "
         "(also yes/no, t/f, 1/0), `date` (becomes the days since 1970-01-01) or `ignore`. Also "
@@ -93,17 +110,17 @@ class DataSettings(Section):
         0.1,
         description="Share of the rows held out for evaluation; no model is ever trained on them.",
     )
-    weight: str | None = Field(
+    weight: ColumnName | None = Field(
         None,
         description="Column of row weights: numbers of 0 or more by which rows count in training "
         "and in every metric.",
     )
-    group: str | None = Field(
+    group: ColumnName | None = Field(
         None,
         description="Column of which all rows with the same value are in the same split, such as "
         "the customer. Not together with `time`.",
     )
-    time: str | None = Field(
+    time: ColumnName | None = Field(
         None,
         description="Column of dates or numbers by which the newest rows are held out: the newest "
         "`test_fraction` for evaluation, those before them for early stopping.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -20,18 +19,21 @@ from refit.domain.algorithm_settings import check_weight
 from refit.domain.batch_settings import BatchSettings, check_cached_rows
 from refit.domain.column_reading import name_key
 from refit.domain.continued_training import check_fits, check_not_tuned
-from refit.domain.data_settings import DataSettings, Fraction, Section, Texts
+from refit.domain.data_settings import ColumnNames, DataSettings, Fraction, Section
 from refit.domain.errors import SettingsInvalid
 from refit.domain.instance_types import INSTANCE_TYPE_SCHEMA, check_instance_type
 from refit.domain.nearest_names import did_you_mean
 from refit.domain.quality_metrics import JUDGING
+from refit.domain.settings_document import check_size, settings_document
 from refit.domain.settings_effects import refused_effects
 from refit.domain.settings_errors import setting_messages, shown_value
-from refit.domain.toml_mistakes import advice_on
 from refit.domain.training_script import check_tunable
 from refit.domain.training_settings import TrainingSettings
 from refit.domain.tuning_settings import TuningSettings
 
+MAX_LABELS = 1_000_000_000
+MAX_MARGIN = 100
+MAX_COST = 1_000_000_000
 _METRIC_CHOICES = ("auto", *JUDGING)
 _GONE_KEYS = {
     ("deployment", "termination_wait_s"): "SageMaker keeps the old instances only if the variants "
@@ -69,10 +71,10 @@ JudgingMetric = Annotated[
 class Costs(Section):
     """What a wrong prediction of two classes costs, in any unit."""
 
-    false_positive: Annotated[float, Field(gt=0)] = Field(
+    false_positive: Annotated[float, Field(gt=0, le=MAX_COST)] = Field(
         description="Cost of predicting the positive class for a row of the other one."
     )
-    false_negative: Annotated[float, Field(gt=0)] = Field(
+    false_negative: Annotated[float, Field(gt=0, le=MAX_COST)] = Field(
         description="Cost of predicting the other class for a row of the positive one."
     )
 
@@ -128,7 +130,7 @@ class GateSettings(Section):
         "frequent class, the class frequencies or the mean of the training rows, by more than "
         "chance.",
     )
-    margin: Annotated[float, Field(ge=0)] = Field(
+    margin: Annotated[float, Field(ge=0, le=MAX_MARGIN)] = Field(
         0.01,
         description="How much worse than the champion the challenger may be on the champion's "
         "held-out rows: absolute, but a share of the champion's value for RMSE, MAE and the median "
@@ -200,7 +202,7 @@ class MonitoringSettings(Section):
         description="Average number of cohorts between two false alarms, at least; 8760 hourly "
         "cohorts are a year. 1/α of the test.",
     )
-    min_labels: Annotated[int, Field(ge=1)] = Field(
+    min_labels: Annotated[int, Field(ge=1, le=MAX_LABELS)] = Field(
         50, description="Fewest labelled predictions that can raise an alarm."
     )
     min_coverage: Fraction = Field(
@@ -213,7 +215,9 @@ class MonitoringSettings(Section):
     input_effect: Annotated[float, Field(gt=0, le=1)] = Field(
         0.05, description="Smallest distribution shift (0 to 1) that is reported."
     )
-    critical_features: Texts = Field((), description="Columns whose shift is reported as critical.")
+    critical_features: ColumnNames = Field(
+        (), description="Columns whose shift is reported as critical."
+    )
     capture_silence_s: Annotated[int, Field(ge=60, le=31_536_000)] = Field(
         86_400, description="Time without a captured inference that raises an alarm."
     )
@@ -254,7 +258,7 @@ class RetrainingSettings(Section):
     """When drift starts a retraining."""
 
     enabled: bool = Field(True, description="`false`: drift is only reported.")
-    min_labels: Annotated[int, Field(ge=1)] = Field(
+    min_labels: Annotated[int, Field(ge=1, le=MAX_LABELS)] = Field(
         500,
         description="Labelled predictions made since the change that a retraining requires; "
         "until then it is pending.",
@@ -271,7 +275,7 @@ class RetrainingSettings(Section):
         description="Consecutive retrainings without a better model after which retraining is "
         "blocked, until `refit unblock`.",
     )
-    base_margin: Annotated[float, Field(ge=0)] = Field(
+    base_margin: Annotated[float, Field(ge=0, le=MAX_MARGIN)] = Field(
         0.05,
         description="Replaces `[gate] margin` for a retrained challenger, because the champion's "
         "held-out rows may no longer represent today's data.",
@@ -355,12 +359,7 @@ def parse_settings(text: str) -> ModelSettings:
     Raises:
         SettingsInvalid: naming each key that is wrong, its value and what is allowed.
     """
-    try:
-        document = tomllib.loads(text.removeprefix("\ufeff"))
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsInvalid(
-            f"model.toml is not valid TOML: {error}", advice=advice_on(text)
-        ) from error
+    document = settings_document(text)
     try:
         settings = ModelSettings.model_validate(document)
     except ValidationError as error:
@@ -375,8 +374,9 @@ def settings_text(content: bytes, file: str = "model.toml") -> str:
     """Return the text of a settings file.
 
     Raises:
-        SettingsInvalid: when it is not UTF-8.
+        SettingsInvalid: when it is not UTF-8, or too large.
     """
+    check_size(len(content), file)
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise SettingsInvalid(f"{file} is UTF-16 text: save it as UTF-8")
     try:

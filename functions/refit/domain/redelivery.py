@@ -1,7 +1,7 @@
 """When a message that could not be handled is delivered again, and when people are told.
 
-Without this a failed message returns after its queue's visibility timeout, which is six times the
-timeout of the function: up to half an hour after AWS throttled a request for a second.
+Without this a message returns after its queue's visibility timeout, which is longer than the
+timeout of the function: up to 16 minutes after AWS throttled a request for a second.
 """
 
 from __future__ import annotations
@@ -9,6 +9,12 @@ from __future__ import annotations
 FIRST_DELAY_S = 30
 LONGEST_DELAY_S = 900
 PATIENT_RECEIVES = 3
+
+LEASE_S = 60
+"""How long a message stays hidden after its function was last alive."""
+
+RENEWAL_S = 20
+"""Two renewals may fail before a message is delivered while its function still works."""
 
 
 def redelivery_delay_s(receives: int) -> int:

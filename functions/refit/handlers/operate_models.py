@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from refit.domain.answers.actions import RetryBody, RollbackBody
+from refit.domain.answers.actions import RetrainBody, RetryBody, RollbackBody
 from refit.domain.answers.paging import refuse_unknown
 from refit.domain.errors import PayloadInvalid
 from refit.domain.inferences.payload import body_bytes
@@ -41,7 +41,8 @@ Body = TypeVar("Body", bound=BaseModel)
 
 
 def _retrain(services: Services, request: OperateRequest) -> ActionAnswer:
-    return request_retraining(_user_request(services, request))
+    body = _body(RetrainBody, request, '{"again": true}') if request.body.text else RetrainBody()
+    return request_retraining(_user_request(services, request), again=body.again)
 
 
 def _unblock(services: Services, request: OperateRequest) -> ActionAnswer:

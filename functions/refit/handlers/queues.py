@@ -1,4 +1,8 @@
-"""The SQS shell of the handlers: each message by itself, the failed ones reported to Lambda."""
+"""The SQS shell of the handlers: each message by itself, the failed ones reported to Lambda.
+
+The messages stay hidden while their batch is handled, and return within a minute if the process
+dies (`message_lease.py`).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from pydantic import BaseModel, Field
 
 from refit.domain.errors import TransientError
 from refit.domain.redelivery import is_worth_an_alarm, redelivery_delay_s
-from refit.handlers.wiring import services
+from refit.handlers.message_lease import MessageLease
 from refit.telemetry import logger, put_failed_message
 
 if TYPE_CHECKING:
@@ -52,13 +56,14 @@ def per_model(
 
     @logger.inject_lambda_context
     def handler(event: dict[str, Any], context: Any) -> Any:
-        failures = _handle_by_model(parse, handle, event["Records"])
+        with MessageLease(event["Records"]) as lease:
+            failures = _handle_by_model(parse, handle, event["Records"])
 
-        def raise_failure(record: Any) -> None:
-            if record["messageId"] in failures:
-                raise failures[record["messageId"]]
+            def raise_failure(record: Any) -> None:
+                if record["messageId"] in failures:
+                    raise failures[record["messageId"]]
 
-        return _handle_batch(event, context, raise_failure)
+            return _handle_batch(event, context, lease, raise_failure)
 
     return handler
 
@@ -102,17 +107,22 @@ def per_message(
 
     @logger.inject_lambda_context
     def handler(event: dict[str, Any], context: Any) -> Any:
-        return _handle_batch(event, context, lambda record: handle(json.loads(record["body"])))
+        with MessageLease(event["Records"]) as lease:
+            return _handle_batch(
+                event, context, lease, lambda record: handle(json.loads(record["body"]))
+            )
 
     return handler
 
 
-def _handle_batch(event: dict[str, Any], context: Any, handle: Callable[[Any], None]) -> Any:
+def _handle_batch(
+    event: dict[str, Any], context: Any, lease: MessageLease, handle: Callable[[Any], None]
+) -> Any:
     def handle_record(record: Any) -> None:
         try:
             handle(record)
         except Exception as error:
-            _prepare_redelivery(record, error, context.function_name)
+            _prepare_redelivery(record, error, lease, context.function_name)
             raise
 
     processor = BatchProcessor(event_type=EventType.SQS)
@@ -121,11 +131,9 @@ def _handle_batch(event: dict[str, Any], context: Any, handle: Callable[[Any], N
     )
 
 
-def _prepare_redelivery(record: Any, error: Exception, function: str) -> None:
+def _prepare_redelivery(record: Any, error: Exception, lease: MessageLease, function: str) -> None:
     """Count a failed message, and shorten the time until SQS delivers it again."""
     receives = int(record["attributes"]["ApproximateReceiveCount"])
     if is_worth_an_alarm(receives, is_transient=isinstance(error, TransientError)):
         put_failed_message(function)
-    services().messaging.return_soon(
-        record["eventSourceARN"], record["receiptHandle"], redelivery_delay_s(receives)
-    )
+    lease.return_soon(record["receiptHandle"], redelivery_delay_s(receives))

@@ -28,11 +28,19 @@ _COMMANDS: dict[EventName, Literal["retrain", "unblock"]] = {
 
 
 class RetrainDetail(BaseModel):
-    """The detail of a bus event; `run` is the run that finished."""
+    """The detail of a bus event.
+
+    Attributes:
+        run: the run that finished.
+        again: retrain even if nothing has changed since the last run.
+        expected_run: the run of which the user was told that it answers the request.
+    """
 
     model: str
     run: str | None = None
     by: str = "a user"
+    again: bool = False
+    expected_run: str | None = None
 
 
 class RetrainEvent(BaseModel):
@@ -51,7 +59,16 @@ def _handle(message: dict[str, Any]) -> None:
     event = RetrainEvent.model_validate(message)
     kind = _COMMANDS.get(event.name)
     command = (
-        UserCommand(id=event.id, kind=kind, by=event.detail.by, at=event.time) if kind else None
+        UserCommand(
+            id=event.id,
+            kind=kind,
+            by=event.detail.by,
+            at=event.time,
+            again=event.detail.again,
+            expected_run=event.detail.expected_run,
+        )
+        if kind
+        else None
     )
     retrain(services(), event.detail.model, command, finished_run=event.detail.run)
 

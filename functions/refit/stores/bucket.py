@@ -69,11 +69,15 @@ class Bucket:
             answer = self.client.get_object(**self._request(key, version))
             return cast("bytes", answer["Body"].read())
 
-    def read_latest(self, key: str) -> tuple[bytes, str]:
-        """Return a whole object and its version. Raises ObjectNotFound when it does not exist."""
+    def read_latest(self, key: str, max_bytes: int) -> tuple[bytes, str]:
+        """Return the first bytes of an object and its version.
+
+        Raises:
+            ObjectNotFound: when it does not exist.
+        """
         with self._translate_errors(key):
             answer = self.client.get_object(Bucket=self.name, Key=key)
-            return answer["Body"].read(), answer.get("VersionId", NO_VERSION)
+            return answer["Body"].read(max_bytes), answer.get("VersionId", NO_VERSION)
 
     def read_json(self, key: str) -> Any:
         """Return a JSON object, parsed. Raises ObjectNotFound when it does not exist."""

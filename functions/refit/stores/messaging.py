@@ -27,6 +27,7 @@ class Messaging:
     def __init__(self, client: Callable[[str], Any], environment: Environment) -> None:
         self._client = client
         self._environment = environment
+        self._queue_urls: dict[str, str] = {}
 
     def publish(self, name: EventName, detail: dict[str, Any]) -> str:
         """Put one event on the bus, and return its id.
@@ -84,15 +85,42 @@ class Messaging:
 
         If that fails, the message returns after the visibility timeout of its queue.
         """
-        queue, account = queue_arn.split(":")[5], queue_arn.split(":")[4]
-        sqs = self._client("sqs")
+        if reason := self._hide(queue_arn, receipt_handle, delay_s):
+            logger.warning("a failed message waits longer", extra={"reason": reason})
+
+    def hide(self, queue_arn: str, receipt_handle: str, duration_s: int) -> None:
+        """Hide a message that a function has received for a number of seconds from now.
+
+        If that fails, it stays hidden for as long as before.
+
+        Args:
+            queue_arn: ARN of its queue.
+            receipt_handle: of the message.
+            duration_s: 0 to 43,200, counted from now.
+        """
+        if reason := self._hide(queue_arn, receipt_handle, duration_s):
+            logger.warning("a message was not hidden longer", extra={"reason": reason})
+
+    def _hide(self, queue_arn: str, receipt_handle: str, duration_s: int) -> str | None:
+        """Change when a message is visible again; return why that failed."""
         try:
-            url = sqs.get_queue_url(QueueName=queue, QueueOwnerAWSAccountId=account)["QueueUrl"]
-            sqs.change_message_visibility(
-                QueueUrl=url, ReceiptHandle=receipt_handle, VisibilityTimeout=delay_s
+            self._client("sqs").change_message_visibility(
+                QueueUrl=self._queue_url(queue_arn),
+                ReceiptHandle=receipt_handle,
+                VisibilityTimeout=duration_s,
             )
         except (BotoCoreError, ClientError) as error:
-            logger.warning("a failed message waits longer", extra={"reason": str(error)})
+            return str(error)
+        return None
+
+    def _queue_url(self, queue_arn: str) -> str:
+        if queue_arn not in self._queue_urls:
+            account, queue = queue_arn.split(":")[4:6]
+            answer = self._client("sqs").get_queue_url(
+                QueueName=queue, QueueOwnerAWSAccountId=account
+            )
+            self._queue_urls[queue_arn] = answer["QueueUrl"]
+        return self._queue_urls[queue_arn]
 
     def _enqueue(self, queue_url: str, message: dict[str, str], delay_s: int | None = None) -> None:
         delay = {} if delay_s is None else {"DelaySeconds": delay_s}

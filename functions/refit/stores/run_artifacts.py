@@ -22,6 +22,7 @@ from refit.domain.naming import ModelKeys, RunKeys
 from refit.domain.pipeline.drop import ConsumedFiles
 from refit.domain.pipeline.manifest import Drop, Manifest
 from refit.domain.schema import Schema
+from refit.domain.settings_document import MAX_BYTES
 
 if TYPE_CHECKING:
     from refit.domain.evaluation.examples import ExampleRows
@@ -168,7 +169,8 @@ class RunArtifacts:
             SettingsInvalid: when the file cannot be parsed, or a key or value is not allowed.
         """
         try:
-            content, version = self._bucket.read_latest(ModelKeys(model).settings)
+            # One byte more than is allowed shows that there are too many.
+            content, version = self._bucket.read_latest(ModelKeys(model).settings, MAX_BYTES + 1)
         except ObjectNotFound:
             return ModelSettings(), None
         return parse_settings(settings_text(content)), version

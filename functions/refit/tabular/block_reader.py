@@ -127,6 +127,7 @@ class BlockReader:
         layout = self._columns.layout
         view = BlockView(block.data, layout)
         view.doubtful |= repeated_headers(block.data, source, view.lines)
+        self._doubt_labels(view)
         lines = block.data.split(b"\n")[:-1] if self._has_roles else []
         roles = self._roles.of_block(lines, view)
         self._count(view)
@@ -145,6 +146,15 @@ class BlockReader:
                 [rows.roles[index] for index in good] if rows.roles else [],
             )
         return rows
+
+    def _doubt_labels(self, view: BlockView) -> None:
+        """Let the row reader refuse the numbers that are no labels of the objective."""
+        limits, good = self._state.limits, ~view.doubtful
+        if not limits.has_bounds or self._state.plan.label.type != "number":
+            return
+        cells = view.cells(self._columns.label, good)
+        outside = [limits.is_outside(cell.decode("ascii", "replace")) for cell in cells]
+        view.doubtful[np.flatnonzero(good)[outside]] = True
 
     def _with_normal_truth(self, data: bytes, view: BlockView) -> bytes:
         """Return a block whose truth values in good lines are in lower case."""
@@ -231,20 +241,16 @@ class BlockReader:
 
     def _is_surely_good(self, pick: int, reading: ColumnReading, cell: bytes) -> bool:
         """Return whether a counted cell is good. If not, the row reader checks its row."""
+        is_label = pick == self._source.picks[LABEL]
         if not cell:
-            return pick != self._source.picks[LABEL]
+            return not is_label
         try:
             text = cell.decode()
         except UnicodeDecodeError:
             return False
-        if reading.type == "number":
-            return _is_number(cell) and plain_number(text) == text.strip() == text
-        if reading.type == "boolean":
-            return text.lower() in TRUTH_TEXTS
-        try:
-            return reading.normal(text) == text and text.isprintable() and "," not in text
-        except CellRefused:
+        if is_label and self._state.limits.fault(reading.name, reading.type, text) is not None:
             return False
+        return _is_normal(reading, cell, text)
 
     def _decide(self, rows: NormalRows, doubtful: Flags, block: LineBlock) -> Flags:
         """Replace each doubtful line by the row reader's result, or by nothing if it is refused.
@@ -267,6 +273,17 @@ class BlockReader:
             is_row[index] = self._state.rows > before
         self._reader.flush()
         return is_row
+
+
+def _is_normal(reading: ColumnReading, cell: bytes, text: str) -> bool:
+    if reading.type == "number":
+        return _is_number(cell) and plain_number(text) == text.strip() == text
+    if reading.type == "boolean":
+        return text.lower() in TRUTH_TEXTS
+    try:
+        return reading.normal(text) == text and text.isprintable() and "," not in text
+    except CellRefused:
+        return False
 
 
 def _is_any(_: bytes) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from refit.domain.column_reading import name_key
+from refit.domain.data_settings import MAX_COLUMN_NAME
 from refit.domain.errors import DatasetInvalid
 from refit.tabular.label_choice import ColumnSample, label_index
 from refit.tabular.left_out import is_grid
@@ -166,6 +167,13 @@ def _checked_names(table: CsvTable, dialect: CsvDialect) -> tuple[str, ...] | No
             f"{table.name}: the header names {len(dialect.header)} columns, "
             f"but the rows have {dialect.width}"
         )
+    for index, name in enumerate(dialect.header):
+        if len(name) > MAX_COLUMN_NAME:
+            raise DatasetInvalid(
+                f"{table.name}: the name of column {index} has {len(name):,} characters, such as "
+                f"{name[:40]!r}…; allowed: {MAX_COLUMN_NAME:,}",
+                advice="Shorten the header, or check the delimiter and the quotes",
+            )
     repeated = [key for key, count in Counter(map(name_key, dialect.header)).items() if count > 1]
     if repeated:
         raise DatasetInvalid(f"{table.name}: two columns are named {repeated[0]!r}")

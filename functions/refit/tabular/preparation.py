@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
     from refit.domain.data_settings import DataSettings
     from refit.domain.inferences.feature_inputs import FeatureInputs
+    from refit.domain.label_limits import LabelLimits
     from refit.domain.learned import Learned
     from refit.domain.pipeline.schema_change import LiveVersion
     from refit.domain.pipeline.split_rule import SplitRule
@@ -274,6 +275,7 @@ def prepare(
     notes: Sequence[str] = (),
     live: LiveVersion | None = None,
     folds: int = 0,
+    limits: LabelLimits | None = None,
 ) -> Preparation:
     """Read, check and split all rows of a drop, and determine their schema.
 
@@ -288,6 +290,7 @@ def prepare(
         notes: what was done with the files, as sentences for the record of what was learned.
         live: the live version, if there is one.
         folds: number of folds of the training rows, or 0.
+        limits: which labels can be trained on, if the settings limit them.
 
     Raises:
         DatasetEmpty: if there is no row.
@@ -296,7 +299,7 @@ def prepare(
         TooManyBadRows: if more rows are refused than the settings allow.
         SchemaChanged: if the columns differ from the live model's.
     """
-    drop = read_drop(tables, settings, prior, folder, seed, quarantine, notes, folds)
+    drop = read_drop(tables, settings, prior, folder, seed, quarantine, notes, folds, limits=limits)
     return drop.prepared(sample_rows, live)
 
 
@@ -379,6 +382,7 @@ def read_drop(
     notes: Sequence[str] = (),
     folds: int = 0,
     added: AddedFeatures | None = None,
+    limits: LabelLimits | None = None,
 ) -> ReadDrop:
     """Read and split all rows of a drop, and determine their schema.
 
@@ -408,7 +412,7 @@ def read_drop(
             keeps_units=folds > 0,
         )
 
-    survey = Survey(drop, dialects[0], settings)
+    survey = Survey(drop, dialects[0], settings, limits)
     try:
         spooled, scanner = survey.read(lambda: spool(by_occurrence=False), quarantine)
         doubts = []

@@ -193,6 +193,10 @@ class RowReader:
             raise _RowRefused(self._no_label, has_no_label=True)
         if problem is not None:
             raise _RowRefused(str(problem), problem.kind)
+        label = self._state.plan.label
+        fault = self._state.limits.fault(label.name, label.type, normal[LABEL])
+        if fault is not None:
+            raise _RowRefused(fault.reason, fault.kind)
         if not has_value:
             raise _RowRefused("no feature has a value")
         if isinstance(roles, RoleRefused):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from refit.domain.csv_dialect import CsvDialect
     from refit.domain.data_settings import DataSettings
+    from refit.domain.label_limits import LabelLimits
     from refit.tabular.columns import AlignedTables
     from refit.tabular.quarantine import Quarantine
     from refit.tabular.spool import Spool
@@ -43,9 +44,16 @@ class Survey:
         good_rows: number of good rows when all rows were last read.
     """
 
-    def __init__(self, drop: AlignedTables, dialect: CsvDialect, settings: DataSettings) -> None:
+    def __init__(
+        self,
+        drop: AlignedTables,
+        dialect: CsvDialect,
+        settings: DataSettings,
+        limits: LabelLimits | None,
+    ) -> None:
         """Look at the first rows of the first table."""
         self._drop = drop
+        self._limits = limits
         self._settings = settings
         missing = frozenset(text.strip() for text in settings.missing)
         self._reading = ColumnReading(name="", type="category", missing=missing)
@@ -98,7 +106,7 @@ class Survey:
         for _ in range(_MOST_READINGS):
             self._drop.check(plan)
             quarantine.restart()
-            scanner = TableScanner(plan, limit, quarantine.refuse, followed)
+            scanner = TableScanner(plan, limit, quarantine.refuse, followed, self._limits)
             spool = new_spool()
             with closing(spool):
                 for source in self._drop.sources:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from refit.domain.cells import number_of
+from refit.domain.label_limits import LabelLimits
 from refit.tabular.block_reader import BlockReader
 from refit.tabular.csv_stream import RecordStream
 from refit.tabular.readers.lines import LineBlock, OverlongLine, line_blocks
@@ -40,6 +41,7 @@ class TableScanner:
         max_classes: int | None,
         refuse: Callable[[str, Refusal], None],
         trackers: Mapping[int, ColumnTracker],
+        limits: LabelLimits | None = None,
     ) -> None:
         """Prepare to read.
 
@@ -49,8 +51,9 @@ class TableScanner:
                 numbers can be classes.
             refuse: called with the table's name for each row that cannot be used for training.
             trackers: follow the cells of some columns.
+            limits: which labels can be trained on, if the settings limit them.
         """
-        self.state = ScanState(plan, trackers)
+        self.state = ScanState(plan, trackers, limits or LabelLimits())
         self._max_classes = max_classes
         self._refuse = refuse
         self._distinct_labels = 0

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from refit.domain.csv_rows import BLANKS
+from refit.domain.label_limits import LabelLimits
 from refit.tabular.column_tally import ColumnTally
 
 if TYPE_CHECKING:
@@ -72,10 +73,12 @@ class ScanState:
         rows: number of rows of the expected width that have a cell with a value.
         repeated_headers: number of rows that repeat the header of their table.
         is_precise: whether every number was looked at by itself, and not only whole blocks.
+        limits: which labels can be trained on.
     """
 
     plan: ReadingPlan
     trackers: Mapping[int, ColumnTracker]
+    limits: LabelLimits = field(default_factory=LabelLimits)
     tally: ColumnTally = field(default_factory=ColumnTally)
     rows: int = 0
     repeated_headers: int = 0

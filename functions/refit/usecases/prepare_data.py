@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING
 
 from refit.domain.errors import DatasetNotFound, ModelNotFound, ObjectNotFound
 from refit.domain.evaluation.positive_class import check_prediction
+from refit.domain.label_limits import label_limits
 from refit.domain.monitoring.critical_features import check_critical_features
 from refit.domain.naming import ModelKeys, RunKeys
 from refit.domain.pipeline.drop_limits import check_drop_size
@@ -253,7 +254,7 @@ def _read(
 
     Refused rows are stored in quarantine even if the run fails.
     """
-    keys = source.keys
+    keys, training = source.keys, source.settings.training
     refused = folder / "refused.jsonl"
     with refused.open("wb") as out:
         quarantine = Quarantine(out)
@@ -270,6 +271,7 @@ def _read(
                 notes=(*source.notes, *effect_notes(source.settings), *tables.notes),
                 folds=source.settings.training.folds,
                 added=source.added,
+                limits=label_limits(training.algorithm_name, training.hyperparameters),
             )
             _record_learned(services, keys, drop.learned)  # also if the run fails from here on
             prepared = drop.prepared(live=source.live)

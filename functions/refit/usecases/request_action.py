@@ -7,7 +7,7 @@ functions and state machines carry it out for the API and for the command.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from refit.domain.answers.actions import ActionAnswer, Follow
 from refit.domain.errors import (
@@ -25,6 +25,7 @@ from refit.domain.naming import retry_id
 from refit.domain.pipeline.retry_choice import run_to_retry
 from refit.domain.retraining.rules import may_be_unblocked
 from refit.domain.vocabulary import EventName
+from refit.usecases.expected_retraining import expected_retraining
 from refit.usecases.known_model import operable_model
 from refit.usecases.reject_newer_versions import reject_newer_versions
 from refit.usecases.release_model import release_model
@@ -45,7 +46,7 @@ class UserRequest:
     model: str
     by: str
 
-    def publish(self, name: EventName, **detail: str) -> str:
+    def publish(self, name: EventName, **detail: Any) -> str:
         return self.services.messaging.publish(name, {"model": self.model, "by": self.by} | detail)
 
     def answer(
@@ -93,21 +94,27 @@ class UserRequest:
         return package
 
 
-def request_retraining(request: UserRequest) -> ActionAnswer:
+def request_retraining(request: UserRequest, *, again: bool = False) -> ActionAnswer:
     """Request a retraining.
+
+    Args:
+        request: who asks, and of which model.
+        again: retrain even if nothing has changed since the last run.
 
     Raises:
         NothingToRetrain: when no version is live.
     """
-    champion = _champion(request)
-    event = request.publish(EventName.RETRAINING_REQUESTED)
+    state = operable_model(request.services, request.model).state
+    champion = _champion_of(request.model, state)
+    expected = expected_retraining(request.services, request.model, state, request.by, again=again)
+    event = request.publish(EventName.RETRAINING_REQUESTED, **expected.detail)
     return request.answer(
         "retrain",
-        f"A retraining on the data of version {champion.version} and all newer labels starts when "
-        "no other run is active.",
-        request.follow_model("`lastRun.cause` is `request`; `loop.retraining.pending` tells why"),
+        expected.text,
+        expected.follow,
         event=event,
         version=champion.version,
+        run=expected.run,
     )
 
 
@@ -288,9 +295,10 @@ def roll_back_to(request: UserRequest, version: int) -> ActionAnswer:
 
 
 def _champion(request: UserRequest) -> Champion:
-    champion = operable_model(request.services, request.model).state.champion
-    if champion is None:
-        raise NothingToRetrain(
-            f"no version of {request.model!r} is live", advice="Drop data to train one"
-        )
-    return champion
+    return _champion_of(request.model, operable_model(request.services, request.model).state)
+
+
+def _champion_of(model: str, state: ModelState) -> Champion:
+    if state.champion is None:
+        raise NothingToRetrain(f"no version of {model!r} is live", advice="Drop data to train one")
+    return state.champion

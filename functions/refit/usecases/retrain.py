@@ -20,6 +20,7 @@ from refit.domain.vocabulary import RunStatus
 from refit.stores.models import BeginResult
 from refit.telemetry import logger
 from refit.usecases.compact_ledger import compacted_days, slices_after
+from refit.usecases.last_comparable_run import last_comparable
 from refit.usecases.start_run import start_run
 
 if TYPE_CHECKING:
@@ -128,18 +129,14 @@ def _facts(
         champion_run=champion.run if champion else None,
         alarm=alarm,
         changed_at=changed_at,
-        new_labels=_new_labels(services, model, champion) if champion else 0,
         changed_labels=changed_labels,
         active_run=state.active_run,
         run=_read_run(services, model, before.relevant_run(model)),
         command=command,
+        last=last_comparable(services, model, before, champion)
+        if champion and (command or before.request)
+        else None,
     )
-
-
-def _new_labels(services: Services, model: str, champion: Champion) -> int:
-    """Return how many predictions were labelled since the champion's training data was selected."""
-    seen = services.artifacts.drop(model, champion.run).labels
-    return max(0, services.monitoring.labelled_rows(model) - seen)
 
 
 def _read_run(services: Services, model: str, run: str | None) -> Run | None:

@@ -177,6 +177,8 @@ class Hook(Enum):
 
     PUT_CONCURRENCY = (_LAMBDA, "_put_function_concurrency", "reserved concurrency")
     RESOURCE_HANDLERS = (_RESOURCES, "_RESOURCE_HANDLERS", "reserved concurrency in templates")
+    CREATE_MAPPING = (_LAMBDA, "_create_esm", "timeouts of mappings")
+    FUNCTIONS = (_LAMBDA, "_functions", "timeouts of mappings")
     EXECUTE_FUNCTION = (_LAMBDA, "_execute_function", "batches of a stream")
     POLL_STREAMS = (_LAMBDA, "_poll_dynamodb_streams", "batches of a stream")
     MAPPINGS = (_LAMBDA, "_iter_all_esms", "batches of a stream")

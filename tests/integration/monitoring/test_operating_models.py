@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from refit.domain.moments import utc_now
 from refit.domain.naming import retry_id
-from refit.domain.retraining.state import RetrainingState, RetrainingStatus
+from refit.domain.retraining.state import RetrainingState, RetrainingStatus, run_of_episode
 from refit.domain.vocabulary import RunStatus
 from refit.handlers import operate_models
 from refit.handlers.retrain import RetrainEvent
@@ -59,10 +59,39 @@ def test_a_retraining_is_requested_as_the_command_requests_it(
     answer = act("/models/digits/retrain")
     (event,) = published(stack)
     assert event["detail-type"] == "Retraining Requested"
-    assert event["detail"] == {"prefix": "refit", "model": MODEL, "by": BY}
+    told = {"expected_run": run_of_episode(MODEL, "run3", 3, 1)}
+    assert event["detail"] == {"prefix": "refit", "model": MODEL, "by": BY} | told
     assert (answer["event"], answer["by"], answer["version"]) == (event["id"], BY, 3)
     assert RetrainEvent.model_validate(event).detail.by == BY
-    assert answer["follow"]["path"] == "/models/digits"
+    assert answer["run"] == run_of_episode(MODEL, "run3", 3, 1)
+    assert answer["follow"]["path"] == f"/models/digits/runs/{answer['run']}"
+
+
+def test_two_who_ask_at_once_are_told_the_same_run(stack: Stack, registry: FakeRegistry) -> None:
+    first, second = act("/models/digits/retrain"), act("/models/digits/retrain", {"again": True})
+    assert first["run"] == second["run"]
+    details = [event["detail"] for event in published(stack)]
+    assert [detail.get("again", False) for detail in details] == [False, True]
+
+
+def test_who_asks_while_another_run_is_active_is_told_to_wait_for_it(
+    stack: Stack, registry: FakeRegistry
+) -> None:
+    services().models.begin_run(MODEL, "run9", "drop", None)
+    answer = act("/models/digits/retrain")
+    assert (answer["run"], answer["follow"]["path"]) == (None, "/models/digits")
+    assert answer["text"] == "A retraining starts when run run9 has ended."
+
+
+def test_who_asks_without_anything_new_is_told_how_to_retrain_all_the_same(
+    stack: Stack, registry: FakeRegistry
+) -> None:
+    go_live(3, settings={})
+    text = act("/models/digits/retrain")["text"]
+    assert "starts when a label arrives or a setting changes" in text
+    assert "since run run3 began" in text
+    again = act("/models/digits/retrain", {"again": True})
+    assert "starts, on the data of version 3" in again["text"]
 
 
 def test_without_a_live_version_there_is_nothing_to_retrain(stack: Stack) -> None:
@@ -138,6 +167,8 @@ def test_a_run_is_not_retried_without_a_reason(stack: Stack, registry: FakeRegis
 @pytest.mark.parametrize(
     ("path", "body"),
     [
+        ("/models/digits/retrain", "{"),
+        ("/models/digits/retrain", {"again": "yes"}),
         ("/models/digits/retry", "{"),
         ("/models/digits/retry", "[]"),
         ("/models/digits/retry", {"run": 7}),

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from tests.support.aws_stack import Stack
 
 
+SETTINGS_NOW = {"retraining": {"min_labels": 100, "cooldown_s": 0}}
+
+
 @pytest.fixture
 def live(stack: Stack) -> Stack:
     """Version 1 is live, and 150 of its predictions have been labelled."""
@@ -326,8 +329,41 @@ def test_a_request_that_is_delivered_again_starts_one_run(live: Stack) -> None:
     end_active_run(RunStatus.REFUSED)
     receive("retrain_requested")
     assert len(retrainings(live)) == 1
-    receive("retrain_requested", id="another")
+
+
+def test_the_same_request_is_measured_by_what_came_since_the_last_run(live: Stack) -> None:
+    run = receive("retrain_requested").run
+    manifest = services().artifacts.manifest(MODEL, "run1").model_dump(mode="json")
+    live.put(RunKeys(MODEL, run or "").manifest, manifest | {"run": run, "settings": SETTINGS_NOW})
+    end_active_run(RunStatus.REFUSED)
+    state = receive("retrain_requested", id="second")
+    assert len(retrainings(live)) == 1
+    assert state.pending is not None
+    assert state.pending.why.startswith(f"no new label has arrived since run {run}")
+    count_cohort(1, ago(5), labelled=1, errors=0)
+    advance()
     assert len(retrainings(live)) == 2
+
+
+def test_the_same_request_runs_with_other_settings(live: Stack) -> None:
+    run = receive("retrain_requested").run
+    manifest = services().artifacts.manifest(MODEL, "run1").model_dump(mode="json")
+    live.put(RunKeys(MODEL, run or "").manifest, manifest | {"run": run, "settings": SETTINGS_NOW})
+    end_active_run(RunStatus.REFUSED)
+    live.put(f"{MODEL}/model.toml", "[retraining]\nmin_labels = 101\ncooldown_s = 0\n")
+    receive("retrain_requested", id="second")
+    assert len(retrainings(live)) == 2
+
+
+def test_the_same_request_runs_if_it_says_again(live: Stack) -> None:
+    receive("retrain_requested")
+    end_active_run(RunStatus.REFUSED)
+    detail = {"model": MODEL, "by": "ada", "again": True}
+    state = receive("retrain_requested", id="second", detail=detail)
+    assert len(retrainings(live)) == 2
+    end_active_run(RunStatus.REFUSED)
+    assert advance().failures == 1, "the second one was asked for on the same labels"
+    assert state.request is None
 
 
 def test_with_an_invalid_settings_file_the_settings_of_the_live_version_apply(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from refit.domain.errors import ServiceThrottled
+from refit.domain.redelivery import LEASE_S
 from refit.handlers.queues import per_message
 
 from tests.support.aws_stack import CONTEXT, REGION, Stack
@@ -93,11 +94,11 @@ def test_a_throttled_message_returns_soon_without_being_counted(
     [busy] = [record for record in event["Records"] if record["body"] == '"busy"']
     handle = busy["receiptHandle"]
     expected = {"QueueUrl": "url of work", "ReceiptHandle": handle, "VisibilityTimeout": 30}
-    assert changes == [expected]
+    assert [change for change in changes if change["VisibilityTimeout"] != LEASE_S] == [expected]
     assert counted(capsys.readouterr().out) == 0
     busy["attributes"]["ApproximateReceiveCount"] = "3"
     failing_on("busy", ServiceThrottled("slow down"))(event, CONTEXT)
-    assert changes[-1]["VisibilityTimeout"] == 120
+    assert changes[-1] == expected | {"VisibilityTimeout": 120}
     assert counted(capsys.readouterr().out) == 1
 
 

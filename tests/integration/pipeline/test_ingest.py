@@ -126,8 +126,21 @@ def test_a_file_outside_of_a_drop_folder_starts_no_run(stack: Stack) -> None:
     assert stack.executions() == []
 
 
-def test_invalid_settings_do_not_prevent_the_run_that_reports_them(stack: Stack) -> None:
-    stack.put("digits/model.toml", "[data]\nscope = 3")
+@pytest.mark.parametrize(
+    "settings",
+    [
+        b"[data]\nscope = 3",
+        b"a = " + b"[" * 3000,
+        b"\xff\x00",
+        b"#" * 2_000_000,
+        b"a = 0x" + b"f" * 9999,
+    ],
+    ids=["value", "nesting", "bytes", "size", "number"],
+)
+def test_invalid_settings_do_not_prevent_the_run_that_reports_them(
+    stack: Stack, settings: bytes
+) -> None:
+    stack.put("digits/model.toml", settings)
     ingest.handler(dropped_files(stack, "digits/raw/a.csv"), CONTEXT)
     assert len(stack.executions()) == 1
 

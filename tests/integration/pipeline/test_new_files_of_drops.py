@@ -265,11 +265,11 @@ def test_a_batch_whose_check_could_not_be_sent_is_handled_again(stack: Stack) ->
     [batch, _] = batches(stack, versions, 1)
     throttled = client_error("ThrottlingException", "SendMessage")
     sqs = stack.services.client("sqs")
-    clients = iter([FailingClient(sqs, send_message=throttled)])
-    client = stack.services.client
-    stack.services.client = lambda name: next(clients, sqs) if name == "sqs" else client(name)
+    client, failing = stack.services.client, {"sqs": FailingClient(sqs, send_message=throttled)}
+    stack.services.client = lambda name: failing.get(name) or client(name)
     with pytest.raises(BatchProcessingError):
         ingest.handler(batch, CONTEXT)
+    failing.clear()
     assert ingest.handler(batch, CONTEXT) == {"batchItemFailures": []}
     assert len(checks(stack)) == 1
 

@@ -70,7 +70,8 @@ def stop(execution: str) -> None:
 def check() -> None:
     """Do what the schedule does for a model."""
     body = json.dumps({"model": "digits"})
-    event = {"Records": [{"messageId": "1", "body": body, "eventSource": "aws:sqs"}]}
+    event = sample("check_drift")
+    event["Records"][0]["body"] = body
     assert check_drift.handler(event, CONTEXT) == {"batchItemFailures": []}
 
 

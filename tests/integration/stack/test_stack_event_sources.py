@@ -118,6 +118,23 @@ def test_reserved_concurrency_is_refused_because_a_new_account_has_none_to_reser
     client.put_function_concurrency(FunctionName="reserved", ReservedConcurrentExecutions=0)
 
 
+def refusal_of(aws: LocalAws, name: str, template: dict[str, Any]) -> str:
+    """Create a stack; return why one of its resources could not be created."""
+    formation = aws.client("cloudformation")
+    formation.create_stack(StackName=name, TemplateBody=json.dumps(template))
+
+    def failure() -> str | None:
+        events = formation.describe_stack_events(StackName=name)["StackEvents"]
+        reasons = [
+            event.get("ResourceStatusReason", "")
+            for event in events
+            if event["ResourceStatus"] == "CREATE_FAILED"
+        ]
+        return reasons[0] if reasons else None
+
+    return str(until(failure))
+
+
 def test_a_template_with_reserved_concurrency_is_not_deployed(aws: LocalAws) -> None:
     template = {
         "Resources": {
@@ -133,16 +150,31 @@ def test_a_template_with_reserved_concurrency_is_not_deployed(aws: LocalAws) -> 
             }
         }
     }
-    formation = aws.client("cloudformation")
-    formation.create_stack(StackName="reserving", TemplateBody=json.dumps(template))
+    assert "UnreservedConcurrentExecution below its minimum value" in refusal_of(
+        aws, "reserving", template
+    )
 
-    def failure() -> str | None:
-        events = formation.describe_stack_events(StackName="reserving")["StackEvents"]
-        reasons = [
-            event.get("ResourceStatusReason", "")
-            for event in events
-            if event["ResourceStatus"] == "CREATE_FAILED"
-        ]
-        return reasons[0] if reasons else None
 
-    assert "UnreservedConcurrentExecution below its minimum value" in until(failure)
+def test_a_queue_whose_messages_return_while_the_function_still_runs_is_refused(
+    aws: LocalAws,
+) -> None:
+    aws.function("slow", COUNTING, Timeout=60)
+    _, short = aws.queue("short", "events", VisibilityTimeout="59")
+    with pytest.raises(ClientError) as refused:
+        aws.client("lambda").create_event_source_mapping(FunctionName="slow", EventSourceArn=short)
+    assert refused.value.response["Error"]["Code"] == "InvalidParameterValueException"
+    assert "59 seconds is less than Function timeout: 60 seconds" in str(refused.value)
+    _, enough = aws.queue("enough", "events", VisibilityTimeout="60")
+    aws.client("lambda").create_event_source_mapping(FunctionName="slow", EventSourceArn=enough)
+
+
+def test_a_template_with_such_a_queue_is_not_deployed(aws: LocalAws) -> None:
+    aws.function("templated-slow", COUNTING, Timeout=60)
+    mapping = {"FunctionName": "templated-slow", "EventSourceArn": {"Fn::GetAtt": ["Queue", "Arn"]}}
+    template = {
+        "Resources": {
+            "Queue": {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": 30}},
+            "Mapping": {"Type": "AWS::Lambda::EventSourceMapping", "Properties": mapping},
+        }
+    }
+    assert "Queue visibility timeout: 30 seconds is less" in refusal_of(aws, "hiding", template)

@@ -16,6 +16,7 @@ from refit.domain.retraining.state import (
     RetrainingState,
     RetrainingStatus,
     UserCommand,
+    run_of_episode,
 )
 from refit.stores.endpoints import EndpointState
 
@@ -60,10 +61,27 @@ def test_a_retraining_is_requested_in_the_name_of_the_user(refit, digits, bus):
     assert result.exit_code == 0
     (event,) = bus()
     assert (event["source"], event["detail-type"]) == ("refit", "Retraining Requested")
-    assert event["detail"] == {"prefix": "refit", "model": "digits", "by": "ada"}
+    told = {"expected_run": run_of_episode("digits", "r3", 3, 1)}
+    assert event["detail"] == {"prefix": "refit", "model": "digits", "by": "ada"} | told
     assert "retraining of digits, by ada" in result.stdout
-    assert "training data of version 3" in result.stderr
+    assert "on the data of version 3" in result.stderr
     assert "refit watch digits" in result.stderr
+
+
+def test_again_is_a_part_of_the_request(refit, digits, bus):
+    assert refit("retrain", "digits", "--again").exit_code == 0
+    assert bus()[0]["detail"]["again"] is True
+
+
+def test_who_asks_while_a_requested_run_is_active_is_told_that_run(refit, digits, bus):
+    run = run_of_episode("digits", "r3", 3, 1)
+    state = {"version": 3, "episodes": 1, "run": run, "cause": "request"}
+    retraining = RetrainingState(state=RetrainingStatus.RETRAINING, **state)
+    digits.put_item("digits", "RETRAINING", retraining)
+    digits.add_run("digits", run, "TRAINING", cause="request")
+    answer = json.loads(refit("retrain", "digits", "--json").stdout)
+    assert answer["run"] == run
+    assert f"Run {run}, which was requested before and is active, answers" in answer["text"]
 
 
 def test_json_names_the_event(refit, digits, bus):
@@ -73,7 +91,7 @@ def test_json_names_the_event(refit, digits, bus):
 
 @pytest.mark.parametrize(
     ("command", "follows"),
-    [("retrain", "`lastRun.cause` is `request`"), ("unblock", "`stage` is not `blocked`")],
+    [("retrain", "it exists, and `status` is final"), ("unblock", "`stage` is not `blocked`")],
 )
 def test_json_has_the_fields_of_the_api_and_says_how_to_follow(
     refit, digits, bus, command, follows
@@ -82,9 +100,10 @@ def test_json_has_the_fields_of_the_api_and_says_how_to_follow(
     answer = json.loads(refit(command, "digits", "--json").stdout)
     assert set(answer) == set(ActionAnswer.model_json_schema(by_alias=True)["properties"])
     assert (answer["model"], answer["action"], answer["by"]) == ("digits", command, "ada")
-    assert (answer["version"], answer["run"]) == (3, None)
+    run = run_of_episode("digits", "r3", 3, 1) if command == "retrain" else None
+    assert (answer["version"], answer["run"]) == (3, run)
     assert answer["text"].endswith(".")
-    assert answer["follow"]["path"] == "/models/digits"
+    assert answer["follow"]["path"] == "/models/digits" + (f"/runs/{run}" if run else "")
     assert answer["follow"]["until"].startswith(follows)
     assert answer["follow"]["command"] == "refit status digits"
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 
 import pytest
+from botocore.exceptions import ProfileNotFound
 from refit_cli.runtime import CommandRuntime, LocalStacks
 from refit_local.stack.errors import PortTaken
 
@@ -36,3 +38,15 @@ def test_a_session_has_the_given_credentials():
     )
     assert session.region_name == "eu-west-1"
     assert session.get_credentials().access_key == "id"
+
+
+@pytest.mark.parametrize("command", [("status",), ("retrain", "digits"), ("status", "--json")])
+def test_a_profile_that_does_not_exist_is_named_in_a_sentence(refit, runtime, command):
+    def open_session(**_credentials):
+        raise ProfileNotFound(profile="nosuch")
+
+    result = refit(*command, "--aws", runtime=replace(runtime, open_session=open_session))
+    assert result.exit_code == 3
+    assert "The config profile (nosuch) could not be found" in result.stderr
+    assert "unset AWS_PROFILE" in result.stderr
+    assert isinstance(result.exception, SystemExit)

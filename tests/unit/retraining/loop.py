@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from refit.domain.model_settings import RetrainingSettings
 from refit.domain.pipeline.run import Run
-from refit.domain.retraining.facts import RetrainingFacts, RetrainingStart
+from refit.domain.retraining.facts import LastComparable, RetrainingFacts, RetrainingStart
 from refit.domain.retraining.rules import step
 from refit.domain.retraining.state import RetrainingState, UserCommand
 from refit.domain.vocabulary import RunStatus
@@ -24,6 +25,8 @@ class Loop:
     Attributes:
         new_labels: labels of predictions made since the change.
         earlier_labels: labels of predictions made before the change.
+        seen: number of these labels that the last run of the live version has read, by run.
+        has_other_settings: whether a setting has changed since.
     """
 
     settings: RetrainingSettings = field(default_factory=RetrainingSettings)
@@ -32,6 +35,8 @@ class Loop:
     alarm: str | None = None
     new_labels: int = 1000
     earlier_labels: int = 0
+    has_other_settings: bool = False
+    seen: dict[str, int] = field(default_factory=dict)
     active_run: str | None = None
     runs: dict[str, Run] = field(default_factory=dict)
     now: datetime = datetime(2026, 11, 20, tzinfo=UTC)
@@ -47,11 +52,25 @@ class Loop:
             champion_run=live_run,
             alarm=self.alarm,
             changed_at=CHANGED_AT if self.alarm else None,
-            new_labels=self.earlier_labels + self.new_labels,
             changed_labels=self.new_labels if self.alarm else 0,
             active_run=self.active_run,
             run=self.runs.get(run or ""),
             command=command,
+            last=self.last(),
+        )
+
+    def last(self) -> LastComparable:
+        """Return what has changed since the last run of the live version."""
+        run = self.retraining.run or ""
+        is_of_version = self.retraining.version == self.champion and run in self.seen
+        new_labels = self.earlier_labels + self.new_labels
+        if not is_of_version or run not in self.runs:
+            return LastComparable("made-it", new_labels, self.has_other_settings)
+        return LastComparable(
+            run,
+            new_labels - self.seen[run],
+            self.has_other_settings,
+            has_failed=self.runs[run].status is RunStatus.FAILED,
         )
 
     def advance(self, command: UserCommand | None = None) -> RetrainingState:
@@ -71,6 +90,7 @@ class Loop:
         assert self.active_run is None
         assert start.run not in self.runs
         self.begun.append(start)
+        self.seen[start.run] = self.earlier_labels + self.new_labels
         self.active_run = start.run
         self.runs[start.run] = Run(
             run=start.run,
@@ -100,13 +120,13 @@ class Loop:
         self.champion = (self.champion or 0) + 1
         self.alarm = None
         self.new_labels = self.earlier_labels = 0
+        self.seen = {}
 
     def wait(self, seconds: float) -> RetrainingState:
         self.now += timedelta(seconds=seconds)
         return self.advance()
 
-    def command(self, kind: str, by: str = "ada") -> UserCommand:
+    def command(self, kind: str, by: str = "ada", **more: Any) -> UserCommand:
         self.commands_given += 1
-        return UserCommand.model_validate(
-            {"id": f"event-{self.commands_given}", "kind": kind, "by": by, "at": self.now}
-        )
+        command = {"id": f"event-{self.commands_given}", "kind": kind, "by": by, "at": self.now}
+        return UserCommand.model_validate(command | more)

@@ -86,6 +86,13 @@ def test_files_that_do_not_belong_together_are_refused(
         prepared({"1.csv": first, "2.csv": other})
 
 
+def test_a_column_whose_name_is_too_long_is_refused(prepared: Preparing) -> None:
+    rows = [f"{n % 2},{scattered(n)},{n}" for n in range(99)]
+    assert prepared(csv(rows, f"y,{'a' * 1000},b"), label="y").schema.label == "y"
+    with pytest.raises(DatasetInvalid, match="the name of column 1 has 1,001 characters"):
+        prepared(csv(rows, f"y,{'a' * 1001},b"), label="y")
+
+
 @pytest.mark.parametrize("label", [0, 3, -1, 1, "last"])
 def test_the_label_may_be_any_column(prepared: Preparing, label: int | str) -> None:
     features = [[str(scattered(n + 1000 * column)) for column in range(3)] for n in range(200)]

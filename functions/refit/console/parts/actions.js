@@ -13,7 +13,8 @@ const ACTIONS = {
     says: () =>
       "A run trains a new version on the files of the live version and on the labelled " +
       "predictions. The live version stays until the gate finds the new one better. On AWS this " +
-      "costs a training job.",
+      "costs a training job. Without a new label or another setting since the last run it waits " +
+      "for one.",
     path: ({ model }) => pathOf("models", model, "retrain"),
   },
   unblock: {

@@ -26,6 +26,18 @@ class RollbackBody(BaseModel):
     )
 
 
+class RetrainBody(BaseModel):
+    """The body of `POST /models/{model}/retrain`, which may be absent."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    again: bool = Field(
+        False,
+        description="Retrain even if no label has come and no setting has changed since the last "
+        "run, and even if a run that was requested before is active.",
+    )
+
+
 class RetryBody(BaseModel):
     """The body of `POST /models/{model}/retry`, which may be absent."""
 

@@ -14,6 +14,29 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class LastComparable:
+    """The last run that trained for the live version, and what has changed since it began.
+
+    It is the last retraining of the live version if that had the settings of now, or else the run
+    that made the version. If the settings of neither are those of now, they have changed.
+
+    Attributes:
+        new_labels: labelled predictions that it has not read.
+        has_failed: whether it ended without a model, so that there is reason to repeat it.
+    """
+
+    run: str
+    new_labels: int
+    has_other_settings: bool = False
+    has_failed: bool = False
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether a run that begins now has other data or other settings."""
+        return self.new_labels > 0 or self.has_other_settings
+
+
+@dataclass(frozen=True)
 class RetrainingFacts:
     """The current facts about a model, in addition to its retraining state.
 
@@ -22,22 +45,22 @@ class RetrainingFacts:
         champion_run: the run that made it.
         alarm: description of the drift of the live version; None without an alarm.
         changed_at: estimated time of the change; None without an alarm.
-        new_labels: number of labelled predictions that the live version was not trained on.
-        changed_labels: how many of them were predicted since the change.
+        changed_labels: number of labelled predictions that were made since the change.
         active_run: the run that holds the lock of the model.
         run: the run of `RetrainingState.relevant_run`; None when it has not begun.
         command: the user command that triggered this step.
+        last: what has changed since the last run; None if neither a command nor a request asks.
     """
 
     champion: int | None
     champion_run: str | None
     alarm: str | None
     changed_at: datetime | None
-    new_labels: int
     changed_labels: int
     active_run: str | None
     run: Run | None
     command: UserCommand | None = None
+    last: LastComparable | None = None
 
 
 @dataclass(frozen=True)

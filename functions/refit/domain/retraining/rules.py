@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
     from refit.domain.model_settings import RetrainingSettings
     from refit.domain.pipeline.run import Run
-    from refit.domain.retraining.facts import RetrainingFacts
+    from refit.domain.retraining.facts import LastComparable, RetrainingFacts
+    from refit.domain.retraining.state import UserCommand
     from refit.domain.vocabulary import RetrainingCause
 
 DAY = timedelta(hours=24)
@@ -103,11 +104,47 @@ def _apply_command(
         return state
     state = state.with_changes(commands=(*state.commands, command.id)[-_COMMANDS_REMEMBERED:])
     if command.kind == "retrain":
-        return state.with_changes(request=state.request or command)
+        return _apply_request(state, command, facts)
     if may_be_unblocked(state.state, facts.run):
         note = f"{command.by} unblocked retraining."
         return _enter(state, RetrainingStatus.HEALTHY, now, failures=0, labels_used=0, note=note)
     return state
+
+
+def _apply_request(
+    state: RetrainingState, command: UserCommand, facts: RetrainingFacts
+) -> RetrainingState:
+    """Record a request, unless an earlier one or the run that it started answers it."""
+    if answers(state, command, facts.run, facts.last):
+        return state
+    is_first = state.request is None or (command.again and not state.request.again)
+    return state.with_changes(request=command) if is_first else state
+
+
+def answers(
+    state: RetrainingState,
+    command: UserCommand,
+    run: Run | None,
+    last: LastComparable | None,
+) -> bool:
+    """Return whether the last retraining is what a command requests.
+
+    A command asks for the run of which its user was told, even if that began or ended meanwhile.
+    Another one asks for the active run if a user started that, no setting has changed since, and
+    the command does not say `again`.
+
+    Args:
+        state: before the command.
+        command: a request to retrain.
+        run: the run of `state`.
+        last: the last run, and what has changed since it began.
+    """
+    if command.expected_run is not None and command.expected_run == state.run:
+        return True
+    if state.state is not RetrainingStatus.RETRAINING or run is None or run.status.is_final:
+        return False
+    has_other_settings = last is not None and last.has_other_settings
+    return state.cause == "request" and not command.again and not has_other_settings
 
 
 def may_be_unblocked(status: RetrainingStatus, run: Run | None) -> bool:
@@ -133,6 +170,7 @@ def _adopt_run(state: RetrainingState, facts: RetrainingFacts, now: datetime) ->
         return state
     cause = _retraining_cause(run)
     recent = [moment for moment in state.started if moment > now - DAY]
+    is_told = state.request is not None and state.request.expected_run == run.run
     return _enter(
         state,
         RetrainingStatus.RETRAINING,
@@ -141,10 +179,11 @@ def _adopt_run(state: RetrainingState, facts: RetrainingFacts, now: datetime) ->
         reason=_reason(state, facts.alarm, cause),
         run=run.run,
         cause=cause,
-        request=None if cause == "request" else state.request,
+        request=None if cause == "request" or is_told else state.request,
         pending=None,
         started=(*recent, run.started_at) if cause == "drift" else recent,
         labels_used=facts.changed_labels,
+        repeats=cause == "request" and facts.last is not None and not facts.last.is_outdated,
         cooled_until=None,
         note=None,
     )
@@ -175,7 +214,9 @@ def _apply_run_end(
         return state
     # A version that AWS could not deploy has improved the model, as far as anyone knows.
     has_failed = run.status in NOT_IMPROVED and not run.may_be_deployed_again
-    failures = state.failures + 1 if has_failed else state.failures
+    # A user who repeats a retraining learns nothing new about the labels.
+    is_counted = has_failed and not state.repeats
+    failures = state.failures + 1 if is_counted else state.failures
     ended_at = run.finished_at or now
     state = state.with_changes(
         failures=failures,
@@ -267,7 +308,7 @@ def _blockers(
     if facts.active_run is not None:
         reasons.append(f"run {facts.active_run} is active")
     if cause == "request":
-        return reasons if facts.new_labels else [*reasons, "no new label has arrived"]
+        return reasons + _blockers_of_request(state, facts)
     labels = max(0, facts.changed_labels - state.labels_used)
     if labels < settings.min_labels:
         reasons.append(
@@ -283,6 +324,17 @@ def _blockers(
             f"max_per_day is {settings.max_per_day}: the next can start at {_shown(free_at)}"
         )
     return reasons
+
+
+def _blockers_of_request(state: RetrainingState, facts: RetrainingFacts) -> list[str]:
+    last = facts.last
+    is_asked_again = state.request is not None and state.request.again
+    if last is None or last.is_outdated or last.has_failed or is_asked_again:
+        return []
+    return [
+        f"no new label has arrived since run {last.run}, which had the same settings; `again` "
+        "trains on the same data"
+    ]
 
 
 def _with_pending(state: RetrainingState, why: str, now: datetime) -> RetrainingState:
@@ -304,5 +356,5 @@ def _notices(model: str, before: RetrainingState, after: RetrainingState) -> tup
         f"further retraining starts automatically. The last one, run {after.last.run}, ended "
         f"{after.last.status}: {after.last.message}\n\n"
         f"See `refit status {model}`. After removing the cause, run `refit unblock {model}` to "
-        f"resume automatic retraining, or `refit retrain {model}` to try once more.",
+        f"resume automatic retraining, or `refit retrain {model} --again` to try once more.",
     )

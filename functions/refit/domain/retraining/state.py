@@ -50,12 +50,17 @@ class UserCommand(RetrainingPart):
         id: id of the event that contains the command; a repeated delivery has the same id.
         kind: start a retraining regardless of drift, or unblock a blocked model.
         by: the user who gave the command.
+        again: retrain even if nothing has changed since the last run.
+        expected_run: the run of which the user was told that it answers the command; None if
+            another run was active, so that it could not be told.
     """
 
     id: str
     kind: Literal["retrain", "unblock"]
     by: str
     at: Moment
+    again: bool = False
+    expected_run: str | None = None
 
 
 class RetrainingResult(RetrainingPart):
@@ -85,6 +90,8 @@ class RetrainingState(RetrainingPart):
         started: start times of the retrainings that drift caused in the last 24 hours.
         failures: number of consecutive retrainings that did not improve the model.
         labels_used: number of labels since the change, counted when the last run began.
+        repeats: whether a user requested the last run without any label or setting that the run
+            before it did not have.
         cooled_until: end of the cool-down after a retraining.
         last: how the last retraining ended.
         note: additional information for people.
@@ -106,6 +113,7 @@ class RetrainingState(RetrainingPart):
     started: tuple[Moment, ...] = ()
     failures: int = 0
     labels_used: int = 0
+    repeats: bool = False
     cooled_until: Moment | None = None
     last: RetrainingResult | None = None
     note: str | None = None
