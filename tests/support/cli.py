@@ -198,6 +198,21 @@ class Stack:
         item = json.loads(text, parse_float=Decimal)
         self.dynamodb.Table(TABLE).put_item(Item={"pk": f"MODEL#{model}", "sk": sk, **item})
 
+    def add_digits(self) -> None:
+        """Add a model with a live version and a run that failed after it."""
+        before = datetime.now(UTC) - timedelta(minutes=90)
+        self.add_run(
+            "digits",
+            "r1",
+            "DEPLOYED",
+            version=1,
+            started_at=before,
+            finished_at=(before + timedelta(seconds=75)).isoformat(),
+            metrics={"accuracy": Decimal("0.975"), "task": "classification"},
+        )
+        self.add_run("digits", "r2", "FAILED", error="DatasetEmpty", message="no usable row")
+        self.set_state("digits", CHAMPION)
+
 
 @cache
 def _loader() -> Loader:

@@ -130,3 +130,31 @@ class Loop:
         self.commands_given += 1
         command = {"id": f"event-{self.commands_given}", "kind": kind, "by": by, "at": self.now}
         return UserCommand.model_validate(command | more)
+
+
+def drifting(**settings: Any) -> Loop:
+    """Return a model whose live version has an alarm, before the first step."""
+    return Loop(settings=RetrainingSettings(**settings), alarm=ALARM)
+
+
+def causes(loop: Loop) -> list[str]:
+    """Return why each retraining began."""
+    return [start.cause for start in loop.begun]
+
+
+def blocked(**settings: Any) -> Loop:
+    """Return a model that is blocked because two challengers were no better."""
+    loop = drifting(**({"cooldown_s": 0, "min_labels": 10} | settings))
+    for _ in range(loop.settings.max_failures):
+        loop.new_labels += 1000
+        loop.advance()
+        loop.end("REFUSED", "not better on the fresh rows")
+    return loop
+
+
+def about_to_begin() -> Loop:
+    """Return a model whose next step begins a run."""
+    loop = Loop()
+    loop.advance()
+    loop.alarm = ALARM
+    return loop
