@@ -11,8 +11,9 @@ from refit.domain.toml_mistakes import advice_on
 MAX_BYTES = 1_000_000
 """Of a settings file. All keys with their longest values are a fraction of it."""
 
-_INTEGER_BITS = 63
-"""Without the sign. TOML demands an error for numbers that cannot be represented."""
+_INTEGER_DIGITS = 1000
+_INTEGER_BITS = (10**_INTEGER_DIGITS).bit_length()
+"""Python writes no whole number of more than 4,300 digits, for example in a message."""
 
 MAX_NESTING = 10
 """Tables and lists within each other; the deepest setting has four."""
@@ -33,7 +34,7 @@ def settings_document(text: str) -> dict[str, Any]:
         ) from error
     except RecursionError as error:
         raise _too_deep() from error
-    except ValueError as error:  # Python reads no number of more than 4,300 digits
+    except ValueError as error:  # nor does it read one
         raise _too_long() from error
     _check_values(document)
     return document
@@ -70,8 +71,7 @@ def _children(parent: dict[str, Any] | list[Any]) -> list[Any]:
 
 def _too_long() -> SettingsInvalid:
     return SettingsInvalid(
-        "model.toml has a whole number that is too long; allowed: "
-        "-9,223,372,036,854,775,808 to 9,223,372,036,854,775,807"
+        f"model.toml has a whole number that is too long; allowed: {_INTEGER_DIGITS:,} digits"
     )
 
 

@@ -37,10 +37,10 @@ def test_deep_nesting_is_refused(text: str) -> None:
     assert "nests tables or lists too deeply; allowed: 10 within each other" in refusal(text)
 
 
-@pytest.mark.parametrize("number", ["9" * 5000, "0x" + "f" * 5000, str(2**63), str(-(2**64))])
-def test_a_number_that_toml_does_not_have_is_refused(number: str) -> None:
+@pytest.mark.parametrize("number", ["9" * 5000, "0x" + "f" * 5000, str(10**1001), str(-(10**1001))])
+def test_a_number_that_no_message_could_show_is_refused(number: str) -> None:
     message = refusal(f"[data]\nlabel = {number}")
-    assert "a whole number that is too long; allowed: -9,223,372,036,854,775,808 to" in message
+    assert "a whole number that is too long; allowed: 1,000 digits" in message
     assert "sys." not in message
 
 
