@@ -103,26 +103,6 @@ def test_json_has_the_stack_the_live_version_and_all_runs(refit, digits):
     assert model["runs"][1]["metrics"] == {"accuracy": 0.975, "task": "classification"}
 
 
-def test_what_holds_a_model_is_shown_with_the_command_that_frees_it(refit, digits):
-    since = datetime(2026, 11, 20, 12, tzinfo=UTC)
-    digits.add_run("digits", "r3", "TRAINING")
-    digits.set_state("digits", CHAMPION, active_run="r3", active_since=since.isoformat())
-    output = " ".join(refit("status", "digits").stdout.split())
-    assert "held since 2026-11-20 12:00:00 UTC Run r3 is TRAINING." in output
-    assert "to free it: refit unblock digits" in output
-    (model,) = json.loads(refit("status", "digits", "--json").stdout)["models"]
-    run, endpoint, files = model["holds"]
-    assert (run["kind"], run["since"], run["command"]) == (
-        "run",
-        "2026-11-20T12:00:00.000+00:00",
-        "refit unblock digits",
-    )
-    assert (endpoint["kind"], endpoint["since"]) == ("endpoint", None)
-    assert "refit-digits does not exist" in endpoint["text"]
-    assert (files["kind"], files["command"]) == ("files", "refit put digits FILE")
-    assert "digits/runs/r1/manifest.json does not exist (any more)" in files["text"]
-
-
 def test_the_endpoint_s_status_is_sagemaker_s(refit, digits):
     sagemaker = boto3.client("sagemaker")
     sagemaker.create_model(
