@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from refit_cli import terminal
 from refit_local.stack import lifecycle
+from rich.markup import escape
 
 import tests.chaos.faults  # noqa: F401 (adds all faults to the list)
 from tests.chaos.campaign import Campaign
 from tests.chaos.fault import Outcome, select
 from tests.chaos.own_stack import quotas
-from tests.chaos.table import show_faults, show_outcomes
-from tests.e2e.conftest import Digits
+from tests.chaos.table import show_faults, show_outcomes, text_of
 from tests.e2e.driver import User
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.list:
         show_faults(faults)
         return SURVIVED
+    from tests.e2e.conftest import Digits  # reads the images
+
     outcomes: list[Outcome] = []
 
     @cache
@@ -52,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             for outcome in Campaign(user, Digits(), given.seed, given.port + 1).run(faults):
                 outcomes.append(outcome)
+                terminal.inform(escape(text_of(outcome)))
         except KeyboardInterrupt:
             terminal.inform("interrupted; the faults up to here:")
         finally:

@@ -35,13 +35,21 @@ def show_outcomes(outcomes: Sequence[Outcome]) -> None:
     console = terminal.results()
     console.print(table)
     for each in outcomes:
-        if not each.survived:
-            console.print(f"{each.fault.name}: {each.problem}", markup=False)
-        elif each.left_out:
-            console.print(f"{each.fault.name} was left out: {each.left_out}", markup=False)
+        if each.left_out or not each.survived:
+            console.print(text_of(each), markup=False)
     tried = [each for each in outcomes if each.left_out is None]
     survived = sum(each.survived for each in tried)
     console.print(f"{survived} of {len(tried)} faults were survived")
+
+
+def text_of(outcome: Outcome) -> str:
+    """Return in one line whether a fault was survived, and why not."""
+    name = outcome.fault.name
+    if outcome.left_out:
+        return f"{name} was left out: {outcome.left_out}"
+    if outcome.survived:
+        return f"{name} was survived"
+    return f"{name} was NOT survived: {outcome.problem}"
 
 
 _NUMBERS = {"times", "lost", "twice", "recovered"}

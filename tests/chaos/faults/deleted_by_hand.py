@@ -99,17 +99,34 @@ def _delete_objects_or_none(subject: Subject, prefix: str, ending: str) -> int |
         return None
 
 
+def _restore_objects(subject: Subject, prefix: str, ending: str) -> None:
+    """Remove the delete markers of objects, which the bucket's versions make possible."""
+    s3, bucket = subject.user.client("s3"), subject.user.bucket
+    pages = s3.get_paginator("list_object_versions").paginate(
+        Bucket=bucket, Prefix=f"{subject.model}/{prefix}"
+    )
+    markers = [entry for page in pages for entry in page.get("DeleteMarkers", [])]
+    for marker in markers:
+        if marker["Key"].endswith(ending):
+            s3.delete_object(Bucket=bucket, Key=marker["Key"], VersionId=marker["VersionId"])
+
+
 def _add_file_of_live_version(name: str) -> None:
     @fault(
         f"deleted-{name.removesuffix('.json')}",
-        f"{name} of the live version is deleted under traffic",
+        f"{name} of the live version is deleted under traffic and in a run, and later restored",
         Needs.NEW_MODEL,
     )
     def inject(subject: Subject) -> int:
         subject.require_exact()
-        run = subject.last_run()["run"]
-        times = _delete_objects(subject, f"runs/{run}/", name)
+        prefix = f"runs/{subject.last_run()['run']}/"
+        times = _delete_objects(subject, prefix, name)
         _check_drift(subject)
+        before = subject.last_run()
+        subject.drop()
+        subject.wait_for_new_run(before)
+        _note_end(subject)
+        _restore_objects(subject, prefix, name)
         return times
 
 

@@ -13,7 +13,7 @@ import requests
 from refit.domain.pipeline.batch import BatchStatus
 
 from tests.chaos import processes
-from tests.chaos.fault import fault
+from tests.chaos.fault import Needs, NotSurvived, fault
 from tests.chaos.orders import order, requested
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 LATEST_S = 0.8
 """Until then a function has imported its code, and most have done their work."""
 KILLS_IN_TRAFFIC = 3
+FOLDS = "[training]\nfolds = 2\nfolds_at_a_time = 2\nfinal = 'ensemble'\n"
 OF_A_DROP = (
     "Ingest PlanTraining Prepare PlanEvaluation Evaluate RecordCurves Gate Register FinishRun "
     "PlanDeployment VerifyDeployment Promote"
@@ -147,17 +148,64 @@ def _roll_back(subject: Subject) -> int:
         order(subject)
 
 
+@fault(
+    "killed-plan-folds",
+    "PlanFoldsFunction is killed in a run with folds",
+    Needs.NEW_MODEL,
+    FOLDS,
+)
+def _plan_folds(subject: Subject) -> int:
+    return _kill(subject, "PlanFolds", subject.drop)
+
+
+@fault(
+    "killed-pack-ensemble",
+    "PackEnsembleFunction is killed in a run with folds",
+    Needs.NEW_MODEL,
+    FOLDS,
+)
+def _pack_ensemble(subject: Subject) -> int:
+    return _kill(subject, "PackEnsemble", subject.drop)
+
+
+@fault(
+    "killed-remove-alarms",
+    "the endpoint is deleted, and RemoveAlarmsFunction is killed",
+    Needs.NEW_MODEL,
+)
+def _remove_alarms(subject: Subject) -> int:
+    sagemaker, name = subject.user.client("sagemaker"), f"refit-{subject.model}"
+    return _kill(subject, "RemoveAlarms", lambda: sagemaker.delete_endpoint(EndpointName=name))
+
+
+@fault("killed-read-models", "ReadModelsFunction is killed by a request; it is sent again")
+def _read_models(subject: Subject) -> int:
+    return _request_twice(subject, "ReadModels", "GET", "models")
+
+
 @fault("killed-operate-models", "OperateModelsFunction is killed by a request; it is sent again")
 def _operate_models(subject: Subject) -> int:
-    url = f"{subject.user.stack.api_url}/models/{subject.model}/unblock"
-    headers = {"x-api-key": subject.user.stack.api_keys["operate"]}
-    kind = processes.function(subject.user, "OperateModels")
+    return _request_twice(subject, "OperateModels", "POST", f"models/{subject.model}/unblock")
+
+
+def _request_twice(subject: Subject, function: str, method: str, path: str) -> int:
+    """Send a request whose function is killed, and again; a failure says no more than on AWS."""
+    stack = subject.user.stack
+    headers = {"x-api-key": stack.api_keys["operate"]}
+    kind = processes.function(subject.user, function)
     processes.kill(processes.running(subject.user, kind))
+
+    def send() -> requests.Response:
+        return requests.request(method, f"{stack.api_url}/{path}", headers=headers, timeout=60)
+
     with processes.killing_next(subject.user, kind, subject.random, LATEST_S) as killed:
-        first = requests.post(url, headers=headers, timeout=60)
-    again = requests.post(url, headers=headers, timeout=60)
+        first = send()
+        times = killed()
+    again = send()
     subject.note = f"answered {first.status_code}, then {again.status_code}"
-    assert again.status_code < 500, again.text
-    if first.status_code == requests.codes.bad_gateway:
-        assert "Internal server error" in first.text, first.text
-    return killed()
+    if again.status_code >= requests.codes.server_error:
+        raise NotSurvived(f"the request was answered {again.status_code} again: {again.text}")
+    is_failure = first.status_code >= requests.codes.server_error
+    if is_failure and json.loads(first.text).get("message") != "Internal server error":
+        raise NotSurvived(f"the failure says more than on AWS: {first.text}")
+    return times
