@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 CLIENTS = 2
 ROWS = 10
 PAUSE_S = 0.1
-FLUSH_S = 90
+FLUSH_S = 240
 """How long labels are sent again until they are accepted."""
 
 

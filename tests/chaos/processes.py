@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 POLL_S = 0.01
 END_S = 10.0
-APPEAR_S = 60.0
+APPEAR_S = 120.0
 _SUPERVISOR = "supervise.py"
 _NICE_OF_TRANSFORMS, _NICE_OF_ENDPOINTS = 5, 0
 """How the local stack ranks the processes of jobs and of endpoints."""
@@ -109,7 +109,7 @@ def kill_next(user: User, kind: Kind, random: Random, latest_s: float) -> int:
         latest_s: latest moment, in seconds after the start.
 
     Raises:
-        NotSurvived: when no such process is started within a minute.
+        NotSurvived: when no such process is started in time.
     """
     known = {process.pid for process in running(user, kind)}
     deadline = time.monotonic() + APPEAR_S

@@ -29,9 +29,9 @@ margin = 1
 num_round = 40
 """
 DROP_ROWS = 300
-RUN_S = 120.0
+RUN_S = 240.0
 """Until a run has ended, and until the next one is deployed."""
-COUNT_S = 90.0
+COUNT_S = 120.0
 """Until all is counted: the longest time for which a killed function keeps its messages."""
 POLL_S = 0.25
 
