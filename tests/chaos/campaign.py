@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from refit_local.stack.errors import StackError
 
 from tests.chaos.fault import CannotBeTried, Fault, Needs, NotSurvived, Outcome
-from tests.chaos.own_stack import OwnStack
+from tests.chaos.own_stack import OwnStack, Start
 from tests.chaos.subject import Subject
 
 if TYPE_CHECKING:
@@ -106,10 +106,9 @@ class Campaign:
         assert self._port is not None
         stack = OwnStack(self._port, keep=False)
         stack.discard()
-        subject = Subject(None, self._digits, "", own_stack=stack)  # type: ignore[arg-type]
-        subject.random = self._random(fault)
+        start = Start(stack, self._random(fault), self._digits)
         try:
-            return Outcome(fault, fault.inject(subject), note=subject.note)
+            return Outcome(fault, fault.inject(start), note=start.note)
         finally:
             stack.discard()
 

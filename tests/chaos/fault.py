@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tests.chaos.own_stack import Start
     from tests.chaos.subject import Subject
 
-    Inject = Callable[[Subject], int]
+    Inject = Callable[[Subject], int] | Callable[[Start], int]
 
 
 class NotSurvived(Exception):

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import psutil
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     import signal
     from collections.abc import Iterator
     from pathlib import Path
+    from random import Random
+
+    from tests.e2e.conftest import Digits
 
 # Models of faults that were not survived keep their endpoints.
 QUOTAS = {
@@ -73,6 +77,16 @@ class OwnStack:
     def discard(self) -> None:
         """Stop it and delete its state."""
         lifecycle.down(self.port, discard=True, log=lambda _: None)
+
+
+@dataclass
+class Start:
+    """What a fault has that is no fault of a model: a port, a source of moments, and rows."""
+
+    own_stack: OwnStack
+    random: Random
+    digits: Digits
+    note: str = ""
 
 
 def refit(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -18,14 +18,14 @@ import psutil
 from refit_local.stack import lifecycle, record
 
 from tests.chaos.fault import CannotBeTried, Needs, NotSurvived, fault
-from tests.chaos.own_stack import COMMAND_S, begin, is_free, refit, state_of
+from tests.chaos.own_stack import COMMAND_S, Start, begin, is_free, refit, state_of
 from tests.chaos.processes import wait_until_gone
-from tests.e2e.driver import wait_for
+from tests.chaos.subject import Subject
+from tests.e2e.driver import User, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.chaos.subject import Subject
 
 OK, FAILED, BAD_INPUT, NOT_REACHABLE = 0, 1, 2, 3
 LATEST_S = 12.0
@@ -54,10 +54,10 @@ def _require_start(port: int, *options: str) -> None:
     _require(_down(port, "--discard"), OK)
 
 
-def _interrupted(subject: Subject, number: signal.Signals) -> int:
-    port = subject.own_stack.port
+def _interrupted(start: Start, number: signal.Signals) -> int:
+    port = start.own_stack.port
     up = begin("up", "--port", str(port))
-    time.sleep(subject.random.uniform(0.3, LATEST_S))
+    time.sleep(start.random.uniform(0.3, LATEST_S))
     processes = psutil.Process(up.pid).children(recursive=True)
     os.kill(up.pid, number)
     output, _ = up.communicate(timeout=COMMAND_S)
@@ -66,7 +66,7 @@ def _interrupted(subject: Subject, number: signal.Signals) -> int:
     wait_until_gone(processes, timeout_s=30)
     if not is_free(port):
         raise NotSurvived(f"port {port} is still taken")
-    subject.note = f"exit code {up.returncode}"
+    start.note = f"exit code {up.returncode}"
     _require_start(port)
     return 1
 
@@ -75,8 +75,8 @@ def _add_signal(number: signal.Signals) -> None:
     name = number.name
 
     @fault(f"up-{name.lower()}", f"refit up gets {name} at any moment", Needs.NOTHING)
-    def inject(subject: Subject) -> int:
-        return _interrupted(subject, number)
+    def inject(start: Start) -> int:
+        return _interrupted(start, number)
 
 
 for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):
@@ -84,8 +84,8 @@ for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):
 
 
 @fault("up-port-taken", "another program has the port", Needs.NOTHING)
-def _port_taken(subject: Subject) -> int:
-    port = subject.own_stack.port
+def _port_taken(start: Start) -> int:
+    port = start.own_stack.port
     for host in ("127.0.0.1", "0.0.0.0"):
         with socket.socket() as program:
             program.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -97,16 +97,16 @@ def _port_taken(subject: Subject) -> int:
 
 
 @fault("up-three-times", "refit up runs three times at once", Needs.NOTHING)
-def _three_times(subject: Subject) -> int:
-    port = subject.own_stack.port
+def _three_times(start: Start) -> int:
+    port = start.own_stack.port
     starts = [begin("up", "--detach", "--port", str(port)) for _ in range(3)]
     codes = []
-    for start in starts:
-        output, _ = start.communicate(timeout=COMMAND_S)
+    for up in starts:
+        output, _ = up.communicate(timeout=COMMAND_S)
         if "Traceback (most recent call last)" in output:
             raise NotSurvived(f"refit up shows a traceback: {output.strip().splitlines()[-1]}")
-        codes.append(start.returncode)
-    subject.note = f"exit codes {sorted(codes)}"
+        codes.append(up.returncode)
+    start.note = f"exit codes {sorted(codes)}"
     if OK not in codes or lifecycle.info(port) is None:
         raise NotSurvived(f"no local stack runs after three starts: exit codes {codes}")
     _require(_down(port), OK)
@@ -114,14 +114,14 @@ def _three_times(subject: Subject) -> int:
 
 
 @fault("down-beside-up", "down, up and down run at once; later starts work", Needs.NOTHING)
-def _down_beside_up(subject: Subject) -> int:
-    port = subject.own_stack.port
+def _down_beside_up(start: Start) -> int:
+    port = start.own_stack.port
     _require(_up(port), OK)
     commands = (["down"], ["up", "--detach"], ["down"])
     started = []
     for command in commands:
         started.append(begin(*command, "--port", str(port)))
-        time.sleep(subject.random.uniform(0, 0.5))
+        time.sleep(start.random.uniform(0, 0.5))
     for each in started:
         output, _ = each.communicate(timeout=COMMAND_S)
         if "Traceback (most recent call last)" in output:
@@ -134,8 +134,8 @@ def _down_beside_up(subject: Subject) -> int:
 @fault(
     "damaged-record", "stack.json is cut, null, of zeros, or names another program", Needs.NOTHING
 )
-def _damaged_record(subject: Subject) -> int:
-    port = subject.own_stack.port
+def _damaged_record(start: Start) -> int:
+    port = start.own_stack.port
     path = record.folder(port) / "stack.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     other = {"info": {"pid": os.getpid(), "port": port}, "started_at": 0, "ready": True}
@@ -150,8 +150,8 @@ def _damaged_record(subject: Subject) -> int:
 
 
 @fault("state-of-others", "--state names a folder of other files, or a file", Needs.NOTHING)
-def _state_of_others(subject: Subject) -> int:
-    port = subject.own_stack.port
+def _state_of_others(start: Start) -> int:
+    port = start.own_stack.port
     with tempfile.TemporaryDirectory() as folder:
         letter = Path(folder, "letter.txt")
         letter.write_text("dear")
@@ -165,9 +165,9 @@ def _state_of_others(subject: Subject) -> int:
 
 
 @fault("reserve-of-all-memory", "more memory is reserved than the machine has", Needs.NOTHING)
-def _reserve(subject: Subject) -> int:
+def _reserve(start: Start) -> int:
     reserve_mb = psutil.virtual_memory().total // 2**20 + 1000
-    _require_start(subject.own_stack.port, "--reserve-memory", str(reserve_mb))
+    _require_start(start.own_stack.port, "--reserve-memory", str(reserve_mb))
     return 1
 
 
@@ -193,20 +193,17 @@ def _small_disk() -> Iterator[Path]:
 @fault(
     "full-disk", "the disk is full when a file is dropped and when the stack stops", Needs.NOTHING
 )
-def _full_disk(subject: Subject) -> int:
-    from tests.chaos.subject import Subject as OtherSubject
-    from tests.e2e.driver import User
-
-    port = subject.own_stack.port
+def _full_disk(start: Start) -> int:
+    port = start.own_stack.port
     with _small_disk() as disk:
         state = ("--keep", "--state", str(disk / "state"))
         _require(_up(port, *state), OK)
         info = lifecycle.info(port)
         assert info is not None
-        model = OtherSubject(User(info), subject.digits, "crowded")
-        model.random = subject.random
-        model.begin()
-        champion = model.user.state("crowded")["champion"]
+        crowded = Subject(User(info), start.digits, "crowded")
+        crowded.random = start.random
+        crowded.begin()
+        champion = crowded.user.state("crowded")["champion"]
         filler = disk / "filler"
         with filler.open("wb") as file:
             try:
@@ -222,19 +219,19 @@ def _full_disk(subject: Subject) -> int:
         _require(_up(port, *state), OK)
         info = lifecycle.info(port)
         assert info is not None
-        model.move_to(User(info))
-        now = model.user.state("crowded").get("champion")
+        crowded.move_to(User(info))
+        now = crowded.user.state("crowded").get("champion")
         if now != champion:
             raise NotSurvived(f"after a full disk the live version is {now}, and was {champion}")
-        model.drop()
-        model.require_deployed()
+        crowded.drop()
+        crowded.require_deployed()
         _require(_down(port, "--discard"), OK)
     return 1
 
 
 @fault("read-only-state", "the folder of the state cannot be written", Needs.NOTHING)
-def _read_only(subject: Subject) -> int:
-    port = subject.own_stack.port
+def _read_only(start: Start) -> int:
+    port = start.own_stack.port
     with _small_disk() as disk:
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
         _require(_up(port, "--state", str(disk / "state")), FAILED, BAD_INPUT)
