@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from functools import cache
 from typing import TYPE_CHECKING
@@ -50,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def user() -> User:
         return User(lifecycle.up(given.port))
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with quotas():
         try:
             for outcome in Campaign(user, Digits(), given.seed, given.port + 1).run(faults):

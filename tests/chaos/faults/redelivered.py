@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -129,12 +130,21 @@ def _stream_records(subject: Subject) -> int:
     records = [image for several in images.values() for image in several] * COPIES
     subject.random.shuffle(records)
     for start in range(0, len(records), 100):
-        batch = [record(image, number) for number, image in enumerate(records[start : start + 100])]
+        batch = [
+            _stream_record(image, number)
+            for number, image in enumerate(records[start : start + 100])
+        ]
         payload = json.dumps({"Records": batch})
         subject.user.client("lambda").invoke(FunctionName=function, Payload=payload)
         invocations += 1
     subject.note = f"{len(records)} records"
     return invocations
+
+
+def _stream_record(image: dict[str, Any], number: int) -> dict[str, Any]:
+    entry = record(image, number)
+    entry["dynamodb"]["ApproximateCreationDateTime"] = time.time()
+    return entry
 
 
 @fault("contradictory-labels", "labels that contradict each other come at once, in any order")
