@@ -13,10 +13,6 @@ from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
 
-import requests
-from botocore.exceptions import BotoCoreError, ClientError
-from refit_local.stack.errors import StackError
-
 from tests.chaos.fault import CannotBeTried, Fault, Needs, NotSurvived, Outcome
 from tests.chaos.own_stack import OwnStack, Start
 from tests.chaos.subject import Subject
@@ -26,15 +22,6 @@ if TYPE_CHECKING:
 
     from tests.e2e.conftest import Digits
     from tests.e2e.driver import User
-
-FAILURES = (
-    NotSurvived,
-    AssertionError,
-    StackError,
-    ClientError,
-    BotoCoreError,
-    requests.RequestException,
-)
 
 
 class Campaign:
@@ -73,7 +60,7 @@ class Campaign:
                     return self._without_model(fault)
         except CannotBeTried as reason:
             return Outcome(fault, left_out=str(reason))
-        except FAILURES as error:
+        except Exception as error:  # the other faults are tried
             return Outcome(fault, problem=_text(error))
 
     def _on_shared_stack(self, fault: Fault) -> Outcome:
@@ -126,7 +113,7 @@ class Campaign:
                 outcome = replace(outcome, recovered_s=time.monotonic() - injected)
                 subject.drop()
                 subject.require_deployed()
-        except FAILURES as error:
+        except Exception as error:
             outcome = replace(outcome, problem=_text(error))
         notes = [subject.note] if subject.note else []
         if client.failed_calls > failed:
@@ -138,7 +125,7 @@ class Campaign:
     def _with_counts(self, outcome: Outcome, subject: Subject) -> Outcome:
         try:
             difference = subject.wait_until_exact()
-        except FAILURES as error:
+        except Exception as error:
             return replace(outcome, problem=outcome.problem or _text(error))
         problem = outcome.problem
         if difference and problem is None:
@@ -149,5 +136,6 @@ class Campaign:
         return Random(f"{self._seed} {fault.name}")
 
 
-def _text(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+def _text(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, NotSurvived) else f"{type(error).__name__}: {text}"
