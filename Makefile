@@ -11,6 +11,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 PORT ?= $(or $(REFIT_PORT),4566)
 VERIFY_PORT ?= 4567
+CHAOS_PORT ?= 4580
 VERIFY := $(BIN)/python -m tests.verify
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 # In a terminal, pip shows each package as it comes.
@@ -24,8 +25,8 @@ SEEDS ?= 1
 TESTS ?= tests/e2e/test_drops.py tests/e2e/test_monitoring_and_retraining.py \
 	tests/e2e/test_failed_messages.py
 
-.PHONY: help setup demo test notebook test-notebook-sdk docs screenshots vendor-console hostile check \
-	check-security lint types up down verify-aws verify-local verify-clean lock lock-security clean
+.PHONY: help setup demo test notebook test-notebook-sdk docs screenshots vendor-console hostile chaos \
+	check check-security lint types up down verify-aws verify-local verify-clean lock lock-security clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +81,10 @@ vendor-console: setup ## copy the console's libraries again, as .ci/console/pack
 
 hostile: setup ## run end-to-end tests on hostile local stacks (SEEDS="1 2 3", TESTS=tests/e2e)
 	@for seed in $(SEEDS); do REFIT_HOSTILE=$$seed $(BIN)/pytest -n 0 -s --timeout 900 $(TESTS); done
+
+chaos: setup ## inject faults, and show what was survived (ONLY=killed-trainer, SEED=7, LIST=1)
+	@$(BIN)/python -m tests.chaos --port $(CHAOS_PORT) $(if $(LIST),--list) \
+		$(if $(ONLY),--only "$(ONLY)") $(if $(SEED),--seed $(SEED))
 
 check: lint types ## run the checks of CI: format, lint, types, template
 	@$(SAM) validate --lint --template-file template.yaml --region us-east-1

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from refit_local.stack.record import StackInfo
 
 T = TypeVar("T")
-ENDED = {"DEPLOYED", "REFUSED", "FAILED", "AWAITING_APPROVAL"}
+ENDED = {"DEPLOYED", "REFUSED", "FAILED", "AWAITING_APPROVAL", "SUPERSEDED"}
 
 
 @dataclass(frozen=True)
@@ -216,9 +216,7 @@ class User:
 
     def label(self, model: str, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Post labels; return the result of each."""
-        url = f"{self.stack.api_url}/models/{model}/ground-truth"
-        headers = {"x-api-key": self.stack.api_keys["label"]}
-        response = self.http.post(url, json={"labels": records}, headers=headers, timeout=60)
+        response = self.post_labels(model, records)
         assert response.status_code == 202, response.text
         results: list[dict[str, Any]] = response.json()["results"]
         assert len(results) == len(records)
@@ -228,6 +226,11 @@ class User:
             if result["status"] != "rejected"
         }
         return results
+
+    def post_labels(self, model: str, records: list[dict[str, Any]]) -> requests.Response:
+        url = f"{self.stack.api_url}/models/{model}/ground-truth"
+        headers = {"x-api-key": self.stack.api_keys["label"]}
+        return self.http.post(url, json={"labels": records}, headers=headers, timeout=60)
 
     def counters(self, model: str, version: int) -> Counter[str]:
         """Return the sum of the counters of all cohorts of a version."""

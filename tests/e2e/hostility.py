@@ -64,7 +64,7 @@ def differences(user: User) -> list[str]:
     recorded = [item for item in _recorded(user) if "digest" in item]
     found = _lost_records(user, recorded) + _wrong_counters(user, recorded)
     for model in user.models():
-        found += _open_runs(user, model) + _wrong_drops(user, model)
+        found += open_runs(user, model) + _wrong_drops(user, model)
     return found
 
 
@@ -112,7 +112,8 @@ def _wrong_counters(user: User, recorded: list[dict[str, Any]]) -> list[str]:
     return found
 
 
-def _open_runs(user: User, model: str) -> list[str]:
+def open_runs(user: User, model: str) -> list[str]:
+    """Return the runs of a model that have not ended, and its locks."""
     found = [
         f"run {run['run']} of {model} is {run['status']}"
         for run in user.runs(model)

@@ -102,6 +102,7 @@ RUN_AS_THEY_STAND = (
 
 CI = ".ci/run"
 CODE = "tests/unit/cli/test_putting_code.py"
+CHAOS = "tests/unit/test_chaos_campaign.py"
 LOCAL = "tests/unit/cli/test_local_stack_commands.py"
 RUN_BY = {
     "make setup": CI,
@@ -109,6 +110,9 @@ RUN_BY = {
     "make check": CI,
     "make docs": CI,
     'make test ARGS="tests/unit"': CI,
+    "make chaos LIST=1": CHAOS,
+    "make chaos ONLY=killed-trainer,redelivered-captures SEED=7": CHAOS,
+    "make chaos ONLY='deleted-*'": CHAOS,
     "make notebook": "tests/e2e/test_notebook.py",
     "refit doctor": "tests/unit/cli/test_doctor_command.py",
     "refit doctor --aws": "tests/unit/cli/test_doctor_command.py",

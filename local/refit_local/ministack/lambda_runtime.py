@@ -1,9 +1,11 @@
 """Lambda: run Python functions as AWS's runtime does, and publish the metrics in their logs.
 
-AWS        reports an error by its class, keeps the environment after a handler's error, logs all
-           that an invocation wrote, and publishes embedded metrics; see also `lambda_worker`
+AWS        reports an error by its class, and a process that ended, also while it started, as
+           Runtime.ExitError; keeps the environment after a handler's error, logs all that an
+           invocation wrote, and publishes embedded metrics; see also `lambda_worker`
 MiniStack  reports each error as Runtime.HandlerError, ends the process, may lose log lines, and
-           ignores metrics in logs
+           ignores metrics in logs; when a process ends while it starts, it reports an error of its
+           own and ends the function's other processes
 Source     Lambda Developer Guide, "Lambda function errors in Python" and "Understanding the Lambda
            execution environment lifecycle"; CloudWatch User Guide, "Embedding metrics within logs"
 """
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import contextvars
 import queue
+import subprocess
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from refit_local.ministack.emf import metrics_of
 from refit_local.ministack.hooks import on_lambda_log, put_metric
-from refit_local.ministack.names import Hook, log_of
+from refit_local.ministack.names import Hook, log_of, process_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,13 +38,17 @@ _SDK_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six
 
 _peak_mb: contextvars.ContextVar[int] = contextvars.ContextVar("peak_mb", default=0)
 
-_MESSAGES_OF_LOST_WORKERS = {"Worker process died", "Worker returned no response"}
+# MiniStack's type of all that ends an invocation without a response of the worker, which reports
+# every error of the function itself.
+_TYPE_OF_LOST_WORKERS = "Runtime.HandlerError"
+_END_OF_WORKER_S = 1.0
 
 
 def install() -> None:
     """Install these patches into MiniStack."""
     Hook.WORKER_SCRIPT.put((Path(__file__).with_name("lambda_worker.py")).read_text())
     Hook.EXECUTE_WARM.wrap(_execute)
+    Hook.WORKER_INVOKE.put(_reporting_lost_workers(Hook.WORKER_INVOKE.get()))
     Hook.DRAIN_LOG.put(_drain_log)
     Hook.PEAK_MEMORY.put(lambda function: _peak_mb.get())
     on_lambda_log(_publish_embedded_metrics)
@@ -67,7 +74,7 @@ def _execute(
     outcome = original(function, event, request_id)
     body = outcome.get("body")
     if outcome.get("error"):
-        if isinstance(body, dict) and body.get("errorMessage") in _MESSAGES_OF_LOST_WORKERS:
+        if isinstance(body, dict) and body.get("errorType") == _TYPE_OF_LOST_WORKERS:
             message = f"RequestId: {request_id} Error: Runtime exited with error: signal: killed"
             outcome["body"] = {"errorMessage": message, "errorType": "Runtime.ExitError"}
         return outcome
@@ -77,6 +84,35 @@ def _execute(
     if "value" in body:
         return {**outcome, "body": body["value"]}
     return {**outcome, "body": {**body["failure"], "requestId": request_id}, "error": True}
+
+
+def _reporting_lost_workers(original: Callable[..., Document]) -> Callable[..., Document]:
+    """Report a process that ended while it started as one that ended later.
+
+    MiniStack raises an error of its own, and ends the other processes of the function with it.
+    """
+
+    def invoke(worker: Any, *args: Any, **options: Any) -> Document:
+        before = process_of(worker)
+        try:
+            return original(worker, *args, **options)
+        except Exception:
+            process = process_of(worker)
+            if process is before or not _has_ended(process):
+                raise  # the process could not be started
+            return {"status": "error", "error": "Worker process died", "log": _drain_log(worker)}
+
+    return invoke
+
+
+def _has_ended(process: subprocess.Popen[str] | None) -> bool:
+    if process is None:
+        return True
+    try:
+        process.wait(_END_OF_WORKER_S)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def _drain_log(worker: Any) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import queue
+    import subprocess
     import threading
     from collections.abc import Callable
 
@@ -169,6 +170,7 @@ class Hook(Enum):
 
     WORKER_SCRIPT = (_WORKERS, "_PYTHON_WORKER_SCRIPT", "the Python runtime of AWS")
     WORKER_ZIPFILE = (_WORKERS, "zipfile", "packages that are unpacked once")
+    WORKER_INVOKE = (_WORKERS, "Worker.invoke", "functions whose process ends while it starts")
     DRAIN_LOG = (_WORKERS, "Worker._drain_stderr_bounded", "complete logs of an invocation")
     KILL_WORKERS = (_WORKERS, "reset", "ending the Lambda processes")
     EXECUTE_WARM = (_LAMBDA, "_execute_function_warm", "error types of Python functions")
@@ -329,6 +331,12 @@ class Hook(Enum):
 
 
 _MISSING = object()
+
+
+def process_of(worker: Any) -> subprocess.Popen[str] | None:
+    """Return the process of a Lambda function that was started last, or None."""
+    process: subprocess.Popen[str] | None = worker._proc
+    return process
 
 
 def log_of(worker: Any) -> tuple[queue.Queue[str], threading.Thread]:

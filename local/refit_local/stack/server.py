@@ -28,6 +28,7 @@ from refit_local.ministack.corrections import install_corrections
 from refit_local.ministack.durability import durable_state, object_repair
 from refit_local.ministack.services import HostedService
 from refit_local.sagemaker.faults import LIST_LAG_VARIABLE, LOG_LAG_VARIABLE
+from refit_local.stack import closed_connections
 from refit_local.stack.emulator_settings import environment, make_folders
 from refit_local.stack.hosted_sagemaker import install_sagemaker
 from refit_local.stack.request_guard import guarded
@@ -97,6 +98,7 @@ async def serve(
     service = install(state, port, region)
     durable = durable_state.install(database, state)
     faults = hostile.install_if_wanted(state)
+    closed_connections.install()
     config = Config()
     config.bind = [f"127.0.0.1:{port}"]
     config.keep_alive_timeout = KEEP_ALIVE_S

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-from stack_under_test import LocalAws, packed
+from stack_under_test import LocalAws, packed, until
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ECHO = """
 import os, json
@@ -121,6 +127,29 @@ def test_a_function_that_exits_its_process_is_an_exit_error(aws: LocalAws) -> No
     payload, _ = aws.invoke("exits", "exit")
     assert payload["errorType"] == "Runtime.ExitError"
     assert aws.invoke("exits", 5) == (5, None)
+
+
+def test_a_function_whose_process_is_killed_while_it_starts_is_an_exit_error(
+    aws: LocalAws, tmp_path: Path
+) -> None:
+    code = """
+import os, pathlib, time
+started = pathlib.Path(os.environ["STARTED"])
+if not started.exists():
+    started.write_text(str(os.getpid()))
+    time.sleep(60)
+def handler(event, context): return event
+"""
+    started = tmp_path / "first"
+    aws.function("starts", code, Environment={"Variables": {"STARTED": str(started)}})
+    with ThreadPoolExecutor(1) as pool:
+        invocation = pool.submit(aws.invoke, "starts", 5)
+        os.kill(int(until(lambda: started.exists() and started.read_text())), signal.SIGKILL)
+        payload, kind = invocation.result()
+    assert kind == "Unhandled"
+    assert payload["errorType"] == "Runtime.ExitError"
+    assert "Runtime exited with error: signal: killed" in payload["errorMessage"]
+    assert aws.invoke("starts", 5) == (5, None)
 
 
 def test_a_function_that_exceeds_its_memory_size_is_ended(aws: LocalAws) -> None:
