@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from refit.domain.answers.actions import ActionAnswer, Follow
+from refit.domain.answers.holds import Hold, HoldKind
 from refit.domain.answers.loop import (
     EvidenceAnswer,
     InputsAnswer,
@@ -161,6 +162,12 @@ def trend() -> tuple[TrendPoint, ...]:
     )
 
 
+def hold(kind: HoldKind, text: str, minutes: float | None, model: str = DIGITS) -> Hold:
+    """Return something that has held a model for some minutes; None if it is not known."""
+    since = None if minutes is None else ago(minutes)
+    return Hold(kind=kind, since=since, text=text, command=f"refit unblock {model}")
+
+
 def model(
     name: str = DIGITS,
     stage: Stage = Stage.WATCHING,
@@ -180,6 +187,7 @@ def model(
         update={"kind": "errors", "name": f"refit-{name}-errors", "state": "OK"}
     )
     settings = ModelSettings().model_dump(mode="json")
+    blocked = (hold("retraining", "Retraining is blocked after 2 retrainings.", 60, name),)
     answer = ModelAnswer(
         model=name,
         stage=stage,
@@ -188,7 +196,7 @@ def model(
         active_run=None,
         pending=False,
         removing_since=None,
-        holds=(),
+        holds=blocked if state is RetrainingStatus.BLOCKED else (),
         loop=loop(name, state),
         trend=trend(),
         last_run=run_summary(),

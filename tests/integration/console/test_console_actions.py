@@ -26,7 +26,7 @@ BLOCKED = recorded.model(DIGITS, Stage.BLOCKED, RetrainingStatus.BLOCKED)
 FAILED = recorded.model(DIGITS, last_run=recorded_runs.failed())
 ACTIONS = [
     ("retrain", BLOCKED, "", "Retrain now", "retrain", None),
-    ("unblock", BLOCKED, "", "Unblock retraining", "unblock", None),
+    ("unblock", BLOCKED, "", "Unblock", "unblock", None),
     ("retry", FAILED, "", "Repeat this run", "retry", {"run": "failed000000"}),
     ("approve", BLOCKED, "/versions", "Approve: version 3", "versions/3/approve", None),
     ("reject", BLOCKED, "/versions", "Reject: version 2", "versions/2/reject", None),
@@ -55,6 +55,43 @@ def test_an_action_is_sent_once_it_is_confirmed_and_its_answer_is_shown(
     confirm(console.page, button.partition(":")[0])
     console.page.get_by_text("It has begun.").wait_for()
     assert api.sent == [(f"models/{DIGITS}/{path}", body)]
+
+
+def test_a_retraining_without_anything_new_is_a_choice(
+    console: OpenConsole, api: RecordedApi
+) -> None:
+    api.show(recorded.model(DIGITS))
+    api.give(f"POST models/{DIGITS}/retrain", recorded.action("retrain"), 202)
+    console.open(f"/models/{DIGITS}")
+    console.page.get_by_role("button", name="Retrain now").click()
+    console.page.get_by_label("Retrain even if no label or setting is new").check()
+    confirm(console.page, "Retrain now")
+    console.page.get_by_text("It has begun.").wait_for()
+    assert api.sent == [(f"models/{DIGITS}/retrain", {"again": True})]
+
+
+def test_what_holds_a_model_is_shown_with_the_command_that_frees_it(
+    console: OpenConsole, api: RecordedApi
+) -> None:
+    page = console.page
+    endpoint = recorded.hold("endpoint", "Endpoint refit-digits does not exist.", None)
+    api.show(recorded.model(DIGITS, holds=(endpoint, recorded.hold("run", "Run r is OLD.", 120))))
+    console.open(f"/models/{DIGITS}")
+    page.get_by_text("Endpoint refit-digits does not exist.").wait_for()
+    expect(page.get_by_text("Run r is OLD. Since 2 h ago.")).to_be_visible()
+    expect(page.get_by_text(f"To free it: refit unblock {DIGITS}")).to_have_count(2)
+    expect(page.get_by_role("button", name="Unblock")).to_be_visible()
+
+
+def test_a_run_that_has_just_begun_is_nothing_to_free(
+    console: OpenConsole, api: RecordedApi
+) -> None:
+    page = console.page
+    api.show(recorded.model(DIGITS, holds=(recorded.hold("run", "Run r is TRAINING.", 6),)))
+    console.open(f"/models/{DIGITS}")
+    page.get_by_role("heading", name="Version 2 is live").wait_for()
+    expect(page.get_by_text("Run r is TRAINING.")).to_have_count(0)
+    expect(page.get_by_role("button", name="Unblock")).to_have_count(0)
 
 
 def test_a_refused_action_says_why_and_can_be_cancelled(

@@ -311,10 +311,10 @@ def test_the_focus_stays_on_the_page_when_a_button_goes_because_its_action_worke
     api.show(recorded.model(DIGITS, Stage.BLOCKED, RetrainingStatus.BLOCKED))
     api.give(f"POST models/{DIGITS}/unblock", recorded.action("unblock"), 202)
     console.open(f"/models/{DIGITS}")
-    page.get_by_role("button", name="Unblock retraining").click()
+    page.get_by_role("button", name="Unblock").click()
     api.show(HEALTHY)
-    page.get_by_role("dialog").get_by_role("button", name="Unblock retraining").click()
-    page.get_by_role("button", name="Unblock retraining").wait_for(state="detached")
+    page.get_by_role("dialog").get_by_role("button", name="Unblock").click()
+    page.get_by_role("button", name="Unblock").wait_for(state="detached")
     expect(page.locator("#main")).to_be_focused()
 
 

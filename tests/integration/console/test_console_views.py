@@ -50,7 +50,7 @@ def test_axe_finds_nothing_on_any_view(new_console: Any, theme: str) -> None:
     page.get_by_role("heading", name="Not found").wait_for()
     findings["no view"] = axe(page)
     console.open(f"/models/{DIGITS}")
-    page.get_by_role("button", name="Unblock retraining").click()
+    page.get_by_role("button", name="Unblock").click()
     findings["dialog"] = axe(page)
     page.get_by_role("button", name="Cancel").click()
     page.get_by_role("button", name="Sign out").click()

@@ -15,14 +15,18 @@ const ACTIONS = {
       "predictions. The live version stays until the gate finds the new one better. On AWS this " +
       "costs a training job. Without a new label or another setting since the last run it waits " +
       "for one.",
+    choice: "Retrain even if no label or setting is new",
     path: ({ model }) => pathOf("models", model, "retrain"),
+    body: (subject, isChosen) => (isChosen ? { again: true } : undefined),
   },
   unblock: {
-    button: "Unblock retraining",
-    title: ({ model }) => `Unblock the retraining of ${model}?`,
+    button: "Unblock",
+    title: ({ model }) => `Unblock ${model}?`,
     says: () =>
-      "Retraining stopped because several retrainings in a row brought no better version. " +
-      "Unblock it when the cause is mended: the next drift starts a retraining again.",
+      "Runs and deployments that nothing works on any more are ended, and what waits for them " +
+      "starts. If the endpoint does not serve the live version, the newest approved version is " +
+      "deployed again. If retraining stopped because several retrainings in a row brought no " +
+      "better version, the next drift starts one again: mend the cause first.",
     path: ({ model }) => pathOf("models", model, "unblock"),
   },
   retry: {
@@ -84,10 +88,11 @@ export function Action({ name, subject, isPrimary = false }) {
 
 function Confirm({ action, subject, onClose }) {
   const [state, setState] = useState({ isSending: false, problem: null });
+  const [isChosen, choose] = useState(false);
   const confirm = async () => {
     setState({ isSending: true, problem: null });
     try {
-      const answer = await post(action.path(subject), action.body?.(subject));
+      const answer = await post(action.path(subject), action.body?.(subject, isChosen));
       announce(answer.text, true);
       hurry();
       onClose();
@@ -97,6 +102,11 @@ function Confirm({ action, subject, onClose }) {
   };
   return html`<${Dialog} title=${action.title(subject)} onClose=${onClose}>
     <p>${action.says(subject)}</p>
+    ${action.choice &&
+    html`<label class="choice">
+      <input type="checkbox" checked=${isChosen} onChange=${(event) => choose(event.target.checked)} />
+      ${action.choice}
+    </label>`}
     ${state.problem && html`<p class="bad-text" role="alert">${state.problem}</p>`}
     <div class="row end">
       <button type="button" onClick=${onClose}>Cancel</button>

@@ -7,6 +7,7 @@ import { isBusy, isRunning, STAGES } from "../lib/words.js";
 import { Action } from "../parts/actions.js";
 import { announce } from "../parts/announcer.js";
 import { Badge, isShown, Loaded, Skeleton } from "../parts/basics.js";
+import { isFreedByUnblocking } from "../parts/holds.js";
 import { Loop } from "../parts/loop.js";
 import { Inputs } from "./inputs.js";
 import { Labels } from "./labels.js";
@@ -54,7 +55,7 @@ export function Model({ model, tab, run }) {
 }
 
 function Shown({ answer, tab, run }) {
-  const { model, stage, text, champion, activeRun: active, lastRun } = answer;
+  const { model, stage, text, champion, activeRun: active, lastRun, holds } = answer;
   const View = run ? Run : TABS.find(([name]) => name === tab)[2];
   const failed = lastRun?.status === "FAILED" && !active;
   const root = `#/models/${encodeURIComponent(model)}`;
@@ -64,7 +65,7 @@ function Shown({ answer, tab, run }) {
         <p class="title-text"><${Badge} of=${stage} texts=${STAGES} /> ${text}</p>
       </div>
       <div class="row actions">
-        ${stage === "blocked" && html`<${Action} name="unblock" subject=${{ model }} isPrimary />`}
+        ${isFreedByUnblocking(holds) && html`<${Action} name="unblock" subject=${{ model }} isPrimary />`}
         ${failed && html`<${Action} name="retry" subject=${{ model, run: lastRun.run }} />`}
         ${champion && html`<${Action} name="retrain" subject=${{ model }} />`}
       </div>

@@ -16,13 +16,15 @@ import {
   Text,
   Until,
 } from "../parts/basics.js";
+import { Holds } from "../parts/holds.js";
 import { Sparkline } from "../parts/sparkline.js";
 
 const NEWEST = 5; // retrainings
 
 export function Overview({ answer, model }) {
-  const { champion, loop, trend, alarms, settings } = answer;
-  return html`<div class="grid">
+  const { champion, loop, trend, alarms, settings, holds } = answer;
+  return html`<${Holds} of=${holds} />
+    <div class="grid">
       <${Live} champion=${champion} loop=${loop} trend=${trend} />
       <${Retraining} loop=${loop} />
     </div>
