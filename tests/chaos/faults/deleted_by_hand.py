@@ -122,10 +122,8 @@ def _add_file_of_live_version(name: str) -> None:
         prefix = f"runs/{subject.last_run()['run']}/"
         times = _delete_objects(subject, prefix, name)
         _check_drift(subject)
-        before = subject.last_run()
         subject.drop()
-        subject.wait_for_new_run(before)
-        _note_end(subject)
+        subject.require_deployed()
         _restore_objects(subject, prefix, name)
         return times
 
