@@ -16,6 +16,7 @@ import select
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
@@ -35,9 +36,13 @@ def _restrict(spec: dict[str, object]) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (data_bytes, data_bytes))
 
 
-def _die_with_supervisor() -> None:
+def _start(supervisor: int) -> None:
+    """Prepare the process of the algorithm."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != supervisor:  # it has died just before
+        os._exit(1)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # masks are inherited
 
 
 def main() -> int:
@@ -50,14 +55,17 @@ def main() -> int:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _restrict(spec)
+    # A signal that comes while the algorithm is started waits, so that it ends the algorithm, too.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     child = subprocess.Popen(
         spec["command"],
         cwd=spec["folder"],
         stdin=subprocess.DEVNULL,
         start_new_session=True,
-        preexec_fn=_die_with_supervisor,  # noqa: PLW1509 (this process has one thread only)
+        preexec_fn=partial(_start, os.getpid()),  # noqa: PLW1509 (this process has one thread only)
     )
     signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     while child.poll() is None:
         ready, _, _ = select.select([0, signal_reader], [], [], 1.0)
         if signal_reader in ready:
