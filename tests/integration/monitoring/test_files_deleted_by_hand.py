@@ -15,7 +15,7 @@ from refit.stores.endpoints import EndpointState
 from tests.integration.monitoring.live_model import MODEL, go_live
 from tests.integration.monitoring.operated import get
 from tests.support.aws_stack import CONTEXT, Stack, forget_services
-from tests.support.events import sample
+from tests.support.events import merged, sample
 from tests.support.fake_sagemaker import FakeSageMaker
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def test_a_check_fails_with_the_name_of_the_file_and_holds_no_lock(
 ) -> None:
     delete(stack, getattr(keys, name))
     body = json.dumps({"model": MODEL})
-    event = {"Records": [{"messageId": "1", "body": body, "eventSource": "aws:sqs"}]}
+    event = merged(sample("check_drift"), {"Records": [{"body": body}]})
     with pytest.raises((BatchProcessingError, ObjectNotFound)) as raised:
         check_drift.handler(event, CONTEXT)
     assert f"{name}.json does not exist" in str(raised.value) + caplog.text

@@ -158,14 +158,16 @@ def test_a_template_with_reserved_concurrency_is_not_deployed(aws: LocalAws) -> 
 def test_a_queue_whose_messages_return_while_the_function_still_runs_is_refused(
     aws: LocalAws,
 ) -> None:
-    aws.function("slow", COUNTING, Timeout=60)
+    aws.function("patient", COUNTING, Timeout=60)
     _, short = aws.queue("short", "events", VisibilityTimeout="59")
     with pytest.raises(ClientError) as refused:
-        aws.client("lambda").create_event_source_mapping(FunctionName="slow", EventSourceArn=short)
+        aws.client("lambda").create_event_source_mapping(
+            FunctionName="patient", EventSourceArn=short
+        )
     assert refused.value.response["Error"]["Code"] == "InvalidParameterValueException"
     assert "59 seconds is less than Function timeout: 60 seconds" in str(refused.value)
     _, enough = aws.queue("enough", "events", VisibilityTimeout="60")
-    aws.client("lambda").create_event_source_mapping(FunctionName="slow", EventSourceArn=enough)
+    aws.client("lambda").create_event_source_mapping(FunctionName="patient", EventSourceArn=enough)
 
 
 def test_a_template_with_such_a_queue_is_not_deployed(aws: LocalAws) -> None:
