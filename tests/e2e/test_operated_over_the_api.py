@@ -36,11 +36,8 @@ OPERATIONS = [
 KEYS = {"PredictApiKey": "predict", "LabelApiKey": "label", "OperateApiKey": "operate"}
 EXAMPLES = 10
 HEADERS_TOO_LARGE = 431
-LONGEST_REQUEST_LINE = 10_240
-"""Bytes of a request's line and headers.
-
-Source  API Gateway Developer Guide, quotas of REST APIs
-"""
+LONGEST_URL = 10_240
+"""Characters of a URL of a Regional API; see docs/aws-assumptions.md."""
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 rejected = schemathesis.checks.negative_data_rejection
 accepted = schemathesis.checks.positive_data_acceptance
@@ -212,7 +209,7 @@ def test_the_answers_are_those_of_the_openapi_document(
         response = case.call(base_url=operated.stack.api_url, headers=headers)
         cases[f"{method} {path}", response.status_code] += 1
         if response.status_code == HEADERS_TOO_LARGE:  # refused before the API sees the request
-            assert len(response.request.url or "") > LONGEST_REQUEST_LINE
+            assert len(response.request.url or "") > LONGEST_URL
             return
         excluded = []
         if path.endswith("/predictions") or "next" in (case.query or {}):
