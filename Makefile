@@ -25,7 +25,7 @@ SEEDS ?= 1
 TESTS ?= tests/e2e/test_drops.py tests/e2e/test_monitoring_and_retraining.py \
 	tests/e2e/test_failed_messages.py
 
-.PHONY: help setup demo test notebook test-notebook-sdk docs screenshots vendor-console hostile chaos \
+.PHONY: help setup demo test notebook test-notebook-sdk docs screenshots vendor-console hostile chaos soak \
 	check check-security lint types up down verify-aws verify-local verify-clean lock lock-security clean
 
 help: ## list the commands
@@ -85,6 +85,9 @@ hostile: setup ## run end-to-end tests on hostile local stacks (SEEDS="1 2 3", T
 chaos: setup ## inject faults, and show what was survived (ONLY=killed-trainer, SEED=7, LIST=1)
 	@$(BIN)/python -m tests.chaos --port $(CHAOS_PORT) $(if $(LIST),--list) \
 		$(if $(ONLY),--only "$(ONLY)") $(if $(SEED),--seed $(SEED))
+
+soak: setup ## count 200,000 labelled predictions on a local stack, and measure its memory (ROWS=50000)
+	@REFIT_SOAK_ROWS=$(or $(ROWS),200000) $(BIN)/pytest -n 0 -s tests/e2e/test_soak.py
 
 check: lint types ## run the checks of CI: format, lint, types, template
 	@$(SAM) validate --lint --template-file template.yaml --region us-east-1

@@ -34,8 +34,10 @@ STACKS = max(1, min(3, psutil.virtual_memory().total // BYTES_PER_STACK))
 # again takes a quarter of the time.
 gc.set_threshold(50_000, 20, 10)
 
-# Busy machines would fail tests by Hypothesis' own limit of 200 ms for an example.
-settings.register_profile("refit", deadline=None)
+# Busy machines would fail tests by Hypothesis' own limit of 200 ms for an example. Every run has
+# the same examples, so that a failure belongs to the change; `--hypothesis-profile=explore` draws.
+settings.register_profile("refit", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None)
 settings.load_profile("refit")
 
 

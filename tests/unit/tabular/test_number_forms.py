@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
@@ -104,6 +105,7 @@ def test_a_cell_is_read_as_in_its_form_or_not_at_all(values: list[Decimal], styl
 @example("--5")
 @example("- (5)")
 @example("1,E40")
+@example("0.-")
 def test_no_text_is_read_as_another_number_in_two_ways_of_asking(cell: str) -> None:
     shape = shape_of(cell)
     if shape is None:
@@ -114,6 +116,8 @@ def test_no_text_is_read_as_another_number_in_two_ways_of_asking(cell: str) -> N
     assert form.plain(plain) in {None, plain} or form.decimal == ","
     assert float(plain) == float(Decimal(plain))
     digits = [character for character in cell if character.isdigit()]
+    if re.search(r"[.,]\s?[-−]{1,2}\W*\Z", cell):  # a price without cents
+        digits.append("0")
     mantissa = plain.lower().partition("e")
     assert [c for c in "".join(mantissa) if c.isdigit()] == digits
 
