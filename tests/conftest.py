@@ -35,7 +35,7 @@ STACKS = max(1, min(3, psutil.virtual_memory().total // BYTES_PER_STACK))
 gc.set_threshold(50_000, 20, 10)
 
 # Busy machines would fail tests by Hypothesis' own limit of 200 ms for an example. Every run has
-# the same examples, so that a failure belongs to the change; `--hypothesis-profile=explore` draws.
+# the same examples, so that a failure belongs to the change; `--hypothesis-profile=explore` not.
 settings.register_profile("refit", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None)
 settings.load_profile("refit")
