@@ -190,6 +190,8 @@ class CountingClient:
     def _send(self, answered: Answered | None) -> None:
         if answered is None:
             return
+        with self._lock:
+            self.calls += 1
         try:
             response = self.user.post_labels(self.model, answered.records())
         except requests.RequestException:
