@@ -96,7 +96,7 @@ def _reporting_lost_workers(original: Callable[..., Document]) -> Callable[..., 
         before = process_of(worker)
         try:
             return original(worker, *args, **options)
-        except Exception:
+        except Exception:  # it has no type of its own: RuntimeError, or what a dead pipe raises
             process = process_of(worker)
             if process is before or not _has_ended(process):
                 raise  # the process could not be started

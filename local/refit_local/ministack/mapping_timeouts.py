@@ -9,9 +9,9 @@ Source     Lambda Developer Guide, "Creating and configuring an Amazon SQS event
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+from refit_local.ministack import lambda_refusals
 from refit_local.ministack.names import Hook
 
 if TYPE_CHECKING:
@@ -26,20 +26,7 @@ _DEFAULT_VISIBILITY_S = 30
 def install() -> None:
     """Install these patches into MiniStack."""
     Hook.CREATE_MAPPING.wrap(_create)
-    mapping = Hook.RESOURCE_HANDLERS.get()["AWS::Lambda::EventSourceMapping"]
-    create, update = mapping["create"], mapping["update"]
-
-    def checked_create(logical_id: str, properties: Document, *rest: Any) -> Any:
-        _check(properties)
-        return create(logical_id, properties, *rest)
-
-    def checked_update(
-        name: str, before: Document, after: Document, *rest: Any, **more: Any
-    ) -> Any:
-        _check(after)
-        return update(name, before, after, *rest, **more)
-
-    mapping |= {"create": checked_create, "update": checked_update}
+    lambda_refusals.check_resources("AWS::Lambda::EventSourceMapping", _invalid)
 
 
 def _refusal(mapping: Mapping[str, Any]) -> str | None:
@@ -64,17 +51,11 @@ def _visibility_s(queue_arn: str) -> int | None:
     return None
 
 
-def _check(properties: Mapping[str, Any]) -> None:
+def _invalid(properties: Mapping[str, Any]) -> str | None:
     refusal = _refusal(properties)
-    if refusal is not None:
-        raise ValueError(f"Invalid request provided: {refusal}")
+    return refusal and f"Invalid request provided: {refusal}"
 
 
 def _create(original: Callable[..., Response], request: Document) -> Response:
     refusal = _refusal(request)
-    if refusal is None:
-        return original(request)
-    code = "InvalidParameterValueException"
-    body = {"__type": code, "message": refusal}
-    headers = {"Content-Type": "application/json", "x-amzn-errortype": code}
-    return 400, headers, json.dumps(body).encode()
+    return original(request) if refusal is None else lambda_refusals.refused(refusal)

@@ -10,9 +10,9 @@ Source     Lambda API Reference, PutFunctionConcurrency ("at least 100 simultane
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+from refit_local.ministack import lambda_refusals
 from refit_local.ministack.names import Hook
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ACCOUNT_CONCURRENCY = 10
 """Concurrent executions of a new account."""
 
-_REFUSAL = (
+_TEXT = (
     "Specified ReservedConcurrentExecutions for function decreases account's "
     f"UnreservedConcurrentExecution below its minimum value of [{ACCOUNT_CONCURRENCY}]."
 )
@@ -32,37 +32,13 @@ _REFUSAL = (
 def install() -> None:
     """Install these patches into MiniStack."""
     Hook.PUT_CONCURRENCY.wrap(_put)
-    function = Hook.RESOURCE_HANDLERS.get()["AWS::Lambda::Function"]
-    create, update = function["create"], function["update"]
-
-    def checked_create(logical_id: str, properties: Document, *rest: Any) -> Any:
-        _check(properties)
-        return create(logical_id, properties, *rest)
-
-    def checked_update(
-        name: str, before: Document, after: Document, *rest: Any, **more: Any
-    ) -> Any:
-        _check(after)
-        return update(name, before, after, *rest, **more)
-
-    function |= {"create": checked_create, "update": checked_update}
+    lambda_refusals.check_resources("AWS::Lambda::Function", _refusal)
 
 
-def _is_refused(properties: Mapping[str, Any]) -> bool:
-    return int(properties.get("ReservedConcurrentExecutions") or 0) > 0
-
-
-def _check(properties: Mapping[str, Any]) -> None:
-    if _is_refused(properties):
-        raise ValueError(_REFUSAL)
+def _refusal(properties: Mapping[str, Any]) -> str | None:
+    return _TEXT if int(properties.get("ReservedConcurrentExecutions") or 0) > 0 else None
 
 
 def _put(original: Callable[..., Response], name: str, request: Document) -> Response:
-    if not _is_refused(request):
-        return original(name, request)
-    body = {"__type": "InvalidParameterValueException", "message": _REFUSAL}
-    headers = {
-        "Content-Type": "application/json",
-        "x-amzn-errortype": "InvalidParameterValueException",
-    }
-    return 400, headers, json.dumps(body).encode()
+    refusal = _refusal(request)
+    return original(name, request) if refusal is None else lambda_refusals.refused(refusal)

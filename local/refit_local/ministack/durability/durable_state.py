@@ -62,8 +62,7 @@ class DurableState:
             self._metrics.store()
             self._snapshots.save_changed_in_background()
             self._executions.offload()
-        except Exception:
-            # The next request that changes something says so in its answer.
+        except Exception:  # the next request that changes something says so in its answer
             log.exception("the state of the local stack could not be stored")
 
 
