@@ -197,6 +197,17 @@ class MonitoringSettings(Section):
         0.005,
         description="How far the error rate may exceed the held-out error rate without an alarm.",
     )
+    season_s: Annotated[int, Field(ge=0, le=2_678_400)] = Field(
+        604_800,
+        description="Length of the season in which the error rate, the traffic and the inputs of a "
+        "healthy model rise and fall, such as 86400 for a day. A week contains days. 0: no season, "
+        "for short demos.",
+    )
+    season_swing: Annotated[float, Field(ge=1, le=100)] = Field(
+        2.0,
+        description="How many times as high the odds of an error may be at times of a season "
+        "without an alarm. With days in a week: by day of the week, and again by hour.",
+    )
     false_alarm_every: Annotated[int, Field(ge=10, le=10_000_000)] = Field(
         8760,
         description="Average number of cohorts between two false alarms, at least; 8760 hourly "
@@ -236,6 +247,19 @@ class MonitoringSettings(Section):
     def complete_age_s(self) -> int:
         """The age at which a cohort's labels count as complete."""
         return 3 * self.label_age_s if self.label_wait_s is None else self.label_wait_s
+
+    @model_validator(mode="after")
+    def _cohorts_fit_seasons(self) -> MonitoringSettings:
+        day = 86_400
+        has_days = self.season_s > day and self.season_s % day == 0
+        for season_s in (day, self.season_s) if has_days else (self.season_s,):
+            if season_s and season_s % self.cohort_s and self.cohort_s % season_s:
+                raise ValueError(
+                    f"cohort_s = {self.cohort_s} must divide season_s = {self.season_s}"
+                    f"{f' and the {day} s of a day in it' if has_days else ''}, or contain it a "
+                    "whole number of times; season_s = 0 means no season"
+                )
+        return self
 
     @model_validator(mode="after")
     def _ages_in_order(self) -> MonitoringSettings:

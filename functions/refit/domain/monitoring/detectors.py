@@ -6,6 +6,7 @@ needs no correction for multiple tests.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,27 +14,30 @@ import numpy as np
 
 from refit.domain.monitoring.evidence import (
     ALTERNATIVES,
+    LARGEST_LIMIT,
+    CountedPredictions,
     alternatives_to,
     log_evidence,
     log_gains,
     log_mean,
+    raised_odds,
     upper_bound,
 )
 from refit.domain.monitoring.label_delay import LabelCounts, counted_predictions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from refit.domain.evaluation.resampling import Floats, Integers
     from refit.domain.monitoring.baseline import Baseline
     from refit.domain.monitoring.cohort import Cohort
-    from refit.domain.monitoring.evidence import CountedPredictions
+    from refit.domain.monitoring.seasons import Blocks, Span
 
+_EQUAL = np.full(ALTERNATIVES, 1 / ALTERNATIVES)
 LIMIT_CONFIDENCE = 0.99
 LIVE_CONFIDENCE = 0.999
 """Confidence of the bound that includes live labels; it is recomputed when they have doubled."""
 
-_LARGEST_LIMIT = 1 - 1e-9
 CLASSES_WEIGHT = 0.25
 """Weight of all class detectors together; the rest is the weight of the whole model's detector."""
 
@@ -67,18 +71,30 @@ class Detector:
 
 @dataclass(frozen=True)
 class Bet:
-    """The bets of one detector in every cohort.
+    """The bets of one detector over one span, in every cohort.
 
     Attributes:
-        limits: (n_cohorts,) tolerated error rates.
+        limits: (n_cohorts,) tolerated error rates of the span.
         predictions: the predictions that decide the bets.
         gains: (n_cohorts, ALTERNATIVES) logarithm of the factor by which each stake is multiplied.
     """
 
     detector: Detector
+    span: Span
     limits: Floats
     predictions: CountedPredictions
     gains: Floats
+
+    @property
+    def share(self) -> float:
+        """Share of all stakes."""
+        return self.detector.weight * self.span.share
+
+    def if_correct(self) -> Floats:
+        """Return the gains if all counted predictions were correct."""
+        counted, selectivity = self.predictions.counted, self.predictions.selectivity
+        correct = CountedPredictions(counted, np.zeros_like(counted), selectivity)
+        return log_gains(correct, self.limits, alternatives_to(self.limits))
 
 
 def tolerated_error_rate(errors: int, rows: int, tolerance: float) -> float:
@@ -112,7 +128,7 @@ def tolerated_error_rates(
         detector: the monitored error rate.
         labels: label counts of n_cohorts cohorts.
         complete: (n_cohorts,) for each cohort, the number of cohorts, from the first, whose labels
-            were complete when it was judged.
+            were complete when it was judged, of whole seasons only.
         tolerance: allowed increase of the error rate, as a share ≥ 0.
 
     Returns:
@@ -135,7 +151,7 @@ def tolerated_error_rates(
 
 def _below_one(rate: float) -> float:
     """Return a limit below 1, because the odds of an error rate of 1 are infinite."""
-    return min(rate, _LARGEST_LIMIT)
+    return min(rate, LARGEST_LIMIT)
 
 
 def detectors_of(baseline: Baseline, classes: Sequence[str]) -> list[Detector]:
@@ -160,23 +176,45 @@ def detectors_of(baseline: Baseline, classes: Sequence[str]) -> list[Detector]:
     ]
 
 
-def bet_of(
-    detector: Detector, cohorts: Sequence[Cohort], complete: Integers, tolerance: float
-) -> Bet:
-    """Return the bets of one detector.
+@dataclass(frozen=True)
+class KnownBefore:
+    """What is known of earlier cohorts when a cohort is judged.
+
+    Attributes:
+        complete: (n_cohorts,) for each cohort, the number of cohorts, from the first, whose labels
+            were complete.
+        whole: (n_cohorts,) the same, of whole seasons only.
+    """
+
+    complete: Integers
+    whole: Integers
+
+
+def bets_of(
+    detector: Detector,
+    cohorts: Sequence[Cohort],
+    known: KnownBefore,
+    tolerance: float,
+    spans: Sequence[Span],
+) -> list[Bet]:
+    """Return the bets of one detector, for each span.
 
     Args:
         detector: the monitored error rate.
         cohorts: n_cohorts cohorts in the order of time.
-        complete: (n_cohorts,) for each cohort, the number of cohorts, from the first, whose labels
-            were complete when it was judged.
+        known: what was known before each of them.
         tolerance: allowed increase of the error rate, as a share ≥ 0.
+        spans: the spans of the test.
     """
     labels = _label_counts(detector, cohorts)
-    limits = tolerated_error_rates(detector, labels, complete, tolerance)
-    predictions = counted_predictions(labels, complete, limits)
-    gains = log_gains(predictions, limits, alternatives_to(limits))
-    return Bet(detector, limits, predictions, gains)
+    limits = tolerated_error_rates(detector, labels, known.whole, tolerance)
+    predictions = counted_predictions(labels, known.complete, limits)
+    bets = []
+    for span in spans:
+        raised = raised_odds(limits, span.swing)
+        gains = log_gains(predictions, raised, alternatives_to(raised))
+        bets.append(Bet(detector, span, raised, predictions, gains))
+    return bets
 
 
 def _label_counts(detector: Detector, cohorts: Sequence[Cohort]) -> LabelCounts:
@@ -204,13 +242,13 @@ def _label_counts(detector: Detector, cohorts: Sequence[Cohort]) -> LabelCounts:
 
 @dataclass(frozen=True)
 class CombinedEvidence:
-    """The evidence of all detectors together.
+    """The evidence of all bets together.
 
     Attributes:
         logs: (n_cohorts,) logarithms of the evidence after each cohort.
-        parts: (n_detectors,) logarithms of what each detector contributes after the last cohort.
-        carrier: the detector that contributes most to the evidence after the last cohort.
-        change: index of the cohort from which on that detector's best bet has gained most.
+        parts: (n_bets,) logarithms of what each bet contributes to its span after the last cohort.
+        carrier: the bet that contributes most to the evidence after the last cohort.
+        change: index of the cohort from which on the carrier's best stake has gained most.
     """
 
     logs: Floats
@@ -219,25 +257,55 @@ class CombinedEvidence:
     change: int
 
 
-def weigh(bets: Sequence[Bet], cap: Floats) -> CombinedEvidence:
-    """Return the weighted mean of the evidence of the detectors.
+def weigh(
+    bets: Sequence[Bet], blocks: Mapping[int, Blocks], cap: Floats
+) -> CombinedEvidence:
+    """Return the evidence: the largest of the spans, each the weighted sum of its detectors.
+
+    With seasons, stakes of each phase of the season are looked at in turn. Their first alarm comes
+    after half as many cohorts as that of stakes that are looked at in every cohort, at least; so
+    the evidence is halved.
 
     Args:
-        bets: bets of all detectors.
+        bets: bets of all detectors over all spans.
+        blocks: blocks of the cohorts by the length of the season.
         cap: (n_cohorts,), n_cohorts ≥ 1, logarithm of the largest factor by which each cohort may
             multiply a stake.
     """
-    stakes = [
-        log_evidence(np.minimum(bet.gains, cap[:, None]), bet.predictions.counted) for bet in bets
+    halved = math.log(2) if blocks else 0.0
+    means = []
+    for bet in bets:
+        evidence = _evidence_of_bets(bet, blocks, cap)
+        means.append(log_mean(evidence, _EQUAL) + math.log(bet.share) - halved)
+    of_bets = np.stack(means)
+    seasons = np.array([bet.span.season_s for bet in bets])
+    of_spans = [
+        log_mean(of_bets[seasons == season_s].T, np.ones((seasons == season_s).sum()))
+        for season_s in np.unique(seasons)
     ]
-    means = np.stack([log_mean(each, np.full(ALTERNATIVES, 1 / ALTERNATIVES)) for each in stakes])
-    weights = np.array([bet.detector.weight for bet in bets])
-    parts = means[:, -1] + np.log(weights)
-    index = int(np.argmax(parts))
-    carrier = bets[index]
-    gains = np.minimum(carrier.gains[:, stakes[index][-1].argmax()], cap)
-    change = int(np.argmin(np.cumsum(gains) - gains))
-    return CombinedEvidence(log_mean(means.T, weights), parts, carrier, change)
+    last = np.array([of_span[-1] for of_span in of_spans])
+    strongest = seasons == np.unique(seasons)[last.argmax()]
+    parts = of_bets[:, -1]
+    carrier = bets[int(np.where(strongest, parts, -np.inf).argmax())]
+    change = _change(carrier, blocks, cap)
+    return CombinedEvidence(np.max(of_spans, axis=0), parts, carrier, change)
+
+
+def _evidence_of_bets(bet: Bet, blocks: Mapping[int, Blocks], cap: Floats) -> Floats:
+    gains, counted = np.minimum(bet.gains, cap[:, None]), bet.predictions.counted
+    if not bet.span.season_s:
+        return log_evidence(gains, counted[:, None])
+    return blocks[bet.span.season_s].evidence(gains, bet.if_correct, counted)
+
+
+def _change(bet: Bet, blocks: Mapping[int, Blocks], cap: Floats) -> int:
+    """Return the index of the cohort with the stake that has gained most."""
+    best = _evidence_of_bets(bet, blocks, cap)[-1].argmax()
+    gains = np.minimum(bet.gains, cap[:, None])[:, [best]]
+    if bet.span.season_s:
+        return blocks[bet.span.season_s].change(gains, lambda: bet.if_correct()[:, [best]])
+    before = np.cumsum(gains) - gains[:, 0]
+    return int(np.argmin(before))
 
 
 def _columns(pairs: Sequence[tuple[int, int]]) -> tuple[Integers, Integers]:

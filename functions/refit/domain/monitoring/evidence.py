@@ -23,10 +23,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from refit.domain.evaluation.resampling import Floats, Integers
 
-ALTERNATIVES = 10
-_SMALLEST_STEP = math.log(1.35)
+    Flags = NDArray[np.bool_]
+
+LARGEST_LIMIT = 1 - 1e-9
+"""Limits stay below 1, because the odds of an error rate of 1 are infinite."""
+
+ALTERNATIVES = 20
+_SMALLEST_STEP = math.log(1.08)
 _LARGEST_LOG_ODDS = math.log(0.95 / 0.05)
 _HALVINGS = 50
 _DEVIATIONS = 12
@@ -113,8 +120,19 @@ def _divergence(share: Floats, other: Floats) -> Floats:
     return total
 
 
+def raised_odds(rates: Floats, factor: float) -> Floats:
+    """Return error rates, within (0, 1), whose odds are `factor` times as high."""
+    if factor == 1:
+        return rates
+    raised: Floats = factor * rates / (1 + (factor - 1) * rates)
+    return np.minimum(raised, LARGEST_LIMIT)
+
+
 def alternatives_to(limits: Floats) -> Floats:
-    """Return the error rates that are bet on: evenly spaced in log odds above each limit.
+    """Return the error rates that are bet on: evenly spaced in log odds above the highest limit.
+
+    Each bet keeps its odds ratio to the limit when the limit falls, so that its product over a
+    season is fair (seasons.py).
 
     Args:
         limits: (n_cohorts,) tolerated error rates, within (0, 1).
@@ -123,12 +141,12 @@ def alternatives_to(limits: Floats) -> Floats:
         (n_cohorts, ALTERNATIVES) error rates above the limit. If the limit is close to 1, they all
         equal the limit, and the bets neither win nor lose.
     """
-    log_odds = np.log(limits / (1 - limits))[:, None]
-    steps = np.linspace(0, 1, ALTERNATIVES)
-    room = np.maximum(_LARGEST_LOG_ODDS - log_odds, 0)
-    smallest = np.minimum(_SMALLEST_STEP, room / 2)
-    bets = np.exp(log_odds + smallest + (room - smallest) * steps)
-    return np.where(room > 0, bets / (1 + bets), limits[:, None])
+    highest = float(limits.max(initial=0.0))
+    room = max(_LARGEST_LOG_ODDS - math.log(highest / (1 - highest)), 0.0) if highest else 0.0
+    smallest = min(_SMALLEST_STEP, room / 2)
+    ratios = np.exp(smallest + (room - smallest) * np.linspace(0, 1, ALTERNATIVES))
+    limit = limits[:, None]
+    return np.where(room > 0, ratios * limit / (1 + (ratios - 1) * limit), limit)
 
 
 def log_gains(predictions: CountedPredictions, limits: Floats, alternatives: Floats) -> Floats:
@@ -153,7 +171,7 @@ def log_gains(predictions: CountedPredictions, limits: Floats, alternatives: Flo
     return gains
 
 
-def log_evidence(gains: Floats, counted: Integers) -> Floats:
+def log_evidence(gains: Floats, counted: Integers | Flags) -> Floats:
     """Return the logarithm of the sum of the stakes of each bet after each cohort.
 
     M_t = L_t · (1 + M_{t−1}). Nothing is staked on a cohort without counted predictions, so missing
@@ -161,13 +179,13 @@ def log_evidence(gains: Floats, counted: Integers) -> Floats:
 
     Args:
         gains: (n_cohorts, n_bets) ln L_t.
-        counted: (n_cohorts,) number of counted predictions.
+        counted: (n_cohorts, n_bets or 1) number of counted predictions.
 
     Returns:
         (n_cohorts, n_bets); −∞ before the first stake.
     """
     sums = np.cumsum(gains, axis=0)
-    stakes = np.where(counted[:, None] > 0, gains - sums, -np.inf)
+    stakes = np.where(counted > 0, gains - sums, -np.inf)
     evidence: Floats = sums + np.logaddexp.accumulate(stakes, axis=0)
     return evidence
 

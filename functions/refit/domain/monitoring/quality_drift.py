@@ -31,13 +31,27 @@ and label_delay.py handles late labels.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refit.domain.monitoring.detectors import bet_of, detectors_of, tolerated_error_rate, weigh
-from refit.domain.monitoring.verdict import DRIFTED, EvidencePart, EvidenceStep, QualityVerdict
+from refit.domain.monitoring.detectors import (
+    KnownBefore,
+    bets_of,
+    detectors_of,
+    tolerated_error_rate,
+    weigh,
+)
+from refit.domain.monitoring.seasons import Blocks, seasons_longer_than, spans_of
+from refit.domain.monitoring.verdict import (
+    DRIFTED,
+    EvidencePart,
+    EvidenceStep,
+    QualityVerdict,
+    span_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -45,7 +59,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from refit.domain.evaluation.resampling import Integers
+    from refit.domain.evaluation.resampling import Floats, Integers
     from refit.domain.model_settings import MonitoringSettings
     from refit.domain.monitoring.baseline import Baseline
     from refit.domain.monitoring.cohort import Cohort
@@ -82,31 +96,94 @@ def judge_quality(
         (cohort for cohort in cohorts if cohort.predictions and cohort.start + age <= now),
         key=lambda cohort: cohort.start,
     )
-    detectors = detectors_of(baseline, classes)
     if not mature:
-        return _verdict_without_cohorts(detectors[0], settings)
-    complete = _complete(mature, settings)
-    bets = [bet_of(detector, mature, complete, settings.tolerance) for detector in detectors]
+        return _verdict_without_cohorts(detectors_of(baseline, classes)[0], settings)
+    test = _Test.of(mature, classes, baseline, settings)
+    evidence = test.evidence(capped=True)
     threshold = math.log(settings.false_alarm_every)
-    # Rows of one capture file may be repetitions of each other, so one file can multiply a stake
-    # only up to a cap. Lowering a gain keeps a bet fair.
-    is_one_file = np.array([len(cohort.files) < 2 for cohort in mature])
-    no_cap = np.full(len(mature), np.inf)
-    capped = np.where(is_one_file, threshold / ONE_FILE_COHORTS, no_cap)
-    evidence = weigh(bets, capped)
-    if evidence.logs[-1] < threshold and is_one_file.any():
-        uncapped = weigh(bets, no_cap)
+    if evidence.logs[-1] < threshold and test.is_one_file.any():
+        uncapped = test.evidence(capped=False)
         if uncapped.logs[-1] >= threshold:
-            return _verdict(mature, bets, uncapped, settings, one_file=True)
-    return _verdict(mature, bets, evidence, settings, one_file=False)
+            return _verdict(mature, test.bets, uncapped, settings, one_file=True)
+    return _verdict(mature, test.bets, evidence, settings, one_file=False)
 
 
-def _complete(cohorts: Sequence[Cohort], settings: MonitoringSettings) -> Integers:
-    """Return for each cohort how many cohorts, from the first, had complete labels before it."""
+def log_evidence_after_each(
+    cohorts: Sequence[Cohort],
+    classes: Sequence[str],
+    baseline: Baseline,
+    settings: MonitoringSettings,
+) -> Floats:
+    """Return (n_cohorts,) logarithms of the evidence that a check after each cohort finds.
+
+    The arguments are those of `judge_quality`; the cohorts are in the order of time, and old
+    enough.
+    """
+    return _Test.of(cohorts, classes, baseline, settings).evidence(capped=True).logs
+
+
+@dataclass(frozen=True)
+class _Test:
+    """The bets of all detectors over all spans.
+
+    Attributes:
+        is_one_file: (n_cohorts,) whether a cohort's predictions come from a single capture file.
+        blocks: blocks of the cohorts by the length of the season.
+        log_cap: logarithm of the largest factor by which one file may multiply a stake.
+    """
+
+    bets: list[Bet]
+    is_one_file: Flags
+    blocks: dict[int, Blocks]
+    log_cap: float
+
+    @classmethod
+    def of(
+        cls,
+        cohorts: Sequence[Cohort],
+        classes: Sequence[str],
+        baseline: Baseline,
+        settings: MonitoringSettings,
+    ) -> _Test:
+        cohort_s = settings.cohort_s
+        spans = spans_of(cohort_s, settings.season_s, settings.season_swing)
+        known = _known_before(cohorts, settings)
+        return cls(
+            bets=[
+                bet
+                for detector in detectors_of(baseline, classes)
+                for bet in bets_of(detector, cohorts, known, settings.tolerance, spans)
+            ],
+            is_one_file=np.array([len(cohort.files) < 2 for cohort in cohorts]),
+            blocks={
+                span.season_s: Blocks.of(cohorts, cohort_s, span.season_s)
+                for span in spans
+                if span.season_s
+            },
+            log_cap=math.log(settings.false_alarm_every) / ONE_FILE_COHORTS,
+        )
+
+    def evidence(self, *, capped: bool) -> CombinedEvidence:
+        """Return the evidence, with or without a cap on cohorts of one file.
+
+        Rows of one capture file may be repetitions of each other, so one file can multiply a stake
+        only up to a cap. Lowering a gain keeps a bet fair.
+        """
+        cap = np.where(self.is_one_file & capped, self.log_cap, np.inf)
+        return weigh(self.bets, self.blocks, cap)
+
+
+def _known_before(cohorts: Sequence[Cohort], settings: MonitoringSettings) -> KnownBefore:
     starts = np.array([cohort.start.timestamp() for cohort in cohorts])
     wait_s = max(settings.complete_age_s - settings.label_age_s, 0.0)
     complete: Integers = np.searchsorted(starts, starts - wait_s, side="right")
-    return complete.clip(max=np.arange(len(starts)))  # never the cohort itself
+    complete = complete.clip(max=np.arange(len(starts)))  # never the cohort itself
+    seasons = seasons_longer_than(settings.cohort_s, settings.season_s)
+    if not seasons:
+        return KnownBefore(complete, complete)
+    ends = np.append(0.0, starts - starts[0] + settings.cohort_s)
+    whole: Integers = np.searchsorted(ends[1:], ends // seasons[-1] * seasons[-1], side="right")
+    return KnownBefore(complete, whole[complete])
 
 
 def _verdict(
@@ -120,7 +197,8 @@ def _verdict(
     exceeds = evidence.logs >= math.log(settings.false_alarm_every)
     reached = bool(exceeds[-1])
     first = evidence.change if reached else 0
-    bet = evidence.carrier if reached else bets[0]
+    overall = _overall(bets)
+    bet = evidence.carrier if reached else overall
     window = cohorts[first:]
     labels = sum(cohort.matured.labelled for cohort in window)
     coverage = labels / sum(cohort.predictions for cohort in window)
@@ -143,13 +221,20 @@ def _verdict(
         coverage=coverage,
         selectivity=float(bet.predictions.selectivity[-1]),
         class_name=bet.detector.class_name,
+        season_s=bet.span.season_s,
+        within_s=bet.span.within_s,
         alarm_cohort=cohorts[_last_crossing(exceeds)].start if drifted else None,
         held_back=held_back,
         sentence="",
         parts=_parts(bets, evidence, first),
-        steps=_steps(cohorts, bets[0], evidence),
+        steps=_steps(cohorts, overall, evidence),
     )
     return verdict.model_copy(update={"sentence": _sentence(verdict)})
+
+
+def _overall(bets: Sequence[Bet]) -> Bet:
+    """Return the bet on the whole model over the longest span, whose limit has no swing."""
+    return next(bet for bet in bets if bet.detector is bets[0].detector and bet.span.swing == 1)
 
 
 def _counted(bet: Bet, first: int) -> tuple[int, int]:
@@ -166,7 +251,9 @@ def _parts(bets: Sequence[Bet], evidence: CombinedEvidence, first: int) -> tuple
         parts.append(
             EvidencePart(
                 class_name=bet.detector.class_name,
-                weight=bet.detector.weight,
+                season_s=bet.span.season_s,
+                within_s=bet.span.within_s,
+                weight=bet.share,
                 log10_evidence=float(evidence.parts[index]) / math.log(10),
                 counted=counted,
                 errors=errors,
@@ -219,6 +306,8 @@ def _verdict_without_cohorts(overall: Detector, settings: MonitoringSettings) ->
         coverage=None,
         selectivity=1.0,
         class_name=None,
+        season_s=0,
+        within_s=0,
         alarm_cohort=None,
         held_back=None,
         sentence="No prediction has reached the label age yet.",
@@ -258,7 +347,8 @@ def _sentence(verdict: QualityVerdict) -> str:
         f"{verdict.errors:,} of {verdict.counted:,} predictions{whose} are wrong "
         f"({verdict.error_rate:.2%}) since {verdict.since:%Y-%m-%d %H:%M:%S} UTC. "
         f"The held-out error rate is {verdict.baseline_error:.2%}; up to "
-        f"{verdict.tolerated_error_rate:.2%} is tolerated{_allowance(verdict)}. "
+        f"{verdict.tolerated_error_rate:.2%} is tolerated"
+        f"{span_text(verdict.season_s, verdict.within_s)}{_allowance(verdict)}. "
         f"Evidence {_shown(verdict.evidence, verdict.log10_evidence)}, "
         f"alarm threshold {verdict.threshold:,.0f}."
     )

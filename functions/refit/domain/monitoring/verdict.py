@@ -48,6 +48,9 @@ class EvidencePart(VerdictPart):
 
     Attributes:
         class_name: the class; None for the model as a whole.
+        season_s: the bets are judged after whole seasons of this length; 0 for every cohort.
+        within_s: length of the season within which the tolerated error rate may be exceeded, and
+            for which it is raised therefore; 0 if it is not raised.
         weight: share of the stakes that bet on this error rate.
         log10_evidence: log10 of the contribution; None before the first judged prediction.
         counted: predictions that the detector counts.
@@ -56,6 +59,8 @@ class EvidencePart(VerdictPart):
     """
 
     class_name: str | None
+    season_s: int = Field(0, serialization_alias="seasonSeconds")
+    within_s: int = Field(0, serialization_alias="withinSeconds")
     weight: float
     log10_evidence: Annotated[float | None, AfterValidator(_none_if_infinite)] = Field(
         serialization_alias="log10"
@@ -65,6 +70,22 @@ class EvidencePart(VerdictPart):
     error_rate: float | None
     tolerated_error_rate: float = Field(serialization_alias="bar")
     baseline_error: float
+
+
+_SEASONS = {86_400: "day", 604_800: "week"}
+
+
+def span_text(season_s: int, within_s: int) -> str:
+    """Return over which span an error rate is tolerated, to follow "is tolerated"."""
+    if season_s and within_s:
+        return f" over a single {_season(season_s)} of a {_season(within_s)}"
+    if season_s:
+        return f" over a whole {_season(season_s)}"
+    return f" at single times of a {_season(within_s)}" if within_s else ""
+
+
+def _season(seconds: int) -> str:
+    return _SEASONS.get(seconds, f"season of {seconds:,} s")
 
 
 class EvidenceStep(VerdictPart):
@@ -104,6 +125,8 @@ class QualityVerdict(VerdictPart):
             allowance is needed.
         class_name: the class whose errors contribute most to the evidence; None when it is the
             model as a whole.
+        season_s: as in `EvidencePart`, of the part that contributes most.
+        within_s: as in `EvidencePart`.
         alarm_cohort: the cohort since which the evidence has been above the threshold.
         held_back: why there is no alarm although the evidence is above the threshold.
         sentence: a summary for people.
@@ -127,6 +150,8 @@ class QualityVerdict(VerdictPart):
     coverage: float | None
     selectivity: float
     class_name: str | None
+    season_s: int = Field(0, serialization_alias="seasonSeconds")
+    within_s: int = Field(0, serialization_alias="withinSeconds")
     alarm_cohort: Moment | None
     held_back: str | None
     sentence: str

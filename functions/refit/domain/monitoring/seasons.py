@@ -1,0 +1,233 @@
+"""Look at stakes after whole seasons only, so that the bad half of an ordinary day is no drift.
+
+A healthy model errs more at some hours than at others. Over a whole season its error rate is the
+tolerated one at most, so the product of the bets over whole seasons is fair, whatever happens
+within them: for the odds ratio r of a bet and error rates pᵢ with a mean of at most m,
+Π (1 + (r − 1)pᵢ) / (1 + (r − 1)m) ≤ 1, since a product is largest when its factors are equal. So
+one unit is staked at every cohort, as without seasons, and is looked at only when its age is a
+whole number of seasons.
+
+A week contains days. Each span of time therefore has its own share of the stakes and its own
+limit: single cohorts, whole days, and whole weeks. A shorter span finds a large rise sooner. The
+odds of its limit are multiplied by `season_swing` for each season that is longer than it.
+
+docs/monitoring.md has the guarantee and its proof.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from refit.domain.monitoring.evidence import log_evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from refit.domain.evaluation.resampling import Floats, Integers
+    from refit.domain.monitoring.cohort import Cohort
+
+DAY_S = 86_400
+WEEK_S = 7 * DAY_S
+
+LOOKS_PER_DAY = 24
+"""So often, at most, stakes of whole seasons are looked at, however short the cohorts are."""
+
+FEWEST_MISSED = 10
+"""A gap in which fewer predictions were to be expected is chance, not an outage."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A length of time over which bets are made.
+
+    Attributes:
+        season_s: stakes are looked at after whole seasons of this length; 0 for every cohort.
+        swing: the odds of the tolerated error rate are multiplied by it.
+        share: share of the stakes.
+        within_s: length of the longest season that the swing allows for; 0 without.
+    """
+
+    season_s: int
+    swing: float
+    share: float
+    within_s: int
+
+
+def seasons_longer_than(cohort_s: int, season_s: int) -> tuple[int, ...]:
+    """Return the lengths of the seasons that a cohort does not average, shortest first."""
+    has_days = season_s > DAY_S and season_s % DAY_S == 0
+    lengths = (DAY_S, season_s) if has_days else (season_s,)
+    return tuple(length for length in lengths if length > cohort_s)
+
+
+def spans_of(cohort_s: int, season_s: int, season_swing: float) -> list[Span]:
+    """Return the spans of a test: single cohorts first, then whole seasons, shortest first."""
+    lengths = (0, *seasons_longer_than(cohort_s, season_s))
+    longer = range(len(lengths) - 1, -1, -1)
+    return [
+        Span(
+            season_s=length,
+            swing=season_swing**levels,
+            share=1 / len(lengths),
+            within_s=lengths[-1] if levels else 0,
+        )
+        for length, levels in zip(lengths, longer, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """The cohorts of a version, summed up between two looks, in the order of time.
+
+    A gap in the traffic would leave half a season, perhaps its bad half. So whole seasons without
+    predictions are left out, and of what remains of a gap, each block counts as the same block one
+    season before, with correct predictions only: fair, and never in favour of an alarm.
+
+    Attributes:
+        phases: blocks in a season.
+        first: (n_present,) index of the first cohort of each block with predictions.
+        position: (n_present,) position of these blocks in time.
+        stand_ins: for each block of a gap, its position and the index, among the blocks with
+            predictions, of the one that it counts as.
+        size: number of blocks, gaps included.
+        looked: (n_cohorts,) position of the last block that is complete after a cohort; −1 before.
+    """
+
+    phases: int
+    first: Integers
+    position: Integers
+    stand_ins: tuple[Integers, Integers]
+    size: int
+    looked: Integers
+
+    @classmethod
+    def of(cls, cohorts: Sequence[Cohort], cohort_s: int, season_s: int) -> Blocks:
+        """Divide cohorts, in the order of time, into blocks.
+
+        Args:
+            cohorts: n_cohorts ≥ 1 cohorts with predictions.
+            cohort_s: their length, which divides the season.
+            season_s: length of the season.
+        """
+        length = block_length(cohort_s, season_s)
+        phases = season_s // length
+        starts = np.array([int(cohort.start.timestamp()) for cohort in cohorts])
+        predictions = np.array([cohort.predictions for cohort in cohorts])
+        numbers, first, of_cohort = np.unique(
+            starts // length, return_index=True, return_inverse=True
+        )
+        missing = np.diff(numbers, prepend=numbers[0] - 1) - 1
+        position = np.cumsum(missing % phases + 1) - 1
+        looked = np.where(
+            (starts + cohort_s) % length == 0, position[of_cohort], position[of_cohort] - 1
+        )
+        return cls(
+            phases=phases,
+            first=first,
+            position=position,
+            stand_ins=_stand_ins(position, np.add.reduceat(predictions, first), phases),
+            size=int(position[-1]) + 1,
+            looked=looked,
+        )
+
+    def _sums(self, of_cohorts: Floats) -> Floats:
+        """Return (n_present, …) sums over the cohorts of each block with predictions."""
+        sums: Floats = np.add.reduceat(of_cohorts, self.first, axis=0)
+        return sums
+
+    def evidence(
+        self, gains: Floats, if_correct: Callable[[], Floats], counted: Integers
+    ) -> Floats:
+        """Return the logarithm of the evidence of each bet after each cohort.
+
+        Args:
+            gains: (n_cohorts, n_bets) logarithm of the factor by which a stake is multiplied.
+            if_correct: returns the same for counted predictions that are all correct.
+            counted: (n_cohorts,) number of counted predictions.
+
+        Returns:
+            (n_cohorts, n_bets); −∞ until the first season is complete.
+        """
+        looked = np.full((self.size, gains.shape[1]), -np.inf)
+        windows = self._windows(gains, if_correct)
+        if len(windows):
+            per_block = np.zeros(self.size)
+            per_block[self.position] = self._sums(counted)
+            is_counted = np.convolve(per_block, np.ones(self.phases), "valid") > 0.5
+            looked[self.phases - 1 :] = self._by_phase(windows, is_counted)
+        return np.where(self.looked[:, None] >= 0, looked[self.looked], -np.inf)
+
+    def change(self, gains: Floats, if_correct: Callable[[], Floats]) -> int:
+        """Return the index of the cohort with the stake, of one bet, that has gained most.
+
+        Args:
+            gains: (n_cohorts, 1).
+            if_correct: returns the same for counted predictions that are all correct.
+        """
+        windows = self._windows(gains, if_correct)[:, 0]
+        last = int(self.looked[-1]) - (self.phases - 1)
+        if last < 0:
+            return 0
+        of_phase = np.arange(last % self.phases, last + 1, self.phases)
+        before = np.cumsum(windows[of_phase]) - windows[of_phase]
+        start = int(of_phase[before.argmin()])
+        return int(self.first[np.searchsorted(self.position, start)])
+
+    def _windows(self, gains: Floats, if_correct: Callable[[], Floats]) -> Floats:
+        """Return the gains over the whole season until each block, from the first season's end.
+
+        Of shape (size − phases + 1, n_bets), or (0, n_bets) in the first season.
+        """
+        per_block = np.zeros((self.size, gains.shape[1]))
+        per_block[self.position] = self._sums(gains)
+        positions, sources = self.stand_ins
+        if len(positions):
+            per_block[positions] = self._sums(if_correct())[sources]
+        total = np.vstack([np.zeros((1, gains.shape[1])), np.cumsum(per_block, axis=0)])
+        windows: Floats = total[self.phases :] - total[: max(len(total) - self.phases, 0)]
+        return windows
+
+    def _by_phase(self, windows: Floats, is_counted: NDArray[np.bool_]) -> Floats:
+        """Return the evidence of the blocks of each phase, which are a season apart."""
+        seasons = -(-len(windows) // self.phases)
+        padding = seasons * self.phases - len(windows)
+        bets = windows.shape[1]
+        rows = np.pad(windows, ((0, padding), (0, 0))).reshape(seasons, self.phases * bets)
+        counted = np.repeat(np.pad(is_counted, (0, padding)), bets).reshape(rows.shape)
+        evidence = log_evidence(rows, counted)
+        return evidence.reshape(-1, bets)[: len(windows)]
+
+
+def block_length(cohort_s: int, season_s: int) -> int:
+    """Return the seconds between two looks: whole cohorts, and a whole number of them a season."""
+    shortest = min(season_s, DAY_S) / LOOKS_PER_DAY
+    cohorts = season_s // cohort_s
+    return next(
+        cohort_s * n
+        for n in range(1, cohorts + 1)
+        if cohorts % n == 0 and (cohort_s * n >= shortest or n == cohorts)
+    )
+
+
+def _stand_ins(
+    position: Integers, predictions: Integers, phases: int
+) -> tuple[Integers, Integers]:
+    """Return the positions of the blocks of gaps that count as others, and the indices of these."""
+    source = np.full(int(position[-1]) + 1, -1)
+    source[position] = np.arange(len(position))
+    chosen = []
+    for end in np.flatnonzero(np.diff(position) > 1) + 1:
+        gap = np.arange(position[end - 1] + 1, position[end])
+        gap = gap[gap >= phases]
+        before = source[gap - phases]
+        gap, before = gap[before >= 0], before[before >= 0]
+        if predictions[before].sum() >= FEWEST_MISSED:
+            source[gap] = before
+            chosen.append(gap)
+    positions = np.concatenate(chosen) if chosen else np.zeros(0, dtype=np.int64)
+    return positions, source[positions]
