@@ -16,6 +16,7 @@ from refit.domain.monitoring.evidence import (
     log_evidence,
     log_gains,
     log_mean,
+    raised_odds,
     upper_bound,
 )
 from scipy.stats import beta
@@ -70,6 +71,20 @@ def test_the_alternatives_ascend_from_the_limit_to_nearly_one(limits: list[float
     assert (found < 1).all()
 
 
+@given(st.lists(shares, min_size=2, max_size=5))
+def test_a_bet_keeps_its_odds_ratio_when_the_limit_changes(limits: list[float]) -> None:
+    limit = np.array(limits)[:, None]
+    found = alternatives_to(np.array(limits))
+    ratios = found / (1 - found) / (limit / (1 - limit))
+    assert ratios == pytest.approx(np.broadcast_to(ratios[0], ratios.shape), rel=1e-6)
+
+
+@given(limit=shares, factor=st.floats(1, 50))
+def test_raised_odds_are_a_multiple_of_the_odds(limit: float, factor: float) -> None:
+    raised = raised_odds(np.array([limit]), factor)[0]
+    assert raised / (1 - raised) == pytest.approx(factor * limit / (1 - limit), rel=1e-6)
+
+
 def test_with_a_limit_near_one_a_bet_neither_wins_nor_loses() -> None:
     limits = np.array([0.99])
     predictions = CountedPredictions(np.array([500]), np.array([500]), np.ones(1))
@@ -96,7 +111,7 @@ def test_the_evidence_is_the_sum_of_the_stakes_of_every_cohort() -> None:
     gains = np.random.default_rng(2).normal(0, 1, (6, 3))
     counted = np.array([1, 1, 0, 1, 1, 1])
     gains[2] = 0
-    found = np.exp(log_evidence(gains, counted))
+    found = np.exp(log_evidence(gains, counted[:, None]))
     stakes = np.zeros(3)
     for index, gain in enumerate(np.exp(gains)):
         stakes = gain * (stakes + (counted[index] > 0))
@@ -104,12 +119,12 @@ def test_the_evidence_is_the_sum_of_the_stakes_of_every_cohort() -> None:
 
 
 def test_missing_labels_do_not_change_the_evidence() -> None:
-    found = log_evidence(np.zeros((50, 1)), np.zeros(50, dtype=int))
+    found = log_evidence(np.zeros((50, 1)), np.zeros((50, 1), dtype=int))
     assert (found == -np.inf).all()
 
 
 def test_evidence_too_large_for_a_float_is_kept_as_a_logarithm() -> None:
-    found = log_evidence(np.array([[5000.0], [-5000.0]]), np.array([1, 1]))
+    found = log_evidence(np.array([[5000.0], [-5000.0]]), np.array([[1], [1]]))
     assert found[:, 0] == pytest.approx([5000.0, 0.0])
 
 

@@ -17,13 +17,8 @@ from refit.domain.model_settings import MonitoringSettings
 from refit.domain.monitoring import quality_drift
 from refit.domain.monitoring.baseline import Baseline, ClassBaseline
 from refit.domain.monitoring.cohort import Cohort, Matured, Shown
-from refit.domain.monitoring.detectors import (
-    bet_of,
-    detectors_of,
-    tolerated_error_rate,
-    weigh,
-)
-from refit.domain.monitoring.quality_drift import judge_quality
+from refit.domain.monitoring.detectors import detectors_of, tolerated_error_rate
+from refit.domain.monitoring.quality_drift import judge_quality, log_evidence_after_each
 
 if TYPE_CHECKING:
     from refit.domain.monitoring.verdict import QualityVerdict
@@ -31,7 +26,12 @@ if TYPE_CHECKING:
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 LATER = START + 5000 * HOUR
-SETTINGS = MonitoringSettings(label_age_s=8 * 3600, label_wait_s=24 * 3600, cohort_s=3600)
+SETTINGS = MonitoringSettings(
+    label_age_s=8 * 3600, label_wait_s=24 * 3600, cohort_s=3600, season_s=0
+)
+# Labels are complete at the label age; or never, so that delays stay unknown.
+PROMPT = SETTINGS.model_copy(update={"label_wait_s": SETTINGS.label_age_s})
+NEVER_COMPLETE = SETTINGS.model_copy(update={"label_wait_s": 10**9})
 
 
 def baseline(errors: int = 800, rows: int = 10_000, **classes: tuple[int, int]) -> Baseline:
@@ -182,17 +182,14 @@ def test_a_regression_is_judged_by_errors_beyond_its_bound() -> None:
 
 
 def test_false_alarms_at_the_tolerated_error_rate_are_rarer_than_stated() -> None:
-    settings = with_settings(false_alarm_every=200, min_labels=1)
+    settings = NEVER_COMPLETE.model_copy(update={"false_alarm_every": 200, "min_labels": 1})
     held = baseline()
     limit = tolerated_error_rate(held.errors, held.rows, settings.tolerance)
-    detectors = detectors_of(held, ())
     runs, cohorts = 300, 200
     crossed = 0
     for run in range(runs):
         seen = steady(cohorts, limit, n=40, seed=1000 + run)
-        nothing_learned = np.zeros(cohorts, dtype=np.int64)
-        bets = [bet_of(each, seen, nothing_learned, settings.tolerance) for each in detectors]
-        logs = weigh(bets, np.full(cohorts, np.inf)).logs
+        logs = log_evidence_after_each(seen, (), held, settings)
         crossed += bool((logs >= math.log(settings.false_alarm_every)).any())
     # If the time until a false alarm were exponential with a mean of 200 cohorts, 63 % of the runs
     # would have one.
@@ -202,8 +199,7 @@ def test_false_alarms_at_the_tolerated_error_rate_are_rarer_than_stated() -> Non
 def test_a_year_of_hourly_cohorts_without_a_change_raises_no_alarm() -> None:
     assert max(judged(steady(8760, seed=seed)).evidence for seed in range(5)) < 8760
     seen = steady(8760, seed=9)
-    bets = [bet_of(each, seen, np.arange(8760), 0.005) for each in detectors_of(baseline(), ())]
-    assert weigh(bets, np.full(8760, np.inf)).logs.max() < math.log(8760)
+    assert log_evidence_after_each(seen, (), baseline(), PROMPT).max() < math.log(8760)
 
 
 def test_an_improved_model_raises_no_alarm() -> None:
@@ -221,10 +217,7 @@ def test_daily_variation_below_the_limit_raises_no_alarm() -> None:
     shares = 0.075 + 0.01 * np.sin(2 * np.pi * hours / 24)  # error rates of up to 8.5 %
     wrong = np.random.default_rng(6).binomial(400, shares)
     cohorts = [prompt(int(hour), 400, int(k)) for hour, k in zip(hours, wrong, strict=True)]
-    bets = [
-        bet_of(each, cohorts, np.arange(len(hours)), 0.005) for each in detectors_of(baseline(), ())
-    ]
-    assert weigh(bets, np.full(len(hours), np.inf)).logs.max() < math.log(8760)
+    assert log_evidence_after_each(cohorts, (), baseline(), PROMPT).max() < math.log(8760)
 
 
 def test_errors_that_are_labelled_sooner_raise_no_alarm() -> None:
@@ -355,13 +348,14 @@ def test_unlabelled_predictions_count_as_correct_until_delays_are_known() -> Non
 
 
 def test_the_allowance_for_delays_costs_nothing_when_all_labels_are_prompt() -> None:
-    late = with_settings(label_wait_s=10**9)  # labels are never complete, so delays stay unknown
     held = baseline(errors=800, rows=10**4)
     cohorts = steady(60) + steady(10, 0.2, begin=60)
-    with_learning = judged(cohorts, held, with_settings(label_wait_s=SETTINGS.label_age_s))
+    with_learning = judged(cohorts, held, PROMPT)
     assert with_learning.selectivity == 1
     assert with_learning.counted == with_learning.labels
-    assert with_learning.log10_evidence == pytest.approx(judged(cohorts, held, late).log10_evidence)
+    assert with_learning.log10_evidence == pytest.approx(
+        judged(cohorts, held, NEVER_COMPLETE).log10_evidence
+    )
 
 
 def test_corrected_labels_change_the_verdict() -> None:
@@ -380,11 +374,9 @@ def test_an_alarm_ends_when_the_error_rate_recovers() -> None:
 def test_later_cohorts_do_not_change_the_evidence_of_earlier_ones() -> None:
     held = baseline(errors=8, rows=100)
     cohorts = steady(40, 0.1) + steady(20, 0.15, begin=40)
-    bets = [bet_of(each, cohorts, np.arange(60), 0.005) for each in detectors_of(held, ())]
-    whole = weigh(bets, np.full(60, np.inf)).logs
-    settings = with_settings(label_wait_s=SETTINGS.label_age_s)
+    whole = log_evidence_after_each(cohorts, (), held, PROMPT)
     for hour in (1, 2, 5, 41, 60):
-        evidence = judged(cohorts[:hour], held, settings).log10_evidence
+        evidence = judged(cohorts[:hour], held, PROMPT).log10_evidence
         assert evidence == pytest.approx(whole[hour - 1] / math.log(10))
 
 
@@ -445,15 +437,14 @@ def test_evidence_is_never_negative_and_one_more_error_never_lowers_it(
     with the cap reaches the threshold.
     """
     held = baseline(errors=10, rows=100, a=(100, 10))
-    settings = with_settings(label_wait_s=10**9)  # delays stay unknown, as they change the counting
-    before = judged(cohorts_of(rows, min_files=2), held, settings)
+    before = judged(cohorts_of(rows, min_files=2), held, NEVER_COMPLETE)
     assert before.evidence >= 0
     assert before.drifted == (before.alarm_cohort is not None)
     at %= len(rows)
     n, k, e = rows[at]
     if e < k:
         more_errors = [*rows[:at], (n, k, e + 1), *rows[at + 1 :]]
-        worse = judged(cohorts_of(more_errors, min_files=2), held, settings)
+        worse = judged(cohorts_of(more_errors, min_files=2), held, NEVER_COMPLETE)
         assert worse.log10_evidence is not None
         assert before.log10_evidence is not None
         assert worse.log10_evidence >= before.log10_evidence - 1e-9

@@ -257,9 +257,7 @@ class CombinedEvidence:
     change: int
 
 
-def weigh(
-    bets: Sequence[Bet], blocks: Mapping[int, Blocks], cap: Floats
-) -> CombinedEvidence:
+def weigh(bets: Sequence[Bet], blocks: Mapping[int, Blocks], cap: Floats) -> CombinedEvidence:
     """Return the evidence: the largest of the spans, each the weighted sum of its detectors.
 
     With seasons, stakes of each phase of the season are looked at in turn. Their first alarm comes

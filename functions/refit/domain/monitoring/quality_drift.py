@@ -17,7 +17,8 @@ The test is a pure function of counters: the same cohorts give the same verdict 
 ...     )
 >>> healthy = [cohort(number, errors=8) for number in range(24)]
 >>> worse = [cohort(24 + number, errors=20) for number in range(6)]
->>> settings, now = MonitoringSettings(cohort_s=3600, label_age_s=3600), monday + 48 * hour
+>>> settings = MonitoringSettings(cohort_s=3600, label_age_s=3600, season_s=0)
+>>> now = monday + 48 * hour
 >>> judge_quality(healthy, (), baseline, settings, now).drifted
 False
 >>> verdict = judge_quality(healthy + worse, (), baseline, settings, now)

@@ -214,9 +214,7 @@ def block_length(cohort_s: int, season_s: int) -> int:
     )
 
 
-def _stand_ins(
-    position: Integers, predictions: Integers, phases: int
-) -> tuple[Integers, Integers]:
+def _stand_ins(position: Integers, predictions: Integers, phases: int) -> tuple[Integers, Integers]:
     """Return the positions of the blocks of gaps that count as others, and the indices of these."""
     source = np.full(int(position[-1]) + 1, -1)
     source[position] = np.arange(len(position))
