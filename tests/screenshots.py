@@ -33,6 +33,7 @@ DIGITS, WINE = "handwriting", "wine"
 SETTINGS = """
 [monitoring]
 cohort_s = 10
+season_s = 0
 label_age_s = 3
 label_wait_s = 12
 

@@ -46,10 +46,17 @@ class Pace:
 
 
 LOCAL = Pace(
-    0.25, 180, 120, 60, 0.2, "cohort_s = 2\nlabel_age_s = 3\nlabel_wait_s = 12\nheld_label_s = 60"
+    0.25,
+    180,
+    120,
+    60,
+    0.2,
+    "cohort_s = 2\nseason_s = 0\nlabel_age_s = 3\nlabel_wait_s = 12\nheld_label_s = 60",
 )
 # Firehose delivers captures after 60 seconds or more, and jobs and endpoints start in minutes.
-AWS = Pace(5, 3600, 1800, 900, 5, "cohort_s = 60\nlabel_age_s = 180\nlabel_wait_s = 600")
+AWS = Pace(
+    5, 3600, 1800, 900, 5, "cohort_s = 60\nseason_s = 0\nlabel_age_s = 180\nlabel_wait_s = 600"
+)
 
 
 def wait_for(

@@ -29,6 +29,7 @@ test_fraction = 0.2
 
 [monitoring]
 cohort_s = 2
+season_s = 0
 label_age_s = 3
 label_wait_s = 12
 held_label_s = 60

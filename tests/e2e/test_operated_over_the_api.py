@@ -26,6 +26,7 @@ SETTINGS = """
 num_round = 20
 [monitoring]
 cohort_s = 2
+season_s = 0
 label_age_s = 3
 label_wait_s = 12
 """

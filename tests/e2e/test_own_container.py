@@ -25,6 +25,7 @@ SETTINGS = (EXAMPLES / "sklearn/model.toml").read_text("utf-8")
 MONITORING = """
 [monitoring]
 cohort_s = 2
+season_s = 0
 label_age_s = 1
 label_wait_s = 12
 

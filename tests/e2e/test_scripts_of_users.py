@@ -31,6 +31,7 @@ hyperparameters = { num_round = 100, max_depth = 3 }
 
 [monitoring]
 cohort_s = 2
+season_s = 0
 label_age_s = 3
 label_wait_s = 12
 held_label_s = 60

@@ -26,6 +26,7 @@ MOST_GROWTH_BYTES = 150_000_000
 SETTINGS = """
 [monitoring]
 cohort_s = 2
+season_s = 0
 label_age_s = 4
 label_wait_s = 12
 

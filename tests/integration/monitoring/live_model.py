@@ -21,7 +21,13 @@ from tests.support.captured_digits import BASELINE, PROFILE, SCHEMA
 MODEL = "digits"
 COHORT_S = 60
 SETTINGS = {
-    "monitoring": {"cohort_s": COHORT_S, "label_age_s": 60, "label_wait_s": 120, "min_labels": 20},
+    "monitoring": {
+        "cohort_s": COHORT_S,
+        "season_s": 0,
+        "label_age_s": 60,
+        "label_wait_s": 120,
+        "min_labels": 20,
+    },
     "retraining": {"min_labels": 100, "cooldown_s": 0},
 }
 

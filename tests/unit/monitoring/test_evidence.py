@@ -9,13 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from refit.domain.monitoring.evidence import (
-    ALTERNATIVES,
     CountedPredictions,
-    alternatives_to,
     chernoff_bounds,
     log_evidence,
     log_gains,
     log_mean,
+    odds_ratios,
     raised_odds,
     upper_bound,
 )
@@ -62,21 +61,14 @@ def test_chernoffs_bounds_of_the_shares_zero_and_one_include_these_shares() -> N
     assert high[1] == 1
 
 
-@given(st.lists(shares, min_size=1, max_size=5))
-def test_the_alternatives_ascend_from_the_limit_to_nearly_one(limits: list[float]) -> None:
-    found = alternatives_to(np.array(limits))
-    assert found.shape == (len(limits), ALTERNATIVES)
-    assert (found >= np.array(limits)[:, None]).all()
-    assert (np.diff(found, axis=1) >= 0).all()
-    assert (found < 1).all()
-
-
-@given(st.lists(shares, min_size=2, max_size=5))
-def test_a_bet_keeps_its_odds_ratio_when_the_limit_changes(limits: list[float]) -> None:
-    limit = np.array(limits)[:, None]
-    found = alternatives_to(np.array(limits))
-    ratios = found / (1 - found) / (limit / (1 - limit))
-    assert ratios == pytest.approx(np.broadcast_to(ratios[0], ratios.shape), rel=1e-6)
+@given(st.lists(shares, min_size=1, max_size=5), st.integers(2, 20))
+def test_the_bets_ascend_from_the_limit_to_nearly_one(limits: list[float], count: int) -> None:
+    ratios = odds_ratios(np.array(limits), 1.08, count)
+    assert ratios.shape == (count,)
+    assert (ratios >= 1).all()
+    assert (np.diff(ratios) >= 0).all()
+    odds = ratios * max(limits) / (1 - max(limits))
+    assert (odds / (1 + odds) <= max(0.95, *limits) + 1e-9).all()
 
 
 @given(limit=shares, factor=st.floats(1, 50))
@@ -88,7 +80,7 @@ def test_raised_odds_are_a_multiple_of_the_odds(limit: float, factor: float) -> 
 def test_with_a_limit_near_one_a_bet_neither_wins_nor_loses() -> None:
     limits = np.array([0.99])
     predictions = CountedPredictions(np.array([500]), np.array([500]), np.ones(1))
-    assert (log_gains(predictions, limits, alternatives_to(limits)) == 0).all()
+    assert (log_gains(predictions, limits, odds_ratios(limits, 1.08, 20)) == 0).all()
 
 
 @given(limit=shares, counted=st.integers(1, 40), selectivity=st.floats(1, 10))
@@ -100,11 +92,38 @@ def test_at_the_limit_no_bet_gains_on_average(
         np.full(counted + 1, counted), errors, np.full(counted + 1, selectivity)
     )
     limits = np.full(counted + 1, limit)
-    gains = np.exp(log_gains(predictions, limits, alternatives_to(limits)))
+    gains = np.exp(log_gains(predictions, limits, odds_ratios(limits, 1.08, 20)))
     seen = selectivity * limit / (selectivity * limit + 1 - limit)  # error rate among the labelled
     ways = np.array([math.comb(counted, k) for k in errors], dtype=float)
     chances = ways * seen**errors * (1 - seen) ** (counted - errors)
-    assert chances @ gains == pytest.approx(np.ones(ALTERNATIVES), rel=1e-6)
+    assert chances @ gains == pytest.approx(np.ones(20), rel=1e-6)
+
+
+@given(
+    cohorts=st.lists(
+        st.tuples(
+            st.integers(0, 30), st.integers(0, 30), st.sampled_from([0.1, 0.4]), st.floats(1, 3)
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_the_gain_is_the_likelihood_ratio_of_the_observed_error_rates(
+    cohorts: list[tuple[int, int, float, float]],
+) -> None:
+    errors, correct, limits, rho = (np.array(column) for column in zip(*cohorts, strict=True))
+    predictions = CountedPredictions(errors + correct, errors, rho)
+    ratios = np.array([1.5, 4.0])
+    gains = log_gains(predictions, limits, ratios)
+    bets = ratios * limits[:, None] / (1 + (ratios - 1) * limits[:, None])
+
+    def observed(rate: np.ndarray) -> np.ndarray:
+        return rho[:, None] * rate / (rho[:, None] * rate + 1 - rate)
+
+    limit, bet = observed(limits[:, None]), observed(bets)
+    expected = errors[:, None] * np.log(bet / limit)
+    expected = expected + correct[:, None] * np.log((1 - bet) / (1 - limit))
+    assert gains == pytest.approx(expected, rel=1e-6, abs=1e-9)
 
 
 def test_the_evidence_is_the_sum_of_the_stakes_of_every_cohort() -> None:
@@ -126,6 +145,16 @@ def test_missing_labels_do_not_change_the_evidence() -> None:
 def test_evidence_too_large_for_a_float_is_kept_as_a_logarithm() -> None:
     found = log_evidence(np.array([[5000.0], [-5000.0]]), np.array([[1], [1]]))
     assert found[:, 0] == pytest.approx([5000.0, 0.0])
+
+
+@pytest.mark.parametrize("spread", [1.0, 30.0, 3000.0])
+def test_the_evidence_of_many_cohorts_of_any_size_is_exact(spread: float) -> None:
+    gains = np.random.default_rng(3).normal(0, spread, (1000, 2))
+    found = log_evidence(gains, np.ones((1000, 1)))
+    log_stakes = np.full(2, -np.inf)
+    for index, gain in enumerate(gains):
+        log_stakes = gain + np.logaddexp(0, log_stakes)
+        assert found[index] == pytest.approx(log_stakes, rel=1e-9, abs=1e-6)
 
 
 def test_a_mean_of_logarithms_is_weighted() -> None:

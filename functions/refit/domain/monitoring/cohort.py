@@ -36,6 +36,16 @@ class ClassCounts(Mapping[int, tuple[int, int]]):
             raise KeyError(code)
         return self._labelled[index], self._errors[index]
 
+    @classmethod
+    def joined(cls, several: Iterable[Self]) -> tuple[array[int], array[int], array[int]]:
+        """Return the codes, labelled predictions and errors of several, one after another."""
+        codes, labelled, errors = array("i"), array("q"), array("q")
+        for counts in several:
+            codes.extend(counts._codes)
+            labelled.extend(counts._labelled)
+            errors.extend(counts._errors)
+        return codes, labelled, errors
+
     def __iter__(self) -> Iterator[int]:
         return iter(self._codes)
 

@@ -12,28 +12,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from refit.domain.monitoring.cohort import ClassCounts
 from refit.domain.monitoring.evidence import (
-    ALTERNATIVES,
     LARGEST_LIMIT,
     CountedPredictions,
-    alternatives_to,
     log_evidence,
     log_gains,
     log_mean,
+    odds_ratios,
     raised_odds,
     upper_bound,
 )
 from refit.domain.monitoring.label_delay import LabelCounts, counted_predictions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from refit.domain.evaluation.resampling import Floats, Integers
     from refit.domain.monitoring.baseline import Baseline
     from refit.domain.monitoring.cohort import Cohort
     from refit.domain.monitoring.seasons import Blocks, Span
 
-_EQUAL = np.full(ALTERNATIVES, 1 / ALTERNATIVES)
 LIMIT_CONFIDENCE = 0.99
 LIVE_CONFIDENCE = 0.999
 """Confidence of the bound that includes live labels; it is recomputed when they have doubled."""
@@ -76,13 +75,15 @@ class Bet:
     Attributes:
         limits: (n_cohorts,) tolerated error rates of the span.
         predictions: the predictions that decide the bets.
-        gains: (n_cohorts, ALTERNATIVES) logarithm of the factor by which each stake is multiplied.
+        ratios: (n_bets,) the bets, as odds ratios to the tolerated error rates.
+        gains: (n_cohorts, n_bets) logarithm of the factor by which each stake is multiplied.
     """
 
     detector: Detector
     span: Span
     limits: Floats
     predictions: CountedPredictions
+    ratios: Floats
     gains: Floats
 
     @property
@@ -94,7 +95,7 @@ class Bet:
         """Return the gains if all counted predictions were correct."""
         counted, selectivity = self.predictions.counted, self.predictions.selectivity
         correct = CountedPredictions(counted, np.zeros_like(counted), selectivity)
-        return log_gains(correct, self.limits, alternatives_to(self.limits))
+        return log_gains(correct, self.limits, self.ratios)
 
 
 def tolerated_error_rate(errors: int, rows: int, tolerance: float) -> float:
@@ -192,7 +193,7 @@ class KnownBefore:
 
 def bets_of(
     detector: Detector,
-    cohorts: Sequence[Cohort],
+    labels: LabelCounts,
     known: KnownBefore,
     tolerance: float,
     spans: Sequence[Span],
@@ -201,43 +202,56 @@ def bets_of(
 
     Args:
         detector: the monitored error rate.
-        cohorts: n_cohorts cohorts in the order of time.
+        labels: its label counts.
         known: what was known before each of them.
         tolerance: allowed increase of the error rate, as a share ≥ 0.
         spans: the spans of the test.
     """
-    labels = _label_counts(detector, cohorts)
     limits = tolerated_error_rates(detector, labels, known.whole, tolerance)
     predictions = counted_predictions(labels, known.complete, limits)
     bets = []
     for span in spans:
         raised = raised_odds(limits, span.swing)
-        gains = log_gains(predictions, raised, alternatives_to(raised))
-        bets.append(Bet(detector, span, raised, predictions, gains))
+        ratios = odds_ratios(raised, span.smallest_ratio, span.bets)
+        gains = log_gains(predictions, raised, ratios)
+        bets.append(Bet(detector, span, raised, predictions, ratios, gains))
     return bets
 
 
-def _label_counts(detector: Detector, cohorts: Sequence[Cohort]) -> LabelCounts:
-    code = detector.class_code
-    if code is None:
-        in_time = [(cohort.matured.labelled, cohort.matured.errors) for cohort in cohorts]
-        by_now = [(cohort.shown.labelled, cohort.shown.errors) for cohort in cohorts]
-    else:
-        in_time = [cohort.matured.classes.get(code, (0, 0)) for cohort in cohorts]
-        by_now = [cohort.shown.classes.get(code, (0, 0)) for cohort in cohorts]
-    labelled, errors = _columns(in_time)
-    labelled_by_now, errors_by_now = _columns(by_now)
-    predictions, labelled_of_all = _columns(
-        [(cohort.predictions, cohort.matured.labelled) for cohort in cohorts]
-    )
-    return LabelCounts(
-        labelled=labelled,
-        errors=errors,
-        labelled_by_now=labelled_by_now,
-        errors_by_now=errors_by_now,
-        unlabelled=predictions - labelled_of_all,
-        predictions=predictions,
-    )
+def label_counts(detectors: Sequence[Detector], cohorts: Sequence[Cohort]) -> list[LabelCounts]:
+    """Return the label counts of each detector, of n_cohorts cohorts in the order of time."""
+    labelled, errors = _columns((each.matured.labelled, each.matured.errors) for each in cohorts)
+    by_now, wrong_by_now = _columns((each.shown.labelled, each.shown.errors) for each in cohorts)
+    predictions = np.array([cohort.predictions for cohort in cohorts], dtype=np.int64)
+    unlabelled = predictions - labelled
+    codes = [each.class_code for each in detectors if each.class_code is not None]
+    in_time = _by_class(codes, [cohort.matured.classes for cohort in cohorts])
+    now = _by_class(codes, [cohort.shown.classes for cohort in cohorts])
+    counts = []
+    for detector in detectors:
+        if detector.class_code is not None:
+            labelled, errors = in_time[detector.class_code]
+            by_now, wrong_by_now = now[detector.class_code]
+        counts.append(LabelCounts(labelled, errors, by_now, wrong_by_now, unlabelled, predictions))
+    return counts
+
+
+def _by_class(
+    codes: Sequence[int], counts: Sequence[Mapping[int, tuple[int, int]]]
+) -> dict[int, Integers]:
+    """Return (2, n_cohorts) labelled predictions and errors by the code of the class."""
+    columns: dict[int, Integers] = {
+        code: np.zeros((2, len(counts)), dtype=np.int64) for code in codes
+    }
+    if not codes:
+        return columns
+    tables = [each if isinstance(each, ClassCounts) else ClassCounts(each) for each in counts]
+    cohort = np.repeat(np.arange(len(tables)), [len(each) for each in tables])
+    code, labelled, errors = map(np.asarray, ClassCounts.joined(tables))
+    for wanted, column in columns.items():
+        rows = code == wanted
+        column[:, cohort[rows]] = labelled[rows], errors[rows]
+    return columns
 
 
 @dataclass(frozen=True)
@@ -274,7 +288,8 @@ def weigh(bets: Sequence[Bet], blocks: Mapping[int, Blocks], cap: Floats) -> Com
     means = []
     for bet in bets:
         evidence = _evidence_of_bets(bet, blocks, cap)
-        means.append(log_mean(evidence, _EQUAL) + math.log(bet.share) - halved)
+        mean = log_mean(evidence, np.full(len(bet.ratios), 1 / len(bet.ratios)))
+        means.append(mean + math.log(bet.share) - halved)
     of_bets = np.stack(means)
     seasons = np.array([bet.span.season_s for bet in bets])
     of_spans = [
@@ -306,6 +321,6 @@ def _change(bet: Bet, blocks: Mapping[int, Blocks], cap: Floats) -> int:
     return int(np.argmin(before))
 
 
-def _columns(pairs: Sequence[tuple[int, int]]) -> tuple[Integers, Integers]:
-    table = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+def _columns(pairs: Iterable[tuple[int, int]]) -> tuple[Integers, Integers]:
+    table = np.array(list(pairs), dtype=np.int64).reshape(-1, 2)
     return table[:, 0], table[:, 1]

@@ -42,6 +42,7 @@ from refit.domain.monitoring.detectors import (
     KnownBefore,
     bets_of,
     detectors_of,
+    label_counts,
     tolerated_error_rate,
     weigh,
 )
@@ -149,11 +150,14 @@ class _Test:
         cohort_s = settings.cohort_s
         spans = spans_of(cohort_s, settings.season_s, settings.season_swing)
         known = _known_before(cohorts, settings)
+        detectors = detectors_of(baseline, classes)
         return cls(
             bets=[
                 bet
-                for detector in detectors_of(baseline, classes)
-                for bet in bets_of(detector, cohorts, known, settings.tolerance, spans)
+                for detector, labels in zip(
+                    detectors, label_counts(detectors, cohorts), strict=True
+                )
+                for bet in bets_of(detector, labels, known, settings.tolerance, spans)
             ],
             is_one_file=np.array([len(cohort.files) < 2 for cohort in cohorts]),
             blocks={

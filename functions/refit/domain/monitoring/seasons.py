@@ -57,6 +57,16 @@ class Span:
     share: float
     within_s: int
 
+    @property
+    def smallest_ratio(self) -> float:
+        """The smallest bet, as an odds ratio; small rises show over whole seasons only."""
+        return 1.08 if self.swing == 1 else 1.35
+
+    @property
+    def bets(self) -> int:
+        """Number of bets, from the smallest one on."""
+        return 20 if self.swing == 1 else 10
+
 
 def seasons_longer_than(cohort_s: int, season_s: int) -> tuple[int, ...]:
     """Return the lengths of the seasons that a cohort does not average, shortest first."""
@@ -135,7 +145,7 @@ class Blocks:
             looked=looked,
         )
 
-    def _sums(self, of_cohorts: Floats) -> Floats:
+    def _sums(self, of_cohorts: Floats | Integers) -> Floats:
         """Return (n_present, …) sums over the cohorts of each block with predictions."""
         sums: Floats = np.add.reduceat(of_cohorts, self.first, axis=0)
         return sums
