@@ -256,6 +256,7 @@ def quality(name: str = DIGITS) -> QualityAnswer:
     )
     part = EvidencePart(
         class_name=None,
+        season_s=604_800,
         weight=0.5,
         log10_evidence=6,
         counted=120,
@@ -287,7 +288,11 @@ def quality(name: str = DIGITS) -> QualityAnswer:
         metric=MetricAnswer(name=metric[0], title=metric[1], higher_is_better=metric[2]),
         held_out=live.baseline,
         evidence=evidence(True),
-        parts=(part, part.model_copy(update={"class_name": "7"})),
+        parts=(
+            part,
+            part.model_copy(update={"class_name": "7"}),
+            part.model_copy(update={"season_s": 0, "within_s": 604_800}),
+        ),
         changes=(EvidenceChange(start=ago(20), before=0.1, after=3, text="It multiplied."),),
         alarm=None,
         labels=None,

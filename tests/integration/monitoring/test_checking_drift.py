@@ -109,6 +109,7 @@ def test_a_version_as_good_as_its_baseline_has_no_drift(live: Stack) -> None:
 EVENT_KEYS = set(
     "prefix model version run raised_at drifted log10_evidence threshold labels cohorts since "
     "counted errors error_rate bar baseline_error coverage selectivity class_name alarm_cohort "
+    "season_s within_s "
     "held_back sentence".split()
 )
 

@@ -153,6 +153,8 @@ def test_in_the_first_season_only_what_no_day_explains_raises_an_alarm() -> None
     verdict = judged(collapsed, settings_of(DAY_S))
     assert verdict.drifted
     assert (verdict.season_s, verdict.within_s) == (0, DAY_S)
+    assert "is tolerated at single times of a day" in verdict.sentence
+    assert verdict.sentence.endswith("Its first day is complete at 2026-01-06 00:00:00 UTC.")
 
 
 def test_the_season_of_a_fraction_of_the_predictions_moves_no_bar() -> None:

@@ -114,6 +114,18 @@ export function evidence(log10) {
   return `10^${Math.round(log10 * 10) / 10}`;
 }
 
+// Over which time a part of the evidence is judged.
+export function span({ seasonSeconds, withinSeconds }) {
+  if (!seasonSeconds) return `single times of a ${season(withinSeconds)}`;
+  return withinSeconds
+    ? `single ${season(seasonSeconds)}s of a ${season(withinSeconds)}`
+    : `whole ${season(seasonSeconds)}s`;
+}
+
+function season(seconds) {
+  return { 86400: "day", 604800: "week" }[seconds] ?? `season of ${seconds} s`;
+}
+
 export function headline(metrics) {
   const others = /rows$|^threshold$|^(champion_|base_|fresh_)/;
   return Object.entries(metrics ?? {}).filter(

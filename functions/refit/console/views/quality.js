@@ -6,6 +6,7 @@ import {
   metricValue,
   number,
   percent,
+  span,
   timeOf,
 } from "../lib/format.js";
 import { usePages } from "../lib/resource.js";
@@ -136,12 +137,14 @@ function Evidence({ answer, cohorts }) {
 }
 
 function Parts({ parts }) {
+  const hasSeasons = parts.some((part) => part.seasonSeconds || part.withinSeconds);
   return html`<${Card} title="What the evidence consists of" id="parts">
     <${Scroll} label="What the evidence consists of">
       <table>
         <thead>
           <tr>
             <th scope="col">part</th>
+            ${hasSeasons && html`<th scope="col">judged over</th>`}
             <th scope="col" class="num">contribution</th>
             <th scope="col" class="num">errors</th>
             <th scope="col" class="num">error rate</th>
@@ -151,8 +154,9 @@ function Parts({ parts }) {
         </thead>
         <tbody>
           ${parts.map(
-            (part) => html`<tr key=${part.className ?? ""}>
+            (part) => html`<tr key=${`${part.className ?? ""}|${part.seasonSeconds}`}>
               <th scope="row">${part.className === null ? "The whole model" : `Class ${part.className}`}</th>
+              ${hasSeasons && html`<td>${span(part)}</td>`}
               <td class="num">${evidenceText(part.log10)}</td>
               <td class="num">${part.errors} of ${part.counted}</td>
               <td class="num">${percent(part.errorRate)}</td>
@@ -163,7 +167,13 @@ function Parts({ parts }) {
         </tbody>
       </table>
     <//>
-    <p class="muted">The contributions add up to the evidence.</p>
+    <p class="muted">
+      ${
+        hasSeasons
+          ? "The contributions over one span add up. The evidence is that of the strongest span."
+          : "The contributions add up to the evidence."
+      }
+    </p>
   <//>`;
 }
 

@@ -52,6 +52,7 @@ from refit.domain.monitoring.verdict import (
     EvidencePart,
     EvidenceStep,
     QualityVerdict,
+    season_name,
     span_text,
 )
 
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from refit.domain.monitoring.baseline import Baseline
     from refit.domain.monitoring.cohort import Cohort
     from refit.domain.monitoring.detectors import Bet, CombinedEvidence, Detector
+    from refit.domain.monitoring.seasons import Span
 
     Flags = NDArray[np.bool_]
 
@@ -234,7 +236,16 @@ def _verdict(
         parts=_parts(bets, evidence, first),
         steps=_steps(cohorts, overall, evidence),
     )
-    return verdict.model_copy(update={"sentence": _sentence(verdict)})
+    sentence = _sentence(verdict) + _first_season(cohorts, overall.span)
+    return verdict.model_copy(update={"sentence": sentence})
+
+
+def _first_season(cohorts: Sequence[Cohort], span: Span) -> str:
+    """Return what to say of a version that is younger than a season."""
+    whole = cohorts[0].start + timedelta(seconds=span.season_s)
+    if cohorts[-1].end >= whole:
+        return ""
+    return f" Its first {season_name(span.season_s)} is complete at {whole:%Y-%m-%d %H:%M:%S} UTC."
 
 
 def _overall(bets: Sequence[Bet]) -> Bet:

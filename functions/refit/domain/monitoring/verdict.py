@@ -78,13 +78,14 @@ _SEASONS = {86_400: "day", 604_800: "week"}
 def span_text(season_s: int, within_s: int) -> str:
     """Return over which span an error rate is tolerated, to follow "is tolerated"."""
     if season_s and within_s:
-        return f" over a single {_season(season_s)} of a {_season(within_s)}"
+        return f" over a single {season_name(season_s)} of a {season_name(within_s)}"
     if season_s:
-        return f" over a whole {_season(season_s)}"
-    return f" at single times of a {_season(within_s)}" if within_s else ""
+        return f" over a whole {season_name(season_s)}"
+    return f" at single times of a {season_name(within_s)}" if within_s else ""
 
 
-def _season(seconds: int) -> str:
+def season_name(seconds: int) -> str:
+    """Return the name of a season."""
     return _SEASONS.get(seconds, f"season of {seconds:,} s")
 
 
