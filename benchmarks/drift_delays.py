@@ -73,6 +73,7 @@ def shipped(wait):
         label_age_s=AGE * 3600,
         label_wait_s=wait * 3600,
         cohort_s=3600,
+        season_s=0,
         false_alarm_every=FALSE_ALARM_EVERY,
     )
 
@@ -90,20 +91,19 @@ def naive(labelled, wrong, baseline):
     """Return the logarithm of the evidence after each cohort if all labels are counted at once."""
     from refit.domain.monitoring.detectors import tolerated_error_rate
     from refit.domain.monitoring.evidence import (
-        ALTERNATIVES,
         CountedPredictions,
-        alternatives_to,
         log_evidence,
         log_gains,
         log_mean,
+        odds_ratios,
     )
 
     limit = tolerated_error_rate(baseline.errors, baseline.rows, 0.005)
     limits = np.full(len(labelled), limit)
     predictions = CountedPredictions(labelled, wrong, np.ones(len(labelled)))
-    gains = log_gains(predictions, limits, alternatives_to(limits))
-    weights = np.full(ALTERNATIVES, 1 / ALTERNATIVES)
-    return log_mean(log_evidence(gains, labelled), weights)
+    ratios = odds_ratios(limits, 1.08, 20)
+    gains = log_gains(predictions, limits, ratios)
+    return log_mean(log_evidence(gains, labelled[:, None]), np.full(20, 1 / 20))
 
 
 def in_order_of_arrival(world, baseline, begin):

@@ -69,7 +69,7 @@ class Refit:
     The full verdict is computed only for cohorts after which the evidence exceeds the threshold.
     """
 
-    def __init__(self, baseline, cohort_labels, tolerance=0.005):
+    def __init__(self, baseline, cohort_labels, tolerance=0.005, season_s=0):
         from refit.domain.model_settings import MonitoringSettings
 
         self._baseline = baseline
@@ -80,6 +80,7 @@ class Refit:
             label_wait_s=0,
             cohort_s=COHORT.total_seconds(),
             tolerance=tolerance,
+            season_s=season_s,
             false_alarm_every=FALSE_ALARM_EVERY,
         )
 
@@ -116,15 +117,9 @@ class Refit:
         ]
 
     def _first_alarm(self, cohorts):
-        from refit.domain.monitoring.detectors import bet_of, detectors_of, weigh
-        from refit.domain.monitoring.quality_drift import judge_quality
+        from refit.domain.monitoring.quality_drift import judge_quality, log_evidence_after_each
 
-        complete = np.arange(len(cohorts))
-        bets = [
-            bet_of(detector, cohorts, complete, self._settings.tolerance)
-            for detector in detectors_of(self._baseline, self._classes)
-        ]
-        logs = weigh(bets, np.full(len(cohorts), np.inf)).logs
+        logs = log_evidence_after_each(cohorts, self._classes, self._baseline, self._settings)
         for at in np.flatnonzero(logs >= math.log(FALSE_ALARM_EVERY)):
             verdict = judge_quality(
                 cohorts[: at + 1], self._classes, self._baseline, self._settings, FOREVER

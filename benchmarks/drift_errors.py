@@ -20,15 +20,17 @@ def detectors(random, options):
     from refit.domain.monitoring.detectors import LIMIT_CONFIDENCE
     from refit.domain.monitoring.evidence import upper_bound
 
-    def ours(rows, tolerance=0.005, stacked=False):
+    def ours(rows, tolerance=0.005, stacked=False, season_s=0):
         wrong = random.binomial(rows, ERROR)
         if stacked:  # the limit is the sum of both allowances instead of the larger one
             tolerance += upper_bound(wrong, rows, LIMIT_CONFIDENCE) - wrong / rows
-        return Refit(baseline_of(wrong, rows), options.cohort, tolerance)
+        return Refit(baseline_of(wrong, rows), options.cohort, tolerance, season_s)
 
     deviation = (ERROR * (1 - ERROR) / 1000) ** 0.5
     return {
         f"Refit, {options.held_out:,} held out": ours(options.held_out),
+        "Refit, season of 24 cohorts": ours(options.held_out, season_s=24 * 3600),
+        "Refit, default season, 168 cohorts": ours(options.held_out, season_s=168 * 3600),
         "Refit, 2,000 held out": ours(2000),
         "Refit, 100,000 held out, no tolerance": ours(100_000, tolerance=0.0),
         f"limit = bound + tolerance, {options.held_out:,}": ours(options.held_out, stacked=True),
