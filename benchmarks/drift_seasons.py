@@ -148,11 +148,15 @@ def others(seed, run, n, swing):
     return {name: bool(list(detector.alarms(errors))) for name, detector in compared.items()}
 
 
+def print_shares(title, seen):
+    print_row(title, (f"{sum(column)}/{len(seen)}" for column in zip(*seen, strict=True)))
+
+
 def print_row(title, cells):
     print(f"{title:44}" + "".join(f"{cell:>22}" for cell in cells), flush=True)
 
 
-def print_healthy(pool, options):
+def print_healthy(pool):
     print_row("healthy: runs with a false alarm", SETTINGS)
     for season in SEASONS:
         for swing in SWINGS:
@@ -164,7 +168,7 @@ def print_healthy(pool, options):
                 )
 
 
-def print_traffic(pool, options):
+def print_traffic(pool):
     print_row("healthy: runs with a false alarm", SETTINGS)
     for kind in ("traffic", "class mix"):
         for n in TRAFFIC:
@@ -175,7 +179,7 @@ def print_traffic(pool, options):
             )
 
 
-def print_rises(pool, options):
+def print_rises(pool):
     print_row("median hours until the alarm (false, missed)", SETTINGS)
     for n in TRAFFIC:
         for swing in (0.0, 0.5) if n == 200 else (0.0,):
@@ -193,7 +197,7 @@ def _delay(column):
     return (f"{np.median(known):,.0f}{longest}" if known else "–") + f" ({false}, {missed})"
 
 
-def print_others(pool, options):
+def print_others(pool):
     first = True
     for n in (20, 200):
         for swing in (0.0, 0.3, 0.8):
@@ -202,7 +206,7 @@ def print_others(pool, options):
                 print_row("healthy: runs with a false alarm", seen[0])
                 first = False
             title = f"daily, ±{swing:.0%}, {n:,} an hour"
-            print_row(title, (f"{sum(each[k] for each in seen)}/{options.runs}" for k in seen[0]))
+            print_shares(title, [tuple(each.values()) for each in seen])
 
 
 PARTS = {
@@ -231,7 +235,7 @@ def main():
             return list(processes.map(partial(measure, options.seed), range(options.runs)))
 
         for name in [options.only] if options.only else PARTS:
-            PARTS[name](pool, options)
+            PARTS[name](pool)
     print(f"took {(time.monotonic() - began) / 60:.0f} min")
 
 
