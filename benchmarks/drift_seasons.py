@@ -162,10 +162,7 @@ def print_healthy(pool):
         for swing in SWINGS:
             for n in TRAFFIC:
                 seen = pool(partial(healthy, n=n, swing=swing, season=season))
-                title = f"{season}, ±{swing:.0%}, {n:,} an hour"
-                print_row(
-                    title, (f"{sum(column)}/{options.runs}" for column in zip(*seen, strict=True))
-                )
+                print_shares(f"{season}, ±{swing:.0%}, {n:,} an hour", seen)
 
 
 def print_traffic(pool):
@@ -173,10 +170,7 @@ def print_traffic(pool):
     for kind in ("traffic", "class mix"):
         for n in TRAFFIC:
             seen = pool(partial(traffic, n=n, kind=kind))
-            title = f"{kind} ±50%, daily and weekly, {n:,} an hour"
-            print_row(
-                title, (f"{sum(column)}/{options.runs}" for column in zip(*seen, strict=True))
-            )
+            print_shares(f"{kind} ±50%, daily and weekly, {n:,} an hour", seen)
 
 
 def print_rises(pool):
