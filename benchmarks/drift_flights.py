@@ -19,7 +19,7 @@ from drift_detectors import FALSE_ALARM_EVERY, in_own_environment, opponents
 
 FIRST_DAYS, TRAINING_DAYS = 59, 60
 LATE_MIN = 15
-SETTINGS = {"no season": 0, "season_s = 86400": 86_400, "default (a week)": 604_800}
+SETTINGS = {"default (a week)": 604_800, "season_s = 86400": 86_400, "no season": 0}
 COMPARED = ("ADWIN", "HDDM_A", "HDDM_W", "PageHinkley")
 
 
@@ -41,7 +41,7 @@ def flights():
         name: joined[name].astype("category").cat.codes for name in ("origin", "carrier", "dest")
     }
     features = joined[["hour", "distance", *columns]].assign(
-        weekday=moment.dt.weekday, minute=joined["minute"], **codes
+        weekday=moment.dt.day_of_week, minute=joined["minute"], **codes
     )
     late = (joined["dep_delay"] > LATE_MIN).to_numpy()
     return features.to_numpy(np.float64)[order], late[order], hour[order]
@@ -190,7 +190,9 @@ def main():
     hour = stream[2]
     for name, season_s in SETTINGS.items():
         alarms, versions = run(ours(season_s), stream, options.seed)
-        print(f"\nRefit, {name}: {len(alarms)} alarms, errors {_live(versions, hour):.2%}")
+        print(
+            f"\nRefit, {name}: {len(alarms)} alarms, errors {_live(versions, hour):.2%}", flush=True
+        )
         for at, sentence in alarms:
             print(f"  {moment_of(at):%Y-%m-%d %H:%M}  {sentence}")
         if options.picture and name.startswith("default"):
