@@ -276,6 +276,18 @@ def test_a_class_whose_share_and_errors_have_a_season_raises_no_alarm() -> None:
     assert (verdict.drifted, verdict.class_name) == (True, "rare")
 
 
+def test_a_regression_whose_large_errors_have_a_season_raises_no_alarm() -> None:
+    held = Baseline(
+        task="regression", rows_of="new", rows=5000, errors=500, error_bound=3.5, quality={}
+    )
+    error = 0.1 * season(30 * DAY, 0.8, DAY)
+    assert first_alarm(drawn(error, 200, seed=13), settings_of(DAY_S), held) is None
+    error[20 * DAY :] += 0.1
+    alarm = first_alarm(drawn(error, 200, seed=13), settings_of(DAY_S), held)
+    assert alarm is not None
+    assert 20 * DAY <= alarm < 21 * DAY
+
+
 def test_corrected_labels_take_an_alarm_back() -> None:
     error = ERROR * season(22 * DAY, 0.5, DAY)
     error[20 * DAY :] += 0.16
