@@ -107,7 +107,7 @@ def _contradictory(subject: Subject) -> int:
     calls = [_observed(answered, now - timedelta(seconds=60 + age), age) for age in range(20)]
     subject.random.shuffle(calls)
     with ThreadPoolExecutor(4) as pool:
-        for results in pool.map(lambda call: subject.user.label(subject.model, call), calls):
+        for results in pool.map(subject.label, calls):
             _require_accepted(results)
     subject.client.count_labels(answered)  # the latest observation is the truth
     return len(calls)
@@ -137,7 +137,7 @@ def _repeated(subject: Subject) -> int:
     answered = subject.predicted(30)
     call = answered.records() * 2
     with ThreadPoolExecutor(4) as pool:
-        for results in pool.map(lambda _: subject.user.label(subject.model, call), range(5)):
+        for results in pool.map(lambda _: subject.label(call), range(5)):
             _require_accepted(results)
     subject.client.count_labels(answered)
     return 10
