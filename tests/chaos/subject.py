@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+import requests
 from botocore.exceptions import BotoCoreError, ClientError
 from refit.domain.vocabulary import RunStatus
 
@@ -168,6 +169,22 @@ class Subject:
 
         self.wait(are_recorded, "the ingestion of predictions")
         return answered
+
+    def label(self, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Send labels until they are accepted; return the result of each."""
+
+        def results() -> list[dict[str, Any]] | None:
+            try:
+                response = self.user.post_labels(self.model, records)
+            except requests.RequestException:
+                return None
+            if response.status_code != requests.codes.accepted:
+                return None
+            accepted: list[dict[str, Any]] = response.json()["results"]
+            return accepted
+
+        labelled: list[dict[str, Any]] = self.wait(results, "accepted labels")
+        return labelled
 
     def describe(self) -> str:
         """Return what is open, for the message of a failure."""

@@ -30,12 +30,20 @@ class RetryRequest(BaseModel):
     run: str
 
 
+class DropCheck(BaseModel):
+    """A reason to look at the drop folder of a model; see `DropMessage`."""
+
+    model: str
+    run: str | None = None
+
+
 def _parse(message: dict[str, Any]) -> tuple[str, DropMessage | RetryRequest] | None:
     if message.get("detail-type") == EventName.RETRY_REQUESTED:
         request = RetryRequest.model_validate(message["detail"])
         return request.model, request
     if "model" in message:
-        return message["model"], DropMessage(run=message.get("run"))
+        check = DropCheck.model_validate(message)
+        return check.model, DropMessage(run=check.run)
     written = written_object(message)
     model = model_of(services(), written.key, "raw")
     if model is None:

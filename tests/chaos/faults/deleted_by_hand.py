@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.chaos.fault import Needs, NotSurvived, fault
 from tests.chaos.orders import requested
+from tests.chaos.redelivery import objects, send_events_again
 from tests.chaos.subject import RUN_S
 
 if TYPE_CHECKING:
@@ -16,10 +17,13 @@ def _group(subject: Subject) -> str:
     return f"refit-{subject.model}"
 
 
-def _packages(subject: Subject) -> list[str]:
+def _packages(subject: Subject, **filters: str) -> list[str]:
     """Return the ARNs of the model's packages, newest first."""
     listed = subject.user.client("sagemaker").list_model_packages(
-        ModelPackageGroupName=_group(subject), SortBy="CreationTime", SortOrder="Descending"
+        ModelPackageGroupName=_group(subject),
+        SortBy="CreationTime",
+        SortOrder="Descending",
+        **filters,
     )
     return [package["ModelPackageArn"] for package in listed["ModelPackageSummaryList"]]
 
@@ -187,11 +191,21 @@ def _state_item_in_run(subject: Subject) -> int:
     return 1
 
 
-@fault("deleted-version-item", "the item of the live version is deleted", Needs.NEW_MODEL)
+@fault(
+    "deleted-version-item",
+    "the item of the live version is deleted under traffic, and later restored",
+    Needs.NEW_MODEL,
+)
 def _version_item(subject: Subject) -> int:
     version = int(subject.user.state(subject.model)["champion"]["version"])
-    subject.require_exact()
-    _delete_item(subject, f"VERSION#{version:010d}")
+    table, dynamodb = subject.user.outputs["ModelTableName"], subject.user.client("dynamodb")
+    sk = f"VERSION#{version:010d}"
+    key = {"pk": {"S": f"MODEL#{subject.model}"}, "sk": {"S": sk}}
+    item = dynamodb.get_item(TableName=table, Key=key)["Item"]
+    _delete_item(subject, sk)
+    subject.wait(lambda: objects(subject, "quarantine/capture/") or None, "captures in quarantine")
+    dynamodb.put_item(TableName=table, Item=item)
+    send_events_again(subject, "IngestCapturesQueue", "capture/")
     return 1
 
 
@@ -202,9 +216,8 @@ def _inference_items(subject: Subject) -> int:
     keys = [{"id": {"S": f"{subject.model}#{name}"}} for name in answered.labels]
     for key in keys:
         client.delete_item(TableName=table, Key=key)
-    results = subject.user.label(subject.model, answered.records())
-    statuses = {result["status"] for result in results}
-    if statuses != {"held"}:
+    statuses = {result["status"] for result in subject.label(answered.records())}
+    if not statuses <= {"held", "repeat"}:  # a repeat if the first answer was lost
         raise NotSurvived(f"labels of deleted predictions are {statuses}, and not held")
     return len(keys)
 
@@ -263,15 +276,16 @@ def _rejected(subject: Subject) -> int:
 @fault("rejected-live-version", "the live version is rejected under traffic")
 def _rejected_live(subject: Subject) -> int:
     version = subject.user.state(subject.model)["champion"]["version"]
+    live, *before = _packages(subject, ModelApprovalStatus="Approved")
     subject.user.client("sagemaker").update_model_package(
-        ModelPackageArn=_packages(subject)[0], ModelApprovalStatus="Rejected"
+        ModelPackageArn=live, ModelApprovalStatus="Rejected"
     )
 
     def is_replaced() -> bool | None:
         champion = subject.user.state(subject.model).get("champion") or {}
         return champion.get("version") != version or None
 
-    if len(_packages(subject)) > 1:
+    if before:
         subject.wait(is_replaced, "the version before it", RUN_S)
     return 1
 

@@ -11,89 +11,42 @@ from typing import TYPE_CHECKING, Any
 
 from tests.chaos.fault import Needs, NotSurvived, fault
 from tests.chaos.orders import requested
+from tests.chaos.redelivery import messages_in, send, send_events_again
 from tests.support.traffic import record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from tests.chaos.counting_client import Answered
     from tests.chaos.subject import Subject
 
 COPIES = 3
-JUNK = ("", "{}", "[]", "null", "{", '{"model": 5}', '{"detail": {"object": {"key": "../x"}}}')
-# A queue accepts no control characters beyond tabs and line ends.
+"""How often an approval, an end of an execution and the like come again."""
+
+JUNK = (
+    *("{}", "[]", "null", "{", '{"model": 5}', '{"model": []}'),
+    *('{"detail": {"object": {"key": "../x"}}}', '{"detail": {"object": {"key": {}}}}'),
+)
 QUEUES = "IngestQueue IngestCapturesQueue GroundTruthQueue CheckDriftQueue RetrainQueue".split()
-
-
-def _objects(subject: Subject, prefix: str) -> list[dict[str, Any]]:
-    """Return the objects of the model below a prefix, each as the detail of its S3 event."""
-    s3, bucket = subject.user.client("s3"), subject.user.bucket
-    pages = s3.get_paginator("list_object_versions").paginate(
-        Bucket=bucket, Prefix=f"{subject.model}/{prefix}"
-    )
-    return [
-        {
-            "bucket": {"name": bucket},
-            "object": {
-                "key": entry["Key"],
-                "version-id": entry["VersionId"],
-                "size": entry["Size"],
-                "etag": entry["ETag"].strip('"'),
-            },
-            "reason": "PutObject",
-        }
-        for page in pages
-        for entry in page.get("Versions", [])
-    ]
-
-
-def _send(subject: Subject, queue: str, bodies: Iterable[str]) -> int:
-    sqs, url = subject.user.client("sqs"), subject.user.physical_id(queue)
-    times = 0
-    for body in bodies:
-        sqs.send_message(QueueUrl=url, MessageBody=body)
-        times += 1
-    return times
-
-
-def _again(subject: Subject, queue: str, prefix: str) -> int:
-    """Send the events of objects again, several times and shuffled."""
-    details = _objects(subject, prefix) * COPIES
-    subject.random.shuffle(details)
-    events = (
-        json.dumps({"detail-type": "Object Created", "source": "aws.s3", "detail": detail})
-        for detail in details
-    )
-    return _send(subject, queue, events)
 
 
 @fault("redelivered-drops", "the events of all dropped files come again; no run may begin")
 def _drops(subject: Subject) -> int:
     before = len(subject.user.runs(subject.model))
-    times = _again(subject, "IngestQueue", "raw/")
-    _require_empty(subject, "IngestQueue")
+    waiting = messages_in(subject, "IngestQueue")
+    times = send_events_again(subject, "IngestQueue", "raw/")
+    subject.wait(
+        lambda: messages_in(subject, "IngestQueue") <= waiting or None,
+        "IngestQueue to be as it was before",
+    )
     begun = len(subject.user.runs(subject.model)) - before
     if begun:
         raise NotSurvived(f"{begun} runs began on files that were trained on before")
     return times
 
 
-def _require_empty(subject: Subject, queue: str) -> None:
-    sqs, url = subject.user.client("sqs"), subject.user.physical_id(queue)
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    names.append("ApproximateNumberOfMessagesDelayed")
-
-    def is_empty() -> bool | None:
-        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-        return all(int(attributes[name]) == 0 for name in names) or None
-
-    subject.wait(is_empty, f"{queue} to be empty")
-
-
 @fault("redelivered-captures", "the events of all capture files come again, shuffled")
 def _captures(subject: Subject) -> int:
     subject.predicted()
-    return _again(subject, "IngestCapturesQueue", "capture/")
+    return send_events_again(subject, "IngestCapturesQueue", "capture/")
 
 
 @fault("redelivered-label-files", "files of labels come again, also as other files")
@@ -106,7 +59,7 @@ def _label_files(subject: Subject) -> int:
         key = f"{subject.model}/ground-truth/again-{number}.csv"
         s3.put_object(Bucket=subject.user.bucket, Key=key, Body="".join(lines))
     subject.client.count_labels(answered)
-    return _again(subject, "GroundTruthQueue", "ground-truth/again") + COPIES
+    return send_events_again(subject, "GroundTruthQueue", "ground-truth/again") + COPIES
 
 
 @fault("redelivered-stream-records", "images of labelled predictions reach CountLabels again")
@@ -154,7 +107,7 @@ def _contradictory(subject: Subject) -> int:
     calls = [_observed(answered, now - timedelta(seconds=60 + age), age) for age in range(20)]
     subject.random.shuffle(calls)
     with ThreadPoolExecutor(4) as pool:
-        for results in pool.map(lambda call: subject.user.label(subject.model, call), calls):
+        for results in pool.map(subject.label, calls):
             _require_accepted(results)
     subject.client.count_labels(answered)  # the latest observation is the truth
     return len(calls)
@@ -184,7 +137,7 @@ def _repeated(subject: Subject) -> int:
     answered = subject.predicted(30)
     call = answered.records() * 2
     with ThreadPoolExecutor(4) as pool:
-        for results in pool.map(lambda _: subject.user.label(subject.model, call), range(5)):
+        for results in pool.map(lambda _: subject.label(call), range(5)):
             _require_accepted(results)
     subject.client.count_labels(answered)
     return 10
@@ -218,7 +171,7 @@ def _approval(subject: Subject) -> int:
         subject.user.client("stepfunctions"),
         subject.user.outputs["DeployStateMachineArn"],
     )
-    group = f"refit-{subject.model}"
+    group = f'"refit-{subject.model}"'
     listed = states.list_executions(stateMachineArn=machine)["executions"]
     inputs = [states.describe_execution(executionArn=e["executionArn"])["input"] for e in listed]
     of_model = [text for text in inputs if group in text][:COPIES]
@@ -260,11 +213,9 @@ def _end(subject: Subject) -> int:
 
 @fault("junk-messages", "messages that nobody can read come to all queues")
 def _junk(subject: Subject) -> int:
-    times = sum(_send(subject, queue, filter(None, JUNK)) for queue in QUEUES)
+    times = sum(send(subject, queue, JUNK) for queue in QUEUES)
     subject.drop()
     subject.require_deployed()
-    for queue in QUEUES:
-        subject.user.client("sqs").purge_queue(QueueUrl=subject.user.physical_id(queue))
     return times
 
 

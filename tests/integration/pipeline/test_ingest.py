@@ -120,6 +120,32 @@ def test_a_file_with_an_invalid_model_name_is_reported_and_the_other_files_are_i
     assert len(stack.executions()) == 1
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{",
+        "null",
+        "[]",
+        "{}",
+        '{"model": 5}',
+        '{"model": []}',
+        '{"model": {}}',
+        '{"model": "digits", "run": {}}',
+        '{"detail": {"object": {"key": 5}}}',
+        '{"detail-type": "Run Retry Requested", "detail": {"model": "digits"}}',
+    ],
+)
+def test_a_message_that_cannot_be_read_fails_and_the_files_beside_it_start_a_run(
+    stack: Stack, body: str
+) -> None:
+    event = dropped_files(stack, "digits/raw/a.csv")
+    event["Records"].insert(0, event["Records"][0] | {"messageId": "unreadable", "body": body})
+    assert ingest.handler(event, CONTEXT) == {
+        "batchItemFailures": [{"itemIdentifier": "unreadable"}]
+    }
+    assert len(stack.executions()) == 1
+
+
 def test_a_file_outside_of_a_drop_folder_starts_no_run(stack: Stack) -> None:
     event = dropped_files(stack, "digits/runs/r/raw/x.csv", "digits/raw/")
     assert ingest.handler(event, CONTEXT) == {"batchItemFailures": []}

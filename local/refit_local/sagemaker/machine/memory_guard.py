@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 _JOB_INTERVAL_S = 0.1
 _ENDPOINT_INTERVAL_S = 1.0
 _IDLE_INTERVAL_S = 5.0
+_SCAN_INTERVAL_S = 1.0
+"""How often the processes are listed, which takes a scan of all processes of the machine."""
 
 
 @dataclass
@@ -31,6 +35,8 @@ class MemoryGuard:
     _wake: threading.Event = field(default_factory=threading.Event)
     _ended: bool = False
     _thread: threading.Thread | None = None
+    _members: dict[AlgorithmProcess, list[psutil.Process]] = field(default_factory=dict)
+    _scanned_at: float = float("-inf")
 
     def add(self, process: AlgorithmProcess) -> None:
         """Guard a process until it ends."""
@@ -63,10 +69,44 @@ class MemoryGuard:
             self._wake.wait(interval_s)
 
     def _check(self, guarded: list[AlgorithmProcess]) -> None:
-        used_bytes = {process: process.memory_bytes() for process in guarded}
+        self._scan(guarded)
+        used_bytes = {process: _resident_bytes(self._members[process]) for process in guarded}
         for process, size in used_bytes.items():
             if size > process.share.memory_bytes:
                 process.kill(process.share.overrun(size))
         if psutil.virtual_memory().available < self.floor_bytes:
             largest = max(used_bytes, key=lambda process: (process.is_job, used_bytes[process]))
             largest.kill(largest.share.machine_full(used_bytes[largest]))
+
+    def _scan(self, guarded: list[AlgorithmProcess]) -> None:
+        """List the processes of each algorithm, in one scan for all of them."""
+        is_known = all(self._members.get(process) for process in guarded)
+        if is_known and time.monotonic() - self._scanned_at < _SCAN_INTERVAL_S:
+            return
+        roots = {process.pid: process for process in guarded}
+        self._members = {process: [] for process in guarded}
+        children = _children_by_parent()
+        for pid, algorithm in roots.items():
+            ends = [pid]
+            while ends:
+                below = [child for end in ends for child in children.get(end, ())]
+                self._members[algorithm] += below
+                ends = [child.pid for child in below]
+        self._scanned_at = time.monotonic()
+
+
+def _children_by_parent() -> dict[int, list[psutil.Process]]:
+    """Return the running processes below this one, by the id of their parent."""
+    children: dict[int, list[psutil.Process]] = {}
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            children.setdefault(child.ppid(), []).append(child)
+    return children
+
+
+def _resident_bytes(processes: list[psutil.Process]) -> int:
+    total = 0
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            total += process.memory_info().rss
+    return total

@@ -7,12 +7,9 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +27,6 @@ _INHERITED_VARIABLES = (
     "LD_LIBRARY_PATH",
 )
 _MAX_LINE_BYTES = 64 * 1024
-_TREE_MAX_AGE_S = 1.0
 # Libraries map address space that they never use; the limit on data allows for it.
 _DATA_HEADROOM_BYTES = 2 * 1024**3
 
@@ -60,8 +56,6 @@ class AlgorithmProcess:
     ) -> None:
         self.share = share
         self.is_job = command.nice > 0
-        self._tree: list[psutil.Process] = []
-        self._tree_seen_at = float("-inf")
         self.killed_for: str | None = None
         specification = {
             "command": list(command.arguments),
@@ -132,29 +126,6 @@ class AlgorithmProcess:
             self._process.kill()
             code = self._process.wait()
         return code
-
-    def memory_bytes(self) -> int:
-        """Return the resident memory of the algorithm and all that it has started.
-
-        The list of processes is at most a second old, because it takes a scan of all of /proc.
-        """
-        total = 0
-        for process in self._members():
-            try:
-                total += process.memory_info().rss
-            except psutil.NoSuchProcess:
-                self._tree_seen_at = float("-inf")
-        return total
-
-    def _members(self) -> list[psutil.Process]:
-        if time.monotonic() - self._tree_seen_at > _TREE_MAX_AGE_S:
-            try:
-                self._tree = psutil.Process(self.pid).children(recursive=True)
-            except psutil.NoSuchProcess:
-                self._tree = []
-            # An empty list is not kept: the supervisor may not have started the algorithm yet.
-            self._tree_seen_at = time.monotonic() if self._tree else float("-inf")
-        return self._tree
 
     def _close_stdin(self) -> None:
         if self._process.stdin is not None and not self._process.stdin.closed:
