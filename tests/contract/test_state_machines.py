@@ -186,3 +186,10 @@ def test_a_run_goes_on_when_its_curves_cannot_be_recorded() -> None:
     (rule,) = branch["States"]["RecordCurves"]["Catch"]
     assert rule["ErrorEquals"] == ["States.ALL"]
     assert branch["States"][rule["Next"]]["Type"] == "Succeed"
+
+
+def test_a_run_whose_version_was_promoted_before_its_deployment_failed_is_deployed() -> None:
+    states = DEFINITIONS["deploy.asl.json"]["States"]
+    choice = states[states["RollBack"]["Next"]]
+    assert choice["Choices"][0] == {"Condition": "{% $promoted %}", "Next": "FinishRun"}
+    assert states["FinishRun"]["Arguments"]["Payload"]["status"] == "DEPLOYED"
