@@ -67,19 +67,24 @@ def _kill(
     return killed
 
 
+def _kill_in_run(subject: Subject, function: str) -> int:
+    """Kill a function in the run of a drop; drop again if it had done its work before."""
+    for attempt in range(ATTEMPTS):
+        before = subject.last_run()
+        times = _kill(subject, function, subject.drop, latest_s=LATEST_S / 2**attempt)
+        subject.wait_for_new_run(before)
+        subject.wait_until_at_rest()
+        status = subject.last_run()["status"]
+        subject.note = f"run {status}"
+        if status != RunStatus.DEPLOYED or function in SURVIVED_BY_ITS_RUN:
+            return times
+    raise NotSurvived(f"each process of {function} had done its work before it was killed")
+
+
 def _add_function_of_a_drop(function: str) -> None:
     @fault(_name(function), f"{function}Function is killed during a drop's run")
     def inject(subject: Subject) -> int:
-        for attempt in range(ATTEMPTS):
-            before = subject.last_run()
-            times = _kill(subject, function, subject.drop, latest_s=LATEST_S / 2**attempt)
-            subject.wait_for_new_run(before)
-            subject.wait_until_at_rest()
-            status = subject.last_run()["status"]
-            subject.note = f"run {status}"
-            if status != RunStatus.DEPLOYED or function in SURVIVED_BY_ITS_RUN:
-                return times
-        raise NotSurvived(f"each process of {function} had done its work before it was killed")
+        return _kill_in_run(subject, function)
 
 
 def _add_function_of_traffic(function: str) -> None:
@@ -193,7 +198,7 @@ def _roll_back(subject: Subject) -> int:
     FOLDS,
 )
 def _plan_folds(subject: Subject) -> int:
-    return _kill(subject, "PlanFolds", subject.drop)
+    return _kill_in_run(subject, "PlanFolds")
 
 
 @fault(
@@ -203,7 +208,7 @@ def _plan_folds(subject: Subject) -> int:
     FOLDS,
 )
 def _pack_ensemble(subject: Subject) -> int:
-    return _kill(subject, "PackEnsemble", subject.drop)
+    return _kill_in_run(subject, "PackEnsemble")
 
 
 @fault(
