@@ -93,6 +93,26 @@ def test_a_newer_version_updates_the_endpoint_with_a_new_model_and_config(
     assert plan["name"].startswith("refit-digits-v2-")
 
 
+def test_a_version_whose_run_died_before_it_recorded_the_version_is_recorded(
+    sagemaker: FakeSageMaker,
+) -> None:
+    # Otherwise the captures of the live version would be those of an unknown one.
+    services().models.update_run("digits", RUN, status=RunStatus.FAILED)
+    sagemaker.approved = PackageVersion(1, "arn:package/1", RUN)
+    assert planned(1)["version"] == 1
+    assert services().artifacts.run_of("digits", 1) == RUN
+    assert (recorded().version, recorded().package_arn) == (1, "arn:package/1")
+
+
+def test_a_version_whose_number_belongs_to_another_run_is_not_deployed(
+    sagemaker: FakeSageMaker,
+) -> None:
+    services().models.record_version("digits", 1, "aaaaaaaaaaaa", "arn:package/older")
+    sagemaker.approved = PackageVersion(1, "arn:package/1", RUN)
+    assert planned(1) == {"action": "none"}
+    assert services().artifacts.run_of("digits", 1) == "aaaaaaaaaaaa"
+
+
 def planned_config(stack: Stack, sagemaker: FakeSageMaker, monitoring: str) -> dict[str, Any]:
     stack.put(f"digits/runs/{RUN}/manifest.json", manifest(RUN, f"[monitoring]\n{monitoring}"))
     sagemaker.approved = PackageVersion(1, "arn:package/1", RUN)
