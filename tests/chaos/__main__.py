@@ -52,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return User(lifecycle.up(given.port))
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell ignores SIGINT in background jobs, and the commands that are started would, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with quotas():
         try:
             for outcome in Campaign(user, Digits(), given.seed, given.port + 1).run(faults):

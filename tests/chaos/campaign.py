@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from tests.chaos.fault import CannotBeTried, Fault, Needs, NotSurvived, Outcome
 from tests.chaos.own_stack import OwnStack, Start
-from tests.chaos.subject import Subject
+from tests.chaos.subject import COUNT_S, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -101,14 +101,14 @@ class Campaign:
 
     def _judge(self, fault: Fault, subject: Subject) -> Outcome:
         subject.random = self._random(fault)
-        subject.note = ""
+        subject.note, subject.count_s, subject.injected_at = "", COUNT_S, None
         client = subject.client
         calls, failed, refused = client.calls, client.failed_calls, client.refused
         outcome = Outcome(fault)
         try:
             with client.traffic():
                 outcome = replace(outcome, times=fault.inject(subject))
-                injected = time.monotonic()
+                injected = subject.injected_at or time.monotonic()
                 subject.wait_until_at_rest()
                 outcome = replace(outcome, recovered_s=time.monotonic() - injected)
                 subject.drop()

@@ -151,6 +151,10 @@ class CountingClient:
             self.refused += len(refused)
         self._count(answered.version, labelled=len(accepted), errors=len(answered.wrong & accepted))
 
+    def count_predictions(self, version: int, rows: int) -> None:
+        """Count predictions that were requested otherwise, such as those of a batch."""
+        self._count(version, predictions=rows)
+
     def difference(self) -> Difference:
         """Compare the counters of Refit with those of the client."""
         lost = twice = errors = 0

@@ -33,7 +33,8 @@ QUOTAS = {
     "Number of instances across active endpoints": 100,
 }
 REFIT = [sys.executable, "-c", "from refit_cli.main import app; app()"]
-COMMAND_S = 300
+COMMAND_S = 900
+"""The first start builds; on a busy machine that takes minutes."""
 END_S = 30.0
 
 

@@ -97,7 +97,13 @@ def kill(processes: list[psutil.Process]) -> int:
     return killed
 
 
-def kill_next(user: User, kind: Kind, random: Random, latest_s: float) -> int:
+def kill_next(
+    user: User,
+    kind: Kind,
+    random: Random,
+    latest_s: float,
+    known: list[psutil.Process] | None = None,
+) -> int:
     """Kill the next process of a kind, at a random moment after its start; return how many.
 
     A process that has ended by then counts as none.
@@ -107,14 +113,16 @@ def kill_next(user: User, kind: Kind, random: Random, latest_s: float) -> int:
         kind: which process.
         random: draws the moment.
         latest_s: latest moment, in seconds after the start.
+        known: processes that are not the next one; None for those that run now. What causes the
+            next one may start it before they can be listed, so list them before the cause.
 
     Raises:
         NotSurvived: when no such process is started in time.
     """
-    known = {process.pid for process in running(user, kind)}
+    pids = {process.pid for process in (running(user, kind) if known is None else known)}
     deadline = time.monotonic() + APPEAR_S
     while time.monotonic() < deadline:
-        started = [process for process in running(user, kind) if process.pid not in known]
+        started = [process for process in running(user, kind) if process.pid not in pids]
         if started:
             time.sleep(random.uniform(0, latest_s))
             return min(1, kill(started))
@@ -124,11 +132,11 @@ def kill_next(user: User, kind: Kind, random: Random, latest_s: float) -> int:
 
 @contextmanager
 def killing_next(
-    user: User, kind: Kind, random: Random, latest_s: float
+    user: User, kind: Kind, random: Random, latest_s: float, known: list[psutil.Process]
 ) -> Iterator[Callable[[], int]]:
     """Kill the next process of a kind while the block runs; see `kill_next`."""
     with ThreadPoolExecutor(1) as pool:
-        killed = pool.submit(kill_next, user, kind, random, latest_s)
+        killed = pool.submit(kill_next, user, kind, random, latest_s, known)
         yield killed.result
 
 

@@ -33,7 +33,7 @@ DROP_ROWS = 300
 RUN_S = 240.0
 """Until a run has ended, and until the next one is deployed."""
 COUNT_S = 120.0
-"""Until all is counted: the longest time for which a killed function keeps its messages."""
+"""Until all is counted: longer than a function that was killed at its work keeps its messages."""
 POLL_S = 0.25
 
 
@@ -43,6 +43,8 @@ class Subject:
     Attributes:
         random: draws the moments of faults, from the seed and the fault's name.
         note: what a person may want to know of the fault beside the figures.
+        count_s: until all is counted.
+        injected_at: when the fault was injected last, if it goes on for longer.
     """
 
     def __init__(
@@ -59,6 +61,8 @@ class Subject:
         self.client = CountingClient(user, model, digits)
         self.random: Random
         self.note = ""
+        self.count_s = COUNT_S
+        self.injected_at: float | None = None
         self._own_stack = own_stack
         self._settings = SETTINGS + settings
         self._drops = 0
@@ -143,7 +147,7 @@ class Subject:
         """Wait until the counters agree with the client's; return the difference that stays."""
         with self.client.pause():
             self.client.flush()
-            deadline = time.monotonic() + COUNT_S
+            deadline = time.monotonic() + self.count_s
             while (difference := self.client.difference()) and time.monotonic() < deadline:
                 time.sleep(POLL_S)
         return difference

@@ -38,10 +38,13 @@ CAUSE_DECIDES = {
     "sagemaker": {"SageMaker.AmazonSageMakerException", "States.TaskFailed", QUOTA_REACHED},
     "aws-sdk:sagemaker": {"SageMaker.SageMakerException"},
 }
+# The process of a function died: for lack of memory, of its time, or with its machine.
+DEATHS_OF_FUNCTIONS = {"Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout"}
 UNDECIDED_ERRORS = set.union(*CAUSE_DECIDES.values())
 AWS_ERRORS = set.union(
     *TRANSIENT_ERRORS.values(),
     UNDECIDED_ERRORS,
+    DEATHS_OF_FUNCTIONS,
     {"States.ALL"},
 )
 
@@ -186,3 +189,17 @@ def test_a_run_goes_on_when_its_curves_cannot_be_recorded() -> None:
     (rule,) = branch["States"]["RecordCurves"]["Catch"]
     assert rule["ErrorEquals"] == ["States.ALL"]
     assert branch["States"][rule["Next"]]["Type"] == "Succeed"
+
+
+def test_a_run_whose_version_was_promoted_before_its_deployment_failed_is_deployed() -> None:
+    states = DEFINITIONS["deploy.asl.json"]["States"]
+    choice = states[states["RollBack"]["Next"]]
+    assert choice["Choices"][0] == {"Condition": "{% $promoted %}", "Next": "FinishRun"}
+    assert states["FinishRun"]["Arguments"]["Payload"]["status"] == "DEPLOYED"
+
+
+def test_a_rollback_whose_function_dies_is_repeated() -> None:
+    # Nothing else brings the endpoint back from a version that was refused.
+    roll_back = DEFINITIONS["deploy.asl.json"]["States"]["RollBack"]
+    retried = {error for retrier in roll_back["Retry"] for error in retrier["ErrorEquals"]}
+    assert retried >= DEATHS_OF_FUNCTIONS

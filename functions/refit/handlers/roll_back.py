@@ -3,7 +3,8 @@
 Invoked by  DEPLOY state machine, state RollBack, until it succeeds
 Input       the plan of PlanDeployment and the error                          events/roll_back.json
 Output      {"live": the endpoint config that is live now, or null,
-            "repeat": whether the deployment may be repeated, because AWS caused the failure}
+            "repeat": whether the deployment may be repeated, because AWS caused the failure,
+            "promoted": whether the version was promoted before the failure, and stays live}
 Raises      EndpointNotReady while the endpoint is changing, ServiceThrottled
 """
 
@@ -41,4 +42,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, str | bool | None]
         is_update=request.action is Action.UPDATE,
     )
     rolled_back = roll_back_deployment(services(), failed)
-    return {"live": rolled_back.live_config, "repeat": rolled_back.may_repeat}
+    return {
+        "live": rolled_back.live_config,
+        "repeat": rolled_back.may_repeat,
+        "promoted": rolled_back.is_promoted,
+    }

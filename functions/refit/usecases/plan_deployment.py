@@ -164,6 +164,10 @@ def _plan(
     if package is None or package.run is None or action is Action.NONE:
         logger.info("nothing to deploy", extra={"model": model})
         return {"action": Action.NONE}
+    # The function that registered the version may have died before it recorded it.
+    if not services.models.record_version(model, package.version, package.run, package.arn):
+        logger.warning("the number of the version belongs to another run", extra={"model": model})
+        return {"action": Action.NONE}
     _check_endpoint(services, names.endpoint, live)
     check_image(services, package.image)
     manifest = services.artifacts.manifest(model, package.run)

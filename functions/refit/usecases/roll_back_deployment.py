@@ -48,22 +48,27 @@ class RolledBack:
     Attributes:
         live_config: the endpoint config that is live now, or None.
         may_repeat: whether the version keeps its approval, because AWS caused the failure.
+        is_promoted: whether the version was promoted before the failure, so that it stays live.
     """
 
     live_config: str | None
     may_repeat: bool
+    is_promoted: bool = False
 
 
 def roll_back_deployment(services: Services, failed: FailedDeployment) -> RolledBack:
     """Update the endpoint back to the champion, or delete the endpoint if there is no champion.
 
-    The version is rejected, unless the failure was one of AWS's own.
+    The version is rejected, unless the failure was one of AWS's own. If the function that promotes
+    died after the promotion, the version is the champion, and nothing is undone.
 
     Raises:
         EndpointNotReady: while the endpoint is changing; call again later.
     """
     champion = services.models.champion(failed.model)
     live_config = _restore(services, failed, champion)
+    if champion is not None and champion.endpoint_config == failed.name:
+        return RolledBack(live_config, may_repeat=False, is_promoted=True)
     failure = failed.failure
     services.endpoints.delete_deployment(failed.name)
     if services.artifacts.manifest(failed.model, failed.run).features_from is not None:

@@ -24,6 +24,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from refit_local.sagemaker.machine.images import LocalImages
+from refit_local.stack import run_sam
 from refit_local.stack.errors import DeployFailed
 from refit_local.stack.packages import digest_of, upload_packages
 from refit_local.stack.record import PROJECT, StackInfo
@@ -167,10 +168,9 @@ def _sam(
     started = time.monotonic()
     step = f"sam {arguments[0]}"
     settings = ["--config-file", str(project / "samconfig.toml"), "--config-env", "local"]
-    command = [sys.executable, "-m", "samcli", *arguments, *settings]
     # SAM caches its downloads in `.aws-sam` of the current folder.
     folder = Path(environment["__SAM_CLI_APP_DIR"]).parent
-    code, output = _run(command, environment, folder)
+    code, output = _run([*arguments, *settings], environment, folder)
     if code is None:
         raise DeployFailed(f"{output}\n`{step}` did not end within {STEP_DEADLINE_S} s")
     if code != 0:
@@ -182,20 +182,21 @@ def _sam(
     log(f"{step}: {time.monotonic() - started:.1f} s")
 
 
-def _run(command: list[str], environment: dict[str, str], folder: Path) -> tuple[int | None, str]:
-    """Run a command; return its exit code (None after a timeout) and its output.
+def _run(arguments: list[str], environment: dict[str, str], folder: Path) -> tuple[int | None, str]:
+    """Run SAM; return its exit code (None after a timeout) and its output.
 
-    A timeout or an interruption ends the command and its children; SAM starts pip.
+    A timeout, an interruption and the end of this process end SAM and its children, such as pip.
     """
-    with tempfile.TemporaryFile() as output_file:
+    with tempfile.TemporaryFile() as output_file, _pipe() as (reader, _):
         process = subprocess.Popen(
-            command,
+            [sys.executable, "-m", run_sam.__name__, str(reader), *arguments],
             env=environment,
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=output_file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=[reader],
         )
         try:
             code = process.wait(STEP_DEADLINE_S)
@@ -207,6 +208,17 @@ def _run(command: list[str], environment: dict[str, str], folder: Path) -> tuple
                 process.wait()
         output_file.seek(0)
         return code, output_file.read().decode(errors="replace")
+
+
+@contextmanager
+def _pipe() -> Iterator[tuple[int, int]]:
+    """Open a pipe, whose ends no other process inherits."""
+    reader, writer = os.pipe()
+    try:
+        yield reader, writer
+    finally:
+        os.close(reader)
+        os.close(writer)
 
 
 def is_deployed(info: StackInfo) -> bool:

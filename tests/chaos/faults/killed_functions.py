@@ -5,12 +5,16 @@ The processes that wait for work are ended first, so that the next invocation st
 
 from __future__ import annotations
 
+import csv
 import json
 import re
+import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import requests
 from refit.domain.pipeline.batch import BatchStatus
+from refit.domain.vocabulary import RunStatus
 
 from tests.chaos import processes
 from tests.chaos.fault import Needs, NotSurvived, fault
@@ -24,11 +28,17 @@ if TYPE_CHECKING:
 LATEST_S = 0.8
 """Until then a function has imported its code, and most have done their work."""
 KILLS_IN_TRAFFIC = 3
+ATTEMPTS = 4
+BATCH_ROWS = 20
+HIDDEN_S = {"IngestCaptures": 960, "IngestGroundTruth": 330}
+"""How long a queue hides the messages of a function that was killed before it had begun."""
 FOLDS = "[training]\nfolds = 2\nfolds_at_a_time = 2\nfinal = 'ensemble'\n"
 OF_A_DROP = (
     "Ingest PlanTraining Prepare PlanEvaluation Evaluate RecordCurves Gate Register FinishRun "
     "PlanDeployment VerifyDeployment Promote"
 ).split()
+SURVIVED_BY_ITS_RUN = {"Ingest", "RecordCurves", "FinishRun"}
+"""Functions whose death fails no run. FinishRun is the last, and another one ends the run."""
 OF_TRAFFIC = "Predict RecordGroundTruth IngestCaptures CountLabels".split()
 OF_A_BATCH = "StartBatch PrepareBatch FinishBatch".split()
 
@@ -37,24 +47,44 @@ def _name(function: str) -> str:
     return "killed-" + re.sub(r"(?<!^)(?=[A-Z])", "-", function).lower()
 
 
-def _kill(subject: Subject, function: str, cause: Callable[[], Any], times: int = 1) -> int:
+def _kill(
+    subject: Subject,
+    function: str,
+    cause: Callable[[], Any],
+    times: int = 1,
+    latest_s: float = LATEST_S,
+) -> int:
     """Kill a function's next process, after `cause` has had it invoked."""
+    subject.count_s += HIDDEN_S.get(function, 0)
     kind = processes.function(subject.user, function)
     killed = 0
     for _ in range(times):
-        processes.kill(processes.running(subject.user, kind))
+        idle = processes.running(subject.user, kind)
+        processes.kill(idle)
         cause()
-        killed += processes.kill_next(subject.user, kind, subject.random, LATEST_S)
+        killed += processes.kill_next(subject.user, kind, subject.random, latest_s, idle)
+        subject.injected_at = time.monotonic()
     return killed
+
+
+def _kill_in_run(subject: Subject, function: str) -> int:
+    """Kill a function in the run of a drop; drop again if it had done its work before."""
+    for attempt in range(ATTEMPTS):
+        before = subject.last_run()
+        times = _kill(subject, function, subject.drop, latest_s=LATEST_S / 2**attempt)
+        subject.wait_for_new_run(before)
+        subject.wait_until_at_rest()
+        status = subject.last_run()["status"]
+        subject.note = f"run {status}"
+        if status != RunStatus.DEPLOYED or function in SURVIVED_BY_ITS_RUN:
+            return times
+    raise NotSurvived(f"each process of {function} had done its work before it was killed")
 
 
 def _add_function_of_a_drop(function: str) -> None:
     @fault(_name(function), f"{function}Function is killed during a drop's run")
     def inject(subject: Subject) -> int:
-        before = subject.last_run()
-        times = _kill(subject, function, subject.drop)
-        subject.wait_for_new_run(before)
-        return times
+        return _kill_in_run(subject, function)
 
 
 def _add_function_of_traffic(function: str) -> None:
@@ -67,23 +97,39 @@ def _add_function_of_a_batch(function: str) -> None:
     @fault(_name(function), f"{function}Function is killed during a batch prediction")
     def inject(subject: Subject) -> int:
         name = f"batch-{function}.csv"
-
-        def put() -> None:
-            rows = "".join(",".join(map(str, row)) + "\n" for row in subject.digits.rows(slice(20)))
-            key = f"{subject.model}/batch/in/{name}"
-            subject.user.client("s3").put_object(Bucket=subject.user.bucket, Key=key, Body=rows)
-
-        times = _kill(subject, function, put)
+        rows = subject.digits.rows(slice(BATCH_ROWS))
+        body = "".join(",".join(map(str, row)) + "\n" for row in rows)
+        times = _kill(subject, function, lambda: _put(subject, f"batch/in/{name}", body))
 
         def ended() -> str | None:
             items = subject.user.items(subject.model)
             batches = [item for sk, item in items.items() if sk.startswith("BATCH#")]
-            of_file = [batch for batch in batches if batch["file"].endswith(name)]
+            of_file = [batch for batch in batches if batch["file"] == name]
             ends = [str(b["status"]) for b in of_file if BatchStatus(b["status"]).is_final]
             return ends[0] if ends else None
 
-        subject.note = f"batch {subject.wait(ended, 'the end of the batch')}"
+        status = subject.wait(ended, "the end of the batch")
+        subject.note = f"batch {status}"
+        if status == BatchStatus.SUCCEEDED:
+            _count_captured(subject, name)
+        else:  # it may have captured its rows before it was killed
+            subject.client.unanswered += BATCH_ROWS
         return times
+
+
+def _put(subject: Subject, path: str, body: str) -> None:
+    key = f"{subject.model}/{path}"
+    subject.user.client("s3").put_object(Bucket=subject.user.bucket, Key=key, Body=body)
+
+
+def _count_captured(subject: Subject, file: str) -> None:
+    """Count the predictions of a batch that are captured like those of the API."""
+    key = f"{subject.model}/batch/out/{file}"
+    answer = subject.user.client("s3").get_object(Bucket=subject.user.bucket, Key=key)
+    rows = csv.DictReader(answer["Body"].read().decode().splitlines())
+    captured = Counter(int(row["version"]) for row in rows if row["inference_id"])
+    for version, count in captured.items():
+        subject.client.count_predictions(version, count)
 
 
 for _function in OF_A_DROP:
@@ -98,12 +144,9 @@ for _function in OF_A_BATCH:
 def _ingest_ground_truth(subject: Subject) -> int:
     answered = subject.predicted()
     lines = "".join(f"{name},{label}\n" for name, label in answered.labels.items())
-
-    def put() -> None:
-        key = f"{subject.model}/ground-truth/killed.csv"
-        subject.user.client("s3").put_object(Bucket=subject.user.bucket, Key=key, Body=lines)
-
-    times = _kill(subject, "IngestGroundTruth", put)
+    times = _kill(
+        subject, "IngestGroundTruth", lambda: _put(subject, "ground-truth/killed.csv", lines)
+    )
     subject.client.count_labels(answered)
     return times
 
@@ -155,7 +198,7 @@ def _roll_back(subject: Subject) -> int:
     FOLDS,
 )
 def _plan_folds(subject: Subject) -> int:
-    return _kill(subject, "PlanFolds", subject.drop)
+    return _kill_in_run(subject, "PlanFolds")
 
 
 @fault(
@@ -165,7 +208,7 @@ def _plan_folds(subject: Subject) -> int:
     FOLDS,
 )
 def _pack_ensemble(subject: Subject) -> int:
-    return _kill(subject, "PackEnsemble", subject.drop)
+    return _kill_in_run(subject, "PackEnsemble")
 
 
 @fault(
@@ -193,12 +236,13 @@ def _request_twice(subject: Subject, function: str, method: str, path: str) -> i
     stack = subject.user.stack
     headers = {"x-api-key": stack.api_keys["operate"]}
     kind = processes.function(subject.user, function)
-    processes.kill(processes.running(subject.user, kind))
+    idle = processes.running(subject.user, kind)
+    processes.kill(idle)
 
     def send() -> requests.Response:
         return requests.request(method, f"{stack.api_url}/{path}", headers=headers, timeout=60)
 
-    with processes.killing_next(subject.user, kind, subject.random, LATEST_S) as killed:
+    with processes.killing_next(subject.user, kind, subject.random, LATEST_S, idle) as killed:
         first = send()
         times = killed()
     again = send()

@@ -20,9 +20,10 @@ KILLS = 3
 def _kill_in_run(subject: Subject, kind: Kind) -> int:
     """Kill the process of a kind that the next drop's run starts; drop again if it was too late."""
     for attempt in range(ATTEMPTS):
+        known = processes.running(subject.user, kind)
         subject.drop()
         latest_s = LATEST_S / 2**attempt
-        if killed := processes.kill_next(subject.user, kind, subject.random, latest_s):
+        if killed := processes.kill_next(subject.user, kind, subject.random, latest_s, known):
             return killed
         subject.require_deployed()
     raise NotSurvived(f"each process of {kind.title} had ended before it was to be killed")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
-from refit_local.stack import lifecycle, record
+from refit_local.stack import lifecycle, record, run_sam
 
 from tests.chaos.fault import CannotBeTried, Needs, NotSurvived, fault
 from tests.chaos.own_stack import COMMAND_S, Start, begin, is_free, refit, state_of
@@ -24,13 +24,16 @@ from tests.chaos.subject import Subject
 from tests.e2e.driver import User, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 OK, FAILED, BAD_INPUT, NOT_REACHABLE = 0, 1, 2, 3
 LATEST_S = 12.0
 """Until then `refit up` has started the server, and builds or deploys."""
-SMALL_DISK = "400m"
+LATEST_OF_SAM_S = 4.0
+POLL_S = 0.05
+SMALL_DISK = "1g"
+"""A stack with one model takes about half of it: each process of a function has its own code."""
 
 
 def _up(port: int, *options: str) -> subprocess.CompletedProcess[str]:
@@ -55,10 +58,28 @@ def _require_start(port: int, *options: str) -> None:
 
 
 def _interrupted(start: Start, number: signal.Signals) -> int:
+    """Send the signal while the server starts or SAM runs, and again while SAM runs."""
+    codes = []
+    for moment, latest_s in ((_has_begun, LATEST_S), (_runs_sam, LATEST_OF_SAM_S)):
+        codes.append(_interrupted_at(start, number, moment, latest_s))
+    start.note = f"exit codes {codes}"
+    _require_start(start.own_stack.port)
+    return len(codes)
+
+
+def _interrupted_at(
+    start: Start,
+    number: signal.Signals,
+    moment: Callable[[int, psutil.Process], bool],
+    latest_s: float,
+) -> int:
     port = start.own_stack.port
+    _lock_of(port).unlink(missing_ok=True)
     up = begin("up", "--port", str(port))
-    time.sleep(start.random.uniform(0.3, LATEST_S))
-    processes = psutil.Process(up.pid).children(recursive=True)
+    process = psutil.Process(up.pid)
+    wait_for(lambda: moment(port, process) or None, "the start", COMMAND_S, POLL_S)
+    time.sleep(start.random.uniform(0, latest_s))
+    processes = process.children(recursive=True)
     os.kill(up.pid, number)
     output, _ = up.communicate(timeout=COMMAND_S)
     if "Traceback (most recent call last)" in output:
@@ -66,9 +87,21 @@ def _interrupted(start: Start, number: signal.Signals) -> int:
     wait_until_gone(processes, timeout_s=30)
     if not is_free(port):
         raise NotSurvived(f"port {port} is still taken")
-    start.note = f"exit code {up.returncode}"
-    _require_start(port)
-    return 1
+    return up.returncode
+
+
+def _lock_of(port: int) -> Path:
+    return record.folder(port) / "lock"
+
+
+def _has_begun(port: int, up: psutil.Process) -> bool:
+    """Say whether the command has read its options, and begins."""
+    return _lock_of(port).exists()
+
+
+def _runs_sam(port: int, up: psutil.Process) -> bool:
+    commands = [each.cmdline() for each in up.children() if each.is_running()]
+    return any(run_sam.__name__ in command for command in commands)
 
 
 def _add_signal(number: signal.Signals) -> None:
@@ -131,6 +164,22 @@ def _down_beside_up(start: Start) -> int:
     return 3
 
 
+def _record_of_another_program(port: int) -> str:
+    """Return a whole record, whose process id belongs to this process by now."""
+    info = {"port": port, "pid": os.getpid(), "state_dir": str(state_of(port))}
+    texts = (
+        "endpoint_url",
+        "region",
+        "access_key_id",
+        "secret_access_key",
+        "stack_name",
+        "api_url",
+    )
+    info |= dict.fromkeys(texts, "")
+    content = {"info": info | {"api_keys": {}}, "started_at": 0, "keep": False, "ready": True}
+    return json.dumps(content)
+
+
 @fault(
     "damaged-record", "stack.json is cut, null, of zeros, or names another program", Needs.NOTHING
 )
@@ -138,8 +187,8 @@ def _damaged_record(start: Start) -> int:
     port = start.own_stack.port
     path = record.folder(port) / "stack.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    other = {"info": {"pid": os.getpid(), "port": port}, "started_at": 0, "ready": True}
-    texts = ("null", '{"info": {', "\0" * 100, "[]", "5", json.dumps(other))
+    other = _record_of_another_program(port)
+    texts = ("null", '{"info": {', "\0" * 100, "[]", "5", other)
     for text in texts:
         for command in (["status"], ["down"]):
             path.write_text(text)

@@ -93,6 +93,26 @@ def test_a_newer_version_updates_the_endpoint_with_a_new_model_and_config(
     assert plan["name"].startswith("refit-digits-v2-")
 
 
+def test_a_version_whose_run_died_before_it_recorded_the_version_is_recorded(
+    sagemaker: FakeSageMaker,
+) -> None:
+    # Otherwise the captures of the live version would be those of an unknown one.
+    services().models.update_run("digits", RUN, status=RunStatus.FAILED)
+    sagemaker.approved = PackageVersion(1, "arn:package/1", RUN)
+    assert planned(1)["version"] == 1
+    assert services().artifacts.run_of("digits", 1) == RUN
+    assert (recorded().version, recorded().package_arn) == (1, "arn:package/1")
+
+
+def test_a_version_whose_number_belongs_to_another_run_is_not_deployed(
+    sagemaker: FakeSageMaker,
+) -> None:
+    services().models.record_version("digits", 1, "aaaaaaaaaaaa", "arn:package/older")
+    sagemaker.approved = PackageVersion(1, "arn:package/1", RUN)
+    assert planned(1) == {"action": "none"}
+    assert services().artifacts.run_of("digits", 1) == "aaaaaaaaaaaa"
+
+
 def planned_config(stack: Stack, sagemaker: FakeSageMaker, monitoring: str) -> dict[str, Any]:
     stack.put(f"digits/runs/{RUN}/manifest.json", manifest(RUN, f"[monitoring]\n{monitoring}"))
     sagemaker.approved = PackageVersion(1, "arn:package/1", RUN)
@@ -355,7 +375,11 @@ def test_a_rejected_version_is_rolled_back_to_the_champion(
     update = {"EndpointName": "refit-digits", "EndpointConfigName": "refit-digits-v1-01234567"}
     assert sagemaker.changes == [("update_endpoint", update)]
     sagemaker.endpoint = EndpointState("InService", "refit-digits-v1-01234567", None)
-    assert roll_back_deployment() == {"live": "refit-digits-v1-01234567", "repeat": False}
+    assert roll_back_deployment() == {
+        "live": "refit-digits-v1-01234567",
+        "repeat": False,
+        "promoted": False,
+    }
     name = "refit-digits-v2-9c1185a5"
     assert sagemaker.changes[1:3] == [
         ("delete_endpoint_config", {"EndpointConfigName": name}),
@@ -366,13 +390,38 @@ def test_a_rejected_version_is_rolled_back_to_the_champion(
     assert "answers held-out row 3" in request["ApprovalDescription"]
 
 
+@pytest.mark.parametrize("cause", ["Runtime.ExitError", "ServiceThrottled"])
+def test_a_version_that_was_promoted_before_the_failure_stays_live_and_approved(
+    sagemaker: FakeSageMaker, cause: str
+) -> None:
+    make_champion_live()
+    promote.handler(sample("promote"), CONTEXT)
+    sagemaker.endpoint = EndpointState("InService", NEW_CONFIG, None)
+    event = sample("roll_back") | {"error": {"Error": cause, "Cause": "it died"}}
+    assert roll_back.handler(event, CONTEXT) == {
+        "live": NEW_CONFIG,
+        "repeat": False,
+        "promoted": True,
+    }
+    assert sagemaker.changes == [], "the live version keeps its config, its model and its approval"
+
+
+def test_a_live_version_whose_redeployment_fails_loses_what_the_redeployment_made(
+    sagemaker: FakeSageMaker,
+) -> None:
+    promote.handler(sample("promote") | {"name": CHAMPION_CONFIG}, CONTEXT)
+    sagemaker.endpoint = EndpointState("InService", CHAMPION_CONFIG, None)
+    assert roll_back_deployment()["promoted"] is False
+    assert sagemaker.changes[0] == ("delete_endpoint_config", {"EndpointConfigName": NEW_CONFIG})
+
+
 def test_the_endpoint_of_a_failed_first_version_is_deleted(sagemaker: FakeSageMaker) -> None:
     sagemaker.endpoint = EndpointState("Failed", "refit-digits-v2-9c1185a5", "ping failed")
     with pytest.raises(EndpointNotReady, match="being deleted"):
         roll_back_deployment()
     assert sagemaker.changes == [("delete_endpoint", {"EndpointName": "refit-digits"})]
     sagemaker.endpoint = None
-    assert roll_back_deployment() == {"live": None, "repeat": False}
+    assert roll_back_deployment() == {"live": None, "repeat": False, "promoted": False}
 
 
 @pytest.mark.parametrize(
@@ -406,7 +455,11 @@ def test_a_version_that_aws_had_no_capacity_for_keeps_its_approval(
 ) -> None:
     make_champion_live()
     sagemaker.endpoint = EndpointState("InService", CHAMPION_CONFIG, NO_CAPACITY)
-    assert roll_back.handler(no_capacity(), CONTEXT) == {"live": CHAMPION_CONFIG, "repeat": True}
+    assert roll_back.handler(no_capacity(), CONTEXT) == {
+        "live": CHAMPION_CONFIG,
+        "repeat": True,
+        "promoted": False,
+    }
     operations = [operation for operation, _ in sagemaker.changes]
     assert operations == ["delete_endpoint_config", "delete_model"], "so both can be created again"
 
@@ -421,6 +474,7 @@ def test_a_new_endpoint_that_aws_had_no_capacity_for_is_deleted_before_the_next_
     assert roll_back.handler(no_capacity(action="create"), CONTEXT) == {
         "live": None,
         "repeat": True,
+        "promoted": False,
     }
 
 

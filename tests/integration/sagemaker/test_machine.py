@@ -123,6 +123,18 @@ def test_the_threads_of_an_algorithm_do_not_spin_while_they_wait() -> None:
     assert lines == ["PASSIVE"]
 
 
+def test_an_algorithm_whose_supervisor_is_killed_ends_and_has_the_exit_code_of_its_signal() -> None:
+    program = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+    lines: list[str] = []
+    share = Share("ml.m5.large", 512 * MB, cores=(0,))
+    command = AlgorithmCommand((sys.executable, "-c", program), environment={}, nice=1)
+    process = AlgorithmProcess(command, share, lines.append)
+    until(lambda: lines, "the start of the algorithm")
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait(30) == 128 + signal.SIGKILL
+    until(lambda: not psutil.pid_exists(int(lines[0])), "the end of the algorithm")
+
+
 def test_a_job_waits_for_the_memory_of_earlier_jobs(small: RunningSageMaker) -> None:
     small.sagemaker.create_training_job(**long_training("first"))
     until(lambda: _secondary(small, "first") == "Training", "the first training")

@@ -3,15 +3,16 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+import refit_local.ministack
+from refit_local.ministack.lambda_runtime import SDK_FOLDER_VARIABLE
 from stack_under_test import LocalAws, packed, until
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ECHO = """
 import os, json
@@ -234,3 +235,37 @@ def handler(event, context):
     [notice] = aws.received(queue_url)
     message = json.loads(notice["Message"])
     assert (message["AlarmName"], message["NewStateValue"]) == ("too-many-failures", "ALARM")
+
+
+def test_a_worker_ends_at_once_when_its_pipe_is_closed(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        "import atexit, time\natexit.register(time.sleep, 60)\ndef handler(event, context): ..."
+    )
+    init = {
+        "env": {},
+        "code_dir": str(tmp_path),
+        "module": "app",
+        "handler": "handler",
+        "memory": 128,
+        "function_name": "slow-to-end",
+        "arn": "",
+    }
+    worker = subprocess.Popen(
+        [sys.executable, Path(refit_local.ministack.__path__[0], "lambda_worker.py")],
+        env=os.environ | {SDK_FOLDER_VARIABLE: str(tmp_path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        worker.stdin.write(f"{json.dumps(init)}\n")
+        worker.stdin.flush()
+        assert json.loads(worker.stdout.readline()) == {"status": "ready"}
+        worker.stdin.close()
+        assert worker.wait(20) == 0
+    finally:
+        worker.kill()
+        worker.wait()
+        worker.stdout.close()

@@ -268,6 +268,33 @@ def test_the_stack_stops_when_the_process_that_started_it_is_killed(
     until(lambda: not any(process.is_running() for process in processes), 30)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_build_ends_when_the_process_that_started_it_ends_by_a_signal(
+    tmp_path: Path, port: int, number: signal.Signals
+) -> None:
+    project = written_project(tmp_path)
+    template = TEMPLATE.replace(
+        "Type: AWS::Serverless::Function",
+        "Type: AWS::Serverless::Function\n    Metadata: { BuildMethod: makefile }",
+    )
+    (project / "template.yaml").write_text(template)
+    (project / "functions" / "Makefile").write_text("build-Echo:\n\tsleep 900\n")
+    starting = up_in_own_process(project, port)
+
+    def build() -> list[psutil.Process] | None:
+        """Return SAM and the program that it runs, once that runs."""
+        processes = psutil.Process(starting.pid).children(recursive=True)
+        return processes if "sleep" in [process.name() for process in processes] else None
+
+    processes = until(build, 60)
+    starting.send_signal(number)
+    assert starting.wait(30) == -number
+    assert starting.stdout is not None
+    starting.stdout.close()
+    _, alive = psutil.wait_procs(processes, timeout=30)
+    assert not alive
+
+
 def test_lambda_processes_end_when_the_server_is_killed(project: Path, port: int) -> None:
     info = lifecycle.up(port, detach=True, log=lambda _: None, project=project)
     invoke_echo(info)

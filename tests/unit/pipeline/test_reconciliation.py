@@ -191,7 +191,23 @@ def test_a_deployment_whose_execution_ended_unseen_ends_its_run_and_releases_its
     steps = reconcile(facts, SOON)
     assert [type(step) for step in steps] == [EndRun, ReleaseDeploymentLock, ReleaseRunLock]
     assert ended(steps).status is RunStatus.FAILED
-    assert "left with the config refit-m-v2-d" in ended(steps).message
+    message = "left with the config refit-m-v2-d, which is not that of the live version"
+    assert message in ended(steps).message
+
+
+def test_an_endpoint_of_a_first_version_that_is_not_live_is_compared_with_no_version() -> None:
+    facts = deploying(
+        state={
+            "deployment": "d",
+            "deployment_execution": "arn:deploy",
+            "deployment_run": "new",
+        },
+        deployed_run=run("DEPLOYING"),
+        deployment=deployment("FAILED"),
+        live_config="refit-m-v1-d",
+    )
+    message = "left with the config refit-m-v1-d, and no version is live"
+    assert message in ended(reconcile(facts, SOON)).message
 
 
 def test_an_endpoint_that_still_serves_the_champion_is_not_mentioned() -> None:

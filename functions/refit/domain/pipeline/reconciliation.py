@@ -262,10 +262,15 @@ def _end_of_live(facts: ModelFacts, run: Run) -> EndRun | None:
 def _end_of_deployment(facts: ModelFacts, run: Run, execution: ExecutionState) -> EndRun:
     champion, failure = facts.state.champion, execution.explained()
     if facts.live_config and (champion is None or facts.live_config != champion.endpoint_config):
+        contrast = (
+            "and no version is live"
+            if champion is None
+            else "which is not that of the live version"
+        )
         failure = Failure(
             failure.name,
-            f"{failure.message}. The endpoint is left with the config {facts.live_config}, which "
-            "is not that of the live version. To deploy the newest approved version again, run "
+            f"{failure.message}. The endpoint is left with the config {facts.live_config}, "
+            f"{contrast}. To deploy the newest approved version again, run "
             f"`refit unblock {run.model}`",
         )
     return EndRun(run.run, RunStatus.FAILED, failure.message, failure)

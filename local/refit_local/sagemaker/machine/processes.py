@@ -104,7 +104,7 @@ class AlgorithmProcess:
             return None
         self._reader.join(5)
         self._close_stdin()
-        return code
+        return _exit_code(code)
 
     def terminate(self) -> None:
         """Send SIGTERM to the algorithm."""
@@ -124,7 +124,7 @@ class AlgorithmProcess:
             code = self.wait(10)
         if code is None:
             self._process.kill()
-            code = self._process.wait()
+            code = _exit_code(self._process.wait())
         return code
 
     def _close_stdin(self) -> None:
@@ -138,3 +138,8 @@ class AlgorithmProcess:
         with stream:
             while line := stream.readline(_MAX_LINE_BYTES):
                 on_line(line.decode("utf-8", "replace").rstrip("\r\n"))
+
+
+def _exit_code(returned: int) -> int:
+    """Return the exit code of a supervisor, which is also 128 + n if signal n ended itself."""
+    return returned if returned >= 0 else 128 - returned
