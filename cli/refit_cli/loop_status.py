@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from refit.domain.monitoring.verdict import season_name
 from refit.domain.quality_metrics import METRICS, figure
 from refit.domain.retraining.state import RetrainingStatus
 from refit.usecases.loop_status import loop_answer
@@ -170,19 +171,55 @@ def _label_lines(live: LiveQuality | None, labels: LabelCounters) -> list[str]:
 
 
 def _input_lines(inputs: InputVerdict) -> list[str]:
-    estimate = ""
-    if inputs.estimated_accuracy is not None:
-        estimate = f"; estimated accuracy {inputs.estimated_accuracy:.1%}"
-    cohort = f"in the cohort of {_time(inputs.cohort)} ({counted(inputs.rows, 'row')}){estimate}"
     if not inputs.flagged:
-        return [f"no shift from the training data {cohort}"]
+        lines = [f"{_no_shift(inputs)} {_input_span(inputs)}"]
+    else:
+        what = counted(inputs.flagged, "unseen value" if inputs.compared_from else "shift")
+        lines = [f"[yellow]{what}[/] {_input_span(inputs)}"]
     shown = inputs.shifts[:_SHOWN_SHIFTS]
-    lines = [f"[yellow]{counted(inputs.flagged, 'shift')}[/] {cohort}"]
     for shift in shown:
         critical = "[bold]critical[/] " if shift.critical else ""
         lines.append(f"{critical}{escape(shift.feature_name)}  [dim]{escape(shift.description)}[/]")
     hidden = inputs.flagged - len(shown)
-    return [*lines, f"[dim]and {hidden} more[/]"] if hidden > 0 else lines
+    if hidden > 0:
+        lines.append(f"[dim]and {hidden} more[/]")
+    return lines + [f"[dim]{note}[/]" for note in _input_notes(inputs)]
+
+
+def _no_shift(inputs: InputVerdict) -> str:
+    if inputs.compared_from:
+        return "no value that the training data never had"
+    return "no shift from the training data"
+
+
+def _input_span(inputs: InputVerdict) -> str:
+    if inputs.compared_from:
+        return f"in the cohort of {_time(inputs.cohort)}"
+    estimate = ""
+    if inputs.estimated_accuracy is not None:
+        estimate = f"; estimated accuracy {inputs.estimated_accuracy:.1%}"
+    rows = counted(inputs.rows, "row")
+    if not inputs.season_s:
+        return f"in the cohort of {_time(inputs.cohort)} ({rows}){estimate}"
+    return (
+        f"over a whole {season_name(inputs.season_s)}, {_time(inputs.since)} to "
+        f"{_time(inputs.until)} ({rows}){estimate}"
+    )
+
+
+def _input_notes(inputs: InputVerdict) -> list[str]:
+    if inputs.compared_from:
+        return [
+            f"distributions are compared, and accuracy is estimated, over a whole "
+            f"{season_name(inputs.season_s)}: from {_time(inputs.compared_from)} on",
+            f"so far {counted(inputs.rows, 'row')} since {_time(inputs.since)}",
+        ]
+    if not inputs.missed:
+        return []
+    return [
+        f"outages prevented about {inputs.missed:.1%} of the predictions of this "
+        f"{season_name(inputs.season_s)}; the limits are higher by it"
+    ]
 
 
 def _retraining_lines(model: str, retraining: RetrainingState) -> list[str]:

@@ -142,7 +142,18 @@ def inputs() -> InputsAnswer:
     shift = Shift(
         feature_name="pixel 3", description="moved", value=0.6, threshold=0.1, n=60, critical=True
     )
-    return InputsAnswer(cohort=ago(10), rows=60, flagged=1, shifts=(shift,), estimated_accuracy=0.9)
+    return InputsAnswer(
+        cohort=ago(10),
+        since=ago(7 * 24 * 60),
+        until=ago(9),
+        season_s=604_800,
+        compared_from=None,
+        missed=0.0,
+        rows=60,
+        flagged=1,
+        shifts=(shift,),
+        estimated_accuracy=0.9,
+    )
 
 
 def champion(model: str) -> ChampionAnswer:

@@ -128,6 +128,10 @@ class ModelKeys:
         """Input counts of the part of a cohort that one capture file holds."""
         return f"{self.cohort(version, start)}{digest}.npz"
 
+    def input_totals(self, version: int, start: datetime) -> str:
+        """Input counts of a version up to a cohort; not `.npz`, as its own counts end."""
+        return f"{self.cohort(version, start)}totals.zip"
+
     def violations(self, version: int, start: datetime) -> str:
         return f"{self.cohort(version, start)}constraint_violations.json"
 

@@ -17,7 +17,8 @@ from refit.domain.vocabulary import EventName
 from refit.stores.retries import WRITE_CONFLICTS
 from refit.telemetry import logger
 from refit.usecases.expire_labels import expire_labels
-from refit.usecases.judge_version import judge_live_inputs, judge_live_quality
+from refit.usecases.judge_inputs import judge_live_inputs
+from refit.usecases.judge_version import judge_live_quality
 from refit.usecases.publish_gauges import publish_label_gauges, publish_verdict_gauges
 from refit.usecases.reconcile_batches import reconcile_batches
 from refit.usecases.reconcile_model import reconcile_model

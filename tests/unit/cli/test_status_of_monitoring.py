@@ -155,6 +155,43 @@ def test_shifted_inputs_are_named_with_their_numbers(refit, digits):
     assert "and 2 more" in output
 
 
+def test_inputs_over_a_season_say_since_when_and_until_when(refit, digits):
+    week = {"season_s": 604_800, "since": NOON, "until": NOON + timedelta(days=7)}
+    inputs = InputVerdict(
+        cohort=NOON, rows=900, flagged=0, shifts=(), estimated_accuracy=0.88, missed=0.03, **week
+    )
+    digits.put_item("digits", "MONITOR", verdict(inputs=inputs))
+    output = refit("status", "digits").stdout
+    assert (
+        "no shift from the training data over a whole week, 2026-11-20 12:00:00 UTC to 2026-11-27 "
+        "12:00:00 UTC (900 rows); estimated accuracy 88.0%"
+    ) in output
+    assert "outages prevented about 3.0% of the predictions of this week" in output
+
+
+def test_the_first_season_says_from_when_on_inputs_are_compared(refit, digits):
+    first = {"season_s": 86_400, "since": NOON, "until": NOON + timedelta(hours=2)}
+    inputs = InputVerdict(
+        cohort=NOON + timedelta(hours=1),
+        compared_from=NOON + timedelta(days=1),
+        rows=900,
+        flagged=0,
+        shifts=(),
+        estimated_accuracy=None,
+        **first,
+    )
+    digits.put_item("digits", "MONITOR", verdict(inputs=inputs))
+    output = refit("status", "digits").stdout
+    assert (
+        "no value that the training data never had in the cohort of 2026-11-20 13:00:00 UTC"
+    ) in output
+    assert (
+        "distributions are compared, and accuracy is estimated, over a whole day: from 2026-11-21 "
+        "12:00:00 UTC on"
+    ) in output
+    assert "so far 900 rows since 2026-11-20 12:00:00 UTC" in output
+
+
 def test_labels_are_counted_by_status(refit, digits):
     digits.put_item("digits", "LABELS", {"held": 3, "new": 480, "rejected": 7})
     assert "3 held, 480 new, 7 rejected" in refit("status", "digits").stdout
@@ -269,6 +306,11 @@ def test_json_has_the_whole_state_of_monitoring_and_retraining(refit, digits):
         "alarm": {"version": 1, "raisedAt": noon, "takenBackAt": None, "sentence": "Drift"},
         "inputs": {
             "cohort": noon,
+            "since": None,
+            "until": None,
+            "seasonSeconds": 0,
+            "comparedFrom": None,
+            "missed": 0.0,
             "rows": 900,
             "flagged": 1,
             "shifts": [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,9 +19,9 @@ from refit.domain.monitoring.input_drift import (
     check_columns,
     estimated_accuracy,
     expected_accuracy,
-    input_verdict_of,
     threshold_of,
 )
+from refit.domain.monitoring.input_seasons import InputSpan, input_verdict_of
 from refit.domain.monitoring.violations import Violation
 from refit.domain.schema import Feature, Schema
 from refit.tabular.profile import profile_of
@@ -268,6 +268,9 @@ def test_the_verdict_names_the_shifts_that_exceed_their_limits_most() -> None:
         for name, threshold in limits.items()
     ]
     start = datetime(2026, 1, 1, tzinfo=UTC)
-    verdict = input_verdict_of(start, COLUMNS, counts, BASELINE, violations)
+    settings = MonitoringSettings(season_s=0)
+    span = InputSpan.of_cohort(start, settings)
+    verdict = input_verdict_of(span, COLUMNS, counts, BASELINE, violations, settings)
     assert [shift.feature_name for shift in verdict.shifts] == ["b", "a", "c"]
     assert (verdict.cohort, verdict.rows, verdict.flagged) == (start, 10, 3)
+    assert (verdict.since, verdict.until) == (start, start + timedelta(hours=1))

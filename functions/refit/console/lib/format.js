@@ -122,7 +122,7 @@ export function span({ seasonSeconds, withinSeconds }) {
     : `whole ${season(seasonSeconds)}s`;
 }
 
-function season(seconds) {
+export function season(seconds) {
   return { 86400: "day", 604800: "week" }[seconds] ?? `season of ${seconds} s`;
 }
 

@@ -1,5 +1,5 @@
 // Drift of the inputs: columns ranked by how far they are from the training data.
-import { count, number, percent, timeOf } from "../lib/format.js";
+import { count, number, percent, season, timeOf } from "../lib/format.js";
 import { html, useState } from "../lib/view.js";
 import { Card, Empty, Loaded, Skeleton } from "../parts/basics.js";
 import { Histogram } from "../parts/histogram.js";
@@ -19,19 +19,32 @@ export function Inputs({ model }) {
               complete. Labels are not needed.
             </p>
           <//>`
-        : html`<${Summary} inputs=${inputs} /> <${Columns} columns=${columns} />`}
+        : html`<${Summary} inputs=${inputs} />
+            <${Columns} columns=${columns} isCompared=${!inputs.comparedFrom} />`}
   <//>`;
 }
 
 function Summary({ inputs }) {
-  const { cohort, rows, flagged, shifts, estimatedAccuracy } = inputs;
-  return html`<${Card} title="Inputs of the newest cohort" id="inputs">
+  const { flagged, shifts, estimatedAccuracy } = inputs;
+  return html`<${Card} title="Inputs compared with the training data" id="inputs">
     <p>
-      ${count(rows, "row")} from ${timeOf(cohort)} on:
+      ${spanOf(inputs)}:
       ${flagged === 0 ? " no check failed." : html` <b class="warn-text">${count(flagged, "check")} failed.</b>`}
       ${estimatedAccuracy !== null &&
       ` From the probabilities, an accuracy of ${percent(estimatedAccuracy)} is expected before labels arrive.`}
     </p>
+    ${inputs.comparedFrom &&
+    html`<p class="muted">
+      Distributions are compared, and accuracy is estimated, over a whole ${season(inputs.seasonSeconds)}: from
+      ${` ${timeOf(inputs.comparedFrom)}`} on. Until then only values that the training data never had are
+      looked for, in the newest cohort.
+    </p>`}
+    ${inputs.missed > 0 &&
+    !inputs.comparedFrom &&
+    html`<p class="muted">
+      Outages prevented about ${percent(inputs.missed)} of the predictions of this ${season(inputs.seasonSeconds)}. The
+      thresholds are higher by it.
+    </p>`}
     ${shifts.length > 0 && html`<details>
       <summary>The ${count(shifts.length, "check")} that failed most</summary>
       <ul class="rows">
@@ -46,7 +59,20 @@ function Summary({ inputs }) {
   <//>`;
 }
 
-function Columns({ columns }) {
+function spanOf(inputs) {
+  const { cohort, since, until, rows, seasonSeconds, comparedFrom } = inputs;
+  if (!seasonSeconds) return `${count(rows, "row")} from ${timeOf(cohort)} on`;
+  const span = `${count(rows, "row")} from ${timeOf(since)} to ${timeOf(until)}`;
+  return comparedFrom ? `${span}, less than a ${season(inputs.seasonSeconds)}` : `${span}, a whole ${season(inputs.seasonSeconds)}`;
+}
+
+function shiftOf({ value, threshold, flagged }, isCompared) {
+  const shift = `shift ${number(value, 2)}`;
+  if (!isCompared) return `${shift} so far`;
+  return `${shift}, ${flagged ? "above" : "below"} the threshold of ${number(threshold, 2)}`;
+}
+
+function Columns({ columns, isCompared }) {
   const [all, setAll] = useState(false);
   if (columns.length === 0) return null;
   return html`<section aria-labelledby="ranked">
@@ -64,9 +90,9 @@ function Columns({ columns }) {
             <h3>${column.name}</h3>
             <span class="muted">${ROLES[column.role]}</span>
           </header>
-          <p class=${column.flagged ? "warn-text" : "muted"}>
-            shift ${number(column.value, 2)}, ${column.flagged ? "above" : "below"} the threshold of
-            ${` ${number(column.threshold, 2)}`}${column.missing > 0 &&
+          <p class=${column.flagged || column.unseen > 0 ? "warn-text" : "muted"}>
+            ${shiftOf(column, isCompared)}${column.unseen > 0 &&
+            `, ${percent(column.unseen)} of the newest cohort never seen in training`}${column.missing > 0 &&
             `, ${percent(column.missing)} missing`}${column.critical && ", critical"}
           </p>
           <${Histogram} column=${column} />

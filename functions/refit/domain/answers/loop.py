@@ -58,13 +58,33 @@ class Shift(Answer):
 
 
 class InputsAnswer(Answer):
-    """The input checks of the newest closed cohort."""
+    """The input checks after the newest closed cohort."""
 
-    cohort: Moment
-    rows: int
+    cohort: Moment = Field(description="Start of the cohort.")
+    since: Moment | None = Field(
+        description="Start of the span whose inputs are compared with the training data: the "
+        "season that ends with the cohort or, without a season, the cohort."
+    )
+    until: Moment | None = Field(description="End of the span.")
+    season_s: int = Field(
+        serialization_alias="seasonSeconds",
+        description="Length of the season; 0 if single cohorts are compared.",
+    )
+    compared_from: Moment | None = Field(
+        description="When the first whole season ends. Until then only values that the training "
+        "data never had are looked for; null if distributions are compared."
+    )
+    missed: float = Field(
+        description="Share of the season's predictions that outages prevented, by which the "
+        "thresholds are raised."
+    )
+    rows: int = Field(description="Rows of the span.")
     flagged: int = Field(description="Number of checks that failed.")
     shifts: tuple[Shift, ...] = Field(description="The failed checks, largest first; at most 20.")
-    estimated_accuracy: float | None
+    estimated_accuracy: float | None = Field(
+        description="Accuracy that the probabilities of the span suggest; null without "
+        "probabilities, and as long as no season is whole."
+    )
 
 
 class LabelsAnswer(Answer):

@@ -67,6 +67,6 @@ class QualityAnswer(Page):
     series: tuple[CohortAnswer, ...]
     inputs: InputsAnswer | None
     columns: tuple[InputColumn, ...] = Field(
-        description="Inputs and predictions of the cohort of `inputs`, ranked by their shift; at "
+        description="Inputs and predictions of the span of `inputs`, ranked by their shift; at "
         "most 50."
     )

@@ -4,6 +4,9 @@ The result is a warning and never starts a retraining, because a shift can be ha
 flagged when its live distribution differs from the reference by more than `input_effect` and the
 difference is significant. Without a shift, all checks together flag a column at most once in
 `input_false_alarm_every` cohorts on average.
+
+With a season that is longer than a cohort, the whole last season is compared after every cohort
+(input_seasons.py), and unseen_values.py checks the cohort itself.
 """
 
 from __future__ import annotations
@@ -15,23 +18,23 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from refit.domain.monitoring.input_counts import split_by_column
-from refit.domain.monitoring.verdict import InputVerdict
+from refit.domain.monitoring.seasons import seasons_longer_than
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from datetime import datetime
+    from collections.abc import Iterator
 
     from refit.domain.evaluation.resampling import Floats, Integers
     from refit.domain.model_settings import MonitoringSettings
     from refit.domain.monitoring.baseline import Baseline
     from refit.domain.monitoring.input_counts import Column, Columns, InputCounts, Role
-    from refit.domain.monitoring.violations import Violation
 
-CheckKind = Literal["distribution", "completeness"]
+CheckKind = Literal["distribution", "completeness", "unseen numbers", "unseen missing"]
 
 _ROBUST_FACTOR = 1.8
 _SMOOTHING_ROWS = 2
-_SHOWN_SHIFTS = 20
+
+_UNSEEN_CHECKS = 3
+"""Checks of unseen values of a feature: below the range, above it, and missing."""
 
 
 @dataclass(frozen=True)
@@ -40,24 +43,26 @@ class Finding:
 
     Attributes:
         name: the feature, `prediction` or `score`.
-        check: `distribution` of the values that are present, or `completeness`.
+        check: `distribution` of the values that are present, or `completeness`; or what the
+            training data never had: `unseen numbers` out of its range, or `unseen missing` values.
         value: largest gap between the cumulative shares (of a category: between the shares of a
-            text), or the gap between the missing shares; 0 to 1, 0 means identical.
+            text), or the gap between the missing shares; of what is unseen, its share. 0 to 1, 0
+            means identical.
         threshold: the check is flagged above this value; at least `input_effect`.
         n: number of live values.
         reference_n: number of values of the reference.
         flagged: value > threshold.
         critical: whether the feature is one of `critical_features`.
         outside: share of live values below or above all training values, or in no category of the
-            training data; None for `completeness`.
+            training data; None for other checks than `distribution`.
         missing: share of live values that are missing. It includes category texts that were never
             seen in training, because they are encoded as missing.
         category: whether the column holds texts.
-        robust_distance: Deequ's robust distance, max(0, value − 1.8·√(1/n + 1/n₀)); None for
-            `completeness`.
+        robust_distance: Deequ's robust distance, max(0, value − 1.8·√(1/n + 1/n₀)); None as
+            `outside`.
         psi: population stability index, ≥ 0, for information. Its average without a shift is about
-            (bins − 1)·(1/n + 1/n₀). None for `completeness`.
-        js: Jensen-Shannon divergence, base 2, 0 to 1, for information; None for `completeness`.
+            (bins − 1)·(1/n + 1/n₀). None as `outside`.
+        js: Jensen-Shannon divergence, base 2, 0 to 1, for information; None as `outside`.
     """
 
     name: str
@@ -76,16 +81,23 @@ class Finding:
     psi: float | None = None
     js: float | None = None
 
+    @property
+    def is_unseen(self) -> bool:
+        """Whether a single cohort was checked for values that the training data never had."""
+        return self.check in {"unseen numbers", "unseen missing"}
+
 
 def check_columns(
-    columns: Columns, counts: InputCounts, settings: MonitoringSettings
+    columns: Columns, counts: InputCounts, settings: MonitoringSettings, missed: float = 0.0
 ) -> list[Finding]:
-    """Check every column of one cohort, once per cohort to keep the stated false-alarm rate.
+    """Check every column of one span, once per cohort to keep the stated false-alarm rate.
 
     Args:
         columns: columns of the run whose version predicted.
-        counts: input counts of one cohort.
+        counts: input counts of one cohort, or of a whole season.
         settings: `[monitoring]` of the run.
+        missed: share of the season's predictions that outages prevented. Their values could have
+            been any, which changes a gap by this share at most, so the thresholds rise by it.
 
     Returns:
         One finding for each check, flagged or not.
@@ -93,42 +105,24 @@ def check_columns(
     Raises:
         ValueError: when the counts belong to another run.
     """
-    chance = 1 / (settings.input_false_alarm_every * max(_checks(columns), 1))
+    chance = chance_of(columns, settings)
     return [
         finding
         for column, slots in split_by_column(columns, counts)
-        for finding in _findings(column, slots, chance, settings)
+        for finding in _findings(column, slots, chance, settings, missed)
     ]
 
 
-def input_verdict_of(
-    cohort: datetime,
-    columns: Columns,
-    counts: InputCounts,
-    baseline: Baseline,
-    violations: Iterable[Violation],
-) -> InputVerdict:
-    """Summarise the checks of one cohort.
+def chance_of(columns: Columns, settings: MonitoringSettings) -> float:
+    """Return the probability with which a check may flag without a shift.
 
-    Args:
-        cohort: start of the cohort.
-        columns: columns of the run whose version predicted.
-        counts: input counts of the cohort.
-        baseline: baseline of the run.
-        violations: violations found in the cohort.
+    It divides one false alarm in `input_false_alarm_every` cohorts among all checks of a cohort.
+    Checks of overlapping seasons are counted at every cohort, so their dependence does not matter.
     """
-    shifts = sorted(
-        violations,
-        key=lambda violation: violation.value / violation.threshold,
-        reverse=True,
-    )
-    return InputVerdict(
-        cohort=cohort,
-        rows=counts.rows,
-        flagged=len(shifts),
-        shifts=tuple(shifts[:_SHOWN_SHIFTS]),
-        estimated_accuracy=estimated_accuracy(columns, counts, baseline),
-    )
+    checks = _checks(columns)
+    if seasons_longer_than(settings.cohort_s, settings.season_s):
+        checks += sum(_UNSEEN_CHECKS for _ in columns.features)
+    return 1 / (settings.input_false_alarm_every * max(checks, 1))
 
 
 def threshold_of(n: int, reference_n: int, chance: float, effect: float) -> float:
@@ -195,10 +189,10 @@ def _gaps(column: Column) -> int:
 
 
 def _findings(
-    column: Column, slots: Integers, chance: float, settings: MonitoringSettings
+    column: Column, slots: Integers, chance: float, settings: MonitoringSettings, missed: float
 ) -> Iterator[Finding]:
     def finding_of(check: CheckKind, gap: float, n: int, reference_n: int) -> Finding:
-        threshold = threshold_of(n, reference_n, chance, settings.input_effect)
+        threshold = threshold_of(n, reference_n, chance, settings.input_effect) + missed
         return Finding(
             name=column.name,
             role=column.role,

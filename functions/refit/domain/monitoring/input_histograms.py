@@ -1,4 +1,4 @@
-"""Compare the histograms of a cohort's inputs with those of the training data, for people."""
+"""Compare the histograms of live inputs with those of the training data, for people."""
 
 from __future__ import annotations
 
@@ -15,32 +15,52 @@ if TYPE_CHECKING:
     from refit.domain.evaluation.resampling import Integers
     from refit.domain.monitoring.input_counts import Column, Columns, InputCounts
     from refit.domain.monitoring.input_drift import Finding
+    from refit.domain.monitoring.input_seasons import InputSpan
 
 
 def inputs_record(
-    columns: Columns, counts: InputCounts, findings: Iterable[Finding]
+    span: InputSpan, columns: Columns, counts: InputCounts, findings: Iterable[Finding]
 ) -> InputsRecord:
     """Return the columns whose distributions differ most from their reference.
 
     Args:
+        span: the season, or the cohort.
         columns: columns of the run whose version predicted.
-        counts: input counts of one cohort.
-        findings: of all checks of the cohort.
+        counts: input counts of the span.
+        findings: of all checks of the cohort and its span.
 
     Raises:
         ValueError: when the counts belong to another run.
     """
-    by_column = {it.name: it for it in findings if it.check == "distribution"}
-    compared = [(by_column[it.name], it, slots) for it, slots in split_by_column(columns, counts)]
-    compared.sort(key=lambda entry: -entry[0].value / entry[0].threshold)
+    shown: dict[tuple[str, str], Finding] = {}
+    unseen: dict[tuple[str, str], Finding] = {}
+    for finding in findings:
+        key = finding.role, finding.name
+        if finding.check == "distribution":
+            shown[key] = finding
+        elif finding.is_unseen and finding.flagged:
+            unseen[key] = max(unseen.get(key, finding), finding, key=_excess)
+    compared = [
+        (shown[it.role, it.name], unseen.get((it.role, it.name)), it, slots)
+        for it, slots in split_by_column(columns, counts)
+    ]
+    compared.sort(key=lambda entry: -max(_excess(entry[0]), _excess(entry[1])))
     return InputsRecord(
         layout=counts.layout,
+        since=span.since,
+        until=span.until,
         rows=counts.rows,
         columns=tuple(_column(*entry) for entry in compared[:MAX_COLUMNS]),
     )
 
 
-def _column(finding: Finding, column: Column, slots: Integers) -> InputColumn:
+def _excess(finding: Finding | None) -> float:
+    return finding.value / finding.threshold if finding else 0.0
+
+
+def _column(
+    finding: Finding, unseen: Finding | None, column: Column, slots: Integers
+) -> InputColumn:
     live, reference = slots[:-1], np.array(column.reference)[:-1]
     texts = None
     if column.texts is not None:
@@ -51,6 +71,7 @@ def _column(finding: Finding, column: Column, slots: Integers) -> InputColumn:
         value=finding.value,
         threshold=finding.threshold,
         flagged=finding.flagged,
+        unseen=unseen.value if unseen else 0.0,
         critical=finding.critical,
         missing=finding.missing,
         edges=column.edges if texts is None else None,

@@ -1,6 +1,7 @@
-"""The histograms of a cohort's inputs beside those of the training data: `inputs.json`.
+"""The histograms of live inputs beside those of the training data: `inputs.json`.
 
-CheckDrift writes it once for each cohort, so that readers need neither NumPy nor the counts.
+They are of the season that ends with a cohort or, without a season, of the cohort. CheckDrift
+writes them once for each cohort, so that readers need neither NumPy nor the counts.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from typing import Literal
 
 from pydantic import AliasGenerator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+
+from refit.domain.moments import Moment
 
 MAX_COLUMNS = 50
 MAX_TEXTS = 50
@@ -28,8 +31,15 @@ class InputColumn(RecordPart):
     name: str
     role: Literal["feature", "prediction", "score"]
     value: float = Field(description="Gap between the distributions; 0 is identical, 1 disjoint.")
-    threshold: float = Field(description="The column is flagged above it.")
+    threshold: float = Field(
+        description="The column is flagged above it, once a whole season is compared."
+    )
     flagged: bool
+    unseen: float = Field(
+        0.0,
+        description="Share of the newest cohort's values that the training data never had, if it "
+        "is above its threshold; otherwise 0.",
+    )
     critical: bool
     missing: float = Field(description="Share of live values that are missing.")
     edges: tuple[float, ...] | None = Field(
@@ -51,5 +61,7 @@ class InputsRecord(RecordPart):
     """All of inputs.json: the columns with the largest shifts, largest first; at most 50."""
 
     layout: str
+    since: Moment | None = None
+    until: Moment | None = None
     rows: int
     columns: tuple[InputColumn, ...]

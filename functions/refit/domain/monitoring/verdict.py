@@ -207,18 +207,31 @@ class TrendPoint(VerdictPart):
 
 
 class InputVerdict(VerdictPart):
-    """The result of the input checks of the newest closed cohort of a version.
+    """The result of the input checks after the newest closed cohort of a version.
 
     Attributes:
         cohort: start of the cohort. It and all cohorts before it have been checked once.
-        rows: number of rows counted in the cohort.
+        since: start of the span whose inputs are compared with the training data: the season that
+            ends with the cohort or, without a season, the cohort; None in verdicts of before.
+        until: end of the span.
+        season_s: length of the season; 0 if single cohorts are compared.
+        compared_from: when the first whole season ends. Until then only values that the training
+            data never had are looked for; None if distributions are compared.
+        missed: share of the season's predictions that outages prevented, by which the thresholds
+            are raised.
+        rows: number of rows counted in the span.
         flagged: number of checks that failed.
         shifts: the failed checks that exceed their thresholds most.
-        estimated_accuracy: accuracy expected from the captured probabilities, before labels
-            arrive; None if it is unknown.
+        estimated_accuracy: accuracy expected from the captured probabilities of the span, before
+            labels arrive; None if it is unknown, and as long as no season is whole.
     """
 
     cohort: Moment
+    since: Moment | None = None
+    until: Moment | None = None
+    season_s: int = Field(0, serialization_alias="seasonSeconds")
+    compared_from: Moment | None = None
+    missed: float = 0.0
     rows: int
     flagged: int
     shifts: tuple[Violation, ...]
