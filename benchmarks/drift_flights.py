@@ -177,7 +177,7 @@ def draw(path, alarms, versions, hour):
         axes.axvline(moment_of(at), color="#dc2626", label="alarm" if number == 0 else None)
     axes.set_ylabel("errors, %")
     axes.set_ylim(bottom=0)
-    axes.legend(loc="upper right", ncols=4, frameon=False)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=110)
 
