@@ -221,6 +221,16 @@ def test_totals_start_again_if_those_before_the_season_were_deleted(live: Stack)
     assert inputs.compared_from == start_of(23)
 
 
+def test_totals_that_began_at_different_times_are_not_subtracted(live: Stack) -> None:
+    for index in range(14):
+        predict(live, index)
+    check(live, 12)
+    begun_later = InputTotals(start_of(3), totals(live, 3).counts)
+    live.put(KEYS.input_totals(1, start_of(3)), begun_later.to_bytes())
+    inputs = check(live, 13)
+    assert (inputs.rows, inputs.since) == (100, start_of(13))
+
+
 def test_a_version_that_is_live_again_continues_its_totals(
     live: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ from refit.domain.model_settings import MonitoringSettings
 from refit.domain.monitoring.baseline import Baseline, ScoreBin
 from refit.domain.monitoring.cohort import Cohort, Matured, Shown
 from refit.domain.monitoring.input_counts import Columns, InputCounter, columns_of, merged
+from refit.domain.monitoring.input_drift import chance_of
 from refit.domain.monitoring.input_histograms import inputs_record
 from refit.domain.monitoring.input_seasons import (
     InputSpan,
@@ -254,6 +255,15 @@ def test_the_threshold_of_unseen_values_bounds_their_chance(
     assert 0.05 <= threshold <= 1
     more = int(threshold * n) + 1  # the smallest number of values above the threshold
     assert more > n or (n / (n + reference_n)) ** more <= chance * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("season_s", [DAY_S, WEEK_S])
+def test_a_cohort_is_compared_with_its_part_of_the_training_rows_of_a_day(season_s: int) -> None:
+    settings = settings_of(season_s, input_effect=1e-9)
+    _, findings = checked(ORDINARY[:1], settings)
+    thresholds = {it.threshold for it in findings if it.is_unseen}
+    chance = chance_of(columns(), settings)
+    assert thresholds == {unseen_threshold(ROWS, 20_000 / 24, chance, 1e-9)}
 
 
 def test_without_values_nothing_is_unseen() -> None:
