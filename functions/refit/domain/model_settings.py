@@ -366,14 +366,23 @@ class ModelSettings(Section):
         return self
 
 
-def without_gone_keys(settings: object) -> object:
-    """Return recorded settings without the keys that earlier versions of Refit recorded."""
+def as_recorded_now(settings: object) -> object:
+    """Return settings that an earlier version of Refit recorded, as this one would record them.
+
+    Keys that are gone are left out. Cohorts that fit no season were allowed before there was one:
+    such a version is judged without a season.
+    """
     if not isinstance(settings, dict):
         return settings
     kept = dict(settings)
     for section, key in _GONE_KEYS:
         if isinstance(kept.get(section), dict):
             kept[section] = {k: v for k, v in kept[section].items() if k != key}
+    monitoring = kept.get("monitoring")
+    if isinstance(monitoring, dict) and "season_s" not in monitoring:
+        cohort_s = monitoring.get("cohort_s", 1)
+        if isinstance(cohort_s, int) and 86_400 % cohort_s and cohort_s != 604_800:
+            kept["monitoring"] = monitoring | {"season_s": 0}
     return kept
 
 

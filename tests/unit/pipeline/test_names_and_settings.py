@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from refit.domain.errors import ModelNameInvalid, SettingsInvalid
 from refit.domain.model_settings import (
     ModelSettings,
+    as_recorded_now,
     parse_settings,
     settings_text,
-    without_gone_keys,
 )
 from refit.domain.naming import ResourceNames, checked_model_name, model_of_group, run_id
 from refit.domain.pipeline.failure import explain_failure
@@ -112,7 +112,16 @@ def test_an_invalid_setting_is_named_with_its_value_and_what_is_allowed(
 def test_a_manifest_that_has_a_key_of_an_earlier_version_is_read() -> None:
     recorded = ModelSettings().model_dump(mode="json")
     recorded["deployment"]["termination_wait_s"] = 0
-    assert ModelSettings.model_validate(without_gone_keys(recorded)) == ModelSettings()
+    assert ModelSettings.model_validate(as_recorded_now(recorded)) == ModelSettings()
+
+
+@pytest.mark.parametrize(("cohort_s", "season_s"), [(3600, 604_800), (5000, 0), (604_800, 604_800)])
+def test_recorded_cohorts_that_fit_no_season_are_judged_without_it(
+    cohort_s: int, season_s: int
+) -> None:
+    recorded = {"monitoring": {"cohort_s": cohort_s}}
+    settings = ModelSettings.model_validate(as_recorded_now(recorded))
+    assert settings.monitoring.season_s == season_s
 
 
 def test_the_image_uri_has_the_account_of_its_region() -> None:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from refit.domain.feature_source import FeatureSource
 from refit.domain.learned import Learned
-from refit.domain.model_settings import ModelSettings, without_gone_keys
+from refit.domain.model_settings import ModelSettings, as_recorded_now
 from refit.domain.moments import Moment, iso
 from refit.domain.pipeline.split_rule import SplitRule
 from refit.domain.vocabulary import RunCause
@@ -149,7 +149,7 @@ class Manifest(BaseModel):
     cause: RunCause
     files: tuple[ObjectVersion, ...]
     slices: tuple[UsedSlice, ...] = ()
-    settings: Annotated[ModelSettings, BeforeValidator(without_gone_keys)]
+    settings: Annotated[ModelSettings, BeforeValidator(as_recorded_now)]
     rows: SideRows
     labelled: LabelledBySide = Field(default_factory=LabelledBySide)
     learned: Learned | None = None
