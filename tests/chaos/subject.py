@@ -89,6 +89,12 @@ class Subject:
         self._drops += 1
         self.user.drop(self.model, {self.last_drop: body}, settings)
 
+    def put_settings(self) -> None:
+        """Write model.toml again, as it was at the first drop."""
+        self.user.client("s3").put_object(
+            Bucket=self.user.bucket, Key=f"{self.model}/model.toml", Body=self._settings.encode()
+        )
+
     def last_run(self) -> dict[str, Any]:
         """Return the newest run, or an empty dictionary."""
         runs = self.user.runs(self.model)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 from tests.chaos.fault import Needs, NotSurvived, fault
 from tests.chaos.orders import requested
 from tests.chaos.redelivery import objects, send_events_again
@@ -236,11 +238,15 @@ def _endpoint_in_run(subject: Subject) -> int:
     return 1
 
 
-@fault("deleted-endpoint-config", "the config of the live endpoint is deleted")
+@fault("deleted-endpoint-config", "somebody tries to delete the config of the live endpoint")
 def _endpoint_config(subject: Subject) -> int:
+    """Demand what AWS documents: a config in use cannot be deleted."""
     sagemaker = subject.user.client("sagemaker")
     live = sagemaker.describe_endpoint(EndpointName=_group(subject))["EndpointConfigName"]
-    sagemaker.delete_endpoint_config(EndpointConfigName=live)
+    try:
+        sagemaker.delete_endpoint_config(EndpointConfigName=live)
+    except ClientError as error:
+        subject.note = f"refused: {error.response['Error']['Code']}"
     return 1
 
 

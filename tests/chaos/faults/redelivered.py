@@ -267,4 +267,5 @@ def _good_and_bad(subject: Subject) -> int:
         raise NotSurvived("the mislabelled version is live")
     if subject.client.failed_calls > failed:
         raise NotSurvived(f"{subject.client.failed_calls - failed} calls failed")
+    subject.put_settings()  # those of the mislabelled drop would refuse the next one, too
     return 4
