@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -180,22 +181,44 @@ def test_the_servers_output_goes_to_the_endpoints_log_group(
     assert any(stream.startswith("Main/i-") for stream in streams)
 
 
-def test_a_server_that_ends_is_started_again(local: RunningSageMaker, endpoint: str) -> None:
+def running_servers() -> list[psutil.Process]:
     family = psutil.Process().children(recursive=True)
     alive = [process for process in family if process.status() != psutil.STATUS_ZOMBIE]
-    servers = [process for process in alive if "serve" in process.cmdline()]
+    return [process for process in alive if "serve" in process.cmdline()]
+
+
+def kill(servers: list[psutil.Process]) -> None:
     assert servers
     for server in servers:
         server.kill()
     psutil.wait_procs(servers, 10)
 
-    def answers() -> bool:
-        try:
-            return bool(invoke(local, endpoint)["Body"].read())
-        except ClientError:
-            return False
 
-    until(answers, "the endpoint to answer again")
+def answers(local: RunningSageMaker, endpoint: str) -> bool:
+    try:
+        return bool(invoke(local, endpoint)["Body"].read())
+    except ClientError:
+        return False
+
+
+def test_a_server_that_ends_is_started_again(local: RunningSageMaker, endpoint: str) -> None:
+    kill(running_servers())
+    until(lambda: answers(local, endpoint), "the endpoint to answer again")
+
+
+def test_a_server_that_cannot_be_started_again_at_once_is_started_later(
+    local: RunningSageMaker, endpoint: str
+) -> None:
+    servers = running_servers()
+    folders = {Path(server.environ()["SAGEMAKER_BASE_DIR"]) for server in servers}
+    for folder in folders:
+        (folder / "model").rename(folder / "model-elsewhere")
+    kill(servers)
+    service = (f"/aws/sagemaker/Endpoints/{endpoint}", "service")
+    until(lambda: service in local.published.logs, "the start to fail")
+    for folder in folders:
+        (folder / "model-elsewhere").rename(folder / "model")
+    until(lambda: answers(local, endpoint), "the endpoint to answer again")
 
 
 class Caller:

@@ -81,17 +81,22 @@ class ModelServerProcess:
         """Fetch the model, start the process and wait until it is healthy.
 
         Raises:
-            JobFailed: when the model cannot be fetched or the server does not become healthy.
+            JobFailed: when the model cannot be fetched or the server does not become healthy; it is
+                stopped then.
         """
         container = self._plan.container
         fetch_model(self._platform.storage(container.role_arn), container, self._folder)
-        self.launch()
+        try:
+            self.launch()
+        except JobFailed:
+            self.stop()
+            raise
 
     def launch(self) -> None:
         """Start the process on the fetched model and wait until it is healthy.
 
         Raises:
-            JobFailed: when the server does not become healthy.
+            JobFailed: when the server does not become healthy. It can be launched again.
         """
         deadline = time.monotonic() + self._plan.health_check_s
         # Another program may take the free port before the server binds it.
@@ -104,7 +109,7 @@ class ModelServerProcess:
                 raise JobFailed(killed_for)
             if self._stopped:
                 raise JobFailed("The model server was stopped while it started.")
-        self.stop()
+        self._end_process(0)
         raise JobFailed(
             "The primary container did not start: the process ended before it answered /ping. "
             f"Please check CloudWatch logs ({self._plan.log_group})."
@@ -149,7 +154,7 @@ class ModelServerProcess:
             failing_since = None if status is None else failing_since or moment
             unhealthy_s = self._platform.timeouts.unhealthy_s
             if moment > deadline or (failing_since and moment - failing_since > unhealthy_s):
-                self.stop()
+                self._end_process(_STOP_GRACE_S)
                 answer = "not at all" if status is None else f"with status {status}"
                 raise JobFailed(
                     "The primary container did not pass the ping health check: /ping answered "
