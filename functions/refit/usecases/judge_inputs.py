@@ -78,7 +78,7 @@ def judge_live_inputs(
         key=lambda cohort: cohort.start,
     )
     judge = _Judge(services, model, run, settings, closed)
-    pending = [it for it in closed if before is None or it.start > before.cohort]
+    pending = [each for each in closed if before is None or each.start > before.cohort]
     if not compared_season_s(settings):
         return judge.each_alone(pending[-_MAX_COHORTS:]) or before
     if before is None:

@@ -134,7 +134,7 @@ def input_verdict_of(
         violations: violations found in the cohort.
         settings: `[monitoring]` of the run.
     """
-    shifts = sorted(violations, key=lambda it: it.value / it.threshold, reverse=True)
+    shifts = sorted(violations, key=lambda each: each.value / each.threshold, reverse=True)
     is_whole = span.compared_from is None and span.missed <= settings.input_effect
     return InputVerdict(
         cohort=span.cohort,
@@ -162,7 +162,7 @@ def missed_share(cohorts: Sequence[Cohort], until: datetime, cohort_s: int, seas
         cohort_s: length of the cohorts.
         season_s: length of the season.
     """
-    counted = [it for it in cohorts if it.predictions and it.start < until]
+    counted = [each for each in cohorts if each.predictions and each.start < until]
     if not counted:
         return 0.0
     starts = np.array([int(cohort.start.timestamp()) for cohort in counted])
