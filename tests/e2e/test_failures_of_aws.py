@@ -48,6 +48,7 @@ SETTINGS = {
     "fold-faulty": ENSEMBLE,
 }
 PATIENCE_S = 300
+pytestmark = pytest.mark.timeout(3 * PATIENCE_S)  # the first test waits for the stack as well
 
 
 def order(user: User, model: str, **faults: Any) -> None:

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from tests.e2e.driver import User
 
 MODEL = "steady"
-ROWS = 500
+ROWS = 100
 CALLS = int(os.environ.get("REFIT_SOAK_ROWS", "10000")) // ROWS
 FIRST_CALLS = CALLS // 10
-SECONDS_PER_CALL = 12
+SECONDS_PER_CALL = 4
 MOST_GROWTH_BYTES = 150_000_000
 SETTINGS = """
 [monitoring]
