@@ -250,6 +250,6 @@ def _request_twice(subject: Subject, function: str, method: str, path: str) -> i
     if again.status_code >= requests.codes.server_error:
         raise NotSurvived(f"the request was answered {again.status_code} again: {again.text}")
     is_failure = first.status_code >= requests.codes.server_error
-    if is_failure and json.loads(first.text).get("message") != "Internal server error":
+    if is_failure and first.json()["error"]["message"] != "Internal server error":
         raise NotSurvived(f"the failure says more than on AWS: {first.text}")
     return times
