@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from refit.domain.monitoring.verdict import season_name
 from refit.domain.quality_metrics import METRICS, figure
 from refit.domain.retraining.state import RetrainingStatus
+from refit.domain.season_lengths import season_name
 from refit.usecases.loop_status import loop_answer
 from rich.markup import escape
 from rich.table import Table

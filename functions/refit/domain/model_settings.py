@@ -24,6 +24,7 @@ from refit.domain.errors import SettingsInvalid
 from refit.domain.instance_types import INSTANCE_TYPE_SCHEMA, check_instance_type
 from refit.domain.nearest_names import did_you_mean
 from refit.domain.quality_metrics import JUDGING
+from refit.domain.season_lengths import DAY_S, WEEK_S, fits, lengths_of
 from refit.domain.settings_document import check_size, settings_document
 from refit.domain.settings_effects import refused_effects
 from refit.domain.settings_errors import setting_messages, shown_value
@@ -198,7 +199,7 @@ class MonitoringSettings(Section):
         description="How far the error rate may exceed the held-out error rate without an alarm.",
     )
     season_s: Annotated[int, Field(ge=0, le=2_678_400)] = Field(
-        604_800,
+        WEEK_S,
         description="Length of the season in which the error rate, the traffic and the inputs of a "
         "healthy model rise and fall, such as 86400 for a day. A week contains days. 0: no season, "
         "for short demos.",
@@ -250,15 +251,12 @@ class MonitoringSettings(Section):
 
     @model_validator(mode="after")
     def _cohorts_fit_seasons(self) -> MonitoringSettings:
-        day = 86_400
-        has_days = self.season_s > day and self.season_s % day == 0
-        for season_s in (day, self.season_s) if has_days else (self.season_s,):
-            if season_s and season_s % self.cohort_s and self.cohort_s % season_s:
-                raise ValueError(
-                    f"cohort_s = {self.cohort_s} must divide season_s = {self.season_s}"
-                    f"{f' and the {day} s of a day in it' if has_days else ''}, or contain it a "
-                    "whole number of times; season_s = 0 means no season"
-                )
+        if not fits(self.cohort_s, self.season_s):
+            day = f" and the {DAY_S} s of a day in it" if len(lengths_of(self.season_s)) > 1 else ""
+            raise ValueError(
+                f"cohort_s = {self.cohort_s} must divide season_s = {self.season_s}{day}, or "
+                "contain it a whole number of times; season_s = 0 means no season"
+            )
         return self
 
     @model_validator(mode="after")

@@ -26,9 +26,9 @@ from refit.domain.monitoring.input_seasons import (
 )
 from refit.domain.monitoring.input_totals import InputTotals
 from refit.domain.monitoring.report_violations import violations_of_inputs
-from refit.domain.monitoring.seasons import DAY_S, WEEK_S
 from refit.domain.monitoring.unseen_values import unseen_threshold
 from refit.domain.schema import Feature, Schema
+from refit.domain.season_lengths import DAY_S, WEEK_S
 from refit.tabular.profile import profile_of
 
 if TYPE_CHECKING:

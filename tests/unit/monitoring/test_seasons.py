@@ -17,7 +17,8 @@ from refit.domain.model_settings import MonitoringSettings
 from refit.domain.monitoring.baseline import Baseline, ClassBaseline
 from refit.domain.monitoring.cohort import ClassCounts, Cohort, Matured, Shown
 from refit.domain.monitoring.quality_drift import judge_quality, log_evidence_after_each
-from refit.domain.monitoring.seasons import DAY_S, WEEK_S, block_length, spans_of
+from refit.domain.monitoring.seasons import block_length, spans_of
+from refit.domain.season_lengths import DAY_S, WEEK_S
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

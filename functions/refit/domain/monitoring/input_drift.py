@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from refit.domain.monitoring.input_counts import split_by_column
-from refit.domain.monitoring.seasons import seasons_longer_than
+from refit.domain.season_lengths import seasons_longer_than
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

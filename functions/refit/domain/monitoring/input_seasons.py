@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refit.domain.monitoring.input_drift import check_columns, estimated_accuracy
-from refit.domain.monitoring.seasons import DAY_S, FEWEST_MISSED, seasons_longer_than
+from refit.domain.monitoring.seasons import FEWEST_MISSED
 from refit.domain.monitoring.unseen_values import check_unseen
 from refit.domain.monitoring.verdict import InputVerdict
+from refit.domain.season_lengths import DAY_S, seasons_longer_than
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -46,15 +46,15 @@ from refit.domain.monitoring.detectors import (
     tolerated_error_rate,
     weigh,
 )
-from refit.domain.monitoring.seasons import Blocks, seasons_longer_than, spans_of
+from refit.domain.monitoring.seasons import Blocks, spans_of
 from refit.domain.monitoring.verdict import (
     DRIFTED,
     EvidencePart,
     EvidenceStep,
     QualityVerdict,
-    season_name,
     span_text,
 )
+from refit.domain.season_lengths import season_name, seasons_longer_than
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

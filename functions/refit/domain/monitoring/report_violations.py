@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from refit.domain.monitoring.verdict import season_name
 from refit.domain.monitoring.violations import CheckType, Violation
+from refit.domain.season_lengths import season_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

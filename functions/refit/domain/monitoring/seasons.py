@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refit.domain.monitoring.evidence import log_evidence
+from refit.domain.season_lengths import DAY_S, seasons_longer_than
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 
     from refit.domain.evaluation.resampling import Floats, Integers
     from refit.domain.monitoring.cohort import Cohort
-
-DAY_S = 86_400
-WEEK_S = 7 * DAY_S
 
 LOOKS_PER_DAY = 24
 """So often, at most, stakes of whole seasons are looked at, however short the cohorts are."""
@@ -66,13 +64,6 @@ class Span:
     def bets(self) -> int:
         """Number of bets, from the smallest one on."""
         return 20 if self.swing == 1 else 10
-
-
-def seasons_longer_than(cohort_s: int, season_s: int) -> tuple[int, ...]:
-    """Return the lengths of the seasons that a cohort does not average, shortest first."""
-    has_days = season_s > DAY_S and season_s % DAY_S == 0
-    lengths = (DAY_S, season_s) if has_days else (season_s,)
-    return tuple(length for length in lengths if length > cohort_s)
 
 
 def spans_of(cohort_s: int, season_s: int, season_swing: float) -> list[Span]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from refit.domain.monitoring.input_counts import split_by_column
 from refit.domain.monitoring.input_drift import Finding, chance_of
-from refit.domain.monitoring.seasons import DAY_S
+from refit.domain.season_lengths import DAY_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,6 +16,7 @@ from pydantic.alias_generators import to_camel
 
 from refit.domain.moments import Moment
 from refit.domain.monitoring.violations import Violation
+from refit.domain.season_lengths import season_name
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -72,9 +73,6 @@ class EvidencePart(VerdictPart):
     baseline_error: float
 
 
-_SEASONS = {86_400: "day", 604_800: "week"}
-
-
 def span_text(season_s: int, within_s: int) -> str:
     """Return over which span an error rate is tolerated, to follow "is tolerated"."""
     if season_s and within_s:
@@ -82,11 +80,6 @@ def span_text(season_s: int, within_s: int) -> str:
     if season_s:
         return f" over a whole {season_name(season_s)}"
     return f" at single times of a {season_name(within_s)}" if within_s else ""
-
-
-def season_name(seconds: int) -> str:
-    """Return the name of a season."""
-    return _SEASONS.get(seconds, f"season of {seconds:,} s")
 
 
 class EvidenceStep(VerdictPart):
