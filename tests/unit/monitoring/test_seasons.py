@@ -16,6 +16,8 @@ from pydantic import ValidationError
 from refit.domain.model_settings import MonitoringSettings
 from refit.domain.monitoring.baseline import Baseline, ClassBaseline
 from refit.domain.monitoring.cohort import ClassCounts, Cohort, Matured, Shown
+from refit.domain.monitoring.detectors import tolerated_error_rate
+from refit.domain.monitoring.evidence import odds_ratios
 from refit.domain.monitoring.quality_drift import judge_quality, log_evidence_after_each
 from refit.domain.monitoring.seasons import block_length, spans_of
 from refit.domain.season_lengths import DAY_S, WEEK_S
@@ -317,6 +319,35 @@ def test_the_alarm_says_which_part_spoke_and_since_when() -> None:
     week = judged(drawn(error, 200, seed=11), settings_of(WEEK_S))
     spans = {(part.season_s, part.within_s) for part in week.parts}
     assert spans == {(WEEK_S, 0), (DAY_S, WEEK_S), (0, WEEK_S)}
+
+
+def test_the_evidence_is_half_the_share_of_the_stakes_of_the_strongest_span() -> None:
+    """Compare with the definition: a unit at every cohort, looked at after whole days."""
+    cohorts = drawn(0.1 * season(60, 0.5, DAY), 20, seed=14)
+    # Labels are never complete, so that the limit stays that of the held-out rows.
+    settings = settings_of(DAY_S).model_copy(update={"label_wait_s": 10**9})
+    held = held_out()
+    limit = tolerated_error_rate(held.errors, held.rows, settings.tolerance)
+
+    def mean_of_bets(limit: float, smallest: float, count: int, whole: int) -> list[float]:
+        ratios = odds_ratios(np.array([limit]), smallest, count)
+        stakes: list[Any] = []
+        means = []
+        for index, each in enumerate(cohorts):
+            n, k = each.matured.labelled, each.matured.errors
+            gain = ratios**k / (1 + (ratios - 1) * limit) ** n
+            stakes = [stake * gain for stake in [*stakes, np.ones(count)]]
+            ages = [index + 1 - begin for begin in range(len(stakes))]
+            seen = [stake for stake, age in zip(stakes, ages, strict=True) if age % whole == 0]
+            means.append(float(np.mean(sum(seen, np.zeros(count)))))
+        return means
+
+    swung = 2 * limit / (1 + limit)
+    at_once = mean_of_bets(swung, 1.35, 10, whole=1)
+    over_days = mean_of_bets(limit, 1.08, 20, whole=DAY)
+    expected = [max(pair) / 2 / 2 for pair in zip(at_once, over_days, strict=True)]
+    logs = log_evidence_after_each(cohorts, (), held, settings)
+    assert np.exp(logs) == pytest.approx(expected, rel=1e-6)
 
 
 def test_later_cohorts_do_not_change_the_evidence_of_earlier_ones() -> None:
