@@ -135,9 +135,9 @@ def _evidence_lines(quality: QualityVerdict) -> list[str]:
     log10 = quality.log10_evidence
     share = max(0.0, min(1.0, (log10 or 0.0) / math.log10(quality.threshold)))
     style = "bold red" if quality.drifted else "yellow" if share == 1 else "green"
-    evidence = 0 if log10 is None else 10 ** min(log10, 15)
     return [
-        f"[{style}]{_bar(share)}[/] {evidence:,.1f} of {quality.threshold:,.0f} (alarm threshold)",
+        f"[{style}]{_bar(share)}[/] {quality.evidence_text} of {quality.threshold:,.0f} "
+        "(alarm threshold)",
         f"[dim]{escape(quality.sentence)}[/]",
     ]
 

@@ -76,6 +76,16 @@ def verdict() -> Verdict:
     )
 
 
+@pytest.mark.parametrize(
+    ("log10", "text"),
+    [(None, "0.0"), (-3.0, "0.0"), (4.0, "10,000.0"), (6.0, "10^6"), (398.7, "10^399")],
+)
+def test_evidence_of_a_million_and_more_is_shown_as_a_power_of_ten(
+    log10: float | None, text: str
+) -> None:
+    assert quality(log10_evidence=log10).evidence_text == text
+
+
 def test_a_verdict_is_read_back_as_it_was_stored() -> None:
     assert Verdict.model_validate(verdict().model_dump(mode="json")) == verdict()
 

@@ -365,7 +365,7 @@ def _sentence(verdict: QualityVerdict) -> str:
         f"The held-out error rate is {verdict.baseline_error:.2%}; up to "
         f"{verdict.tolerated_error_rate:.2%} is tolerated"
         f"{span_text(verdict.season_s, verdict.within_s)}{_allowance(verdict)}. "
-        f"Evidence {_shown(verdict.evidence, verdict.log10_evidence)}, "
+        f"Evidence {verdict.evidence_text}, "
         f"alarm threshold {verdict.threshold:,.0f}."
     )
     if verdict.drifted:
@@ -385,7 +385,3 @@ def _allowance(verdict: QualityVerdict) -> str:
         unlabelled = verdict.counted - verdict.labels
         return f" ({unlabelled:,} predictions without a label count as correct)"
     return ""
-
-
-def _shown(evidence: float, log10: float | None) -> str:
-    return f"{evidence:,.1f}" if log10 is None or log10 < 6 else f"10^{log10:,.0f}"

@@ -28,6 +28,7 @@ DRIFTED = "Drift: "
 """How the sentence of a verdict begins if there is drift."""
 
 _MAX_LOG10_EVIDENCE = 300
+_WRITTEN_AS_POWER = 6
 
 
 def _none_if_infinite(value: float | None) -> float | None:
@@ -158,6 +159,14 @@ class QualityVerdict(VerdictPart):
         if self.log10_evidence is None:
             return 0.0
         return float(10 ** min(self.log10_evidence, _MAX_LOG10_EVIDENCE))
+
+    @property
+    def evidence_text(self) -> str:
+        """The evidence for people; a power of ten from a million on."""
+        log10 = self.log10_evidence
+        if log10 is None or log10 < _WRITTEN_AS_POWER:
+            return f"{self.evidence:,.1f}"
+        return f"10^{log10:,.0f}"
 
 
 class LiveQuality(VerdictPart):
