@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,8 @@ def shown(console: OpenConsole, api: RecordedApi) -> Any:
 def test_inputs_are_shown_over_a_whole_season_with_the_accuracy_to_expect(shown: Any) -> None:
     page = shown()
     page.get_by_text("a whole week").wait_for()
+    day = (ago(0) - WEEK).strftime("%b %Y")
+    expect(page.get_by_text(re.compile(rf"from \d+ {day}, .* to \d+ "))).to_have_count(1)
     page.get_by_text("an accuracy of 90.0 % is expected").wait_for()
     expect(page.get_by_text("Distributions are compared")).to_have_count(0)
     expect(page.get_by_text("Outages")).to_have_count(0)

@@ -1,5 +1,5 @@
 // Drift of the inputs: columns ranked by how far they are from the training data.
-import { count, number, percent, season, timeOf } from "../lib/format.js";
+import { count, dateTime, number, percent, season } from "../lib/format.js";
 import { html, useState } from "../lib/view.js";
 import { Card, Empty, Loaded, Skeleton } from "../parts/basics.js";
 import { Histogram } from "../parts/histogram.js";
@@ -36,7 +36,7 @@ function Summary({ inputs }) {
     ${inputs.comparedFrom &&
     html`<p class="muted">
       Distributions are compared, and accuracy is estimated, over a whole ${season(inputs.seasonSeconds)}: from
-      ${` ${timeOf(inputs.comparedFrom)}`} on. Until then only values that the training data never had are
+      ${` ${dateTime(inputs.comparedFrom)}`} on. Until then only values that the training data never had are
       looked for, in the newest cohort.
     </p>`}
     ${inputs.missed > 0 &&
@@ -61,8 +61,8 @@ function Summary({ inputs }) {
 
 function spanOf(inputs) {
   const { cohort, since, until, rows, seasonSeconds, comparedFrom } = inputs;
-  if (!seasonSeconds) return `${count(rows, "row")} from ${timeOf(cohort)} on`;
-  const span = `${count(rows, "row")} from ${timeOf(since)} to ${timeOf(until)}`;
+  if (!seasonSeconds) return `${count(rows, "row")} from ${dateTime(cohort)} on`;
+  const span = `${count(rows, "row")} from ${dateTime(since)} to ${dateTime(until)}`;
   return comparedFrom ? `${span}, less than a ${season(inputs.seasonSeconds)}` : `${span}, a whole ${season(inputs.seasonSeconds)}`;
 }
 

@@ -7,7 +7,6 @@ import {
   number,
   percent,
   span,
-  timeOf,
 } from "../lib/format.js";
 import { usePages } from "../lib/resource.js";
 import { html } from "../lib/view.js";
@@ -110,7 +109,7 @@ function Evidence({ answer, cohorts }) {
           ["Error rate", percent(evidence.errorRate)],
           ["Tolerated", percent(evidence.bar)],
           ["On held-out rows", percent(evidence.baselineError)],
-          evidence.since && ["Change since", timeOf(evidence.since)],
+          evidence.since && ["Change since", dateTime(evidence.since)],
         ].filter(Boolean)}
       />
       ${evidence.heldBack && html`<p class="warn-text">${evidence.heldBack}</p>`}
