@@ -30,9 +30,9 @@ margin = 1
 num_round = 40
 """
 DROP_ROWS = 300
-RUN_S = 240.0
+RUN_S = 600.0
 """Until a run has ended, and until the next one is deployed."""
-COUNT_S = 120.0
+COUNT_S = 400.0
 """Until all is counted: longer than a function that was killed at its work keeps its messages."""
 POLL_S = 0.25
 
@@ -139,8 +139,7 @@ class Subject:
             last = self.last_run()
             if not last or not RunStatus(last["status"]).is_final:
                 return None
-            drop = self.user.read_json(f"{self.model}/runs/{last['run']}/drop.json")
-            return last if key in {file["key"] for file in drop["files"]} else None
+            return last if key in self._files_of(last) else None
 
         last = self.wait(run, f"the end of the run of {key}")
         if last["status"] != RunStatus.DEPLOYED:
@@ -148,6 +147,18 @@ class Subject:
                 f"the next drop was {last['status']}: {last.get('error')}: {last.get('message')}"
             )
         self.wait_until_at_rest()
+
+    def require_all_drops_read(self) -> None:
+        """Wait until each file that was dropped is in a run."""
+        dropped = {
+            f"{self.model}/raw/drop-{number:03d}.csv" for number in range(1, self._drops + 1)
+        }
+
+        def are_read() -> bool | None:
+            read = {key for run in self.user.runs(self.model) for key in self._files_of(run)}
+            return dropped <= read or None
+
+        self.wait(are_read, "a run for each dropped file")
 
     def wait_until_exact(self) -> Difference:
         """Wait until the counters agree with the client's; return the difference that stays."""
@@ -204,6 +215,10 @@ class Subject:
             return "; ".join(open_runs(self.user, self.model) + state)
         except (ClientError, BotoCoreError, OSError) as error:
             return f"the stack does not answer: {error}"
+
+    def _files_of(self, run: dict[str, Any]) -> set[str]:
+        drop = self.user.read_json(f"{self.model}/runs/{run['run']}/drop.json")
+        return {file["key"] for file in drop["files"]}
 
     def move_to(self, user: User) -> None:
         """Go on with a stack that was started again with its state."""

@@ -113,4 +113,4 @@ def test_an_invalid_model_name_is_reported_in_the_bucket_and_by_the_api(user: Us
         reports = [user.read_json(entry["Key"]) for entry in response.get("Contents", [])]
         return reports if len(reports) == 3 else None
 
-    assert all("1 to 24" in entry["reason"] for entry in wait_for(refusals, "three refusals", 60))
+    assert all("1 to 24" in entry["reason"] for entry in wait_for(refusals, "three refusals"))

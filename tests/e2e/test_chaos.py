@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 import tests.chaos.faults  # noqa: F401 (adds all faults to the list)
 from tests.chaos.campaign import Campaign
 from tests.chaos.fault import select
@@ -19,7 +17,6 @@ SEED = 1
 FAULTS = ("killed-gate", "killed-record-ground-truth")
 
 
-@pytest.mark.timeout(600)
 def test_faults_lock_no_model_lose_nothing_and_count_nothing_twice(
     user: User, digits: Digits
 ) -> None:

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from tests.e2e.conftest import Digits
 
-pytestmark = pytest.mark.timeout(600)  # the stack of its own may have to be built first
-
 DATA = {"s3 list_buckets": 1, "dynamodb list_tables": 2}
 
 

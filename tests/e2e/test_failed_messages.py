@@ -39,6 +39,6 @@ def test_one_bad_message_is_counted_alarmed_and_tried_again_soon(user: User) -> 
     try:
         alarm = "RetrainFailedMessagesAlarm"
         wait_for(lambda: user.alarm_state(alarm) == "ALARM" or None, "the alarm")
-        wait_for(lambda: failures() >= 2 or None, "the second try", timeout_s=180)
+        wait_for(lambda: failures() >= 2 or None, "the second try", timeout_s=400)
     finally:
         sqs.purge_queue(QueueUrl=queue)

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from tests.e2e.conftest import Digits
 
-pytestmark = pytest.mark.timeout(600)  # the stack of its own may have to be built first
-
 ROWS = slice(300, 330)
 CUT_OFF = "The local stack ended while this execution was running."
 
@@ -59,7 +57,7 @@ def test_a_kill_in_the_middle_of_a_run_loses_nothing_that_was_answered(
     # What an answer says is stored, and the stack is killed at once.
     assert {result["status"] for result in before.label("digits", sent)} <= {"new", "held"}
     os.kill(before.stack.pid, signal.SIGKILL)
-    wait_for(lambda: lifecycle.info(port) is None or None, "the end of the process", 20)
+    wait_for(lambda: lifecycle.info(port) is None or None, "the end of the process")
 
     log: list[str] = []
     after = User(lifecycle.up(port, log=log.append))
@@ -75,9 +73,9 @@ def test_a_kill_in_the_middle_of_a_run_loses_nothing_that_was_answered(
     assert without_logs(after) == resources
     ended = after.wait_for_end("digits", 2)
     assert (ended["status"], ended["message"]) == ("FAILED", CUT_OFF)
-    after.wait_until_counted("digits", 1, {"labelled": 60}, timeout_s=60)
-    wait_for(lambda: after.predict("digits", digits.rows(ROWS)).ok or None, "an answer", 30)
+    after.wait_until_counted("digits", 1, {"labelled": 60})
+    wait_for(lambda: after.predict("digits", digits.rows(ROWS)).ok or None, "an answer")
     assert after.predict("digits", digits.rows(ROWS)).json()["modelVersion"] == 1
     # The lock of the model is free: the next drop starts a run.
     after.drop("digits", {"b.csv": digits.csv(slice(400, 700))})
-    wait_for(lambda: after.runs("digits")[2:] or None, "the run of the next drop", 120)
+    wait_for(lambda: after.runs("digits")[2:] or None, "the run of the next drop")

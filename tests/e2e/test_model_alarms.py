@@ -33,4 +33,4 @@ def test_the_alarms_of_a_model_are_created_with_its_promotion_and_deleted_with_i
     assert latency["Threshold"] == 700_000
     assert {"Name": "VariantName", "Value": "v1"} in latency["Dimensions"]
     user.client("sagemaker").delete_endpoint(EndpointName=f"refit-{MODEL}")
-    wait_for(lambda: not alarms_by_kind(user) or None, "the deletion of the alarms", 60)
+    wait_for(lambda: not alarms_by_kind(user) or None, "the deletion of the alarms")

@@ -256,4 +256,4 @@ def test_labels_without_a_prediction_expire(traffic: Traffic) -> None:
         labels = traffic.user.label_counters(MODEL)
         return (labels["expired"] == 5 and labels["held"] == 0) or None
 
-    wait_for(have_expired, "the expiry of the held labels", 180)
+    wait_for(have_expired, "the expiry of the held labels")

@@ -37,7 +37,6 @@ SAID = (
 """What its cells print, in this order."""
 
 
-@pytest.mark.timeout(1200)
 @pytest.mark.skipif(hostility.is_wanted(), reason="the cells do not repeat what a fault ends")
 def test_the_notebook_runs_from_top_to_bottom_on_the_local_stack(
     user: User, tmp_path: Path

@@ -75,7 +75,7 @@ def test_many_labelled_predictions_without_drift_start_no_retraining_and_take_no
         errors += sum(pool.map(predict_and_label, batches[FIRST_CALLS:]))
     expected = {"predictions": CALLS * ROWS, "labelled": CALLS * ROWS, "errors": errors}
     # Reading all cohorts takes time from counting them.
-    user.wait_until_counted(MODEL, 1, expected, timeout_s=300, poll_s=2)
+    user.wait_until_counted(MODEL, 1, expected, timeout_s=600, poll_s=2)
     growth = memory_of(user) - memory
     print(f"{memory / 1e6:.0f} MB after {FIRST_CALLS * ROWS:,} rows; then {growth / 1e6:+.0f} MB")
     assert growth < MOST_GROWTH_BYTES

@@ -251,7 +251,7 @@ def test_a_better_model_replaces_the_live_one_without_a_failed_prediction(
         user.drop(MODEL, {"more.csv": digits.csv(BETTER)})
         run = user.wait_for_end(MODEL, 2)
         assert run["status"] == "DEPLOYED", run
-        wait_for(lambda: 2 in caller.versions or None, "a prediction of version 2", 30)
+        wait_for(lambda: 2 in caller.versions or None, "a prediction of version 2")
     finally:
         caller.stopped.set()
         caller.join(60)
@@ -304,7 +304,7 @@ def test_an_event_that_is_delivered_again_starts_no_run(user: User) -> None:
         counts = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
         return not any(int(count) for count in counts.values()) or None
 
-    wait_for(queue_is_empty, "an empty queue", 30)
+    wait_for(queue_is_empty, "an empty queue")
     assert len(user.runs(MODEL)) == 3
 
 

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import Digits
     from tests.e2e.driver import User
 
-pytestmark = pytest.mark.timeout(1200)
 TRIALS = 12
 # One trial at a time: then the search is the same in every run of this test.
 LABEL = '[data]\nlabel = "progression"\n'

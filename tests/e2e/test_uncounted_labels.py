@@ -84,7 +84,7 @@ def test_labels_that_cannot_be_counted_stop_no_others_and_are_counted_when_the_c
             messages = sqs.receive_message(QueueUrl=queue, VisibilityTimeout=1).get("Messages")
             return [json.loads(message["Body"]) for message in messages] if messages else None
 
-        (message, *_) = wait_for(discarded, "the end of the retries", timeout_s=180)
+        (message, *_) = wait_for(discarded, "the end of the retries", timeout_s=400)
         assert message["requestContext"]["condition"] == "RetryAttemptsExhausted"
         assert message["requestContext"]["approximateInvokeCount"] == 21
         assert message["DDBStreamBatchInfo"]["batchSize"] == 1, "only what could not be counted"

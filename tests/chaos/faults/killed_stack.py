@@ -56,6 +56,12 @@ def _while_labels_are_posted(subject: Subject) -> None:
     time.sleep(subject.random.uniform(0, 0.5))
 
 
+def _at_any_time(subject: Subject) -> None:
+    if subject.random.random() < SHARE_WITH_DROP:
+        subject.drop()
+    time.sleep(subject.random.uniform(0, LATEST_S))
+
+
 MOMENTS: dict[str, tuple[Callable[[Subject], None], str]] = {
     "idle": (_idle, "when all is counted"),
     "in-training": (_in_training, "in mid-training"),
@@ -63,6 +69,10 @@ MOMENTS: dict[str, tuple[Callable[[Subject], None], str]] = {
     "while-capturing": (_while_captures_are_consumed, "while captures are consumed"),
     "while-labelling": (_while_labels_are_posted, "while labels are posted"),
 }
+KILLS = 20
+SHARE_WITH_DROP = 0.5
+LATEST_S = 12
+"""A run takes about as long, from its drop to its end."""
 ENDS = {"killed": "killed", "terminated": "ended by SIGTERM", "stopped": "stopped by refit down"}
 CASES = (
     ("killed", tuple(MOMENTS), (False, True)),
@@ -117,6 +127,18 @@ def _add(how: str, moment: str, keeps: bool) -> None:
     )
     def inject(subject: Subject) -> int:
         return (_with_state if keeps else _without_state)(subject, action, how)
+
+
+@fault(
+    "killed-stack-twenty-times-kept",
+    f"the stack is killed at {KILLS} random moments, and started again with its state each time",
+    Needs.KEPT_STACK,
+)
+def _killed_many_times(subject: Subject) -> int:
+    for _ in range(KILLS):
+        _with_state(subject, _at_any_time, "killed")
+    subject.require_all_drops_read()
+    return KILLS
 
 
 for _how, _moments, _kept in CASES:
