@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.e2e.driver import User
 
 SEED = 1
-FAULTS = ("killed-gate", "killed-record-ground-truth")
+FAULTS = ("killed-gate",)
 
 
 def test_faults_lock_no_model_lose_nothing_and_count_nothing_twice(
