@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from refit.domain.monitoring.evidence import (
     CountedPredictions,
-    chernoff_bounds,
+    chernoff_lower,
+    chernoff_upper,
     log_evidence,
     log_gains,
     log_mean,
@@ -39,22 +40,26 @@ def test_the_upper_bound_is_exact_for_a_million_rows() -> None:
 
 def test_without_rows_the_bounds_are_zero_and_one() -> None:
     assert upper_bound(0, 0, 0.99) == 1
-    low, high = chernoff_bounds(np.zeros(1), np.zeros(1), 0.99)
-    assert (low[0], high[0]) == (0, 1)
+    none = np.zeros(1)
+    assert chernoff_lower(none, none, 0.99)[0] == 0
+    assert chernoff_upper(none, none, 0.99)[0] == 1
 
 
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.9])
 def test_chernoffs_bounds_keep_their_confidence_level(share: float) -> None:
     trials = np.full(4000, 50.0)
     successes = np.random.default_rng(1).binomial(50, share, 4000).astype(float)
-    low, high = chernoff_bounds(successes, trials, 0.95)
+    low = chernoff_lower(successes, trials, 0.95)
+    high = chernoff_upper(successes, trials, 0.95)
     assert (low > share).mean() <= 0.05
     assert (high < share).mean() <= 0.05
     assert (high - low).mean() < 0.6
 
 
 def test_chernoffs_bounds_of_the_shares_zero_and_one_include_these_shares() -> None:
-    low, high = chernoff_bounds(np.array([0.0, 20.0]), np.array([20.0, 20.0]), 0.99)
+    successes, trials = np.array([0.0, 20.0]), np.array([20.0, 20.0])
+    low = chernoff_lower(successes, trials, 0.99)
+    high = chernoff_upper(successes, trials, 0.99)
     assert low[0] == 0
     assert high[0] == pytest.approx(1 - 0.01 ** (1 / 20))
     assert low[1] == pytest.approx(0.01 ** (1 / 20))
@@ -155,6 +160,19 @@ def test_the_evidence_of_many_cohorts_of_any_size_is_exact(spread: float) -> Non
     for index, gain in enumerate(gains):
         log_stakes = gain + np.logaddexp(0, log_stakes)
         assert found[index] == pytest.approx(log_stakes, rel=1e-9, abs=1e-6)
+
+
+@pytest.mark.parametrize("spread", [1.0, 30.0, 3000.0])
+@pytest.mark.parametrize("last", [1, 24, 1000, 2000])
+def test_the_evidence_after_the_last_cohorts_is_the_end_of_that_after_all(
+    spread: float, last: int
+) -> None:
+    generator = np.random.default_rng(4)
+    gains = generator.normal(-spread / 10, spread, (1000, 3))
+    counted = generator.integers(0, 2, (1000, 1))
+    gains *= counted
+    found = log_evidence(gains, counted, last)
+    assert found == pytest.approx(log_evidence(gains, counted)[-last:], rel=1e-9, abs=1e-9)
 
 
 def test_a_mean_of_logarithms_is_weighted() -> None:

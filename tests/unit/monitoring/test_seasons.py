@@ -360,6 +360,27 @@ def test_later_cohorts_do_not_change_the_evidence_of_earlier_ones() -> None:
         assert before[-1] == pytest.approx(whole[count - 1])
 
 
+@pytest.mark.parametrize("season_s", [0, DAY_S, WEEK_S])
+@pytest.mark.parametrize("hours", [5, 30, 100, 7 * DAY, 7 * DAY + 1, 500])
+def test_a_verdict_shows_the_evidence_after_its_last_cohorts(season_s: int, hours: int) -> None:
+    cohorts = drawn(ERROR * season(22 * DAY, 0.8, DAY), 200, seed=13)
+    cohorts = (cohorts[:200] + cohorts[210:])[:hours]
+    settings = settings_of(season_s)
+    after_each = log_evidence_after_each(cohorts, (), held_out(), settings) / math.log(10)
+    steps = judged(cohorts, settings).steps
+    assert [step.start for step in steps] == [each.start for each in cohorts[-24:]]
+    assert [step.log10_evidence for step in steps] == pytest.approx(after_each[-24:])
+
+
+@pytest.mark.parametrize("season_s", [0, DAY_S, WEEK_S])
+def test_an_alarm_that_has_lasted_for_days_says_when_it_went_off(season_s: int) -> None:
+    cohorts = drawn(np.append(np.full(300, ERROR), np.full(100, 6 * ERROR)), 200, seed=14)
+    settings = settings_of(season_s)
+    after_each = log_evidence_after_each(cohorts, (), held_out(), settings)
+    below = np.flatnonzero(after_each < math.log(settings.false_alarm_every))
+    assert judged(cohorts, settings).alarm_cohort == cohorts[below[-1] + 1].start
+
+
 @pytest.mark.parametrize(
     ("cohort_s", "season_s", "expected"),
     [

@@ -259,7 +259,7 @@ class CombinedEvidence:
     """The evidence of all bets together.
 
     Attributes:
-        logs: (n_cohorts,) logarithms of the evidence after each cohort.
+        logs: (n,) logarithms of the evidence after each of the last n cohorts.
         parts: (n_bets,) logarithms of what each bet contributes to its span after the last cohort.
         carrier: the bet that contributes most to the evidence after the last cohort.
         change: index of the cohort from which on the carrier's best stake has gained most.
@@ -271,7 +271,9 @@ class CombinedEvidence:
     change: int
 
 
-def weigh(bets: Sequence[Bet], blocks: Mapping[int, Blocks], cap: Floats) -> CombinedEvidence:
+def weigh(
+    bets: Sequence[Bet], blocks: Mapping[int, Blocks], cap: Floats, last: int
+) -> CombinedEvidence:
     """Return the evidence: the largest of the spans, each the weighted sum of its detectors.
 
     With seasons, stakes of each phase of the season are looked at in turn. Their first alarm comes
@@ -283,11 +285,12 @@ def weigh(bets: Sequence[Bet], blocks: Mapping[int, Blocks], cap: Floats) -> Com
         blocks: blocks of the cohorts by the length of the season.
         cap: (n_cohorts,), n_cohorts ≥ 1, logarithm of the largest factor by which each cohort may
             multiply a stake.
+        last: number of cohorts, from the end, after which the evidence is wanted.
     """
     halved = math.log(2) if blocks else 0.0
     means = []
     for bet in bets:
-        evidence = _evidence_of_bets(bet, blocks, cap)
+        evidence = _evidence_of_bets(bet, blocks, cap, last)
         mean = log_mean(evidence, np.full(len(bet.ratios), 1 / len(bet.ratios)))
         means.append(mean + math.log(bet.share) - halved)
     of_bets = np.stack(means)
@@ -296,25 +299,29 @@ def weigh(bets: Sequence[Bet], blocks: Mapping[int, Blocks], cap: Floats) -> Com
         log_mean(of_bets[seasons == season_s].T, np.ones((seasons == season_s).sum()))
         for season_s in np.unique(seasons)
     ]
-    last = np.array([of_span[-1] for of_span in of_spans])
-    strongest = seasons == np.unique(seasons)[last.argmax()]
+    now = np.array([of_span[-1] for of_span in of_spans])
+    strongest = seasons == np.unique(seasons)[now.argmax()]
     parts = of_bets[:, -1]
     carrier = bets[int(np.where(strongest, parts, -np.inf).argmax())]
     change = _change(carrier, blocks, cap)
     return CombinedEvidence(np.max(of_spans, axis=0), parts, carrier, change)
 
 
-def _evidence_of_bets(bet: Bet, blocks: Mapping[int, Blocks], cap: Floats) -> Floats:
-    gains, counted = np.minimum(bet.gains, cap[:, None]), bet.predictions.counted
+def _evidence_of_bets(bet: Bet, blocks: Mapping[int, Blocks], cap: Floats, last: int) -> Floats:
+    gains, counted = _capped(bet.gains, cap), bet.predictions.counted
     if not bet.span.season_s:
-        return log_evidence(gains, counted[:, None])
-    return blocks[bet.span.season_s].evidence(gains, bet.if_correct, counted)
+        return log_evidence(gains, counted[:, None], last)
+    return blocks[bet.span.season_s].evidence(gains, bet.if_correct, counted, last)
+
+
+def _capped(gains: Floats, cap: Floats) -> Floats:
+    return np.minimum(gains, cap[:, None]) if np.isfinite(cap).any() else gains
 
 
 def _change(bet: Bet, blocks: Mapping[int, Blocks], cap: Floats) -> int:
     """Return the index of the cohort with the stake that has gained most."""
-    best = _evidence_of_bets(bet, blocks, cap)[-1].argmax()
-    gains = np.minimum(bet.gains, cap[:, None])[:, [best]]
+    best = _evidence_of_bets(bet, blocks, cap, 1)[-1].argmax()
+    gains = _capped(bet.gains, cap)[:, [best]]
     if bet.span.season_s:
         return blocks[bet.span.season_s].change(gains, lambda: bet.if_correct()[:, [best]])
     before = np.cumsum(gains) - gains[:, 0]

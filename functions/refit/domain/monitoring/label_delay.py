@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refit.domain.monitoring.evidence import CountedPredictions, chernoff_bounds
+from refit.domain.monitoring.evidence import CountedPredictions, chernoff_lower, chernoff_upper
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -121,8 +121,8 @@ class _Totals:
 
     def selectivity(self) -> tuple[Floats, NDArray[np.bool_]]:
         """Return the upper bound of ρ, at least 1, and whether there are enough labels for it."""
-        _, errors_at_most = chernoff_bounds(self.errors_in_time, self.errors, _CONFIDENCE)
-        correct_at_least, _ = chernoff_bounds(self.correct_in_time, self.correct, _CONFIDENCE)
+        errors_at_most = chernoff_upper(self.errors_in_time, self.errors, _CONFIDENCE)
+        correct_at_least = chernoff_lower(self.correct_in_time, self.correct, _CONFIDENCE)
         learned = correct_at_least > 0
         selectivity = np.divide(
             errors_at_most, correct_at_least, out=np.ones(len(learned)), where=learned

@@ -103,10 +103,12 @@ def judge_quality(
     if not mature:
         return _verdict_without_cohorts(detectors_of(baseline, classes)[0], settings)
     test = _Test.of(mature, classes, baseline, settings)
-    evidence = test.evidence(capped=True)
     threshold = math.log(settings.false_alarm_every)
+    evidence = test.evidence(capped=True, last=SHOWN_STEPS)
+    if evidence.logs.min() >= threshold:  # when the alarm went off is further back
+        evidence = test.evidence(capped=True, last=len(mature))
     if evidence.logs[-1] < threshold and test.is_one_file.any():
-        uncapped = test.evidence(capped=False)
+        uncapped = test.evidence(capped=False, last=SHOWN_STEPS)
         if uncapped.logs[-1] >= threshold:
             return _verdict(mature, test.bets, uncapped, settings, one_file=True)
     return _verdict(mature, test.bets, evidence, settings, one_file=False)
@@ -123,7 +125,8 @@ def log_evidence_after_each(
     The arguments are those of `judge_quality`; the cohorts are in the order of time, and old
     enough.
     """
-    return _Test.of(cohorts, classes, baseline, settings).evidence(capped=True).logs
+    test = _Test.of(cohorts, classes, baseline, settings)
+    return test.evidence(capped=True, last=len(cohorts)).logs
 
 
 @dataclass(frozen=True)
@@ -170,14 +173,14 @@ class _Test:
             log_cap=math.log(settings.false_alarm_every) / ONE_FILE_COHORTS,
         )
 
-    def evidence(self, *, capped: bool) -> CombinedEvidence:
-        """Return the evidence, with or without a cap on cohorts of one file.
+    def evidence(self, *, capped: bool, last: int) -> CombinedEvidence:
+        """Return the evidence after the last cohorts, with or without a cap on those of one file.
 
         Rows of one capture file may be repetitions of each other, so one file can multiply a stake
         only up to a cap. Lowering a gain keeps a bet fair.
         """
         cap = np.where(self.is_one_file & capped, self.log_cap, np.inf)
-        return weigh(self.bets, self.blocks, cap)
+        return weigh(self.bets, self.blocks, cap, last)
 
 
 def _known_before(cohorts: Sequence[Cohort], settings: MonitoringSettings) -> KnownBefore:
@@ -230,7 +233,7 @@ def _verdict(
         class_name=bet.detector.class_name,
         season_s=bet.span.season_s,
         within_s=bet.span.within_s,
-        alarm_cohort=cohorts[_last_crossing(exceeds)].start if drifted else None,
+        alarm_cohort=cohorts[_last_crossing(exceeds) - len(exceeds)].start if drifted else None,
         held_back=held_back,
         sentence="",
         parts=_parts(bets, evidence, first),
@@ -285,15 +288,15 @@ def _steps(
     cohorts: Sequence[Cohort], overall: Bet, evidence: CombinedEvidence
 ) -> tuple[EvidenceStep, ...]:
     logs = evidence.logs / math.log(10)
+    shown = min(len(logs), SHOWN_STEPS)
+    last = zip(cohorts[-shown:], logs[-shown:], overall.limits[-shown:], strict=True)
     return tuple(
         EvidenceStep(
             start=cohort.start,
             log10_evidence=float(log10),
             tolerated_error_rate=float(limit),
         )
-        for cohort, log10, limit in list(zip(cohorts, logs, overall.limits, strict=True))[
-            -SHOWN_STEPS:
-        ]
+        for cohort, log10, limit in last
     )
 
 

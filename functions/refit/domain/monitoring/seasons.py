@@ -138,11 +138,13 @@ class Blocks:
 
     def _sums(self, of_cohorts: Floats | Integers) -> Floats:
         """Return (n_present, …) sums over the cohorts of each block with predictions."""
+        if len(self.first) == len(of_cohorts):
+            return of_cohorts.astype(np.float64, copy=False)
         sums: Floats = np.add.reduceat(of_cohorts, self.first, axis=0)
         return sums
 
     def evidence(
-        self, gains: Floats, if_correct: Callable[[], Floats], counted: Integers
+        self, gains: Floats, if_correct: Callable[[], Floats], counted: Integers, last: int
     ) -> Floats:
         """Return the logarithm of the evidence of each bet after each cohort.
 
@@ -150,18 +152,21 @@ class Blocks:
             gains: (n_cohorts, n_bets) logarithm of the factor by which a stake is multiplied.
             if_correct: returns the same for counted predictions that are all correct.
             counted: (n_cohorts,) number of counted predictions.
+            last: number of cohorts, from the end, after which the evidence is wanted.
 
         Returns:
-            (n_cohorts, n_bets); −∞ until the first season is complete.
+            (last, n_bets); −∞ until the first season is complete.
         """
-        looked = np.full((self.size, gains.shape[1]), -np.inf)
+        wanted = self.looked[-last:]
         windows = self._windows(gains, if_correct)
-        if len(windows):
-            per_block = np.zeros(self.size)
-            per_block[self.position] = self._sums(counted)
-            is_counted = np.convolve(per_block, np.ones(self.phases), "valid") > 0.5
-            looked[self.phases - 1 :] = self._by_phase(windows, is_counted)
-        return np.where(self.looked[:, None] >= 0, looked[self.looked], -np.inf)
+        if not len(windows):
+            return np.full((len(wanted), gains.shape[1]), -np.inf)
+        per_block = np.zeros(self.size)
+        per_block[self.position] = self._sums(counted)
+        is_counted = np.convolve(per_block, np.ones(self.phases), "valid") > 0.5
+        evidence = self._by_phase(windows, is_counted, self.size - max(int(wanted[0]), 0))
+        after = wanted - (self.size - len(evidence))
+        return np.where((after >= 0)[:, None], evidence[np.maximum(after, 0)], -np.inf)
 
     def change(self, gains: Floats, if_correct: Callable[[], Floats]) -> int:
         """Return the index of the cohort with the stake, of one bet, that has gained most.
@@ -193,15 +198,19 @@ class Blocks:
         windows: Floats = total[self.phases :] - total[: max(len(total) - self.phases, 0)]
         return windows
 
-    def _by_phase(self, windows: Floats, is_counted: NDArray[np.bool_]) -> Floats:
-        """Return the evidence of the blocks of each phase, which are a season apart."""
+    def _by_phase(self, windows: Floats, is_counted: NDArray[np.bool_], last: int) -> Floats:
+        """Return the evidence of the blocks of each phase, which are a season apart.
+
+        Of shape (n, n_bets) for the last n ≥ `last` blocks, or for all windows.
+        """
         seasons = -(-len(windows) // self.phases)
         padding = seasons * self.phases - len(windows)
         bets = windows.shape[1]
         rows = np.pad(windows, ((0, padding), (0, 0))).reshape(seasons, self.phases * bets)
         counted = np.repeat(np.pad(is_counted, (0, padding)), bets).reshape(rows.shape)
-        evidence = log_evidence(rows, counted)
-        return evidence.reshape(-1, bets)[: len(windows)]
+        evidence = log_evidence(rows, counted, -(-(last + padding) // self.phases))
+        blocks = evidence.reshape(-1, bets)
+        return blocks[: len(blocks) - padding]
 
 
 def block_length(cohort_s: int, season_s: int) -> int:
