@@ -78,7 +78,7 @@ class Refit:
         self._settings = MonitoringSettings(
             label_age_s=0,
             label_wait_s=0,
-            cohort_s=COHORT.total_seconds(),
+            cohort_s=COHORT // timedelta(seconds=1),
             tolerance=tolerance,
             season_s=season_s,
             false_alarm_every=FALSE_ALARM_EVERY,
