@@ -38,7 +38,7 @@ def in_own_environment():
         os.execv(python, [str(python), *sys.argv])
 
 
-def cohort_of(hour, predictions, in_time, by_now, classes=None):
+def cohort_of(hour, predictions, in_time, by_now, classes=None, classes_by_now=None):
     """Return a cohort for Refit's detector.
 
     Args:
@@ -46,7 +46,8 @@ def cohort_of(hour, predictions, in_time, by_now, classes=None):
         predictions: number of predictions.
         in_time: (labelled, errors) at the label age.
         by_now: (labelled, errors) now.
-        classes: (labelled, errors) by class code, at the label age and now.
+        classes: (labelled, errors) by class code, at the label age.
+        classes_by_now: the same now, if it differs.
     """
     from refit.domain.monitoring.cohort import Cohort, Matured, Shown
 
@@ -57,7 +58,7 @@ def cohort_of(hour, predictions, in_time, by_now, classes=None):
         seconds=3600,
         predictions=predictions,
         files=frozenset({1, 2}),
-        shown=Shown(*by_now, classes=classes),
+        shown=Shown(*by_now, classes=classes_by_now or classes),
         matured=Matured(*in_time, classes),
     )
 

@@ -66,6 +66,22 @@ def test_chernoffs_bounds_of_the_shares_zero_and_one_include_these_shares() -> N
     assert high[1] == 1
 
 
+@given(st.integers(1, 10**9), st.floats(0, 1), st.sampled_from([0.5, 0.99, 0.999, 1 - 1e-9]))
+def test_chernoffs_bound_is_never_below_the_exact_one(
+    rows: int, share: float, confidence: float
+) -> None:
+    errors = min(round(share * rows), rows - 1)
+    exact = float(beta.ppf(confidence, errors + 1, rows - errors))
+    bound = chernoff_upper(np.array([errors]), np.array([rows]), confidence)[0]
+    assert exact * (1 - 1e-9) <= bound <= 1
+    divergence = sum(
+        part * math.log(part / other)
+        for part, other in ((errors / rows, bound), (1 - errors / rows, 1 - bound))
+        if part and other
+    )
+    assert divergence * rows == pytest.approx(-math.log1p(-confidence), rel=1e-3)
+
+
 @given(st.lists(shares, min_size=1, max_size=5), st.integers(2, 20))
 def test_the_bets_ascend_from_the_limit_to_nearly_one(limits: list[float], count: int) -> None:
     ratios = odds_ratios(np.array(limits), 1.08, count)
