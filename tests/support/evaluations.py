@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,6 +36,7 @@ def class_probabilities(labels: np.ndarray, accuracy: float, seed: int) -> np.nd
     return probabilities
 
 
+@cache  # resampling takes time, and many tests have the same rows
 def evaluated_rows(
     count: int, challenger: float, champion: float | None, metric: str = "accuracy"
 ) -> EvaluatedRows:

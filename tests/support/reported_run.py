@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from html.parser import HTMLParser
 from typing import Any
 
@@ -101,6 +102,7 @@ def packed_model(members: dict[str, bytes] | None = None) -> bytes:
     return archive_of(members)
 
 
+@cache
 def trained_model(used: int = 0) -> bytes:
     import xgboost
 
