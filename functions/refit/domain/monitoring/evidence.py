@@ -180,14 +180,17 @@ def log_gains(predictions: CountedPredictions, limits: Floats, ratios: Floats) -
     """
     selectivity = predictions.selectivity
     # Both change seldom, and logarithms are expensive.
-    changes = np.flatnonzero((np.diff(limits) != 0) | (np.diff(selectivity) != 0)) + 1
-    first = np.append(0, changes)
-    limit, rho = limits[first, None], selectivity[first, None]
+    is_new = np.append(True, (np.diff(limits) != 0) | (np.diff(selectivity) != 0))
+    limit, rho = limits[is_new, None], selectivity[is_new, None]
     prices = np.log1p((rho * ratios - 1) * limit) - np.log1p((rho - 1) * limit)
-    lengths = np.diff(np.append(first, len(limits)))
-    gains: Floats = np.repeat(prices, lengths, axis=0)
-    gains *= -predictions.counted[:, None]
-    gains += predictions.errors[:, None] * np.log(ratios)
+    price_of = np.cumsum(is_new) - 1
+    log_ratios = np.log(ratios)
+    gains = np.empty((len(limits), len(ratios)))
+    for start in range(0, len(limits), _CHUNK):  # of a size that stays in the processor's cache
+        rows = slice(start, start + _CHUNK)
+        part = gains[rows]
+        np.multiply(predictions.errors[rows, None], log_ratios, out=part)
+        part -= predictions.counted[rows, None] * prices[price_of[rows]]
     return gains
 
 
@@ -206,25 +209,27 @@ def log_evidence(gains: Floats, counted: Integers | Flags, last: int | None = No
     Returns:
         (n_cohorts or last, n_bets); −∞ before the first stake.
     """
-    sums = np.cumsum(gains, axis=0)
-    stakes = gains - sums
+    total = np.zeros((len(gains) + 1, gains.shape[1]))
+    sums = np.cumsum(gains, axis=0, out=total[1:])
+    # A unit that is staked on a cohort has missed the gains before it.
+    missed = total[:-1]
     is_staked = counted > 0
     if not is_staked.all():
-        stakes = np.where(is_staked, stakes, -np.inf)
+        missed = np.where(is_staked, missed, np.inf)
     first = 0 if last is None else max(len(gains) - last, 0)
-    evidence = _log_cumulative_sum(stakes[first:], _log_sum(stakes[:first]))
+    evidence = _log_cumulative_sum(-missed[first:], _log_sum_of_stakes(missed[:first]))
     evidence += sums[first:]
     return evidence
 
 
-def _log_sum(logs: Floats) -> Floats:
-    """Return the logarithm of the sum, along the first axis, of numbers of any size."""
-    peak = np.maximum(logs.max(axis=0, initial=-np.inf), _LOWEST)
+def _log_sum_of_stakes(missed: Floats) -> Floats:
+    """Return the logarithm of the sum of exp(−missed) along the first axis."""
+    lowest = np.minimum(missed.min(axis=0, initial=np.inf), -_LOWEST)
     # The stakes of months ago have shrunk to nothing.
-    matters = (logs > peak - _NEGLIGIBLE).any(axis=1)
-    logs = logs[int(matters.argmax()) if len(matters) else 0 :]
+    matters = (missed < lowest + _NEGLIGIBLE).any(axis=1)
+    missed = missed[int(matters.argmax()) if len(matters) else 0 :]
     with np.errstate(divide="ignore"):  # before the first stake
-        total: Floats = np.log(np.exp(logs - peak).sum(axis=0)) + peak
+        total: Floats = np.log(np.exp(lowest - missed).sum(axis=0)) - lowest
     return total
 
 

@@ -27,8 +27,6 @@ from refit.domain.season_lengths import DAY_S, seasons_longer_than
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from numpy.typing import NDArray
-
     from refit.domain.evaluation.resampling import Floats, Integers
     from refit.domain.monitoring.cohort import Cohort
 
@@ -158,13 +156,23 @@ class Blocks:
             (last, n_bets); −∞ until the first season is complete.
         """
         wanted = self.looked[-last:]
-        windows = self._windows(gains, if_correct)
-        if not len(windows):
+        blocks = self.size - max(int(wanted[0]), 0)
+        ends = self._ends(blocks)
+        if not len(ends):
             return np.full((len(wanted), gains.shape[1]), -np.inf)
-        per_block = np.zeros(self.size)
-        per_block[self.position] = self._sums(counted)
-        is_counted = np.convolve(per_block, np.ones(self.phases), "valid") > 0.5
-        evidence = self._by_phase(windows, is_counted, self.size - max(int(wanted[0]), 0))
+        whole = ends >= self.phases
+        begins = np.maximum(ends - self.phases, 0)
+        total = self._total(gains, if_correct)
+        of_seasons = (total[ends] - total[begins]).reshape(len(ends), -1)
+        per_block = np.zeros(self.size + 1)
+        per_block[self.position + 1] = self._sums(counted)
+        counts = per_block.cumsum()
+        is_counted = whole & (counts[ends] > counts[begins])
+        evidence = log_evidence(
+            of_seasons,
+            np.repeat(is_counted, gains.shape[1], axis=1),
+            -(-blocks // ends.shape[1]),
+        ).reshape(-1, gains.shape[1])
         after = wanted - (self.size - len(evidence))
         return np.where((after >= 0)[:, None], evidence[np.maximum(after, 0)], -np.inf)
 
@@ -175,42 +183,33 @@ class Blocks:
             gains: (n_cohorts, 1).
             if_correct: returns the same for counted predictions that are all correct.
         """
-        windows = self._windows(gains, if_correct)[:, 0]
-        last = int(self.looked[-1]) - (self.phases - 1)
-        if last < 0:
+        ends = np.arange(int(self.looked[-1]) + 1, self.phases - 1, -self.phases)[::-1]
+        if not len(ends):
             return 0
-        of_phase = np.arange(last % self.phases, last + 1, self.phases)
-        before = np.cumsum(windows[of_phase]) - windows[of_phase]
-        start = int(of_phase[before.argmin()])
+        total = self._total(gains, if_correct)[:, 0]
+        before = total[ends - self.phases] - total[ends[0] - self.phases]
+        start = int(ends[before.argmin()]) - self.phases
         return int(self.first[np.searchsorted(self.position, start)])
 
-    def _windows(self, gains: Floats, if_correct: Callable[[], Floats]) -> Floats:
-        """Return the gains over the whole season until each block, from the first season's end.
+    def _ends(self, blocks: int) -> Integers:
+        """Return where the seasons end that are looked at after each of the last blocks.
 
-        Of shape (size − phases + 1, n_bets), or (0, n_bets) in the first season.
+        Of shape (n_seasons, n_phases), in blocks from the first one on; no more phases than there
+        are. The ends in the first row may be too early for a whole season.
         """
-        per_block = np.zeros((self.size, gains.shape[1]))
-        per_block[self.position] = self._sums(gains)
+        phases = min(blocks, self.phases)
+        seasons = np.arange(self.size // self.phases)[::-1, None]
+        ends: Integers = self.size - np.arange(phases)[::-1] - seasons * self.phases
+        return np.maximum(ends, 0)
+
+    def _total(self, gains: Floats, if_correct: Callable[[], Floats]) -> Floats:
+        """Return (size + 1, n_bets) sums of the gains of all blocks before each."""
+        total = np.zeros((self.size + 1, gains.shape[1]))
+        total[self.position + 1] = self._sums(gains)
         positions, sources = self.stand_ins
         if len(positions):
-            per_block[positions] = self._sums(if_correct())[sources]
-        total = np.vstack([np.zeros((1, gains.shape[1])), np.cumsum(per_block, axis=0)])
-        windows: Floats = total[self.phases :] - total[: max(len(total) - self.phases, 0)]
-        return windows
-
-    def _by_phase(self, windows: Floats, is_counted: NDArray[np.bool_], last: int) -> Floats:
-        """Return the evidence of the blocks of each phase, which are a season apart.
-
-        Of shape (n, n_bets) for the last n ≥ `last` blocks, or for all windows.
-        """
-        seasons = -(-len(windows) // self.phases)
-        padding = seasons * self.phases - len(windows)
-        bets = windows.shape[1]
-        rows = np.pad(windows, ((0, padding), (0, 0))).reshape(seasons, self.phases * bets)
-        counted = np.repeat(np.pad(is_counted, (0, padding)), bets).reshape(rows.shape)
-        evidence = log_evidence(rows, counted, -(-(last + padding) // self.phases))
-        blocks = evidence.reshape(-1, bets)
-        return blocks[: len(blocks) - padding]
+            total[positions + 1] = self._sums(if_correct())[sources]
+        return np.cumsum(total, axis=0, out=total)
 
 
 def block_length(cohort_s: int, season_s: int) -> int:
