@@ -32,7 +32,7 @@ QUOTAS = {
     "ml.m5.large for endpoint usage": 100,
     "Number of instances across active endpoints": 100,
 }
-REFIT = [sys.executable, "-c", "from refit_cli.main import app; app()"]
+REFIT = [sys.executable, "-m", "refit_cli"]
 COMMAND_S = 900
 """The first start builds; on a busy machine that takes minutes."""
 END_S = 30.0

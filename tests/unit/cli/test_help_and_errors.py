@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import signal
 import subprocess
 import sys
 
@@ -170,3 +171,25 @@ def test_output_without_a_terminal_carries_no_escape_codes(refit, stack):
     result = refit("status", "digits")
     assert "\x1b" not in result.output
     assert "[red]no[/] colour" in result.output
+
+
+INTERRUPTED_IMPORT = """
+import os, signal, sys
+
+class Interrupts:
+    def find_spec(self, name, path=None, target=None):
+        if name == "refit_cli.main":
+            os.kill(os.getpid(), signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
+sys.meta_path.insert(0, Interrupts())
+from refit_cli.__main__ import main
+main()
+"""
+
+
+def test_an_interrupt_while_the_command_is_imported_shows_no_traceback() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_IMPORT], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
