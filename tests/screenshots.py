@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
-from refit_local.stack import lifecycle, record
+from refit_local.stack import lifecycle
 from sklearn.datasets import load_wine
 
 from tests.e2e.conftest import Digits
@@ -162,10 +162,10 @@ def main(port: int) -> None:
             "The pictures need Chromium, and there is none: apt-get install chromium, "
             "or set CHROMIUM to its path"
         )
-    running = record.read(port)
+    running = lifecycle.info(port)
     if running is None:
         print(f"no local stack is running on port {port}: starting one, and stopping it at the end")
-    user = User(running.info if running else lifecycle.up(port))
+    user = User(running or lifecycle.up(port))
     if DIGITS not in user.models():
         print("training two models, and sending predictions and labels for three minutes")
         make_models(user)
