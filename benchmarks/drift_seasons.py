@@ -8,6 +8,7 @@ phase. The tolerated error rate comes from 5,000 held-out rows, drawn anew for e
 seasons. The parts are:
     healthy   share of runs with a false alarm, for each season of the error
     traffic   the same, when traffic or the share of classes has a season, too
+    late      the same, when errors and correct predictions are not labelled in time equally often
     rises     hours until a rise at day 20 is detected
     others    share of healthy runs with a false alarm of other detectors, at river's defaults
 """
@@ -36,6 +37,8 @@ RISES = (0.02, 0.04, 0.08, 0.16, 0.40)
 SWINGS = (0.0, 0.2, 0.3, 0.5, 0.8)
 TRAFFIC = (20, 200, 2000)
 SEASONS = {"daily": (DAY,), "weekly": (WEEK,), "both": (DAY, WEEK)}
+IN_TIME = ((0.95, 0.9), (0.9, 0.7), (0.9, 0.45), (0.9, 0.18), (0.6, 0.3), (0.5, 0.5))
+"""Share of the errors that are labelled in time, and of the correct predictions."""
 SETTINGS = {"without a season": 0, "season_s = 86400": DAY * 3600, "default": WEEK * 3600}
 
 
@@ -94,6 +97,24 @@ def traffic(seed, run, n, kind):
     else:
         baseline, cohorts = mixed(random, n, factors(random, 0.5, lengths))
     return [first_alarm(cohorts, baseline, each) is not None for each in SETTINGS.values()]
+
+
+def late(seed, run, n, swing, in_time):
+    """Return whether the settings with a season raise a false alarm, each in its own season."""
+    random = np.random.default_rng([seed, run, n, *(int(100 * share) for share in in_time)])
+    counts = np.full(HOURS, n)
+    alarms = []
+    for lengths, season_s in zip(((DAY,), (DAY, WEEK)), list(SETTINGS.values())[1:], strict=True):
+        error = ERROR * factors(random, swing, lengths)
+        wrong = random.binomial(counts, np.clip(error, 0, 1))
+        errors = random.binomial(wrong, in_time[0])
+        labelled = errors + random.binomial(counts - wrong, in_time[1])
+        cohorts = [
+            cohort_of(hour, n, (int(labelled[hour]), int(errors[hour])), (n, int(wrong[hour])))
+            for hour in range(HOURS)
+        ]
+        alarms.append(first_alarm(cohorts, held_out(random, error, counts), season_s) is not None)
+    return alarms
 
 
 def mixed(random, n, swing):
@@ -173,6 +194,18 @@ def print_traffic(pool):
             print_shares(f"{kind} ±50%, daily and weekly, {n:,} an hour", seen)
 
 
+def print_late(pool):
+    print_row("healthy: runs with a false alarm", list(SETTINGS)[1:])
+    for in_time in IN_TIME:
+        for swing in (0.5, 0.8):
+            for n in (200, 2000):
+                seen = pool(partial(late, n=n, swing=swing, in_time=in_time))
+                title = (
+                    f"in time {in_time[0]:.0%} and {in_time[1]:.0%}, ±{swing:.0%}, {n:,} an hour"
+                )
+                print_shares(title, seen)
+
+
 def print_rises(pool):
     print_row("median hours until the alarm (false, missed)", SETTINGS)
     for n in TRAFFIC:
@@ -206,6 +239,7 @@ def print_others(pool):
 PARTS = {
     "healthy": print_healthy,
     "traffic": print_traffic,
+    "late": print_late,
     "rises": print_rises,
     "others": print_others,
 }
