@@ -36,6 +36,7 @@ _LARGEST_LOG_ODDS = math.log(0.95 / 0.05)
 _NEWTON_STEPS = 8
 _DEVIATIONS = 8
 _CHUNK = 256
+_CACHED = 1024  # cohorts of a size that stays in the processor's cache
 _MOST_SPREAD = 600.0  # exp(−600) is a number still
 _BELOW_ONE = 1 - 2**-53
 _NEGLIGIBLE = 80.0  # exp(−80) is lost when it is added to 1, ten billion times over
@@ -186,8 +187,8 @@ def log_gains(predictions: CountedPredictions, limits: Floats, ratios: Floats) -
     price_of = np.cumsum(is_new) - 1
     log_ratios = np.log(ratios)
     gains = np.empty((len(limits), len(ratios)))
-    for start in range(0, len(limits), _CHUNK):  # of a size that stays in the processor's cache
-        rows = slice(start, start + _CHUNK)
+    for start in range(0, len(limits), _CACHED):
+        rows = slice(start, start + _CACHED)
         part = gains[rows]
         np.multiply(predictions.errors[rows, None], log_ratios, out=part)
         part -= predictions.counted[rows, None] * prices[price_of[rows]]

@@ -154,7 +154,9 @@ class _Test:
     ) -> _Test:
         cohort_s = settings.cohort_s
         spans = spans_of(cohort_s, settings.season_s, settings.season_swing)
-        known = _known_before(cohorts, settings)
+        starts = np.array([int(cohort.start.timestamp()) for cohort in cohorts])
+        predictions = np.array([cohort.predictions for cohort in cohorts])
+        known = _known_before(starts, settings)
         detectors = detectors_of(baseline, classes)
         return cls(
             bets=[
@@ -166,7 +168,7 @@ class _Test:
             ],
             is_one_file=np.array([len(cohort.files) < 2 for cohort in cohorts]),
             blocks={
-                span.season_s: Blocks.of(cohorts, cohort_s, span.season_s)
+                span.season_s: Blocks.of(starts, predictions, cohort_s, span.season_s)
                 for span in spans
                 if span.season_s
             },
@@ -183,8 +185,7 @@ class _Test:
         return weigh(self.bets, self.blocks, cap, last)
 
 
-def _known_before(cohorts: Sequence[Cohort], settings: MonitoringSettings) -> KnownBefore:
-    starts = np.array([cohort.start.timestamp() for cohort in cohorts])
+def _known_before(starts: Integers, settings: MonitoringSettings) -> KnownBefore:
     wait_s = max(settings.complete_age_s - settings.label_age_s, 0.0)
     complete: Integers = np.searchsorted(starts, starts - wait_s, side="right")
     complete = complete.clip(max=np.arange(len(starts)))  # never the cohort itself

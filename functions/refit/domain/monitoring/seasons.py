@@ -25,10 +25,9 @@ from refit.domain.monitoring.evidence import log_evidence
 from refit.domain.season_lengths import DAY_S, seasons_longer_than
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from refit.domain.evaluation.resampling import Floats, Integers
-    from refit.domain.monitoring.cohort import Cohort
 
 LOOKS_PER_DAY = 24
 """So often, at most, stakes of whole seasons are looked at, however short the cohorts are."""
@@ -105,18 +104,17 @@ class Blocks:
     looked: Integers
 
     @classmethod
-    def of(cls, cohorts: Sequence[Cohort], cohort_s: int, season_s: int) -> Blocks:
+    def of(cls, starts: Integers, predictions: Integers, cohort_s: int, season_s: int) -> Blocks:
         """Divide cohorts, in the order of time, into blocks.
 
         Args:
-            cohorts: n_cohorts ≥ 1 cohorts with predictions.
+            starts: (n_cohorts,), n_cohorts ≥ 1, when cohorts with predictions start, in Unix time.
+            predictions: (n_cohorts,) number of predictions.
             cohort_s: their length, which divides the season.
             season_s: length of the season.
         """
         length = block_length(cohort_s, season_s)
         phases = season_s // length
-        starts = np.array([int(cohort.start.timestamp()) for cohort in cohorts])
-        predictions = np.array([cohort.predictions for cohort in cohorts])
         numbers, first, of_cohort = np.unique(
             starts // length, return_index=True, return_inverse=True
         )
@@ -163,13 +161,14 @@ class Blocks:
         whole = ends >= self.phases
         begins = np.maximum(ends - self.phases, 0)
         total = self._total(gains, if_correct)
-        of_seasons = (total[ends] - total[begins]).reshape(len(ends), -1)
+        of_seasons = total[ends]
+        of_seasons -= total[begins]
         per_block = np.zeros(self.size + 1)
         per_block[self.position + 1] = self._sums(counted)
         counts = per_block.cumsum()
         is_counted = whole & (counts[ends] > counts[begins])
         evidence = log_evidence(
-            of_seasons,
+            of_seasons.reshape(len(ends), -1),
             np.repeat(is_counted, gains.shape[1], axis=1),
             -(-blocks // ends.shape[1]),
         ).reshape(-1, gains.shape[1])
