@@ -14,6 +14,7 @@ adjusted     Only labelled predictions count, and the tolerated error rate is ra
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
     from refit.domain.evaluation.resampling import Floats, Integers
 
 _CONFIDENCE = 0.999
-"""Confidence of each of the two bounds of ρ, which are recomputed at every cohort."""
+"""Confidence of each of the two bounds of ρ."""
+
+_GROWTH = 1.01
+"""The bounds are recomputed when there are a hundredth more complete labels, to save time."""
 
 
 @dataclass(frozen=True)
@@ -121,8 +125,16 @@ class _Totals:
 
     def selectivity(self) -> tuple[Floats, NDArray[np.bool_]]:
         """Return the upper bound of ρ, at least 1, and whether there are enough labels for it."""
-        errors_at_most = chernoff_upper(self.errors_in_time, self.errors, _CONFIDENCE)
-        correct_at_least = chernoff_lower(self.correct_in_time, self.correct, _CONFIDENCE)
+        grown = np.floor(np.log(np.maximum(self.errors + self.correct, 1)) / math.log(_GROWTH))
+        is_new = np.append(True, np.diff(grown) > 0)
+        errors_at_most = chernoff_upper(
+            self.errors_in_time[is_new], self.errors[is_new], _CONFIDENCE
+        )
+        correct_at_least = chernoff_lower(
+            self.correct_in_time[is_new], self.correct[is_new], _CONFIDENCE
+        )
+        newest = np.cumsum(is_new) - 1
+        errors_at_most, correct_at_least = errors_at_most[newest], correct_at_least[newest]
         learned = correct_at_least > 0
         selectivity = np.divide(
             errors_at_most, correct_at_least, out=np.ones(len(learned)), where=learned
