@@ -373,8 +373,11 @@ def test_a_verdict_shows_the_evidence_after_its_last_cohorts(season_s: int, hour
 
 
 @pytest.mark.parametrize("season_s", [0, DAY_S, WEEK_S])
-def test_an_alarm_that_has_lasted_for_days_says_when_it_went_off(season_s: int) -> None:
-    cohorts = drawn(np.append(np.full(300, ERROR), np.full(100, 6 * ERROR)), 200, seed=14)
+@pytest.mark.parametrize("hours", [10, 100])
+def test_an_alarm_says_when_it_went_off_in_the_last_hours_or_days_ago(
+    hours: int, season_s: int
+) -> None:
+    cohorts = drawn(np.append(np.full(300, ERROR), np.full(hours, 6 * ERROR)), 200, seed=14)
     settings = settings_of(season_s)
     after_each = log_evidence_after_each(cohorts, (), held_out(), settings)
     below = np.flatnonzero(after_each < math.log(settings.false_alarm_every))
