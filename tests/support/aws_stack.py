@@ -165,6 +165,7 @@ def stack(started_moto: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     moto_dynamodb.serialize_requests(monkeypatch)
     moto_dynamodb.copy_each_table_once_per_transaction(monkeypatch)
+    moto_dynamodb.serialize_only_the_type_that_a_value_has(monkeypatch)
     BackendDict.reset()
     stack = _create_resources()
     for name, value in {

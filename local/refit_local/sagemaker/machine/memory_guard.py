@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 _JOB_INTERVAL_S = 0.1
 _ENDPOINT_INTERVAL_S = 1.0
 _IDLE_INTERVAL_S = 5.0
-_SCAN_INTERVAL_S = 1.0
+_JOB_SCAN_INTERVAL_S = 1.0
+_ENDPOINT_SCAN_INTERVAL_S = 5.0
 """How often the processes are listed, which takes a scan of all processes of the machine."""
 
 
@@ -63,13 +64,13 @@ class MemoryGuard:
                 guarded = list(self._guarded)
             interval_s = _IDLE_INTERVAL_S
             if guarded:
-                self._check(guarded)
                 any_job = any(process.is_job for process in guarded)
+                self._scan(guarded, _JOB_SCAN_INTERVAL_S if any_job else _ENDPOINT_SCAN_INTERVAL_S)
+                self._check(guarded)
                 interval_s = _JOB_INTERVAL_S if any_job else _ENDPOINT_INTERVAL_S
             self._wake.wait(interval_s)
 
     def _check(self, guarded: list[AlgorithmProcess]) -> None:
-        self._scan(guarded)
         used_bytes = {process: _resident_bytes(self._members[process]) for process in guarded}
         for process, size in used_bytes.items():
             if size > process.share.memory_bytes:
@@ -78,10 +79,10 @@ class MemoryGuard:
             largest = max(used_bytes, key=lambda process: (process.is_job, used_bytes[process]))
             largest.kill(largest.share.machine_full(used_bytes[largest]))
 
-    def _scan(self, guarded: list[AlgorithmProcess]) -> None:
+    def _scan(self, guarded: list[AlgorithmProcess], interval_s: float) -> None:
         """List the processes of each algorithm, in one scan for all of them."""
         is_known = all(self._members.get(process) for process in guarded)
-        if is_known and time.monotonic() - self._scanned_at < _SCAN_INTERVAL_S:
+        if is_known and time.monotonic() - self._scanned_at < interval_s:
             return
         roots = {process.pid: process for process in guarded}
         self._members = {process: [] for process in guarded}
@@ -96,11 +97,10 @@ class MemoryGuard:
 
 
 def _children_by_parent() -> dict[int, list[psutil.Process]]:
-    """Return the running processes below this one, by the id of their parent."""
+    """Return all processes of the machine by the id of their parent; each is read once."""
     children: dict[int, list[psutil.Process]] = {}
-    for child in psutil.Process().children(recursive=True):
-        with suppress(psutil.NoSuchProcess):
-            children.setdefault(child.ppid(), []).append(child)
+    for process in psutil.process_iter(["ppid"]):
+        children.setdefault(process.info["ppid"], []).append(process)
     return children
 
 
