@@ -3,6 +3,8 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 .SHELLFLAGS := -euc
+# Hundreds of processes import the same modules, which Python then compiles for each of them.
+unexport PYTHONDONTWRITEBYTECODE
 
 # The first suitable Python; `make PYTHON=/path/to/python …` chooses another.
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))

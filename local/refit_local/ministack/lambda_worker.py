@@ -43,6 +43,8 @@ def main() -> None:
     """Run invocations until MiniStack closes the pipe."""
     requests, responses = _claim_pipes()
     init = json.loads(requests.readline())
+    # The folders of packages are this stack's own, whatever PYTHONDONTWRITEBYTECODE says.
+    sys.dont_write_bytecode = False
     sdk = _clean_environment(init["env"])
     _set_import_path(init["code_dir"], sdk)
     memory = MemoryWatch(init["memory"])

@@ -98,6 +98,13 @@ def test_processes_of_a_function_share_its_unpacked_package_until_the_code_is_up
     assert updated_path != first_path
 
 
+def test_a_function_is_compiled_once_even_where_python_writes_no_bytecode(aws: LocalAws) -> None:
+    code = "import os\ndef handler(event, context):\n    return os.path.exists(__cached__)"
+    variables = {"PYTHONDONTWRITEBYTECODE": "1"}
+    aws.function("compiled", code, Environment={"Variables": variables})
+    assert aws.invoke("compiled") == (True, None)
+
+
 def test_an_import_of_a_missing_package_is_reported_as_an_import_module_error(
     aws: LocalAws,
 ) -> None:
