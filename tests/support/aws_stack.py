@@ -193,14 +193,19 @@ def stack(started_moto: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack
         "RETRAIN_QUEUE_URL": stack.retrain_queue,
     }.items():
         monkeypatch.setenv(name, value)
-    forget_services()
+    _end_process()
     yield stack
-    forget_services()
+    _end_process()
 
 
 def forget_services() -> None:
-    """Make the next call of a handler create its services again, as in a new Lambda process."""
+    """Make the next call of a handler read again what its services have kept."""
     wiring.services.cache_clear()
+
+
+def _end_process() -> None:
+    """Make the next call of a handler create its services and clients again."""
+    forget_services()
     clients.lambda_client.cache_clear()
 
 

@@ -24,7 +24,10 @@ from refit_local.algorithms.xgboost.serving.settings import ServeSettings
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "xgboost"
 # A directory beside the checkout may contain more recordings than the fixtures.
 SHARED = Path(__file__).parents[4] / "shared" / "reference" / "xgboost"
-_PORTS = range(21000, 21900)
+# Each worker of pytest has ports of its own: a server binds its port a second after the test
+# has chosen it.
+_FIRST_PORT = 21000 + 100 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_PORTS = range(_FIRST_PORT, _FIRST_PORT + 100)
 
 CSV_CHANNEL = {
     "ContentType": "text/csv",
