@@ -159,7 +159,8 @@ def main(port: int) -> None:
     """Take all pictures."""
     if CHROMIUM is None:
         raise SystemExit(
-            "The pictures need Chromium, and there is none: apt-get install chromium, "
+            "The pictures need Chromium, and there is none: apt-get install "
+            "chromium-headless-shell, or chromium, "
             "or set CHROMIUM to its path"
         )
     running = lifecycle.info(port)

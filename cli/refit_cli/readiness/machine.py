@@ -21,7 +21,7 @@ NEEDED_DISK_BYTES = 3 * GB
 # `refit up` leaves 2 GB to other programs, and a job gets what is free beyond that.
 NEEDED_MEMORY_BYTES = 3 * GB
 FIRST_PYTHON, LAST_PYTHON = (3, 11), (3, 13)
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 _TRIED_PORTS = 100
 
 
