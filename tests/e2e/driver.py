@@ -61,15 +61,23 @@ AWS = Pace(
 
 
 def wait_for(
-    check: Callable[[], T | None], what: str, timeout_s: float = 400, poll_s: float = LOCAL.poll_s
+    check: Callable[[], T | None],
+    what: str,
+    timeout_s: float = 400,
+    poll_s: float = LOCAL.poll_s,
+    *,
+    lasts: bool = False,
 ) -> T:
-    """Poll until the check returns something other than None; fail after the timeout."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
+    """Poll until the check returns something other than None; fail after the timeout.
+
+    What `lasts` once it is there is looked for less often the longer it takes, up to a second.
+    """
+    began = time.monotonic()
+    while (waited_s := time.monotonic() - began) < timeout_s:
         result = check()
         if result is not None:
             return result
-        time.sleep(poll_s)
+        time.sleep(max(poll_s, min(waited_s / 20, 1)) if lasts else poll_s)
     raise AssertionError(f"{what} did not happen within {timeout_s:.0f} s")
 
 
@@ -183,6 +191,7 @@ class User:
             f"the end of run {number} of {model}",
             timeout_s or self.pace.run_s,
             self.pace.poll_s,
+            lasts=True,
         )
 
     def wait_for_status(self, model: str, number: int, status: str, timeout_s: float = 400) -> None:
@@ -276,6 +285,7 @@ class User:
                 "counting",
                 timeout_s or self.pace.count_s,
                 poll_s or self.pace.poll_s,
+                lasts=True,
             )
         except AssertionError:
             assert current() == expected
