@@ -46,8 +46,9 @@ THREE = [(0.3, 0.25), (0.5, 0.15), (0.7, 0.3), (0.5, 0.48), (0.72, 0.66), (0.5, 
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Start Chromium, and stop it at the end."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=SLOW_MS)
     with sync_playwright() as playwright:
         # Chromium's own sandbox does not start for root, as whom containers run.
         options = ["--no-sandbox"] if os.geteuid() == 0 else []
@@ -82,14 +83,14 @@ def open_view(page: Page, url: str, address: str) -> None:
     page.goto(f"{url}#{address}")
     _, _, model, tab, run = [*address.split("/"), "", "", ""][:5]
     parts = [run and f"Run {run}", TABS.get(tab), model or "Models", "Refit"]
-    expect(page).to_have_title(" · ".join(filter(None, parts)), timeout=SLOW_MS)
+    expect(page).to_have_title(" · ".join(filter(None, parts)))
 
 
 def settled(page: Page) -> None:
     """Wait until everything has been loaded. A condition in JavaScript is refused by the policy."""
     from playwright.sync_api import expect
 
-    expect(page.locator(".skeleton")).to_have_count(0, timeout=SLOW_MS)
+    expect(page.locator(".skeleton")).to_have_count(0)
 
 
 def axe(page: Page) -> list[str]:

@@ -22,7 +22,7 @@ from refit.handlers import console as console_function
 
 from tests.support import console_answers as recorded
 from tests.support import recorded_runs
-from tests.support.browser import CHROMIUM, DESKTOP, chromium, listen, open_view
+from tests.support.browser import CHROMIUM, DESKTOP, SLOW_MS, chromium, listen, open_view
 from tests.support.events import sample
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def new_console(browser: Browser, api: RecordedApi) -> Iterator[Any]:
         context = browser.new_context(**{"viewport": size, "reduced_motion": "reduce"} | options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(SLOW_MS)
         page.route("**/*", api.handle)
         complaints = listen(page)
         for purpose, key in keys.items():
