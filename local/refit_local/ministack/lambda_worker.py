@@ -32,7 +32,7 @@ from typing import Any, NoReturn, TextIO
 END_OF_LOG = "\x00end of invocation\x00"
 SDK_FOLDER_VARIABLE = "REFIT_LAMBDA_SDK"
 WATCH_INTERVAL_S = 0.1
-IDLE_INTERVAL_S = 1.0
+IDLE_INTERVAL_S = 10.0
 EXIT_OUT_OF_MEMORY = 137
 
 Document = dict[str, Any]
