@@ -134,7 +134,8 @@ class MemoryWatch(threading.Thread):
 
     def run(self) -> NoReturn:
         while True:
-            # Dozens of processes wait for work: they look less often.
+            # Dozens of processes wait for work: they look less often. A waiting one ends at once
+            # with its parent all the same, because its pipe is closed.
             if self._works.is_set():
                 time.sleep(WATCH_INTERVAL_S)
             else:

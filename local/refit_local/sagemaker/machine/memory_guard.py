@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 _JOB_INTERVAL_S = 0.1
 _ENDPOINT_INTERVAL_S = 1.0
 _IDLE_INTERVAL_S = 5.0
+# To list the processes of an algorithm takes a scan of all processes of the machine.
 _JOB_SCAN_INTERVAL_S = 1.0
 _ENDPOINT_SCAN_INTERVAL_S = 5.0
-"""How often the processes are listed, which takes a scan of all processes of the machine."""
 
 
 @dataclass
